@@ -1,0 +1,1 @@
+"""Easel: an image-generation service for MCP clients."""

@@ -1,0 +1,100 @@
+"""The values that go through the pipeline: requests, pictures, jobs, progress, failed work.
+
+A call becomes an `ImageRequest`, an upstream turns it into `Picture`s, the pipeline keeps them as `KeptPicture`s and
+the whole story of it is one `Job`. Values only: nothing here opens, reads or waits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Protocol
+
+EXTENSIONS: Final[Mapping[str, str]] = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/avif": "avif",
+}
+"""The media types we keep and serve, and the extension each is stored under. SVG is active content and stays out."""
+
+LOCAL_OWNER: Final = "local"
+"""Owner of everything made while no tokens are configured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRequest:
+    """What one call asks for, after its arguments passed the schema and its model was found."""
+
+    model: str
+    prompt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One picture as an upstream gave it: bytes of a type that nobody has checked yet.
+
+    `note` is what the upstream said about it that the person should know, such as "upscaling failed, this is 1K".
+    """
+
+    data: bytes = field(repr=False)
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptPicture:
+    """One picture in our keeping: `name` is its last path segment under `/mcp-cache/`; sizes in pixels and bytes."""
+
+    name: str
+    media_type: str
+    width: int
+    height: int
+    size: int
+    note: str = ""
+
+
+class JobState(StrEnum):
+    """Where a job stands. A job ends once, as done or failed, and stays so."""
+
+    WORKING = "working"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a job failed: a short word for programs (`policy`, `interrupted`, …) and a sentence for people and models."""
+
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One row of the history. Times are seconds since the epoch, UTC; `history_id` is never used twice."""
+
+    history_id: int
+    owner: str
+    state: JobState
+    model: str
+    prompt: str
+    created_at: float
+    finished_at: float | None = None
+    pictures: tuple[KeptPicture, ...] = ()
+    failure: Failure | None = None
+
+
+class Progress(Protocol):
+    """Where an upstream reports how far it is: a line for the person, and percent (0 to 100) when it can be told."""
+
+    async def __call__(self, message: str, percent: float | None = None) -> None: ...
+
+
+class WorkError(Exception):
+    """The work failed. The message is one or more sentences that a model can act on and a person can read.
+
+    It never holds a key, a signed query, base64, HTML or a path of this machine. `kind` is the short word that the
+    history keeps.
+    """
+
+    kind: str = "failed"

@@ -1,0 +1,1 @@
+"""The Model Context Protocol without I/O: values in, values out."""

@@ -1,0 +1,1 @@
+"""Upstreams that run on loopback: real servers that answer as the real services do."""
