@@ -94,7 +94,12 @@ class WorkError(Exception):
     """The work failed. The message is one or more sentences that a model can act on and a person can read.
 
     It never holds a key, a signed query, base64, HTML or a path of this machine. `kind` is the short word that the
-    history keeps.
+    history keeps. `retries` says how often the same work may be tried again without anybody's leave (0 where that may
+    be charged twice or is of no use), `retry_after_s` how many seconds to wait before the first of them.
     """
 
-    kind: str = "failed"
+    def __init__(self, message: str, *, kind: str = "failed", retries: int = 0, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retries = retries
+        self.retry_after_s = retry_after_s
