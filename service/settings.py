@@ -1,6 +1,24 @@
-"""What the environment may set, frozen at start. `SETTINGS` is the one table: `--help` and README show it."""
+"""What the environment may set, frozen at start. `SETTINGS` is the one table: `--help` and README show it.
 
+`Settings.from_env` is pure: it takes a mapping and reads nothing else. An older name counts where the newer one is
+not set; a value that cannot be read raises `SettingsError`, which names the setting as it was written.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+
+class SettingsError(Exception):
+    """A setting cannot be used: its name, what is wrong, what would be right. One line, no secret in it."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -9,3 +27,187 @@ class Endpoint:
 
     url: str
     key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    default: str
+    meaning: str
+    older: tuple[str, ...] = ()
+
+
+SETTINGS: Final = (
+    Setting("FLOW2API_BASE_URL", "", "root of Flow2API, with or without /v1; http://127.0.0.1:8000 with a key"),
+    Setting("FLOW2API_API_KEY", "", "its key, without Bearer"),
+    Setting("EASEL_HOST", "127.0.0.1", "address to listen on; beyond loopback EASEL_TOKENS is needed"),
+    Setting("EASEL_PORT", "8866", "port to listen on; 0 takes a free one"),
+    Setting("EASEL_PATH", "/mcp", "path of the MCP endpoint"),
+    Setting("EASEL_PUBLIC_URL", "", "what clients see before /mcp-cache/; from host and port when empty",
+            ("FLOW2API_MCP_EXTERNAL_URL_PREFIX",)),
+    Setting("EASEL_TOKENS", "", "who may call: name:token pairs, separated by commas; each name has its own history"),
+    Setting("EASEL_DATA_DIR", "data", "folder of the history and the pictures"),
+    Setting("EASEL_MODELS_FILE", "service/models.json", "which models are offered"),
+    Setting("EASEL_RETRIES", "2", "how often a failed generation is tried again, where that costs nothing twice",
+            ("FLOW2API_MCP_GENERATE_RETRY_COUNT",)),
+    Setting("EASEL_PROMPT_SUFFIX", "", "text appended to each prompt sent upstream", ("FLOW2API_MCP_PROMPT_SUFFIX",)),
+    Setting("EASEL_CACHE_MAX_FILE_MB", "100", "largest picture taken, in megabytes",
+            ("FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES",)),
+    Setting("EASEL_LOG", "info", "how much is logged: debug, info, warning, error", ("FLOW2API_MCP_DEBUG",)),
+    Setting("EASEL_LOG_FORMAT", "text", "text, or json for machines"),
+)  # fmt: skip
+"""Every setting, in the order in which `--help` and README show them."""
+
+_BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+_TOKEN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LOCAL_FLOW2API: Final = "http://127.0.0.1:8000"
+_LEVELS: Final = ("debug", "info", "warning", "error")
+_SWITCHES: Final[Mapping[str, str]] = {"1": "debug", "true": "debug", "0": "info", "false": "info"}
+"""FLOW2API_MCP_DEBUG was a switch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one process. An upstream is on when its endpoint is set."""
+
+    host: str
+    port: int
+    path: str
+    public_url: str
+    tokens: Mapping[str, str] = field(repr=False)
+    data_dir: Path
+    models_file: Path
+    flow2api: Endpoint | None
+    retries: int
+    prompt_suffix: str
+    max_file_bytes: int
+    log_level: str
+    log_format: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read a mapping of names to values; raises `SettingsError`."""
+        read = _Reader(env)
+        host, path = read.text("EASEL_HOST"), read.text("EASEL_PATH")
+        if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path) or path.startswith(("/mcp-cache", "/healthz")):
+            raise read.error("EASEL_PATH", f"{path!r} cannot be a path; write one such as /mcp")
+        tokens = read.tokens()
+        if not tokens and not is_loopback(host):
+            raise SettingsError(
+                "EASEL_TOKENS",
+                f"must be set to listen on {host}, beyond this machine: write name:token pairs such as "
+                "alice:<a long random word>, or leave EASEL_HOST at 127.0.0.1",
+            )
+        return cls(
+            host=host,
+            port=read.number("EASEL_PORT", 0, 65535),
+            path=path,
+            public_url=read.url("EASEL_PUBLIC_URL"),
+            tokens=tokens,
+            data_dir=Path(read.text("EASEL_DATA_DIR")).expanduser(),
+            models_file=read.models_file(),
+            flow2api=read.flow2api(),
+            retries=read.number("EASEL_RETRIES", 0, 10),
+            prompt_suffix=read.text("EASEL_PROMPT_SUFFIX"),
+            max_file_bytes=read.number("EASEL_CACHE_MAX_FILE_MB", 1, 1000) * 1_000_000,
+            log_level=read.log_level(),
+            log_format=read.choice("EASEL_LOG_FORMAT", ("text", "json")),
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address reaches this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class _Reader:
+    """Reads single settings out of an environment and says under which name one was written."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    def text(self, name: str) -> str:
+        setting = _BY_NAME[name]
+        return self._env.get(self._written(name), "").strip() or setting.default
+
+    def error(self, name: str, problem: str) -> SettingsError:
+        return SettingsError(self._written(name), problem)
+
+    def number(self, name: str, least: int, most: int) -> int:
+        text = self.text(name)
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise self.error(name, f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        text = self.text(name).lower()
+        if text not in allowed:
+            raise self.error(name, f"{text!r} is none of {', '.join(allowed)}")
+        return text
+
+    def log_level(self) -> str:
+        text = self.text("EASEL_LOG").lower()
+        if self._written("EASEL_LOG") != "EASEL_LOG":
+            text = _SWITCHES.get(text, text)
+        if text not in _LEVELS:
+            raise self.error("EASEL_LOG", f"{text!r} is none of {', '.join(_LEVELS)}")
+        return text
+
+    def url(self, name: str) -> str:
+        """An http(s) URL without query, its trailing slashes cut off; empty when not set."""
+        text = self.text(name).rstrip("/")
+        if not text:
+            return ""
+        try:
+            parts = urlsplit(text)
+            sound = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+        except ValueError:
+            sound = False
+        if not sound or parts.username or parts.query or parts.fragment or re.search(r"\s", text):
+            raise self.error(name, f"{_shown(text)!r} is not a URL such as https://pictures.example.com")
+        return text
+
+    def flow2api(self) -> Endpoint | None:
+        url, key = self.url("FLOW2API_BASE_URL"), self.text("FLOW2API_API_KEY")
+        if not url and not key:
+            return None
+        if not key.isascii() or any(character.isspace() for character in key):
+            raise self.error("FLOW2API_API_KEY", "must be one word of plain characters, without Bearer before it")
+        return Endpoint(url=url or _LOCAL_FLOW2API, key=key)
+
+    def models_file(self) -> Path:
+        """The named file; the one beside this module when none is named, wherever the process was started."""
+        if self._env.get("EASEL_MODELS_FILE", "").strip():
+            return Path(self.text("EASEL_MODELS_FILE")).expanduser()
+        return Path(__file__).parent / "models.json"
+
+    def tokens(self) -> dict[str, str]:
+        tokens: dict[str, str] = {}
+        for position, pair in enumerate(filter(None, re.split(r"[,\s]+", self.text("EASEL_TOKENS"))), start=1):
+            name, colon, token = pair.partition(":")
+            # The pair itself is not shown: most of it is a secret.
+            if not colon or not token or not token.isascii() or not _TOKEN_NAME.fullmatch(name):
+                raise self.error("EASEL_TOKENS", f"pair {position} is not of the form name:token, such as alice:4f9c…")
+            if name in tokens or token in tokens.values():
+                raise self.error("EASEL_TOKENS", f"pair {position} repeats a name or a token; each must be its own")
+            tokens[name] = token
+        return tokens
+
+    def _written(self, name: str) -> str:
+        """The name under which a setting was given: its own, else the first older one that is set."""
+        for candidate in (name, *_BY_NAME[name].older):
+            if self._env.get(candidate, "").strip():
+                return candidate
+        return name
+
+
+def _shown(url: str) -> str:
+    """A URL without what may be a password in it."""
+    return re.sub(r"//[^/@]*@", "//…@", url)[:200]

@@ -1,0 +1,45 @@
+"""A call becomes an answer. The only place where an exception meets the wire."""
+
+import logging
+from dataclasses import dataclass
+
+from service.protocol.call import Call
+from service.protocol.catalog import Server
+from service.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, RpcError, status_of
+from service.protocol.jsonrpc import error_message, result_message
+from service.protocol.methods import METHODS, Method
+from service.protocol.results import stamp
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One encoded JSON-RPC response, and the HTTP status it has when it is the whole HTTP answer."""
+
+    body: bytes
+    status: int = 200
+    failed: bool = False
+
+
+async def answer(server: Server, call: Call) -> Answer:
+    """Run the method that the call names. Never raises, but for the cancellation of the task it runs in."""
+    try:
+        result = await _method(call).handle(server, call)
+        return Answer(body=result_message(call.id, stamp(server, call.era, call.method, result)))
+    except RpcError as error:
+        return _failed(call, error)
+    except Exception:
+        logger.exception("%s failed", call.method[:100])
+        return _failed(call, RpcError(INTERNAL_ERROR, "Internal error. The service's log has the details."))
+
+
+def _method(call: Call) -> Method:
+    method = METHODS.get(call.method)
+    if method is None or call.era not in method.eras:
+        raise RpcError(METHOD_NOT_FOUND, f"There is no method {call.method[:100]!r} in revision {call.version}.")
+    return method
+
+
+def _failed(call: Call, error: RpcError) -> Answer:
+    return Answer(body=error_message(call.id, error), status=status_of(call.era, error), failed=True)

@@ -1,0 +1,71 @@
+"""Errors of the protocol: the codes, the exception that carries one, and each code's HTTP status per era."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from service.protocol.versions import Era
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
+HEADER_MISMATCH: Final = -32020
+MISSING_CAPABILITY: Final = -32021
+UNSUPPORTED_VERSION: Final = -32022
+
+
+class RpcError(Exception):
+    """The request is wrong: a JSON-RPC error with `code`, a message that says what would be right, and `data`.
+
+    `status` is the HTTP status where it is not the one that the code has in the table below.
+    """
+
+    def __init__(
+        self, code: int, message: str, data: Mapping[str, Any] | None = None, *, status: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+        self.status = status
+
+    def body(self) -> dict[str, Any]:
+        """The `error` member. An absent `data` is left out: the schema of 2026-07-28 knows no null there."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.data is not None:
+            error["data"] = dict(self.data)
+        return error
+
+
+STATUS: Final[Mapping[Era, Mapping[int, int]]] = {
+    # Spec 2026-07-28, Streamable HTTP: 404 for an unknown method, 400 for what is wrong with the request. No status
+    # is given for -32603; 200 lets every client read the error instead of reporting a broken transport.
+    Era.MODERN: {
+        PARSE_ERROR: 400,
+        INVALID_REQUEST: 400,
+        METHOD_NOT_FOUND: 404,
+        INVALID_PARAMS: 400,
+        INTERNAL_ERROR: 200,
+        HEADER_MISMATCH: 400,
+        MISSING_CAPABILITY: 400,
+        UNSUPPORTED_VERSION: 400,
+    },
+    # Spec 2025-11-25: an error is an answer like any other; only what is no JSON-RPC message at all is refused.
+    Era.LEGACY: {
+        PARSE_ERROR: 400,
+        INVALID_REQUEST: 400,
+        METHOD_NOT_FOUND: 200,
+        INVALID_PARAMS: 200,
+        INTERNAL_ERROR: 200,
+        HEADER_MISMATCH: 400,
+        MISSING_CAPABILITY: 200,
+        UNSUPPORTED_VERSION: 400,
+    },
+}
+"""The HTTP status of each code, in each era."""
+
+
+def status_of(era: Era, error: RpcError) -> int:
+    """The HTTP status of an error that is the whole HTTP answer."""
+    return error.status or STATUS[era][error.code]

@@ -1,0 +1,118 @@
+"""JSON-RPC 2.0: bytes to messages and back, with MCP's stricter rules for ids and params.
+
+Spec 2026-07-28, Messages: an id is a string or an integer and never null; params are an object.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import orjson
+
+from service.protocol.errors import INVALID_REQUEST, PARSE_ERROR, RpcError
+
+RequestId: TypeAlias = str | int
+Result: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A message that wants an answer."""
+
+    id: RequestId
+    method: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notification:
+    """A message that wants none."""
+
+    method: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """A client's answer to a request of ours: `answer` is its `result` or, when `failed`, its `error`."""
+
+    id: RequestId | None
+    answer: Any
+    failed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Malformed:
+    """No message: what is wrong with it, and its id where one can be read."""
+
+    id: RequestId | None
+    error: RpcError
+
+
+Message: TypeAlias = Request | Notification | Response | Malformed
+
+
+def parse(body: bytes) -> Message:
+    """Read one message. Never raises: what cannot be read is `Malformed`."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as problem:
+        return Malformed(id=None, error=RpcError(PARSE_ERROR, f"The body is not JSON: {problem}"))
+    return read(value)
+
+
+def read(value: object) -> Message:
+    """Read one message from parsed JSON."""
+    if not isinstance(value, dict):
+        kind = "a batch" if isinstance(value, list) else "not an object"
+        return _malformed(None, f"The body is {kind}; send one JSON-RPC message, an object.")
+    id_, has_id = value.get("id"), "id" in value
+    readable = id_ if is_request_id(id_) else None
+    if value.get("jsonrpc") != "2.0":
+        return _malformed(readable, 'The member "jsonrpc" must be "2.0".')
+    if "method" not in value:
+        return _read_response(value, readable)
+    method, params = value["method"], value.get("params", {})
+    if not isinstance(method, str):
+        return _malformed(readable, 'The member "method" must be a string.')
+    if not isinstance(params, dict):
+        return _malformed(readable, 'The member "params" must be an object, or be left out.')
+    if not has_id:
+        return Notification(method=method, params=params)
+    if readable is None:
+        return _malformed(None, 'The member "id" must be a string or an integer; leave it out for a notification.')
+    return Request(id=readable, method=method, params=params)
+
+
+def is_request_id(value: object) -> bool:
+    """Whether `value` may be an id. JSON's true and false are integers to Python, and are not ids."""
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def result_message(id_: RequestId, result: Mapping[str, Any]) -> bytes:
+    """Encode a result."""
+    return orjson.dumps({"jsonrpc": "2.0", "id": id_, "result": result})
+
+
+def error_message(id_: RequestId | None, error: RpcError) -> bytes:
+    """Encode an error. Without a readable id it has none: JSON-RPC's `"id": null` is not in MCP's schema."""
+    message: dict[str, Any] = {"jsonrpc": "2.0"}
+    if id_ is not None:
+        message["id"] = id_
+    return orjson.dumps(message | {"error": error.body()})
+
+
+def notification_message(method: str, params: Mapping[str, Any]) -> bytes:
+    """Encode a notification."""
+    return orjson.dumps({"jsonrpc": "2.0", "method": method, "params": params})
+
+
+def _read_response(value: Mapping[str, Any], id_: RequestId | None) -> Message:
+    if ("result" in value) == ("error" in value):
+        return _malformed(id_, 'A message has a "method", or else exactly one of "result" and "error".')
+    failed = "error" in value
+    return Response(id=id_, answer=value["error" if failed else "result"], failed=failed)
+
+
+def _malformed(id_: RequestId | None, message: str) -> Malformed:
+    return Malformed(id=id_, error=RpcError(INVALID_REQUEST, message))

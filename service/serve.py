@@ -1,0 +1,59 @@
+"""The main job: serve, say where and how to connect, and stop when told to."""
+
+import asyncio
+import json
+import signal
+from types import FrameType
+
+from service.app import VERSION, Running, running
+from service.settings import Settings, is_loopback
+
+
+async def serve(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM; a second one ends the process without waiting."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+        signal.signal(number, signal.SIG_DFL)
+        loop.call_soon_threadsafe(stop.set)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    async with running(settings) as service:
+        print(greeting(service), flush=True)
+        await stop.wait()
+        print("Stopping.", flush=True)
+    return 0
+
+
+def greeting(service: Running) -> str:
+    """What a person needs to go on: addresses, upstreams, and what to paste into a client."""
+    settings = service.settings
+    url = f"{settings.public_url}{settings.path}" if settings.public_url else service.mcp_url
+    entry: dict[str, object] = {"type": "streamableHttp", "url": url}
+    option = ""
+    if settings.tokens:
+        entry["headers"] = {"Authorization": "Bearer <token>"}
+        option = ' --header "Authorization: Bearer <token>"'
+    lines = [
+        f"Easel {VERSION} is ready.",
+        f"  MCP endpoint  {service.mcp_url}",
+        f"  Pictures      {service.pictures_url}<name>",
+        f"  Data folder   {settings.data_dir}",
+        *(f"  Upstream      {upstream.describe()}" for upstream in service.upstreams.values()),
+        f"  Models        {len(service.models.upstream_of)}, default {service.models.default}",
+    ]
+    if not is_loopback(settings.host) and not settings.public_url:
+        lines.append(
+            "  Note          picture links open on this machine only: set EASEL_PUBLIC_URL to the URL that others use."
+        )
+    lines += [
+        "",
+        "Paste into your client:",
+        f"  {json.dumps({'mcpServers': {'easel': entry}})}",
+        f"or, for Claude Code:\n  claude mcp add --transport http easel {url}{option}",
+        "",
+        "Stop with Ctrl-C.",
+    ]
+    return "\n".join(lines)

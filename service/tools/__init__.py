@@ -1,0 +1,8 @@
+"""The tools: TOOLS is the list, in the order in which clients show them."""
+
+from typing import Final
+
+from service.tools import cache, generate, history
+from service.tools.base import Tool
+
+TOOLS: Final[tuple[Tool, ...]] = (generate.TOOL, history.TOOL, cache.TOOL)

@@ -1,0 +1,131 @@
+"""What is wrong with a tool's arguments, in words by which a model can mend it: which, why, and what is allowed."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import orjson
+from jsonschema import Draft202012Validator, ValidationError
+
+_SHOWN_CHOICES: Final = 12
+_NEAREST: Final = 4
+_MAX_PROBLEMS: Final = 5
+
+Say: TypeAlias = Callable[["Violation"], list[str]]
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One error of jsonschema: the keyword's `rule`, what was given, where, and the subschema it stands in."""
+
+    name: str
+    given: Any
+    rule: Any
+    schema: Mapping[str, Any]
+    message: str
+
+    @classmethod
+    def of(cls, error: ValidationError) -> "Violation":
+        """Read jsonschema's error. Our schemas are objects, so its cases for `true` and for no value do not occur."""
+        path = ".".join(map(str, error.absolute_path)) or "arguments"
+        schema = error.schema if isinstance(error.schema, Mapping) else {}
+        return cls(f"`{path}`", error.instance, error.validator_value, schema, error.message)
+
+    @property
+    def value(self) -> str:
+        """What was given, as JSON, cut short."""
+        text = orjson.dumps(self.given).decode()
+        return text if len(text) <= 60 else f"{text[:57]}…"
+
+    @property
+    def properties(self) -> Mapping[str, Mapping[str, Any]]:
+        """The properties of the subschema."""
+        properties: Mapping[str, Mapping[str, Any]] = self.schema.get("properties", {})
+        return properties
+
+
+def find_problems(validator: Draft202012Validator, arguments: Mapping[str, Any]) -> list[str]:
+    """One sentence for each problem, at most five; empty when the arguments fit the schema."""
+    problems: list[str] = []
+    for error in validator.iter_errors(arguments):
+        problems += _SAY.get(str(error.validator), _other)(Violation.of(error))
+        if len(problems) >= _MAX_PROBLEMS:
+            break
+    return problems[:_MAX_PROBLEMS]
+
+
+def nearest(word: str, choices: Iterable[str]) -> list[str]:
+    """The choices most like a word, best first."""
+    return difflib.get_close_matches(word, list(choices), n=_NEAREST, cutoff=0.4)
+
+
+def _missing(violation: Violation) -> list[str]:
+    return [
+        f"`{name}` is missing. {violation.properties.get(name, {}).get('description', '')}".strip()
+        for name in violation.rule
+        if name not in violation.given
+    ]
+
+
+def _unknown(violation: Violation) -> list[str]:
+    known = list(violation.properties)
+    names = ", ".join(f"`{name}`" for name in known)
+    problems = []
+    for name in violation.given:
+        if name not in known:
+            near = nearest(name, known)
+            guess = f" Did you mean `{near[0]}`?" if near else ""
+            problems.append(f"`{name[:60]}` is not an argument of this tool; it takes {names}.{guess}")
+    return problems
+
+
+def _type(violation: Violation) -> list[str]:
+    names = " or ".join(violation.rule) if isinstance(violation.rule, list) else violation.rule
+    return [f"{violation.name} is {violation.value}; it must be of type {names}."]
+
+
+def _choice(violation: Violation) -> list[str]:
+    choices = [str(choice) for choice in violation.rule]
+    said = f"{violation.name} is {violation.value}, which is none of the allowed values."
+    if len(choices) <= _SHOWN_CHOICES:
+        return [f"{said} Allowed: {', '.join(choices)}."]
+    near = nearest(str(violation.given), choices)
+    shown, kind = (near, "The nearest are") if near else (choices[:_NEAREST], "Some of them are")
+    return [f"{said} {kind} {', '.join(shown)}; the tool's schema lists all {len(choices)}."]
+
+
+def _bound(words: str) -> Say:
+    return lambda violation: [f"{violation.name} is {violation.value}; it must be {words} {violation.rule}."]
+
+
+def _length(words: str) -> Say:
+    return lambda violation: [
+        f"{violation.name} has {len(violation.given)} characters; it must have {words} {violation.rule}."
+    ]
+
+
+def _form(violation: Violation) -> list[str]:
+    if not violation.given:
+        return []  # its length has been named already
+    if not violation.given.strip():
+        return [f"{violation.name} is blank; it must say something."]
+    return [f"{violation.name} is {violation.value}; it must match the pattern {violation.rule}."]
+
+
+def _other(violation: Violation) -> list[str]:
+    return [f"{violation.name} is not allowed: {violation.message[:200]}."]
+
+
+_SAY: Final[Mapping[str, Say]] = {
+    "required": _missing,
+    "additionalProperties": _unknown,
+    "type": _type,
+    "enum": _choice,
+    "minimum": _bound("at least"),
+    "maximum": _bound("at most"),
+    "minLength": _length("at least"),
+    "maxLength": _length("at most"),
+    "pattern": _form,
+}
+"""The words for each keyword of JSON Schema that our schemas use."""

@@ -1,0 +1,114 @@
+"""A tool: its schema files and its function become a catalog entry.
+
+`schemas/<name>.json` is the input schema, with every word that a model reads about the tool and its fields;
+`schemas/<name>.output.json` describes `structuredContent`. Wrong arguments and failed work become a result with
+`isError`, which the model reads and acts on; a bug is left to `dispatch`.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from service.generation import Generation
+from service.images import WorkError
+from service.protocol.call import Call
+from service.protocol.catalog import ToolEntry
+from service.protocol.jsonrpc import Result
+from service.tools.arguments import find_problems
+
+logger = logging.getLogger(__name__)
+
+SCHEMAS: Final = Path(__file__).parent.parent.parent / "schemas"
+
+Arguments: TypeAlias = Mapping[str, Any]
+Schema: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """Name, what it does to the world (`ToolAnnotations` of MCP), and the function that runs it.
+
+    `fill` puts into the input schema what only the running service knows, such as the models on offer.
+    """
+
+    name: str
+    run: Callable[[Generation, Call, Arguments], Awaitable[Result]]
+    annotations: Mapping[str, bool] = field(default_factory=dict)
+    fill: Callable[[Generation, Schema], Schema] = lambda _, schema: schema
+
+    def bind(self, generation: Generation) -> ToolEntry:
+        """The tool as the protocol calls it, on this pipeline."""
+        schema = self.fill(generation, load_schema(self.name))
+        output = load_schema(f"{self.name}.output")
+        validator = Draft202012Validator(schema)
+        title, description = schema["title"], schema["description"]
+
+        async def run(call: Call, arguments: Arguments) -> Result:
+            started, outcome = time.monotonic(), "error"
+            try:
+                result = await self._run(validator, generation, call, arguments)
+                outcome = "failed" if result.get("isError") else "done"
+                return result
+            finally:
+                logger.info("%s: %s in %.2f s for %s", self.name, outcome, time.monotonic() - started, call.principal)
+
+        return ToolEntry(
+            listing={
+                "name": self.name,
+                "title": title,
+                "description": description,
+                "inputSchema": _on_the_wire(schema),
+                "outputSchema": _on_the_wire(output),
+                "annotations": {"title": title, **self.annotations},
+            },
+            run=run,
+        )
+
+    async def _run(
+        self, validator: Draft202012Validator, generation: Generation, call: Call, arguments: Arguments
+    ) -> Result:
+        problems = find_problems(validator, arguments)
+        if problems:
+            return failed(f"Nothing was done: the arguments of {self.name} are not right. " + " ".join(problems))
+        try:
+            return await self.run(generation, call, arguments)
+        except WorkError as error:
+            return failed(str(error))
+
+
+def failed(text: str) -> Result:
+    """A result that tells the model what went wrong."""
+    return {"content": [{"type": "text", "text": text}], "isError": True}
+
+
+def load_schema(name: str) -> Schema:
+    """Read `schemas/<name>.json`; a `$ref` to another of our files is replaced by what that file holds.
+
+    Clients get one document: they must not fetch a reference (spec 2026-07-28, `$ref` Resolution).
+    """
+    schema: Schema = _resolve(orjson.loads((SCHEMAS / f"{name}.json").read_bytes()))
+    Draft202012Validator.check_schema(schema)
+    return schema
+
+
+def _resolve(node: Any) -> Any:
+    match node:
+        case {"$ref": str(file)} if file.endswith(".json"):
+            return {key: value for key, value in load_schema(file.removesuffix(".json")).items() if key != "$schema"}
+        case dict():
+            return {key: _resolve(value) for key, value in node.items()}
+        case list():
+            return [_resolve(value) for value in node]
+        case _:
+            return node
+
+
+def _on_the_wire(schema: Schema) -> Schema:
+    """Without what the listing says elsewhere. 2020-12 is the default dialect, and some clients choke on `$schema`."""
+    return {key: value for key, value in schema.items() if key not in {"$schema", "title", "description"}}

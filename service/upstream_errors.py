@@ -1,0 +1,294 @@
+"""Any bad answer of an image service becomes one `Kind`, and `RULES` says what a kind allows.
+
+Steps (upstreams.md 6.1):
+
+1. Take the error out of the body: `error` (object or text), `errors`, `detail` (text or list), `message` or `msg`; of a
+   body that is not JSON, its first words without tags.
+2. Effective status: `error.status_code`, else a whole `error.code` of 400 to 599, else the HTTP status, else 500: a
+   service that streams reports its failures inside HTTP 200.
+3. Classify by words first, then by status: Flow2API sends refusals, quotas and captchas alike as 500.
+
+What the service said is quoted shortened and cleaned, since error bodies echo keys, signed URLs and base64.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+import aiohttp
+
+from service.images import WorkError
+from service.upstream_error_body import parsed, reported
+from service.upstream_quotes import READ, cleaned
+
+
+class Kind(StrEnum):
+    """Why the work failed: what the history keeps, and what decides whether it is tried again."""
+
+    AUTH = "auth"
+    TIER = "tier"
+    ADDRESS = "address"
+    POLICY = "policy"
+    REFERENCE = "reference"
+    BAD_REQUEST = "bad_request"
+    QUOTA = "quota"
+    RATE = "rate"
+    CAPTCHA = "captcha"
+    UNAVAILABLE = "unavailable"
+    TRANSIENT = "transient"
+    UNREACHABLE = "unreachable"
+    NO_IMAGE = "no_image"
+    LOST = "lost"
+    DOWNLOAD = "download"
+
+
+class Rule(NamedTuple):
+    """How often a kind may be tried again, how many seconds before the first time, and what to tell the person."""
+
+    retries: int
+    delay_s: float
+    sentence: str
+
+
+RULES: Final[Mapping[Kind, Rule]] = {
+    Kind.AUTH: Rule(
+        0, 0, "The image service did not accept our key. Whoever runs this server has to correct it; do not try again."
+    ),
+    Kind.TIER: Rule(
+        0,
+        0,
+        "The image service's account may not use this model or size. Choose a smaller size or another model.",
+    ),
+    Kind.ADDRESS: Rule(
+        0,
+        0,
+        "No image service answered at the configured address. Whoever runs this server has to check its base URL.",
+    ),
+    Kind.POLICY: Rule(
+        0,
+        0,
+        "The image service refused this prompt or its result under its content policy. "
+        "Tell the person, and change the prompt before calling again.",
+    ),
+    Kind.REFERENCE: Rule(
+        0,
+        0,
+        "The image service refused a reference picture under its content policy. "
+        "Tell the person, and use another reference or none.",
+    ),
+    Kind.BAD_REQUEST: Rule(
+        0, 0, "The image service could not accept this request. Correct what it names before calling again."
+    ),
+    Kind.QUOTA: Rule(
+        0,
+        0,
+        "The image service's quota or balance is used up. Wait until it is renewed, or choose another model.",
+    ),
+    Kind.RATE: Rule(3, 2, "The image service asks for fewer requests. Wait a minute and call again."),
+    Kind.CAPTCHA: Rule(
+        1,
+        5,
+        "The image service's account was stopped by a captcha. Call again in a few minutes; "
+        "if it stays so, whoever runs the image service has to look at its captcha settings.",
+    ),
+    Kind.UNAVAILABLE: Rule(2, 10, "The image service has no account or capacity free just now. Call again later."),
+    Kind.TRANSIENT: Rule(1, 2, "The image service failed. Call again; if it fails the same way, change the request."),
+    Kind.UNREACHABLE: Rule(
+        2,
+        1,
+        "The image service could not be reached, and nothing was charged. Call again; "
+        "if it stays so, whoever runs this server has to check that the image service is up.",
+    ),
+    Kind.NO_IMAGE: Rule(
+        0, 0, "The image service answered without a picture. Ask for a picture more plainly, or choose another model."
+    ),
+    Kind.LOST: Rule(
+        0,
+        0,
+        "The answer of the image service was lost after the request had been sent. It may have been charged, "
+        "so it is not sent again by itself: ask the person before calling again.",
+    ),
+    Kind.DOWNLOAD: Rule(
+        0,
+        0,
+        "The picture was made, and may have been charged, but could not be downloaded. "
+        "It is not made again by itself: ask the person before calling again.",
+    ),
+}
+"""`RATE` doubles from 2 s: 2, 4, 8. A captcha and an account pool need longer to recover than a failure of chance."""
+
+LONGEST_RETRY_AFTER_S: Final = 60.0
+"""A service that asks for more is not waited for within one call."""
+
+
+MAX_ERROR: Final = 128 * 1024
+"""Bytes of a bad answer that are read. Some echo the whole request, of many megabytes."""
+
+
+class Sign(NamedTuple):
+    """Words that give a kind away, and the statuses to which that is limited."""
+
+    kind: Kind
+    words: re.Pattern[str]
+    statuses: frozenset[int] = frozenset()
+
+
+SIGNS: Final = (
+    Sign(
+        Kind.REFERENCE,
+        re.compile(
+            r"UNSAFE_IMAGE_UPLOAD|(MINOR|MINOR_HARM|SEXUAL|PROMINENT_PEOPLE|PHOTOREAL)_UPLOAD"
+            r"|(PHOTOREAL|PROMINENT_PEOPLE|MINOR|IP)_INPUT_IMAGE"
+        ),
+    ),
+    Sign(Kind.TIER, re.compile(r"USER_MINOR|USER_REGION_DISALLOWED|MODEL_ACCESS_DENIED|APP_UNAVAILABLE")),
+    Sign(Kind.TIER, re.compile(r"需要.{0,20}账号|图片生成功能已全部禁用")),
+    Sign(
+        Kind.POLICY,
+        re.compile(
+            r"moderation_blocked|content_policy_violation|content_filter|safety_violations|blockReason|flagged_input"
+            r"|UNSAFE_GENERATION|PROMINENT_PEOPLE|VIOLENCE|DANGER_FILTER|SEXUAL|PUBLIC_ERROR_MINOR|IP_FILTER|REPUTATIONAL"
+            r"|SAFETY|PROHIBITED"
+        ),
+    ),
+    Sign(
+        Kind.BAD_REQUEST,
+        re.compile(
+            r"UNKNOWN_IMAGE_FILE_FORMAT|IMAGE_TOO_LARGE|IMAGE_TOO_SMALL|NON_ENGLISH_PROMPT|VERTEX_UNSUPPORTED_INPUT"
+            r"|不支持的模型|model_not_found|unknown_parameter|HTTP Error 400"
+        ),
+    ),
+    Sign(
+        Kind.QUOTA,
+        re.compile(
+            r"insufficient_quota|(?i:insufficient[ _]balance|today's quota|billing)|QUOTA_REACHED|QUOTA_EXHAUSTED"
+            r"|RESOURCE_EXHAUSTED quota"
+        ),
+    ),
+    Sign(
+        Kind.RATE,
+        re.compile(
+            r"THROTTLED|HIGH_TRAFFIC|DUE_TO_TRAFFIC|MODEL_OVERLOADED|GENERATION_ALREADY_IN_PROGRESS"
+            r"|CONCURRENT_LIMIT_REACHED|VERTEX_SERVICE_UNAVAILABLE|limit_burst_rate|RESOURCE_EXHAUSTED|HTTP 429"
+        ),
+    ),
+    Sign(Kind.CAPTCHA, re.compile(r"UNUSUAL_ACTIVITY|(?i:recaptcha)")),
+    Sign(Kind.UNAVAILABLE, re.compile(r"没有可用的Token|Token AT无效|(?i:queue wait timeout|\bbusy\b)")),
+    Sign(Kind.TRANSIENT, re.compile(r"SOMETHING_WENT_WRONG|UNSPECIFIED|生成结果为空")),
+    Sign(Kind.AUTH, re.compile(r"(?i)not authenticated|\bbind\b|real[ -]name|verified"), frozenset({403})),
+    Sign(Kind.ADDRESS, re.compile(r"^Not Found$|^Method Not Allowed$"), frozenset({404, 405})),
+)
+"""Read from the top: a refused reference also holds a word of policy, a missing tier also one of capacity.
+
+Upper case are Google's reasons, as Flow2API hands them on (upstreams.md 2.8); they are not looked for in lower case,
+where `minor` or `safety` is an ordinary word. A quota that Google only suggests to check is a rate limit.
+"""
+
+STATUSES: Final[Mapping[int, Kind]] = {
+    400: Kind.BAD_REQUEST,
+    401: Kind.AUTH,
+    402: Kind.QUOTA,
+    403: Kind.TIER,
+    404: Kind.BAD_REQUEST,
+    405: Kind.ADDRESS,
+    408: Kind.TRANSIENT,
+    409: Kind.TRANSIENT,
+    413: Kind.BAD_REQUEST,
+    415: Kind.BAD_REQUEST,
+    422: Kind.BAD_REQUEST,
+    425: Kind.TRANSIENT,
+    429: Kind.RATE,
+    503: Kind.UNAVAILABLE,
+}
+
+PROXY_GAVE_UP: Final = frozenset({504, 524})
+"""Sent by a proxy without a JSON body, these mean that the service went on with a request that may be charged."""
+
+
+class UpstreamError(WorkError):
+    """The image service failed, or its answer did. What may be tried again follows from the kind."""
+
+    def __init__(self, kind: Kind, said: str = "", *, detail: str = "", retry_after_s: float | None = None) -> None:
+        """`said` are the service's own words, `detail` ours."""
+        rule = RULES[kind]
+        words = cleaned(said)
+        message = " ".join(filter(None, (rule.sentence, detail, words and f"It said: {words}")))
+        delay_s = rule.delay_s if retry_after_s is None else retry_after_s
+        super().__init__(message, kind=kind, retries=rule.retries, retry_after_s=delay_s)
+
+
+def upstream_error(status: int, answer: object, headers: Mapping[str, str] | None = None) -> UpstreamError:
+    """Classify one bad answer: its HTTP status, its body (parsed, text or bytes) or the error event, its headers."""
+    body = parsed(answer)
+    error = reported(body)
+    effective = error.status or (status if status != HTTPStatus.OK else 500)
+    if effective in PROXY_GAVE_UP and isinstance(body, str):
+        return UpstreamError(Kind.LOST, error.message)
+    kind = _kind(effective, f"{error.message[:READ]}\n{error.codes[:READ]}")
+    return UpstreamError(kind, error.message, retry_after_s=retry_after(headers or {}))
+
+
+async def read_error(response: aiohttp.ClientResponse) -> UpstreamError:
+    """Classify an answer whose status already says that it is bad. Redirects count: a key is not sent after them."""
+    body = b""
+    while len(body) < MAX_ERROR and (piece := await response.content.read(MAX_ERROR)):
+        body += piece
+    return upstream_error(response.status, body, response.headers)
+
+
+@contextmanager
+def reaching(name: str, *, paid: bool = True) -> Iterator[None]:
+    """Around a request: turn whatever the network or an unreadable answer raises into an `UpstreamError`.
+
+    `paid` says that the request may be charged once it was sent. Not so for a poll or a list of models.
+    """
+    try:
+        yield
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise UpstreamError(Kind.ADDRESS, detail=f"({name}: the URL cannot be read.)") from error
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise UpstreamError(Kind.UNREACHABLE, detail=f"({name}: {_reason(error)}.)") from error
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise UpstreamError(Kind.LOST if paid else Kind.TRANSIENT, detail=f"({name}: {_reason(error)}.)") from error
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """RFC 9110, 10.2.3: seconds, or a date, which is measured from the `Date` of the same answer."""
+    wanted = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", wanted):
+        return min(float(wanted), LONGEST_RETRY_AFTER_S)
+    try:
+        seconds = (parsedate_to_datetime(wanted) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
+    except (ValueError, TypeError):  # no date at all, or one with a zone and one without
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
+
+
+def _kind(status: int, words: str) -> Kind:
+    for sign in SIGNS:
+        if (not sign.statuses or status in sign.statuses) and sign.words.search(words):
+            return sign.kind
+    if 300 <= status < 400:
+        return Kind.ADDRESS
+    return STATUSES.get(status, Kind.TRANSIENT if status >= 500 else Kind.BAD_REQUEST)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong in words without an address: messages of aiohttp hold host, port and sometimes a path."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return "its host name is not known"
+        case aiohttp.ClientSSLError():
+            return "no secure connection, its certificate may be wrong"
+        case aiohttp.ClientConnectorError():
+            return "it does not accept connections"
+        case TimeoutError():
+            return "it did not answer in time"
+        case aiohttp.ClientError():
+            return "the connection broke"
+        case _:
+            return "its answer could not be read"

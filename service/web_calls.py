@@ -1,0 +1,67 @@
+"""The calls that run now. Each is a task with an owner: cancelled by its client, or ended at shutdown.
+
+A legacy call belongs to its session and goes on without its connection; a modern one ends with it. The table of
+`versions.OUTLIVES_ITS_STREAM` says which.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from service.protocol.call import Call
+from service.protocol.dispatch import Answer
+from service.protocol.jsonrpc import RequestId
+from service.protocol.session import Session
+from service.protocol.versions import OUTLIVES_ITS_STREAM
+
+_Key: TypeAlias = tuple[str, RequestId]
+
+
+@dataclass
+class RunningCalls:
+    """Starts calls, finds one by the id that its session gave it, and waits for all at the end."""
+
+    _tasks: set[asyncio.Task[Answer]] = field(default_factory=set)
+    _by_request: dict[_Key, asyncio.Task[Answer]] = field(default_factory=dict)
+
+    async def run(self, call: Call, work: Coroutine[Any, Any, Answer]) -> Answer | None:
+        """Run `work` to its answer; None when its client cancelled it. Cancelled itself, it acts as the era has it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if call.session is not None:
+            self._remember((call.session.id, call.id), task)
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            if call.era not in OUTLIVES_ITS_STREAM:
+                task.cancel()
+                await asyncio.wait({task})
+            raise
+        return None if task.cancelled() else task.result()
+
+    def cancel(self, session: Session, request_id: object) -> None:
+        """Cancel a session's call by its request id; one that is not running has ended already, and stays so."""
+        task = self._by_request.get((session.id, request_id)) if isinstance(request_id, str | int) else None
+        if task is not None:
+            task.cancel()
+
+    async def close(self, grace_s: float) -> None:
+        """Give running calls `grace_s` seconds to end, cancel the rest and wait for them."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=grace_s)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def _remember(self, key: _Key, task: asyncio.Task[Answer]) -> None:
+        self._by_request[key] = task
+
+        def forget(ended: asyncio.Task[Answer]) -> None:
+            # A client may use an id again; then the entry is the later call's.
+            if self._by_request.get(key) is ended:
+                del self._by_request[key]
+
+        task.add_done_callback(forget)

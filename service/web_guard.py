@@ -1,0 +1,106 @@
+"""Who may talk to us: Host, Origin, token. One middleware on every route.
+
+1. Host: a page of a foreign site whose name was rebound to our address says its own name (DNS rebinding). 421.
+2. Origin: a foreign page in the person's browser says where it comes from. 403 (spec 2026-07-28, Security & Endpoint).
+3. Token: every route but the open ones needs `Authorization: Bearer` when tokens are set. 401.
+
+Allowed names are loopback, the address we listen on, and the host of the public URL. A refusal names the setting.
+"""
+
+import hashlib
+import hmac
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from service.images import LOCAL_OWNER
+from service.settings import Settings, is_loopback
+
+PRINCIPAL: Final = web.RequestKey("principal", str)
+"""Who sends this request: the name of the token, or `local` where there are no tokens."""
+
+OPEN_PATHS: Final = ("/healthz", "/mcp-cache/")
+"""Need no token: health says nothing, and the name of a picture is a key of its own, which `<img>` can carry."""
+
+_WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+
+
+class Guard:
+    """Checks requests against the settings of this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        names = [] if settings.host in _WILDCARDS else [settings.host]
+        if settings.public_url:
+            names.append(urlsplit(settings.public_url).hostname or "")
+        self._names = frozenset(name.lower() for name in names)
+        self._owners = {_digest(token): name for name, token in settings.tokens.items()}
+
+    def middleware(self) -> Middleware:
+        """The check as aiohttp wants it."""
+
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            refusal = self._refuse_names(request) or self._refuse_token(request)
+            return refusal or await handler(request)
+
+        return check
+
+    def _refuse_names(self, request: web.Request) -> web.Response | None:
+        host = request.headers.get("Host", "")
+        if not self._is_ours(f"//{host}"):
+            return refused(
+                421,
+                f"The host {host[:100]!r} is not a name of this service. If it is where people reach it, set "
+                f"EASEL_PUBLIC_URL to the URL that they use, such as https://{host[:100] or 'easel.example.com'}",
+            )
+        origin = request.headers.get("Origin")
+        if origin is not None and not self._is_ours(origin):
+            return refused(
+                403,
+                f"Pages of {origin[:100]!r} may not use this service. If that is where this service itself is "
+                "reached, set EASEL_PUBLIC_URL to that URL.",
+            )
+        return None
+
+    def _is_ours(self, url: str) -> bool:
+        try:
+            name = (urlsplit(url).hostname or "").lower()
+        except ValueError:
+            return False
+        return is_loopback(name) or name in self._names
+
+    def _refuse_token(self, request: web.Request) -> web.Response | None:
+        request[PRINCIPAL] = LOCAL_OWNER
+        if not self._owners or request.path.startswith(OPEN_PATHS) or request.match_info.http_exception is not None:
+            return None
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        owner = self._owner(token.strip()) if scheme.lower() == "bearer" else None
+        if owner is None:
+            problem = "is not one that this service knows" if token else "is missing"
+            return refused(
+                401,
+                f"The token {problem}. Send the header 'Authorization: Bearer <token>' with a token of EASEL_TOKENS.",
+                {"WWW-Authenticate": 'Bearer realm="easel"'},
+            )
+        request[PRINCIPAL] = owner
+        return None
+
+    def _owner(self, token: str) -> str | None:
+        """The name of a token. Every token is compared, in constant time, so that time tells nothing about any."""
+        sent, found = _digest(token), None
+        for digest, name in self._owners.items():
+            if hmac.compare_digest(sent, digest):
+                found = name
+        return found
+
+
+def refused(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    """A refusal before any JSON-RPC message was read: an error response without an id, readable by people as well."""
+    body = {"jsonrpc": "2.0", "error": {"code": -32600, "message": message}}
+    return web.json_response(body, status=status, headers=headers)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

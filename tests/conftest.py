@@ -1,0 +1,38 @@
+"""Fixtures: the whole service on a free port of loopback, and a client for it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from service.app import Running, running
+from service.settings import Settings
+from tests.wire import WireClient, wire_client
+
+Serve = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """Start the service as the command line does, on a data folder of this test: `async with serve(EASEL_X="y")`."""
+
+    def start(**env: str) -> AbstractAsyncContextManager[Running]:
+        base = {"EASEL_PORT": "0", "EASEL_DATA_DIR": str(tmp_path / "data"), "EASEL_LOG": "error"}
+        return running(Settings.from_env(base | env))
+
+    return start
+
+
+@pytest.fixture
+async def easel(serve: Serve) -> AsyncIterator[Running]:
+    """The service as a newcomer starts it: nothing configured, the sketch draws."""
+    async with serve() as service:
+        yield service
+
+
+@pytest.fixture
+async def client(easel: Running) -> AsyncIterator[WireClient]:
+    """A client of that service."""
+    async with wire_client(easel.mcp_url) as client:
+        yield client

@@ -1,0 +1,135 @@
+"""The file table: what each module of `service/` may import, and that each has its tests.
+
+Ours: the protocol stays pure, aiohttp stays at the edge, and only `app` knows the concrete classes.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SERVICE = ROOT / "service"
+
+ALLOWED: dict[str, set[str]] = {
+    "__init__": set(),
+    "__main__": {"demo", "logs", "serve", "settings", "dotenv"},
+    "app": {"*"},
+    "serve": {"app", "settings"},
+    "demo": {"app", "settings", "aiohttp"},
+    "settings": set(),
+    "logs": set(),
+    "images": set(),
+    "generation": {"files", "images", "models", "previews", "progress", "store", "upstream"},
+    "progress": {"images"},
+    "previews": {"images", "PIL"},
+    "models": {"orjson"},
+    "fetch": {"images", "aiohttp", "yarl"},
+    "upstream": {"images"},
+    "upstream_errors": {"images", "upstream_quotes", "aiohttp", "orjson"},
+    "upstream_quotes": set(),
+    "upstream_sse": set(),
+    "upstream_base64": set(),
+    "upstream_chat": {
+        "upstream_base64", "upstream_chat_places", "upstream_errors", "upstream_quotes", "upstream_sse", "orjson",
+    },
+    "upstream_chat_places": set(),
+    "upstream_flow2api": {
+        "fetch", "images", "settings", "upstream", "upstream_base64", "upstream_chat", "upstream_chat_places",
+        "upstream_errors", "upstream_quotes", "aiohttp", "orjson", "yarl",
+    },
+    "upstream_sketch": {"images", "sketch", "upstream"},
+    "sketch": {"sketch_strip", "sketch_words", "PIL"},
+    "sketch_strip": {"PIL"},
+    "sketch_words": set(),
+    "data_folder": set(),
+    "lease": {"data_folder", "filelock"},
+    "secret": {"data_folder"},
+    "store": {"images"},
+    "store_sqlite": {"data_folder", "images", "store", "store_sqlite_schema"},
+    "store_sqlite_schema": {"data_folder"},
+    "files": {"images"},
+    "files_disk": {"data_folder", "files", "images"},
+    "web": {"protocol", "web_calls", "web_guard", "web_stream", "aiohttp"},
+    "web_calls": {"protocol"},
+    "web_stream": {"protocol", "aiohttp"},
+    "web_guard": {"images", "settings", "aiohttp"},
+    "web_files": {"files", "aiohttp"},
+    "web_health": {"aiohttp"},
+    "protocol": {"protocol", "orjson"},
+    "tools": {"tools"},
+    "tools.base": {"generation", "images", "protocol", "tools.arguments", "jsonschema", "orjson"},
+    "tools.arguments": {"jsonschema", "orjson"},
+    "tools.job_result": {"images", "protocol"},
+    "tools.generate": {"tools.base", "tools.job_result", "generation", "images", "protocol"},
+    "tools.history": {"tools.base", "tools.job_result", "generation", "protocol"},
+    "tools.cache": {"tools.base", "generation", "protocol"},
+}  # fmt: skip
+
+CONTRACTS = {"images", "upstream", "files", "store", "protocol.call", "protocol.catalog"}
+"""Values and abstract classes: what they promise is tested where it is kept."""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(SERVICE.rglob("*.py")):
+        name = ".".join(path.relative_to(SERVICE).with_suffix("").parts)
+        yield name.removesuffix(".__init__") if name != "__init__" else name, path
+
+
+def imports(path: Path) -> Iterator[str]:
+    """What a module imports: ours without `service.`, others by their top name, the standard library left out."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            top, _, rest = name.partition(".")
+            if top == "service":
+                yield rest
+            elif top not in sys.stdlib_module_names:
+                yield top
+
+
+def row_of(name: str) -> set[str]:
+    package = name.partition(".")[0]
+    return ALLOWED[package] if package == "protocol" else ALLOWED[name]
+
+
+@pytest.mark.parametrize(("name", "path"), [pytest.param(*each, id=each[0]) for each in modules()])
+def test_a_module_imports_only_what_the_table_allows(name: str, path: Path) -> None:
+    allowed = row_of(name)
+    if "*" in allowed:
+        return
+    strangers = {
+        each for each in imports(path) if not any(each == one or each.startswith(f"{one}.") for one in allowed)
+    }
+    assert not strangers, f"{name} imports {sorted(strangers)}"
+
+
+def test_the_table_names_no_module_that_is_gone() -> None:
+    present = {name for name, _ in modules()}
+    assert not {name for name in ALLOWED if name not in present}
+
+
+@pytest.mark.parametrize("name", [name for name, path in modules() if path.name != "__init__.py"])
+def test_a_module_has_its_tests_beside_it(name: str) -> None:
+    if name in CONTRACTS:
+        return
+    *folders, module = name.split(".")
+    module = module.strip("_")
+    assert (ROOT / "tests" / Path(*folders) / f"test_{module}.py").exists(), f"{name} has no test file"
+
+
+@pytest.mark.parametrize(("name", "path"), [pytest.param(*each, id=each[0]) for each in modules()])
+def test_a_module_says_what_it_is_and_stays_readable(name: str, path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), f"{name} has no docstring"
+    assert len(path.read_text().splitlines()) <= 400, f"{name} is too long: which second concern moved in?"
+
+
+def test_no_mcp_sdk_is_used_by_the_service() -> None:
+    assert not [name for name, path in modules() for each in imports(path) if each in {"mcp", "fastmcp", "mcp_types"}]
