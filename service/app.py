@@ -12,6 +12,7 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -21,6 +22,7 @@ from service import web_files, web_health
 from service.data_folder import DataFolderError
 from service.files_disk import DiskFiles
 from service.generation import Generation
+from service.images import LOCAL_OWNER
 from service.lease import Lease
 from service.models import Models, ModelsError, read_models
 from service.previews import Previews
@@ -40,6 +42,9 @@ from service.web_guard import Guard
 VERSION: Final = "0.1.0"
 GRACE_S: Final = 6.0
 """How long running calls may go on after a stop signal. Engines kill a container after ten seconds."""
+
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted, when many clients come at once."""
 
 INSTRUCTIONS: Final = (
     "Easel makes pictures. Call `generate` with a prompt; the result holds a markdown image line: repeat it in your "
@@ -80,24 +85,34 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         sockets = listen(settings.host, settings.port)
         for each in sockets:
             stack.callback(each.close)
+        try:
+            kept = await _open(settings.data_dir, stack)
+        except DataFolderError as error:
+            raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
         settings = replace(settings, port=sockets[0].getsockname()[1])
+        if settings.auto_token:
+            settings = replace(settings, tokens={LOCAL_OWNER: kept.secret.derive("access token").hex()})
         session = await stack.enter_async_context(_client_session())
         upstreams = _upstreams(settings, session)
         service = Running(settings=settings, upstreams=upstreams, models=_models(settings, upstreams))
-        try:
-            app, calls = await _build(service, stack)
-        except DataFolderError as error:
-            raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE_S / 2)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        app_sites = [web.SockSite(runner, each, backlog=1024) for each in sockets]
-        for site in app_sites:
-            await site.start()
-        stack.push_async_callback(calls.close, GRACE_S)
-        for site in app_sites:
-            stack.push_async_callback(site.stop)
+        calls = RunningCalls()
+        await _listen(_application(service, kept, calls), calls, sockets, stack)
         yield service
+
+
+async def _listen(
+    app: web.Application, calls: RunningCalls, sockets: list[socket.socket], stack: contextlib.AsyncExitStack
+) -> None:
+    """Serve `app`; at the end stop listening, let running calls end, then close what is left."""
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE_S / 2)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    sites = [web.SockSite(runner, each, backlog=BACKLOG) for each in sockets]
+    for site in sites:
+        await site.start()
+    stack.push_async_callback(calls.close, GRACE_S)
+    for site in sites:
+        stack.push_async_callback(site.stop)
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -108,7 +123,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
         for family, address in dict.fromkeys((entry[0], entry[4][:2]) for entry in found):
             # A free port is chosen once, for the first address; the others take the same.
             taken = sockets[0].getsockname()[1] if sockets else port
-            sockets.append(socket.create_server((str(address[0]), taken), family=family, backlog=1024))
+            sockets.append(socket.create_server((str(address[0]), taken), family=family, backlog=BACKLOG))
     except OSError as error:
         for each in sockets:
             each.close()
@@ -155,10 +170,18 @@ def _models(settings: Settings, upstreams: Mapping[str, Upstream]) -> Models:
         raise SettingsError("EASEL_MODELS_FILE", f"{settings.models_file}: {error}") from error
 
 
-async def _build(service: Running, stack: contextlib.AsyncExitStack) -> tuple[web.Application, RunningCalls]:
-    """Open what the service keeps and put the application together."""
-    settings = service.settings
-    data = settings.data_dir
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """What lies in the data folder, opened."""
+
+    secret: Secret
+    files: DiskFiles
+    store: SqliteStore
+    previews: Previews
+
+
+async def _open(data: Path, stack: contextlib.AsyncExitStack) -> _Kept:
+    """Open the data folder, and have `stack` close it. Raises `DataFolderError`."""
     lease = await asyncio.to_thread(Lease.claim, data)
     stack.callback(lease.release)
     secret = await asyncio.to_thread(Secret.open, data, lease.folder)
@@ -167,12 +190,18 @@ async def _build(service: Running, stack: contextlib.AsyncExitStack) -> tuple[we
     stack.push_async_callback(store.close)
     previews = Previews()
     stack.push_async_callback(previews.close)
+    return _Kept(secret=secret, files=files, store=store, previews=previews)
+
+
+def _application(service: Running, kept: _Kept, calls: RunningCalls) -> web.Application:
+    """Put the pipeline, the tools and the routes together."""
+    settings = service.settings
     generation = Generation(
         models=service.models,
         upstreams=service.upstreams,
-        store=store,
-        files=files,
-        previews=previews,
+        store=kept.store,
+        files=kept.files,
+        previews=kept.previews,
         pictures_url=service.pictures_url,
         retries=settings.retries,
         prompt_suffix=settings.prompt_suffix,
@@ -184,11 +213,9 @@ async def _build(service: Running, stack: contextlib.AsyncExitStack) -> tuple[we
         instructions=INSTRUCTIONS,
         tools={tool.name: tool.bind(generation) for tool in TOOLS},
     )
-    calls = RunningCalls()
+    endpoint = Endpoint(server=server, sessions=Sessions(kept.secret.derive("session ids")), calls=calls)
     app = web.Application(middlewares=[Guard(settings).middleware()], client_max_size=MAX_BODY_BYTES)
-    add_routes(
-        app, settings.path, Endpoint(server=server, sessions=Sessions(secret.derive("session ids")), calls=calls)
-    )
-    web_files.add_routes(app, files)
+    add_routes(app, settings.path, endpoint)
+    web_files.add_routes(app, kept.files)
     web_health.add_routes(app)
-    return app, calls
+    return app

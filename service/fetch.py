@@ -196,11 +196,14 @@ async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> b
         raise FetchError(url, "it answered with a web page instead of a picture")
     if (response.content_length or 0) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes} bytes")
-    data = bytearray()
+    pieces: list[bytes] = []
+    size = 0
     while piece := await response.content.read(PIECE):
-        data += piece
-        if len(data) > max_bytes:
+        pieces.append(piece)
+        size += len(piece)
+        if size > max_bytes:
             raise FetchError(url, f"the picture is larger than {max_bytes} bytes")
+    data = b"".join(pieces)
     if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise FetchError(url, "it answered with a web page instead of a picture")
-    return bytes(data)
+    return data

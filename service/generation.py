@@ -95,7 +95,7 @@ class Generation:
 
     async def _draw(self, request: ImageRequest, progress: Progress) -> Sequence[Picture]:
         upstream = self.upstreams[self.models.upstream_of[request.model]]
-        sent = replace(request, prompt=f"{request.prompt}{self.prompt_suffix}")
+        sent = replace(request, prompt="\n".join(filter(None, (request.prompt, self.prompt_suffix))))
         attempt = 0
         while True:
             try:

@@ -40,13 +40,13 @@ class Lease:
         self._lock = lock
 
     @classmethod
-    def claim(cls, data: Path) -> Self:
+    def claim(cls, data: Path, gate_timeout_s: float = GATE_TIMEOUT_S) -> Self:
         """Clear away what dead processes left in the data folder, and take a place in it. Creates the folder."""
         running = data / "running"
         with needing(data):
             data.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
             running.mkdir(PRIVATE_FOLDER, exist_ok=True)
-        with _gate(running):
+        with _gate(running, gate_timeout_s):
             dead = tuple(_clear_dead(running))
             lease_id = secrets.token_hex(16)
             (running / lease_id).mkdir(PRIVATE_FOLDER)
@@ -80,23 +80,23 @@ def _clear_dead(running: Path) -> Iterator[str]:
 
 
 def _held(folder: Path) -> bool:
+    if not folder.is_dir():  # asked first, since the library makes the folders that a lock lacks
+        return False
     lock = _lock(folder / "lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return True
-    except (FileNotFoundError, NotADirectoryError):
-        return False
     lock.release()
     return False
 
 
 @contextmanager
-def _gate(running: Path) -> Iterator[None]:
+def _gate(running: Path, timeout_s: float = GATE_TIMEOUT_S) -> Iterator[None]:
     gate = _lock(running / "gate")
     with needing(running):
         try:
-            gate.acquire(timeout=GATE_TIMEOUT_S, poll_interval=0.005)
+            gate.acquire(timeout=timeout_s, poll_interval=0.005)
         except Timeout as error:
             raise DataFolderError(running, f"another process held {gate.lock_file} for too long") from error
         try:

@@ -12,8 +12,11 @@ from typing import Final
 from service.images import Progress
 
 SILENCE_S: Final = 10.0
+HIGHEST: Final = 98.0
+"""What an upstream's own "100 %" counts as: the result is the end, and there may be more to say before it."""
+
 CEILING: Final = 99.0
-"""Never reached: the result is the end, and a bar that stands at 100 looks like one."""
+"""Never reached, whatever is still said."""
 
 MAX_MESSAGE: Final = 200
 _STEP: Final = 0.05
@@ -23,8 +26,9 @@ _STEP: Final = 0.05
 class _Steady:
     """Wraps where progress goes; called by the upstream, and by its own clock when the upstream is silent."""
 
-    def __init__(self, heard: Progress) -> None:
+    def __init__(self, heard: Progress, silence_s: float) -> None:
         self._heard = heard
+        self._silence_s = silence_s
         self._percent = 0.0
         self._message = "Working"
         self._started = self._spoke = asyncio.get_running_loop().time()
@@ -38,21 +42,22 @@ class _Steady:
         """Repeat the last message, with the time that has passed, whenever nothing was said for a while."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._spoke + SILENCE_S - loop.time())
-            if loop.time() >= self._spoke + SILENCE_S:
+            await asyncio.sleep(self._spoke + self._silence_s - loop.time())
+            if loop.time() >= self._spoke + self._silence_s:
                 await self._say(f"{self._message} ({loop.time() - self._started:.0f} s)", None)
 
     async def _say(self, message: str, percent: float | None) -> None:
         self._spoke = asyncio.get_running_loop().time()
         least = self._percent + (CEILING - self._percent) * _STEP
-        self._percent = min(percent, CEILING) if percent is not None and percent > self._percent else least
+        given = min(percent or 0.0, HIGHEST)
+        self._percent = given if given > self._percent else least
         await self._heard(message, self._percent)
 
 
 @contextlib.asynccontextmanager
-async def steady(progress: Progress) -> AsyncIterator[Progress]:
+async def steady(progress: Progress, silence_s: float = SILENCE_S) -> AsyncIterator[Progress]:
     """Give the work inside a progress that rises and does not fall silent; it ends with the block."""
-    report = _Steady(progress)
+    report = _Steady(progress, silence_s)
     beating = asyncio.create_task(report.keep_alive())
     try:
         yield report

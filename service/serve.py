@@ -6,6 +6,7 @@ import signal
 from types import FrameType
 
 from service.app import VERSION, Running, running
+from service.images import LOCAL_OWNER
 from service.settings import Settings, is_loopback
 
 
@@ -34,8 +35,10 @@ def greeting(service: Running) -> str:
     entry: dict[str, object] = {"type": "streamableHttp", "url": url}
     option = ""
     if settings.tokens:
-        entry["headers"] = {"Authorization": "Bearer <token>"}
-        option = ' --header "Authorization: Bearer <token>"'
+        # A token that the person chose is not repeated; one that was made here is shown, or nobody could use it.
+        token = settings.tokens[LOCAL_OWNER] if settings.auto_token else "<token>"
+        entry["headers"] = {"Authorization": f"Bearer {token}"}
+        option = f' --header "Authorization: Bearer {token}"'
     lines = [
         f"Easel {VERSION} is ready.",
         f"  MCP endpoint  {service.mcp_url}",

@@ -47,12 +47,13 @@ SETTINGS: Final = (
     Setting("EASEL_PATH", "/mcp", "path of the MCP endpoint"),
     Setting("EASEL_PUBLIC_URL", "", "what clients see before /mcp-cache/; from host and port when empty",
             ("FLOW2API_MCP_EXTERNAL_URL_PREFIX",)),
-    Setting("EASEL_TOKENS", "", "who may call: name:token pairs, separated by commas; each name has its own history"),
+    Setting("EASEL_TOKENS", "", "who may call: name:token pairs with commas, each with its own history; or auto"),
     Setting("EASEL_DATA_DIR", "data", "folder of the history and the pictures"),
     Setting("EASEL_MODELS_FILE", "service/models.json", "which models are offered"),
     Setting("EASEL_RETRIES", "2", "how often a failed generation is tried again, where that costs nothing twice",
             ("FLOW2API_MCP_GENERATE_RETRY_COUNT",)),
-    Setting("EASEL_PROMPT_SUFFIX", "", "text appended to each prompt sent upstream", ("FLOW2API_MCP_PROMPT_SUFFIX",)),
+    Setting("EASEL_PROMPT_SUFFIX", "", "text added to each prompt sent upstream, on a line of its own",
+            ("FLOW2API_MCP_PROMPT_SUFFIX",)),
     Setting("EASEL_CACHE_MAX_FILE_MB", "100", "largest picture taken, in megabytes",
             ("FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES",)),
     Setting("EASEL_LOG", "info", "how much is logged: debug, info, warning, error", ("FLOW2API_MCP_DEBUG",)),
@@ -61,6 +62,9 @@ SETTINGS: Final = (
 """Every setting, in the order in which `--help` and README show them."""
 
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+AUTO: Final = "auto"
+"""As EASEL_TOKENS: one token, derived from the secret of the data folder and shown at the start."""
+
 _TOKEN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LOCAL_FLOW2API: Final = "http://127.0.0.1:8000"
 _LEVELS: Final = ("debug", "info", "warning", "error")
@@ -77,6 +81,7 @@ class Settings:
     path: str
     public_url: str
     tokens: Mapping[str, str] = field(repr=False)
+    auto_token: bool
     data_dir: Path
     models_file: Path
     flow2api: Endpoint | None
@@ -91,14 +96,15 @@ class Settings:
         """Read a mapping of names to values; raises `SettingsError`."""
         read = _Reader(env)
         host, path = read.text("EASEL_HOST"), read.text("EASEL_PATH")
-        if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path) or path.startswith(("/mcp-cache", "/healthz")):
+        if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path) or path.startswith(("/mcp-cache", "/health")):
             raise read.error("EASEL_PATH", f"{path!r} cannot be a path; write one such as /mcp")
-        tokens = read.tokens()
-        if not tokens and not is_loopback(host):
+        auto_token = read.text("EASEL_TOKENS").lower() == AUTO
+        tokens = {} if auto_token else read.tokens()
+        if not tokens and not auto_token and not is_loopback(host):
             raise SettingsError(
                 "EASEL_TOKENS",
                 f"must be set to listen on {host}, beyond this machine: write name:token pairs such as "
-                "alice:<a long random word>, or leave EASEL_HOST at 127.0.0.1",
+                "alice:<a long random word>, or auto for one made here, or leave EASEL_HOST at 127.0.0.1",
             )
         return cls(
             host=host,
@@ -106,6 +112,7 @@ class Settings:
             path=path,
             public_url=read.url("EASEL_PUBLIC_URL"),
             tokens=tokens,
+            auto_token=auto_token,
             data_dir=Path(read.text("EASEL_DATA_DIR")).expanduser(),
             models_file=read.models_file(),
             flow2api=read.flow2api(),

@@ -1,7 +1,7 @@
 """The strip at the foot of the built-in sketch: the prompt, as far as the font can draw it, and what the picture is."""
 
 import unicodedata
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
@@ -9,6 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 LABEL: Final = "Easel sketch, drawn without an image service"
 HEIGHT: Final = 40
 MARGIN: Final = 16
+LONGEST: Final = 200
+"""Characters of a prompt that are looked at: more never fit, and measuring text costs time by its length."""
+
 TEXT_SIZE: Final = 16
 PAPER: Final = (18, 20, 28)
 INK: Final = (232, 230, 222)
@@ -24,7 +27,7 @@ def add_strip(picture: Image.Image, prompt: str) -> None:
     middle = top + HEIGHT / 2
     draw.text((right, middle), LABEL, fill=FAINT, font=font, anchor="rm")
     room = right - font.getlength(LABEL) - 3 * MARGIN
-    draw.text((MARGIN, middle), shortened(drawable(prompt), room), fill=INK, font=font, anchor="lm")
+    draw.text((MARGIN, middle), shortened(drawable(prompt[:LONGEST]), room), fill=INK, font=font, anchor="lm")
 
 
 def drawable(text: str) -> str:
@@ -35,7 +38,7 @@ def drawable(text: str) -> str:
     return "".join(mark for mark in plain if has_glyph(mark)).strip()
 
 
-@cache
+@lru_cache(maxsize=4096)
 def has_glyph(mark: str) -> bool:
     """Whether the built-in font draws this character as something else than its box for a missing one."""
     font = ImageFont.load_default(TEXT_SIZE)

@@ -57,16 +57,16 @@ class Lifted:
 
     async def decode(self, text: str) -> bytes:
         """Decode base64, standard or URL-safe, padded or not. Raise `ValueError` where it is none."""
-        decoded = bytearray()
+        decoded: list[bytes] = []
         carry = b""
         for piece in self._pieces(text):
             digits = carry + piece.translate(STANDARD, PADDING_AND_BREAKS)
             whole = len(digits) // 4 * 4
             carry = digits[whole:]
-            decoded += binascii.a2b_base64(digits[:whole], strict_mode=True)
+            decoded.append(binascii.a2b_base64(digits[:whole], strict_mode=True))
             await asyncio.sleep(0)  # between two pieces others may run
-        decoded += binascii.a2b_base64(carry + b"=" * (-len(carry) % 4), strict_mode=True)
-        return bytes(decoded)
+        decoded.append(binascii.a2b_base64(carry + b"=" * (-len(carry) % 4), strict_mode=True))
+        return b"".join(decoded)
 
     def _pieces(self, text: str) -> Iterator[bytes]:
         for part in MIXTURE.split(text):

@@ -40,6 +40,7 @@ class ChatAnswer:
         self.lifted: Final = Lifted()
         self.done = False
         self._ended = True
+        self._unreadable = False
         self._size = 0
         self._bytes = Lifter(self.lifted, json=True)
         self._events = SseReader()
@@ -77,6 +78,8 @@ class ChatAnswer:
 
     def without_picture(self) -> UpstreamError:
         """Why there is no picture, as far as the answer says."""
+        if self._unreadable and not self._words():
+            return UpstreamError(Kind.LOST, detail="(Its answer could not be read.)")
         said = self._refusal or self._words() or (f"finish_reason {self._finish}" if self._finish else "nothing at all")
         refused = self._refusal or self._finish.lower() in REFUSED
         return UpstreamError(Kind.POLICY if refused else Kind.NO_IMAGE, said)
@@ -90,13 +93,14 @@ class ChatAnswer:
             self.done = True
             return
         try:
-            yield from self._read(orjson.loads(data))
+            event = orjson.loads(data)
         except orjson.JSONDecodeError:
-            _, *more = lines = data.splitlines()
-            if not more:
-                raise
-            for line in lines:
+            lines = data.splitlines()
+            self._unreadable |= len(lines) == 1
+            for line in lines if len(lines) > 1 else ():
                 yield from self._event(line)
+        else:
+            yield from self._read(event)
 
     def _body(self, body: bytes) -> Iterator[str]:
         """Read what came outside of all events: one JSON body, JSON by lines, or a page of a proxy."""

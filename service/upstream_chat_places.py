@@ -34,21 +34,30 @@ PREFIX: Final = r"(?:data:image/[\w.+-]+(?:;[\w.=-]+)*;base64,)+"
 """Quirk: grok2api #53 sends it twice."""
 
 TARGET: Final = rf"(?P<target>{PREFIX}{DIGITS}|[^\s<>()\"']++)"
-URL_CHARACTER: Final = r"[^\s<>()\"'\]]"
+URL: Final = r"https?://(?:[.,;:!]*+[^\s<>()\"'\].,;:!。，、；]++)++"
+"""A URL within prose: the punctuation of the sentence is not part of it."""
+
+ANY: Final = re.compile("")
+PICTURE_FILE: Final = re.compile(r"/tmp/.|\.(?:png|jpe?g|webp|gif|avif)(?:\?|\Z)", re.IGNORECASE)  # noqa: S108 - a path of Flow2API
 
 IN_TEXT: Final = (
-    re.compile(rf"!\[[^\]\n]{{0,1000}}\]\(\s*<?{TARGET}[^)\n]{{0,1000}}\)"),
-    re.compile(rf"<img\b[^>]{{0,1000}}?\bsrc\s*=\s*[\"']?{TARGET}", re.IGNORECASE),
-    re.compile(rf"(?P<target>{PREFIX}{DIGITS})"),
-    re.compile(
-        rf"(?P<target>https?://{URL_CHARACTER}{{1,2000}}?"
-        rf"(?:/tmp/{URL_CHARACTER}+|\.(?:png|jpe?g|webp|gif|avif)(?:\?{URL_CHARACTER}*)?(?!{URL_CHARACTER})))",
-        re.IGNORECASE,
-    ),
-    re.compile(r"^[ \t]*(?P<target>https?://\S+)[ \t\r]*$", re.MULTILINE),
+    (re.compile(rf"!\[[^\[\]\n]{{0,1000}}\]\(\s*<?{TARGET}[^)\n]{{0,200}}\)"), ANY),
+    (re.compile(rf"<img\b[^<>]{{0,1000}}?\bsrc\s*=\s*[\"']?{TARGET}", re.IGNORECASE), ANY),
+    (re.compile(rf"(?P<target>{PREFIX}{DIGITS})"), ANY),
+    (re.compile(rf"(?P<target>{URL})", re.IGNORECASE), PICTURE_FILE),
+    (re.compile(r"^[ \t]*(?P<target>https?://\S+)[ \t\r]*$", re.MULTILINE), ANY),
 )
-"""Markdown, HTML, data URI, URL of a picture file, URL alone on its line. The first that finds anything is believed: a
-URL within a sentence is more often that of a policy than that of a picture."""
+"""Markdown, HTML, data URI, URL of a picture file, URL alone on its line, and what the target must hold.
+
+The first that finds anything is believed: a URL within a sentence is more often that of a policy than that of a
+picture. Each is bounded, so that no text makes the search quadratic.
+"""
+
+PICTURE_FIELDS: Final = ("image_url", "imageUrl", "url", "b64_json", "data")
+"""The first that holds anything: an Images answer may have both `url` and `b64_json`, one of them null."""
+
+DEPTH: Final = 5
+"""A list of objects that hold an object that holds a text is the deepest that any service sends."""
 
 BASE64_ONLY: Final = re.compile(rf"(?=.{{64,}}|.*{STAND_IN}){DIGITS}", re.DOTALL)
 DATA_URI: Final = re.compile(rf"{PREFIX}(?P<digits>{DIGITS})", re.IGNORECASE)
@@ -56,24 +65,26 @@ DATA_URI: Final = re.compile(rf"{PREFIX}(?P<digits>{DIGITS})", re.IGNORECASE)
 
 def in_text(text: str, *, ended: bool = True) -> list[Source]:
     """Find the pictures in the text. Of a text that was cut, what stands at the very end may be half a picture."""
-    for pattern in IN_TEXT:
-        found = [_source(match["target"]) for match in pattern.finditer(text) if ended or match.end() < len(text)]
+    for pattern, wanted in IN_TEXT:
+        matches = (match for match in pattern.finditer(text) if ended or match.end() < len(text))
+        found = [_source(match["target"]) for match in matches if wanted.search(match["target"])]
         sources = [source for source in found if source is not None]
         if sources:
             return sources
     return []
 
 
-def in_field(value: object) -> Iterator[Source]:
+def in_field(value: object, depth: int = DEPTH) -> Iterator[Source]:
     """Find the pictures in a field that holds nothing else: a text, an object, or a list of either."""
     match value:
+        case _ if depth == 0:
+            return
         case [*items]:
             for item in items:
-                yield from in_field(item)
-        case {"image_url": inner} | {"imageUrl": inner} | {"url": inner} | {"b64_json": inner} | {"data": inner} if (
-            inner
-        ):
-            yield from in_field(inner)
+                yield from in_field(item, depth - 1)
+        case {**fields}:
+            inner = next(filter(None, (fields.get(name) for name in PICTURE_FIELDS)), None)
+            yield from in_field(inner, depth - 1)
         case str(text):
             source = _source(text.strip())
             if source is not None:

@@ -33,12 +33,11 @@ def parsed(answer: object) -> object:
 def reported(body: object) -> Reported:
     """Take the error out of a parsed body, or the text of one that is no JSON."""
     match body:
-        case {"error": error} | {"errors": error} | {"detail": error} if error:
-            return _error(error)
-        case {"message": str(message)} | {"msg": str(message)}:
-            return _error(body)._replace(message=message)
         case str(text):
             return Reported(text)
+        case {**fields}:
+            error = fields.get("error") or fields.get("errors") or fields.get("detail") or fields
+            return _error(error)
         case _:
             return Reported("")
 

@@ -4,6 +4,7 @@ It reports failures inside HTTP 200, says how far it is in `reasoning_content`, 
 draws, and cancels the work when the connection closes.
 """
 
+import asyncio
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -89,7 +90,7 @@ class Flow2ApiUpstream(Upstream):
         self._max_file_bytes = max_file_bytes
 
     def describe(self) -> str:
-        return f"Flow2API at {self._base.with_user(None)}"
+        return f"Flow2API at {self._base}"
 
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
         narration = Narration(progress)
@@ -118,6 +119,7 @@ class Flow2ApiUpstream(Upstream):
                 while not answer.done and (piece := await response.content.read(PIECE)):
                     for thought in answer.feed(piece):
                         await narration.tell(thought)
+                    await asyncio.sleep(0)  # reading what is buffered already lets nobody else run
             except (aiohttp.ClientError, TimeoutError):
                 answer.cut()
                 if not answer.pictures():
@@ -130,7 +132,11 @@ class Flow2ApiUpstream(Upstream):
     async def _bytes(self, source: Source, lifted: Lifted) -> bytes:
         match source:
             case Inline(digits):
-                return await lifted.decode(digits)
+                data = await lifted.decode(digits)
+                if len(data) > self._max_file_bytes:
+                    detail = f"(It is larger than {self._max_file_bytes} bytes.)"
+                    raise UpstreamError(Kind.DOWNLOAD, detail=detail)
+                return data
             case Link(url):
                 try:
                     return await self._download(url)
@@ -156,7 +162,9 @@ class Flow2ApiUpstream(Upstream):
 
 def api_base(text: str) -> URL:
     """Read the base URL as a person wrote it: the server's root, with or without `/v1` and slashes."""
-    return URL(text.strip().rstrip("/").removesuffix("/v1").rstrip("/") + "/v1")
+    url = URL(text.strip())
+    root = url.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    return url.with_user(None).with_path(f"{root}/v1")
 
 
 def body(request: ImageRequest) -> bytes:

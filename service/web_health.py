@@ -1,6 +1,10 @@
-"""`/healthz`: whether this process serves. It says nothing else, so it needs no token."""
+"""`/healthz`: whether this process serves. It says nothing else, so it needs no token; `/health` is the same."""
+
+from typing import Final
 
 from aiohttp import web
+
+PATHS: Final = ("/healthz", "/health")
 
 
 async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
@@ -9,5 +13,6 @@ async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - aioht
 
 
 def add_routes(app: web.Application) -> None:
-    """Serve the route."""
-    app.router.add_get("/healthz", healthz)
+    """Serve the route, under both names that monitors ask for."""
+    for path in PATHS:
+        app.router.add_get(path, healthz)

@@ -43,13 +43,14 @@ class Accepts:
 class ReplyStream:
     """One answer in the making."""
 
-    def __init__(self, request: web.Request, accepts: Accepts) -> None:
+    def __init__(self, request: web.Request, accepts: Accepts, silence_s: float = SILENCE_S) -> None:
         self._request = request
         self._accepts = accepts
+        self._silence_s = silence_s
         self._response: web.StreamResponse | None = None
         self._gone = False
         self._lock = asyncio.Lock()
-        self._silence = asyncio.get_running_loop().call_later(SILENCE_S, self._break_silence)
+        self._silence = asyncio.get_running_loop().call_later(silence_s, self._break_silence)
         self._beat: asyncio.Task[None] | None = None
 
     async def send(self, message: bytes) -> None:
@@ -102,7 +103,7 @@ class ReplyStream:
     def _break_silence(self) -> None:
         if self._accepts.sse and not self._gone:
             self._beat = asyncio.create_task(self._write(KEEP_ALIVE))
-            self._silence = asyncio.get_running_loop().call_later(SILENCE_S, self._break_silence)
+            self._silence = asyncio.get_running_loop().call_later(self._silence_s, self._break_silence)
 
 
 def _refuses(part: str) -> bool:

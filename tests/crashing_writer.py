@@ -1,7 +1,7 @@
 """A process that writes jobs and pictures until it is killed: `python -m tests.crashing_writer <data folder>`.
 
-It says a line for each thing that was acknowledged to it, after the acknowledgement: `lease <id>`, `begun <history id>`,
-`kept <name>`, `done <history id> <name>`. Several jobs run at once, so that a kill meets every step of some.
+It says a line for each thing that was acknowledged to it: `lease <id>`, `begun <history id>`, `kept <name>`,
+`done <history id> <name>`. Several jobs run at once, so that a kill meets every step of some.
 """
 
 import asyncio

@@ -134,7 +134,7 @@ async def test_processes_that_start_at_once_never_take_each_other_for_dead(tmp_p
         said.append((await process.stdout.readline()).decode().split())
     folders = {path.name for path in (tmp_path / "running").iterdir() if path.is_dir()}
     for process in starting:
-        await process.communicate()
+        await process.communicate(b"")
     assert [words[1:] for words in said] == [[]] * 8
     assert folders == {words[0] for words in said}
     assert [path.name for path in (tmp_path / "running").iterdir()] == ["gate"]
@@ -147,12 +147,8 @@ def test_a_data_folder_that_is_a_file_stops_the_start(tmp_path: Path) -> None:
         Lease.claim(tmp_path / "data")
 
 
-def test_a_gate_that_stays_shut_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gate_that_stays_shut_stops_the_start(tmp_path: Path) -> None:
     """Ours: a stopped process that holds the gate must not make ours hang without a word."""
-    monkeypatch.setattr("service.lease.GATE_TIMEOUT_S", 0.05)
     (tmp_path / "running").mkdir()
-    with (
-        FileLock(tmp_path / "running" / "gate", is_singleton=False),
-        pytest.raises(DataFolderError, match="held .*gate for too long"),
-    ):
-        Lease.claim(tmp_path)
+    with FileLock(tmp_path / "running" / "gate"), pytest.raises(DataFolderError, match="held .*gate for too long"):
+        Lease.claim(tmp_path, gate_timeout_s=0)

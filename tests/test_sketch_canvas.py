@@ -5,7 +5,7 @@ from service.sketch_words import LIGHTS
 
 
 def test_a_ridge_goes_over_the_whole_width() -> None:
-    """Bug: a line that ended a step early left a wedge of sky at the right edge."""
+    """Ours: a line that ends a step early leaves a wedge of sky at the right edge."""
     line = Canvas(LIGHTS["day"], b"seed").ridge(HORIZON, 100, 0.5, 1)
     assert (line[0][0], line[-1][0] >= WIDTH) == (0, True)
 

@@ -40,7 +40,7 @@ async def sketch(prompt: str) -> Picture:
 async def test_the_same_prompt_gives_the_same_bytes_in_every_process() -> None:
     """Ours: tests and demonstrations can rely on it. Hash seeds differ between these processes."""
     digests = {
-        subprocess.run(  # noqa: S603, ASYNC221 - our own interpreter; nothing else runs in this loop
+        subprocess.run(  # noqa: ASYNC221 - our own interpreter; nothing else runs in this loop
             [sys.executable, "-c", PRINT_DIGEST, "a lighthouse at night"],
             env={"PYTHONHASHSEED": seed},
             capture_output=True,

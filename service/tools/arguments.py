@@ -99,17 +99,13 @@ def _bound(words: str) -> Say:
     return lambda violation: [f"{violation.name} is {violation.value}; it must be {words} {violation.rule}."]
 
 
-def _length(words: str) -> Say:
-    return lambda violation: [
-        f"{violation.name} has {len(violation.given)} characters; it must have {words} {violation.rule}."
-    ]
+def _too_long(violation: Violation) -> list[str]:
+    return [f"{violation.name} has {len(violation.given)} characters; at most {violation.rule} are taken."]
 
 
 def _form(violation: Violation) -> list[str]:
-    if not violation.given:
-        return []  # its length has been named already
     if not violation.given.strip():
-        return [f"{violation.name} is blank; it must say something."]
+        return [f"{violation.name} is blank. {violation.schema.get('description', '')}".strip()]
     return [f"{violation.name} is {violation.value}; it must match the pattern {violation.rule}."]
 
 
@@ -124,8 +120,7 @@ _SAY: Final[Mapping[str, Say]] = {
     "enum": _choice,
     "minimum": _bound("at least"),
     "maximum": _bound("at most"),
-    "minLength": _length("at least"),
-    "maxLength": _length("at most"),
+    "maxLength": _too_long,
     "pattern": _form,
 }
 """The words for each keyword of JSON Schema that our schemas use."""

@@ -1,0 +1,80 @@
+# Easel, from a checkout to a running service with nothing but Python 3.11 or newer and make.
+#
+# `.venv` and the files in it that mark what is installed are made once, and again when the requirements change.
+# Another interpreter: make run PYTHON=python3.12. Options of the service: make run ARGS="--port 9000".
+
+PYTHON ?= python3
+ARGS ?=
+IMAGE ?= easel
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+RECENT := import sys; assert sys.version_info >= (3, 11)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: help run demo test check image clean
+
+help:
+	@echo 'make run     start the service; Ctrl-C stops it'
+	@echo 'make demo    draw one picture through the whole service, and show how'
+	@echo 'make test    check, then all tests'
+	@echo 'make check   ruff and mypy'
+	@echo 'make image   build the container image $(IMAGE), with podman or docker'
+	@echo 'make clean   remove .venv and caches; the data folder stays'
+
+# exec: a signal reaches the service itself, and its exit status is ours.
+run: $(VENV)/installed
+	@exec $(BIN)/python -m service $(ARGS)
+
+demo: $(VENV)/installed
+	@exec $(BIN)/python -m service demo $(ARGS)
+
+test: check
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/installed-dev
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+image:
+	@engine=$$(command -v podman || command -v docker) \
+	  || { echo 'make image needs podman or docker, and found neither.' >&2; exit 1; }; \
+	echo "Building the image $(IMAGE) with $$engine"; \
+	BUILDAH_FORMAT=docker exec "$$engine" build -t $(IMAGE) .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	find service tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/installed: requirements.txt $(VENV)/created
+	@echo 'Installing what the service needs'
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@echo 'Installing what the tests need'
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+# Debian and Ubuntu leave ensurepip out of Python; then a pip outside of the environment, or uv, brings one into it.
+$(VENV)/created:
+	@for python in '$(PYTHON)' python3.14 python3.13 python3.12 python3.11; do \
+	  if "$$python" -c '$(RECENT)' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+	  echo "Easel needs Python 3.11 or newer; $(PYTHON) is $$('$(PYTHON)' --version 2>/dev/null || echo 'not there')." >&2; \
+	  echo 'Name another one: make run PYTHON=/path/to/python3.12' >&2; exit 1; \
+	fi; \
+	if $(BIN)/python -c '$(RECENT); import pip' 2>/dev/null; then touch $@; exit; fi; \
+	echo "Making $(VENV) with $$("$$found" --version)"; \
+	if "$$found" -c 'import ensurepip' 2>/dev/null; then "$$found" -m venv --clear $(VENV); \
+	elif "$$found" -m pip --version >/dev/null 2>&1; then \
+	  "$$found" -m venv --clear --without-pip $(VENV) && "$$found" -m pip --python $(BIN)/python install --quiet pip; \
+	elif command -v uv >/dev/null; then uv venv --quiet --clear --seed --python "$$found" $(VENV); \
+	else \
+	  echo "This Python has neither ensurepip nor pip. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+	fi && touch $@

@@ -1,0 +1,71 @@
+"""The log: readable by people or machines, and no secret in it."""
+
+import json
+import logging
+import sys
+
+import pytest
+
+from service.logs import JsonFormatter, SecretFilter, set_up
+
+
+def record(message: str, *args: object) -> logging.LogRecord:
+    return logging.LogRecord("service.x", logging.INFO, "x.py", 1, message, args, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        pytest.param("key is s3cr3t!", "s3cr3t", id="a key that it was told of"),
+        pytest.param("Authorization: Bearer abc.def", "abc.def", id="bearer"),
+        pytest.param("authorization: bearer  abc.def", "abc.def", id="bearer in small letters"),
+        pytest.param("GET /v1/models?key=abcdef&x=1", "abcdef", id="key in a query"),
+        pytest.param("https://h/i?Expires=1&Signature=a%2Bb", "a%2Bb", id="signature"),
+        pytest.param('{"x-goog-api-key": "abcdef"}', "abcdef", id="key in a header"),
+    ],
+)
+def test_no_secret_reaches_the_log(text: str, hidden: str) -> None:
+    line = record("said %s", text)
+    assert SecretFilter(["s3cr3t", ""]).filter(line)
+    assert hidden not in line.getMessage()
+    assert "[hidden]" in line.getMessage()
+
+
+def test_a_secret_that_holds_another_is_hidden_whole() -> None:
+    assert SecretFilter(["abc", "abcdef"]).clean("abcdef") == "[hidden]"
+
+
+def test_a_traceback_is_cleaned_too() -> None:
+    line = record("failed")
+    try:
+        int("token s3cr3t")
+    except ValueError:
+        line.exc_info = sys.exc_info()
+    SecretFilter(["s3cr3t"]).filter(line)
+    assert line.exc_text
+    assert "s3cr3t" not in line.exc_text
+    assert "ValueError" in json.loads(JsonFormatter().format(line))["traceback"]
+
+
+def test_json_lines_are_one_object_each() -> None:
+    line = json.loads(JsonFormatter().format(record("two\nlines %s", "北京")))
+    assert line["message"] == "two\nlines 北京"
+    assert (line["level"], line["logger"]) == ("info", "service.x")
+    assert line["time"].endswith("Z")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_level_counts_for_the_service_alone(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    root, ours = logging.getLogger(), logging.getLogger("service")
+    before = (root.handlers[:], root.level, ours.level)
+    try:
+        set_up("debug", form, ["s3cr3t"])
+        logging.getLogger("service.x").debug("ours s3cr3t")
+        logging.getLogger("aiohttp").info("theirs")
+    finally:
+        root.handlers[:], _, _ = before
+        root.setLevel(before[1])
+        ours.setLevel(before[2])
+    heard = capsys.readouterr().err
+    assert "ours [hidden]" in heard
+    assert "theirs" not in heard

@@ -1,0 +1,129 @@
+"""Settings: read from a mapping, frozen, and each mistake names the setting as it was written."""
+
+from pathlib import Path
+
+import pytest
+
+from service.settings import SETTINGS, Endpoint, Settings, SettingsError, is_loopback
+
+
+def test_with_nothing_set_it_listens_on_loopback_and_reaches_nothing() -> None:
+    settings = Settings.from_env({})
+    assert (settings.host, settings.port, settings.path) == ("127.0.0.1", 8866, "/mcp")
+    assert settings.flow2api is None
+    assert settings.data_dir == Path("data")
+    assert settings.models_file.is_file()
+
+
+def test_an_empty_value_counts_as_not_set() -> None:
+    """Ours: compose files and `.env` templates leave names empty."""
+    assert Settings.from_env({"EASEL_PORT": " ", "EASEL_TOKENS": ""}) == Settings.from_env({})
+
+
+@pytest.mark.parametrize(
+    ("env", "endpoint"),
+    [
+        pytest.param({"FLOW2API_API_KEY": "han1234"}, Endpoint(url="http://127.0.0.1:8000", key="han1234"), id="key"),
+        pytest.param(
+            {"FLOW2API_BASE_URL": "http://pod:8000/v1/"}, Endpoint(url="http://pod:8000/v1", key=""), id="URL"
+        ),
+    ],
+)
+def test_flow2api_is_on_with_a_key_or_a_url(env: dict[str, str], endpoint: Endpoint) -> None:
+    assert Settings.from_env(env).flow2api == endpoint
+
+
+@pytest.mark.parametrize(
+    ("env", "name"),
+    [
+        pytest.param({"EASEL_PORT": "http"}, "EASEL_PORT", id="port is a word"),
+        pytest.param({"EASEL_PORT": "65536"}, "EASEL_PORT", id="port too large"),
+        pytest.param({"EASEL_PORT": "-1"}, "EASEL_PORT", id="port below 0"),
+        pytest.param({"EASEL_PORT": "٣"}, "EASEL_PORT", id="digits of another script"),
+        pytest.param({"EASEL_PATH": "mcp"}, "EASEL_PATH", id="path without a slash"),
+        pytest.param({"EASEL_PATH": "/mcp-cache/x"}, "EASEL_PATH", id="path of the pictures"),
+        pytest.param({"EASEL_PATH": "/a/../b{c}"}, "EASEL_PATH", id="path that is a pattern"),
+        pytest.param({"EASEL_PUBLIC_URL": "easel.example.com"}, "EASEL_PUBLIC_URL", id="URL without a scheme"),
+        pytest.param({"EASEL_PUBLIC_URL": "https://e.example/?a=1"}, "EASEL_PUBLIC_URL", id="URL with a query"),
+        pytest.param({"EASEL_PUBLIC_URL": "https://e.example:99999"}, "EASEL_PUBLIC_URL", id="URL with no port"),
+        pytest.param(
+            {"FLOW2API_MCP_EXTERNAL_URL_PREFIX": "ftp://e.example"}, "FLOW2API_MCP_EXTERNAL_URL_PREFIX", id="older name"
+        ),
+        pytest.param({"FLOW2API_BASE_URL": "file:///etc"}, "FLOW2API_BASE_URL", id="upstream with another scheme"),
+        pytest.param({"FLOW2API_API_KEY": "Bearer abc"}, "FLOW2API_API_KEY", id="key with Bearer"),
+        pytest.param({"EASEL_TOKENS": "justatoken"}, "EASEL_TOKENS", id="token without a name"),
+        pytest.param({"EASEL_TOKENS": "a:"}, "EASEL_TOKENS", id="name without a token"),
+        pytest.param({"EASEL_TOKENS": "a b:c"}, "EASEL_TOKENS", id="space in a name"),
+        pytest.param({"EASEL_TOKENS": "a:x,a:y"}, "EASEL_TOKENS", id="name twice"),
+        pytest.param({"EASEL_TOKENS": "a:x,b:x"}, "EASEL_TOKENS", id="token twice"),
+        pytest.param({"EASEL_RETRIES": "many"}, "EASEL_RETRIES", id="retries"),
+        pytest.param({"FLOW2API_MCP_GENERATE_RETRY_COUNT": "99"}, "FLOW2API_MCP_GENERATE_RETRY_COUNT", id="older"),
+        pytest.param({"EASEL_CACHE_MAX_FILE_MB": "0"}, "EASEL_CACHE_MAX_FILE_MB", id="file size"),
+        pytest.param({"EASEL_LOG": "loud"}, "EASEL_LOG", id="log level"),
+        pytest.param({"EASEL_LOG_FORMAT": "xml"}, "EASEL_LOG_FORMAT", id="log format"),
+        pytest.param({"EASEL_HOST": "0.0.0.0"}, "EASEL_TOKENS", id="beyond loopback without tokens"),
+        pytest.param({"EASEL_HOST": "::"}, "EASEL_TOKENS", id="beyond loopback, IPv6"),
+        pytest.param({"EASEL_HOST": "example.com"}, "EASEL_TOKENS", id="a name that may be anything"),
+    ],
+)
+def test_a_value_that_cannot_be_used_stops_the_start_and_names_itself(env: dict[str, str], name: str) -> None:
+    with pytest.raises(SettingsError) as stopped:
+        Settings.from_env(env)
+    assert stopped.value.name == name
+    assert str(stopped.value).startswith(f"{name}: ")
+    assert "\n" not in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    "env", [{"EASEL_TOKENS": "anna:topsecret,anna:topsecret"}, {"EASEL_PUBLIC_URL": "https://u:topsecret@e.example"}]
+)
+def test_no_mistake_shows_a_secret(env: dict[str, str]) -> None:
+    with pytest.raises(SettingsError) as stopped:
+        Settings.from_env(env)
+    assert "topsecret" not in str(stopped.value)
+
+
+def test_the_settings_show_no_secret() -> None:
+    settings = Settings.from_env({"EASEL_TOKENS": "anna:topsecret", "FLOW2API_API_KEY": "topsecret"})
+    assert "topsecret" not in repr(settings)
+
+
+def test_with_tokens_it_may_listen_anywhere() -> None:
+    settings = Settings.from_env({"EASEL_HOST": "0.0.0.0", "EASEL_TOKENS": "anna:x, ben:y\nc.d-e_f:z:z"})
+    assert settings.tokens == {"anna": "x", "ben": "y", "c.d-e_f": "z:z"}
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "value"),
+    [
+        (older, setting.name, "3")
+        for setting in SETTINGS
+        for older in setting.older
+        if older.endswith(("COUNT", "BYTES"))
+    ],
+)
+def test_a_newer_name_wins_over_an_older_one(older: str, newer: str, value: str) -> None:
+    assert Settings.from_env({older: value}) != Settings.from_env({})
+    assert Settings.from_env({older: "nonsense", newer: value}) == Settings.from_env({newer: value})
+
+
+@pytest.mark.parametrize(("value", "level"), [("1", "debug"), ("0", "info"), ("true", "debug")])
+def test_the_older_debug_switch_is_a_level(value: str, level: str) -> None:
+    assert Settings.from_env({"FLOW2API_MCP_DEBUG": value}).log_level == level
+
+
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("[::1]", True), ("localhost", True), ("LOCALHOST", True),
+     ("0.0.0.0", False), ("192.168.1.2", False), ("localhost.example.com", False), ("", False)],
+)  # fmt: skip
+def test_loopback_is_what_reaches_this_machine_only(host: str, answer: bool) -> None:
+    assert is_loopback(host) is answer
+
+
+def test_readme_has_every_setting() -> None:
+    """Ours: one table; README repeats it and may not fall behind."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    missing = [s.name for s in SETTINGS if f"`{s.name}`" not in readme or s.meaning not in readme]
+    missing += [older for s in SETTINGS for older in s.older if f"`{older}`" not in readme]
+    assert not missing

@@ -1,0 +1,339 @@
+"""The contract of every store, then what SQLite adds: dead processes, kills, and disks that refuse."""
+
+import asyncio
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from service.files_disk import NAME
+from service.images import Failure, ImageRequest, JobState, KeptPicture, WorkError
+from service.lease import Lease
+from service.store import Store, Totals
+from service.store_sqlite import SqliteStore
+from tests.crashing_writer import PICTURE_BYTES
+
+REQUEST = ImageRequest(model="qwen-image", prompt="一只猫 with a hat")
+POLICY = Failure(kind="policy", reason="The image service refused the prompt.")
+
+
+def picture(name: str, size: int = 1000, note: str = "") -> KeptPicture:
+    return KeptPicture(name=name, media_type="image/png", width=640, height=480, size=size, note=note)
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+# The contract. A second store is one more factory here.
+
+Factory = Callable[[Path, Clock], Awaitable[Store]]
+
+
+async def open_sqlite(folder: Path, clock: Clock) -> SqliteStore:
+    return await SqliteStore.open(
+        folder / "easel.sqlite3", "this process", lambda lease: lease == "this process", clock
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(1_000.0)
+
+
+@pytest.fixture(params=[pytest.param(open_sqlite, id="sqlite")])
+def factory(request: pytest.FixtureRequest) -> Factory:
+    chosen: Factory = request.param
+    return chosen
+
+
+@pytest.fixture
+async def store(factory: Factory, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+    opened = await factory(tmp_path, clock)
+    yield opened
+    await opened.close()
+
+
+async def test_a_new_job_is_working(store: Store, clock: Clock) -> None:
+    """Ours: the row is the ticket, and is there before anything costs money."""
+    job = await store.begin("ann", REQUEST)
+    assert (job.owner, job.state, job.model, job.prompt) == ("ann", "working", REQUEST.model, REQUEST.prompt)
+    assert (job.created_at, job.finished_at, job.pictures, job.failure) == (clock.now, None, (), None)
+    assert await store.job("ann", job.history_id) == job
+
+
+async def test_a_finished_job_has_its_pictures_in_order(store: Store, clock: Clock) -> None:
+    """Ours: the first picture of a call stays the first."""
+    job = await store.begin("ann", REQUEST)
+    clock.now = 1_030.5
+    pictures = (picture("b.png"), picture("a.png", note="upscaling failed"), picture("b.png"))
+    done = await store.finish(job, pictures)
+    assert (done.state, done.pictures, done.finished_at, done.failure) == (JobState.DONE, pictures, 1_030.5, None)
+    assert await store.job("ann", job.history_id) == done
+
+
+async def test_a_failed_job_says_why(store: Store, clock: Clock) -> None:
+    """Ours: the history tells the model tomorrow what it told it today."""
+    job = await store.begin("ann", REQUEST)
+    clock.now = 1_002.0
+    failed = await store.fail(job, POLICY)
+    assert (failed.state, failed.failure, failed.finished_at) == (JobState.FAILED, POLICY, 1_002.0)
+    assert await store.job("ann", job.history_id) == failed
+
+
+async def test_a_job_that_has_ended_stays_as_it_is(store: Store, clock: Clock) -> None:
+    """Ours: a late answer and a cancel may cross; the first end counts, and both callers learn it."""
+    done = await store.finish(await store.begin("ann", REQUEST), [picture("a.png")])
+    failed = await store.fail(await store.begin("ann", REQUEST), POLICY)
+    clock.now += 60
+    assert await store.fail(done, POLICY) == done
+    assert await store.finish(done, [picture("c.png")]) == done
+    assert await store.finish(failed, [picture("d.png")]) == failed
+    assert await store.totals("ann") == Totals(working=0, done=1, failed=1, pictures=1, picture_bytes=1000)
+
+
+async def test_a_foreign_job_does_not_exist(store: Store) -> None:
+    """Attack: history ids count up, so anybody can guess one."""
+    job = await store.finish(await store.begin("ann", REQUEST), [picture("a.png")])
+    assert await store.job("bob", job.history_id) is None
+    assert await store.jobs("bob", 10) == []
+    assert await store.totals("bob") == Totals(working=0, done=0, failed=0, pictures=0, picture_bytes=0)
+
+
+@pytest.mark.parametrize("history_id", [0, -1, 2, 2**63 - 1, 2**63, 10**30, -(10**30)])
+async def test_an_id_of_nothing_is_none(store: Store, history_id: int) -> None:
+    """Ours: a model may ask for any number, and gets an answer, not an overflow."""
+    await store.begin("ann", REQUEST)
+    assert await store.job("ann", history_id) is None
+
+
+async def test_jobs_come_newest_first_with_their_own_pictures(store: Store) -> None:
+    """Ours: `history` shows the last pictures, each under its own job, and nobody else's."""
+    mine = []
+    for number in range(4):
+        mine.append(await store.finish(await store.begin("ann", REQUEST), [picture(f"{number}.png")] * (number % 3)))
+        await store.finish(await store.begin("bob", REQUEST), [picture("bob.png")])
+    working = await store.begin("ann", REQUEST)
+    newest_first = [working, *reversed(mine)]
+    assert await store.jobs("ann", 10) == newest_first
+    assert await store.jobs("ann", 2) == newest_first[:2]
+    assert await store.jobs("ann", 2, before=newest_first[1].history_id) == newest_first[2:4]
+    assert await store.jobs("ann", 2, before=newest_first[-1].history_id) == []
+
+
+@pytest.mark.parametrize(("limit", "before", "found"), [
+    pytest.param(0, None, 0, id="none asked"),
+    pytest.param(-1, None, 0, id="negative limit is not unlimited"),
+    pytest.param(10**30, 10**30, 3, id="beyond what a database counts"),
+    pytest.param(5, -(10**30), 0, id="before everything"),
+    pytest.param(5, 1, 0, id="before the first"),
+])  # fmt: skip
+async def test_odd_pages_are_answered(store: Store, limit: int, before: int | None, found: int) -> None:
+    """Ours: numbers from a model never become an error of the database."""
+    for _ in range(3):
+        await store.begin("ann", REQUEST)
+    assert len(await store.jobs("ann", limit, before)) == found
+
+
+async def test_totals_count_each_state_and_every_picture(store: Store) -> None:
+    """Ours: `cache` reports what is kept, per owner."""
+    for size in (10, 20):
+        await store.finish(await store.begin("ann", REQUEST), [picture("a.png", size), picture("b.png", size)])
+    await store.fail(await store.begin("ann", REQUEST), POLICY)
+    await store.begin("ann", REQUEST)
+    await store.begin("bob", REQUEST)
+    assert await store.totals("ann") == Totals(working=1, done=2, failed=1, pictures=4, picture_bytes=60)
+
+
+async def test_jobs_begun_at_once_have_ids_of_their_own(store: Store) -> None:
+    """Ours: an id is a ticket for one job."""
+    jobs = await asyncio.gather(*(store.begin("ann", REQUEST) for _ in range(50)))
+    assert len({job.history_id for job in jobs}) == 50
+
+
+async def test_any_text_is_kept_as_it_came(store: Store) -> None:
+    """Attack: text from outside is data, whatever it looks like."""
+    text = "'); DROP TABLE jobs; --\n\0 ü 猫 🐈"
+    job = await store.begin(text, ImageRequest(model=text, prompt=text))
+    done = await store.finish(job, [picture("a.png", note=text)])
+    assert await store.job(text, job.history_id) == done
+    assert (done.owner, done.prompt, done.pictures[0].note) == (text, text, text)
+
+
+async def test_a_cancelled_write_is_still_written_whole(store: Store) -> None:
+    """Ours: a picture that was paid for stays in the history when its caller leaves; the writer goes on for others."""
+    job = await store.begin("ann", REQUEST)
+    leaving = [asyncio.create_task(store.finish(job, [picture("a.png")]))]
+    leaving += [asyncio.create_task(store.finish(await store.begin("ann", REQUEST), [])) for _ in range(20)]
+    await asyncio.sleep(0)  # lets each task hand its write over
+    for task in leaving:
+        task.cancel()
+    await asyncio.gather(*leaving, return_exceptions=True)
+    assert [job.state for job in await store.jobs("ann", 100)] == ["done"] * 21
+    kept = await store.job("ann", job.history_id)
+    assert kept is not None
+    assert kept.pictures == (picture("a.png"),)
+
+
+async def test_close_finishes_what_was_asked(factory: Factory, tmp_path: Path, clock: Clock) -> None:
+    """Ours: a shutdown loses no answer that was on its way to the disk."""
+    store = await factory(tmp_path, clock)
+    writes = [asyncio.create_task(store.begin("ann", REQUEST)) for _ in range(20)]
+    await asyncio.sleep(0)  # lets each task hand its write over
+    await store.close()
+    await asyncio.gather(*writes)
+    reopened = await factory(tmp_path, clock)
+    assert len(await reopened.jobs("ann", 100)) == 20
+    await reopened.close()
+
+
+async def test_close_twice_is_one_close_and_nothing_works_after(store: Store) -> None:
+    """Ours: shutdown paths cross, and a call that comes too late is our mistake."""
+    await asyncio.gather(store.close(), store.close())
+    await store.close()
+    with pytest.raises(RuntimeError, match="the store is closed"):
+        await store.jobs("ann", 1)
+
+
+async def test_ending_a_job_that_never_was_is_our_mistake(store: Store) -> None:
+    """Ours: a job comes from this store, or somebody mixed two up."""
+    job = await store.begin("ann", REQUEST)
+    with pytest.raises(LookupError):
+        await store.fail(type(job)(**{**vars(job), "owner": "bob"}), POLICY)
+
+
+# SQLite.
+
+
+async def test_work_of_dead_processes_is_interrupted_and_of_living_ones_is_not(tmp_path: Path) -> None:
+    """Ours: after a crash the person learns what happened, what it may have cost, and what to do."""
+    path = tmp_path / "easel.sqlite3"
+    begun = {}
+    for lease in ("dead", "alive"):
+        earlier = await SqliteStore.open(path, lease, lambda _: True, Clock(5.0))
+        begun[lease] = await earlier.begin("ann", REQUEST)
+        begun[f"{lease}, but done"] = await earlier.finish(await earlier.begin("ann", REQUEST), [picture("a.png")])
+        await earlier.close()
+    store = await SqliteStore.open(path, "new", lambda lease: lease == "alive", Clock(9.0))
+    after = {name: await store.job("ann", job.history_id) for name, job in begun.items()}
+    await store.close()
+    interrupted = after.pop("dead")
+    assert after == {name: job for name, job in begun.items() if name != "dead"}
+    assert interrupted is not None
+    assert interrupted.failure is not None
+    assert (interrupted.state, interrupted.failure.kind, interrupted.finished_at) == ("failed", "interrupted", 9.0)
+    for word in ("stopped", "charged", "`generate`"):
+        assert word in interrupted.failure.reason
+
+
+async def test_two_stores_share_one_file(tmp_path: Path, clock: Clock) -> None:
+    """Ours: several processes share a data folder; each sees the other's jobs, and no id is given twice."""
+    one, two = await open_sqlite(tmp_path, clock), await open_sqlite(tmp_path, clock)
+    jobs = await asyncio.gather(*(store.begin("ann", REQUEST) for store in (one, two) * 20))
+    assert len({job.history_id for job in jobs}) == 40
+    assert await one.jobs("ann", 100) == await two.jobs("ann", 100)
+    await one.close()
+    await two.close()
+
+
+async def test_an_id_is_never_used_again(tmp_path: Path, clock: Clock) -> None:
+    """Ours: an old chat that names a deleted job must not get somebody's new one."""
+    store = await open_sqlite(tmp_path, clock)
+    last = await store.begin("ann", REQUEST)
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "easel.sqlite3")
+    connection.execute("DELETE FROM jobs")
+    connection.commit()
+    connection.close()
+    store = await open_sqlite(tmp_path, clock)
+    assert (await store.begin("ann", REQUEST)).history_id > last.history_id
+    await store.close()
+
+
+async def test_a_page_of_history_reads_few_rows(tmp_path: Path, clock: Clock) -> None:
+    """Ours: five jobs of 10,000 cost the same as of 10: both queries go by an index, and nothing is sorted."""
+    store = await open_sqlite(tmp_path, clock)
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "easel.sqlite3")
+    for query in ("SELECT_JOBS", "SELECT_PICTURES"):
+        sql = getattr(sys.modules["service.store_sqlite"], query)
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", ("ann", 1, 2**63 - 1, 5))]
+        assert not any(step.startswith(("SCAN", "USE TEMP B-TREE")) for step in plan), plan
+    connection.close()
+
+
+async def test_a_disk_that_refuses_is_failed_work_and_passes(tmp_path: Path, clock: Clock) -> None:
+    """Ours: the person learns which setting to look at; once there is space, the same store goes on."""
+    store = await open_sqlite(tmp_path, clock)
+    before = await store.begin("ann", REQUEST)
+    _, hard = soft_and_hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(WorkError, match="EASEL_DATA_DIR") as caught:
+            await store.begin("ann", REQUEST)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft_and_hard)
+    after = await store.begin("ann", REQUEST)
+    assert caught.value.kind == "storage"
+    assert str(tmp_path) not in str(caught.value)
+    assert await store.jobs("ann", 10) == [after, before]
+    await store.close()
+
+
+KILLS = 12
+
+
+async def test_a_kill_at_any_moment_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    """Ours: what a client was told stays true after a crash, no id is used twice, and nothing half is left."""
+    begun: list[int] = []
+    done: dict[int, str] = {}
+    leases: list[str] = []
+    for kill in range(KILLS):
+        for words in killed_writer(tmp_path, after_lines=2 + 3 * kill, and_bytes=7 * kill):
+            match words:
+                case ["lease", lease_id]:
+                    leases.append(lease_id)
+                case ["begun", history_id]:
+                    begun.append(int(history_id))
+                case ["done", history_id, name]:
+                    done[int(history_id)] = name
+    lease = Lease.claim(tmp_path)
+    store = await SqliteStore.open(tmp_path / "easel.sqlite3", lease.id, lease.alive)
+    jobs = {job.history_id: job for job in await store.jobs("local", 1_000_000)}
+    await store.close()
+    assert lease.dead == (leases[-1],), "each start clears away the process before it"
+    assert len(begun) == len(set(begun))
+    assert set(begun) <= set(jobs)
+    assert {i: [kept.name for kept in jobs[i].pictures] for i in done} == {i: [name] for i, name in done.items()}
+    assert {job.state for job in jobs.values()} == {"done", "failed"}
+    assert all(
+        job.failure is not None and job.failure.kind == "interrupted" for job in jobs.values() if not job.pictures
+    )
+    files = [path for path in (tmp_path / "files").rglob("*") if path.is_file() and path.name != "probe"]
+    assert all(NAME.fullmatch(path.name) and path.stat().st_size == PICTURE_BYTES for path in files)
+    assert {kept.name for job in jobs.values() for kept in job.pictures} <= {path.name for path in files}
+    assert {path.name for path in (tmp_path / "running").iterdir()} == {"gate", lease.id}
+    lease.release()
+
+
+def killed_writer(data: Path, after_lines: int, and_bytes: int) -> list[list[str]]:
+    """Run a writer, kill it some way into what it says, and return the whole lines that it said."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.crashing_writer", str(data)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        said = b"".join(process.stdout.readline() for _ in range(after_lines)) + process.stdout.read(and_bytes)
+        process.kill()
+        said += process.stdout.read()
+    whole, _, _ = said.rpartition(b"\n")
+    return [line.split() for line in whole.decode().splitlines()]

@@ -1,0 +1,100 @@
+"""The calls that run: owned, cancelled as their era has it, and ended at shutdown."""
+
+import asyncio
+
+import pytest
+
+from service.protocol.call import Call
+from service.protocol.client import Client
+from service.protocol.dispatch import Answer
+from service.protocol.jsonrpc import Request
+from service.protocol.session import Session
+from service.protocol.versions import Era
+from service.web_calls import RunningCalls
+
+SESSION = Session(id="s", version="2025-11-25", client=Client(), principal="anna")
+OTHER = Session(id="t", version="2025-11-25", client=Client(), principal="anna")
+
+
+def call(era: Era = Era.LEGACY, id_: int | str = 1) -> Call:
+    session = SESSION if era is Era.LEGACY else None
+    request = Request(id=id_, method="tools/call", params={})
+    return Call(request=request, era=era, version="v", principal="anna", client=Client(), session=session)
+
+
+class Work:
+    """Work that waits until it is let go, and remembers how it ended."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.ended = ""
+
+    async def run(self) -> Answer:
+        self.began.set()
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.ended = "cancelled"
+            raise
+        self.ended = "done"
+        return Answer(body=b"{}")
+
+
+async def test_the_answer_comes_back() -> None:
+    work = Work()
+    work.go_on.set()
+    assert await RunningCalls().run(call(), work.run()) == Answer(body=b"{}")
+
+
+@pytest.mark.parametrize(("era", "ended"), [(Era.MODERN, "cancelled"), (Era.LEGACY, "")])
+async def test_a_lost_connection_ends_a_modern_call_and_not_a_legacy_one(era: Era, ended: str) -> None:
+    calls, work = RunningCalls(), Work()
+    handler = asyncio.create_task(calls.run(call(era), work.run()))
+    await work.began.wait()
+    handler.cancel()
+    await asyncio.wait({handler})
+    assert (handler.cancelled(), work.ended) == (True, ended)
+    await calls.close(0)
+
+
+@pytest.mark.parametrize(
+    ("session", "request_id", "ended"),
+    [
+        pytest.param(SESSION, 7, "cancelled", id="the session's own call"),
+        pytest.param(OTHER, 7, "done", id="another session"),
+        pytest.param(SESSION, "7", "done", id="another id, of another type"),
+        pytest.param(SESSION, None, "done", id="no id"),
+        pytest.param(SESSION, [], "done", id="no id at all"),
+    ],
+)
+async def test_a_session_cancels_its_own_calls_only(session: Session, request_id: object, ended: str) -> None:
+    """Ours: who knows or guesses an id of somebody else's call cannot end it."""
+    calls, work = RunningCalls(), Work()
+    handler = asyncio.create_task(calls.run(call(id_=7), work.run()))
+    await work.began.wait()
+    calls.cancel(session, request_id)
+    work.go_on.set()
+    answer = await handler
+    assert (work.ended, answer is None) == (ended, ended == "cancelled")
+
+
+async def test_an_id_used_again_belongs_to_the_later_call() -> None:
+    calls, first, second = RunningCalls(), Work(), Work()
+    earlier = asyncio.create_task(calls.run(call(), first.run()))
+    later = asyncio.create_task(calls.run(call(), second.run()))
+    await second.began.wait()
+    first.go_on.set()
+    await earlier
+    calls.cancel(SESSION, 1)
+    assert (await later, second.ended) == (None, "cancelled")
+
+
+async def test_at_the_end_calls_get_their_grace_and_no_more() -> None:
+    calls, quick, stuck = RunningCalls(), Work(), Work()
+    handlers = [asyncio.create_task(calls.run(call(id_=n), work.run())) for n, work in enumerate((quick, stuck))]
+    await stuck.began.wait()
+    asyncio.get_running_loop().call_soon(quick.go_on.set)
+    await calls.close(0.05)
+    await asyncio.wait(handlers)
+    assert (quick.ended, stuck.ended) == ("done", "cancelled")

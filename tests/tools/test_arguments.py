@@ -1,0 +1,90 @@
+"""What a model is told about wrong arguments: which, why, and what is allowed."""
+
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from service.tools.arguments import find_problems
+
+MANY = [f"model-{n}" for n in range(20)]
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "prompt": {"type": "string", "maxLength": 10, "pattern": "\\S", "description": "What it shows."},
+        "code": {"type": "string", "pattern": "^[A-Z]+$"},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 50},
+        "either": {"type": ["integer", "null"]},
+        "action": {"enum": ["status", "clear"]},
+        "model": {"enum": MANY},
+        "odd": {"multipleOf": 2},
+    },
+    "required": ["prompt"],
+    "additionalProperties": False,
+}
+
+
+def problems(**arguments: Any) -> list[str]:
+    return find_problems(Draft202012Validator(SCHEMA), {"prompt": "x", **arguments})
+
+
+def test_arguments_that_fit_have_no_problem() -> None:
+    assert problems(limit=5, either=None, action="clear") == []
+
+
+def test_a_missing_argument_is_described() -> None:
+    assert find_problems(Draft202012Validator(SCHEMA), {}) == ["`prompt` is missing. What it shows."]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param({"limit": "ten"}, '`limit` is "ten"; it must be of type integer.', id="type"),
+        pytest.param({"limit": True}, "`limit` is true; it must be of type integer.", id="boolean for a number"),
+        pytest.param({"either": "x"}, '`either` is "x"; it must be of type integer or null.', id="one of two types"),
+        pytest.param({"limit": 0}, "`limit` is 0; it must be at least 1.", id="too small"),
+        pytest.param({"limit": 99}, "`limit` is 99; it must be at most 50.", id="too large"),
+        pytest.param({"prompt": "x" * 11}, "`prompt` has 11 characters; at most 10 are taken.", id="too long"),
+        pytest.param({"prompt": " "}, "`prompt` is blank. What it shows.", id="blank"),
+        pytest.param({"prompt": ""}, "`prompt` is blank. What it shows.", id="empty"),
+        pytest.param({"code": "abc"}, '`code` is "abc"; it must match the pattern ^[A-Z]+$.', id="pattern"),
+        pytest.param(
+            {"action": "stat"}, '`action` is "stat", which is none of the allowed values. Allowed: status, clear.',
+            id="few choices",
+        ),
+        pytest.param(
+            {"model": "modal-7"},
+            '`model` is "modal-7", which is none of the allowed values. '
+            "The nearest are model-7, model-17, model-9, model-8; the tool's schema lists all 20.",
+            id="many choices",
+        ),
+        pytest.param(
+            {"model": "zzz"},
+            '`model` is "zzz", which is none of the allowed values. '
+            "Some of them are model-0, model-1, model-2, model-3; the tool's schema lists all 20.",
+            id="many choices, none near",
+        ),
+        pytest.param(
+            {"promt": "x"},
+            "`promt` is not an argument of this tool; it takes `prompt`, `code`, `limit`, `either`, `action`, `model`, "
+            "`odd`. Did you mean `prompt`?",
+            id="unknown argument",
+        ),
+        pytest.param({"odd": 3}, "`odd` is not allowed: 3 is not a multiple of 2.", id="any other rule"),
+    ],
+)  # fmt: skip
+def test_a_problem_names_the_argument_and_what_is_allowed(arguments: dict[str, Any], said: str) -> None:
+    assert problems(**arguments) == [said]
+
+
+def test_an_argument_like_none_of_ours_gets_no_guess() -> None:
+    assert "Did you mean" not in problems(zzzzzz=1)[0]
+
+
+def test_a_long_value_is_cut() -> None:
+    """Ours: a data URI in the wrong place must not fill the model's context."""
+    assert len(problems(limit="x" * 100_000)[0]) < 150
+
+
+def test_at_most_five_problems_are_told() -> None:
+    assert len(problems(**{f"a{n}": n for n in range(9)})) == 5

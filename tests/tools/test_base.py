@@ -1,0 +1,79 @@
+"""Tools as the protocol sees them: listed with their schemas, checked, and their failures told to the model."""
+
+import json
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from service.app import Running
+from service.tools import TOOLS
+from service.tools.base import SCHEMAS, load_schema
+from tests.wire import WireClient
+
+
+@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_schema_file_is_json_schema_2020_12_with_words_for_the_model(path: object) -> None:
+    schema = load_schema(path.stem)  # type: ignore[attr-defined]  # a Path, which parametrize hides
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"]
+    undescribed = [name for name, each in schema["properties"].items() if not each.get("description")]
+    assert not undescribed
+
+
+def test_every_tool_has_its_two_files_and_every_file_its_tool() -> None:
+    wanted = {f"{tool.name}{part}" for tool in TOOLS for part in ("", ".output")}
+    assert wanted == {path.stem for path in SCHEMAS.glob("*.json")}
+
+
+async def test_the_list_is_complete_and_every_schema_in_it_stands_alone(client: WireClient) -> None:
+    """Spec 2026-07-28, `$ref` Resolution: clients must not fetch a reference, so there is none to a file."""
+    tools = (await client.modern("tools/list")).result["tools"]
+    assert [tool["name"] for tool in tools] == ["generate", "history", "cache"]
+    for tool in tools:
+        assert tool["title"]
+        assert tool["description"]
+        assert tool["inputSchema"]["type"] == tool["outputSchema"]["type"] == "object"
+        Draft202012Validator.check_schema(tool["inputSchema"])
+        assert "$ref" not in json.dumps(tool)
+
+
+async def test_what_tools_answer_fits_their_output_schemas(client: WireClient) -> None:
+    """Spec 2026-07-28, Output Schema: servers MUST provide structured results that conform."""
+    tools = (await client.modern("tools/list")).result["tools"]
+    outputs = {tool["name"]: Draft202012Validator(tool["outputSchema"]) for tool in tools}
+    made = await client.call("generate", {"prompt": "a red fox"})
+    answers = [
+        ("generate", made),
+        ("history", await client.call("history")),
+        ("history", await client.call("history", {"history_id": made["structuredContent"]["history_id"]})),
+        ("history", await client.call("history", {"before": 1})),
+        ("cache", await client.call("cache")),
+    ]
+    for name, answer in answers:
+        assert not list(outputs[name].iter_errors(answer["structuredContent"]))
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "word"),
+    [
+        pytest.param("generate", {}, "`prompt` is missing", id="nothing"),
+        pytest.param("generate", {"prompt": 5}, "`prompt` is 5", id="wrong type"),
+        pytest.param("generate", {"prompt": "x", "model": "sketsch"}, "sketch", id="unknown model"),
+        pytest.param("history", {"limit": 51}, "at most 50", id="too much"),
+        pytest.param("history", {"history_id": 1e300}, "`history_id`", id="beyond all integers"),
+        pytest.param("cache", {"action": "clear"}, "Allowed: status", id="unknown action"),
+    ],
+)
+async def test_wrong_arguments_are_a_result_that_the_model_can_mend(
+    client: WireClient, tool: str, arguments: dict[str, object], word: str
+) -> None:
+    """Spec 2026-07-28, Tools, Error Handling: input validation errors are results with isError."""
+    result = await client.call(tool, arguments)
+    assert result["isError"]
+    assert word in result["content"][0]["text"]
+    assert "structuredContent" not in result
+
+
+async def test_wrong_arguments_cost_nothing_and_leave_nothing(client: WireClient, easel: Running) -> None:
+    await client.call("generate", {"prompt": "x", "model": "nope"})
+    assert (await client.call("cache"))["structuredContent"]["failed"] == 0

@@ -1,0 +1,95 @@
+"""`generate`, from the prompt to the picture behind the URL."""
+
+import base64
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from service.app import Running
+from tests.conftest import Serve
+from tests.emulators import flow2api
+from tests.wire import WireClient, wire_client
+
+
+async def test_the_picture_is_behind_the_url_and_its_preview_in_the_result(client: WireClient) -> None:
+    made = await client.call("generate", {"prompt": "a red fox in snow"})
+    image = made["structuredContent"]["images"][0]
+    async with client.session.get(image["url"]) as answer:
+        data = await answer.read()
+    assert (answer.status, answer.content_type, len(data)) == (200, image["media_type"], image["bytes"])
+    assert Image.open(BytesIO(data)).size == (image["width"], image["height"])
+    preview = base64.b64decode(made["content"][1]["data"])
+    assert len(preview) <= 200_000
+    assert max(Image.open(BytesIO(preview)).size) <= 768
+
+
+async def test_the_whole_result_stays_small(client: WireClient) -> None:
+    """Ours: clients drop or refuse results from about a megabyte on (fastmcp #1036)."""
+    assert len(str(await client.call("generate", {"prompt": "x" * 32_000}))) < 800_000
+
+
+async def test_without_an_upstream_the_sketch_draws_and_says_what_it_is(client: WireClient) -> None:
+    text = (await client.call("generate", {"prompt": "a red fox"}))["content"][0]["text"]
+    assert "sketch" in text
+    assert "FLOW2API_BASE_URL" in text
+
+
+async def test_the_schema_lists_the_models_with_default_and_guide(serve: Serve) -> None:
+    async with serve(FLOW2API_API_KEY="x") as easel, wire_client(easel.mcp_url) as client:
+        tools = (await client.modern("tools/list")).result["tools"]
+    model = tools[0]["inputSchema"]["properties"]["model"]
+    assert "gemini-3.1-flash-image-square-2k" in model["enum"]
+    assert model["default"] == "gemini-3.1-flash-image"
+    assert "landscape 16:9" in model["description"]
+
+
+async def test_what_the_upstream_thinks_reaches_progress_and_nothing_else(serve: Serve) -> None:
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+            heard = await client.modern(
+                "tools/call", {"name": "generate", "arguments": {"prompt": "a fox"}}, progressToken=1
+            )
+    said = [each["params"]["message"] for each in heard.notifications]
+    assert any("打码" in message for message in said)
+    assert "打码" not in str(heard.result)
+    numbers = [each["params"]["progress"] for each in heard.notifications]
+    assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.parametrize("scenario", ["error-policy", "error-tier", "error-string", "legacy-nonstream-text"])
+async def test_a_failed_generation_says_why_and_is_in_the_history(serve: Serve, scenario: str) -> None:
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+            made = await client.call("generate", {"prompt": f"a fox [{scenario}]"})
+            kept = (await client.call("history"))["structuredContent"]["entries"][0]
+    assert made["isError"]
+    assert made["structuredContent"] == kept
+    assert (kept["state"], kept["images"]) == ("failed", [])
+    assert kept["failure"]["reason"] in made["content"][0]["text"]
+
+
+async def test_the_suffix_goes_upstream_and_not_into_the_history(serve: Serve) -> None:
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key, "EASEL_PROMPT_SUFFIX": "In blue."}
+        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+            made = await client.call("generate", {"prompt": "a fox"})
+    assert made["structuredContent"]["prompt"] == "a fox"
+    assert b"a fox\\nIn blue." in upstream.requests[0].body
+
+
+async def test_a_picture_outlives_the_process(serve: Serve) -> None:
+    async with serve() as easel, wire_client(easel.mcp_url) as client:
+        made = await client.call("generate", {"prompt": "a fox"})
+    name = made["structuredContent"]["images"][0]["url"].rpartition("/")[2]
+    async with serve() as easel, wire_client(easel.mcp_url) as client:
+        again = await client.call("history", {"history_id": made["structuredContent"]["history_id"]})
+        async with client.session.get(url_of(easel, name)) as answer:
+            assert answer.status == 200
+    assert [block["type"] for block in again["content"]] == ["text", "image"]
+
+
+def url_of(easel: Running, name: str) -> str:
+    return f"{easel.origin}/mcp-cache/{name}"
