@@ -23,11 +23,37 @@ LOCAL_OWNER: Final = "local"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A picture that the new one starts from: its bytes and their media type, or an address that the service reads."""
+
+    data: bytes = field(default=b"", repr=False)
+    media_type: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageRequest:
-    """What one call asks for, after its arguments passed the schema and its model was found."""
+    """What one call asks for, after its arguments passed the schema and its model was found.
+
+    None is "not asked for": each upstream sends what was asked for and it knows, and leaves the rest to its own
+    defaults. `aspect_ratio` is such as "16:9", `resolution` 1K, 2K or 4K, `size` pixels such as "1024x1024".
+    """
 
     model: str
     prompt: str
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    size: str | None = None
+    negative_prompt: str | None = None
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    loras: Mapping[str, float] | None = None
+    count: int = 1
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

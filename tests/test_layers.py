@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
         "upstream_errors", "upstream_quotes", "aiohttp", "orjson", "yarl",
     },
     "upstream_sketch": {"images", "sketch_canvas", "sketch_scenes", "sketch_strip", "sketch_words", "upstream"},
-    "sketch_canvas": {"PIL"},
+    "sketch_canvas": {"sketch_words", "PIL"},
     "sketch_scenes": {"sketch_canvas", "sketch_words", "PIL"},
     "sketch_strip": {"PIL"},
     "sketch_words": set(),
