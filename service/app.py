@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +21,14 @@ from aiohttp import web
 
 from service import web_files, web_health
 from service.data_folder import DataFolderError
+from service.ended_sessions import EndedSessions
 from service.files_disk import DiskFiles
 from service.generation import Generation
 from service.images import LOCAL_OWNER
 from service.lease import Lease
 from service.models import Models, ModelsError, read_models
 from service.previews import Previews
+from service.protocol.admission import Keys
 from service.protocol.catalog import Server
 from service.protocol.session import Sessions
 from service.secret import Secret
@@ -35,9 +38,9 @@ from service.tools import TOOLS
 from service.upstream import Upstream
 from service.upstream_flow2api import Flow2ApiUpstream
 from service.upstream_sketch import SketchUpstream
-from service.web import MAX_BODY_BYTES, Endpoint, add_routes
-from service.web_calls import RunningCalls
+from service.web import MAX_BODY_BYTES, Endpoint
 from service.web_guard import Guard
+from service.web_sessions import add_routes
 
 VERSION: Final = "0.1.0"
 GRACE_S: Final = 6.0
@@ -95,13 +98,13 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         session = await stack.enter_async_context(_client_session())
         upstreams = _upstreams(settings, session)
         service = Running(settings=settings, upstreams=upstreams, models=_models(settings, upstreams))
-        calls = RunningCalls()
-        await _listen(_application(service, kept, calls), calls, sockets, stack)
+        endpoint = _endpoint(service, kept)
+        await _listen(_application(service, kept, endpoint), endpoint, sockets, stack)
         yield service
 
 
 async def _listen(
-    app: web.Application, calls: RunningCalls, sockets: list[socket.socket], stack: contextlib.AsyncExitStack
+    app: web.Application, endpoint: Endpoint, sockets: list[socket.socket], stack: contextlib.AsyncExitStack
 ) -> None:
     """Serve `app`; at the end stop listening, let running calls end, then close what is left."""
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE_S / 2)
@@ -110,7 +113,7 @@ async def _listen(
     sites = [web.SockSite(runner, each, backlog=BACKLOG) for each in sockets]
     for site in sites:
         await site.start()
-    stack.push_async_callback(calls.close, GRACE_S)
+    stack.push_async_callback(endpoint.close, GRACE_S)
     for site in sites:
         stack.push_async_callback(site.stop)
 
@@ -124,6 +127,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
             # A free port is chosen once, for the first address; the others take the same.
             taken = sockets[0].getsockname()[1] if sockets else port
             sockets.append(socket.create_server((str(address[0]), taken), family=family, backlog=BACKLOG))
+    except UnicodeError as error:  # of a name whose parts are empty or too long
+        raise SettingsError("EASEL_HOST", f"{host[:100]!r} is not the name of a host") from error
     except OSError as error:
         for each in sockets:
             each.close()
@@ -178,6 +183,7 @@ class _Kept:
     files: DiskFiles
     store: SqliteStore
     previews: Previews
+    ended: EndedSessions
 
 
 async def _open(data: Path, stack: contextlib.AsyncExitStack) -> _Kept:
@@ -188,13 +194,14 @@ async def _open(data: Path, stack: contextlib.AsyncExitStack) -> _Kept:
     files = await DiskFiles.open(data / "files", lease.folder, secret.derive("picture names"))
     store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive)
     stack.push_async_callback(store.close)
+    ended = await asyncio.to_thread(EndedSessions, data / "ended-sessions", time.time)
     previews = Previews()
     stack.push_async_callback(previews.close)
-    return _Kept(secret=secret, files=files, store=store, previews=previews)
+    return _Kept(secret=secret, files=files, store=store, previews=previews, ended=ended)
 
 
-def _application(service: Running, kept: _Kept, calls: RunningCalls) -> web.Application:
-    """Put the pipeline, the tools and the routes together."""
+def _endpoint(service: Running, kept: _Kept) -> Endpoint:
+    """Put the pipeline and the tools together, as the protocol offers them."""
     settings = service.settings
     generation = Generation(
         models=service.models,
@@ -213,9 +220,18 @@ def _application(service: Running, kept: _Kept, calls: RunningCalls) -> web.Appl
         instructions=INSTRUCTIONS,
         tools={tool.name: tool.bind(generation) for tool in TOOLS},
     )
-    endpoint = Endpoint(server=server, sessions=Sessions(kept.secret.derive("session ids")), calls=calls)
-    app = web.Application(middlewares=[Guard(settings).middleware()], client_max_size=MAX_BODY_BYTES)
-    add_routes(app, settings.path, endpoint)
+    keys = Keys(
+        sessions=Sessions(kept.secret.derive("session ids")),
+        request_state=kept.secret.derive("request state"),
+        is_ended=kept.ended.contains,
+    )
+    return Endpoint(server=server, keys=keys)
+
+
+def _application(service: Running, kept: _Kept, endpoint: Endpoint) -> web.Application:
+    """Put the routes together, behind the guard."""
+    app = web.Application(middlewares=[Guard(service.settings).middleware()], client_max_size=MAX_BODY_BYTES)
+    add_routes(app, service.settings.path, endpoint, kept.ended)
     web_files.add_routes(app, kept.files)
     web_health.add_routes(app)
     return app

@@ -1,21 +1,24 @@
-"""The MCP endpoint over HTTP: a thin edge around admission and dispatch.
+"""The MCP endpoint over HTTP, POST: a thin edge around admission and dispatch. GET and DELETE are in `web_sessions`."""
 
-POST carries every message. GET and DELETE of the legacy revisions are optional there and not offered: 405.
-"""
-
+import asyncio
 import os
+import secrets
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from service.protocol.admission import Arrival, Notice, Refused, Reply, admit
+from service.protocol.admission import Arrival, Batch, Keys, Notice, Refused, Reply, Single, admit
+from service.protocol.asking import OpenRequests
 from service.protocol.call import Call
 from service.protocol.catalog import Server
-from service.protocol.dispatch import answer
+from service.protocol.dispatch import Answer, answer
 from service.protocol.headers import SESSION_ID
-from service.protocol.session import Sessions
+from service.protocol.replay import Stream, Streams
+from service.protocol.versions import RESUMES
 from service.web_calls import RunningCalls
 from service.web_guard import PRINCIPAL, refused
 from service.web_stream import Accepts, ReplyStream
@@ -26,14 +29,16 @@ MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """What the MCP endpoint answers from."""
+    """What the MCP endpoint answers from, and what is open at it."""
 
     server: Server
-    sessions: Sessions
-    calls: RunningCalls
+    keys: Keys
+    calls: RunningCalls = field(default_factory=RunningCalls)
+    requests: OpenRequests = field(default_factory=OpenRequests)
+    streams: Streams = field(default_factory=Streams)
 
     async def post(self, request: web.Request) -> web.StreamResponse:
-        """Take one JSON-RPC message."""
+        """Take one JSON-RPC message, or a batch."""
         if request.content_type != "application/json":
             return refused(415, f"Content-Type is {request.content_type!r}; send application/json.")
         accepts = Accepts(request.headers.getall(hdrs.ACCEPT, []))
@@ -43,43 +48,106 @@ class Endpoint:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return refused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
-        arrival = Arrival(principal=request[PRINCIPAL], now=time.time(), nonce=os.urandom(16))
-        match admit(request.headers.items(), body, self.sessions, arrival):
+        match admit(request.headers.items(), body, self.keys, arrival_of(request)):
             case Refused() as refusal:
-                return web.Response(body=refusal.body(), status=refusal.status, content_type="application/json")
-            case Notice() as notice:
-                self._take(notice)
-                return web.Response(status=202)
-            case Reply():
-                return web.Response(status=202)
+                return refusal_of(refusal)
+            case Batch() as batch:
+                return await self._reply_to_batch(request, accepts, batch)
             case Call() as call:
                 return await self._reply(request, accepts, call)
+            case Notice() | Reply() as said:
+                self._take(said)
+                return web.Response(status=202)
 
-    def _take(self, notice: Notice) -> None:
-        if notice.session is not None and notice.notification.method == "notifications/cancelled":
-            self.calls.cancel(notice.session, notice.notification.params.get("requestId"))
+    async def close(self, grace_s: float) -> None:
+        """End open streams, and give running calls their grace."""
+        self.server.hub.close()
+        await self.calls.close(grace_s)
+
+    def _take(self, said: Notice | Reply) -> None:
+        match said:
+            case Reply():
+                self.requests.answer(said.session, said.response)
+            case Notice(session=None):
+                pass
+            case Notice(session=session, notification=notification) if session is not None:
+                if notification.method == "notifications/cancelled":
+                    self.calls.cancel(session, notification.params.get("requestId"))
 
     async def _reply(self, request: web.Request, accepts: Accepts, call: Call) -> web.StreamResponse:
-        stream = ReplyStream(request, accepts)
+        stream = ReplyStream(request, accepts, keep=self._keep_of(call))
+        call.hang_up = stream.hang_up
         try:
-            ended = await self.calls.run(call, answer(self.server, replace(call, send=stream.send)))
+            ended = await self.calls.run(call, self._answer(call, stream, accepts), leave=stream.hung_up)
         except BaseException:
             stream.abandon()
             raise
+        if stream.hung_up.done():
+            return stream.hung_up.result()
         if ended is None:
             return await stream.end()
         opened = call.session.id if call.session is not None and call.opens_session and not ended.failed else None
-        return await stream.finish(ended, {SESSION_ID: opened} if opened else {})
+        return await stream.finish(ended.body, ended.status, {SESSION_ID: opened} if opened else {})
+
+    async def _reply_to_batch(self, request: web.Request, accepts: Accepts, batch: Batch) -> web.StreamResponse:
+        """Answer a batch by a list of its answers, or by a stream of them where something came before."""
+        stream = ReplyStream(request, accepts)
+        try:
+            bodies = await asyncio.gather(*(self._answer_item(item, stream, accepts) for item in batch.items))
+        except BaseException:
+            stream.abandon()
+            raise
+        answers = [body for body in bodies if body is not None]
+        if not answers:
+            return web.Response(status=202)
+        if not stream.opened and accepts.json:
+            return await stream.finish(b"[" + b",".join(answers) + b"]", 200, {})
+        for each in answers:
+            await stream.send(each)
+        return await stream.end()
+
+    async def _answer_item(self, item: Single, stream: ReplyStream, accepts: Accepts) -> bytes | None:
+        match item:
+            case Refused():
+                return item.body()
+            case Call():
+                ended = await self.calls.run(item, self._answer(item, stream, accepts))
+                return None if ended is None else ended.body
+            case Notice() | Reply():
+                self._take(item)
+                return None
+
+    async def _answer(self, call: Call, stream: ReplyStream, accepts: Accepts) -> Answer:
+        call.send, call.takes_streams = stream.send, accepts.sse
+        if call.session is not None:
+            call.inquiry = self.requests.inquiry_of(call, call.session)
+        try:
+            ended = await answer(self.server, call)
+        except BaseException:
+            stream.leave_behind(None)
+            raise
+        else:
+            stream.leave_behind(ended.body)
+            return ended
+        finally:
+            call.send = _too_late
+
+    def _keep_of(self, call: Call) -> Callable[[], Stream] | None:
+        """What keeps the events of this call's stream; calls of sessions can come for them again."""
+        if call.session is None:
+            return None
+        return partial(self.streams.open, secrets.token_hex(8), call.session.id, primed=call.version in RESUMES)
 
 
-async def other_methods(request: web.Request) -> web.StreamResponse:  # noqa: ARG001 - aiohttp's signature
-    """Say that only POST is offered here."""
-    response = refused(405, "This endpoint takes POST only.")
-    response.headers[hdrs.ALLOW] = "POST"
-    return response
+def arrival_of(request: web.Request) -> Arrival:
+    """What admission must be told about a request."""
+    return Arrival(principal=request[PRINCIPAL], now=time.time(), nonce=os.urandom(16))
 
 
-def add_routes(app: web.Application, path: str, endpoint: Endpoint) -> None:
-    """Serve the endpoint at `path`."""
-    app.router.add_post(path, endpoint.post)
-    app.router.add_route("*", path, other_methods)
+def refusal_of(refusal: Refused) -> web.Response:
+    """A refusal as an HTTP answer."""
+    return web.Response(body=refusal.body(), status=refusal.status, content_type="application/json")
+
+
+async def _too_late(message: bytes) -> None:
+    """Where a handler's messages go that come after its answer (spec 2026-07-28, Progress: they MUST stop)."""

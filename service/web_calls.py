@@ -25,21 +25,27 @@ class RunningCalls:
     _tasks: set[asyncio.Task[Answer]] = field(default_factory=set)
     _by_request: dict[_Key, asyncio.Task[Answer]] = field(default_factory=dict)
 
-    async def run(self, call: Call, work: Coroutine[Any, Any, Answer]) -> Answer | None:
-        """Run `work` to its answer; None when its client cancelled it. Cancelled itself, it acts as the era has it."""
+    async def run(
+        self, call: Call, work: Coroutine[Any, Any, Answer], leave: "asyncio.Future[Any] | None" = None
+    ) -> Answer | None:
+        """Run `work` to its answer; None when its client cancelled it, or `leave` was done before.
+
+        Cancelled itself, as by a lost connection, it acts as the era has it.
+        """
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         if call.session is not None:
             self._remember((call.session.id, call.id), task)
+        awaited: set[asyncio.Future[Any]] = {task} if leave is None else {task, leave}
         try:
-            await asyncio.wait({task})
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             if call.era not in OUTLIVES_ITS_STREAM:
                 task.cancel()
                 await asyncio.wait({task})
             raise
-        return None if task.cancelled() else task.result()
+        return task.result() if task.done() and not task.cancelled() else None
 
     def cancel(self, session: Session, request_id: object) -> None:
         """Cancel a session's call by its request id; one that is not running has ended already, and stays so."""

@@ -1,12 +1,12 @@
-"""One HTTP request becomes a Call, a Notice, a Reply, or is Refused. Here, and only here, the era is decided.
+"""One message becomes a Call, a Notice, a Reply, a Batch, or is Refused. Here, and only here, the era is decided.
 
 The order, so that a client is told of its first mistake and with its id (spec 2026-07-28, Server Validation):
 JSON-RPC, era; then, modern: `_meta`, the version header against it, the version itself, the routing headers; legacy:
-the session.
+the session. Over stdio there are no headers, and one session at most, which lasts as long as the process.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from service.protocol.call import Call
@@ -20,6 +20,7 @@ from service.protocol.errors import (
     status_of,
 )
 from service.protocol.headers import PROTOCOL_VERSION, SESSION_ID, Headers, check_routing
+from service.protocol.inquiry import Inquiry, RoundTrips, Unasked
 from service.protocol.jsonrpc import (
     Malformed,
     Message,
@@ -28,14 +29,21 @@ from service.protocol.jsonrpc import (
     RequestId,
     Response,
     error_message,
+    malformed,
     parse,
 )
+from service.protocol.log_levels import read_level
+from service.protocol.request_state import read_state
 from service.protocol.session import Session, Sessions
-from service.protocol.versions import MODERN_VERSIONS, SUPPORTED_VERSIONS, Era, era_of, negotiate
+from service.protocol.versions import BATCHES, MODERN_VERSIONS, SUPPORTED_VERSIONS, Era, era_of, negotiate
 
 META_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 META_CLIENT: Final = "io.modelcontextprotocol/clientInfo"
 META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
+META_LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
+
+MAY_ASK: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
+"""The methods that may answer with `input_required` (spec 2026-07-28, MRTR, Supported Requests)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +75,31 @@ class Refused:
         return error_message(self.id, self.error)
 
 
-Admitted: TypeAlias = Call | Notice | Reply | Refused
+Single: TypeAlias = Call | Notice | Reply | Refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Several messages in one body, as revision 2025-03-26 has them: answered by all their answers together."""
+
+    items: tuple[Single, ...]
+
+
+Admitted: TypeAlias = Single | Batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """What admission verifies by: session ids, request state, and which sessions were ended."""
+
+    sessions: Sessions
+    request_state: bytes = field(repr=False)
+    is_ended: Callable[[str], bool] = lambda session_id: False  # noqa: ARG005 - the signature of what stands here
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """What the edge knows of a request besides its bytes, since nothing here reads a clock or makes randomness.
+    """What the edge knows of a message besides its bytes, since nothing here reads a clock or makes randomness.
 
     `principal` is the authenticated owner, `now` seconds since the epoch, `nonce` 16 random bytes.
     """
@@ -82,21 +109,74 @@ class Arrival:
     nonce: bytes
 
 
-def admit(pairs: Iterable[tuple[str, str]], body: bytes, sessions: Sessions, arrival: Arrival) -> Admitted:
+@dataclass(frozen=True)
+class _Desk:
+    """Everything that one message is judged by. Over stdio `headers` is None, and `session` the open one."""
+
+    keys: Keys
+    arrival: Arrival
+    headers: Headers | None
+    session: Session | None = None
+
+
+def admit(pairs: Iterable[tuple[str, str]], body: bytes, keys: Keys, arrival: Arrival) -> Admitted:
     """Read one POST: its raw header lines and its body."""
-    message = parse(body)
-    era = Era.LEGACY
+    read = parse(body)
+    first = read[0] if isinstance(read, list) else read
     try:
         headers = Headers(pairs)
-        era = era_of(headers.get(PROTOCOL_VERSION), _names_version(message))
+    except RpcError as error:
+        return _refuse(Era.MODERN, first, error)
+    desk = _Desk(keys, arrival, headers)
+    if isinstance(read, list):
+        return _admit_batch(desk, read)
+    return _admit(desk, read)
+
+
+def admit_line(line: bytes, keys: Keys, arrival: Arrival, session: Session | None) -> Single:
+    """Read one line of stdio; `session` is what an earlier `initialize` opened."""
+    read = parse(line)
+    if isinstance(read, list):
+        read = malformed(None, "Send one message a line, not a batch.")
+    return _admit(_Desk(keys, arrival, None, session), read)
+
+
+def find_session(pairs: Iterable[tuple[str, str]], keys: Keys, arrival: Arrival) -> tuple[Session, Headers] | Refused:
+    """The session that a request without a body (GET, DELETE) names in its header."""
+    try:
+        headers = Headers(pairs)
+        return _find_session(_Desk(keys, arrival, headers)), headers
+    except RpcError as error:
+        return Refused(status=status_of(Era.LEGACY, error), error=error)
+
+
+def _admit(desk: _Desk, message: Message) -> Single:
+    sent = desk.headers.get(PROTOCOL_VERSION) if desk.headers is not None else None
+    era = era_of(sent, _names_version(message))
+    try:
         if isinstance(message, Malformed):
             raise message.error
         if era is Era.MODERN:
-            return _admit_modern(headers, message, arrival)
-        return _admit_legacy(headers, message, sessions, arrival)
+            return _admit_modern(desk, message)
+        return _admit_legacy(desk, message)
     except RpcError as error:
-        id_ = None if isinstance(message, Notification) else message.id
-        return Refused(status=status_of(era, error), error=error, id=id_)
+        return _refuse(era, message, error)
+
+
+def _refuse(era: Era, message: Message, error: RpcError) -> Refused:
+    id_ = None if isinstance(message, Notification) else message.id
+    return Refused(status=status_of(era, error), error=error, id=id_)
+
+
+def _admit_batch(desk: _Desk, messages: list[Message]) -> Admitted:
+    try:
+        session = _find_session(desk)
+    except RpcError as error:
+        return Refused(status=status_of(Era.LEGACY, error), error=error)
+    if session.version not in BATCHES:
+        unknown = RpcError(INVALID_REQUEST, f"Revision {session.version} has no batches: send one message.")
+        return Refused(status=status_of(Era.LEGACY, unknown), error=unknown)
+    return Batch(items=tuple(_admit(desk, message) for message in messages))
 
 
 def _names_version(message: Message) -> bool:
@@ -106,21 +186,19 @@ def _names_version(message: Message) -> bool:
     return isinstance(meta, dict) and META_VERSION in meta
 
 
-def _admit_modern(headers: Headers, message: Request | Notification | Response, arrival: Arrival) -> Admitted:
+def _admit_modern(desk: _Desk, message: Request | Notification | Response) -> Single:
     match message:
         case Response():
             raise RpcError(INVALID_REQUEST, "Send no responses: in this revision the server sends no requests.")
         case Notification():
-            # No notification over HTTP has a meaning, or required headers, in this revision: taken, and let go.
-            return Notice(notification=message)
+            # Over HTTP none has a meaning, or required headers, in this revision: taken, and let go.
+            return Notice(notification=message, session=desk.session)
         case Request():
-            version, client = _read_meta(headers, message)
-            check_routing(headers, message)
-            return Call(request=message, era=Era.MODERN, version=version, principal=arrival.principal, client=client)
+            return _modern_call(desk, message)
 
 
-def _read_meta(headers: Headers, request: Request) -> tuple[str, Client]:
-    """Version and client of a modern request (spec 2026-07-28, Per-request protocol fields)."""
+def _modern_call(desk: _Desk, request: Request) -> Call:
+    """A call that says everything itself (spec 2026-07-28, Per-request protocol fields)."""
     meta = request.params.get("_meta")
     fields = meta if isinstance(meta, dict) else {}
     version, capabilities = fields.get(META_VERSION), fields.get(META_CAPABILITIES)
@@ -128,7 +206,24 @@ def _read_meta(headers: Headers, request: Request) -> tuple[str, Client]:
         raise RpcError(INVALID_PARAMS, f'params._meta must hold "{META_VERSION}", a string such as "2026-07-28".')
     if not isinstance(capabilities, dict):
         raise RpcError(INVALID_PARAMS, f'params._meta must hold "{META_CAPABILITIES}", an object, {{}} for none.')
-    sent = headers.get(PROTOCOL_VERSION)
+    _check_version(desk.headers, version)
+    if desk.headers is not None:
+        check_routing(desk.headers, request)
+    level = fields.get(META_LOG_LEVEL)
+    return Call(
+        request=request,
+        era=Era.MODERN,
+        version=version,
+        principal=desk.arrival.principal,
+        client=read_client(fields.get(META_CLIENT), capabilities),
+        headers=desk.headers,
+        log_level=None if level is None else read_level(level),
+        inquiry=_round_trips(desk, request),
+    )
+
+
+def _check_version(headers: Headers | None, version: str) -> None:
+    sent = version if headers is None else headers.get(PROTOCOL_VERSION)
     if sent != version:
         said = "missing" if sent is None else repr(sent[:100])
         raise RpcError(HEADER_MISMATCH, f"The header {PROTOCOL_VERSION} is {said}; _meta says {version[:100]!r}.")
@@ -138,16 +233,20 @@ def _read_meta(headers: Headers, request: Request) -> tuple[str, Client]:
             f"Revision {version[:100]!r} is not spoken here.",
             {"supported": list(SUPPORTED_VERSIONS), "requested": version},
         )
-    return version, read_client(fields.get(META_CLIENT), capabilities)
 
 
-def _admit_legacy(
-    headers: Headers, message: Request | Notification | Response, sessions: Sessions, arrival: Arrival
-) -> Admitted:
+def _round_trips(desk: _Desk, request: Request) -> Inquiry:
+    if request.method not in MAY_ASK:
+        return Unasked()
+    state = read_state(desk.keys.request_state, request, desk.arrival.principal, desk.arrival.now)
+    return RoundTrips(request.params.get("inputResponses"), state)
+
+
+def _admit_legacy(desk: _Desk, message: Request | Notification | Response) -> Single:
     if isinstance(message, Request) and message.method == "initialize":
-        session = _open_session(message, sessions, arrival)
+        session = _open_session(desk, message)
     else:
-        session = _find_session(headers, sessions, arrival)
+        session = _find_session(desk)
     match message:
         case Response():
             return Reply(response=message, session=session)
@@ -158,25 +257,31 @@ def _admit_legacy(
                 request=message,
                 era=Era.LEGACY,
                 version=session.version,
-                principal=arrival.principal,
+                principal=desk.arrival.principal,
                 client=session.client,
                 session=session,
             )
 
 
-def _open_session(request: Request, sessions: Sessions, arrival: Arrival) -> Session:
+def _open_session(desk: _Desk, request: Request) -> Session:
     requested = request.params.get("protocolVersion")
     if not isinstance(requested, str):
         raise RpcError(INVALID_PARAMS, 'params.protocolVersion must be a string such as "2025-11-25".')
-    client = read_client(request.params.get("clientInfo"), request.params.get("capabilities"))
-    return sessions.mint(negotiate(requested), client, arrival.principal, now=arrival.now, nonce=arrival.nonce)
+    client: Client = read_client(request.params.get("clientInfo"), request.params.get("capabilities"))
+    at = desk.arrival
+    return desk.keys.sessions.mint(negotiate(requested), client, at.principal, now=at.now, nonce=at.nonce)
 
 
-def _find_session(headers: Headers, sessions: Sessions, arrival: Arrival) -> Session:
-    id_ = headers.get(SESSION_ID)
+def _find_session(desk: _Desk) -> Session:
+    if desk.headers is None:
+        if desk.session is None:
+            raise RpcError(INVALID_REQUEST, "Send initialize first.", status=400)
+        return desk.session
+    id_ = desk.headers.get(SESSION_ID)
     if id_ is None:
         raise RpcError(INVALID_REQUEST, f"The header {SESSION_ID} is missing: send initialize first.", status=400)
-    session = sessions.read(id_, arrival.principal, now=arrival.now)
-    if session is None:
-        raise RpcError(INVALID_REQUEST, "This session is not known here or has expired: send initialize.", status=404)
+    session = desk.keys.sessions.read(id_, desk.arrival.principal, now=desk.arrival.now)
+    if session is None or desk.keys.is_ended(id_):
+        message = "This session is not known here, has expired or was ended: send initialize."
+        raise RpcError(INVALID_REQUEST, message, status=404)
     return session

@@ -1,30 +1,71 @@
-"""One admitted request, as its handler sees it: who asks, for what, and the way to tell them how far it is."""
+"""One admitted request, as its handler sees it: who asks, for what, and the ways back to them.
 
+Progress and log messages go out on the call's own stream, `ask` reaches the person, `detach` makes the call a task.
+Whatever era it is, the handler is the same text: what differs was decided at admission and lies in these fields.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from service.protocol.client import Client
+from service.protocol.headers import Headers
+from service.protocol.inquiry import Inquiry, Unasked, check_askable, missing_capabilities
 from service.protocol.jsonrpc import Request, RequestId, is_request_id, notification_message
+from service.protocol.log_levels import passes
+from service.protocol.questions import Answer, Question
 from service.protocol.session import Session
 from service.protocol.versions import Era
 
 Send: TypeAlias = Callable[[bytes], Awaitable[None]]
-"""Takes one encoded notification to the client, on the stream of the request that it belongs to."""
+"""Takes one encoded message to the client, on the stream of the request that it belongs to."""
+
+TASKS: Final = "io.modelcontextprotocol/tasks"
+"""The identifier of the tasks extension (SEP-2663)."""
 
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - the name of a field of MCP, no secret
 
 
 async def unheard(message: bytes) -> None:
-    """Where notifications go when nobody listens."""
+    """Where messages go when nobody listens."""
 
 
-@dataclass(frozen=True, kw_only=True)
+async def nothing_to_end() -> None:
+    """Where there is no connection that could end before its call."""
+
+
+class Detach(ABC):
+    """Turns a call into something that goes on without it."""
+
+    @abstractmethod
+    async def detach(self, call: "Call", *, required: bool) -> None:
+        """Answer the call now, durably; the handler goes on. Where that cannot be and is `required`: -32021."""
+
+    @abstractmethod
+    def tell(self, message: str) -> None:
+        """Say how far the work is, where there is no stream to say it on."""
+
+
+class NoTasks(Detach):
+    """The call stays a call: its client takes no tasks, or the method makes none."""
+
+    async def detach(self, call: "Call", *, required: bool) -> None:  # noqa: ARG002 - the contract's
+        """Go on as a call, or refuse."""
+        if required:
+            raise missing_capabilities({"extensions": {TASKS: {}}})
+
+    def tell(self, message: str) -> None:
+        """Nobody reads it."""
+
+
+@dataclass(kw_only=True, eq=False)
 class Call:
-    """All that a handler may know of its caller.
+    """All that a handler may know of its caller, and do for it.
 
     `principal` owns what the call makes. `session` is the legacy session it came in, or the one that `initialize`
-    opens; modern calls have none.
+    opens; modern calls have none. `log_level` is the least severe level that the client wants, None for none.
+    `hang_up` ends the stream's connection, though not the call, where the era knows that (SEP-1699).
     """
 
     request: Request
@@ -32,8 +73,14 @@ class Call:
     version: str
     principal: str
     client: Client
+    headers: Headers | None = None
     session: Session | None = None
+    log_level: str | None = None
+    takes_streams: bool = True
     send: Send = unheard
+    inquiry: Inquiry = field(default_factory=Unasked)
+    task: Detach = field(default_factory=NoTasks)
+    hang_up: Callable[[], Awaitable[None]] = nothing_to_end
 
     @property
     def id(self) -> RequestId:
@@ -55,8 +102,14 @@ class Call:
         """Whether the answer tells the client the id of a session that it opens."""
         return self.session is not None and self.method == "initialize"
 
+    @property
+    def kept(self) -> Mapping[str, Any]:
+        """What the handler gave to `keep` when it asked, in an earlier round or just before."""
+        return self.inquiry.kept
+
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Tell the caller how far the work is, if it gave a token to tell it by (spec 2026-07-28, Progress)."""
+        self.task.tell(message or f"{progress:g}")
         meta = self.params.get("_meta")
         token = meta.get(PROGRESS_TOKEN) if isinstance(meta, dict) else None
         if not is_request_id(token):
@@ -67,3 +120,37 @@ class Call:
         if message is not None:
             params["message"] = message
         await self.send(notification_message("notifications/progress", params))
+
+    async def log(self, level: str, data: object, logger: str | None = None) -> None:
+        """Send a log message, if the client wants this level (spec 2026-07-28, Logging)."""
+        if passes(level, self.log_level):
+            named = {} if logger is None else {"logger": logger}
+            await self.send(notification_message("notifications/message", {"level": level, **named, "data": data}))
+
+    async def ask(
+        self, key: str, question: Question, *, keep: Mapping[str, Any] | None = None, instead: str | None = None
+    ) -> Answer:
+        """Ask one question and return the client's result. See `ask_all`."""
+        return (await self.ask_all({key: question}, keep=keep, instead=instead))[key]
+
+    async def ask_all(
+        self,
+        questions: Mapping[str, Question],
+        *,
+        keep: Mapping[str, Any] | None = None,
+        instead: str | None = None,
+    ) -> dict[str, Answer]:
+        """Ask questions at once. Ask before any effect: a modern call is run again from its start with the answers.
+
+        `keep` is handed back in `kept` after that. A client that cannot be asked is told `instead` what to do, such
+        as which argument to pass; without it the call ends with -32021.
+        """
+        check_askable(self.client, questions, instead)
+        return await self.inquiry.ask(questions, keep)
+
+    async def detach(self, *, required: bool = False) -> None:
+        """From here on be a task, if the client takes tasks: it is answered now, and looks for the result later.
+
+        `required` work is too long to be waited for: a client that takes no tasks gets -32021.
+        """
+        await self.task.detach(self, required=required)

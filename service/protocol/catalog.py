@@ -1,13 +1,24 @@
-"""What this server offers: who it is, and its tools."""
+"""What a server offers: who it is, and its tools, prompts, resources and completions, each with the function behind it.
 
-from collections.abc import Awaitable, Callable, Mapping
+Lists may be replaced while the server runs; whoever replaces one publishes the change (`subscriptions.py`).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from service.protocol.call import Call
+from service.protocol.call import TASKS, Call
 from service.protocol.jsonrpc import Result
+from service.protocol.param_headers import ParamHeaders, find_param_headers
+from service.protocol.session_memory import SessionMemory
+from service.protocol.subscriptions import Hub
 
-ToolRun: TypeAlias = Callable[[Call, Mapping[str, Any]], Awaitable[Result]]
+if TYPE_CHECKING:  # Tasks answers calls of tools that stand here
+    from service.protocol.tasks import Tasks
+
+Run: TypeAlias = Callable[[Call, Mapping[str, Any]], Awaitable[Result]]
+Read: TypeAlias = Callable[[Call, str], Awaitable[Sequence[Result] | None]]
+Complete: TypeAlias = Callable[[Call, Mapping[str, Any], Mapping[str, Any]], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,22 +26,57 @@ class ToolEntry:
     """One tool: `listing` is its entry of `tools/list`, `run` takes the call and the arguments it brought.
 
     `run` checks the arguments itself: a wrong one is a result with `isError`, which the model gets to see
-    (spec 2026-07-28, Tools, Error Handling).
+    (spec 2026-07-28, Tools, Error Handling). `param_headers` follow from the `x-mcp-header` of the input schema.
     """
 
     listing: Mapping[str, Any]
-    run: ToolRun
+    run: Run
+    param_headers: ParamHeaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the annotations once; raises ValueError when one is not as the spec has it."""
+        object.__setattr__(self, "param_headers", find_param_headers(self.listing["inputSchema"]))
 
 
 @dataclass(frozen=True, kw_only=True)
+class PromptEntry:
+    """One prompt: its entry of `prompts/list`, and what makes its messages of the arguments."""
+
+    listing: Mapping[str, Any]
+    get: Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceEntry:
+    """One resource, or one template of resources: its entry in the list, and what reads a URI.
+
+    `read` gives the contents, or None for a URI that does not exist, as a template's may not.
+    """
+
+    listing: Mapping[str, Any]
+    read: Read
+
+
+@dataclass(kw_only=True)
 class Server:
-    """Everything the method handlers answer from. Tools are listed in the order of the mapping."""
+    """Everything the method handlers answer from. Entries are listed in the order of their mapping.
+
+    `tasks` is None where calls cannot become tasks. `page_size` counts entries of one page of a list.
+    """
 
     name: str
     version: str
     title: str
     instructions: str
     tools: Mapping[str, ToolEntry] = field(default_factory=dict)
+    prompts: Mapping[str, PromptEntry] = field(default_factory=dict)
+    resources: Mapping[str, ResourceEntry] = field(default_factory=dict)
+    templates: Mapping[str, ResourceEntry] = field(default_factory=dict)
+    complete: Complete | None = None
+    tasks: "Tasks | None" = None
+    hub: Hub = field(default_factory=Hub)
+    memory: SessionMemory = field(default_factory=SessionMemory)
+    page_size: int = 100
 
     @property
     def info(self) -> dict[str, str]:
@@ -39,5 +85,17 @@ class Server:
 
     @property
     def capabilities(self) -> dict[str, Any]:
-        """`ServerCapabilities` of the schema."""
-        return {"tools": {}}
+        """What both eras can use, as `ServerCapabilities` of the schema has it."""
+        offered: dict[str, Any] = {"tools": {"listChanged": True}, "logging": {}}
+        if self.prompts:
+            offered["prompts"] = {"listChanged": True}
+        if self.resources or self.templates:
+            offered["resources"] = {"listChanged": True, "subscribe": True}
+        if self.complete is not None:
+            offered["completions"] = {}
+        return offered
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """The extensions of the modern era that are spoken, with their settings."""
+        return {} if self.tasks is None else {TASKS: {}}

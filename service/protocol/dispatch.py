@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from service.protocol.call import Call
 from service.protocol.catalog import Server
-from service.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, RpcError, status_of
+from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError, status_of
+from service.protocol.inquiry import InputRequiredError, UnaskableError
 from service.protocol.jsonrpc import error_message, result_message
 from service.protocol.methods import METHODS, Method
 from service.protocol.results import stamp
@@ -25,10 +26,16 @@ class Answer:
 async def answer(server: Server, call: Call) -> Answer:
     """Run the method that the call names. Never raises, but for the cancellation of the task it runs in."""
     try:
+        if call.session is not None:
+            call.log_level = server.memory.look(call.session.id).log_level
         result = await _method(call).handle(server, call)
         return Answer(body=result_message(call.id, stamp(server, call.era, call.method, result)))
+    except InputRequiredError as early:
+        return Answer(body=result_message(call.id, stamp(server, call.era, call.method, early.result)))
     except RpcError as error:
         return _failed(call, error)
+    except UnaskableError as refusal:
+        return _failed(call, RpcError(INVALID_PARAMS, str(refusal)))
     except Exception:
         logger.exception("%s failed", call.method[:100])
         return _failed(call, RpcError(INTERNAL_ERROR, "Internal error. The service's log has the details."))

@@ -17,7 +17,16 @@ METHOD: Final = "Mcp-Method"
 NAME: Final = "Mcp-Name"
 SESSION_ID: Final = "Mcp-Session-Id"
 
-NAMED_BY: Final[Mapping[str, str]] = {"tools/call": "name"}
+LAST_EVENT_ID: Final = "Last-Event-Id"
+
+NAMED_BY: Final[Mapping[str, str]] = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 """Methods whose target goes into `Mcp-Name`, and the param that holds it."""
 
 _ROUTING: Final = frozenset(name.lower() for name in (PROTOCOL_VERSION, METHOD, NAME, SESSION_ID))

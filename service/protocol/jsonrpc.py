@@ -5,7 +5,7 @@ Spec 2026-07-28, Messages: an id is a string or an integer and never null; param
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -52,35 +52,42 @@ class Malformed:
 Message: TypeAlias = Request | Notification | Response | Malformed
 
 
-def parse(body: bytes) -> Message:
-    """Read one message. Never raises: what cannot be read is `Malformed`."""
+MAX_BATCH: Final = 50
+"""Messages of one batch. The revision that had batches sets no bound, and each may be a picture."""
+
+
+def parse(body: bytes) -> Message | list[Message]:
+    """Read one message, or the batch that a list of them is. Never raises: what cannot be read is `Malformed`."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
         return Malformed(id=None, error=RpcError(PARSE_ERROR, f"The body is not JSON: {problem}"))
-    return read(value)
+    if not isinstance(value, list):
+        return read(value)
+    if not 1 <= len(value) <= MAX_BATCH:
+        return malformed(None, f"A batch holds 1 to {MAX_BATCH} messages; this one holds {len(value)}.")
+    return [read(each) for each in value]
 
 
 def read(value: object) -> Message:
     """Read one message from parsed JSON."""
     if not isinstance(value, dict):
-        kind = "a batch" if isinstance(value, list) else "not an object"
-        return _malformed(None, f"The body is {kind}; send one JSON-RPC message, an object.")
+        return malformed(None, "The body is not an object; send one JSON-RPC message.")
     id_, has_id = value.get("id"), "id" in value
     readable = id_ if is_request_id(id_) else None
     if value.get("jsonrpc") != "2.0":
-        return _malformed(readable, 'The member "jsonrpc" must be "2.0".')
+        return malformed(readable, 'The member "jsonrpc" must be "2.0".')
     if "method" not in value:
         return _read_response(value, readable)
     method, params = value["method"], value.get("params", {})
     if not isinstance(method, str):
-        return _malformed(readable, 'The member "method" must be a string.')
+        return malformed(readable, 'The member "method" must be a string.')
     if not isinstance(params, dict):
-        return _malformed(readable, 'The member "params" must be an object, or be left out.')
+        return malformed(readable, 'The member "params" must be an object, or be left out.')
     if not has_id:
         return Notification(method=method, params=params)
     if readable is None:
-        return _malformed(None, 'The member "id" must be a string or an integer; leave it out for a notification.')
+        return malformed(None, 'The member "id" must be a string or an integer; leave it out for a notification.')
     return Request(id=readable, method=method, params=params)
 
 
@@ -109,10 +116,11 @@ def notification_message(method: str, params: Mapping[str, Any]) -> bytes:
 
 def _read_response(value: Mapping[str, Any], id_: RequestId | None) -> Message:
     if ("result" in value) == ("error" in value):
-        return _malformed(id_, 'A message has a "method", or else exactly one of "result" and "error".')
+        return malformed(id_, 'A message has a "method", or else exactly one of "result" and "error".')
     failed = "error" in value
     return Response(id=id_, answer=value["error" if failed else "result"], failed=failed)
 
 
-def _malformed(id_: RequestId | None, message: str) -> Malformed:
+def malformed(id_: RequestId | None, message: str) -> Malformed:
+    """A message that is none, and why."""
     return Malformed(id=id_, error=RpcError(INVALID_REQUEST, message))

@@ -1,16 +1,28 @@
-"""The method handlers, and METHODS, the one table of which there are and in which era.
+"""METHODS, the one table of which methods there are and in which era, with the handlers of the protocol's own matters.
 
 A handler takes the server and the call, returns a plain dict and raises `RpcError`. It knows no HTTP and no envelope.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from service.protocol.call import Call
+from service.protocol import offers
+from service.protocol.call import TASKS, Call
 from service.protocol.catalog import Server
-from service.protocol.errors import INVALID_PARAMS, RpcError
-from service.protocol.jsonrpc import Result
+from service.protocol.errors import INVALID_REQUEST, METHOD_NOT_FOUND, RpcError
+from service.protocol.inquiry import missing_capabilities
+from service.protocol.jsonrpc import Result, notification_message
+from service.protocol.log_levels import read_level
+from service.protocol.subscriptions import (
+    SUBSCRIPTION_ID,
+    Notice,
+    TaskChanged,
+    notices_of,
+    notification_of,
+    read_filter,
+)
+from service.protocol.tasks import Tasks
 from service.protocol.versions import BOTH, LEGACY, MODERN, SUPPORTED_VERSIONS, Era
 
 Handler: TypeAlias = Callable[[Server, Call], Awaitable[Result]]
@@ -39,39 +51,108 @@ async def ping(server: Server, call: Call) -> Result:  # noqa: ARG001 - every ha
     return {}
 
 
+async def set_level(server: Server, call: Call) -> Result:
+    """Remember the least severe log level that this session wants."""
+    level = read_level(call.params.get("level"))
+    if call.session is not None:
+        server.memory.set_level(call.session.id, level)
+    return {}
+
+
 async def discover(server: Server, call: Call) -> Result:  # noqa: ARG001 - every handler takes both
     """Say what we speak and offer."""
+    capabilities = server.capabilities
+    if server.extensions:
+        capabilities["extensions"] = server.extensions
     return {
         "supportedVersions": list(SUPPORTED_VERSIONS),
-        "capabilities": server.capabilities,
+        "capabilities": capabilities,
         "instructions": server.instructions,
     }
 
 
-async def list_tools(server: Server, call: Call) -> Result:
-    """List the tools, always in one page and one order, so that a model's prompt cache holds."""
-    if call.params.get("cursor") is not None:
-        raise RpcError(INVALID_PARAMS, "params.cursor is not one of ours: tools/list has a single page.")
-    return {"tools": [tool.listing for tool in server.tools.values()]}
+async def listen(server: Server, call: Call) -> Result:
+    """Stream the change notices that were asked for, until either side ends it (spec 2026-07-28, Subscriptions)."""
+    if not call.takes_streams:
+        raise RpcError(INVALID_REQUEST, "subscriptions/listen is answered by a stream: accept text/event-stream.")
+    asked = await _granted(server, call, read_filter(call.params.get("notifications")))
+    subscription = server.hub.open(notices_of(asked))
+    try:
+        await _notify(call, "notifications/subscriptions/acknowledged", {"notifications": asked})
+        while (notice := await subscription.next()) is not None:
+            await _notify(call, *await _told(server, call, notice))
+    finally:
+        server.hub.forget(subscription)
+    return {"_meta": {SUBSCRIPTION_ID: call.id}}
 
 
-async def call_tool(server: Server, call: Call) -> Result:
-    """Run one tool. An unknown name is the caller's mistake; a failed run is a result."""
-    name = call.params.get("name")
-    tool = server.tools.get(name) if isinstance(name, str) else None
-    if tool is None:
-        known = ", ".join(server.tools)
-        raise RpcError(INVALID_PARAMS, f"Unknown tool: {str(name)[:100]}. The tools are: {known}.")
-    arguments = call.params.get("arguments", {})
-    if not isinstance(arguments, dict):
-        raise RpcError(INVALID_PARAMS, "params.arguments must be an object, or be left out.")
-    return await tool.run(call, arguments)
+async def get_task(server: Server, call: Call) -> Result:
+    """Where a task stands, with its result once it has one."""
+    return (await _tasks(server, call).get(call.principal, call.params.get("taskId"))).wire()
+
+
+async def update_task(server: Server, call: Call) -> Result:
+    """Bring answers to a task that waits for them."""
+    tasks = _tasks(server, call)
+    await tasks.update(call.principal, call.params.get("taskId"), call.params.get("inputResponses"))
+    return {}
+
+
+async def cancel_task(server: Server, call: Call) -> Result:
+    """Stop a task's work."""
+    await _tasks(server, call).cancel(call.principal, call.params.get("taskId"))
+    return {}
+
+
+def _tasks(server: Server, call: Call) -> Tasks:
+    """The tasks, for a client that declared the extension: gated before any task is looked up (SEP-2663)."""
+    if server.tasks is None:
+        raise RpcError(METHOD_NOT_FOUND, "This server has no tasks.")
+    if not server.tasks.taken_by(call):
+        raise missing_capabilities({"extensions": {TASKS: {}}})
+    return server.tasks
+
+
+async def _granted(server: Server, call: Call, asked: dict[str, Any]) -> dict[str, Any]:
+    """What of a filter is honoured: lists and resources that there are, tasks of the caller that exist."""
+    if "taskIds" in asked:
+        tasks, principal = _tasks(server, call), call.principal
+        asked["taskIds"] = [each for each in asked["taskIds"] if await tasks.exists(principal, each)]
+    absent = {
+        "promptsListChanged": not server.prompts,
+        "resourcesListChanged": not (server.resources or server.templates),
+        "resourceSubscriptions": not (server.resources or server.templates),
+    }
+    return {name: value for name, value in asked.items() if not absent.get(name, False)}
+
+
+async def _told(server: Server, call: Call, notice: Notice) -> tuple[str, dict[str, Any]]:
+    if isinstance(notice, TaskChanged):
+        return "notifications/tasks", (await _tasks(server, call).get(call.principal, notice.task_id)).wire()
+    return notification_of(notice)
+
+
+async def _notify(call: Call, method: str, params: dict[str, Any]) -> None:
+    await call.send(notification_message(method, {**params, "_meta": {SUBSCRIPTION_ID: call.id}}))
 
 
 METHODS: Final[Mapping[str, Method]] = {
     "initialize": Method(initialize, LEGACY),
     "ping": Method(ping, LEGACY),
+    "logging/setLevel": Method(set_level, LEGACY),
+    "resources/subscribe": Method(offers.subscribe, LEGACY),
+    "resources/unsubscribe": Method(offers.unsubscribe, LEGACY),
     "server/discover": Method(discover, MODERN),
-    "tools/list": Method(list_tools, BOTH),
-    "tools/call": Method(call_tool, BOTH),
+    "subscriptions/listen": Method(listen, MODERN),
+    "tasks/get": Method(get_task, MODERN),
+    "tasks/update": Method(update_task, MODERN),
+    "tasks/cancel": Method(cancel_task, MODERN),
+    "tools/list": Method(offers.list_tools, BOTH),
+    "tools/call": Method(offers.call_tool, BOTH),
+    "prompts/list": Method(offers.list_prompts, BOTH),
+    "prompts/get": Method(offers.get_prompt, BOTH),
+    "resources/list": Method(offers.list_resources, BOTH),
+    "resources/templates/list": Method(offers.list_templates, BOTH),
+    "resources/read": Method(offers.read_resource, BOTH),
+    "completion/complete": Method(offers.complete, BOTH),
 }

@@ -17,6 +17,11 @@ CACHING: Final[Mapping[str, Mapping[str, Any]]] = {
     # The same for every caller and changed by a restart at most; after a minute a client looks again.
     "server/discover": {"ttlMs": 60_000, "cacheScope": "public"},
     "tools/list": {"ttlMs": 60_000, "cacheScope": "public"},
+    "prompts/list": {"ttlMs": 60_000, "cacheScope": "public"},
+    # What a principal made is its own, and may be more the next moment.
+    "resources/list": {"ttlMs": 0, "cacheScope": "private"},
+    "resources/templates/list": {"ttlMs": 60_000, "cacheScope": "public"},
+    "resources/read": {"ttlMs": 0, "cacheScope": "private"},
 }
 """Caching hints of the methods that must give them."""
 
@@ -26,4 +31,6 @@ def stamp(server: Server, era: Era, method: str, result: Result) -> Result:
     if era is Era.LEGACY:
         return result
     meta = {**result.get("_meta", {}), SERVER_INFO: server.info}
-    return {"resultType": "complete", **CACHING.get(method, {}), **result, "_meta": meta}
+    # What is not complete is nothing to keep (spec 2026-07-28, Caching).
+    hints = {} if "resultType" in result else CACHING.get(method, {})
+    return {"resultType": "complete", **hints, **result, "_meta": meta}

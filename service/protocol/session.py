@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -25,12 +25,13 @@ MAX_ID_LENGTH: Final = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What a session id says. `principal` is the owner of everything done in it."""
+    """What a session id says. `principal` is the owner of everything done in it; `expires` seconds since the epoch."""
 
     id: str
     version: str
     client: Client
     principal: str
+    expires: float = 0.0
 
 
 class Sessions:
@@ -41,7 +42,7 @@ class Sessions:
 
     def mint(self, version: str, client: Client, principal: str, *, now: float, nonce: bytes) -> Session:
         """A new session; `now` in seconds since the epoch, `nonce` 16 random bytes."""
-        payload = {
+        payload: dict[str, Any] = {
             "v": version,
             "n": client.name,
             "r": client.version,
@@ -51,7 +52,8 @@ class Sessions:
             "x": nonce.hex(),
         }
         head = _encode(orjson.dumps(payload))
-        return Session(id=f"{head}.{self._sign(head)}", version=version, client=client, principal=principal)
+        id_ = f"{head}.{self._sign(head)}"
+        return Session(id=id_, version=version, client=client, principal=principal, expires=payload["t"] + LIFETIME_S)
 
     def read(self, session_id: str, principal: str, *, now: float) -> Session | None:
         """The session of an id that we signed for this principal and that has not expired, else None."""
@@ -61,10 +63,11 @@ class Sessions:
         if not hmac.compare_digest(signature, self._sign(head)):
             return None
         payload = orjson.loads(_decode(head))
-        if payload["p"] != principal or payload["v"] not in LEGACY_VERSIONS or now >= payload["t"] + LIFETIME_S:
+        expires = payload["t"] + LIFETIME_S
+        if payload["p"] != principal or payload["v"] not in LEGACY_VERSIONS or now >= expires:
             return None
         client = Client(name=payload["n"], version=payload["r"], capabilities=frozenset(payload["c"]))
-        return Session(id=session_id, version=payload["v"], client=client, principal=principal)
+        return Session(id=session_id, version=payload["v"], client=client, principal=principal, expires=expires)
 
     def _sign(self, head: str) -> str:
         return _encode(hmac.digest(self._key, head.encode(), hashlib.sha256))

@@ -30,6 +30,13 @@ OUTLIVES_ITS_STREAM: Final = LEGACY
 """Eras in which a lost connection does not cancel the call: `notifications/cancelled` does (spec 2025-11-25,
 Transports). In the others closing the stream is the cancellation (spec 2026-07-28, Streamable HTTP, Cancellation)."""
 
+BATCHES: Final = frozenset({"2025-03-26"})
+"""The one revision that has JSON-RPC batches; the next took them out again."""
+
+RESUMES: Final = frozenset({"2025-11-25"})
+"""Revisions whose streams begin with an empty event that a client can resume from. Older clients may take an event
+without data for a broken message."""
+
 
 def negotiate(requested: str) -> str:
     """The revision that `initialize` agrees on: the requested one, else our newest legacy one.

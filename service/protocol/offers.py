@@ -1,0 +1,169 @@
+"""Handlers of what a server offers: tools, prompts, resources, completions; lists go by pages."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, Final
+
+from service.protocol.call import Call
+from service.protocol.catalog import ResourceEntry, Server, ToolEntry
+from service.protocol.errors import INVALID_PARAMS, RpcError
+from service.protocol.inquiry import UnaskableError
+from service.protocol.jsonrpc import Result
+from service.protocol.param_headers import check_param_headers
+from service.protocol.subscriptions import ResourceUpdated
+
+MAX_COMPLETIONS: Final = 100
+"""Values of one completion (spec 2026-07-28, Completion)."""
+
+
+async def list_tools(server: Server, call: Call) -> Result:
+    """List the tools, always in one order, so that a model's prompt cache holds."""
+    return _page(server, call, "tools", {name: tool.listing for name, tool in server.tools.items()})
+
+
+async def call_tool(server: Server, call: Call) -> Result:
+    """Run one tool. An unknown name is the caller's mistake; a failed run is a result."""
+    tool = _find_tool(server, call.params.get("name"))
+    arguments = _arguments(call)
+    if call.headers is not None:
+        check_param_headers(call.headers, tool.param_headers, arguments)
+    if server.tasks is not None and server.tasks.taken_by(call):
+        return await server.tasks.run(call, lambda: _run(tool, call, arguments))
+    return await _run(tool, call, arguments)
+
+
+async def list_prompts(server: Server, call: Call) -> Result:
+    """List the prompts."""
+    return _page(server, call, "prompts", {name: prompt.listing for name, prompt in server.prompts.items()})
+
+
+async def get_prompt(server: Server, call: Call) -> Result:
+    """The messages of one prompt."""
+    name = call.params.get("name")
+    prompt = server.prompts.get(name) if isinstance(name, str) else None
+    if prompt is None:
+        raise RpcError(INVALID_PARAMS, f"Unknown prompt: {_shown(name)}. The prompts are: {', '.join(server.prompts)}.")
+    arguments = _arguments(call)
+    declared = prompt.listing.get("arguments", [])
+    missing = [each["name"] for each in declared if each.get("required") and each["name"] not in arguments]
+    if missing:
+        raise RpcError(INVALID_PARAMS, f"The prompt {name} needs the arguments {', '.join(missing)}.")
+    return await prompt.get(call, arguments)
+
+
+async def list_resources(server: Server, call: Call) -> Result:
+    """List the resources."""
+    return _page(server, call, "resources", {uri: each.listing for uri, each in server.resources.items()})
+
+
+async def list_templates(server: Server, call: Call) -> Result:
+    """List the templates of resources."""
+    listings = {uri: each.listing for uri, each in server.templates.items()}
+    return _page(server, call, "resourceTemplates", listings)
+
+
+async def read_resource(server: Server, call: Call) -> Result:
+    """What a URI holds. One that does not exist is -32602 with the URI in `data` (SEP-2164)."""
+    uri = _uri(call)
+    known = server.resources.get(uri)
+    entries: list[ResourceEntry] = [known] if known is not None else list(server.templates.values())
+    for entry in entries:
+        contents = await entry.read(call, uri)
+        if contents is not None:
+            return {"contents": list(contents)}
+    raise RpcError(INVALID_PARAMS, f"There is no resource {_shown(uri)}.", {"uri": uri})
+
+
+async def subscribe(server: Server, call: Call) -> Result:
+    """Have this session's streams told when a resource changes."""
+    uri, session_id = _uri(call), _session_id(call)
+    server.memory.subscribe(session_id, uri)
+    for stream in server.hub.streams_of(session_id):
+        stream.wanted.add(ResourceUpdated(uri))
+    return {}
+
+
+async def unsubscribe(server: Server, call: Call) -> Result:
+    """Have them told no more."""
+    uri, session_id = _uri(call), _session_id(call)
+    server.memory.unsubscribe(session_id, uri)
+    for stream in server.hub.streams_of(session_id):
+        stream.wanted.discard(ResourceUpdated(uri))
+    return {}
+
+
+async def complete(server: Server, call: Call) -> Result:
+    """Values that an argument of a prompt or template may have, from what was typed so far."""
+    ref, argument = call.params.get("ref"), call.params.get("argument")
+    match ref:
+        case {"type": "ref/prompt", "name": str(name)} if name in server.prompts:
+            pass
+        case {"type": "ref/resource", "uri": str(uri)} if uri in server.templates or uri in server.resources:
+            pass
+        case _:
+            raise RpcError(INVALID_PARAMS, "params.ref must name a prompt or a resource template that is listed.")
+    if not isinstance(ref, dict) or not isinstance(argument, dict) or not isinstance(argument.get("name"), str):
+        raise RpcError(INVALID_PARAMS, 'params.argument must be an object with "name" and "value".')
+    values = list(await server.complete(call, ref, argument)) if server.complete is not None else []
+    shown = values[:MAX_COMPLETIONS]
+    return {"completion": {"values": shown, "total": len(values), "hasMore": len(values) > len(shown)}}
+
+
+async def _run(tool: ToolEntry, call: Call, arguments: Mapping[str, Any]) -> Result:
+    try:
+        return await tool.run(call, arguments)
+    except UnaskableError as refusal:
+        return {"content": [{"type": "text", "text": str(refusal)}], "isError": True}
+
+
+def _find_tool(server: Server, name: object) -> ToolEntry:
+    tool = server.tools.get(name) if isinstance(name, str) else None
+    if tool is None:
+        raise RpcError(INVALID_PARAMS, f"Unknown tool: {_shown(name)}. The tools are: {', '.join(server.tools)}.")
+    return tool
+
+
+def _arguments(call: Call) -> Mapping[str, Any]:
+    arguments = call.params.get("arguments", {})
+    if not isinstance(arguments, dict):
+        raise RpcError(INVALID_PARAMS, "params.arguments must be an object, or be left out.")
+    return arguments
+
+
+def _uri(call: Call) -> str:
+    uri = call.params.get("uri")
+    if not isinstance(uri, str):
+        raise RpcError(INVALID_PARAMS, "params.uri must be a string.")
+    return uri
+
+
+def _session_id(call: Call) -> str:
+    assert call.session is not None, "these methods are of an era that has sessions"  # noqa: S101 - see METHODS
+    return call.session.id
+
+
+def _shown(name: object) -> str:
+    return str(name)[:100]
+
+
+def _page(server: Server, call: Call, member: str, listings: Mapping[str, Any]) -> Result:
+    """One page of a list, from the cursor on. A cursor is the key of the last entry of the page before."""
+    keys, start = list(listings), 0
+    cursor = call.params.get("cursor")
+    if cursor is not None:
+        start = _after(keys, cursor)
+    page = keys[start : start + server.page_size]
+    result: Result = {member: [listings[key] for key in page]}
+    if start + server.page_size < len(keys):
+        result["nextCursor"] = base64.urlsafe_b64encode(page[-1].encode()).decode()
+    return result
+
+
+def _after(keys: list[str], cursor: object) -> int:
+    try:
+        last = base64.b64decode(str(cursor), altchars=b"-_", validate=True).decode()
+        return keys.index(last) + 1
+    except (binascii.Error, ValueError) as unknown:
+        message = "params.cursor is not one of ours, or its entry is gone: list again from the first page."
+        raise RpcError(INVALID_PARAMS, message) from unknown

@@ -1,0 +1,100 @@
+"""The events of a legacy stream, kept so that a client that lost its connection gets what it missed.
+
+Spec 2025-11-25, Resumability and Redelivery: an event id names its stream and its place in it; what was sent on one
+stream is never replayed on another. Memory is bounded over all streams: the oldest that nobody follows goes first.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Final
+
+from service.protocol.sse import frame
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_STREAMS: Final = 2000
+
+
+class Stream:
+    """The events of one stream, from its first on. `primed`: it begins with an empty event, number 0."""
+
+    def __init__(self, stream_id: str, session_id: str, *, primed: bool) -> None:
+        self.id = stream_id
+        self.session_id = session_id
+        self.primed = primed
+        self.size = 0
+        self.readers = 0
+        self._frames: list[bytes] = []
+        self._ended = False
+        self._news = asyncio.Event()
+
+    def append(self, message: bytes) -> bytes:
+        """Keep one message, for whoever follows; returns its event."""
+        event = frame(message, f"{self.id}-{len(self._frames) + 1}")
+        self._frames.append(event)
+        self.size += len(event)
+        self._news.set()
+        return event
+
+    def end(self) -> None:
+        """There will be no more."""
+        self._ended = True
+        self._news.set()
+
+    async def follow(self, after: int) -> AsyncGenerator[bytes, None]:
+        """Every event after number `after`, those to come as well, until the stream ends."""
+        self.readers += 1
+        try:
+            while True:
+                while after < len(self._frames):
+                    after += 1
+                    yield self._frames[after - 1]
+                if self._ended:
+                    return
+                # One event serves all who follow: whoever finds nothing new waits for the next, which sets a new one.
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            self.readers -= 1
+
+
+@dataclass
+class Streams:
+    """The streams that can be resumed, oldest first."""
+
+    max_bytes: int = MAX_BYTES
+    max_streams: int = MAX_STREAMS
+    _streams: dict[str, Stream] = field(default_factory=dict)
+
+    def open(self, stream_id: str, session_id: str, *, primed: bool) -> Stream:
+        """A new stream of a session; what is too old to be kept beside it goes."""
+        self._evict()
+        stream = self._streams[stream_id] = Stream(stream_id, session_id, primed=primed)
+        return stream
+
+    def find(self, event_id: str, session_id: str) -> tuple[Stream, int] | None:
+        """The stream of an event of this session and the event's number, or None when it is not kept any more."""
+        stream_id, _, number = event_id.rpartition("-")
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.session_id != session_id or not number.isdecimal() or len(number) > 9:
+            return None
+        return stream, int(number)
+
+    def drop(self, stream: Stream) -> None:
+        """Let go of a stream that nobody can ask for."""
+        self._streams.pop(stream.id, None)
+
+    def forget_session(self, session_id: str) -> None:
+        """Let go of everything that an ended session could have asked for."""
+        for stream in [each for each in self._streams.values() if each.session_id == session_id]:
+            stream.end()
+            del self._streams[stream.id]
+
+    def _evict(self) -> None:
+        size = sum(stream.size for stream in self._streams.values())
+        for stream in list(self._streams.values()):
+            if size <= self.max_bytes and len(self._streams) < self.max_streams:
+                return
+            if not stream.readers:
+                size -= stream.size
+                del self._streams[stream.id]

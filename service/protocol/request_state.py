@@ -1,0 +1,76 @@
+"""`requestState` of multi round-trip requests: what a call carries from one round to the next, in the client's hands.
+
+The answers of earlier rounds and what the handler keeps, signed, and bound to the principal, the method and its
+parameters; it expires. Spec 2026-07-28, MRTR, Server Requirements: treat it as attacker-controlled input.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from service.protocol.errors import INVALID_PARAMS, RpcError
+from service.protocol.jsonrpc import Request
+
+LIFETIME_S: Final = 3600
+"""A form may lie open over lunch; a state from yesterday is asked for anew."""
+
+_OWN: Final = ("inputResponses", "requestState", "_meta")
+"""Params that differ from round to round, so the binding leaves them out."""
+
+REFUSED: Final = (
+    "params.requestState is not one that was given for this call, or has expired: send the call without it."
+)
+
+
+@dataclass(kw_only=True)
+class RequestState:
+    """The state of one call in this round. `answers` grows as the handler asks."""
+
+    key: bytes = field(repr=False)
+    binding: str
+    expires: float
+    answers: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def token(self, keep: Mapping[str, Any] | None) -> str | None:
+        """What to hand to the client, or None when there is nothing to carry."""
+        kept = self.kept if keep is None else dict(keep)
+        if not self.answers and not kept:
+            return None
+        payload = {"a": self.answers, "k": kept, "b": self.binding, "t": self.expires}
+        body = base64.urlsafe_b64encode(orjson.dumps(payload)).decode()
+        return f"{body}.{_sign(self.key, body)}"
+
+
+def read_state(key: bytes, request: Request, principal: str, now: float) -> RequestState:
+    """The state that a request brings, or a new one. Raises -32602 for one that we did not give for this very call."""
+    state = RequestState(key=key, binding=_binding(request, principal), expires=now + LIFETIME_S)
+    token = request.params.get("requestState")
+    if token is None:
+        return state
+    if not isinstance(token, str) or not token.isascii():
+        raise RpcError(INVALID_PARAMS, REFUSED)
+    body, _, signature = token.rpartition(".")
+    # The MAC is over the text as it came: a lenient Base64 decoder would overlook what was appended.
+    if not hmac.compare_digest(signature, _sign(key, body)):
+        raise RpcError(INVALID_PARAMS, REFUSED)
+    payload = orjson.loads(base64.urlsafe_b64decode(body))
+    if payload["b"] != state.binding or now >= payload["t"]:
+        raise RpcError(INVALID_PARAMS, REFUSED)
+    state.answers, state.kept = payload["a"], payload["k"]
+    return state
+
+
+def _binding(request: Request, principal: str) -> str:
+    own = {name: value for name, value in request.params.items() if name not in _OWN}
+    said = orjson.dumps([principal, request.method, own], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(said).hexdigest()
+
+
+def _sign(key: bytes, body: str) -> str:
+    return base64.urlsafe_b64encode(hmac.digest(key, body.encode(), "sha256")).rstrip(b"=").decode()

@@ -1,0 +1,134 @@
+"""GET and DELETE of the MCP endpoint, which only legacy sessions have.
+
+GET opens the session's own stream, for change notices, or goes on with a stream that was broken, from `Last-Event-ID`
+on. DELETE ends the session. Spec 2025-11-25, Transports; the modern era has neither: 405.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from service.ended_sessions import EndedSessions
+from service.protocol.admission import Refused, find_session
+from service.protocol.headers import LAST_EVENT_ID, PROTOCOL_VERSION
+from service.protocol.jsonrpc import notification_message
+from service.protocol.session import Session
+from service.protocol.sse import KEEP_ALIVE, frame
+from service.protocol.subscriptions import LISTS, ResourceUpdated, TaskChanged, notification_of
+from service.protocol.versions import Era, era_of
+from service.web import Endpoint, arrival_of, refusal_of
+from service.web_guard import refused
+from service.web_stream import SSE_HEADERS, Accepts
+
+BEAT_S: Final = 15.0
+"""Between two signs of life on a stream that has nothing to say; it also finds out that a reader is gone."""
+
+
+class SessionRoutes:
+    """The two routes, on one endpoint."""
+
+    def __init__(self, endpoint: Endpoint, ended: EndedSessions) -> None:
+        self._endpoint = endpoint
+        self._ended = ended
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """Stream to a session."""
+        if _is_modern(request):
+            return _post_only()
+        if not Accepts(request.headers.getall(hdrs.ACCEPT, [])).sse:
+            return refused(406, "A GET is answered by a stream: Accept must list text/event-stream.")
+        found = find_session(request.headers.items(), self._endpoint.keys, arrival_of(request))
+        if isinstance(found, Refused):
+            return refusal_of(found)
+        session, headers = found
+        last = headers.get(LAST_EVENT_ID)
+        if last is None:
+            return await _stream(request, self._notices(session))
+        place = self._endpoint.streams.find(last, session.id)
+        if place is None:
+            return refused(400, "Nothing is kept from this Last-Event-ID on: its stream is another session's, or old.")
+        stream, after = place
+        return await _stream(request, stream.follow(after))
+
+    async def delete(self, request: web.Request) -> web.StreamResponse:
+        """End a session, here and for every process on this data folder."""
+        if _is_modern(request):
+            return _post_only()
+        found = find_session(request.headers.items(), self._endpoint.keys, arrival_of(request))
+        if isinstance(found, Refused):
+            return refusal_of(found)
+        session, _ = found
+        await self._ended.add(session.id, session.expires)
+        server = self._endpoint.server
+        for stream in server.hub.streams_of(session.id):
+            stream.close()
+        self._endpoint.streams.forget_session(session.id)
+        server.memory.forget(session.id)
+        return web.Response(status=204)
+
+    async def _notices(self, session: Session) -> AsyncGenerator[bytes, None]:
+        """The change notices that a session gets: of every list, and of the resources that it subscribed to."""
+        hub, memory = self._endpoint.server.hub, self._endpoint.server.memory
+        resources = map(ResourceUpdated, memory.look(session.id).resources)
+        subscription = hub.open_for_session(session.id, [*LISTS.values(), *resources])
+        try:
+            while (notice := await subscription.next()) is not None:
+                if not isinstance(notice, TaskChanged):
+                    yield frame(notification_message(*notification_of(notice)))
+        finally:
+            hub.forget(subscription)
+
+
+def add_routes(app: web.Application, path: str, endpoint: Endpoint, ended: EndedSessions) -> None:
+    """Serve the whole MCP endpoint at `path`."""
+    routes = SessionRoutes(endpoint, ended)
+    app.router.add_post(path, endpoint.post)
+    app.router.add_get(path, routes.get, allow_head=False)
+    app.router.add_delete(path, routes.delete)
+    app.router.add_route("*", path, _other_methods)
+
+
+async def _stream(request: web.Request, events: AsyncGenerator[bytes, None]) -> web.StreamResponse:
+    """Send events as they come, and a comment whenever none came for a while."""
+    response = web.StreamResponse(headers=SSE_HEADERS)
+    await response.prepare(request)
+    await response.write(KEEP_ALIVE)
+    upcoming = asyncio.ensure_future(anext(events, None))
+    try:
+        while True:
+            await asyncio.wait({upcoming}, timeout=BEAT_S)
+            if not upcoming.done():
+                await response.write(KEEP_ALIVE)
+                continue
+            event = upcoming.result()
+            if event is None:
+                break
+            await response.write(event)
+            upcoming = asyncio.ensure_future(anext(events, None))
+    except ConnectionError:
+        pass
+    finally:
+        upcoming.cancel()
+        await asyncio.wait({upcoming})
+        await events.aclose()
+    return response
+
+
+def _is_modern(request: web.Request) -> bool:
+    return era_of(request.headers.get(PROTOCOL_VERSION), meta_names_version=False) is Era.MODERN
+
+
+async def _other_methods(request: web.Request) -> web.StreamResponse:
+    return _post_only() if _is_modern(request) else _not_allowed("POST, GET, DELETE")
+
+
+def _post_only() -> web.Response:
+    return _not_allowed("POST")
+
+
+def _not_allowed(methods: str) -> web.Response:
+    response = refused(405, f"This endpoint takes {methods}.")
+    response.headers[hdrs.ALLOW] = methods
+    return response

@@ -1,0 +1,172 @@
+"""The fixture server: our protocol layer with the suite's tools, prompts and resources, and nothing else.
+
+By hand: `python -m tests.conformance.server --port 3101`.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from service.app import listen
+from service.ended_sessions import EndedSessions
+from service.protocol.admission import Keys
+from service.protocol.call import Call
+from service.protocol.catalog import PromptEntry, ResourceEntry, Server
+from service.protocol.jsonrpc import Result
+from service.protocol.questions import elicit
+from service.protocol.session import Sessions
+from service.protocol.tasks import MemoryKeeper, Tasks
+from service.settings import Settings
+from service.web import MAX_BODY_BYTES, Endpoint
+from service.web_guard import Guard
+from service.web_sessions import add_routes
+from tests.conformance.content import embedded, image, png, text
+from tests.conformance.tools import tools
+
+Arguments = Mapping[str, Any]
+TEMPLATE: Final = re.compile(r"test://template/([^/]+)/data")
+
+
+def message(block: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": block}
+
+
+async def simple_prompt(call: Call, arguments: Arguments) -> Result:
+    return {"messages": [message(text("This is a simple prompt for testing."))]}
+
+
+async def prompt_with_arguments(call: Call, arguments: Arguments) -> Result:
+    return {"messages": [message(text(f"arg1={arguments['arg1']} arg2={arguments['arg2']}"))]}
+
+
+async def prompt_with_resource(call: Call, arguments: Arguments) -> Result:
+    return {"messages": [message(embedded(arguments["resourceUri"]))]}
+
+
+async def prompt_with_image(call: Call, arguments: Arguments) -> Result:
+    return {"messages": [message(image())]}
+
+
+async def asking_prompt(call: Call, arguments: Arguments) -> Result:
+    form = {"type": "object", "properties": {"context": {"type": "string"}}, "required": ["context"]}
+    answer = await call.ask("user_context", elicit("Which context?", form))
+    return {"messages": [message(text(f"Context: {answer.get('content', {}).get('context')}"))]}
+
+
+def prompt(name: str, get: Any, *arguments: str) -> tuple[str, PromptEntry]:
+    declared = [{"name": each, "description": f"The {each}.", "required": True} for each in arguments]
+    listing = {"name": name, "description": f"Conformance fixture: {name}.", "arguments": declared}
+    return name, PromptEntry(listing=listing, get=get)
+
+
+PROMPTS: Final = dict(
+    [
+        prompt("test_simple_prompt", simple_prompt),
+        prompt("test_prompt_with_arguments", prompt_with_arguments, "arg1", "arg2"),
+        prompt("test_prompt_with_embedded_resource", prompt_with_resource, "resourceUri"),
+        prompt("test_prompt_with_image", prompt_with_image),
+        prompt("test_input_required_result_prompt", asking_prompt),
+    ]
+)
+
+
+def resource(uri: str, mime_type: str, **contents: str) -> tuple[str, ResourceEntry]:
+    async def read(call: Call, asked: str) -> Sequence[Result]:
+        return [{"uri": uri, "mimeType": mime_type, **contents}]
+
+    listing = {"uri": uri, "name": uri.rpartition("/")[2], "mimeType": mime_type}
+    return uri, ResourceEntry(listing=listing, read=read)
+
+
+async def read_template(call: Call, uri: str) -> Sequence[Result] | None:
+    matched = TEMPLATE.fullmatch(uri)
+    if matched is None:
+        return None
+    words = f'{{"id": "{matched[1]}", "templateTest": true, "data": "Data of {matched[1]}"}}'
+    return [{"uri": uri, "mimeType": "application/json", "text": words}]
+
+
+async def completions(call: Call, ref: Arguments, argument: Arguments) -> Sequence[str]:
+    return [word for word in ("test", "testing", "tester") if word.startswith(str(argument.get("value", "")))]
+
+
+def server() -> Server:
+    """The fixture, on a hub of its own."""
+    fixture = Server(
+        name="easel-conformance",
+        version="1",
+        title="Conformance fixture",
+        instructions="A fixture for the conformance suite.",
+        prompts=PROMPTS,
+        resources=dict(
+            [
+                resource("test://static-text", "text/plain", text="This is the content of the static text resource."),
+                resource("test://static-binary", "image/png", blob=png()),
+                resource("test://watched-resource", "text/plain", text="Watched."),
+            ]
+        ),
+        templates={
+            "test://template/{id}/data": ResourceEntry(
+                listing={
+                    "uriTemplate": "test://template/{id}/data",
+                    "name": "template",
+                    "description": "Data by id.",
+                    "mimeType": "application/json",
+                },
+                read=read_template,
+            )
+        },
+        complete=completions,
+    )
+    fixture.tools = tools(fixture.hub)
+    fixture.tasks = Tasks(keeper=MemoryKeeper(), clock=time.time, hub=fixture.hub)
+    return fixture
+
+
+@contextlib.asynccontextmanager
+async def running(port: int = 0, fixture: Server | None = None) -> AsyncIterator[str]:
+    """Serve a fixture until the block ends; yields the URL of its endpoint."""
+    settings = Settings.from_env({})
+    with tempfile.TemporaryDirectory() as folder:
+        ended = EndedSessions(Path(folder), time.time)
+        keys = Keys(
+            sessions=Sessions(secrets.token_bytes(32)),
+            request_state=secrets.token_bytes(32),
+            is_ended=ended.contains,
+        )
+        endpoint = Endpoint(server=fixture or server(), keys=keys)
+        app = web.Application(middlewares=[Guard(settings).middleware()], client_max_size=MAX_BODY_BYTES)
+        add_routes(app, "/mcp", endpoint, ended)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
+        await runner.setup()
+        socket = listen("127.0.0.1", port)[0]
+        try:
+            await web.SockSite(runner, socket).start()
+            yield f"http://127.0.0.1:{socket.getsockname()[1]}/mcp"
+        finally:
+            await endpoint.close(0)
+            if endpoint.server.tasks is not None:
+                await endpoint.server.tasks.close(0)
+            await runner.cleanup()
+
+
+async def serve(port: int) -> None:
+    async with running(port) as url:
+        print(url, flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="The conformance fixture, on loopback.")
+    parser.add_argument("--port", type=int, default=3101)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(parser.parse_args().port))
