@@ -1,6 +1,6 @@
 """The guarded download: one picture from a URL that somebody else chose.
 
-Its rules, for the first URL and for each redirect alike (upstreams.md 6.3):
+Its rules, for the first URL and for each redirect alike:
 
 - http and https only, no user name or password in the URL.
 - The name is resolved here, every address is checked, and the connection goes to a checked address: nothing is resolved
@@ -25,14 +25,10 @@ from service.images import WorkError
 
 CONNECT_S: Final = 10.0
 IDLE_S: Final = 30.0
-TOTAL_S: Final = 120.0
 HOPS: Final = 5
 """Redirects that are followed. Storage services need one or two."""
 
 PIECE: Final = 64 * 1024
-PAUSES_S: Final = (0.5, 2.0)
-"""Waits before the second and third try. The picture is paid for: another download costs nothing."""
-
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -47,13 +43,17 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class FetchError(WorkError):
-    """The download failed. Names the host and never more of the URL. `again` says that another try may help."""
+    """The download failed. Names the host and never more of the URL.
 
-    def __init__(self, url: URL, why: str, *, again: bool = False) -> None:
+    `again` says that another try may help, `page` that a web page came instead of a picture.
+    """
+
+    def __init__(self, url: URL, why: str, *, again: bool = False, page: bool = False) -> None:
         super().__init__(
             f"Could not download the picture from {url.host or 'a URL without a host'}: {why}.", kind="download"
         )
         self.again = again
+        self.page = page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,26 @@ class Trusted:
 
     def headers(self, url: URL) -> dict[str, str]:
         same_origin = (url.scheme, _host(url), url.port) == (self.base.scheme, _host(self.base), self.base.port)
-        return {"Authorization": f"Bearer {self.key}"} if same_origin and self.key else {}
+        return bearer(self.key) if same_origin else {}
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that carries a key, where there is one."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long one try may take, and how long to wait before each further one.
+
+    The picture is paid for, and another download costs nothing: three tries.
+    """
+
+    total_s: float = 120.0
+    pauses_s: Sequence[float] = (0.5, 2.0)
+
+
+PATIENCE: Final = Patience()
 
 
 async def fetch(
@@ -77,18 +96,18 @@ async def fetch(
     *,
     max_bytes: int,
     trusted: Trusted | None = None,
-    pauses_s: Sequence[float] = PAUSES_S,
+    patience: Patience = PATIENCE,
 ) -> bytes:
     """Download one picture, once more after each of the pauses if need be. Raise `FetchError`."""
     target = read_url(url)
-    for pause_s in pauses_s:
+    for pause_s in patience.pauses_s:
         try:
-            return await _once(session, target, max_bytes, trusted)
+            return await _once(session, target, max_bytes, trusted, patience.total_s)
         except FetchError as error:
             if not error.again:
                 raise
         await asyncio.sleep(pause_s)
-    return await _once(session, target, max_bytes, trusted)
+    return await _once(session, target, max_bytes, trusted, patience.total_s)
 
 
 def read_url(text: str, base: URL | None = None) -> URL:
@@ -136,9 +155,11 @@ def _host(url: URL) -> str:
     return (url.host or "").lower().rstrip(".")
 
 
-async def _once(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted: Trusted | None) -> bytes:
+async def _once(
+    session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted: Trusted | None, total_s: float
+) -> bytes:
     try:
-        async with asyncio.timeout(TOTAL_S):
+        async with asyncio.timeout(total_s):
             for _ in range(HOPS + 1):
                 answer = await _hop(session, url, max_bytes, trusted)
                 if isinstance(answer, bytes):
@@ -160,7 +181,7 @@ async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted
                 | (trusted.headers(url) if trusted else {}),
                 server_hostname=url.raw_host if url.scheme == "https" else None,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S, sock_read=IDLE_S),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=IDLE_S),
             ) as response:
                 return await _read(response, url, max_bytes)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -193,7 +214,7 @@ async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> b
     if response.status != HTTPStatus.OK:
         raise FetchError(url, f"it answered HTTP {response.status}", again=response.status in WORTH_ANOTHER_TRY)
     if response.content_type in {"text/html", "application/xhtml+xml"}:
-        raise FetchError(url, "it answered with a web page instead of a picture")
+        raise FetchError(url, "it answered with a web page instead of a picture", page=True)
     if (response.content_length or 0) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes} bytes")
     pieces: list[bytes] = []
@@ -205,5 +226,5 @@ async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> b
             raise FetchError(url, f"the picture is larger than {max_bytes} bytes")
     data = b"".join(pieces)
     if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        raise FetchError(url, "it answered with a web page instead of a picture")
+        raise FetchError(url, "it answered with a web page instead of a picture", page=True)
     return data

@@ -5,9 +5,9 @@ the whole story of it is one `Job`. Values only: nothing here opens, reads or wa
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 EXTENSIONS: Final[Mapping[str, str]] = {
     "image/png": "png",
@@ -55,6 +55,17 @@ class ImageRequest:
     output_format: str | None = None
     references: tuple[Reference, ...] = ()
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What was asked for beside model and prompt, as JSON keeps it; of the references only how many there were."""
+        asked = {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in {"model", "prompt", "references"} and getattr(self, each.name) != each.default
+        }
+        loras = {"loras": dict(self.loras)} if self.loras else {}
+        return asked | loras | ({"references": len(self.references)} if self.references else {})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
@@ -97,7 +108,11 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One row of the history. Times are seconds since the epoch, UTC; `history_id` is never used twice."""
+    """One row of the history. Times are seconds since the epoch, UTC; `history_id` is never used twice.
+
+    `parameters` are those of the request. `task` is the id under which the work goes on without us at the image service
+    that `upstream` names; both are empty for work that lives and dies with its call.
+    """
 
     history_id: int
     owner: str
@@ -108,6 +123,9 @@ class Job:
     finished_at: float | None = None
     pictures: tuple[KeptPicture, ...] = ()
     failure: Failure | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    upstream: str = ""
+    task: str = ""
 
 
 class Progress(Protocol):

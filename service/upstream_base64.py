@@ -13,6 +13,7 @@ A run that was cut, or found too short, merely stays literal text: a mixture dec
 
 import asyncio
 import binascii
+import io
 import re
 import string
 from collections.abc import Iterator
@@ -32,11 +33,26 @@ PIECE: Final = 64 * 1024
 ALPHABET: Final = (string.ascii_letters + string.digits + "+/=_-").encode()
 """Standard and URL-safe base64, and the padding."""
 
-LONG_RUN: Final = re.compile(rb"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{%d,}" % LONG)
-PLAIN_RUN: Final = re.compile(rb"[A-Za-z0-9+/=_-]*+")
-JSON_RUN: Final = re.compile(rb"(?:[A-Za-z0-9+/=_-]++|\\(?:[/nr]|u00(?:2[bBfF]|3[dD])))*+")
+LINE: Final = 60
+"""MIME breaks base64 into lines of 76, PEM of 64: a break is one only before as much, or before what ends a picture.
+
+So the words after a picture do not become part of it. PHP escapes one character of 64: sooner or later comes a stretch.
+"""
+
+DIGIT: Final = rb"[A-Za-z0-9+/=_-]"
+PLAIN_LINE: Final = rb"(?=%b{%d}|%b*\s*[)\"'<])" % (DIGIT, LINE, DIGIT)
+PLAIN_START: Final = re.compile(rb"(?<!%b)%b{%d}" % (DIGIT, DIGIT, LINE))
+PLAIN_RUN: Final = re.compile(rb"(?:%b++|(?<!=)\r?\n%b)*+" % (DIGIT, PLAIN_LINE))
+PLAIN_CUT: Final = re.compile(rb"(?:\r?\n%b{0,%d}[\r\n]{0,4}|\r)\Z" % (DIGIT, LINE - 1))
+JSON_LINE: Final = rb"(?=%b{%d}|%b*(?:\\[rn])*(?:[)'<]|\\?\"))" % (DIGIT, LINE, DIGIT)
+JSON_START: Final = re.compile(
+    rb"(?:(?<![A-Za-z0-9+/=_\\-])|(?<=\\[/nr])|(?<=\\u00[0-9A-Fa-f]{2}))%b{%d}" % (DIGIT, LINE)
+)
+JSON_RUN: Final = re.compile(rb"(?:%b++|\\(?:/|u00(?:2[bBfF]|3[dD]))|(?<!=)(?:\\r)?\\n%b)*+" % (DIGIT, JSON_LINE))
 """With the escapes that encoders write inside base64: PHP escapes `/`, .NET `+`, and MIME encoders break lines."""
 
+JSON_CUT: Final = re.compile(rb"(?:\\r)?\\n%b{0,%d}(?:\\[rn]){0,4}\\?\Z" % (DIGIT, LINE - 1))
+LONGEST_CUT: Final = LINE + len(r"\r\n\r\n\r\n") + 1
 LONGEST_ESCAPE: Final = len(r"\u002b")
 MIXTURE: Final = re.compile(f"({STAND_IN})")
 STANDARD: Final = bytes.maketrans(b"-_", b"+/")
@@ -57,16 +73,16 @@ class Lifted:
 
     async def decode(self, text: str) -> bytes:
         """Decode base64, standard or URL-safe, padded or not. Raise `ValueError` where it is none."""
-        decoded: list[bytes] = []
+        decoded = io.BytesIO()  # it grows in place and gives its bytes away, where joining pieces would copy them all
         carry = b""
         for piece in self._pieces(text):
             digits = carry + piece.translate(STANDARD, PADDING_AND_BREAKS)
             whole = len(digits) // 4 * 4
             carry = digits[whole:]
-            decoded.append(binascii.a2b_base64(digits[:whole], strict_mode=True))
+            decoded.write(binascii.a2b_base64(digits[:whole], strict_mode=True))
             await asyncio.sleep(0)  # between two pieces others may run
-        decoded.append(binascii.a2b_base64(carry + b"=" * (-len(carry) % 4), strict_mode=True))
-        return b"".join(decoded)
+        decoded.write(binascii.a2b_base64(carry + b"=" * (-len(carry) % 4), strict_mode=True))
+        return decoded.getvalue()
 
     def _pieces(self, text: str) -> Iterator[bytes]:
         for part in MIXTURE.split(text):
@@ -88,28 +104,41 @@ class Lifter:
     def __init__(self, lifted: Lifted, *, json: bool) -> None:
         self._lifted = lifted
         self._json = json
+        self._starts, self._runs = (JSON_START, JSON_RUN) if json else (PLAIN_START, PLAIN_RUN)
         self._stand_in = b""
         self._run: list[bytes] | None = None
         self._held = b""
 
     def lift(self, data: bytes) -> bytes:
-        """Return what is left of the data, less a tail that may be the beginning of a run or half an escape."""
+        """Return what is left of the data, less a tail that may be the beginning of a run, or half an escape."""
         data = self._held + data
-        end = self._before_cut_escape(data)
+        end = self._before_cut(data)
         left = bytearray()
         at = 0
+        keep = None
         while at < end:
             if self._run is None:
-                found = LONG_RUN.search(data, at, end)
+                found = self._starts.search(data, at, end)
                 if found is None:
                     break
+                stop = self._end_of_run(data, found.start(), end)
+                if stop - found.start() < LONG:
+                    if stop == end:
+                        keep = found.start()
+                        break
+                    left += data[at:stop]
+                    at = stop
+                    continue
                 left += data[at : found.start()]
                 at = found.start()
                 self._stand_in, self._run = self._lifted.begin()
-            at += self._follow(self._run, data, at, end)
+            stop = self._end_of_run(data, at, end)
+            self._take(self._run, data[at:stop])
+            at = stop
             if at < end:
                 left += self._close()
-        keep = end if self._run is not None else at + len(data[at:end].rstrip(ALPHABET))
+        if keep is None:
+            keep = end if self._run is not None else self._before_tail(data, at, end)
         self._held = data[keep:]
         return bytes(left + data[at:keep])
 
@@ -118,17 +147,24 @@ class Lifter:
         held, self._held = self._held, b""
         return (self._close() if self._run is not None else b"") + held
 
-    def _before_cut_escape(self, data: bytes) -> int:
-        """Where to stop, so that no escape is read half."""
-        cut = data.rfind(b"\\", max(0, len(data) - LONGEST_ESCAPE)) if self._json else -1
-        return len(data) if cut < 0 else cut
+    def _before_cut(self, data: bytes) -> int:
+        """Where to stop, so that no escape and no break between two lines is read half."""
+        cut = (JSON_CUT if self._json else PLAIN_CUT).search(data, max(0, len(data) - LONGEST_CUT))
+        end = cut.start() if cut else len(data)
+        escape = data.rfind(b"\\", max(0, len(data) - LONGEST_ESCAPE)) if self._json else -1
+        return end if escape < 0 else min(end, escape)
 
-    def _follow(self, run: list[bytes], data: bytes, at: int, end: int) -> int:
-        """Append to the run what belongs to it, and return how much that is."""
-        found = (JSON_RUN if self._json else PLAIN_RUN).match(data, at, end)
-        digits = found[0] if found else b""
+    def _before_tail(self, data: bytes, at: int, end: int) -> int:
+        """Where the digits at the end begin, with the escape that they may be the rest of."""
+        tail = at + len(data[at:end].rstrip(ALPHABET))
+        return tail - 1 if self._json and at < tail < end and data[tail - 1 : tail] == b"\\" else tail
+
+    def _end_of_run(self, data: bytes, at: int, end: int) -> int:
+        found = self._runs.match(data, at, end)
+        return found.end() if found else at
+
+    def _take(self, run: list[bytes], digits: bytes) -> None:
         run.append(orjson.loads(b'"%b"' % digits).encode() if b"\\" in digits else digits)
-        return len(digits)
 
     def _close(self) -> bytes:
         self._run = None

@@ -1,7 +1,8 @@
-"""A chat-completions answer, read as its bytes arrive: thoughts out at once, text and pictures at the end.
+"""A chat-completions answer: thoughts out at once, text and pictures at the end.
 
-Bytes go through a `Lifter` (long base64 out), an `SseReader` (events) and `orjson`, and every event, as well as a body
-that is not a stream at all, through one `match`. What services send beside the standard is listed in upstreams.md 3.
+Every event, as well as a body that is not a stream at all, goes through one `match`: the chunks and messages of OpenAI
+and the gateways, an Images answer from the chat route (grok2api before PR #200), Gemini's own `candidates` handed
+through, a bare `url`.
 
 Thoughts (`reasoning_content` and its kin) are handed to the caller and searched for nothing: a URL in them is not the
 result, and what they say is no error.
@@ -11,60 +12,59 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-import orjson
-
+from service.upstream_answer import AnswerReader
 from service.upstream_base64 import Lifted, Lifter
-from service.upstream_chat_places import Source, in_field, in_text
+from service.upstream_chat_places import Source, in_field, in_text, in_words
 from service.upstream_errors import Kind, UpstreamError, upstream_error
-from service.upstream_sse import SseReader
-
-MAX_ANSWER: Final = 100 * 1024 * 1024
-"""Bytes of one answer: several pictures of the largest size, inline."""
 
 MAX_TEXT: Final = 256 * 1024
 """Bytes of text in one answer, base64 not counted. It is searched in one go."""
 
-DONE: Final = b"[DONE]"
-THINKING: Final = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
-REFUSED: Final = frozenset({"content_filter", "refusal"})
-"""new-api says `content_filter` for any reason of Gemini's but STOP and MAX_TOKENS."""
+THINKING: Final = re.compile(r"<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.DOTALL)
+REFUSALS: Final = frozenset({
+    "content_filter", "refusal", "safety", "prohibited_content", "blocklist", "spii", "recitation", "image_safety",
+    "image_prohibited_content", "image_recitation",
+})  # fmt: skip
+"""Gemini API, FinishReason and BlockReason; new-api says `content_filter` for any of them."""
+
+TOP_FIELDS: Final = ("data", "images", "image", "image_url", "url")
+"""Where an answer without `choices` may hold its pictures."""
+
+Key = tuple[int, int]
 
 
 class ChatAnswer:
-    """One answer. `feed` it all bytes, `end` it (or `cut` it), then take `pictures` or say `without_picture`.
-
-    `done` says that the service has said all, even if the connection stays open.
-    """
+    """One answer. `feed` it all bytes, `end` it (or `cut` it), then take `pictures` or say `without_picture`."""
 
     def __init__(self) -> None:
-        self.lifted: Final = Lifted()
-        self.done = False
+        self.finished = False
+        self._answer = AnswerReader()
         self._ended = True
-        self._unreadable = False
-        self._size = 0
-        self._bytes = Lifter(self.lifted, json=True)
-        self._events = SseReader()
         self._content = Lifter(self.lifted, json=False)
         self._text = bytearray()
-        self._pictures: list[Source] = []
+        self._pictures: list[tuple[Key | None, Source]] = []
         self._refusal = ""
-        self._finish = ""
+        self._finish: dict[str, str] = {}
+
+    @property
+    def lifted(self) -> Lifted:
+        return self._answer.lifted
+
+    @property
+    def done(self) -> bool:
+        """The service has said all, even if the connection stays open."""
+        return self._answer.done
 
     def feed(self, data: bytes) -> Iterator[str]:
         """Take bytes, and yield each thought they complete. Raise `UpstreamError` for an error event."""
-        self._size += len(data)
-        if self._size > MAX_ANSWER:
-            raise ValueError(f"the answer is larger than {MAX_ANSWER} bytes")
-        for event in self._events.feed(self._bytes.lift(data)):
-            yield from self._event(event)
+        for event in self._answer.feed(data):
+            yield from self._read(event.value)
 
     def end(self) -> Iterator[str]:
         """Read what the end of the answer completes: a last event, or a body that was no stream."""
-        for event in self._events.feed(self._bytes.rest()):
-            yield from self._event(event)
-        for event in self._events.rest():
-            yield from self._event(event)
-        yield from self._body(b"\n".join(self._events.other))
+        for event in self._answer.end():
+            yield from self._read(event.value)
+        self._say(self._answer.text)
         self._text += self._content.rest()
 
     def cut(self) -> None:
@@ -73,75 +73,65 @@ class ChatAnswer:
         self._text += self._content.rest()
 
     def pictures(self) -> list[Source]:
-        """The pictures, each once, in order."""
-        return list(dict.fromkeys(self._pictures or in_text(self._words(), ended=self._ended)))
+        """The pictures, each once, in order. Fields that hold nothing else come before text."""
+        found = [source for _, source in self._pictures]
+        if not found:
+            found = in_words(self._words()) if self._is_refused() else in_text(self._words(), ended=self._ended)
+        return list(dict.fromkeys(found))
 
     def without_picture(self) -> UpstreamError:
         """Why there is no picture, as far as the answer says."""
-        if self._unreadable and not self._words():
+        if self._answer.unreadable and not self._words():
             return UpstreamError(Kind.LOST, detail="(Its answer could not be read.)")
-        said = self._refusal or self._words() or (f"finish_reason {self._finish}" if self._finish else "nothing at all")
-        refused = self._refusal or self._finish.lower() in REFUSED
-        return UpstreamError(Kind.POLICY if refused else Kind.NO_IMAGE, said)
+        reasons = ", ".join(f"{name} {reason}" for name, reason in self._finish.items())
+        said = self._refusal or self._words() or ("" if reasons else "nothing at all")
+        kind = Kind.POLICY if self._is_refused() else Kind.NO_IMAGE
+        return UpstreamError(kind, said, detail=f"({reasons}.)" if reasons else "")
+
+    def _is_refused(self) -> bool:
+        return bool(self._refusal) or any(reason.lower() in REFUSALS for reason in self._finish.values())
 
     def _words(self) -> str:
         return THINKING.sub("", self._text.decode(errors="replace")).strip()
-
-    def _event(self, data: bytes) -> Iterator[str]:
-        """Read the data of one event. Lines that only make sense one by one were sent without blank lines between."""
-        if data.strip() == DONE:
-            self.done = True
-            return
-        try:
-            event = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            lines = data.splitlines()
-            self._unreadable |= len(lines) == 1
-            for line in lines if len(lines) > 1 else ():
-                yield from self._event(line)
-        else:
-            yield from self._read(event)
-
-    def _body(self, body: bytes) -> Iterator[str]:
-        """Read what came outside of all events: one JSON body, JSON by lines, or a page of a proxy."""
-        if body.lstrip().startswith((b"{", b"[")):
-            yield from self._event(body)
-        elif body.lstrip().startswith(b"<"):
-            raise UpstreamError(Kind.ADDRESS, body.decode(errors="replace"))
-        else:
-            self._say(body.decode(errors="replace"))
 
     def _read(self, event: object) -> Iterator[str]:
         match event:
             case {"error": error} | {"errors": error} | {"detail": error} if error:
                 raise upstream_error(200, event)
             case {"choices": [*choices]}:
-                for choice in choices:
-                    yield from self._choice(choice)
-            case {"data": [*items]}:
-                self._pictures += in_field(items)
-            case {"message": str()} | {"msg": str()}:
-                raise upstream_error(200, event)
+                for position, choice in enumerate(choices):
+                    yield from self._choice(choice, position)
+            case {**fields} if "candidates" in fields or "promptFeedback" in fields:
+                yield from self._gemini(fields)
+            case {**fields}:
+                found = [source for name in TOP_FIELDS for source in in_field(fields.get(name))]
+                self._pictures += [(None, source) for source in found]
+                if not found and ("message" in fields or "msg" in fields):
+                    raise upstream_error(200, fields)
             case _:
-                return  # usage alone, or `choices: null`
+                return  # no object at all; of those, usage alone and `choices: null` hold nothing either
 
-    def _choice(self, choice: object) -> Iterator[str]:
+    def _choice(self, choice: object, position: int) -> Iterator[str]:
         match choice:
             case {"error": error} if error:
                 raise upstream_error(200, choice)
-            case {"delta": {**message}} | {"message": {**message}}:
-                yield from self._message(message)
+            case {"finish_reason": "error", **rest}:
+                raise upstream_error(200, {"error": f"finish_reason error {rest.get('native_finish_reason') or ''}"})
+            case {"delta": {**message}, **rest} if message or "message" not in rest:
+                yield from self._message(message, position)
+            case {"message": {**message}}:
+                yield from self._message(message, position)
         match choice:
-            case {"finish_reason": str(finish)}:
-                self._finish = finish
+            case {**fields}:
+                self._finishes(fields, "finish_reason", "native_finish_reason")
 
-    def _message(self, message: dict[object, object]) -> Iterator[str]:
+    def _message(self, message: dict[object, object], position: int) -> Iterator[str]:
         for name in ("reasoning_content", "reasoning", "thinking"):
             match message.get(name):
                 case str(thought) if thought:
                     yield thought
         for name in ("images", "image"):
-            self._pictures += in_field(message.get(name))
+            self._show(message.get(name), position)
         match message.get("refusal"):
             case str(refusal):
                 self._refusal += refusal
@@ -156,8 +146,53 @@ class ChatAnswer:
         match part:
             case {"text": str(text)}:
                 self._say(text)
-            case {"image_url": _} | {"b64_json": _} | {"url": _}:
-                self._pictures += in_field(part)
+            case _:
+                self._pictures += [(None, source) for source in in_field(part)]
+
+    def _show(self, value: object, position: int) -> None:
+        """Take the pictures of a field. One with the index of an earlier event's is the final version of it (grok)."""
+        shown: list[tuple[Key | None, Source]] = []
+        for item in value if isinstance(value, list) else [value]:
+            match item:
+                case {"index": int(index)}:
+                    key: Key | None = (position, index)
+                case _:
+                    key = None
+            shown += [(key, source) for source in in_field(item)]
+        replaced = {key for key, _ in shown if key is not None}
+        self._pictures = [each for each in self._pictures if each[0] not in replaced] + shown
+
+    def _gemini(self, event: dict[object, object]) -> Iterator[str]:
+        """Gemini API, GenerateContentResponse. Pictures among the thoughts are drafts."""
+        match event.get("promptFeedback"):
+            case {**feedback}:
+                self._finishes(feedback, "blockReason")
+        match event.get("candidates"):
+            case [*candidates]:
+                for candidate in candidates:
+                    yield from self._candidate(candidate)
+
+    def _candidate(self, candidate: object) -> Iterator[str]:
+        match candidate:
+            case {"content": {"parts": [*parts]}}:
+                for part in parts:
+                    match part:
+                        case {"thought": True, "text": str(thought)}:
+                            yield thought
+                        case {"thought": True}:
+                            continue
+                        case _:
+                            self._part(part)
+        match candidate:
+            case {**fields}:
+                self._finishes(fields, "finishReason", "finishMessage")
+
+    def _finishes(self, fields: dict[object, object], *names: str) -> None:
+        for name in names:
+            match fields.get(name):
+                case str(reason) if reason:
+                    self.finished = True
+                    self._finish[name] = reason
 
     def _say(self, text: str) -> None:
         self._text += self._content.lift(text.encode())

@@ -1,6 +1,6 @@
 """The error inside the body of a bad answer: its words, its codes, and the status it claims.
 
-Services agree on no shape (upstreams.md 3.4): `error` is an object or a text, FastAPI says `detail`, ModelScope
+Services agree on no shape: `error` is an object or a text, FastAPI says `detail`, ModelScope
 `errors`, relays `message` or `msg`, and a proxy sends a page.
 """
 
@@ -49,7 +49,7 @@ def _error(error: object) -> Reported:
         case [*items]:
             return Reported("; ".join(_item(item) for item in items[:5]))
         case {**fields}:
-            message = fields.get("message") or fields.get("msg") or ""
+            message = fields.get("message") or fields.get("msg") or fields.get("error_message") or ""
             codes = " ".join(str(fields[name]) for name in ("code", "type", "status", "metadata") if name in fields)
             return Reported(message if isinstance(message, str) else "", codes, _claimed(fields))
         case _:

@@ -1,6 +1,6 @@
 """Any bad answer of an image service becomes one `Kind`, and `RULES` says what a kind allows.
 
-Steps (upstreams.md 6.1):
+Steps:
 
 1. Take the error out of the body: `error` (object or text), `errors`, `detail` (text or list), `message` or `msg`; of a
    body that is not JSON, its first words without tags.
@@ -30,10 +30,12 @@ class Kind(StrEnum):
     """Why the work failed: what the history keeps, and what decides whether it is tried again."""
 
     AUTH = "auth"
+    ACCOUNT = "account"
     TIER = "tier"
     ADDRESS = "address"
     POLICY = "policy"
     REFERENCE = "reference"
+    MODEL = "model"
     BAD_REQUEST = "bad_request"
     QUOTA = "quota"
     RATE = "rate"
@@ -58,6 +60,12 @@ RULES: Final[Mapping[Kind, Rule]] = {
     Kind.AUTH: Rule(
         0, 0, "The image service did not accept our key. Whoever runs this server has to correct it; do not try again."
     ),
+    Kind.ACCOUNT: Rule(
+        0,
+        0,
+        "The image service wants its account completed first, as it says below: bound to another account, or verified. "
+        "Whoever runs this server has to do that with the service; do not try again.",
+    ),
     Kind.TIER: Rule(
         0,
         0,
@@ -79,6 +87,12 @@ RULES: Final[Mapping[Kind, Rule]] = {
         0,
         "The image service refused a reference picture under its content policy. "
         "Tell the person, and use another reference or none.",
+    ),
+    Kind.MODEL: Rule(
+        0,
+        0,
+        "The image service does not have this model. Choose another one; "
+        "whoever runs this server can compare the lists with `python -m service models`.",
     ),
     Kind.BAD_REQUEST: Rule(
         0, 0, "The image service could not accept this request. Correct what it names before calling again."
@@ -152,14 +166,15 @@ SIGNS: Final = (
         re.compile(
             r"moderation_blocked|content_policy_violation|content_filter|safety_violations|blockReason|flagged_input"
             r"|UNSAFE_GENERATION|PROMINENT_PEOPLE|VIOLENCE|DANGER_FILTER|SEXUAL|PUBLIC_ERROR_MINOR|IP_FILTER|REPUTATIONAL"
-            r"|SAFETY|PROHIBITED"
+            r"|SAFETY|PROHIBITED|(?i:data_?inspection_?failed|inappropriate content|content check)"
         ),
     ),
+    Sign(Kind.MODEL, re.compile(r"不支持的模型|model_not_found|has no provider supported")),
     Sign(
         Kind.BAD_REQUEST,
         re.compile(
             r"UNKNOWN_IMAGE_FILE_FORMAT|IMAGE_TOO_LARGE|IMAGE_TOO_SMALL|NON_ENGLISH_PROMPT|VERTEX_UNSUPPORTED_INPUT"
-            r"|不支持的模型|model_not_found|unknown_parameter|HTTP Error 400"
+            r"|unknown_parameter|HTTP Error 400"
         ),
     ),
     Sign(
@@ -179,12 +194,13 @@ SIGNS: Final = (
     Sign(Kind.CAPTCHA, re.compile(r"UNUSUAL_ACTIVITY|(?i:recaptcha)")),
     Sign(Kind.UNAVAILABLE, re.compile(r"没有可用的Token|Token AT无效|(?i:queue wait timeout|\bbusy\b)")),
     Sign(Kind.TRANSIENT, re.compile(r"SOMETHING_WENT_WRONG|UNSPECIFIED|生成结果为空")),
-    Sign(Kind.AUTH, re.compile(r"(?i)not authenticated|\bbind\b|real[ -]name|verified"), frozenset({403})),
+    Sign(Kind.ACCOUNT, re.compile(r"(?i)\bbind your\b|real[ -]name|\bverified\b"), frozenset({401, 403})),
+    Sign(Kind.AUTH, re.compile(r"(?i)not authenticated"), frozenset({403})),
     Sign(Kind.ADDRESS, re.compile(r"^Not Found$|^Method Not Allowed$"), frozenset({404, 405})),
 )
 """Read from the top: a refused reference also holds a word of policy, a missing tier also one of capacity.
 
-Upper case are Google's reasons, as Flow2API hands them on (upstreams.md 2.8); they are not looked for in lower case,
+Upper case are Google's reasons, as Flow2API hands them on; they are not looked for in lower case,
 where `minor` or `safety` is an ordinary word. A quota that Google only suggests to check is a rate limit.
 """
 
@@ -234,10 +250,15 @@ def upstream_error(status: int, answer: object, headers: Mapping[str, str] | Non
 
 async def read_error(response: aiohttp.ClientResponse) -> UpstreamError:
     """Classify an answer whose status already says that it is bad. Redirects count: a key is not sent after them."""
+    return upstream_error(response.status, await read_start(response), response.headers)
+
+
+async def read_start(response: aiohttp.ClientResponse) -> bytes:
+    """As much of a bad answer as is worth reading."""
     body = b""
     while len(body) < MAX_ERROR and (piece := await response.content.read(MAX_ERROR)):
         body += piece
-    return upstream_error(response.status, body, response.headers)
+    return body
 
 
 @contextmanager
@@ -258,6 +279,9 @@ def reaching(name: str, *, paid: bool = True) -> Iterator[None]:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """RFC 9110, 10.2.3: seconds, or a date, which is measured from the `Date` of the same answer."""
+    milliseconds = headers.get("retry-after-ms", "").strip()  # OpenAI's own, and more exact
+    if re.fullmatch(r"[0-9]{1,9}", milliseconds):
+        return min(int(milliseconds) / 1000, LONGEST_RETRY_AFTER_S)
     wanted = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", wanted):
         return min(float(wanted), LONGEST_RETRY_AFTER_S)

@@ -1,12 +1,12 @@
-"""Flow2API: chat completions that always stream, and whose answer is one picture in markdown (upstreams.md 2).
+"""Flow2API, or any other gateway that gives pictures as chat completions.
 
-It reports failures inside HTTP 200, says how far it is in `reasoning_content`, is silent for minutes while Google
-draws, and cancels the work when the connection closes.
+Flow2API always streams and answers with one picture in markdown. It reports failures inside HTTP 200, says how far it
+is in `reasoning_content`, is silent for minutes while Google draws, and cancels the work when the connection closes.
 """
 
 import asyncio
+import io
 import re
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import ClassVar, Final
 
@@ -14,22 +14,19 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from service.fetch import PAUSES_S, FetchError, Trusted, fetch, read_url
+from service.fetch import Trusted, bearer
 from service.images import ImageRequest, Picture, Progress
-from service.settings import Endpoint
-from service.upstream import Upstream
-from service.upstream_base64 import Lifted
+from service.settings import WAITS, Endpoint, Waits
+from service.upstream import Offers, Upstream
+from service.upstream_address import api_base
+from service.upstream_answer import listen
 from service.upstream_chat import ChatAnswer
-from service.upstream_chat_places import Inline, Link, Source
+from service.upstream_chat_request import is_openrouter, messages, openrouter_extras
 from service.upstream_errors import Kind, UpstreamError, reaching, read_error
+from service.upstream_flow2api_list import ModelList
+from service.upstream_flow2api_models import Asked, guess, how_to_ask, is_full_id
+from service.upstream_pictures import PictureReader
 from service.upstream_quotes import cleaned
-
-CONNECT_S: Final = 10.0
-READ_GAP_S: Final = 300.0
-"""There are no heartbeats: captcha, launch queue and upscaling may each be silent for minutes (upstreams.md 2.12)."""
-
-PIECE: Final = 32 * 1024
-"""Bytes taken at one go, at most 0.5 ms of work."""
 
 STAGES: Final[tuple[tuple[str, float | None], ...]] = (
     ("错误", None),
@@ -52,9 +49,11 @@ STAGES: Final[tuple[tuple[str, float | None], ...]] = (
 """How far each text says that the work is, the first fragment counts. Whole texts differ by version in every comma."""
 
 UPLOADED: Final = re.compile(r"已上传第 ?([0-9]{1,3})/([0-9]{1,3})")
+PERCENT: Final = re.compile(r"(?<![0-9.])([0-9]{1,3})(?:\.[0-9]+)? ?[%％]")
+"""As grok's gateways and others count."""
+
 UPSCALE_FAILED: Final = "放大失败"
 UPSCALE_NOTE: Final = "The service could not enlarge this picture: it is the original in 1K."
-STORED: Final = "/tmp/"  # noqa: S108 - a path of Flow2API's web server, not of this machine
 
 
 class Narration:
@@ -78,102 +77,91 @@ class Narration:
 
 
 class Flow2ApiUpstream(Upstream):
-    """One Flow2API server. Its picture URLs may lie on its own host, private or not, and on Google's."""
+    """One server. Its picture URLs may lie on its own host, private or not, and on any public one."""
 
     name: ClassVar[str] = "flow2api"
-    deadline_s: ClassVar[float] = 600.0
 
-    def __init__(self, session: aiohttp.ClientSession, endpoint: Endpoint, *, max_file_bytes: int) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, endpoint: Endpoint, *, max_file_bytes: int, waits: Waits = WAITS
+    ) -> None:
+        self.deadline_s = waits.total_s + waits.download_s
         self._session = session
         self._base = api_base(endpoint.url)
-        self._trusted = Trusted(base=self._base, key=endpoint.key)
-        self._max_file_bytes = max_file_bytes
+        self._key = endpoint.key
+        self._waits = waits
+        self._list = ModelList(session, self._base, endpoint.key)
+        self._pictures = PictureReader(
+            session=session,
+            trusted=Trusted(base=self._base, key=endpoint.key),
+            max_file_bytes=max_file_bytes,
+            waits=waits,
+        )
 
     def describe(self) -> str:
         return f"Flow2API at {self._base}"
 
+    async def offers(self) -> Offers:
+        """Full ids and generic names."""
+        return (await self._list.read()).offers
+
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
         narration = Narration(progress)
         with reaching(self.name):
-            answer = await self._ask(request, narration)
-            if not answer.pictures():
+            answer = await self._ask_for_what_it_has(request, narration)
+            pictures = await self._pictures.read(answer.pictures(), answer.lifted, narration.note)
+            if not pictures:
                 raise answer.without_picture()
-            return [
-                Picture(data=await self._bytes(source, answer.lifted), note=narration.note)
-                for source in answer.pictures()
-            ]
+            return pictures
 
-    async def _ask(self, request: ImageRequest, narration: Narration) -> ChatAnswer:
+    async def _ask_for_what_it_has(self, request: ImageRequest, narration: Narration) -> ChatAnswer:
+        """Send the request, and once more in other words if the server does not know the model: that costs nothing."""
+        first = how_to_ask(request, None if self._takes_ids_as_they_are(request) else await self._list.known())
+        try:
+            return await self._ask(request, first, narration)
+        except UpstreamError as error:
+            if error.kind != Kind.MODEL or self._takes_ids_as_they_are(request):
+                raise
+            listed = await self._list.renewed()
+            second = how_to_ask(request, listed) if listed else guess(request)
+            if second == first:
+                raise
+        return await self._ask(request, second, narration)
+
+    def _takes_ids_as_they_are(self, request: ImageRequest) -> bool:
+        return is_full_id(request.model) or is_openrouter(self._base)
+
+    async def _ask(self, request: ImageRequest, asked: Asked, narration: Narration) -> ChatAnswer:
         """Send the request and read the whole answer. Cancelled, it closes the connection, which stops the work."""
         answer = ChatAnswer()
+        sent = await asyncio.to_thread(body, request, asked, self._base)
         async with self._session.post(
             self._base / "chat/completions",
-            data=body(request),
-            headers={"Authorization": f"Bearer {self._trusted.key}", "Content-Type": "application/json"},
+            data=io.BytesIO(sent),
+            headers={"Content-Type": "application/json"} | bearer(self._key),
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=self.deadline_s, sock_connect=CONNECT_S, sock_read=READ_GAP_S),
+            timeout=self._timeout(request),
         ) as response:
             if response.status != HTTPStatus.OK:
                 raise await read_error(response)
-            try:
-                while not answer.done and (piece := await response.content.read(PIECE)):
-                    for thought in answer.feed(piece):
-                        await narration.tell(thought)
-                    await asyncio.sleep(0)  # reading what is buffered already lets nobody else run
-            except (aiohttp.ClientError, TimeoutError):
-                answer.cut()
-                if not answer.pictures():
-                    raise
-                return answer  # upstreams.md 3.2: the picture arrived, so nothing is lost
-            for thought in answer.end():
-                await narration.tell(thought)
+            await listen(response, answer, narration.tell, self._waits.linger_s)
         return answer
 
-    async def _bytes(self, source: Source, lifted: Lifted) -> bytes:
-        match source:
-            case Inline(digits):
-                data = await lifted.decode(digits)
-                if len(data) > self._max_file_bytes:
-                    detail = f"(It is larger than {self._max_file_bytes} bytes.)"
-                    raise UpstreamError(Kind.DOWNLOAD, detail=detail)
-                return data
-            case Link(url):
-                try:
-                    return await self._download(url)
-                except FetchError as error:
-                    raise UpstreamError(Kind.DOWNLOAD, detail=str(error)) from error
-
-    async def _download(self, text: str) -> bytes:
-        """Download a picture. Quirk: Flow2API may not know its own address (flow2api #103, `0.0.0.0` until ef4e9b3)."""
-        url = read_url(text, base=self._base)
-        stored = self._base.join(URL(url.raw_path_qs, encoded=True))
-        if url == stored or not url.raw_path.startswith(STORED):
-            return await self._fetch(url, PAUSES_S)
-        try:
-            return await self._fetch(url, ())
-        except FetchError:
-            return await self._fetch(stored, PAUSES_S)
-
-    async def _fetch(self, url: URL, pauses_s: Sequence[float]) -> bytes:
-        return await fetch(
-            self._session, str(url), max_bytes=self._max_file_bytes, trusted=self._trusted, pauses_s=pauses_s
+    def _timeout(self, request: ImageRequest) -> aiohttp.ClientTimeout:
+        """There are no heartbeats: captcha, launch queue and upscaling may each be silent for minutes."""
+        longer = 2 if is_4k(request) else 1
+        return aiohttp.ClientTimeout(
+            total=self._waits.total_s, sock_connect=self._waits.connect_s, sock_read=self._waits.silence_s * longer
         )
 
 
-def api_base(text: str) -> URL:
-    """Read the base URL as a person wrote it: the server's root, with or without `/v1` and slashes."""
-    url = URL(text.strip())
-    root = url.path.rstrip("/").removesuffix("/v1").rstrip("/")
-    return url.with_user(None).with_path(f"{root}/v1")
+def body(request: ImageRequest, asked: Asked, base: URL) -> bytes:
+    """Always streaming: Flow2API before 2026-03-14 (commit c579630) draws nothing otherwise."""
+    extras = openrouter_extras(request) if is_openrouter(base) else asked.parameters()
+    return orjson.dumps({"model": asked.model, "stream": True, "messages": messages(request)} | extras)
 
 
-def body(request: ImageRequest) -> bytes:
-    """Exactly one message: Flow2API takes a picture in an earlier answer for a reference (upstreams.md 2.3).
-
-    Always streaming: servers before 2026-03-14 draw nothing otherwise.
-    """
-    message = {"role": "user", "content": request.prompt}
-    return orjson.dumps({"model": request.model, "stream": True, "messages": [message]})
+def is_4k(request: ImageRequest) -> bool:
+    return request.resolution == "4K" or request.model.endswith("-4k")
 
 
 def percent_of(message: str) -> float | None:
@@ -181,4 +169,7 @@ def percent_of(message: str) -> float | None:
     uploaded = UPLOADED.search(message)
     if uploaded and int(uploaded[2]):
         return 28 + 10 * min(1.0, int(uploaded[1]) / int(uploaded[2]))
+    stated = PERCENT.search(message)
+    if stated:
+        return min(95.0, float(stated[1]))
     return next((percent for fragment, percent in STAGES if fragment in message), None)

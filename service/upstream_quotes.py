@@ -1,6 +1,6 @@
 """What an image service said, made fit to be shown: one short line without secrets, data or HTML.
 
-Its errors echo what they were given (upstreams.md 2.4, 2.8): the key, a signed URL, the base64 of a reference.
+Its errors echo what they were given, FastAPI's 422 the whole request: the key, a signed URL, a reference as base64.
 """
 
 import re

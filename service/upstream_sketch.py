@@ -14,7 +14,7 @@ from service.sketch_canvas import Canvas
 from service.sketch_scenes import SCENES
 from service.sketch_strip import add_strip
 from service.sketch_words import LIGHT_WORDS, LIGHTS, SCENE_WORDS, chosen
-from service.upstream import Upstream
+from service.upstream import Offers, Upstream
 
 NOTE: Final = (
     "This is Easel's built-in sketch, drawn without an image service. "
@@ -28,7 +28,7 @@ class SketchUpstream(Upstream):
     """Draws in threads, a stage at a time, so that a cancelled call ends with the stage it is in."""
 
     name: ClassVar[str] = "sketch"
-    deadline_s: ClassVar[float] = 30.0
+    deadline_s = 30.0
     """A sketch takes a fifth of a second; a hundred may wait for two cores."""
 
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
@@ -46,6 +46,10 @@ class SketchUpstream(Upstream):
     def describe(self) -> str:
         """One line for the person who starts the service."""
         return "sketch: built in, draws a landscape from the prompt, reaches nothing"
+
+    async def offers(self) -> Offers:
+        """Itself."""
+        return Offers(images=(self.name,))
 
 
 def encoded(canvas: Canvas, prompt: str) -> bytes:

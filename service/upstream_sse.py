@@ -1,15 +1,16 @@
 """Server-sent events, as image services send them: bytes cut anywhere in, the data of whole events out.
 
-WHATWG HTML, Server-sent events, "Interpreting an event stream", read generously (upstreams.md 3.2): `data:` with or
-without the space, CRLF, several `data:` lines, comments, any length of line. A line that is no field at all is kept in
-`other`: a service that was asked to stream may answer with one JSON body, or a proxy with a page of HTML.
+WHATWG HTML, Server-sent events, "Interpreting an event stream", read generously: `data:` with or without the space,
+CRLF, several `data:` lines, comments (OpenRouter sends `: OPENROUTER PROCESSING`), any length of line. A line that is
+no field at all is kept in `other`: a service that was asked to stream may answer with one JSON body, or a proxy with a
+page of HTML.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
-FIELDS: Final = (b"event", b"id", b"retry")
-"""Fields beside `data`. Chat answers put nothing into them."""
+FIELDS: Final = (b"id", b"retry")
+"""Fields that no image service puts anything into."""
 
 
 class SseReader:
@@ -17,6 +18,9 @@ class SseReader:
 
     def __init__(self) -> None:
         self.other: list[bytes] = []
+        self.name = b""
+        """What the event given last calls itself, if anything."""
+        self._named = b""
         self._line: list[bytes] = []
         self._data: list[bytes] = []
 
@@ -41,10 +45,13 @@ class SseReader:
             yield from self._dispatch()
         elif name == b"data":
             self._data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            self._named = value.removeprefix(b" ")
         elif name and name not in FIELDS:
             self.other.append(line)
 
     def _dispatch(self) -> Iterator[bytes]:
-        if self._data:
-            yield b"\n".join(self._data)
-        self._data.clear()
+        self.name, self._named = self._named, b""
+        data, self._data = self._data, []
+        if data:
+            yield b"\n".join(data)

@@ -1,5 +1,6 @@
 """Tests of service/fetch.py."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from service.fetch import FetchError, Trusted, fetch, is_public, read_url
+from service.fetch import FetchError, Patience, Trusted, fetch, is_public, read_url
 from tests.emulators import pictures
 from tests.emulators.loopback import serving
 
@@ -52,7 +53,8 @@ async def picture(_: web.Request) -> web.Response:
 
 async def get(url: str, trusted: Trusted | None, *, max_bytes: int = LIMIT, tries: int = 1) -> bytes:
     async with aiohttp.ClientSession() as session:
-        return await fetch(session, url, max_bytes=max_bytes, trusted=trusted, pauses_s=[0.0] * (tries - 1))
+        patience = Patience(pauses_s=[0.0] * (tries - 1))
+        return await fetch(session, url, max_bytes=max_bytes, trusted=trusted, patience=patience)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ async def test_a_private_address_is_refused_however_it_is_written(name: str) -> 
 
 
 async def test_the_host_of_the_service_may_be_private_on_any_port() -> None:
-    """Spec upstreams.md 6.3: a self-hosted Flow2API with its picture host beside it is the normal case."""
+    """Ours: a self-hosted Flow2API with its picture host beside it is the normal case."""
     async with host(picture) as api, host(picture) as beside:
         assert await get(f"{beside.url}/x", api.trusted()) == PICTURE
 
@@ -132,7 +134,7 @@ async def test_another_private_host_is_refused_though_a_service_is_trusted() -> 
 
 
 async def test_the_url_is_sent_byte_for_byte_to_the_named_host() -> None:
-    """Bug: a signed query that was decoded and encoded again is refused (upstreams.md 2.9)."""
+    """Bug: a signed query that was decoded and encoded again is refused by Google's storage."""
     async with host(picture) as server:
         port = URL(server.url).port
         trusted = Trusted(base=URL(f"http://localhost:{port}"), key="")
@@ -141,7 +143,7 @@ async def test_the_url_is_sent_byte_for_byte_to_the_named_host() -> None:
 
 
 async def test_the_key_goes_to_the_exact_origin_only() -> None:
-    """Spec upstreams.md 6.3: scheme, host and port."""
+    """Spec RFC 6454, origin: scheme, host and port."""
     async with host(picture) as api, host(picture) as beside:
         await get(f"{api.url}/x.jpg", api.trusted())
         await get(f"{beside.url}/x.jpg", api.trusted())
@@ -149,7 +151,7 @@ async def test_the_key_goes_to_the_exact_origin_only() -> None:
 
 
 async def test_a_redirect_to_another_origin_loses_the_key_and_keeps_its_query() -> None:
-    """Spec upstreams.md 6.3."""
+    """Ours: whoever redirects may be anybody."""
     async with host(picture) as beside:
 
         async def away(_: web.Request) -> web.Response:
@@ -206,14 +208,31 @@ async def test_more_bytes_than_the_cap_are_not_read(chunked: bool) -> None:
 
 @pytest.mark.parametrize("content_type", ["text/html", "image/png"])
 async def test_a_web_page_is_no_picture(content_type: str) -> None:
-    """Spec upstreams.md 6.3: HTML with 200 is a login or proxy page."""
+    """Ours: HTML with 200 is a login or proxy page."""
 
     async def page(_: web.Request) -> web.Response:
         return web.Response(body=b"\n<!DOCTYPE html><title>Sign in</title>", content_type=content_type)
 
     async with host(page) as api:
-        with pytest.raises(FetchError, match="web page"):
+        with pytest.raises(FetchError, match="web page") as raised:
             await get(f"{api.url}/x", api.trusted())
+        assert raised.value.page
+
+
+async def test_a_download_that_trickles_is_given_up() -> None:
+    """Ours: each byte is a sign of life, so the whole has a deadline too."""
+
+    async def trickle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x")
+            await asyncio.sleep(0.01)
+
+    async with host(trickle) as api, aiohttp.ClientSession() as session:
+        patience = Patience(total_s=0.1, pauses_s=())
+        with pytest.raises(FetchError, match="took too long"):
+            await fetch(session, f"{api.url}/x", max_bytes=LIMIT, trusted=api.trusted(), patience=patience)
 
 
 @pytest.mark.parametrize(("status", "asked"), [(503, 3), (500, 3), (404, 1), (403, 1)])

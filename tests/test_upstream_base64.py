@@ -51,10 +51,40 @@ async def test_a_run_that_ends_in_an_escaped_quote_gives_the_quote_back(step: in
     assert await lifted.decode(stand_in) == PICTURE
 
 
-def test_nothing_long_reaches_the_parser() -> None:
-    """Ours: megabytes in a JSON parser hold up every other call."""
-    left, _ = lift(b'{"url":"data:image/png;base64,%b"}' % (DIGITS.encode() * 50), 65536)
-    assert len(left) < 100
+ESCAPED = [
+    pytest.param(DIGITS, id="plain"),
+    pytest.param(DIGITS.replace("/", "\\/"), id="php"),
+    pytest.param(DIGITS.replace("+", "\\u002B").replace("=", "\\u003d"), id="dotnet"),
+    pytest.param("".join(f"{DIGITS[at : at + 76]}\\n" for at in range(0, len(DIGITS), 76)), id="mime"),
+]
+
+
+@pytest.mark.parametrize("step", [1448, 32768])
+@pytest.mark.parametrize("escaped", ESCAPED)
+def test_nothing_long_reaches_the_parser(escaped: str, step: int) -> None:
+    """Ours: megabytes in a JSON parser hold up every other call, however they are escaped."""
+    left, _ = lift(b'{"url":"data:image/png;base64,%b"}' % (escaped.encode() * 50), step)
+    assert len(left) < 4 * LONG
+
+
+@pytest.mark.parametrize("step", [1, 1000, 65536])
+@pytest.mark.parametrize("escaped", ESCAPED)
+async def test_a_run_may_begin_after_a_break(escaped: str, step: int) -> None:
+    """Bug: the `n` of an escaped line break looks like base64, and was taken into it."""
+    left, lifted = lift(b'{"b64_json":"\\n%b\\n"}' % escaped.encode(), step)
+    assert await lifted.decode(orjson.loads(left)["b64_json"]) == PICTURE
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+@pytest.mark.parametrize("step", [1, 1000, 65536])
+async def test_words_after_a_picture_are_not_part_of_it(step: int, is_json: bool) -> None:
+    """Ours: a bare data URI, and a line of prose below."""
+    text = f"data:image/png;base64,{DIGITS}\nHere you are"
+    left, lifted = lift(json.dumps(text).encode() if is_json else text.encode(), step, is_json=is_json)
+    found = orjson.loads(left) if is_json else left.decode()
+    assert found.endswith("\nHere you are")
+    digits = found.removesuffix("\nHere you are").removeprefix("data:image/png;base64,")
+    assert await lifted.decode(digits) == PICTURE
 
 
 @pytest.mark.parametrize("step", [1, 50, 65536])

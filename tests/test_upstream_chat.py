@@ -26,6 +26,14 @@ def delta(finish: str | None = None, **fields: object) -> dict[str, object]:
     return {"choices": [{"index": 0, "delta": fields, "finish_reason": finish}]}
 
 
+def gemini(*parts: object, finish: str = "STOP") -> dict[str, object]:
+    return {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": finish}]}
+
+
+def indexed(index: int, url: str) -> dict[str, object]:
+    return delta(images=[{"type": "image_url", "image_url": {"url": url}, "index": index}])
+
+
 def read(stream: bytes, step: int = 65536) -> tuple[ChatAnswer, list[str]]:
     """The answer of a stream that comes in pieces of this many bytes, and its thoughts."""
     answer = ChatAnswer()
@@ -61,29 +69,71 @@ async def decoded(answer: ChatAnswer) -> list[bytes]:
         pytest.param(b"data:\n\ndata: ping\n\n" + sse(delta(content=MARKDOWN)), id="no-json"),
         pytest.param(b": PROCESSING\n\n" + sse(delta(content=MARKDOWN)), id="comment"),
         pytest.param(sse(delta(images=[URL]), delta("stop", images=[URL])), id="the-same-twice"),
+        pytest.param(sse(delta(content=[{"type": "image_url", "image_url": URL}])), id="F4-string"),
+        pytest.param(sse(delta(images=URL)), id="F5-one-string"),
+        pytest.param(sse(gemini({"fileData": {"mimeType": "image/png", "fileUri": URL}})), id="F10"),
+        pytest.param(json.dumps({"url": URL}).encode(), id="F11"),
+        pytest.param(json.dumps({"code": 0, "msg": "ok", "data": {"url": URL}}).encode(), id="F11-wrapped"),
+        pytest.param(sse(indexed(0, "https://img.example/draft.png"), indexed(0, URL)), id="preview-and-final"),
+        pytest.param(sse(delta(content=f"<thinking>![]({URL}x)</thinking>{MARKDOWN}")), id="thinking"),
     ],
 )
 def test_the_picture_is_found_wherever_it_is(stream: bytes, step: int) -> None:
-    """Spec upstreams.md 3.1 and 3.2, cut anywhere."""
+    """Ours: every place and every framing that gateways were seen to use, cut anywhere."""
     assert read(stream, step)[0].pictures() == [Link(URL)]
 
 
 @pytest.mark.parametrize("size", [64, 5000, 300_000])
 async def test_a_data_uri_split_over_many_deltas_is_one_picture(size: int) -> None:
-    """Spec upstreams.md 3.1: data URIs get split over many chunks."""
+    """Bug: data URIs get split over many chunks."""
     content = f"![image](data:image/png;base64,{base64.b64encode(PICTURE).decode()})"
     pieces = [content[at : at + size] for at in range(0, len(content), size)]
     assert await decoded(read(sse(*(delta(content=piece) for piece in pieces)))[0]) == [PICTURE]
 
 
+@pytest.mark.parametrize("lines", [1, 40])
+async def test_a_data_uri_in_lines_over_many_deltas_is_one_picture(lines: int) -> None:
+    """Ours: MIME encoders break lines, and however many there are, they are not text."""
+    encoded = base64.encodebytes(PICTURE * 3).decode().splitlines(keepends=True)
+    pieces = ["".join(encoded[at : at + lines]) for at in range(0, len(encoded), lines)]
+    stream = sse(
+        delta(content="![](data:image/png;base64,"), *(delta(content=each) for each in pieces), delta(content=")")
+    )
+    assert await decoded(read(stream)[0]) == [PICTURE * 3]
+
+
 async def test_b64_json_without_a_prefix_is_a_picture() -> None:
-    """Spec upstreams.md 3.1, F7."""
+    """Spec OpenAI API reference, Images: `b64_json`; grok2api sent it from the chat route."""
     body = {"data": [{"b64_json": base64.b64encode(PICTURE).decode()}]}
     assert await decoded(read(json.dumps(body).encode())[0]) == [PICTURE]
 
 
+def test_pictures_of_different_indexes_or_choices_are_different() -> None:
+    """Ours: two pictures are two, whatever their order."""
+    other = URL.replace("1.png", "2.png")
+    assert read(sse(indexed(0, URL), indexed(1, other)))[0].pictures() == [Link(URL), Link(other)]
+    choices = [{"index": n, "delta": {"images": [{"url": url, "index": 0}]}} for n, url in enumerate((URL, other))]
+    assert read(sse({"choices": choices}))[0].pictures() == [Link(URL), Link(other)]
+
+
+def test_a_draft_among_geminis_thoughts_is_no_picture() -> None:
+    """Spec Gemini API, Part: `thought` marks what belongs to the thinking."""
+    picture = {"inlineData": {"mimeType": "image/png", "data": "A" * 80}}
+    answer, thoughts = read(sse(gemini({"text": "hm", "thought": True}, {**picture, "thought": True})))
+    assert (answer.pictures(), thoughts) == ([], ["hm"])
+    assert read(sse(gemini(picture)))[0].pictures() == [Inline("A" * 80)]
+
+
+def test_a_url_in_a_refusal_is_not_the_result() -> None:
+    """Ours: not even one that ends in .png; but a picture that is shown is one, whatever the reason says."""
+    url = "https://policies.example/rules.png"
+    assert read(sse(delta("content_filter", content=f"No, see {url}")))[0].pictures() == []
+    assert read(sse(delta("stop", content=url, refusal="No.")))[0].pictures() == []
+    assert read(sse(delta("content_filter", content=MARKDOWN)))[0].pictures() == [Link(URL)]
+
+
 def test_thoughts_are_handed_on_and_searched_for_nothing() -> None:
-    """Spec upstreams.md 3.1: do not mistake a URL in the thoughts for the result."""
+    """Ours: do not mistake a URL in the thoughts for the result."""
     stream = sse(delta(reasoning_content=f"初始化 {MARKDOWN}"), delta(content=f"<think>{MARKDOWN}</think>sorry"))
     answer, thoughts = read(stream, 1)
     assert thoughts == [f"初始化 {MARKDOWN}"]
@@ -103,11 +153,18 @@ def test_thoughts_are_handed_on_and_searched_for_nothing() -> None:
         pytest.param(
             {"choices": [{"delta": {}, "error": {"code": 429, "message": "slow"}}]}, Kind.RATE, id="in-choice"
         ),
+        pytest.param({"choices": [{"finish_reason": "error"}]}, Kind.TRANSIENT, id="finish-reason"),
+        pytest.param(
+            {"error": {"code": 403, "message": "flagged", "metadata": {"reasons": ["x"], "flagged_input": "y"}}},
+            Kind.POLICY,
+            id="openrouter-moderation",
+        ),
+        pytest.param({"code": 500, "msg": "server busy", "data": []}, Kind.UNAVAILABLE, id="msg-and-empty-data"),
     ],
 )
 @pytest.mark.parametrize("streamed", [True, False])
 def test_an_error_inside_http_200_is_an_error(event: object, kind: Kind, streamed: bool) -> None:
-    """Spec upstreams.md 2.7, 3.4: failures come inside HTTP 200, as an event or as the body."""
+    """Spec Flow2API, generation_handler.py; OpenRouter, Errors: an event or the body says so, never the status."""
     stream = sse(delta(reasoning_content="错误"), event) if streamed else json.dumps(event).encode()
     with pytest.raises(UpstreamError) as raised:
         read(stream)
@@ -121,10 +178,25 @@ def test_an_error_inside_http_200_is_an_error(event: object, kind: Kind, streame
         pytest.param([delta("content_filter")], Kind.POLICY, "content_filter", id="filter"),
         pytest.param([delta("stop", refusal="I will not.")], Kind.POLICY, "I will not.", id="refusal"),
         pytest.param([], Kind.NO_IMAGE, "nothing at all", id="done-before-anything"),
+        pytest.param([{"choices": []}], Kind.NO_IMAGE, "nothing at all", id="no-choices"),
+        pytest.param(
+            [{"choices": [{"delta": {}, "finish_reason": "stop", "native_finish_reason": "IMAGE_SAFETY"}]}],
+            Kind.POLICY,
+            "native_finish_reason IMAGE_SAFETY",
+            id="native",
+        ),
+        pytest.param(
+            [{"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "candidates": None}],
+            Kind.POLICY,
+            "blockReason PROHIBITED_CONTENT",
+            id="blocked",
+        ),
+        pytest.param([gemini(finish="NO_IMAGE")], Kind.NO_IMAGE, "finishReason NO_IMAGE", id="no-image"),
+        pytest.param([{"candidates": ["strange"]}], Kind.NO_IMAGE, "nothing at all", id="strange"),
     ],
 )
 def test_an_answer_without_a_picture_says_why(events: Sequence[object], kind: Kind, words: str) -> None:
-    """Spec upstreams.md 3.5."""
+    """Bug: LiteLLM #20357, sub2api #4798, Bifrost #2367: HTTP 200, and nothing to see."""
     error = read(sse(*events))[0].without_picture()
     assert (error.kind, error.retries) == (kind, 0)
     assert words in str(error)
@@ -144,7 +216,7 @@ def test_a_page_of_html_means_a_wrong_address() -> None:
 
 
 def test_a_whole_picture_survives_a_broken_connection() -> None:
-    """Spec upstreams.md 3.2: connection closed after the image arrived."""
+    """Ours: the picture is paid for."""
     answer = ChatAnswer()
     assert list(answer.feed(sse(delta(content=MARKDOWN))[:-14] + b"data: {")) == []
     answer.cut()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.upstream_chat_places import Inline, Link, Source, in_field, in_text
+from service.upstream_chat_places import Inline, Link, Source, in_field, in_text, in_words
 
 SIGNED = "https://flow-content.google/image/1111-2222?Expires=1&KeyName=k&Signature=a%2Bb%2F%3D"
 DIGITS = "iVBORw0KGgo" + "A" * 80 + "=="
@@ -35,8 +35,15 @@ DATA_URI = f"data:image/png;base64,{DIGITS}"
     ],
 )
 def test_pictures_are_found_in_text(text: str, sources: list[Source]) -> None:
-    """Spec upstreams.md 3.1, F1 to F3."""
+    """Ours: markdown, HTML, data URI or URL, as gateways write them."""
     assert in_text(text) == sources
+
+
+def test_only_a_url_that_nothing_shows_is_a_guess() -> None:
+    """Ours: what is behind it may be a page of rules, and then nobody made a picture."""
+    assert [each.guessed for each in in_text(f"![]({SIGNED})") if isinstance(each, Link)] == [False]
+    assert [each.guessed for each in in_text(f"Here:\n{SIGNED}") if isinstance(each, Link)] == [True]
+    assert in_words(f"Here:\n{SIGNED}") == []
 
 
 def test_what_stands_at_the_end_of_a_cut_text_is_no_picture() -> None:
@@ -57,12 +64,15 @@ def test_what_stands_at_the_end_of_a_cut_text_is_no_picture() -> None:
         pytest.param([{"url": SIGNED}, {"b64_json": DIGITS}], [Link(SIGNED), Inline(DIGITS)], id="F7"),
         pytest.param([{"url": None, "b64_json": DIGITS}], [Inline(DIGITS)], id="null-before"),
         pytest.param("/tmp/1.jpg", [Link("/tmp/1.jpg")], id="path"),  # noqa: S108
+        pytest.param({"mimeType": "image/png", "data": DIGITS}, [Inline(DIGITS)], id="F10"),
+        pytest.param({"inlineData": {"mimeType": "audio/wav", "data": DIGITS}}, [], id="F10-sound"),
+        pytest.param([{"url": SIGNED, "b64_json": DIGITS}], [Inline(DIGITS)], id="both-need-no-download"),
         pytest.param({"caption": "no"}, [], id="unknown"),
         pytest.param(None, [], id="null"),
     ],
 )
 def test_pictures_are_found_in_fields(value: object, sources: list[Source]) -> None:
-    """Spec upstreams.md 3.1, F4 to F7."""
+    """Spec OpenRouter, Image generation; LiteLLM before 1.77, grok2api and others do it otherwise."""
     assert list(in_field(value)) == sources
 
 

@@ -17,18 +17,19 @@ from service.upstream_error_body import parsed, reported
         pytest.param({"detail": "Invalid API key"}, "Invalid API key", None, id="detail"),
         pytest.param({"message": "no", "code": 429}, "no", 429, id="message"),
         pytest.param({"msg": "no"}, "no", None, id="msg"),
+        pytest.param({"task_status": "FAILED", "error_message": "no"}, "no", None, id="error_message"),
         pytest.param({"error": None, "detail": "x"}, "x", None, id="null-error"),
         pytest.param("a page", "a page", None, id="text"),
         pytest.param([1], "", None, id="strange"),
     ],
 )
 def test_the_error_is_found_in_any_shape(body: object, message: str, status: int | None) -> None:
-    """Spec upstreams.md 3.4, 6.1."""
+    """Ours: the shapes of Flow2API, OpenRouter, ModelScope, FastAPI and relays."""
     assert (reported(body).message, reported(body).status) == (message, status)
 
 
 def test_a_list_of_details_names_the_fields_and_not_the_input() -> None:
-    """Spec upstreams.md 2.8: FastAPI echoes the whole request."""
+    """Spec FastAPI, RequestValidationError: it echoes the whole request."""
     body = {
         "detail": [{"type": "missing", "loc": ["body", "model"], "msg": "Field required", "input": {"x": "secret"}}]
     }

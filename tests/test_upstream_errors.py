@@ -53,14 +53,14 @@ def reason(name: str) -> object:
     ],
 )  # fmt: skip
 def test_every_reason_of_google_has_its_kind(name: str, kind: Kind) -> None:
-    """Spec upstreams.md 2.8: all come as 500, with the reason in the text."""
+    """Spec Flow2API, generation_handler.py: all come as 500, with the reason in the text."""
     assert upstream_error(200, reason(name)).kind == kind
 
 
 @pytest.mark.parametrize(
     ("status", "answer", "kind"),
     [
-        pytest.param(200, flow2api("不支持的模型: x", 400), Kind.BAD_REQUEST, id="model"),
+        pytest.param(200, flow2api("不支持的模型: x", 400), Kind.MODEL, id="model"),
         pytest.param(200, flow2api("当前模型需要 Ult 账号: x", 403), Kind.TIER, id="tier"),
         pytest.param(200, flow2api("当前模型需要 Ult 账号，但没有可用的 Ult 账号: x", 503), Kind.TIER, id="tier-503"),
         pytest.param(
@@ -88,9 +88,15 @@ def test_every_reason_of_google_has_its_kind(name: str, kind: Kind) -> None:
         pytest.param(401, {"detail": "Invalid API key"}, Kind.AUTH, id="key"),
         pytest.param(403, {"detail": "Not authenticated"}, Kind.AUTH, id="old-key"),
         pytest.param(404, {"detail": "Not Found"}, Kind.ADDRESS, id="wrong-path"),
+        pytest.param(404, {"error": {"message": "no such model", "code": "model_not_found"}}, Kind.MODEL, id="404"),
         pytest.param(
-            404, {"error": {"message": "no such model", "code": "model_not_found"}}, Kind.BAD_REQUEST, id="404"
+            401, {"errors": {"message": "Please bind your Alibaba Cloud account before use."}}, Kind.ACCOUNT, id="bind"
         ),
+        pytest.param(
+            403, {"errors": {"message": "make sure your account is real name verified"}}, Kind.ACCOUNT, id="real-name"
+        ),
+        pytest.param(400, {"errors": {"message": "this cannot be verified"}}, Kind.BAD_REQUEST, id="verified-in-a-400"),
+        pytest.param(400, {"errors": {"message": "DataInspectionFailed"}}, Kind.POLICY, id="inspection"),
         pytest.param(302, "", Kind.ADDRESS, id="redirect"),
         pytest.param(502, "<h1>Bad Gateway</h1>", Kind.TRANSIENT, id="proxy"),
         pytest.param(504, "<h1>Gateway Time-out</h1>", Kind.LOST, id="proxy-gave-up"),
@@ -102,7 +108,7 @@ def test_every_reason_of_google_has_its_kind(name: str, kind: Kind) -> None:
     ],
 )
 def test_words_come_before_the_status(status: int, answer: object, kind: Kind) -> None:
-    """Spec upstreams.md 6.1."""
+    """Ours: Flow2API sends all as 500, relays as whatever they like."""
     assert upstream_error(status, answer).kind == kind
 
 
@@ -129,6 +135,7 @@ def test_every_kind_has_a_rule_and_what_may_be_charged_is_never_tried_again() ->
     [
         pytest.param({"Retry-After": "7"}, 7, id="seconds"),
         pytest.param({"Retry-After": "86400"}, 60, id="capped"),
+        pytest.param({"Retry-After": "1", "retry-after-ms": "700"}, 0.7, id="milliseconds"),
         pytest.param(
             {"Retry-After": "Fri, 20 Nov 2026 10:00:09 GMT", "Date": "Fri, 20 Nov 2026 10:00:00 GMT"}, 9, id="date"
         ),
@@ -156,7 +163,7 @@ def test_retry_after_is_honoured_up_to_a_cap(headers: dict[str, str], seconds: f
     ],
 )
 def test_reaching_tells_what_may_have_been_charged(error: Exception, paid: bool, kind: Kind) -> None:
-    """Spec upstreams.md 6.2: a connect failure is free to retry, a lost answer is not."""
+    """Ours: a connect failure is free to retry, a lost answer is not."""
     with pytest.raises(UpstreamError) as raised, reaching("flow2api", paid=paid):
         raise error
     assert raised.value.kind == kind
@@ -173,7 +180,7 @@ async def test_nobody_listening_is_unreachable_and_says_no_address(unused_tcp_po
 
 
 async def test_an_echo_of_megabytes_is_read_in_part() -> None:
-    """Spec upstreams.md 2.4: an error may hold the whole reference."""
+    """Spec Flow2API, routes.py: an error may hold the whole reference."""
 
     async def echo(_: web.Request) -> web.Response:
         return web.json_response({"detail": "Unsupported image URI: x" + "A" * 10_000_000}, status=400)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 from PIL import Image
+from yarl import URL
 
 from service.images import ImageRequest, Picture, Progress, WorkError
 from service.settings import Endpoint
-from service.upstream_flow2api import UPSCALE_NOTE, Flow2ApiUpstream, api_base, percent_of
+from service.upstream_address import api_base
+from service.upstream_flow2api import UPSCALE_NOTE, Flow2ApiUpstream, body, percent_of
+from service.upstream_flow2api_models import Asked
 from tests.emulators import pictures
 from tests.emulators.flow2api import Flow2Api, running
 
@@ -68,7 +72,7 @@ def size_and_colour(picture: Picture) -> tuple[tuple[int, int], tuple[int, int, 
     ],
 )
 async def test_every_form_of_answer_gives_the_picture(flow2api: Flow2Api, scenario: str, downloads: int) -> None:
-    """Spec upstreams.md 2.7, 2.9: the picture that was made, made once, and no key at the picture host."""
+    """Ours: the picture that was made, made once, and no key at the picture host."""
     (picture,) = await generate(flow2api.url, flow2api.key, f"a lighthouse [{scenario}]")
     assert size_and_colour(picture) == ((1024, 1024), pictures.colour(1))
     assert (len(flow2api.requests), len(flow2api.downloads), flow2api.leaks) == (1, downloads, [])
@@ -87,14 +91,14 @@ async def test_a_stored_picture_is_found_whatever_host_is_named(
 
 
 async def test_megabytes_inline_are_the_picture_byte_for_byte(flow2api: Flow2Api) -> None:
-    """Spec upstreams.md 2.9: one SSE line of several MB."""
+    """Spec Flow2API, generation_handler.py, when storing fails: one SSE line of several MB."""
     (picture,) = await generate(flow2api.url, flow2api.key, "a [ok-inline-data-uri]", model=f"{MODEL}-2k")
     assert picture.data == pictures.large_jpeg()
     assert flow2api.downloads == []
 
 
 async def test_a_failed_upscale_is_noted(flow2api: Flow2Api) -> None:
-    """Spec upstreams.md 7, 9: the 1K picture comes as success, and the person asked for more."""
+    """Spec Flow2API, generation_handler.py: the 1K picture comes as success, and the person asked for more."""
     told = Told()
     (picture,) = await generate(flow2api.url, flow2api.key, "a [upscale-fallback]", model=f"{MODEL}-2k", told=told)
     assert picture.note == UPSCALE_NOTE
@@ -116,7 +120,7 @@ async def test_progress_comes_as_it_is_made_and_never_goes_back(flow2api: Flow2A
 
 
 async def test_exactly_one_message_is_sent_and_a_stream_is_asked_for(flow2api: Flow2Api) -> None:
-    """Spec upstreams.md 2.3, 2.6: more messages become references, and old servers draw only for a stream."""
+    """Spec Flow2API, routes.py: more messages become references, and old servers draw only for a stream."""
     await generate(flow2api.url, flow2api.key, "a lighthouse")
     (request,) = flow2api.requests
     assert request.json == {
@@ -139,7 +143,7 @@ async def test_exactly_one_message_is_sent_and_a_stream_is_asked_for(flow2api: F
         ("error-unclear", "transient", 1),
         ("error-no-token", "unavailable", 2),
         ("error-tier", "tier", 0),
-        ("error-unknown-model", "bad_request", 0),
+        ("error-unknown-model", "model", 0),
         ("error-empty", "transient", 1),
         ("error-string", "transient", 1),
         ("error-html", "transient", 1),
@@ -150,7 +154,7 @@ async def test_exactly_one_message_is_sent_and_a_stream_is_asked_for(flow2api: F
     ],
 )
 async def test_every_failure_has_its_kind(flow2api: Flow2Api, scenario: str, kind: str, retries: int) -> None:
-    """Spec upstreams.md 2.8, 6.1; ours: no progress text, query or key gets into the message."""
+    """Ours: no progress text, query or key gets into the message."""
     with pytest.raises(WorkError) as raised:
         await generate(flow2api.url, flow2api.key, f"a [{scenario}]")
     assert (raised.value.kind, raised.value.retries) == (kind, retries)
@@ -160,7 +164,7 @@ async def test_every_failure_has_its_kind(flow2api: Flow2Api, scenario: str, kin
 
 
 async def test_a_wrong_key_is_the_operators_to_correct(flow2api: Flow2Api) -> None:
-    """Spec upstreams.md 2.2: 401 with `detail`."""
+    """Spec Flow2API, auth.py: 401 with `detail`."""
     with pytest.raises(WorkError) as raised:
         await generate(flow2api.url, "wrong", "a")
     assert (raised.value.kind, flow2api.drawn) == ("auth", 0)
@@ -176,7 +180,7 @@ async def test_a_picture_over_the_cap_is_refused(flow2api: Flow2Api) -> None:
 
 
 async def test_cancelling_closes_the_request(flow2api: Flow2Api) -> None:
-    """Spec upstreams.md 2.12: a closed connection stops the work, and nothing more is paid."""
+    """Spec Flow2API, generation_handler.py: a closed connection stops the work, and nothing more is paid."""
     generating = asyncio.create_task(generate(flow2api.url, flow2api.key, "a [detect-disconnect]"))
     await flow2api.silent.wait()
     generating.cancel()
@@ -187,9 +191,19 @@ async def test_cancelling_closes_the_request(flow2api: Flow2Api) -> None:
     assert flow2api.drawn == 0
 
 
+def test_openrouter_gets_its_own_words_and_no_other_does() -> None:
+    """Spec OpenRouter, Image generation; Flow2API reads other names."""
+    request = ImageRequest(model="google/demo-image", prompt="a", resolution="2K")
+    asked = Asked(model=request.model, image_size="2K")
+    sent = json.loads(body(request, asked, URL("https://openrouter.ai/api/v1")))
+    assert (sent["modalities"], sent["image_config"]) == (["image", "text"], {"image_size": "2K"})
+    assert "generationConfig" not in sent
+    assert "modalities" not in json.loads(body(request, asked, URL("http://127.0.0.1:8000/v1")))
+
+
 @pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1//"])
 async def test_the_base_url_may_be_written_either_way(flow2api: Flow2Api, tail: str) -> None:
-    """Spec upstreams.md 3: whether the base ends in /v1 varies, accept both."""
+    """Ours: whether the base ends in /v1 varies, accept both."""
     assert str(api_base(flow2api.url + tail)) == f"{flow2api.url}/v1"
     assert len(await generate(flow2api.url + tail, flow2api.key, "a")) == 1
 
@@ -224,11 +238,13 @@ async def test_the_description_holds_no_secret() -> None:
         ("缓存已关闭,正在返回官方图片链接...", 95),
         ("错误: 生成失败", None),
         ("❌ 生成失败", None),
+        ("进度 40%", 40),
+        ("Image Generation Progress: 100 %", 95),
         ("something new", None),
     ],
 )
 def test_percent_follows_stable_fragments(text: str, percent: float | None) -> None:
-    """Spec upstreams.md 2.7, table of progress texts."""
+    """Spec Flow2API, generation_handler.py: its texts, of several versions."""
     assert percent_of(text) == percent
 
 

@@ -28,7 +28,7 @@ def read(stream: bytes, step: int = 65536) -> tuple[list[bytes], list[bytes]]:
 )
 @pytest.mark.parametrize("step", [1, 2, 65536])
 def test_events_are_the_same_however_the_stream_is_cut(stream: bytes, events: list[bytes], step: int) -> None:
-    """Spec WHATWG HTML, Server-sent events; upstreams.md 3.2: what gateways make of it."""
+    """Spec WHATWG HTML, Server-sent events, and what gateways make of it."""
     assert read(stream, step) == (events, [])
 
 
@@ -38,5 +38,12 @@ def test_lines_that_are_no_fields_are_kept() -> None:
 
 
 def test_a_line_has_no_limit() -> None:
-    """Bug: readers by line died at 64 KB, 512 KB, 1 MB (upstreams.md 7, 15)."""
+    """Bug: readers by line died at 64 KB (goclaw #1348), 512 KB, 1 MB (ferro-labs #129)."""
     assert read(b"data: " + b"x" * 3_000_000 + b"\n\n", 1000)[0] == [b"x" * 3_000_000]
+
+
+def test_an_event_has_its_own_name_and_no_other() -> None:
+    """Spec WHATWG HTML, Server-sent events: the name is reset with each dispatch, with or without data."""
+    reader = SseReader()
+    stream = b"event: ping\n\nevent: a\ndata: 1\n\ndata: 2\nevent:b\n\ndata: 3\n\n"
+    assert [(reader.name, event) for event in reader.feed(stream)] == [(b"a", b"1"), (b"b", b"2"), (b"", b"3")]

@@ -1,4 +1,6 @@
-"""A Flow2API server on loopback, as upstreams.md 2 and 8 describe it: real HTTP, invented pictures, no Google.
+"""A Flow2API server on loopback: real HTTP, invented pictures, no Google.
+
+It does what the source says (TheSmallHanCat/flow2api @1930087) and what the recordings show.
 
 The prompt chooses what happens, by a scenario's name in brackets (`a lighthouse [error-policy]`), and so does a model
 id that is a scenario's name; `SCENARIOS` lists them. Everything that comes in is kept in `requests`, `downloads` and
@@ -18,7 +20,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from tests.emulators.flow2api_models import alias_list, model_list, pixels, resolved
+from tests.emulators.flow2api_models import CURRENT, Catalog, alias_list, model_list, pixels, resolved
 from tests.emulators.flow2api_requests import Received, answer, bad_key, chosen, received, references, refusal
 from tests.emulators.flow2api_scenarios import SCENARIOS, TMP, UNKNOWN_MODEL, Drawing, Failure, Scenario, Twist
 from tests.emulators.loopback import serving
@@ -37,6 +39,13 @@ class Flow2Api:
     key: str = KEY
     silence_s: float | None = None
     """How long the silent scenarios are silent; `None`: until `go_on` is set."""
+
+    catalog: Catalog = CURRENT
+    """The models that it has; another one makes it another version."""
+    lists: bool | None = True
+    """Whether the lists of models answer: False with 500, None never."""
+    listed: int = 0
+    """How often `/v1/models` was asked for."""
 
     requests: list[Received] = field(default_factory=list)
     """All generations that were asked for, with a good key and body or not."""
@@ -73,16 +82,23 @@ class Flow2Api:
     # Routes.
 
     async def models(self, request: web.Request) -> web.Response:
-        return answer(200, model_list()) if self.accepts_key(request) else bad_key()
+        self.listed += 1
+        if self.lists is None:
+            await self.go_on.wait()
+        if not self.lists:
+            return answer(500, {"detail": "database is locked"})
+        return answer(200, model_list(self.catalog)) if self.accepts_key(request) else bad_key()
 
     async def aliases(self, request: web.Request) -> web.Response:
-        return answer(200, alias_list()) if self.accepts_key(request) else bad_key()
+        if not self.catalog.generic:
+            return answer(404, {"detail": "Not Found"})
+        return answer(200, alias_list(self.catalog)) if self.accepts_key(request) else bad_key()
 
     async def health(self, _: web.Request) -> web.Response:
         return answer(200, {"backend_running": True, "has_active_tokens": True, "total_tokens": 1, "active_tokens": 1})
 
     async def stored(self, request: web.Request) -> web.StreamResponse:
-        """Spec upstreams.md 2.9: no key needed."""
+        """Spec Flow2API, main.py: a static folder, no key needed."""
         self.downloads.append(await received(request))
         drawing = self._tmp.get(request.path)
         if drawing is None:
@@ -119,7 +135,8 @@ class Flow2Api:
             return wrong
         asked = incoming.json
         scenario = chosen(asked)
-        model = resolved(str(asked["model"]), asked) or ("gemini-3.1-flash-image-landscape" if scenario else None)
+        known = resolved(str(asked["model"]), asked, self.catalog)
+        model = known or ("gemini-3.1-flash-image-landscape" if scenario else None)
         if model is None:
             scenario, model = UNKNOWN_MODEL, str(asked["model"])
         scenario = scenario or SCENARIOS["ok-2k-cache" if model.endswith(("-2k", "-4k")) else "ok-1k-google-url"]
@@ -177,7 +194,7 @@ class Flow2Api:
         await write_event(response, self.envelope({"delta": delta}, stream=True, finish=finish))
 
     def envelope(self, said: dict[str, object], *, stream: bool, finish: str | None = "stop") -> dict[str, object]:
-        """Spec upstreams.md 2.6, 2.7: the model is a constant, id and time are new in each chunk."""
+        """Spec Flow2API, generation_handler.py: the model is a constant, id and time are new in each chunk."""
         self._chunks += 1
         kind = "chat.completion.chunk" if stream else "chat.completion"
         at = EPOCH + self._chunks
@@ -185,7 +202,7 @@ class Flow2Api:
         return {"id": f"chatcmpl-{at}", "object": kind, "created": at, "model": "flow2api", "choices": [choice]}
 
     def accepts_key(self, request: web.Request) -> bool:
-        """Spec upstreams.md 2.2: the first that is present decides."""
+        """Spec Flow2API, auth.py: the first that is present decides."""
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return (bearer or request.headers.get("x-goog-api-key") or request.query.get("key")) == self.key
 

@@ -1,7 +1,8 @@
-"""Which models a Flow2API server has, and what its generic names become (upstreams.md 2.5, "Lookup order")."""
+"""Which models a Flow2API server has, and what its generic names become (src/core/model_resolver.py)."""
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 ASPECTS: Final[Mapping[str, tuple[int, int]]] = {
@@ -32,11 +33,32 @@ FULL_IDS: Final[Mapping[str, str]] = {
 """The 32 image models and their internal names. Parameters have no effect on these."""
 
 
-def resolved(model: str, request: Mapping[str, object]) -> str | None:
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """What one version of the server has. Versions without generic names describe nothing."""
+
+    ids: Mapping[str, str]
+    generic: tuple[str, ...]
+    describes: bool = True
+
+
+CURRENT: Final = Catalog(ids=FULL_IDS, generic=ALIASES)
+BEFORE_ALIASES: Final = Catalog(
+    ids={
+        **{name: internal for name, internal in FULL_IDS.items() if re.search(r"-(landscape|portrait)", name)},
+        **{f"gemini-2.5-flash-image-{shape}": "GEM_PIX" for shape in ("landscape", "portrait")},
+    },
+    generic=(),
+    describes=False,
+)
+"""As in February 2026."""
+
+
+def resolved(model: str, request: Mapping[str, object], catalog: Catalog = CURRENT) -> str | None:
     """The full id that a request means, or `None` for a model that there is not."""
-    if model in FULL_IDS:
+    if model in catalog.ids:
         return model
-    if model not in ALIASES:
+    if model not in catalog.generic:
         return None
     asked = list(_places(request))
     aspect = next((found for place in asked if (found := _aspect(place))), "landscape")
@@ -93,21 +115,22 @@ def pixels(model: str) -> tuple[int, int]:
     return width * scale, height * scale
 
 
-def model_list() -> dict[str, object]:
+def model_list(catalog: Catalog = CURRENT) -> dict[str, object]:
     """`GET /v1/models`: full ids only; one video model stands for the 182."""
-    listed = [*((name, f"Image generation - {internal}") for name, internal in FULL_IDS.items())]
+    listed = [*((name, f"Image generation - {internal}") for name, internal in catalog.ids.items())]
     listed.append(("veo_3_1_t2v_fast_portrait", "Video generation - veo_3_1_t2v_fast_portrait"))
-    data = [{"id": name, "object": "model", "owned_by": "flow2api", "description": about} for name, about in listed]
-    return {"object": "list", "data": data}
+    entries = [{"id": name, "object": "model", "owned_by": "flow2api", "description": about} for name, about in listed]
+    bare = [{name: value for name, value in entry.items() if name != "description"} for entry in entries]
+    return {"object": "list", "data": entries if catalog.describes else bare}
 
 
-def alias_list() -> dict[str, object]:
+def alias_list(catalog: Catalog = CURRENT) -> dict[str, object]:
     """`GET /v1/models/aliases`: the generic names."""
     aspects = ", ".join(ASPECTS)
     about = dict.fromkeys(GEMINI, f"Image generation (alias) - aspects: {aspects}; sizes: 2k, 4k")
     about[IMAGEN] = "Image generation (alias) - aspects: landscape, portrait"
     data = [
-        {"id": alias, "object": "model", "owned_by": "flow2api", "description": words, "is_alias": True}
-        for alias, words in about.items()
+        {"id": alias, "object": "model", "owned_by": "flow2api", "description": about[alias], "is_alias": True}
+        for alias in catalog.generic
     ]
     return {"object": "list", "data": data}

@@ -1,4 +1,4 @@
-"""What comes in at the Flow2API emulator, and what Flow2API's web framework refuses of it (upstreams.md 2.8)."""
+"""What comes in at the Flow2API emulator, and what Flow2API's web framework refuses of it."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def chosen(asked: dict[str, object]) -> Scenario | None:
 
 
 def prompt(asked: dict[str, object]) -> str:
-    """Spec upstreams.md 2.3: only the last message counts, its text parts are joined."""
+    """Spec Flow2API, routes.py: only the last message counts, its text parts are joined."""
     match asked.get("messages"):
         case [*_, {"content": str(text)}]:
             return text
@@ -60,7 +60,7 @@ def references(asked: dict[str, object]) -> Iterator[object]:
 
 
 def refusal(incoming: Received) -> web.Response | None:
-    """Spec upstreams.md 2.8, family A: what the web framework answers before anything is generated."""
+    """Spec Flow2API, routes.py, and FastAPI: what the web framework answers before anything is generated."""
     asked = incoming.json
     if not isinstance(asked.get("model"), str):
         return answer(422, {"detail": [missing("model", asked)]})

@@ -1,7 +1,7 @@
 """What may happen to one generation on the Flow2API emulator: the texts on the way, the end, and the twist.
 
-The texts are those of the server, each with its own commas (upstreams.md 2.7, "Progress texts"), the failures those
-of 2.8.
+The texts are those of the server, each with its own commas (src/services/generation_handler.py), and so are the
+failures.
 """
 
 import base64

@@ -60,7 +60,7 @@ async def test_a_stream_is_shaped_as_recorded(flow2api: Flow2Api, recording: str
 
 
 async def test_an_answer_in_one_piece_is_shaped_as_recorded(flow2api: Flow2Api) -> None:
-    """Spec upstreams.md 2.6."""
+    """Spec Flow2API, generation_handler.py: one body."""
     _, content_type, body = await ask(flow2api, {"model": MODEL, "messages": MESSAGES})
     recorded = json.loads((RECORDINGS / "nonstream_ok.body").read_text())
     assert content_type == "application/json"
@@ -69,7 +69,7 @@ async def test_an_answer_in_one_piece_is_shaped_as_recorded(flow2api: Flow2Api) 
 
 
 async def test_references_have_texts_of_their_own(flow2api: Flow2Api) -> None:
-    """Spec upstreams.md 2.7."""
+    """Spec Flow2API, generation_handler.py: each reference is uploaded, and says so."""
     reference = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     messages = [{"role": "user", "content": [{"type": "text", "text": "stormy"}, reference]}]
     asked = {"model": "gemini-3.0-pro-image-portrait", "stream": True, "messages": messages}
@@ -92,7 +92,7 @@ async def test_references_have_texts_of_their_own(flow2api: Flow2Api) -> None:
     ],
 )  # fmt: skip
 async def test_bad_requests_are_refused_as_recorded(flow2api: Flow2Api, body: object, status: int, answer: str) -> None:
-    """Spec upstreams.md 2.8."""
+    """Spec Flow2API, routes.py, and FastAPI for what is no request at all."""
     recording = RECORDINGS / f"{answer}.body"
     expected = recording.read_text() if "/" not in answer and recording.exists() else answer
     got, _, text = await ask(flow2api, body)
@@ -102,7 +102,7 @@ async def test_bad_requests_are_refused_as_recorded(flow2api: Flow2Api, body: ob
 
 
 async def test_an_unknown_model_in_a_stream_is_the_only_event(flow2api: Flow2Api) -> None:
-    """Spec upstreams.md 2.7: HTTP 200, even for an unknown model."""
+    """Spec Flow2API, generation_handler.py: HTTP 200, even for an unknown model."""
     status, _, body = await ask(flow2api, {"model": "nope", "stream": True, "messages": MESSAGES})
     assert status == 200
     assert body.startswith('data: {"error": {"message": "不支持的模型: nope"')
@@ -121,7 +121,7 @@ async def test_an_unknown_model_in_a_stream_is_the_only_event(flow2api: Flow2Api
 async def test_the_key_may_come_three_ways(
     flow2api: Flow2Api, headers: Mapping[str, str], query: str, status: int
 ) -> None:
-    """Spec upstreams.md 2.2: the first present wins."""
+    """Spec Flow2API, auth.py: the first present wins."""
     sent = {name: value.format(key=flow2api.key) for name, value in headers.items()}
     got, _, body = await ask(flow2api, path="/v1/models" + query.format(key=flow2api.key), **sent)
     assert got == status
@@ -130,7 +130,7 @@ async def test_the_key_may_come_three_ways(
 
 @pytest.mark.parametrize(("path", "recording"), [("/v1/models", "models"), ("/v1/models/aliases", "aliases")])
 async def test_the_image_models_are_listed_as_recorded(flow2api: Flow2Api, path: str, recording: str) -> None:
-    """Spec upstreams.md 2.10; one video model stands for the others."""
+    """Spec Flow2API, routes.py; one video model stands for the others."""
     _, _, body = await ask(flow2api, path=path)
     images = [
         [each for each in json.loads(text)["data"] if each["description"].startswith("Image generation")]
@@ -140,7 +140,7 @@ async def test_the_image_models_are_listed_as_recorded(flow2api: Flow2Api, path:
 
 
 async def test_unknown_paths_answer_as_the_framework_does(flow2api: Flow2Api) -> None:
-    """Spec upstreams.md 2.1, 2.9: no Images route, and `/tmp` needs no key."""
+    """Spec Flow2API, routes.py: no Images route, and `/tmp` needs no key."""
     for path in ("/v1/images/generations", "/tmp/gone.jpg"):  # noqa: S108
         assert await ask(flow2api, path=path, nobody="") == (404, "application/json", '{"detail":"Not Found"}')
 
@@ -162,11 +162,11 @@ async def test_unknown_paths_answer_as_the_framework_does(flow2api: Flow2Api) ->
     ],
 )
 def test_a_generic_name_becomes_a_full_id(asked: Mapping[str, object], model: str) -> None:
-    """Spec upstreams.md 2.5, lookup order."""
+    """Spec Flow2API, model_resolver.py: the order in which places are looked up."""
     assert resolved("gemini-3.1-flash-image", asked) == f"gemini-3.1-flash-image-{model}"
 
 
 def test_a_full_id_ignores_parameters() -> None:
-    """Spec upstreams.md 2.5."""
+    """Spec Flow2API, model_resolver.py."""
     assert len(FULL_IDS) == 32
     assert resolved(MODEL, {"size": "1024x1024"}) == MODEL

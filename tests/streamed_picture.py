@@ -1,0 +1,60 @@
+"""A process of its own that takes one picture from a service, and says what that cost: test_upstream_memory starts it.
+
+It prints one line of JSON: the bytes of the picture and their SHA-256, the most memory that was allocated at once, and
+the longest time for which nothing else could run.
+"""
+
+import asyncio
+import hashlib
+import json
+import sys
+import tracemalloc
+
+import aiohttp
+
+from service.images import ImageRequest, Picture
+from service.settings import Endpoint
+from service.upstream_flow2api import Flow2ApiUpstream
+from service.upstream_openai import OpenAiUpstream
+
+
+async def silent(message: str, percent: float | None = None) -> None:
+    """A progress that nobody hears."""
+
+
+async def longest_stall(ended: asyncio.Event) -> float:
+    """The longest time between two turns of the loop, for as long as the work goes on."""
+    loop = asyncio.get_running_loop()
+    longest, last = 0.0, loop.time()
+    while not ended.is_set():
+        await asyncio.sleep(0)
+        now = loop.time()
+        longest, last = max(longest, now - last), now
+    return longest
+
+
+async def take(kind: str, url: str) -> tuple[list[Picture], float]:
+    ended = asyncio.Event()
+    async with aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=url, key="k")
+        upstream = {"chat": Flow2ApiUpstream, "openai": OpenAiUpstream}[kind](session, endpoint, max_file_bytes=10**8)
+        watching = asyncio.create_task(longest_stall(ended))
+        model = {"chat": "gemini-3.1-flash-image-square", "openai": "gpt-image-2"}[kind]
+        found = await upstream.generate(ImageRequest(model=model, prompt="large"), silent)
+        ended.set()
+        assert isinstance(found, list)
+        return found, await watching
+
+
+def main() -> None:
+    kind, url = sys.argv[1:]
+    tracemalloc.start()
+    (picture,), stall_s = asyncio.run(take(kind, url))
+    _, most = tracemalloc.get_traced_memory()
+    digest = hashlib.sha256(picture.data).hexdigest()
+    told = {"size": len(picture.data), "sha256": digest, "memory": most, "stall_s": stall_s}
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
