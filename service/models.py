@@ -1,17 +1,45 @@
-"""Which models exist, which is the default, and the guide by which a chat model chooses one.
+"""Which models exist, what each can do, which is the default, and the guide by which a chat model chooses one.
 
-`models.json` holds `models`, a list of ids or of `{"id", "upstream"}`, `default_model`, and `selection_guide` or, line
-by line, `selection_guide_lines`. Only models whose upstream is on are offered.
+`models.json` holds `models`, a list of ids or of objects; `families`, what several of these objects have in common;
+`default_model`; and `selection_guide` or, line by line, `selection_guide_lines`. A model and a family may say:
+
+- `upstream`: who draws it, Flow2API when nobody is named.
+- `about`: what it is good at, for the model that chooses.
+- `aspect_ratios`, `resolutions`, `sizes`, `qualities`, `backgrounds`, `output_formats`: the values it can do, each a
+  list. A size is 1024x1024, auto, or a range 64x64..2048x2048. What is not named cannot be chosen.
+- `takes`: other arguments that it makes use of: negative_prompt, seed.
+- `references`: from how many pictures it can start. When this is left out, nobody knows.
+
+Where `aspect_ratios` is an object of values and endings, and so is `resolutions` if it is there, the ids with these
+endings are models too: not listed, since the arguments say the same in fewer words, but taken from who knows them.
+
+Only models whose upstream is on are offered. Keys that nobody knows are left alone.
 """
 
+import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from typing import Final, TypeAlias
 
 import orjson
 
 DEFAULT_UPSTREAM: Final = "flow2api"
 """Upstream of a model that is given by its id alone, as older lists do."""
+
+CHOICES: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = {
+    "aspect_ratio": ("aspect_ratios", re.compile(r"[0-9]{1,3}:[0-9]{1,3}")),
+    "resolution": ("resolutions", re.compile(r"[0-9]{1,2}K")),
+    "size": ("sizes", re.compile(r"auto|[0-9]{1,5}x[0-9]{1,5}(\.\.[0-9]{1,5}x[0-9]{1,5})?")),
+    "quality": ("qualities", re.compile(r"[a-z]{1,20}")),
+    "background": ("backgrounds", re.compile(r"[a-z]{1,20}")),
+    "output_format": ("output_formats", re.compile(r"[a-z]{1,20}")),
+}
+"""Arguments of which a model can do certain values: the key that lists them, and the form of one value."""
+
+SWITCHES: Final = ("negative_prompt", "seed")
+"""Arguments that a model either makes use of or not."""
 
 
 class ModelsError(Exception):
@@ -19,12 +47,53 @@ class ModelsError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Models:
-    """The models on offer, in the order of the list: `upstream_of` maps each id to the name of its upstream."""
+class Model:
+    """One model: by argument the values that it can do, which other arguments it takes, and how many references.
 
-    upstream_of: Mapping[str, str]
+    `variants` are the ids with an ending: each is a model that can do a single shape and resolution. Of these
+    `variant_of` is the id without the ending.
+    """
+
+    id: str
+    upstream: str
+    about: str = ""
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    takes: frozenset[str] = frozenset()
+    references: int | None = None
+    variants: tuple["Model", ...] = ()
+    variant_of: str = ""
+
+    def accepts(self, argument: str) -> bool:
+        """Whether some value of an argument makes a difference to this model."""
+        return argument in self.takes or bool(self.choices.get(argument))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """The models on offer, as listed. `default` is one of them or one of their variants; empty for an empty list."""
+
+    listed: tuple[Model, ...]
     default: str
-    guide: str
+    guide: str = ""
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Model]:
+        """Every id that is taken. An id that is listed and also somebody's variant can do what the variant can."""
+        variants = {variant.id: variant for model in self.listed for variant in model.variants}
+        return variants | {model.id: model for model in self.listed if model.choices or model.id not in variants}
+
+    @cached_property
+    def upstream_of(self) -> Mapping[str, str]:
+        """The name of the upstream of every id that is taken."""
+        return {id_: model.upstream for id_, model in self.by_id.items()}
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids to show, in the order of the list; the default is one of them whatever it is."""
+        return list(dict.fromkeys([*(model.id for model in self.listed), *filter(None, [self.default])]))
+
+
+Entry: TypeAlias = Mapping[object, object]
 
 
 def read_models(text: bytes, upstreams: Collection[str]) -> Models:
@@ -32,37 +101,118 @@ def read_models(text: bytes, upstreams: Collection[str]) -> Models:
 
     A default that is not on offer gives way to the first model that is.
     """
+    everything = read_list(text)
+    listed = tuple(model for model in everything.listed if model.upstream in upstreams)
+    if not listed:
+        raise ModelsError(f"none of its models is drawn by {' or '.join(sorted(upstreams))}")
+    offered = Models(listed=listed, default="", guide=everything.guide)
+    default = everything.default if everything.default in offered.by_id else listed[0].id
+    return Models(listed=listed, default=default, guide=everything.guide)
+
+
+def read_list(text: bytes) -> Models:
+    """Read the whole list, whoever draws the models; raises `ModelsError`."""
     try:
-        listed = orjson.loads(text)
+        file = orjson.loads(text)
     except orjson.JSONDecodeError as problem:
         raise ModelsError(f"it is not JSON: {problem}") from problem
-    if not isinstance(listed, dict) or not isinstance(listed.get("models"), list):
+    if not isinstance(file, dict) or not isinstance(file.get("models"), list):
         raise ModelsError('it must be an object with a list "models"')
-    offered = {id_: upstream for id_, upstream in map(_read_model, listed["models"]) if upstream in upstreams}
-    if not offered:
-        raise ModelsError(f"none of its models is drawn by {' or '.join(sorted(upstreams))}")
-    default = listed.get("default_model")
+    families = _read_families(file.get("families", {}))
+    models = {model.id: model for model in (read_model(entry, families) for entry in file["models"])}
+    default = file.get("default_model")
     return Models(
-        upstream_of=offered,
-        default=default if default in offered else next(iter(offered)),
-        guide=_read_guide(listed),
+        listed=tuple(models.values()), default=default if isinstance(default, str) else "", guide=_read_guide(file)
     )
 
 
-def _read_model(entry: object) -> tuple[str, str]:
+def _read_families(families: object) -> Mapping[object, Entry]:
+    match families:
+        case {**named} if all(isinstance(each, dict) for each in named.values()):
+            return {name: each for name, each in named.items() if isinstance(each, dict)}
+        case _:
+            raise ModelsError('"families" must be an object of objects')
+
+
+def read_model(entry: object, families: Mapping[object, Entry]) -> Model:
+    """Read one entry of the list; raises `ModelsError`."""
     match entry:
         case str(id_) if id_.strip():
-            return id_.strip(), DEFAULT_UPSTREAM
-        case {"id": str(id_), **rest} if id_.strip() and isinstance(
-            upstream := rest.get("upstream", DEFAULT_UPSTREAM), str
-        ):
-            return id_.strip(), upstream
+            return Model(id=id_.strip(), upstream=DEFAULT_UPSTREAM)
+        case {"id": str(id_), "family": str(family), **own} if id_.strip() and family in families:
+            return _describe(id_.strip(), {**families[family], **own})
+        case {"id": str(id_), "family": family}:
+            raise ModelsError(f'{id_[:80]!r} is of the family {str(family)[:80]!r}, which "families" does not have')
+        case {"id": str(id_), **own} if id_.strip():
+            return _describe(id_.strip(), own)
         case _:
             raise ModelsError(f'"models" holds {str(entry)[:80]!r}; each must be an id or {{"id": …, "upstream": …}}')
 
 
-def _read_guide(listed: Mapping[str, object]) -> str:
-    match listed:
+def _describe(id_: str, said: Entry) -> Model:
+    upstream, about = said.get("upstream", DEFAULT_UPSTREAM), said.get("about", "")
+    if not isinstance(upstream, str) or not isinstance(about, str):
+        raise ModelsError(f'"upstream" and "about" of {id_} must be texts')
+    choices = {argument: _read_choices(id_, key, said.get(key, [])) for argument, (key, _) in CHOICES.items()}
+    model = Model(
+        id=id_,
+        upstream=upstream,
+        about=about.strip(),
+        choices={argument: tuple(values) for argument, values in choices.items() if values},
+        takes=_read_takes(id_, said.get("takes", [])),
+        references=_read_references(id_, said.get("references")),
+    )
+    return replace(model, variants=_variants(model, choices["aspect_ratio"], choices["resolution"]))
+
+
+def _read_choices(id_: str, key: str, values: object) -> Mapping[str, str | None]:
+    """The values in their order, with the ending of each where there is one."""
+    match values:
+        case {**endings} if all(isinstance(ending, str) for ending in endings.values()):
+            read: Mapping[str, str | None] = {str(value): str(ending) for value, ending in endings.items()}
+        case [*plain]:
+            read = {str(value): None for value in plain}
+        case _:
+            raise ModelsError(f'"{key}" of {id_} must be a list of values, or an object of values and endings')
+    form = next(form for name, form in CHOICES.values() if name == key)
+    for value in read:
+        if not form.fullmatch(value):
+            raise ModelsError(f'"{key}" of {id_} holds {value[:80]!r}, which is not of its form')
+    return read
+
+
+def _read_takes(id_: str, takes: object) -> frozenset[str]:
+    match takes:
+        case [*names] if all(name in SWITCHES for name in names):
+            return frozenset(map(str, names))
+        case _:
+            raise ModelsError(f'"takes" of {id_} must be a list, of {", ".join(SWITCHES)}')
+
+
+def _read_references(id_: str, references: object) -> int | None:
+    match references:
+        case None:
+            return None
+        case int(count) if count >= 0 and not isinstance(count, bool):
+            return count
+        case _:
+            raise ModelsError(f'"references" of {id_} must be a whole number from 0')
+
+
+def _variants(model: Model, shapes: Mapping[str, str | None], sizes: Mapping[str, str | None]) -> tuple[Model, ...]:
+    """The ids that are `model`'s with an ending for the shape and, where there are resolutions, one for these."""
+    variants = []
+    for (shape, ending), (size, more) in product(shapes.items(), sizes.items() or [("", "")]):
+        if ending is None or more is None:
+            return ()
+        choices = {"aspect_ratio": (shape,)} | ({"resolution": (size,)} if size else {})
+        id_ = model.id + ending + more
+        variants.append(replace(model, id=id_, choices=choices, variant_of=model.id))
+    return tuple(variants)
+
+
+def _read_guide(file: Mapping[str, object]) -> str:
+    match file:
         case {"selection_guide": str(guide)} if guide.strip():
             return guide.strip()
         case {"selection_guide_lines": [*lines]}:

@@ -7,7 +7,7 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -24,7 +24,9 @@ from service.tools.arguments import find_problems
 
 logger = logging.getLogger(__name__)
 
-SCHEMAS: Final = Path(__file__).parent.parent.parent / "schemas"
+_SERVICE: Final = Path(__file__).parent.parent
+SCHEMAS: Final = next(path for path in (_SERVICE / "schemas", _SERVICE.parent / "schemas") if path.is_dir())
+"""Inside the package where that was installed, beside it in a checkout."""
 
 Arguments: TypeAlias = Mapping[str, Any]
 Schema: TypeAlias = dict[str, Any]
@@ -34,19 +36,24 @@ Schema: TypeAlias = dict[str, Any]
 class Tool:
     """Name, what it does to the world (`ToolAnnotations` of MCP), and the function that runs it.
 
-    `fill` puts into the input schema what only the running service knows, such as the models on offer.
+    `fill` puts into the input schema what only the running service knows, such as the models on offer. With
+    `checked_by_run` that is advice for the listing: the file alone is enforced, and `run` checks the rest in words of
+    its own, or takes more than it lists. `offered` says whether the running service has what it takes.
     """
 
     name: str
     run: Callable[[Generation, Call, Arguments], Awaitable[Result]]
     annotations: Mapping[str, bool] = field(default_factory=dict)
     fill: Callable[[Generation, Schema], Schema] = lambda _, schema: schema
+    checked_by_run: bool = False
+    offered: Callable[[Generation], bool] = lambda _: True
 
     def bind(self, generation: Generation) -> ToolEntry:
         """The tool as the protocol calls it, on this pipeline."""
-        schema = self.fill(generation, load_schema(self.name))
+        written = load_schema(self.name)
+        schema = self.fill(generation, written)
         output = load_schema(f"{self.name}.output")
-        validator = Draft202012Validator(schema)
+        validator = Draft202012Validator(written if self.checked_by_run else schema)
         title, description = schema["title"], schema["description"]
 
         async def run(call: Call, arguments: Arguments) -> Result:
@@ -75,7 +82,7 @@ class Tool:
     ) -> Result:
         problems = find_problems(validator, arguments)
         if problems:
-            return failed(f"Nothing was done: the arguments of {self.name} are not right. " + " ".join(problems))
+            return refused(self.name, problems)
         try:
             return await self.run(generation, call, arguments)
         except WorkError as error:
@@ -85,6 +92,11 @@ class Tool:
 def failed(text: str) -> Result:
     """A result that tells the model what went wrong."""
     return {"content": [{"type": "text", "text": text}], "isError": True}
+
+
+def refused(tool: str, problems: Sequence[str]) -> Result:
+    """A result that tells the model what to correct."""
+    return failed(f"Nothing was done: the arguments of {tool} are not right. " + " ".join(problems))
 
 
 def load_schema(name: str) -> Schema:

@@ -2,6 +2,7 @@
 
 import base64
 from io import BytesIO
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -35,13 +36,78 @@ async def test_without_an_upstream_the_sketch_draws_and_says_what_it_is(client: 
     assert "FLOW2API_BASE_URL" in text
 
 
-async def test_the_schema_lists_the_models_with_default_and_guide(serve: Serve) -> None:
+async def generate_schema(client: WireClient) -> dict[str, Any]:
+    tools = (await client.modern("tools/list")).result["tools"]
+    properties: dict[str, Any] = tools[0]["inputSchema"]["properties"]
+    return properties
+
+
+async def test_the_schema_lists_the_models_and_what_they_can_do(serve: Serve) -> None:
+    """Ours: three names with two arguments, where a list of all full ids has 35 entries."""
     async with serve(FLOW2API_API_KEY="x") as easel, wire_client(easel.mcp_url) as client:
-        tools = (await client.modern("tools/list")).result["tools"]
-    model = tools[0]["inputSchema"]["properties"]["model"]
-    assert "gemini-3.1-flash-image-square-2k" in model["enum"]
-    assert model["default"] == "gemini-3.1-flash-image"
-    assert "landscape 16:9" in model["description"]
+        schema = await generate_schema(client)
+    assert list(schema) == ["prompt", "model", "aspect_ratio", "resolution"]
+    assert len(schema["model"]["enum"]) == 3
+    assert schema["model"]["default"] == "gemini-3.1-flash-image"
+    assert "gemini-3.0-pro-image: takes longer" in schema["model"]["description"]
+    assert schema["aspect_ratio"]["enum"] == ["16:9", "9:16", "1:1", "4:3", "3:4"]
+    assert schema["resolution"]["enum"] == ["1K", "2K", "4K"]
+
+
+async def test_the_sketch_has_no_arguments_that_it_would_ignore(client: WireClient) -> None:
+    assert list(await generate_schema(client)) == ["prompt", "model"]
+    refused = await client.call("generate", {"prompt": "a fox", "aspect_ratio": "1:1"})
+    assert refused["isError"]
+    assert "sketch makes no use of it" in refused["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pixels"),
+    [
+        pytest.param({"aspect_ratio": "1:1"}, (1024, 1024), id="shape"),
+        pytest.param({"aspect_ratio": "3:4", "resolution": "2K"}, (1792, 2400), id="shape and resolution"),
+        pytest.param({"model": "imagen-4.0-generate-preview", "aspect_ratio": "9:16"}, (768, 1376), id="imagen"),
+        pytest.param({"model": "gemini-3.0-pro-image-square-2k"}, (2048, 2048), id="full id, which is not listed"),
+        pytest.param({"model": "gemini-3.0-pro-image-square", "aspect_ratio": "1:1"}, (1024, 1024), id="said twice"),
+    ],
+)
+async def test_the_picture_has_the_shape_that_was_asked_for(
+    serve: Serve, arguments: dict[str, str], pixels: tuple[int, int]
+) -> None:
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+            made = await client.call("generate", {"prompt": "a fox", **arguments})
+    image = made["structuredContent"]["images"][0]
+    assert (image["width"], image["height"]) == pixels
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param({"aspect_ratio": "21:9"}, 'is "21:9", which gemini-3.1-flash-image cannot do', id="no model can"),
+        pytest.param(
+            {"model": "imagen-4.0-generate-preview", "resolution": "2K"},
+            "leave it out, or use gemini-3.1-flash-image or gemini-3.0-pro-image",
+            id="another model can",
+        ),
+        pytest.param({"model": "gemini-3.1-flash-image-square", "aspect_ratio": "4:3"}, "is always 1:1", id="conflict"),
+        pytest.param({"seed": 5}, "`seed` is 5, but gemini-3.1-flash-image makes no use of it", id="nothing to it"),
+        pytest.param({"model": "gemini-9"}, "Allowed: gemini-3.1-flash-image, gemini-3.0-pro-image", id="model"),
+    ],
+)
+async def test_what_the_model_cannot_do_is_told_before_anything_is_sent(
+    serve: Serve, arguments: dict[str, Any], words: str
+) -> None:
+    """Ours: Flow2API ignores what it does not know, and the person would pay for another picture."""
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+            refused = await client.call("generate", {"prompt": "a fox", **arguments})
+            assert (await client.call("history"))["structuredContent"]["entries"] == []
+    assert refused["isError"]
+    assert words in refused["content"][0]["text"]
+    assert upstream.requests == []
 
 
 async def test_what_the_upstream_thinks_reaches_progress_and_nothing_else(serve: Serve) -> None:

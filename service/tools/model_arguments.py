@@ -1,0 +1,141 @@
+"""The arguments whose values depend on the model: what a schema says of them, and what is wrong with them.
+
+A schema file holds every such argument with its words. `offer` leaves those that some model on offer makes use of, and
+says which model takes which values; `find_misfits` checks them for the model that was chosen, since a service may
+ignore what it does not know, and a person would pay for a picture of another shape.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from service.models import CHOICES, SWITCHES, Model, Models
+from service.tools.arguments import nearest
+
+_FEW: Final = 12
+_RANGE: Final = ".."
+
+Properties = Mapping[str, Mapping[str, Any]]
+
+
+def offer(models: Models, properties: Properties) -> dict[str, Mapping[str, Any]]:
+    """The properties of a schema, with the models on offer and what they can do written in."""
+    offered = {name: _offer_one(models, name, dict(schema)) for name, schema in properties.items()}
+    return {name: schema for name, schema in offered.items() if schema is not None}
+
+
+def find_misfits(models: Models, arguments: Mapping[str, Any]) -> list[str]:
+    """One sentence for each argument that the chosen model cannot do; empty when all is well."""
+    chosen = arguments.get("model", models.default)
+    model = models.by_id.get(chosen)
+    if model is None:
+        return [_unknown_model(models, chosen)]
+    asked = [name for name in (*CHOICES, *SWITCHES) if name in arguments]
+    misfits = [problem for name in asked if (problem := _misfit(models, model, name, arguments[name]))]
+    return misfits or _contradiction(asked)
+
+
+def _offer_one(models: Models, name: str, schema: dict[str, Any]) -> Mapping[str, Any] | None:
+    shown = [models.by_id[id_] for id_ in models.ids]
+    if name == "model":
+        about = [f"{model.id}: {model.about}" for model in shown if model.about]
+        said = [schema["description"], models.guide, *about, _by_answer(shown, _references, "Reference pictures")]
+        return schema | {"description": _lines(said), "enum": models.ids, "default": models.default}
+    if name not in CHOICES and name not in SWITCHES:
+        return schema
+    if not any(model.accepts(name) for model in shown):
+        return None
+    if name in SWITCHES:
+        takers = [model.id for model in shown if model.accepts(name)]
+        only = "" if len(takers) == len(shown) else f"Only for {_series(takers)}."
+        return schema | {"description": " ".join(filter(None, [schema["description"], only]))}
+    values = list(dict.fromkeys(value for model in shown for value in model.choices.get(name, ())))
+    said = [schema["description"], _by_answer(shown, lambda model: _values(model.choices.get(name, ())), "Values")]
+    ranged = any(_RANGE in value for value in values)
+    return schema | {"description": _lines(said)} | ({} if ranged else {"enum": values})
+
+
+def _by_answer(models: Sequence[Model], answer: Callable[[Model], str], title: str) -> str:
+    """What `answer` says of the models, those that agree together; nothing when it knows nothing."""
+    groups: dict[str, list[str]] = {}
+    for model in models:
+        groups.setdefault(answer(model), []).append(model.id)
+    groups.pop("", None)
+    if not groups:
+        return ""
+    parts = [said if len(ids) == len(models) else f"{said} with {_series(ids)}" for said, ids in groups.items()]
+    return f"{title}: {'; '.join(parts)}."
+
+
+def _references(model: Model) -> str:
+    match model.references:
+        case None:
+            return ""
+        case 0:
+            return "none"
+        case count:
+            return f"up to {count}"
+
+
+def _misfit(models: Models, model: Model, name: str, given: Any) -> str:
+    """What is wrong with one argument, with what would be right; empty when nothing is."""
+    choices = model.choices.get(name, ())
+    if name in model.takes or any(_allows(choice, str(given)) for choice in choices):
+        return ""
+    text = f'"{given}"' if isinstance(given, str) and len(given) <= 60 else str(given)[:60]
+    if not choices:
+        return f"`{name}` is {text}, but {model.id} makes no use of it: leave it out{_instead(models, model, name)}."
+    if model.variant_of:
+        other = models.by_id.get(model.variant_of)
+        able = f", or use {other.id}, which takes {_values(other.choices[name])}" if other and other.choices else ""
+        return f"`{name}` is {text}, but {model.id} is always {choices[0]}: leave it out{able}."
+    return f"`{name}` is {text}, which {model.id} cannot do. Allowed with this model: {_values(choices)}."
+
+
+def _contradiction(asked: Sequence[str]) -> list[str]:
+    """Pixels say the shape too, and a service takes the one or the other."""
+    twice = [f"`{name}`" for name in ("aspect_ratio", "resolution") if name in asked]
+    return (
+        [f"`size` says what {_series(twice)} would: leave one or the other out."] if twice and "size" in asked else []
+    )
+
+
+def _instead(models: Models, model: Model, name: str) -> str:
+    """What to do otherwise: another model that makes use of the argument, and the arguments that this one has."""
+    able = [each.id for each in models.listed if each.accepts(name)]
+    own = [f"`{each}`" for each in (*CHOICES, *SWITCHES) if model.accepts(each)]
+    other = f", or use {_series(able[:_FEW], 'or')}" if able else ""
+    return other + (f". It takes {_series(own)}" if own else "")
+
+
+def _unknown_model(models: Models, chosen: str) -> str:
+    said = f'`model` is "{chosen[:100]}", which is not on offer.'
+    if len(models.ids) <= _FEW:
+        return f"{said} Allowed: {', '.join(models.ids)}."
+    near = nearest(chosen, models.by_id)
+    shown, kind = (near, "The nearest are") if near else (models.ids[:_FEW], "Some of them are")
+    return f"{said} {kind} {', '.join(shown)}; the tool's schema lists all {len(models.ids)}."
+
+
+def _allows(choice: str, given: str) -> bool:
+    """Whether a value is the choice, or lies in the range of sizes that it is."""
+    low, dots, high = choice.partition(_RANGE)
+    if not dots:
+        return choice == given
+    pixels = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", given)
+    if pixels is None:
+        return False
+    bounds = zip(low.split("x"), pixels.groups(), high.split("x"), strict=True)
+    return all(int(least) <= int(side) <= int(most) for least, side, most in bounds)
+
+
+def _values(choices: Iterable[str]) -> str:
+    return ", ".join(choice.replace(_RANGE, " to ") for choice in choices)
+
+
+def _series(words: Sequence[str], last: str = "and") -> str:
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else words[0]
+
+
+def _lines(parts: Iterable[str]) -> str:
+    return "\n".join(filter(None, parts))

@@ -1,0 +1,40 @@
+"""Work beside the service: owned, ended with it, and never its undoing."""
+
+import asyncio
+import logging
+
+import pytest
+
+from service.background import beside
+
+
+async def test_what_still_runs_at_the_end_is_ended_and_awaited() -> None:
+    ended = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("work")
+
+    before = asyncio.all_tasks()
+    async with beside(work(), work()):
+        await asyncio.sleep(0)
+    assert ended == ["work", "work"]
+    assert asyncio.all_tasks() == before
+
+
+async def test_work_that_fails_is_logged_and_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    gone_on = asyncio.Event()
+
+    async def fail() -> None:
+        raise RuntimeError("a bug")
+
+    async def go_on() -> None:
+        gone_on.set()
+
+    with caplog.at_level(logging.ERROR):
+        async with beside(fail(), go_on()):
+            await gone_on.wait()
+    assert "a bug" in caplog.text

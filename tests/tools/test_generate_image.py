@@ -1,0 +1,201 @@
+"""`generate_image`, as users of ModelScope Image MCP know it."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from io import BytesIO
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from PIL import Image
+
+from service.tools.base import load_schema
+from tests.conftest import Serve
+from tests.emulators import modelscope, pictures
+from tests.emulators.modelscope import ModelScope
+from tests.wire import WireClient, wire_client
+
+OUTPUT = Draft202012Validator(load_schema("generate_image.output"))
+
+
+@asynccontextmanager
+async def modelscope_client(serve: Serve, **more: str) -> AsyncIterator[tuple[WireClient, ModelScope]]:
+    """The service on ModelScope alone, polling without waiting."""
+    async with modelscope.running() as upstream:
+        env = {
+            "MODELSCOPE_SDK_TOKEN": upstream.key,
+            "MODELSCOPE_BASE_URL": upstream.url,
+            "EASEL_MODELSCOPE_POLL_S": "0.01",
+            "EASEL_RETRIES": "0",
+        }
+        async with serve(**(env | more)) as easel, wire_client(easel.mcp_url) as client:
+            yield client, upstream
+
+
+async def test_it_is_listed_only_when_modelscope_is_on(serve: Serve, client: WireClient) -> None:
+    """Ours: a tool that can only fail costs a model its patience."""
+    assert "generate_image" not in [tool["name"] for tool in (await client.modern("tools/list")).result["tools"]]
+    async with modelscope_client(serve, EASEL_DATA_DIR="") as (with_it, _):
+        tools = {tool["name"]: tool for tool in (await with_it.modern("tools/list")).result["tools"]}
+    properties = tools["generate_image"]["inputSchema"]["properties"]
+    assert tools["generate_image"]["inputSchema"]["required"] == ["prompt"]
+    assert {"prompt", "return_base64", "model", "size", "negative_prompt", "seed", "image_url"} <= set(properties)
+    assert properties["return_base64"]["default"] is False
+    assert properties["model"]["default"] == "Qwen/Qwen-Image"
+    assert "Tongyi-MAI/Z-Image-Turbo" in properties["model"]["description"]
+
+
+async def test_success_has_status_url_prompt_and_task_id(serve: Serve) -> None:
+    async with modelscope_client(serve) as (client, _):
+        made = await client.call("generate_image", {"prompt": "一艘纸船"})
+        said, text = made["structuredContent"], made["content"][0]["text"]
+        async with client.session.get(said["image_url"]) as answer:
+            assert await answer.read() == pictures.png(1, (1328, 1328))
+        shown = await client.call("history", {"history_id": said["history_id"]})
+    assert (said["status"], said["prompt"], said["task_id"]) == ("success", "一艘纸船", "5075522")
+    for line in ("Status: success", f"Image URL: {said['image_url']}", "Prompt: 一艘纸船", "Task ID: 5075522"):
+        assert line in text.splitlines()
+    assert text.startswith(f"![一艘纸船]({said['image_url']})\n")
+    assert "base64" not in said
+    assert [block["type"] for block in made["content"]] == ["text", "image"]
+    assert shown["structuredContent"]["entries"][0]["images"][0]["url"] == said["image_url"]
+    assert not list(OUTPUT.iter_errors(said))
+
+
+async def test_base64_is_a_jpeg_of_the_picture(serve: Serve) -> None:
+    async with modelscope_client(serve) as (client, _):
+        made = await client.call("generate_image", {"prompt": "a boat", "return_base64": True})
+    said = made["structuredContent"]
+    image = Image.open(BytesIO(base64.b64decode(said["base64"])))
+    assert (image.format, image.size) == ("JPEG", (1328, 1328))
+    assert "base64_note" not in said
+    assert (made["content"][1]["mimeType"], made["content"][1]["data"]) == ("image/jpeg", said["base64"])
+    assert not list(OUTPUT.iter_errors(said))
+
+
+async def test_what_would_be_too_large_is_made_smaller_and_says_so(serve: Serve) -> None:
+    """Ours: clients refuse results from about a megabyte on; the longest prompt is in it as well."""
+    async with modelscope_client(serve) as (client, upstream):
+        asked = {"prompt": "猫" * 1900 + " [large]", "return_base64": True}
+        made = await client.call("generate_image", asked)
+    said = made["structuredContent"]
+    assert "the picture at the URL has 2048×2048" in said["base64_note"]
+    assert f"base64: {said['base64_note']}" in made["content"][0]["text"]
+    assert len(json.dumps(made).encode()) < 800_000
+    assert upstream.drawn == 1
+
+
+@pytest.mark.parametrize(
+    ("scenario", "message", "details"),
+    [
+        ("failed", "Image generation failed: policy", "content check did not pass"),
+        ("error-quota", "Image generation failed: quota", "try again tomorrow"),
+        ("error-real-name", "Image generation failed: account", "real name verified"),
+        ("error-submit", "Image generation failed: bad_request", "submit image generation task error"),
+        ("submit-dropped", "Image generation failed: lost", "may have been charged"),
+    ],
+)
+async def test_failure_has_status_message_and_details(serve: Serve, scenario: str, message: str, details: str) -> None:
+    async with modelscope_client(serve) as (client, upstream):
+        made = await client.call("generate_image", {"prompt": f"a boat [{scenario}]"})
+    said, text = made["structuredContent"], made["content"][0]["text"]
+    assert made["isError"]
+    assert (said["status"], said["message"]) == ("failed", message)
+    assert details in said["details"]
+    for line in ("Status: failed", f"Message: {message}", f"Details: {said['details']}"):
+        assert line in text.splitlines()
+    assert len(upstream.submissions) == 1
+    assert not list(OUTPUT.iter_errors(said))
+
+
+async def test_a_timeout_names_the_task_and_history_goes_on_from_there(serve: Serve) -> None:
+    async with modelscope_client(serve, EASEL_MODELSCOPE_TIMEOUT_S="1") as (client, upstream):
+        made = await client.call("generate_image", {"prompt": "a boat [slow]"})
+        said = made["structuredContent"]
+        upstream.go_on.set()
+        shown = await client.call("history", {"history_id": said["history_id"]})
+    assert made["isError"]
+    assert (said["status"], said["message"]) == ("timeout", "ModelScope has not finished within 1 seconds.")
+    for words in ("5075522", f"`history` with history_id {said['history_id']}"):
+        assert words in said["details"]
+    assert shown["structuredContent"]["entries"][0]["state"] == "done"
+    assert len(upstream.submissions) == 1
+    assert not list(OUTPUT.iter_errors(said))
+
+
+async def test_every_argument_reaches_modelscope(serve: Serve) -> None:
+    """Ours: a model that is not listed is taken too, as ModelScope has more than anybody lists."""
+    asked: dict[str, Any] = {
+        "prompt": "a boat", "model": "Qwen/Qwen-Image-Edit-2509", "size": "512x640", "negative_prompt": "blurry",
+        "seed": 42.0, "steps": 30, "guidance": 4.0, "loras": {"a/b": 0.6, "c/d": 0.4},
+        "image_url": ["https://pics.example/a.png", "https://pics.example/b.png"],
+    }  # fmt: skip
+    async with modelscope_client(serve) as (client, upstream):
+        made = await client.call("generate_image", asked)
+    assert made["structuredContent"]["model"] == asked["model"]
+    assert upstream.submissions[0].json == asked
+
+
+async def test_one_image_url_may_be_a_string(serve: Serve) -> None:
+    url = "https://pics.example/a.png"
+    async with modelscope_client(serve) as (client, upstream):
+        await client.call("generate_image", {"prompt": "a", "model": "Qwen/Qwen-Image-Edit", "image_url": url})
+    assert upstream.submissions[0].json["image_url"] == url
+
+
+async def test_an_edit_model_without_a_picture_is_told_what_to_pass(serve: Serve) -> None:
+    async with modelscope_client(serve) as (client, upstream):
+        made = await client.call("generate_image", {"prompt": "a", "model": "Qwen/Qwen-Image-Edit"})
+    assert "`image_url`" in made["structuredContent"]["details"]
+    assert upstream.submissions == []
+
+
+async def test_a_folder_of_the_callers_choice_is_taken_and_not_written_to(serve: Serve) -> None:
+    """Attack: a path from a model is not written to; older prompts that name one go on working."""
+    async with modelscope_client(serve) as (client, _):
+        made = await client.call("generate_image", {"prompt": "a", "output_dir": "/etc", "output_filename": "passwd"})
+    assert made["structuredContent"]["status"] == "success"
+    assert "output_dir has no effect" in made["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({}, "`prompt` is missing"),
+        ({"prompt": "a", "size": "large"}, "`size`"),
+        ({"prompt": "a", "seed": -1}, "at least 0"),
+        ({"prompt": "a", "image_url": "file:///etc/passwd"}, "`image_url`"),
+        ({"prompt": "a", "image_url": ["/etc/passwd"]}, "`image_url.0`"),
+        ({"prompt": "a", "model": "../x/y"}, "`model`"),
+    ],
+)
+async def test_wrong_arguments_cost_nothing(serve: Serve, arguments: dict[str, object], word: str) -> None:
+    async with modelscope_client(serve) as (client, upstream):
+        made = await client.call("generate_image", arguments)
+    assert made["isError"]
+    assert word in made["content"][0]["text"]
+    assert upstream.submissions == []
+
+
+async def test_cancelled_work_says_so_in_the_history(serve: Serve) -> None:
+    """Spec 2025-11-25, Cancellation: the notification ends the work, and the row says so."""
+    async with modelscope_client(serve) as (client, upstream):
+        await client.open()
+        params = {"name": "generate_image", "arguments": {"prompt": "a [never]"}}
+        calling = client.legacy("tools/call", params, 7)
+        await cancel_when_polled(client, upstream, calling)
+        entry = (await client.call("history", {"history_id": 1}))["structuredContent"]["entries"][0]
+    assert (entry["state"], entry["failure"]["kind"]) == ("failed", "cancelled")
+
+
+async def cancel_when_polled(client: WireClient, upstream: ModelScope, calling: Any) -> None:
+    """Send a legacy cancellation once ModelScope was asked, and wait for the call's end."""
+    task = asyncio.create_task(calling)
+    await upstream.polled.wait()
+    note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
+    await client.post(note, {"Mcp-Session-Id": client.session_id})
+    await asyncio.wait({task}, timeout=5)
+    assert task.done()
