@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import product
 from threading import Lock
 from typing import Final
 
@@ -42,6 +43,10 @@ PREVIEW_BYTES: Final = 200_000
 
 STEPS: Final = ((PREVIEW_SIDE, 85), (PREVIEW_SIDE, 70), (PREVIEW_SIDE, 50), (512, 50), (256, 50))
 """Longer side and JPEG quality, tried until the preview fits. Pure noise, the worst there is, fits the last."""
+
+COPY_SIDES: Final = (1536, 1024, 768, 512, 256)
+COPY_QUALITIES: Final = (90, 75)
+"""A copy keeps all its pixels if one of these qualities lets it fit, else the most of them that do."""
 
 BAND_PIXELS: Final = 4_000_000
 """Converting needs a copy or two, so it goes by bands of the picture. One band is 16 MB."""
@@ -102,6 +107,16 @@ class Examined:
     preview_type: str = PREVIEW_TYPE
 
 
+@dataclass(frozen=True, kw_only=True)
+class JpegCopy:
+    """A picture as JPEG that fits a limit. `reduced`: it has fewer pixels than the picture, or is of lower quality."""
+
+    data: bytes = field(repr=False)
+    width: int
+    height: int
+    reduced: bool
+
+
 class Previews:
     """Examines pictures, `THREADS` at once. Its owner closes it when nothing is examined any more."""
 
@@ -118,6 +133,10 @@ class Previews:
         A picture being decoded when its caller is cancelled is decoded to its end and keeps its thread until then.
         """
         return await asyncio.get_running_loop().run_in_executor(self._pool, examined, data, self._large)
+
+    async def copy(self, data: bytes, max_bytes: int) -> JpegCopy:
+        """A JPEG of at most so many bytes, of a picture that was examined before."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, copied, data, max_bytes, self._large)
 
     async def close(self) -> None:
         """Wait for the last decoding to end and let the threads go."""
@@ -140,6 +159,26 @@ def examined(data: bytes, large: Lock) -> Examined:
         raise too_large() from error
     except DAMAGED as error:
         raise bad_picture(f"The upstream's {media_type} picture is damaged or cut short.") from error
+
+
+def copied(data: bytes, max_bytes: int, large: Lock) -> JpegCopy:
+    """The first of `COPY_STEPS` that fits, in the calling thread; none is needed for the pixels that were examined."""
+    try:
+        with large, Image.open(io.BytesIO(data)) as image:
+            upright = UPRIGHT.get(orientation_of(image))
+            picture = on_white(image)
+            picture = picture.transpose(upright) if upright is not None else picture
+    except DAMAGED as error:
+        raise bad_picture("The picture cannot be read any more.") from error
+    best = (max(picture.size), COPY_QUALITIES[0])
+    for side, quality in product((best[0], *COPY_SIDES), COPY_QUALITIES):
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=quality)
+        if buffer.tell() <= max_bytes:
+            break
+    reduced = (side, quality) != best
+    return JpegCopy(data=buffer.getvalue(), width=picture.width, height=picture.height, reduced=reduced)
 
 
 def decoded(image: Image.Image, media_type: str) -> Examined:

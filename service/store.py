@@ -26,6 +26,25 @@ class Store(ABC):
         """Write a new job in state `working` and return it with its `history_id`."""
 
     @abstractmethod
+    async def remember(self, job: Job, upstream: str, task: str) -> Job:
+        """Write down under which id a working job goes on at its image service, so that any process can follow it."""
+
+    @abstractmethod
+    async def release(self, job: Job) -> None:
+        """Follow a working job no longer: from now on it can be claimed, here or elsewhere."""
+
+    @abstractmethod
+    async def claim(self) -> list[Job]:
+        """Take over all working jobs, of all owners, that have a task and that no living process follows.
+
+        What one process is given, no other is, until that process releases it or dies.
+        """
+
+    @abstractmethod
+    async def claim_one(self, owner: str, history_id: int) -> Job | None:
+        """Take over this one, or None where there is nothing to follow or somebody follows it already."""
+
+    @abstractmethod
     async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
         """End a working job as `done`, with its pictures, in one transaction. A job that has ended stays as it is."""
 

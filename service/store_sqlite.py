@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import json
 import logging
 import sqlite3
 import time
@@ -14,11 +15,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, ParamSpec, Self, TypeVar
+from typing import Final, NamedTuple, ParamSpec, Self, TypeVar
 
 from service.data_folder import DataFolderError
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, WorkError
 from service.store import Store, Totals
+from service.store_sqlite_rows import picture_row, read_job, read_picture
 from service.store_sqlite_schema import migrate, transaction
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ INTERRUPTED: Final = Failure(
 )
 
 INSERT_JOB: Final = """
-    INSERT INTO jobs (owner, state, model, prompt, created_at, lease) VALUES (?, 'working', ?, ?, ?, ?)
+    INSERT INTO jobs (owner, state, model, prompt, created_at, lease, parameters) VALUES (?, 'working', ?, ?, ?, ?, ?)
 """
 END_JOB: Final = """
     UPDATE jobs SET state = ?, finished_at = ?, failure_kind = ?, failure_reason = ?
@@ -47,7 +49,9 @@ END_JOB: Final = """
 """
 INSERT_PICTURE: Final = "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 SELECT_JOBS: Final = """
-    SELECT history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason FROM jobs
+    SELECT history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason,
+        parameters, upstream, task
+    FROM jobs
     WHERE owner = ? AND history_id BETWEEN ? AND ? ORDER BY history_id DESC LIMIT ?
 """
 SELECT_PICTURES: Final = """
@@ -62,15 +66,33 @@ SELECT_TOTALS: Final = "SELECT working, done, failed, pictures, picture_bytes FR
 LEASES_AT_WORK: Final = "SELECT DISTINCT lease FROM jobs WHERE state = 'working'"
 INTERRUPT_JOBS: Final = """
     UPDATE jobs SET state = 'failed', finished_at = ?, failure_kind = ?, failure_reason = ?
-    WHERE lease = ? AND state = 'working'
+    WHERE lease = ? AND state = 'working' AND task = ''
 """
+REMEMBER_TASK: Final = "UPDATE jobs SET upstream = ?, task = ? WHERE history_id = ? AND owner = ? AND state = 'working'"
+RELEASE_JOB: Final = "UPDATE jobs SET lease = ? WHERE history_id = ? AND state = 'working' AND lease = ?"
+CLAIM_JOBS: Final = """
+    UPDATE jobs SET lease = ? WHERE lease = ? AND state = 'working' AND task <> ''
+        AND owner = coalesce(?, owner) AND history_id BETWEEN ? AND ?
+    RETURNING owner, history_id
+"""
+"""Who writes first takes it: the other then finds the winner's lease in the place of the dead one."""
+
+NOBODY: Final = ""
+"""The lease of a job that was released."""
+
+
+class _Lease(NamedTuple):
+    """What marks the jobs of this process, and whether that of another still holds."""
+
+    id: str
+    alive: Callable[[str], bool]
 
 
 class SqliteStore(Store):
     """Keeps jobs in a file of SQLite."""
 
     def __init__(
-        self, thread: ThreadPoolExecutor, connection: sqlite3.Connection, lease: str, clock: Callable[[], float]
+        self, thread: ThreadPoolExecutor, connection: sqlite3.Connection, lease: _Lease, clock: Callable[[], float]
     ) -> None:
         self._thread = thread
         self._connection = connection
@@ -84,7 +106,8 @@ class SqliteStore(Store):
     ) -> Self:
         """Open the file, bring it up to date, and end as `interrupted` what processes no longer `alive` left working.
 
-        `lease` marks the jobs of this process. Raises `DataFolderError`, also for a file that a newer version wrote.
+        What goes on without them at an image service can be claimed. `lease` marks the jobs of this process. Raises
+        `DataFolderError`, also for a file that a newer version wrote.
         """
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         try:
@@ -92,10 +115,23 @@ class SqliteStore(Store):
         except BaseException:
             thread.shutdown(wait=False)
             raise
-        return cls(thread, connection, lease, clock)
+        return cls(thread, connection, _Lease(lease, alive), clock)
 
     async def begin(self, owner: str, request: ImageRequest) -> Job:
         return await self._do(self._begin, owner, request)
+
+    async def remember(self, job: Job, upstream: str, task: str) -> Job:
+        return await self._do(self._remember, job, upstream, task)
+
+    async def release(self, job: Job) -> None:
+        await self._do(self._release, job)
+
+    async def claim(self) -> list[Job]:
+        return await self._do(self._claim, None, 1, LARGEST_INTEGER)
+
+    async def claim_one(self, owner: str, history_id: int) -> Job | None:
+        wanted = _within_range(history_id)
+        return next(iter(await self._do(self._claim, owner, wanted, wanted)), None)
 
     async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
         return await self._do(self._end, job, JobState.DONE, tuple(pictures), None)
@@ -114,6 +150,10 @@ class SqliteStore(Store):
 
     async def totals(self, owner: str) -> Totals:
         return await self._do(self._count, owner)
+
+    async def run(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Have the writer do `work` on its connection: for the tables of other concerns in the same file."""
+        return await self._do(work, self._connection)
 
     async def close(self) -> None:
         if self._closed is None:
@@ -140,7 +180,8 @@ class SqliteStore(Store):
 
     def _begin(self, owner: str, request: ImageRequest) -> Job:
         created_at = self._clock()
-        row = (owner, request.model, request.prompt, created_at, self._lease)
+        parameters = request.parameters
+        row = (owner, request.model, request.prompt, created_at, self._lease.id, json.dumps(parameters))
         with transaction(self._connection, "IMMEDIATE"):
             history_id = self._connection.execute(INSERT_JOB, row).lastrowid
         assert history_id is not None  # noqa: S101 - the type allows None for statements that insert nothing
@@ -151,16 +192,40 @@ class SqliteStore(Store):
             model=request.model,
             prompt=request.prompt,
             created_at=created_at,
+            parameters=parameters,
         )
+
+    def _remember(self, job: Job, upstream: str, task: str) -> Job:
+        with transaction(self._connection, "IMMEDIATE"):
+            self._connection.execute(REMEMBER_TASK, (upstream, task, job.history_id, job.owner))
+            return self._one(job)
+
+    def _release(self, job: Job) -> None:
+        with transaction(self._connection, "IMMEDIATE"):
+            self._connection.execute(RELEASE_JOB, (NOBODY, job.history_id, self._lease.id))
+
+    def _claim(self, owner: str | None, first: int, last: int) -> list[Job]:
+        """Take what released and dead leases hold, lease by lease; a lease that is dead once stays so."""
+        taken: list[Job] = []
+        for (lease,) in self._connection.execute(LEASES_AT_WORK).fetchall():
+            if lease != NOBODY and self._lease.alive(lease):
+                continue
+            with transaction(self._connection, "IMMEDIATE"):
+                rows = self._connection.execute(CLAIM_JOBS, (self._lease.id, lease, owner, first, last)).fetchall()
+                taken += [job for whose, id_ in rows for job in self._select(whose, id_, id_, 1)]
+        return taken
 
     def _end(self, job: Job, state: JobState, pictures: tuple[KeptPicture, ...], failure: Failure | None) -> Job:
         kind, reason = (failure.kind, failure.reason) if failure else (None, None)
         row = (state, self._clock(), kind, reason, job.history_id, job.owner)
         with transaction(self._connection, "IMMEDIATE"):
             if self._connection.execute(END_JOB, row).rowcount:
-                rows = [_picture_row(job, position, picture) for position, picture in enumerate(pictures)]
+                rows = [picture_row(job, position, picture) for position, picture in enumerate(pictures)]
                 self._connection.executemany(INSERT_PICTURE, rows)
-            found = self._select(job.owner, job.history_id, job.history_id, 1)
+            return self._one(job)
+
+    def _one(self, job: Job) -> Job:
+        found = self._select(job.owner, job.history_id, job.history_id, 1)
         if not found:
             raise LookupError(f"no job {job.history_id} of this owner")
         return found[0]
@@ -174,8 +239,8 @@ class SqliteStore(Store):
         rows = self._connection.execute(SELECT_JOBS, page).fetchall()
         pictures = defaultdict(list)
         for history_id, *picture in self._connection.execute(SELECT_PICTURES, page):
-            pictures[history_id].append(_read_picture(picture))
-        return [_read_job(row, tuple(pictures[row[0]])) for row in rows]
+            pictures[history_id].append(read_picture(picture))
+        return [read_job(row, tuple(pictures[row[0]])) for row in rows]
 
     def _count(self, owner: str) -> Totals:
         row = self._connection.execute(SELECT_TOTALS, (owner,)).fetchone() or (0, 0, 0, 0, 0)
@@ -213,42 +278,10 @@ def _interrupt(connection: sqlite3.Connection, alive: Callable[[str], bool], now
             continue
         with transaction(connection, "IMMEDIATE"):
             ended = connection.execute(INTERRUPT_JOBS, (now, INTERRUPTED.kind, INTERRUPTED.reason, lease)).rowcount
-        logger.info("%s jobs of a process that stopped are now failed", ended)
+        if ended:
+            logger.info("%s jobs of a process that stopped are now failed", ended)
 
 
 def _within_range(number: int) -> int:
     """Bring any integer into what SQLite keeps; neither 0 nor the largest is ever the id of a job."""
     return max(0, min(number, LARGEST_INTEGER))
-
-
-def _picture_row(job: Job, position: int, picture: KeptPicture) -> tuple[str | int, ...]:
-    return (
-        job.history_id,
-        position,
-        picture.name,
-        picture.media_type,
-        picture.width,
-        picture.height,
-        picture.size,
-        picture.note,
-    )
-
-
-def _read_picture(row: list[Any]) -> KeptPicture:
-    name, media_type, width, height, size, note = row
-    return KeptPicture(name=name, media_type=media_type, width=width, height=height, size=size, note=note)
-
-
-def _read_job(row: tuple[Any, ...], pictures: tuple[KeptPicture, ...]) -> Job:
-    history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason = row
-    return Job(
-        history_id=history_id,
-        owner=owner,
-        state=JobState(state),
-        model=model,
-        prompt=prompt,
-        created_at=created_at,
-        finished_at=finished_at,
-        pictures=pictures,
-        failure=Failure(kind=failure_kind, reason=failure_reason) if failure_kind is not None else None,
-    )

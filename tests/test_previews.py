@@ -278,3 +278,46 @@ async def test_cancelled_callers_leave_the_threads_usable() -> None:
 
 def preview_threads() -> int:
     return sum(thread.name.startswith("preview") for thread in threading.enumerate())
+
+
+# Copies as JPEG.
+
+
+@pytest.mark.parametrize(
+    ("size", "max_bytes", "reduced", "longest"),
+    [
+        pytest.param((1600, 900), 2_000_000, False, 1600, id="fits"),
+        pytest.param((1600, 900), 900_000, True, 1600, id="lower quality"),
+        pytest.param((1600, 900), 100_000, True, 512, id="fewer pixels"),
+        pytest.param((60, 30), 1_000_000, False, 60, id="small ones are not enlarged"),
+    ],
+)
+async def test_a_copy_fits_its_limit_and_says_what_it_cost(
+    size: tuple[int, int], max_bytes: int, reduced: bool, longest: int
+) -> None:
+    """Ours: a result has to stay under 800 kB, whatever was drawn."""
+    noise = io.BytesIO()
+    Image.effect_noise(size, 60).save(noise, "PNG")
+    previews = Previews()
+    copy = await previews.copy(noise.getvalue(), max_bytes)
+    await previews.close()
+    image = Image.open(io.BytesIO(copy.data))
+    assert (image.format, image.size, max(image.size)) == ("JPEG", (copy.width, copy.height), longest)
+    assert len(copy.data) <= max_bytes
+    assert copy.reduced is reduced
+
+
+async def test_a_copy_stands_upright_on_white() -> None:
+    """Ours: JPEG has no transparency, and a copy no EXIF."""
+    turned = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGBA", (40, 20), (0, 0, 0, 0)).save(turned, "PNG", exif=exif)
+    previews = Previews()
+    copy = await previews.copy(turned.getvalue(), 10_000)
+    with pytest.raises(WorkError, match="cannot be read"):
+        await previews.copy(b"nothing", 10_000)
+    await previews.close()
+    image = Image.open(io.BytesIO(copy.data))
+    assert (image.size, image.getpixel((5, 5))) == ((20, 40), (255, 255, 255))
+    assert not image.getexif()

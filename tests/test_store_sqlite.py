@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.files_disk import NAME
-from service.images import Failure, ImageRequest, JobState, KeptPicture, WorkError
+from service.images import Failure, ImageRequest, JobState, KeptPicture, Reference, WorkError
 from service.lease import Lease
 from service.store import Store, Totals
 from service.store_sqlite import SqliteStore
@@ -212,7 +212,66 @@ async def test_ending_a_job_that_never_was_is_our_mistake(store: Store) -> None:
         await store.fail(type(job)(**{**vars(job), "owner": "bob"}), POLICY)
 
 
+async def test_what_was_asked_for_is_kept(store: Store) -> None:
+    """Ours: the history can show it tomorrow; of references only their number, for they may be megabytes."""
+    asked = ImageRequest(
+        model="m", prompt="一只猫", aspect_ratio="16:9", seed=0, guidance=4.5, loras={"a/b": 0.6}, count=1,
+        references=(Reference(url="https://pics.example/a?signature=secret"),) * 2,
+    )  # fmt: skip
+    job = await store.begin("ann", asked)
+    parameters = {"aspect_ratio": "16:9", "seed": 0, "guidance": 4.5, "loras": {"a/b": 0.6}, "references": 2}
+    assert job.parameters == parameters
+    assert (await store.finish(job, [])).parameters == parameters
+    assert (await store.begin("ann", REQUEST)).parameters == {}
+
+
+async def test_a_task_is_remembered(store: Store) -> None:
+    """Ours: with it any process can ask the image service how the work stands."""
+    job = await store.begin("ann", REQUEST)
+    assert (job.upstream, job.task) == ("", "")
+    remembered = await store.remember(job, "kiln", "a/b?1")
+    assert (remembered.upstream, remembered.task, remembered.state) == ("kiln", "a/b?1", "working")
+    done = await store.finish(job, [])
+    assert (done.upstream, done.task) == ("kiln", "a/b?1")
+    assert await store.remember(done, "kiln", "another") == done
+
+
+async def test_only_what_was_let_go_can_be_claimed(store: Store) -> None:
+    """Ours: one job, one follower."""
+    job = await store.remember(await store.begin("ann", REQUEST), "kiln", "1")
+    ended = await store.remember(await store.begin("ann", REQUEST), "kiln", "2")
+    without = await store.begin("ann", REQUEST)
+    assert await store.claim() == []
+    assert await store.claim_one("ann", job.history_id) is None
+    for each in (job, ended, without):
+        await store.release(each)
+    await store.fail(ended, POLICY)
+    assert await store.claim() == [job]
+    assert await store.claim() == []
+    await store.release(job)
+    assert await store.claim_one("bob", job.history_id) is None
+    assert await store.claim_one("ann", without.history_id) is None
+    assert await store.claim_one("ann", 10**30) is None
+    assert await store.claim_one("ann", job.history_id) == job
+    assert await store.claim_one("ann", job.history_id) is None
+
+
 # SQLite.
+
+
+async def test_work_that_goes_on_without_a_dead_process_can_be_claimed_once(tmp_path: Path) -> None:
+    """Ours: it is not interrupted; of several processes that look for it at once, one gets it."""
+    path = tmp_path / "easel.sqlite3"
+    dead = await SqliteStore.open(path, "dead", lambda _: True)
+    jobs = [await dead.remember(await dead.begin("ann", REQUEST), "kiln", str(number)) for number in range(20)]
+    await dead.close()
+    stores = [await SqliteStore.open(path, f"new {n}", lambda lease: lease != "dead") for n in range(4)]
+    assert [job.state for job in await stores[0].jobs("ann", 100)] == ["working"] * 20
+    claimed = await asyncio.gather(*(store.claim() for store in stores))
+    assert sorted(job.history_id for each in claimed for job in each) == [job.history_id for job in jobs]
+    assert [await store.claim() for store in stores] == [[]] * 4
+    for store in stores:
+        await store.close()
 
 
 async def test_work_of_dead_processes_is_interrupted_and_of_living_ones_is_not(tmp_path: Path) -> None:

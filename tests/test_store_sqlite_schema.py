@@ -1,6 +1,7 @@
 """The tables, and how a file gets them."""
 
 import asyncio
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from service.data_folder import DataFolderError
+from service.images import Failure, ImageRequest
 from service.store_sqlite import SqliteStore
 from service.store_sqlite_schema import MIGRATIONS, migrate, transaction
+
+VERSION_1 = Path(__file__).parent / "recordings" / "store" / "version_1.sqlite3"
 
 OPEN_AND_CLOSE = """
 import sqlite3, sys
@@ -62,6 +66,24 @@ def test_a_file_of_a_newer_version_is_refused_and_stays_untouched(connection: sq
     with pytest.raises(DataFolderError, match=r"newer version.*EASEL_DATA_DIR"):
         migrate(connection, path)
     assert path.read_bytes() == before
+
+
+async def test_a_file_of_version_1_is_read_as_it_was_and_written_on(path: Path) -> None:
+    """Ours: the file is one that version 1 wrote: two people's jobs, one of them working when its process ended."""
+    shutil.copy(VERSION_1, path)
+    store = await SqliteStore.open(path, "lease", lambda _: False)
+    interrupted, done = await store.jobs("local", 10)
+    (refused,) = await store.jobs("anna", 10)
+    assert (done.state, done.prompt, done.created_at) == ("done", "一只猫 in a hat", 1_795_000_030.0)
+    assert [kept.note for kept in done.pictures] == ["1K"]
+    assert (refused.failure, interrupted.failure and interrupted.failure.kind) == (
+        Failure(kind="policy", reason="The image service refused this prompt."), "interrupted",
+    )  # fmt: skip
+    assert [(job.parameters, job.upstream, job.task) for job in (done, refused, interrupted)] == [({}, "", "")] * 3
+    new = await store.remember(await store.begin("local", ImageRequest(model="m", prompt="p", seed=1)), "kiln", "1")
+    assert (new.history_id, new.parameters, new.task) == (4, {"seed": 1}, "1")
+    assert (await store.totals("local")).done == 1
+    await store.close()
 
 
 def test_a_migration_that_fails_leaves_the_version_before_it(connection: sqlite3.Connection, path: Path) -> None:

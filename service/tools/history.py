@@ -16,6 +16,12 @@ async def run(generation: Generation, call: Call, arguments: Arguments) -> Resul
 
 
 async def _show(generation: Generation, call: Call, history_id: int) -> Result:
+    """One that is still being drawn is waited for, for a while."""
+
+    async def report(message: str, percent: float | None = None) -> None:
+        await call.progress(percent or 0, 100, message)
+
+    await generation.wait(call.principal, history_id, report)
     outcome = await generation.show(call.principal, history_id)
     if outcome is None:
         newest = await generation.store.jobs(call.principal, 1)

@@ -32,10 +32,13 @@ def job_result(job: Job, pictures_url: str, preview: bytes | None, preview_type:
 def describe(job: Job, pictures_url: str) -> str:
     """The job for a person and a model to read."""
     if job.state is JobState.WORKING:
-        return (
-            f"history_id {job.history_id} is still being drawn ({job.model}, asked for {_when(job.created_at)}). "
-            f"Call `history` with history_id {job.history_id} in a little while."
-        )
+        still = f"history_id {job.history_id} is still being drawn ({job.model}, asked for {_when(job.created_at)})"
+        if job.task:
+            return (
+                f"{still}: {job.upstream} goes on with it as task {job.task}. Call `history` with history_id "
+                f"{job.history_id}: it waits for the picture, and nothing is charged again."
+            )
+        return f"{still}. Call `history` with history_id {job.history_id} in a little while."
     if job.failure is not None:
         return f"No picture came out of history_id {job.history_id} ({job.model}). {job.failure.reason}"
     lines = []
@@ -69,6 +72,8 @@ def structure(job: Job, pictures_url: str) -> dict[str, Any]:
         "created_at": datetime.fromtimestamp(job.created_at, UTC).isoformat(timespec="milliseconds"),
         "images": [_structure_picture(picture, pictures_url) for picture in job.pictures],
     }
+    if job.task:
+        entry["task_id"] = job.task
     if job.finished_at is not None:
         entry["seconds"] = round(max(0.0, job.finished_at - job.created_at), 3)
     if job.failure is not None:

@@ -1,0 +1,147 @@
+"""`generate_image`: the tool of ModelScope Image MCP, with its arguments and the fields of its answers.
+
+The pipeline and the history behind it are those of `generate`; it always draws with ModelScope, and so takes any model
+that there is, listed here or not. The whole result stays under 800 kB: base64 stands in it twice, for programs and as
+image content, since some clients hand only one of the two on.
+"""
+
+import base64
+from typing import Any, Final
+
+from service.generation import Generation, Outcome
+from service.images import ImageRequest, Job, JobState, Reference
+from service.previews import JpegCopy
+from service.protocol.call import Call
+from service.protocol.jsonrpc import Result
+from service.tools.base import Arguments, Schema, Tool
+from service.tools.job_result import alt_text, describe
+
+UPSTREAM: Final = "modelscope"
+DEFAULT_MODEL: Final = "Qwen/Qwen-Image"
+MAX_JPEG: Final = 220_000
+"""Bytes. Twice its base64 is 587 kB, which leaves room for the longest prompt."""
+
+SHOWN_PROMPT: Final = 2000
+"""Characters of the prompt in the text; the model knows it."""
+
+WITHOUT_EFFECT: Final = ("output_filename", "output_dir")
+
+
+async def run(generation: Generation, call: Call, arguments: Arguments) -> Result:
+    """Make the picture and show it."""
+
+    async def report(message: str, percent: float | None = None) -> None:
+        await call.progress(percent or 0, 100, message)
+
+    request = read_request(arguments, default_model(generation))
+    outcome = await generation.generate(call.principal, request, report, upstream=UPSTREAM)
+    if outcome.job.state is not JobState.DONE:
+        return not_made(outcome.job, generation.upstreams[UPSTREAM].deadline_s)
+    jpeg = None
+    if arguments.get("return_base64", False):
+        jpeg = await generation.jpeg(outcome.job.pictures[0], MAX_JPEG)
+    notes = [f"Note: {name} has no effect; the picture is at its URL." for name in WITHOUT_EFFECT if name in arguments]
+    return made(outcome, generation.pictures_url, jpeg, notes)
+
+
+def read_request(arguments: Arguments, default: str) -> ImageRequest:
+    """The arguments as a request."""
+    seed, steps = arguments.get("seed"), arguments.get("steps")
+    urls = arguments.get("image_url", [])
+    return ImageRequest(
+        model=arguments.get("model", default),
+        prompt=arguments["prompt"],
+        size=arguments.get("size"),
+        negative_prompt=arguments.get("negative_prompt"),
+        seed=None if seed is None else int(seed),  # 5.0 is an integer to JSON Schema
+        steps=None if steps is None else int(steps),
+        guidance=arguments.get("guidance"),
+        loras=arguments.get("loras"),
+        references=tuple(Reference(url=url) for url in ([urls] if isinstance(urls, str) else urls)),
+    )
+
+
+def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list[str]) -> Result:
+    """A picture: for people and models as text, for programs in fields, and as image content."""
+    job = outcome.job
+    picture = job.pictures[0]
+    url = pictures_url + picture.name
+    said = {"status": "success", "image_url": url, **_about(job)}
+    data, media_type = outcome.preview, outcome.preview_type
+    if jpeg is not None:
+        data, media_type = jpeg.data, "image/jpeg"
+        said["base64"] = base64.b64encode(jpeg.data).decode()
+        if jpeg.reduced:
+            said["base64_note"] = (
+                f"To fit into this answer the JPEG has {jpeg.width}×{jpeg.height} pixels and some loss of quality; "
+                f"the picture at the URL has {picture.width}×{picture.height}."
+            )
+            notes = [*notes, f"base64: {said['base64_note']}"]
+    notes = [*notes, *([f"Note: {picture.note}"] if picture.note else [])]
+    lines = [f"![{alt_text(job.prompt)}]({url})", "", "Status: success", f"Image URL: {url}", *_told(job), *notes]
+    lines.append("To show the picture, repeat its markdown line in your answer.")
+    content: list[dict[str, Any]] = [{"type": "text", "text": "\n".join(lines)}]
+    if data is not None:
+        content.append({"type": "image", "data": base64.b64encode(data).decode(), "mimeType": media_type})
+    return {"content": content, "structuredContent": said}
+
+
+def not_made(job: Job, waited_s: float) -> Result:
+    """No picture, or none yet: what a model can tell the person, and do."""
+    if job.failure is None:
+        status, message = "timeout", f"ModelScope has not finished within {waited_s:.0f} seconds."
+        details = describe(job, "")
+    else:
+        status, message, details = "failed", f"Image generation failed: {job.failure.kind}", job.failure.reason
+    lines = [f"Status: {status}", f"Message: {message}", f"Details: {details}", *_told(job)]
+    return {
+        "content": [{"type": "text", "text": "\n".join(lines)}],
+        "structuredContent": {"status": status, "message": message, "details": details, **_about(job)},
+        "isError": True,
+    }
+
+
+def default_model(generation: Generation) -> str:
+    """Qwen-Image, as ever, unless whoever runs this service listed other models of ModelScope only."""
+    listed = _listed(generation)
+    if generation.models.default in listed:
+        return generation.models.default
+    return DEFAULT_MODEL if DEFAULT_MODEL in listed or not listed else listed[0]
+
+
+def fill(generation: Generation, schema: Schema) -> Schema:
+    """Name the models of ModelScope that are listed; others are taken too."""
+    model = schema["properties"]["model"]
+    listed = _listed(generation)
+    said = f"{model['description']} Such as {', '.join(listed)}." if listed else model["description"]
+    filled = {**model, "description": said, "default": default_model(generation)}
+    return {**schema, "properties": {**schema["properties"], "model": filled}}
+
+
+def offered(generation: Generation) -> bool:
+    """Whether ModelScope is on."""
+    return UPSTREAM in generation.upstreams
+
+
+def _listed(generation: Generation) -> list[str]:
+    return [id_ for id_ in generation.models.ids if generation.models.upstream_of[id_] == UPSTREAM]
+
+
+def _about(job: Job) -> dict[str, Any]:
+    task = {"task_id": job.task} if job.task else {}
+    return {"prompt": job.prompt, "model": job.model, "history_id": job.history_id, **task}
+
+
+def _told(job: Job) -> list[str]:
+    prompt = job.prompt if len(job.prompt) <= SHOWN_PROMPT else f"{job.prompt[: SHOWN_PROMPT - 1]}…"
+    task = [f"Task ID: {job.task}"] if job.task else []
+    return [f"Prompt: {prompt}", *task, f"history_id: {job.history_id} · model: {job.model}"]
+
+
+TOOL = Tool(
+    name="generate_image",
+    run=run,
+    fill=fill,
+    offered=offered,
+    annotations={"readOnlyHint": False, "destructiveHint": False, "idempotentHint": False, "openWorldHint": True},
+)
