@@ -8,11 +8,10 @@
 
 import asyncio
 import contextlib
-import errno
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,23 +19,33 @@ import aiohttp
 from aiohttp import web
 
 from service import web_files, web_health
+from service.background import beside
 from service.data_folder import DataFolderError
 from service.ended_sessions import EndedSessions
 from service.files_disk import DiskFiles
 from service.generation import Generation
 from service.images import LOCAL_OWNER
 from service.lease import Lease
-from service.models import Models, ModelsError, read_models
+from service.models import Model, Models, ModelsError
+from service.models_file import ModelsFile
+from service.models_survey import name_gone
+from service.owned_tasks import OwnedTasks
 from service.previews import Previews
 from service.protocol.admission import Keys
-from service.protocol.catalog import Server
+from service.protocol.catalog import Server, ToolEntry
 from service.protocol.session import Sessions
+from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
+from service.protocol.tasks import Tasks
 from service.secret import Secret
 from service.settings import Settings, SettingsError
+from service.sockets import BACKLOG, listen, listen_beside
 from service.store_sqlite import SqliteStore
+from service.store_tasks import SqliteTasks
 from service.tools import TOOLS
 from service.upstream import Upstream
 from service.upstream_flow2api import Flow2ApiUpstream
+from service.upstream_modelscope import ModelScopeUpstream, Polling
+from service.upstream_openai import OpenAiUpstream
 from service.upstream_sketch import SketchUpstream
 from service.web import MAX_BODY_BYTES, Endpoint
 from service.web_guard import Guard
@@ -46,8 +55,13 @@ VERSION: Final = "0.1.0"
 GRACE_S: Final = 6.0
 """How long running calls may go on after a stop signal. Engines kill a container after ten seconds."""
 
-BACKLOG: Final = 1024
-"""Connections that may wait to be accepted, when many clients come at once."""
+SKETCH: Final = Models(
+    listed=(Model(id=SketchUpstream.name, upstream=SketchUpstream.name),), default=SketchUpstream.name
+)
+"""What is on offer when no image service is configured."""
+
+IDLE_S: Final = 120.0
+"""How long a connection may stay open without a request, or dribble the head of one."""
 
 INSTRUCTIONS: Final = (
     "Easel makes pictures. Call `generate` with a prompt; the result holds a markdown image line: repeat it in your "
@@ -62,6 +76,10 @@ class Running:
     settings: Settings
     upstreams: Mapping[str, Upstream]
     models: Models
+    """What was on offer at the start."""
+    models_file: ModelsFile | None = None
+    """Where that is written and may change. None while the sketch stands in for all models of the file."""
+    endpoint: Endpoint | None = None
 
     @property
     def origin(self) -> str:
@@ -82,10 +100,14 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
-    """Serve until the block ends. Raises `SettingsError` when something a setting names cannot be used."""
+async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterator[Running]:
+    """Serve until the block ends. Raises `SettingsError` when something a setting names cannot be used.
+
+    Without `over_http` only pictures are served, on loopback, beside a client on standard input and output: then any
+    port will do, since several clients may each have started a process of their own.
+    """
     async with contextlib.AsyncExitStack() as stack:
-        sockets = listen(settings.host, settings.port)
+        sockets = listen(settings.host, settings.port) if over_http else listen_beside(settings.port)
         for each in sockets:
             stack.callback(each.close)
         try:
@@ -97,17 +119,32 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             settings = replace(settings, tokens={LOCAL_OWNER: kept.secret.derive("access token").hex()})
         session = await stack.enter_async_context(_client_session())
         upstreams = _upstreams(settings, session)
-        service = Running(settings=settings, upstreams=upstreams, models=_models(settings, upstreams))
+        models_file = await _models_file(settings, upstreams)
+        models = models_file.models if models_file else SKETCH
+        service = Running(settings=settings, upstreams=upstreams, models=models, models_file=models_file)
         endpoint = _endpoint(service, kept)
-        await _listen(_application(service, kept, endpoint), endpoint, sockets, stack)
-        yield service
+        app = _application(service, kept, endpoint if over_http else None)
+        await _listen(app, endpoint, sockets, stack)
+        stack.push_async_callback(kept.owned.close)
+        await _generation(service, kept, models).resume()
+        if models_file is not None:
+            watching = models_file.watch(lambda models: _offer_tools(endpoint.server, service, kept, models))
+            await stack.enter_async_context(beside(watching, name_gone(models, upstreams)))
+        yield replace(service, endpoint=endpoint)
 
 
 async def _listen(
     app: web.Application, endpoint: Endpoint, sockets: list[socket.socket], stack: contextlib.AsyncExitStack
 ) -> None:
     """Serve `app`; at the end stop listening, let running calls end, then close what is left."""
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE_S / 2)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=GRACE_S / 2,
+        keepalive_timeout=IDLE_S,
+        auto_decompress=False,  # a compressed body is refused, not unpacked first
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     sites = [web.SockSite(runner, each, backlog=BACKLOG) for each in sockets]
@@ -116,34 +153,6 @@ async def _listen(
     stack.push_async_callback(endpoint.close, GRACE_S)
     for site in sites:
         stack.push_async_callback(site.stop)
-
-
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets bound to every address of `host`, all on one port; raises `SettingsError`."""
-    sockets: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, address in dict.fromkeys((entry[0], entry[4][:2]) for entry in found):
-            # A free port is chosen once, for the first address; the others take the same.
-            taken = sockets[0].getsockname()[1] if sockets else port
-            sockets.append(socket.create_server((str(address[0]), taken), family=family, backlog=BACKLOG))
-    except UnicodeError as error:  # of a name whose parts are empty or too long
-        raise SettingsError("EASEL_HOST", f"{host[:100]!r} is not the name of a host") from error
-    except OSError as error:
-        for each in sockets:
-            each.close()
-        raise _listening_error(host, port, error) from error
-    return sockets
-
-
-def _listening_error(host: str, port: int, error: OSError) -> SettingsError:
-    if error.errno == errno.EADDRINUSE:
-        return SettingsError(
-            "EASEL_PORT", f"port {port} of {host} is in use: stop what listens there, or choose another, as --port 8867"
-        )
-    if error.errno == errno.EACCES:
-        return SettingsError("EASEL_PORT", f"this account may not listen on port {port}: choose one above 1023")
-    return SettingsError("EASEL_HOST", f"cannot listen on {host}: {error.strerror or error}")
 
 
 def _client_session() -> aiohttp.ClientSession:
@@ -158,17 +167,32 @@ def _client_session() -> aiohttp.ClientSession:
 def _upstreams(settings: Settings, session: aiohttp.ClientSession) -> dict[str, Upstream]:
     """The image services that are on; the built-in sketch when none is."""
     upstreams: list[Upstream] = []
+    caps, waits = settings.max_file_bytes, settings.waits
     if settings.flow2api is not None:
-        upstreams.append(Flow2ApiUpstream(session, settings.flow2api, max_file_bytes=settings.max_file_bytes))
+        upstreams.append(Flow2ApiUpstream(session, settings.flow2api, max_file_bytes=caps, waits=waits))
+    if settings.modelscope is not None:
+        polling = Polling(each_s=settings.modelscope_poll_s, total_s=settings.modelscope_timeout_s)
+        upstreams.append(
+            ModelScopeUpstream(session, settings.modelscope, max_file_bytes=caps, polling=polling, waits=waits)
+        )
+    if settings.openai is not None:
+        upstreams.append(OpenAiUpstream(session, settings.openai, max_file_bytes=caps, waits=waits))
     return {upstream.name: upstream for upstream in upstreams or [SketchUpstream()]}
 
 
-def _models(settings: Settings, upstreams: Mapping[str, Upstream]) -> Models:
-    """What the models file offers; the sketch is no model of that file, but what stands in for all of them."""
+@contextlib.asynccontextmanager
+async def upstreams_of(settings: Settings) -> AsyncIterator[Mapping[str, Upstream]]:
+    """The image services that are on, for a command that asks them something and serves nobody."""
+    async with _client_session() as session:
+        yield _upstreams(settings, session)
+
+
+async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) -> ModelsFile | None:
+    """The models file, read."""
     if SketchUpstream.name in upstreams:
-        return Models(upstream_of={SketchUpstream.name: SketchUpstream.name}, default=SketchUpstream.name, guide="")
+        return None
     try:
-        return read_models(settings.models_file.read_bytes(), upstreams)
+        return await ModelsFile.open(settings.models_file, upstreams)
     except OSError as error:
         raise SettingsError("EASEL_MODELS_FILE", f"{settings.models_file}: {error.strerror}") from error
     except ModelsError as error:
@@ -182,8 +206,10 @@ class _Kept:
     secret: Secret
     files: DiskFiles
     store: SqliteStore
+    tasks: SqliteTasks
     previews: Previews
     ended: EndedSessions
+    owned: OwnedTasks = field(default_factory=OwnedTasks)
 
 
 async def _open(data: Path, stack: contextlib.AsyncExitStack) -> _Kept:
@@ -194,32 +220,23 @@ async def _open(data: Path, stack: contextlib.AsyncExitStack) -> _Kept:
     files = await DiskFiles.open(data / "files", lease.folder, secret.derive("picture names"))
     store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive)
     stack.push_async_callback(store.close)
+    tasks = await SqliteTasks.open(store, lease.id, lease.alive, time.time)
     ended = await asyncio.to_thread(EndedSessions, data / "ended-sessions", time.time)
     previews = Previews()
     stack.push_async_callback(previews.close)
-    return _Kept(secret=secret, files=files, store=store, previews=previews, ended=ended)
+    return _Kept(secret=secret, files=files, store=store, tasks=tasks, previews=previews, ended=ended)
 
 
 def _endpoint(service: Running, kept: _Kept) -> Endpoint:
     """Put the pipeline and the tools together, as the protocol offers them."""
-    settings = service.settings
-    generation = Generation(
-        models=service.models,
-        upstreams=service.upstreams,
-        store=kept.store,
-        files=kept.files,
-        previews=kept.previews,
-        pictures_url=service.pictures_url,
-        retries=settings.retries,
-        prompt_suffix=settings.prompt_suffix,
-    )
     server = Server(
         name="easel",
         version=VERSION,
         title="Easel",
         instructions=INSTRUCTIONS,
-        tools={tool.name: tool.bind(generation) for tool in TOOLS},
+        tools=_tools(service, kept, service.models),
     )
+    server.tasks = Tasks(keeper=kept.tasks, clock=time.time, hub=server.hub)
     keys = Keys(
         sessions=Sessions(kept.secret.derive("session ids")),
         request_state=kept.secret.derive("request state"),
@@ -228,10 +245,44 @@ def _endpoint(service: Running, kept: _Kept) -> Endpoint:
     return Endpoint(server=server, keys=keys)
 
 
-def _application(service: Running, kept: _Kept, endpoint: Endpoint) -> web.Application:
-    """Put the routes together, behind the guard."""
+def _offer_tools(server: Server, service: Running, kept: _Kept, models: Models) -> None:
+    """Offer the tools anew, since other models are on offer. Calls that run keep those that they started with."""
+    server.tools = _tools(service, kept, models)
+    server.hub.publish(TOOLS_CHANGED)
+
+
+def _tools(service: Running, kept: _Kept, models: Models) -> dict[str, ToolEntry]:
+    """The tools that have what they need, on a pipeline with these models."""
+    generation = _generation(service, kept, models)
+    return {tool.name: tool.bind(generation) for tool in TOOLS if tool.offered(generation)}
+
+
+def _generation(service: Running, kept: _Kept, models: Models) -> Generation:
+    settings = service.settings
+    return Generation(
+        models=models,
+        upstreams=service.upstreams,
+        store=kept.store,
+        files=kept.files,
+        previews=kept.previews,
+        pictures_url=service.pictures_url,
+        retries=settings.retries,
+        prompt_suffix=settings.prompt_suffix,
+        owned=kept.owned,
+    )
+
+
+def _application(service: Running, kept: _Kept, endpoint: Endpoint | None) -> web.Application:
+    """Put the routes together, behind the guard; without an endpoint those of pictures and health."""
     app = web.Application(middlewares=[Guard(service.settings).middleware()], client_max_size=MAX_BODY_BYTES)
-    add_routes(app, service.settings.path, endpoint, kept.ended)
+    app.on_response_prepare.append(_name_the_server)
+    if endpoint is not None:
+        add_routes(app, service.settings.path, endpoint, kept.ended)
     web_files.add_routes(app, kept.files)
     web_health.add_routes(app)
     return app
+
+
+async def _name_the_server(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - aiohttp's signature
+    """Say who answers; aiohttp's own header tells which versions to attack."""
+    response.headers["Server"] = "easel"

@@ -18,7 +18,8 @@ PROMPT = "A lighthouse above the sea at dusk, waves, a first star"
 
 async def demo(settings: Settings) -> int:
     """Print every step; returns 0 when the picture arrived, 1 when it did not."""
-    settings = replace(settings, host="127.0.0.1", port=0, public_url="", tokens={}, auto_token=False, flow2api=None)
+    settings = replace(settings, host="127.0.0.1", port=0, public_url="", tokens={}, auto_token=False)
+    settings = replace(settings, flow2api=None, openai=None, modelscope=None)
     async with running(settings) as service, aiohttp.ClientSession() as session:
         print(f"1. started        {service.mcp_url}")
         client = _Client(session, service.mcp_url)

@@ -11,6 +11,9 @@ from typing import Final
 _SHAPES: Final = re.compile(
     r"(?i)(bearer\s+|x-goog-api-key[\"']?\s*[:=]\s*[\"']?|[?&](?:key|token|signature|sig)=)[^\s\"'&,}]+"
 )
+SHORTEST: Final = 6
+"""A secret of a letter or two is none, and would blank that letter everywhere."""
+
 _HIDDEN: Final = "[hidden]"
 
 
@@ -20,7 +23,7 @@ class SecretFilter(logging.Filter):
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
         # The longest first, so that no secret that holds another leaves a rest of itself behind.
-        words = sorted((re.escape(secret) for secret in secrets if secret), key=len, reverse=True)
+        words = sorted((re.escape(each) for each in secrets if len(each) >= SHORTEST), key=len, reverse=True)
         self._known = re.compile("|".join(words)) if words else None
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -37,6 +40,12 @@ class SecretFilter(logging.Filter):
         if self._known:
             text = self._known.sub(_HIDDEN, text)
         return _SHAPES.sub(lambda match: match[1] + _HIDDEN, text)
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """False for aiohttp's tracebacks of malformed HTTP: anybody could fill the log with them."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__module__ != "aiohttp.http_exceptions"
 
 
 class JsonFormatter(logging.Formatter):
@@ -58,6 +67,7 @@ class JsonFormatter(logging.Formatter):
 def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
     """Send the service's log to standard error at `level`, as `text` or `json`, without `secrets`."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(is_worth_a_line)
     handler.addFilter(SecretFilter(secrets))
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
     handler.setFormatter(JsonFormatter() if form == "json" else text)

@@ -2,12 +2,19 @@
 
 import asyncio
 import json
+import logging
 import signal
+import sys
+from dataclasses import replace
 from types import FrameType
+from urllib.parse import urlsplit
 
-from service.app import VERSION, Running, running
+from service.app import GRACE_S, VERSION, Running, running
 from service.images import LOCAL_OWNER
 from service.settings import Settings, is_loopback
+from service.stdio import StdioServer
+
+logger = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings) -> int:
@@ -28,6 +35,25 @@ async def serve(settings: Settings) -> int:
     return 0
 
 
+async def serve_stdio(settings: Settings) -> int:
+    """Serve one client on standard input and output until its input ends, and pictures on loopback beside it.
+
+    Nothing but messages may go to standard output (spec 2026-07-28, stdio): whatever prints, prints to standard error.
+    """
+    source, output = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr
+    # Pictures alone are served, to this machine: who may call is settled by who started us.
+    settings = replace(settings, host="127.0.0.1", tokens={}, auto_token=False)
+    async with running(settings, over_http=False) as service:
+        if service.endpoint is None:
+            raise RuntimeError("a running service has its endpoint")
+        logger.info("serving on standard input and output; pictures at %s", service.pictures_url)
+        endpoint = service.endpoint
+        stdio = StdioServer(server=endpoint.server, keys=endpoint.keys, principal=LOCAL_OWNER, output=output)
+        await stdio.serve(source, GRACE_S)
+    return 0
+
+
 def greeting(service: Running) -> str:
     """What a person needs to go on: addresses, upstreams, and what to paste into a client."""
     settings = service.settings
@@ -45,11 +71,15 @@ def greeting(service: Running) -> str:
         f"  Pictures      {service.pictures_url}<name>",
         f"  Data folder   {settings.data_dir}",
         *(f"  Upstream      {upstream.describe()}" for upstream in service.upstreams.values()),
-        f"  Models        {len(service.models.upstream_of)}, default {service.models.default}",
+        f"  Models        {len(service.models.ids)}, default {service.models.default}",
     ]
     if not is_loopback(settings.host) and not settings.public_url:
         lines.append(
             "  Note          picture links open on this machine only: set EASEL_PUBLIC_URL to the URL that others use."
+        )
+    if settings.public_url and not settings.tokens and not is_loopback(urlsplit(settings.public_url).hostname or ""):
+        lines.append(
+            f"  Note          whoever reaches {settings.public_url} may use it: set EASEL_TOKENS to choose who."
         )
     lines += [
         "",

@@ -8,6 +8,8 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -29,6 +31,22 @@ class Endpoint:
     key: str = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Waits:
+    """How many seconds an image service is waited for, so that one which hangs ends as a failure."""
+
+    connect_s: float = 10.0
+    silence_s: float = 300.0
+    """Between two signs of life. Flow2API sends nothing while Google draws and enlarges, for minutes."""
+    total_s: float = 600.0
+    download_s: float = 120.0
+    linger_s: float = 10.0
+    """After an answer that holds a picture and says that it is finished, but whose connection stays open."""
+
+
+WAITS: Final = Waits()
+
+
 @dataclass(frozen=True)
 class Setting:
     """One row of the table."""
@@ -42,6 +60,17 @@ class Setting:
 SETTINGS: Final = (
     Setting("FLOW2API_BASE_URL", "", "root of Flow2API, with or without /v1; http://127.0.0.1:8000 with a key"),
     Setting("FLOW2API_API_KEY", "", "its key, without Bearer"),
+    Setting("OPENAI_API_KEY", "", "key of the OpenAI Images API, or of a service that speaks it; turns it on"),
+    Setting("OPENAI_BASE_URL", "", "root of such a service, with or without /v1; https://api.openai.com with a key"),
+    Setting("MODELSCOPE_API_KEY", "", "token of ModelScope API-Inference; turns it and `generate_image` on",
+            ("MODELSCOPE_SDK_TOKEN",)),
+    Setting("MODELSCOPE_BASE_URL", "", "root of ModelScope; https://api-inference.modelscope.cn with a token"),
+    Setting("EASEL_MODELSCOPE_POLL_S", "5", "seconds between two questions whether ModelScope has finished"),
+    Setting("EASEL_MODELSCOPE_TIMEOUT_S", "150", "seconds to wait for ModelScope in all; `history` goes on from there"),
+    Setting("EASEL_UPSTREAM_TIMEOUT_S", "600", "seconds that an image service may take for one request in all"),
+    Setting("EASEL_UPSTREAM_SILENCE_S", "300", "seconds that it may send nothing meanwhile; twice that for 4K"),
+    Setting("EASEL_CONNECT_TIMEOUT_S", "10", "seconds to reach an image service"),
+    Setting("EASEL_DOWNLOAD_TIMEOUT_S", "120", "seconds to download one picture from where a service put it"),
     Setting("EASEL_HOST", "127.0.0.1", "address to listen on; beyond loopback EASEL_TOKENS is needed"),
     Setting("EASEL_PORT", "8866", "port to listen on; 0 takes a free one"),
     Setting("EASEL_PATH", "/mcp", "path of the MCP endpoint"),
@@ -67,6 +96,8 @@ AUTO: Final = "auto"
 
 _TOKEN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LOCAL_FLOW2API: Final = "http://127.0.0.1:8000"
+_PUBLIC_OPENAI: Final = "https://api.openai.com/v1"
+_PUBLIC_MODELSCOPE: Final = "https://api-inference.modelscope.cn/v1"
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _SWITCHES: Final[Mapping[str, str]] = {"1": "debug", "true": "debug", "0": "info", "false": "info"}
 """FLOW2API_MCP_DEBUG was a switch."""
@@ -85,6 +116,11 @@ class Settings:
     data_dir: Path
     models_file: Path
     flow2api: Endpoint | None
+    openai: Endpoint | None
+    modelscope: Endpoint | None
+    modelscope_poll_s: float
+    modelscope_timeout_s: float
+    waits: Waits
     retries: int
     prompt_suffix: str
     max_file_bytes: int
@@ -95,7 +131,7 @@ class Settings:
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
         """Read a mapping of names to values; raises `SettingsError`."""
         read = _Reader(env)
-        host, path = read.text("EASEL_HOST"), read.text("EASEL_PATH")
+        host, path = read.text("EASEL_HOST").strip("[]"), read.text("EASEL_PATH")
         if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path) or path.startswith(("/mcp-cache", "/health")):
             raise read.error("EASEL_PATH", f"{path!r} cannot be a path; write one such as /mcp")
         auto_token = read.text("EASEL_TOKENS").lower() == AUTO
@@ -115,13 +151,29 @@ class Settings:
             auto_token=auto_token,
             data_dir=Path(read.text("EASEL_DATA_DIR")).expanduser(),
             models_file=read.models_file(),
-            flow2api=read.flow2api(),
+            flow2api=read.endpoint("FLOW2API_BASE_URL", "FLOW2API_API_KEY", _LOCAL_FLOW2API),
+            openai=read.endpoint("OPENAI_BASE_URL", "OPENAI_API_KEY", _PUBLIC_OPENAI),
+            modelscope=read.endpoint("MODELSCOPE_BASE_URL", "MODELSCOPE_API_KEY", _PUBLIC_MODELSCOPE),
+            modelscope_poll_s=read.seconds("EASEL_MODELSCOPE_POLL_S", 0.01, 60),
+            modelscope_timeout_s=read.seconds("EASEL_MODELSCOPE_TIMEOUT_S", 0.01, 3600),
+            waits=read.waits(),
             retries=read.number("EASEL_RETRIES", 0, 10),
             prompt_suffix=read.text("EASEL_PROMPT_SUFFIX"),
             max_file_bytes=read.number("EASEL_CACHE_MAX_FILE_MB", 1, 1000) * 1_000_000,
             log_level=read.log_level(),
             log_format=read.choice("EASEL_LOG_FORMAT", ("text", "json")),
         )
+
+
+def unknown_names(env: Mapping[str, str]) -> list[str]:
+    """What is set as if it were a setting of ours, and is none: a slip of the pen, each with the nearest name."""
+    known = [name for setting in SETTINGS for name in (setting.name, *setting.older)]
+    strangers = sorted(name for name in env if name.startswith("EASEL_") and name not in known)
+    return [f"{name} is no setting; did you mean {min(known, key=partial(_distance, name))}?" for name in strangers]
+
+
+def _distance(name: str, known: str) -> float:
+    return 1 - SequenceMatcher(None, name, known).ratio()
 
 
 def is_loopback(host: str) -> bool:
@@ -153,6 +205,12 @@ class _Reader:
             raise self.error(name, f"{text!r} is not a whole number from {least} to {most}")
         return int(text)
 
+    def seconds(self, name: str, least: float, most: float) -> float:
+        text = self.text(name)
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) or not least <= float(text) <= most:
+            raise self.error(name, f"{text!r} is not a number of seconds from {least:g} to {most:g}")
+        return float(text)
+
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         text = self.text(name).lower()
         if text not in allowed:
@@ -181,13 +239,22 @@ class _Reader:
             raise self.error(name, f"{_shown(text)!r} is not a URL such as https://pictures.example.com")
         return text
 
-    def flow2api(self) -> Endpoint | None:
-        url, key = self.url("FLOW2API_BASE_URL"), self.text("FLOW2API_API_KEY")
-        if not url and not key:
+    def endpoint(self, base: str, key: str, usual: str) -> Endpoint | None:
+        """An upstream by the names of its base URL and its key; either turns it on."""
+        url, secret = self.url(base), self.text(key)
+        if not url and not secret:
             return None
-        if not key.isascii() or any(character.isspace() for character in key):
-            raise self.error("FLOW2API_API_KEY", "must be one word of plain characters, without Bearer before it")
-        return Endpoint(url=url or _LOCAL_FLOW2API, key=key)
+        if not secret.isascii() or any(character.isspace() for character in secret):
+            raise self.error(key, "must be one word of plain characters, without Bearer before it")
+        return Endpoint(url=url or usual, key=secret)
+
+    def waits(self) -> Waits:
+        return Waits(
+            connect_s=self.seconds("EASEL_CONNECT_TIMEOUT_S", 0.01, 600),
+            silence_s=self.seconds("EASEL_UPSTREAM_SILENCE_S", 0.01, 3600),
+            total_s=self.seconds("EASEL_UPSTREAM_TIMEOUT_S", 0.01, 3600),
+            download_s=self.seconds("EASEL_DOWNLOAD_TIMEOUT_S", 0.01, 3600),
+        )
 
     def models_file(self) -> Path:
         """The named file; the one beside this module when none is named, wherever the process was started."""

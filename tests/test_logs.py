@@ -5,8 +5,9 @@ import logging
 import sys
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 
-from service.logs import JsonFormatter, SecretFilter, set_up
+from service.logs import JsonFormatter, SecretFilter, is_worth_a_line, set_up
 
 
 def record(message: str, *args: object) -> logging.LogRecord:
@@ -69,3 +70,12 @@ def test_the_level_counts_for_the_service_alone(form: str, capsys: pytest.Captur
     heard = capsys.readouterr().err
     assert "ours [hidden]" in heard
     assert "theirs" not in heard
+
+
+def test_malformed_http_fills_no_log() -> None:
+    """Ours: a port scan would otherwise leave a traceback for every probe."""
+    line = record("Error handling request")
+    for error, kept in ((BadHttpMessage("nonsense"), False), (ValueError("ours"), True)):
+        line.exc_info = (type(error), error, None)
+        assert is_worth_a_line(line) is kept
+    assert is_worth_a_line(record("plain"))

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import SETTINGS, Endpoint, Settings, SettingsError, is_loopback
+from service.settings import (
+    SETTINGS,
+    WAITS,
+    Endpoint,
+    Settings,
+    SettingsError,
+    Waits,
+    is_loopback,
+    unknown_names,
+)
 
 
 def test_with_nothing_set_it_listens_on_loopback_and_reaches_nothing() -> None:
@@ -34,8 +43,37 @@ def test_flow2api_is_on_with_a_key_or_a_url(env: dict[str, str], endpoint: Endpo
 
 
 @pytest.mark.parametrize(
+    ("env", "endpoint"),
+    [
+        pytest.param({"OPENAI_API_KEY": "sk-1"}, Endpoint(url="https://api.openai.com/v1", key="sk-1"), id="key"),
+        pytest.param(
+            {"OPENAI_BASE_URL": "https://relay.example"}, Endpoint(url="https://relay.example", key=""), id="URL"
+        ),
+        pytest.param({}, None, id="neither"),
+    ],
+)
+def test_the_images_api_is_on_with_a_key_or_a_url(env: dict[str, str], endpoint: Endpoint | None) -> None:
+    assert Settings.from_env(env).openai == endpoint
+
+
+def test_every_wait_can_be_set() -> None:
+    """Ours: some services take longer than any number that we could choose."""
+    env = {
+        "EASEL_CONNECT_TIMEOUT_S": "1",
+        "EASEL_UPSTREAM_SILENCE_S": "2.5",
+        "EASEL_UPSTREAM_TIMEOUT_S": "900",
+        "EASEL_DOWNLOAD_TIMEOUT_S": "4",
+    }
+    assert Settings.from_env(env).waits == Waits(connect_s=1, silence_s=2.5, total_s=900, download_s=4)
+    assert Settings.from_env({}).waits == WAITS
+
+
+@pytest.mark.parametrize(
     ("env", "name"),
     [
+        pytest.param({"OPENAI_API_KEY": "Bearer sk-1"}, "OPENAI_API_KEY", id="OpenAI key with Bearer"),
+        pytest.param({"EASEL_UPSTREAM_TIMEOUT_S": "0"}, "EASEL_UPSTREAM_TIMEOUT_S", id="no time at all"),
+        pytest.param({"EASEL_UPSTREAM_SILENCE_S": "5m"}, "EASEL_UPSTREAM_SILENCE_S", id="minutes"),
         pytest.param({"EASEL_PORT": "http"}, "EASEL_PORT", id="port is a word"),
         pytest.param({"EASEL_PORT": "65536"}, "EASEL_PORT", id="port too large"),
         pytest.param({"EASEL_PORT": "-1"}, "EASEL_PORT", id="port below 0"),
@@ -56,6 +94,9 @@ def test_flow2api_is_on_with_a_key_or_a_url(env: dict[str, str], endpoint: Endpo
         pytest.param({"EASEL_TOKENS": "a b:c"}, "EASEL_TOKENS", id="space in a name"),
         pytest.param({"EASEL_TOKENS": "a:x,a:y"}, "EASEL_TOKENS", id="name twice"),
         pytest.param({"EASEL_TOKENS": "a:x,b:x"}, "EASEL_TOKENS", id="token twice"),
+        pytest.param({"MODELSCOPE_SDK_TOKEN": "Bearer ms-1"}, "MODELSCOPE_SDK_TOKEN", id="token with Bearer"),
+        pytest.param({"EASEL_MODELSCOPE_POLL_S": "0"}, "EASEL_MODELSCOPE_POLL_S", id="polls without a pause"),
+        pytest.param({"EASEL_MODELSCOPE_TIMEOUT_S": "1e3"}, "EASEL_MODELSCOPE_TIMEOUT_S", id="seconds as a power"),
         pytest.param({"EASEL_RETRIES": "many"}, "EASEL_RETRIES", id="retries"),
         pytest.param({"FLOW2API_MCP_GENERATE_RETRY_COUNT": "99"}, "FLOW2API_MCP_GENERATE_RETRY_COUNT", id="older"),
         pytest.param({"EASEL_CACHE_MAX_FILE_MB": "0"}, "EASEL_CACHE_MAX_FILE_MB", id="file size"),
@@ -86,6 +127,19 @@ def test_no_mistake_shows_a_secret(env: dict[str, str]) -> None:
 def test_the_settings_show_no_secret() -> None:
     settings = Settings.from_env({"EASEL_TOKENS": "anna:topsecret", "FLOW2API_API_KEY": "topsecret"})
     assert "topsecret" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["MODELSCOPE_API_KEY", "MODELSCOPE_SDK_TOKEN"])
+def test_modelscope_is_on_with_a_token_under_either_name(name: str) -> None:
+    """Ours: older releases of ModelScope Image MCP read the second."""
+    settings = Settings.from_env({name: "ms-1"})
+    assert settings.modelscope == Endpoint(url="https://api-inference.modelscope.cn/v1", key="ms-1")
+    assert (settings.modelscope_poll_s, settings.modelscope_timeout_s) == (5, 150)
+    assert Settings.from_env({}).modelscope is None
+
+
+def test_seconds_may_have_a_fraction() -> None:
+    assert Settings.from_env({"EASEL_MODELSCOPE_POLL_S": "2.5"}).modelscope_poll_s == 2.5
 
 
 def test_with_tokens_it_may_listen_anywhere() -> None:
@@ -127,3 +181,10 @@ def test_readme_has_every_setting() -> None:
     missing = [s.name for s in SETTINGS if f"`{s.name}`" not in readme or s.meaning not in readme]
     missing += [older for s in SETTINGS for older in s.older if f"`{older}`" not in readme]
     assert not missing
+
+
+def test_a_slip_of_the_pen_is_told_the_nearest_name() -> None:
+    """Ours: `EASEL_TOKEN=…` would otherwise leave the door open without a word."""
+    assert unknown_names({"EASEL_TOKEN": "x", "EASEL_PORT": "1", "HOME": "/", "FLOW2API_MCP_DEBUG": "1"}) == [
+        "EASEL_TOKEN is no setting; did you mean EASEL_TOKENS?"
+    ]

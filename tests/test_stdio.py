@@ -1,0 +1,185 @@
+"""MCP over standard input and output: the real command, driven line by line and by the official client."""
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from tests.emulators import flow2api
+from tests.wire import LEGACY, modern_params, request
+
+ROOT = Path(__file__).parent.parent
+
+
+def environment(data: Path, **more: str) -> dict[str, str]:
+    return {"EASEL_DATA_DIR": str(data), "PYTHONPATH": str(ROOT), "EASEL_PORT": "0", **more}
+
+
+class Lines:
+    """The other end of the process: sends lines, and reads them."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+
+    def send(self, *messages: object) -> None:
+        assert self.process.stdin is not None
+        for message in messages:
+            self.process.stdin.write((message if isinstance(message, bytes) else json.dumps(message).encode()) + b"\n")
+
+    async def next(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        async with asyncio.timeout(20):
+            line = await self.process.stdout.readline()
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    async def answer_to(self, id_: object) -> dict[str, Any]:
+        """The response to this id; what comes before it is dropped."""
+        while (message := await self.next()).get("id") != id_ or "method" in message:
+            pass
+        return message
+
+    async def end(self) -> tuple[int, bytes, bytes]:
+        """End the input; returns the exit status and what was still said, on both outputs."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        async with asyncio.timeout(20):
+            out, err = await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode, out, err
+
+
+@asynccontextmanager
+async def easel(tmp_path: Path, **more: str) -> AsyncIterator[Lines]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "service", "--stdio", stdin=PIPE, stdout=PIPE, stderr=PIPE,
+        cwd=tmp_path, env=environment(tmp_path / "data", **more), limit=16 * 1024 * 1024,
+    )  # fmt: skip
+    lines = Lines(process)
+    try:
+        yield lines
+    finally:
+        if process.returncode is None:
+            await lines.end()
+
+
+def hello(id_: object = 0) -> dict[str, Any]:
+    return request("initialize", {"protocolVersion": LEGACY, "capabilities": {}}, id_)
+
+
+def generate(id_: object, prompt: str = "a red fox", progress_token: str = "p") -> dict[str, Any]:
+    meta = {"progressToken": progress_token}
+    return request("tools/call", {"name": "generate", "arguments": {"prompt": prompt}, "_meta": meta}, id_)
+
+
+@pytest.mark.parametrize("mode", ["2026-07-28", "auto", "legacy"])
+async def test_the_official_client_draws_a_picture_that_is_served_on_loopback(tmp_path: Path, mode: str) -> None:
+    command = StdioServerParameters(
+        command=sys.executable, args=["-m", "service", "--stdio"], env=environment(tmp_path), cwd=tmp_path
+    )
+    heard: list[float] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(progress)
+
+    async with Client(stdio_client(command), mode=mode) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools][:2] == ["generate", "history"]
+        made = await client.call_tool("generate", {"prompt": "a red fox"}, progress_callback=hear)
+        assert made.structured_content is not None
+        url = made.structured_content["images"][0]["url"]
+        size = await asyncio.to_thread(lambda: len(urlopen(url).read()))  # noqa: S310 - our own, on loopback
+    assert size == made.structured_content["images"][0]["bytes"]
+    assert heard == sorted(set(heard))
+    assert heard
+
+
+async def test_both_eras_may_be_mixed_on_one_stream(tmp_path: Path) -> None:
+    async with easel(tmp_path) as lines:
+        lines.send(hello())
+        assert (await lines.answer_to(0))["result"]["protocolVersion"] == LEGACY
+        lines.send({"jsonrpc": "2.0", "method": "notifications/initialized"}, request("ping", id_="legacy"))
+        assert (await lines.answer_to("legacy"))["result"] == {}
+        lines.send(request("server/discover", modern_params(), "modern"))
+        assert (await lines.answer_to("modern"))["result"]["resultType"] == "complete"
+
+
+async def test_standard_output_holds_nothing_but_messages(tmp_path: Path) -> None:
+    """Spec 2026-07-28, stdio: the server MUST NOT write anything to its stdout that is not a valid MCP message."""
+    async with easel(tmp_path, EASEL_LOG="debug") as lines:
+        lines.send(hello(), generate(1))
+        await lines.answer_to(1)
+        status, out, err = await lines.end()
+    assert (status, out) == (0, b"")
+    assert b"generate" in err
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "id_"),
+    [
+        pytest.param(b"{", -32700, None, id="no JSON"),
+        pytest.param([request("ping")], -32600, None, id="batch"),
+        pytest.param(request("ping", id_=3), -32600, 3, id="before initialize"),
+        pytest.param(request("nope", modern_params(), 4), -32601, 4, id="unknown method"),
+        pytest.param(b"x" * (17 * 1024 * 1024), -32700, None, id="line without end"),
+    ],
+)
+async def test_a_wrong_line_is_answered_and_the_next_one_too(
+    tmp_path: Path, line: object, code: int, id_: object
+) -> None:
+    async with easel(tmp_path) as lines:
+        lines.send(line, b"", hello(9))
+        refusal = await lines.next()
+        assert (refusal["error"]["code"], refusal.get("id")) == (code, id_)
+        assert (await lines.answer_to(9))["result"]
+
+
+async def test_a_call_is_cancelled_by_notification(tmp_path: Path) -> None:
+    """Spec 2026-07-28, Cancellation: over stdio `notifications/cancelled` does it, and nothing more is sent for it."""
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with easel(tmp_path, **env) as lines:
+            lines.send(hello(), generate("call-1", "a fox [detect-disconnect]"))
+            async with asyncio.timeout(20):
+                await upstream.silent.wait()
+                cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "call-1"}}
+                lines.send(cancelled)
+                await upstream.disconnected.wait()
+            lines.send(request("tools/call", {"name": "history", "arguments": {}}, 2))
+            entry = (await lines.answer_to(2))["result"]["structuredContent"]["entries"][0]
+            _, out, _ = await lines.end()
+    assert (entry["state"], entry["failure"]["kind"]) == ("failed", "cancelled")
+    assert b"call-1" not in out
+
+
+async def test_what_runs_when_the_input_ends_is_still_answered(tmp_path: Path) -> None:
+    async with easel(tmp_path) as lines:
+        lines.send(hello(), generate(1))
+        status, out, _ = await lines.end()
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert any(answer.get("id") == 1 and "result" in answer for answer in answers)
+
+
+async def test_a_taken_port_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    """Ours: each client starts a process of its own, and all are configured alike."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, easel(tmp_path, EASEL_PORT=str(port)) as lines:
+        lines.send(hello())
+        assert (await lines.answer_to(0))["result"]
+
+
+async def test_a_setting_that_cannot_be_used_ends_it_with_one_line(tmp_path: Path) -> None:
+    async with easel(tmp_path, EASEL_LOG="loud") as lines:
+        status, out, err = await lines.end()
+    assert (status, out) == (2, b"")
+    assert err.startswith(b"easel: EASEL_LOG: ")
