@@ -6,6 +6,7 @@ microseconds and no wait for a disk, and reads on only when a file has grown; th
 """
 
 import asyncio
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -41,14 +42,17 @@ class EndedSessions:
         return any(digest in self._ended.get(period, ()) for period in (now, now + 1))
 
     async def add(self, session_id: str, expires: float) -> None:
-        """End a session for good; durable when this returns."""
+        """End a session for good; durable when this returns. Raises `OSError` when it cannot be kept."""
         await asyncio.to_thread(self._append, int(expires // PERIOD_S), _digest(session_id))
 
     def _append(self, period: int, digest: str) -> None:
-        # One short write in append mode: lines of several processes do not mix (write(2), O_APPEND).
+        # One short write in append mode: lines of several processes do not mix (write(2), O_APPEND). The line break
+        # before keeps it apart from a line that a full disk or a power cut left unfinished.
+        line = f"\n{digest}\n".encode()
         file = os.open(self._folder / str(period), os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
         try:
-            os.write(file, f"{digest}\n".encode())
+            if os.write(file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file)
         finally:
             os.close(file)
@@ -65,7 +69,7 @@ class EndedSessions:
         except FileNotFoundError:
             return
         whole = lines[: lines.rfind(b"\n") + 1]
-        self._ended.setdefault(period, set()).update(whole.decode().split())
+        self._ended.setdefault(period, set()).update(whole.decode("ascii", "replace").split())
         self._read[period] = known + len(whole)
 
     def _period(self) -> int:

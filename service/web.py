@@ -21,10 +21,13 @@ from service.protocol.replay import Stream, Streams
 from service.protocol.versions import RESUMES
 from service.web_calls import RunningCalls
 from service.web_guard import PRINCIPAL, refused
-from service.web_stream import Accepts, ReplyStream
+from service.web_stream import SILENCE_S, Accepts, ReplyStream
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 """Far more than a prompt and its parameters; the whole body is held in memory."""
+
+BODY_DEADLINE_S: Final = 60.0
+"""The largest body over a slow mobile network. Who sends a byte now and then only holds a connection."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +39,27 @@ class Endpoint:
     calls: RunningCalls = field(default_factory=RunningCalls)
     requests: OpenRequests = field(default_factory=OpenRequests)
     streams: Streams = field(default_factory=Streams)
+    body_deadline_s: float = BODY_DEADLINE_S
+    silence_s: float = SILENCE_S
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Take one JSON-RPC message, or a batch."""
         if request.content_type != "application/json":
             return refused(415, f"Content-Type is {request.content_type!r}; send application/json.")
+        if hdrs.CONTENT_ENCODING in request.headers:
+            return refused(415, "Send the body as it is, without Content-Encoding.")
         accepts = Accepts(request.headers.getall(hdrs.ACCEPT, []))
         if not accepts.json and not accepts.sse:
             return refused(406, "Accept must list application/json and text/event-stream.")
         try:
-            body = await request.read()
+            async with asyncio.timeout(self.body_deadline_s):
+                body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return refused(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+        except web.RequestPayloadError:
+            return refused(400, "The body ended before it was complete, or is not framed as HTTP has it.")
+        except TimeoutError:
+            return refused(408, f"The body did not arrive within {self.body_deadline_s:g} seconds.")
         match admit(request.headers.items(), body, self.keys, arrival_of(request)):
             case Refused() as refusal:
                 return refusal_of(refusal)
@@ -60,9 +72,10 @@ class Endpoint:
                 return web.Response(status=202)
 
     async def close(self, grace_s: float) -> None:
-        """End open streams, and give running calls their grace."""
+        """End open streams, and give running calls and tasks their grace."""
         self.server.hub.close()
-        await self.calls.close(grace_s)
+        tasks = self.server.tasks
+        await asyncio.gather(self.calls.close(grace_s), *([] if tasks is None else [tasks.close(grace_s)]))
 
     def _take(self, said: Notice | Reply) -> None:
         match said:
@@ -75,23 +88,23 @@ class Endpoint:
                     self.calls.cancel(session, notification.params.get("requestId"))
 
     async def _reply(self, request: web.Request, accepts: Accepts, call: Call) -> web.StreamResponse:
-        stream = ReplyStream(request, accepts, keep=self._keep_of(call))
+        stream = ReplyStream(request, accepts, keep=self._keep_of(call), silence_s=self.silence_s)
         call.hang_up = stream.hang_up
         try:
             ended = await self.calls.run(call, self._answer(call, stream, accepts), leave=stream.hung_up)
+            if stream.hung_up.done():
+                return stream.hung_up.result()
+            if ended is None:
+                return await stream.end()
+            opened = call.session.id if call.session is not None and call.opens_session and not ended.failed else None
+            return await stream.finish(ended.body, ended.status, {SESSION_ID: opened} if opened else {})
         except BaseException:
             stream.abandon()
             raise
-        if stream.hung_up.done():
-            return stream.hung_up.result()
-        if ended is None:
-            return await stream.end()
-        opened = call.session.id if call.session is not None and call.opens_session and not ended.failed else None
-        return await stream.finish(ended.body, ended.status, {SESSION_ID: opened} if opened else {})
 
     async def _reply_to_batch(self, request: web.Request, accepts: Accepts, batch: Batch) -> web.StreamResponse:
         """Answer a batch by a list of its answers, or by a stream of them where something came before."""
-        stream = ReplyStream(request, accepts)
+        stream = ReplyStream(request, accepts, silence_s=self.silence_s)
         try:
             bodies = await asyncio.gather(*(self._answer_item(item, stream, accepts) for item in batch.items))
         except BaseException:
@@ -99,6 +112,7 @@ class Endpoint:
             raise
         answers = [body for body in bodies if body is not None]
         if not answers:
+            stream.abandon()
             return web.Response(status=202)
         if not stream.opened and accepts.json:
             return await stream.finish(b"[" + b",".join(answers) + b"]", 200, {})

@@ -49,7 +49,9 @@ class RunningCalls:
 
     def cancel(self, session: Session, request_id: object) -> None:
         """Cancel a session's call by its request id; one that is not running has ended already, and stays so."""
-        task = self._by_request.get((session.id, request_id)) if isinstance(request_id, str | int) else None
+        if not isinstance(request_id, str | int) or isinstance(request_id, bool):  # JSON's true would be found as 1
+            return
+        task = self._by_request.get((session.id, request_id))
         if task is not None:
             task.cancel()
 

@@ -103,4 +103,5 @@ def refused(status: int, message: str, headers: dict[str, str] | None = None) ->
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    # What a header holds besides UTF-8 arrives as surrogates (PEP 383), which no encoding takes.
+    return hashlib.sha256(token.encode(errors="surrogateescape")).digest()

@@ -5,6 +5,7 @@ on. DELETE ends the session. Spec 2025-11-25, Transports; the modern era has nei
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -20,18 +21,21 @@ from service.protocol.subscriptions import LISTS, ResourceUpdated, TaskChanged, 
 from service.protocol.versions import Era, era_of
 from service.web import Endpoint, arrival_of, refusal_of
 from service.web_guard import refused
-from service.web_stream import SSE_HEADERS, Accepts
+from service.web_stream import SSE_HEADERS, Accepts, reaching
+
+logger = logging.getLogger(__name__)
 
 BEAT_S: Final = 15.0
-"""Between two signs of life on a stream that has nothing to say; it also finds out that a reader is gone."""
+"""Between two signs of life on a stream that has nothing to say; they also find out that a reader is gone."""
 
 
 class SessionRoutes:
     """The two routes, on one endpoint."""
 
-    def __init__(self, endpoint: Endpoint, ended: EndedSessions) -> None:
+    def __init__(self, endpoint: Endpoint, ended: EndedSessions, beat_s: float) -> None:
         self._endpoint = endpoint
         self._ended = ended
+        self._beat_s = beat_s
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Stream to a session."""
@@ -45,12 +49,12 @@ class SessionRoutes:
         session, headers = found
         last = headers.get(LAST_EVENT_ID)
         if last is None:
-            return await _stream(request, self._notices(session))
+            return await self._stream(request, session, self._notices(session))
         place = self._endpoint.streams.find(last, session.id)
         if place is None:
             return refused(400, "Nothing is kept from this Last-Event-ID on: its stream is another session's, or old.")
         stream, after = place
-        return await _stream(request, stream.follow(after))
+        return await self._stream(request, session, stream.follow(after))
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """End a session, here and for every process on this data folder."""
@@ -60,10 +64,15 @@ class SessionRoutes:
         if isinstance(found, Refused):
             return refusal_of(found)
         session, _ = found
-        await self._ended.add(session.id, session.expires)
+        try:
+            await self._ended.add(session.id, session.expires)
+        except OSError as problem:
+            logger.error("A session could not be ended: %s", problem)  # noqa: TRY400 - the disk's, with nothing to trace
+            return refused(503, "The session could not be ended, since this cannot be kept now. Try again later.")
         server = self._endpoint.server
         for stream in server.hub.streams_of(session.id):
             stream.close()
+        self._endpoint.requests.give_up(session.id)
         self._endpoint.streams.forget_session(session.id)
         server.memory.forget(session.id)
         return web.Response(status=204)
@@ -80,40 +89,47 @@ class SessionRoutes:
         finally:
             hub.forget(subscription)
 
+    async def _stream(
+        self, request: web.Request, session: Session, events: AsyncGenerator[bytes, None]
+    ) -> web.StreamResponse:
+        """Send events as they come, and a comment whenever none came for a while."""
+        response = web.StreamResponse(headers=SSE_HEADERS)
+        upcoming = asyncio.ensure_future(anext(events, None))
+        try:
+            await response.prepare(request)
+            await _write(request, response, KEEP_ALIVE)
+            while True:
+                heard, _ = await asyncio.wait({upcoming}, timeout=self._beat_s)
+                event = upcoming.result() if heard else KEEP_ALIVE
+                # Another process on this data folder may have ended the session, and told nobody here.
+                if event is None or self._ended.contains(session.id):
+                    break
+                await _write(request, response, event)
+                if heard:
+                    upcoming = asyncio.ensure_future(anext(events, None))
+        except ConnectionError:
+            pass
+        finally:
+            upcoming.cancel()
+            await asyncio.wait({upcoming})
+            await events.aclose()
+        return response
 
-def add_routes(app: web.Application, path: str, endpoint: Endpoint, ended: EndedSessions) -> None:
+
+def add_routes(
+    app: web.Application, path: str, endpoint: Endpoint, ended: EndedSessions, beat_s: float = BEAT_S
+) -> None:
     """Serve the whole MCP endpoint at `path`."""
-    routes = SessionRoutes(endpoint, ended)
+    routes = SessionRoutes(endpoint, ended, beat_s)
     app.router.add_post(path, endpoint.post)
     app.router.add_get(path, routes.get, allow_head=False)
     app.router.add_delete(path, routes.delete)
     app.router.add_route("*", path, _other_methods)
 
 
-async def _stream(request: web.Request, events: AsyncGenerator[bytes, None]) -> web.StreamResponse:
-    """Send events as they come, and a comment whenever none came for a while."""
-    response = web.StreamResponse(headers=SSE_HEADERS)
-    await response.prepare(request)
-    await response.write(KEEP_ALIVE)
-    upcoming = asyncio.ensure_future(anext(events, None))
-    try:
-        while True:
-            await asyncio.wait({upcoming}, timeout=BEAT_S)
-            if not upcoming.done():
-                await response.write(KEEP_ALIVE)
-                continue
-            event = upcoming.result()
-            if event is None:
-                break
-            await response.write(event)
-            upcoming = asyncio.ensure_future(anext(events, None))
-    except ConnectionError:
-        pass
-    finally:
-        upcoming.cancel()
-        await asyncio.wait({upcoming})
-        await events.aclose()
-    return response
+async def _write(request: web.Request, response: web.StreamResponse, chunk: bytes) -> None:
+    async with reaching(request):
+        await response.write(chunk)
 
 
 def _is_modern(request: web.Request) -> bool:

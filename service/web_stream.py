@@ -5,11 +5,12 @@
 3. The result is the last event, and ends the stream.
 
 A client that is gone is no error: what is sent to it is dropped, but for what a legacy client may still come for
-(`web_resume.py`).
+(`replay.py`).
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -20,8 +21,11 @@ from service.protocol.sse import KEEP_ALIVE, frame, priming
 SILENCE_S: Final = 5.0
 """A client or proxy that hears nothing at all gives up, some after a minute; they get headers long before."""
 
-WRITE_DEADLINE_S: Final = 30.0
-"""A client that does not read for so long is gone."""
+WRITE_DEADLINE_S: Final = 120.0
+"""The largest result, of 800 kB, over a modem. A client that takes longer does not read, and is cut off."""
+
+FITS_BYTES: Final = 64 * 1024
+"""So much a transport takes at once: nobody waits for a client to read an answer that is smaller."""
 
 SSE_HEADERS: Final = {
     hdrs.CONTENT_TYPE: "text/event-stream",
@@ -48,18 +52,24 @@ class ReplyStream:
         self,
         request: web.Request,
         accepts: Accepts,
-        silence_s: float = SILENCE_S,
+        *,
         keep: Callable[[], Stream] | None = None,
+        silence_s: float = SILENCE_S,
+        deadline_s: float = WRITE_DEADLINE_S,
     ) -> None:
         self.hung_up: asyncio.Future[web.StreamResponse] = asyncio.get_running_loop().create_future()
         """Done when the connection was ended though the call goes on."""
         self._request = request
         self._accepts = accepts
         self._silence_s = silence_s
+        self._deadline_s = deadline_s
         self._keep = keep
         self._kept: Stream | None = None
+        self._last: bytes | None = None
+        self._call_ended = False
         self._response: web.StreamResponse | None = None
         self._gone = False
+        self._finishing = False
         self._lock = asyncio.Lock()
         self._silence = asyncio.get_running_loop().call_later(silence_s, self._break_silence)
         self._beat: asyncio.Task[None] | None = None
@@ -76,83 +86,120 @@ class ReplyStream:
 
     async def finish(self, body: bytes, status: int, headers: dict[str, str]) -> web.StreamResponse:
         """Send the last message, as JSON with this status and these headers if no stream was opened."""
-        self._silence.cancel()
+        self._hush()
         if self._response is None and self._accepts.json:
-            return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+            response = web.Response(body=body, status=status, headers=headers, content_type="application/json")
+            return response if len(body) <= FITS_BYTES else await self._put_end(response)
         await self._write(body, headers)
         return await self.end()
 
     async def end(self) -> web.StreamResponse:
         """End the stream as it stands; of a cancelled call that is all there is."""
-        self._silence.cancel()
+        self._hush()
         if self._kept is not None:
             self._kept.end()
-        async with self._lock:
-            response = await self._open({})
-            try:
-                await response.write_eof()
-            except ConnectionError:
-                self._gone = True
-            return response
+        if self._response is None and not self._accepts.sse:
+            return web.Response(status=202)
+        return await self._close()
 
     async def hang_up(self) -> None:
         """End the connection and not the stream: the client comes again with the last event id (SEP-1699)."""
-        if self._keep is None or not self._accepts.sse or self._gone:
-            return
-        async with self._lock:
-            response = await self._open({})
+        if self._keep is not None and self._accepts.sse and not self._gone:
+            self._hush()
+            response = await self._close()
             self.abandon()
-            await response.write_eof()
-        self.hung_up.set_result(response)
+            if not self.hung_up.done():
+                self.hung_up.set_result(response)
 
     def leave_behind(self, body: bytes | None) -> None:
-        """The call has ended: when its connection is gone, the last message is kept for when the client comes again."""
-        if self._gone and self._kept is not None:
-            if body is not None:
-                self._kept.append(body)
-            self._kept.end()
+        """The call has ended, with this as its last message: it is kept for a client whose connection is gone."""
+        self._call_ended, self._last = True, body
+        if self._gone:
+            self._keep_last()
 
     def abandon(self) -> None:
         """The connection is lost: what is still sent is dropped, or kept for when the client comes again."""
         self._gone = True
-        self._silence.cancel()
+        self._hush()
+        if self._call_ended:
+            self._keep_last()
+
+    def _keep_last(self) -> None:
+        if self._kept is not None:
+            if self._last is not None:
+                self._keep_event(self._last)
+            self._kept.end()
+
+    def _keep_event(self, message: bytes) -> bytes:
+        if message is self._last:
+            self._last = None
+        return frame(message) if self._kept is None else self._kept.append(message)
 
     async def _write(self, message: bytes, headers: dict[str, str] | None = None) -> None:
         async with self._lock:
             if self._gone:
                 self._keep_event(message)
                 return
-            try:
-                async with asyncio.timeout(WRITE_DEADLINE_S):
-                    response = await self._open(headers or {})
-                    await response.write(self._keep_event(message))
-            except (ConnectionError, TimeoutError):
-                self.abandon()
-
-    def _keep_event(self, message: bytes) -> bytes:
-        return frame(message) if self._kept is None else self._kept.append(message)
-
-    async def _open(self, headers: dict[str, str]) -> web.StreamResponse:
-        if self._response is None:
-            self._response = web.StreamResponse(headers=SSE_HEADERS | headers)
-            await self._response.prepare(self._request)
-            self._kept = self._keep() if self._keep is not None else None
-            if self._kept is not None and self._kept.primed:
-                await self._response.write(priming(f"{self._kept.id}-0"))
-        return self._response
+            response = self._begin(headers or {})
+            await self._put(response, self._keep_event(message))
 
     async def _comment(self) -> None:
         async with self._lock:
-            if not self._gone:
-                try:
-                    await (await self._open({})).write(KEEP_ALIVE)
-                except ConnectionError:
-                    self.abandon()
+            if not self._gone and not self._finishing:
+                await self._put(self._begin({}), KEEP_ALIVE)
+
+    async def _close(self) -> web.StreamResponse:
+        async with self._lock:
+            return await self._put_end(self._begin({}))
+
+    async def _put(self, response: web.StreamResponse, chunk: bytes) -> None:
+        try:
+            async with reaching(self._request, self._deadline_s):
+                await self._prepare(response)
+                await response.write(chunk)
+        except ConnectionError:
+            self.abandon()
+
+    async def _put_end(self, response: web.StreamResponse) -> web.StreamResponse:
+        with suppress(ConnectionError):
+            async with reaching(self._request, self._deadline_s):
+                await self._prepare(response)
+                await response.write_eof()
+        return response
+
+    def _begin(self, headers: dict[str, str]) -> web.StreamResponse:
+        if self._response is None:
+            self._response = web.StreamResponse(headers=SSE_HEADERS | headers)
+            self._kept = self._keep() if self._keep is not None else None
+        return self._response
+
+    async def _prepare(self, response: web.StreamResponse) -> None:
+        if not response.prepared:
+            await response.prepare(self._request)
+            if self._kept is not None and self._kept.primed:
+                await response.write(priming(f"{self._kept.id}-0"))
+
+    def _hush(self) -> None:
+        self._finishing = True
+        self._silence.cancel()
 
     def _break_silence(self) -> None:
         if self._accepts.sse and not self._gone:
-            self._beat = asyncio.create_task(self._comment())
+            if self._beat is None or self._beat.done():
+                self._beat = asyncio.create_task(self._comment())
             self._silence = asyncio.get_running_loop().call_later(self._silence_s, self._break_silence)
+
+
+@asynccontextmanager
+async def reaching(request: web.Request, deadline_s: float = WRITE_DEADLINE_S) -> AsyncIterator[None]:
+    """Write to a client inside. One that does not read is cut off, which is as if it had gone: `ConnectionError`."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            yield
+    except TimeoutError as late:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("The client does not read.") from late
 
 
 def _refuses(part: str) -> bool:

@@ -81,6 +81,7 @@ async def test_a_failed_initialize_opens_no_session(client: WireClient) -> None:
         pytest.param(request("ping", modern_params()), modern_headers("tools/list"), 400, -32020, id="header differs"),
         pytest.param(request("ping"), {"Mcp-Protocol-Version": MODERN}, 400, -32602, id="no meta"),
         pytest.param(request("ping"), {"Content-Type": "text/plain"}, 415, -32600, id="content type"),
+        pytest.param(request("ping"), {"Content-Encoding": "gzip"}, 415, -32600, id="compressed"),
         pytest.param(request("ping"), {"Accept": "text/html"}, 406, -32600, id="accepts neither form"),
         pytest.param(request("ping"), {"Accept": "application/json;q=0"}, 406, -32600, id="accepts JSON with q=0"),
     ],
@@ -119,20 +120,30 @@ async def test_a_client_that_takes_streams_alone_gets_one(client: WireClient) ->
     assert heard.result["tools"]
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "OPTIONS"])
-async def test_other_methods_are_told_that_post_is_the_one(client: WireClient, method: str) -> None:
-    """Spec 2026-07-28, Earlier Streamable HTTP Revisions: 405."""
-    async with client.session.request(method, client.url) as answer:
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "PATCH", "OPTIONS", "HEAD"])
+@pytest.mark.parametrize("session", [{}, {"Mcp-Session-Id": "x", "Last-Event-Id": "y-1"}], ids=["plain", "legacy too"])
+async def test_modern_clients_are_told_that_post_is_the_one(
+    client: WireClient, method: str, session: dict[str, str]
+) -> None:
+    """Spec 2026-07-28, Earlier Streamable HTTP Revisions: 405; session and event ids mean nothing here."""
+    headers = {"Mcp-Protocol-Version": MODERN, "Accept": "text/event-stream", **session}
+    async with client.session.request(method, client.url, headers=headers) as answer:
         assert (answer.status, answer.headers["Allow"]) == (405, "POST")
 
 
-async def test_ten_thousand_calls_go_over_one_connection(easel: Running) -> None:
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS", "HEAD"])
+async def test_other_methods_are_told_which_there_are(client: WireClient, method: str) -> None:
+    async with client.session.request(method, client.url) as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST, GET, DELETE")
+
+
+async def test_two_thousand_calls_go_over_one_connection(easel: Running) -> None:
     """Ours: nothing piles up over the life of a connection."""
     connector = aiohttp.TCPConnector(limit=1)
     body = json.dumps(request("tools/call", modern_params({"name": "history", "arguments": {"limit": 1}}))).encode()
     headers = modern_headers("tools/call", "history") | {"Content-Type": "application/json"}
     async with aiohttp.ClientSession(connector=connector) as session:
-        for _ in range(10_000):
+        for _ in range(2000):
             async with session.post(easel.mcp_url, data=body, headers=headers) as answer:
                 assert answer.status == 200
                 await answer.read()

@@ -65,6 +65,7 @@ async def test_a_lost_connection_ends_a_modern_call_and_not_a_legacy_one(era: Er
         pytest.param(OTHER, 7, "done", id="another session"),
         pytest.param(SESSION, "7", "done", id="another id, of another type"),
         pytest.param(SESSION, None, "done", id="no id"),
+        pytest.param(SESSION, 7.0, "done", id="a number that is no id"),
         pytest.param(SESSION, [], "done", id="no id at all"),
     ],
 )
@@ -77,6 +78,16 @@ async def test_a_session_cancels_its_own_calls_only(session: Session, request_id
     work.go_on.set()
     answer = await handler
     assert (work.ended, answer is None) == (ended, ended == "cancelled")
+
+
+async def test_true_is_not_the_id_one() -> None:
+    """Bug: JSON's true is 1 to Python."""
+    calls, work = RunningCalls(), Work()
+    handler = asyncio.create_task(calls.run(call(id_=1), work.run()))
+    await work.began.wait()
+    calls.cancel(SESSION, True)
+    work.go_on.set()
+    assert await handler is not None
 
 
 async def test_an_id_used_again_belongs_to_the_later_call() -> None:

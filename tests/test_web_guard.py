@@ -17,7 +17,7 @@ async def raw(easel: Running, path: str, *headers: str, method: str = "GET") -> 
     """Send a request as it stands, since HTTP clients mend Host headers; returns status and body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", easel.settings.port)
     lines = [f"{method} {path} HTTP/1.1", *headers, "Connection: close", "", ""]
-    writer.write("\r\n".join(lines).encode())
+    writer.write("\r\n".join(lines).encode(errors="surrogateescape"))
     answer = (await reader.read()).decode()
     writer.close()
     await writer.wait_closed()
@@ -75,6 +75,19 @@ async def test_without_a_token_nobody_gets_in(serve: Serve, authorization: str |
         assert heard.headers["WWW-Authenticate"].startswith("Bearer")
         assert "EASEL_TOKENS" in heard.message["error"]["message"]
         assert "s3cr3t" not in str(heard.message)
+
+
+async def test_a_token_that_is_no_text_is_a_wrong_one(serve: Serve) -> None:
+    """Bug: bytes beyond UTF-8 ended in an internal server error."""
+    async with serve(EASEL_TOKENS="anna:s3cr3t") as easel:
+        status, body = await raw(easel, "/mcp", "Host: localhost", "Authorization: Bearer \udcff\udcfe", method="POST")
+    assert (status, "EASEL_TOKENS" in body) == (401, True)
+
+
+@pytest.mark.parametrize("path", ["/health/../mcp", "/healthz/..%2fmcp", "/mcp-cache/../mcp", "//mcp", "/mcp/", "/MCP"])
+async def test_no_other_way_of_writing_it_leads_to_the_endpoint(serve: Serve, path: str) -> None:
+    async with serve(EASEL_TOKENS="anna:s3cr3t") as easel:
+        assert (await raw(easel, path, "Host: localhost", method="POST"))[0] in (404, 405)
 
 
 async def test_health_and_pictures_need_no_token(serve: Serve) -> None:

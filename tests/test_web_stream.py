@@ -1,27 +1,47 @@
 """One answer: JSON or a stream, comments in silence, and a client that is gone."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
-from service.protocol.dispatch import Answer
+from service.protocol.replay import Stream, Streams
 from service.protocol.sse import KEEP_ALIVE, frame
 from service.web_stream import Accepts, ReplyStream
+from tests.wire import until
 
-DONE = Answer(body=b'{"done":1}', status=404)
+DONE = b'{"done":1}'
+LONG = b'"' + b"x" * 16_000_000 + b'"'
+"""More than the buffers of both ends of a connection hold."""
+
+
+Handle = Callable[[ReplyStream], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
 async def answering(
-    handle: Callable[[ReplyStream], Awaitable[web.StreamResponse]], silence_s: float = 60
+    handle: Handle,
+    silence_s: float = 60,
+    deadline_s: float = 60,
+    keep: Stream | None = None,
 ) -> AsyncIterator[aiohttp.ClientSession]:
+    """Answer every request by `handle`; the client session has its address as base."""
+    kept = (lambda: keep) if keep is not None else None
+
     async def serve(request: web.Request) -> web.StreamResponse:
-        return await handle(ReplyStream(request, Accepts(request.headers.getall("Accept", [])), silence_s))
+        accepts = Accepts(request.headers.getall("Accept", []))
+        stream = ReplyStream(request, accepts, keep=kept, silence_s=silence_s, deadline_s=deadline_s)
+        try:
+            return await handle(stream)
+        except asyncio.CancelledError:
+            stream.abandon()
+            raise
 
     app = web.Application()
     app.router.add_get("/", serve)
@@ -30,20 +50,20 @@ async def answering(
 
 
 async def test_a_result_alone_is_json_with_its_own_status_and_headers() -> None:
-    async with answering(lambda stream: stream.finish(DONE, {"X-A": "b"})) as session, session.get("/") as answer:
+    async with answering(lambda stream: stream.finish(DONE, 404, {"X-A": "b"})) as session, session.get("/") as answer:
         assert (answer.status, answer.content_type, answer.headers["X-A"]) == (404, "application/json", "b")
-        assert await answer.read() == DONE.body
+        assert await answer.read() == DONE
 
 
 async def test_something_before_the_result_opens_a_stream_that_the_result_ends() -> None:
     async def handle(stream: ReplyStream) -> web.StreamResponse:
         await stream.send(b"1")
         await stream.send(b"2")
-        return await stream.finish(DONE, {})
+        return await stream.finish(DONE, 404, {})
 
     async with answering(handle) as session, session.get("/") as answer:
         assert (answer.status, answer.content_type) == (200, "text/event-stream")
-        assert await answer.read() == frame(b"1") + frame(b"2") + frame(DONE.body)
+        assert await answer.read() == frame(b"1") + frame(b"2") + frame(DONE)
 
 
 async def test_silence_is_broken_by_comments() -> None:
@@ -52,13 +72,13 @@ async def test_silence_is_broken_by_comments() -> None:
 
     async def handle(stream: ReplyStream) -> web.StreamResponse:
         await heard.wait()
-        return await stream.finish(DONE, {})
+        return await stream.finish(DONE, 404, {})
 
     async with answering(handle, silence_s=0.01) as session, session.get("/") as answer:
         async with asyncio.timeout(5):
             assert await answer.content.readexactly(2 * len(KEEP_ALIVE)) == 2 * KEEP_ALIVE
         heard.set()
-        assert (await answer.read()).endswith(frame(DONE.body))
+        assert (await answer.read()).endswith(frame(DONE))
 
 
 async def test_a_client_that_takes_json_alone_gets_the_result_alone() -> None:
@@ -68,16 +88,34 @@ async def test_a_client_that_takes_json_alone_gets_the_result_alone() -> None:
         await stream.send(b"1")
         asyncio.get_running_loop().call_later(0.03, heard.set)
         await heard.wait()
-        return await stream.finish(DONE, {})
+        return await stream.finish(DONE, 404, {})
 
     async with answering(handle, silence_s=0.01) as session:
         async with session.get("/", headers={"Accept": "application/json"}) as answer:
-            assert (answer.content_type, await answer.read()) == ("application/json", DONE.body)
+            assert (answer.content_type, await answer.read()) == ("application/json", DONE)
 
 
-async def test_a_cancelled_call_ends_without_a_result() -> None:
-    async with answering(lambda stream: stream.end()) as session, session.get("/") as answer:
-        assert (answer.status, await answer.read()) == (200, b"")
+@pytest.mark.parametrize(("accept", "status"), [("*/*", 200), ("application/json", 202)])
+async def test_a_cancelled_call_ends_without_a_result(accept: str, status: int) -> None:
+    """Ours: a client that takes no streams is not sent one, though it is empty."""
+    async with answering(lambda stream: stream.end()) as session:
+        async with session.get("/", headers={"Accept": accept}) as answer:
+            assert (answer.status, await answer.read()) == (status, b"")
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_answer_that_meets_a_comment_is_sent_once(turns: int) -> None:
+    """Bug: a comment whose turn came after the answer's opened a stream where a whole answer had been sent."""
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await stream.finish(DONE, 200, {})
+
+    async with answering(handle, silence_s=0) as session:
+        for _ in range(20):
+            async with session.get("/") as answer:
+                assert (await answer.read()).replace(KEEP_ALIVE, b"") in (DONE, frame(DONE))
 
 
 async def test_what_is_sent_to_a_client_that_is_gone_is_dropped() -> None:
@@ -88,11 +126,115 @@ async def test_what_is_sent_to_a_client_that_is_gone_is_dropped() -> None:
         stream.abandon()
         await stream.send(b"2")
         sent.set_result(None)
-        return await stream.finish(DONE, {})
+        return await stream.finish(DONE, 404, {})
 
     async with answering(handle) as session, session.get("/") as answer:
         assert await answer.read() == frame(b"1")
         await sent
+
+
+@asynccontextmanager
+async def deaf(session: aiohttp.ClientSession, accept: str = "*/*") -> AsyncIterator[asyncio.StreamWriter]:
+    """A client that sends a request and reads nothing."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    address = URL(str(session._base_url))
+    await asyncio.get_running_loop().sock_connect(raw, (address.host, address.port))
+    _, writer = await asyncio.open_connection(sock=raw, limit=1)
+    writer.write(f"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n".encode())
+    yield writer
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_a_client_that_does_not_read_is_cut_off(accept: str) -> None:
+    """Ours: it holds an answer in our memory, and a connection, for no longer than the deadline."""
+    over = asyncio.Event()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        try:
+            return await stream.finish(LONG, 200, {})
+        finally:
+            over.set()
+
+    async with answering(handle, deadline_s=0.05) as session, deaf(session, accept):
+        async with asyncio.timeout(5):
+            await over.wait()
+
+
+async def test_comments_to_a_client_that_does_not_read_do_not_pile_up() -> None:
+    """Bug: each beat started a write of its own, none of which had a deadline, and the result waited for them."""
+    over = asyncio.get_running_loop().create_future()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        try:
+            await stream.send(LONG)
+            assert not over.done()
+            await asyncio.Event().wait()
+        finally:
+            over.set_result(len([task for task in asyncio.all_tasks() if "_comment" in str(task.get_coro())]))
+        raise AssertionError
+
+    async with answering(handle, silence_s=0.001, deadline_s=0.1) as session, deaf(session):
+        async with asyncio.timeout(5):
+            assert await over <= 1
+
+
+async def all_of(kept: Stream) -> list[bytes]:
+    """What a client is told that comes again for everything; fails when the stream does not end."""
+    async with asyncio.timeout(5):
+        return [event async for event in kept.follow(0)]
+
+
+async def test_a_connection_that_breaks_within_the_result_leaves_it_whole_for_later() -> None:
+    """Bug: the stream was never ended, so that a client which came again waited for ever after the result."""
+    kept = Streams().open("s", "session", primed=True)
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        stream.leave_behind(LONG)
+        return await stream.finish(LONG, 200, {})
+
+    async with answering(handle, keep=kept) as session, deaf(session) as writer:
+        await until(lambda: kept.size >= len(LONG))
+        writer.transport.abort()
+        assert await all_of(kept) == [frame(b"1", "s-1"), frame(LONG, "s-2")]
+
+
+async def test_a_connection_that_breaks_just_after_the_call_ended_loses_no_result() -> None:
+    """Bug: between the end of the call and its answer nobody kept the result."""
+    kept = Streams().open("s", "session", primed=True)
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        stream.leave_behind(DONE)
+        stream.abandon()
+        return await stream.end()
+
+    async with answering(handle, keep=kept) as session, session.get("/"):
+        assert await all_of(kept) == [frame(b"1", "s-1"), frame(DONE, "s-2")]
+
+
+async def test_hanging_up_on_a_client_that_is_gone_is_no_error() -> None:
+    """Bug: the tool that hung up failed with an internal error, and its result was lost."""
+    kept, over = Streams().open("s", "session", primed=True), asyncio.Event()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await stream.hang_up()
+        stream.leave_behind(DONE)
+        over.set()
+        return stream.hung_up.result()
+
+    async with answering(handle, keep=kept) as session, deaf(session) as writer:
+        await until(lambda: bool(kept.size))
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            await over.wait()
+        assert (await all_of(kept))[-1] == frame(DONE, "s-2")
 
 
 @pytest.mark.parametrize(

@@ -122,14 +122,14 @@ class _Desk:
 def admit(pairs: Iterable[tuple[str, str]], body: bytes, keys: Keys, arrival: Arrival) -> Admitted:
     """Read one POST: its raw header lines and its body."""
     read = parse(body)
-    first = read[0] if isinstance(read, list) else read
     try:
         headers = Headers(pairs)
     except RpcError as error:
-        return _refuse(Era.MODERN, first, error)
+        id_ = None if isinstance(read, list | Notification) else read.id
+        return Refused(status=status_of(Era.MODERN, error), error=error, id=id_)
     desk = _Desk(keys, arrival, headers)
     if isinstance(read, list):
-        return _admit_batch(desk, read)
+        return _admit_batch(desk, headers, read)
     return _admit(desk, read)
 
 
@@ -168,15 +168,28 @@ def _refuse(era: Era, message: Message, error: RpcError) -> Refused:
     return Refused(status=status_of(era, error), error=error, id=id_)
 
 
-def _admit_batch(desk: _Desk, messages: list[Message]) -> Admitted:
+def _admit_batch(desk: _Desk, headers: Headers, messages: list[Message]) -> Admitted:
     try:
-        session = _find_session(desk)
+        _check_batch(desk, headers)
     except RpcError as error:
         return Refused(status=status_of(Era.LEGACY, error), error=error)
-    if session.version not in BATCHES:
-        unknown = RpcError(INVALID_REQUEST, f"Revision {session.version} has no batches: send one message.")
-        return Refused(status=status_of(Era.LEGACY, unknown), error=unknown)
-    return Batch(items=tuple(_admit(desk, message) for message in messages))
+    return Batch(items=tuple(_admit_item(desk, message) for message in messages))
+
+
+def _check_batch(desk: _Desk, headers: Headers) -> None:
+    """Raise unless the revision has batches: the one that the header says, if it is modern, or else the session's."""
+    sent = headers.get(PROTOCOL_VERSION)
+    is_modern = era_of(sent, meta_names_version=False) is Era.MODERN
+    version = str(sent) if is_modern else _find_session(desk).version
+    if version not in BATCHES:
+        raise RpcError(INVALID_REQUEST, f"Revision {version[:100]!r} has no batches: send one message.")
+
+
+def _admit_item(desk: _Desk, message: Message) -> Single:
+    if isinstance(message, Request) and message.method == "initialize":
+        # Spec 2025-03-26, Lifecycle, Initialization: it MUST NOT be part of a batch.
+        return _refuse(Era.LEGACY, message, RpcError(INVALID_REQUEST, "Send initialize alone, not in a batch."))
+    return _admit(desk, message)
 
 
 def _names_version(message: Message) -> bool:
@@ -187,14 +200,12 @@ def _names_version(message: Message) -> bool:
 
 
 def _admit_modern(desk: _Desk, message: Request | Notification | Response) -> Single:
-    match message:
-        case Response():
-            raise RpcError(INVALID_REQUEST, "Send no responses: in this revision the server sends no requests.")
-        case Notification():
-            # Over HTTP none has a meaning, or required headers, in this revision: taken, and let go.
-            return Notice(notification=message, session=desk.session)
-        case Request():
-            return _modern_call(desk, message)
+    if isinstance(message, Response):
+        raise RpcError(INVALID_REQUEST, "Send no responses: in this revision the server sends no requests.")
+    if isinstance(message, Notification):
+        # Over HTTP none has a meaning, or required headers, in this revision: taken, and let go.
+        return Notice(notification=message, session=desk.session)
+    return _modern_call(desk, message)
 
 
 def _modern_call(desk: _Desk, request: Request) -> Call:
@@ -247,20 +258,18 @@ def _admit_legacy(desk: _Desk, message: Request | Notification | Response) -> Si
         session = _open_session(desk, message)
     else:
         session = _find_session(desk)
-    match message:
-        case Response():
-            return Reply(response=message, session=session)
-        case Notification():
-            return Notice(notification=message, session=session)
-        case Request():
-            return Call(
-                request=message,
-                era=Era.LEGACY,
-                version=session.version,
-                principal=desk.arrival.principal,
-                client=session.client,
-                session=session,
-            )
+    if isinstance(message, Response):
+        return Reply(response=message, session=session)
+    if isinstance(message, Notification):
+        return Notice(notification=message, session=session)
+    return Call(
+        request=message,
+        era=Era.LEGACY,
+        version=session.version,
+        principal=desk.arrival.principal,
+        client=session.client,
+        session=session,
+    )
 
 
 def _open_session(desk: _Desk, request: Request) -> Session:

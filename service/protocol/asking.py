@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import orjson
-
 from service.protocol.call import Call
 from service.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, RpcError
 from service.protocol.inquiry import Inquiry
-from service.protocol.jsonrpc import Response
+from service.protocol.jsonrpc import Response, notification_message, request_message
 from service.protocol.questions import Answer, Question
 from service.protocol.session import Session
 
@@ -26,6 +24,7 @@ PATIENCE_S: Final = 600.0
 class OpenRequests:
     """The requests that were sent and not answered yet, by session and id."""
 
+    patience_s: float = PATIENCE_S
     _waiting: dict[tuple[str, str], asyncio.Future[Response]] = field(default_factory=dict)
 
     def answer(self, session: Session, response: Response) -> None:
@@ -34,20 +33,30 @@ class OpenRequests:
         if waiting is not None and not waiting.done():
             waiting.set_result(response)
 
+    def give_up(self, session_id: str) -> None:
+        """Nobody can answer for a session that has ended: the calls of it that wait for an answer end too."""
+        for waiting in [each for (session, _), each in self._waiting.items() if session == session_id]:
+            waiting.cancel()
+
     def inquiry_of(self, call: Call, session: Session) -> "ServerRequests":
         """What lets this call ask."""
         return ServerRequests(self, call, session)
 
     async def ask(self, call: Call, session: Session, question: Question) -> Response:
-        """Send one request on the call's stream and wait for its response."""
+        """Send one request on the call's stream and wait for its response; raises `TimeoutError`."""
         id_ = f"easel-{secrets.token_hex(16)}"
         key = (session.id, id_)
         waiting: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting[key] = waiting
         try:
-            await call.send(orjson.dumps({"jsonrpc": "2.0", "id": id_, **question.wire()}))
-            async with asyncio.timeout(PATIENCE_S):
+            await call.send(request_message(id_, question.method, question.params))
+            async with asyncio.timeout(self.patience_s):
                 return await waiting
+        except TimeoutError:
+            # Spec 2025-11-25, Timeouts: the sender SHOULD cancel what it stopped waiting for.
+            params = {"requestId": id_, "reason": "It was not answered in time."}
+            await call.send(notification_message("notifications/cancelled", params))
+            raise
         finally:
             del self._waiting[key]
 

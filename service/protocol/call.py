@@ -103,6 +103,12 @@ class Call:
         return self.session is not None and self.method == "initialize"
 
     @property
+    def session_id(self) -> str:
+        """The id of the session of a call of an era that has sessions."""
+        assert self.session is not None, "METHODS lets no other call come here"  # noqa: S101 - a mistake of ours
+        return self.session.id
+
+    @property
     def kept(self) -> Mapping[str, Any]:
         """What the handler gave to `keep` when it asked, in an earlier round or just before."""
         return self.inquiry.kept
@@ -142,8 +148,9 @@ class Call:
     ) -> dict[str, Answer]:
         """Ask questions at once. Ask before any effect: a modern call is run again from its start with the answers.
 
-        `keep` is handed back in `kept` after that. A client that cannot be asked is told `instead` what to do, such
-        as which argument to pass; without it the call ends with -32021.
+        A key stands for one question in the whole call. `keep` is handed back in `kept` after that; the client can
+        read it. One that cannot be asked is told `instead` what to do, such as which argument to pass; without it the
+        call ends with -32021. Asking may raise: let what it raises go through.
         """
         check_askable(self.client, questions, instead)
         return await self.inquiry.ask(questions, keep)

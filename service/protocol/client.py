@@ -1,18 +1,24 @@
 """What a client says of itself: name, release and capabilities. Self-reported, so never a ground for trust."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 _KNOWN: Final = ("roots", "sampling", "elicitation", "extensions")
 _MAX_NAME: Final = 64
+_MAX_PARTS: Final = 16
+_PART: Final = re.compile(r"[A-Za-z0-9._/-]{1,64}")
+"""What an extension or a mode may be called here; all of it goes into the session id, and that into a header."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
     """Name and release as sent, cut short, or empty; `capabilities` the names of what it declared.
 
-    An extension is named `extensions/<identifier>`, a mode of eliciting `elicitation/<mode>`.
+    An extension is named `extensions/<identifier>`, a mode of eliciting `elicitation/<mode>`; eliciting without a mode
+    is by form (spec 2025-11-25, Elicitation, Capabilities).
     """
 
     name: str = ""
@@ -23,21 +29,22 @@ class Client:
 def read_client(info: object, capabilities: object) -> Client:
     """Read `clientInfo` and the client's capabilities; whatever is not as the schema has it counts as not said."""
     named: Mapping[str, Any] = info if isinstance(info, dict) else {}
+    declared: Mapping[str, Any] = capabilities if isinstance(capabilities, dict) else {}
     return Client(
         name=_text(named.get("name")),
         version=_text(named.get("version")),
-        capabilities=frozenset(_names(capabilities if isinstance(capabilities, dict) else {})),
+        capabilities=frozenset([*_names(declared), *islice(_parts(declared), _MAX_PARTS)]),
     )
 
 
-def _names(capabilities: Mapping[str, Any]) -> list[str]:
-    names = []
-    for name in _KNOWN:
-        settings = capabilities.get(name)
-        if isinstance(settings, dict):
-            names.append(name)
-            names += [f"{name}/{part[:_MAX_NAME]}" for part in list(settings)[:16]]
-    return names
+def _names(declared: Mapping[str, Any]) -> list[str]:
+    return [name for name in _KNOWN if isinstance(declared.get(name), dict)]
+
+
+def _parts(declared: Mapping[str, Any]) -> Iterator[str]:
+    for name in _names(declared):
+        parts = declared[name] or ({"form": {}} if name == "elicitation" else {})
+        yield from (f"{name}/{part}" for part in parts if _PART.fullmatch(part))
 
 
 def _text(value: object) -> str:

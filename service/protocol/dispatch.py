@@ -28,7 +28,7 @@ async def answer(server: Server, call: Call) -> Answer:
     try:
         if call.session is not None:
             call.log_level = server.memory.look(call.session.id).log_level
-        result = await _method(call).handle(server, call)
+        result = await _method(server, call).handle(server, call)
         return Answer(body=result_message(call.id, stamp(server, call.era, call.method, result)))
     except InputRequiredError as early:
         return Answer(body=result_message(call.id, stamp(server, call.era, call.method, early.result)))
@@ -41,10 +41,10 @@ async def answer(server: Server, call: Call) -> Answer:
         return _failed(call, RpcError(INTERNAL_ERROR, "Internal error. The service's log has the details."))
 
 
-def _method(call: Call) -> Method:
+def _method(server: Server, call: Call) -> Method:
     method = METHODS.get(call.method)
-    if method is None or call.era not in method.eras:
-        raise RpcError(METHOD_NOT_FOUND, f"There is no method {call.method[:100]!r} in revision {call.version}.")
+    if method is None or not method.is_offered(server, call.era):
+        raise RpcError(METHOD_NOT_FOUND, f"There is no method {call.method[:100]!r} here in revision {call.version}.")
     return method
 
 

@@ -67,5 +67,5 @@ STATUS: Final[Mapping[Era, Mapping[int, int]]] = {
 
 
 def status_of(era: Era, error: RpcError) -> int:
-    """The HTTP status of an error that is the whole HTTP answer."""
-    return error.status or STATUS[era][error.code]
+    """The HTTP status of an error that is the whole HTTP answer; a code that is not ours is an answer like any."""
+    return error.status or STATUS[era].get(error.code, 200)

@@ -16,8 +16,9 @@ PROTOCOL_VERSION: Final = "Mcp-Protocol-Version"
 METHOD: Final = "Mcp-Method"
 NAME: Final = "Mcp-Name"
 SESSION_ID: Final = "Mcp-Session-Id"
-
 LAST_EVENT_ID: Final = "Last-Event-Id"
+PARAM: Final = "Mcp-Param-"
+"""How the names of the headers begin that hold an argument of a tool (`param_headers.py`)."""
 
 NAMED_BY: Final[Mapping[str, str]] = {
     "tools/call": "name",
@@ -42,8 +43,8 @@ class Headers:
         self._values: dict[str, str] = {}
         for name, value in pairs:
             key = name.lower()
-            if key in self._values and key in _ROUTING:
-                raise RpcError(HEADER_MISMATCH, f"The header {name} occurs more than once; send it once.")
+            if key in self._values and (key in _ROUTING or key.startswith(PARAM.lower())):
+                raise RpcError(HEADER_MISMATCH, f"The header {name[:100]!r} occurs more than once; send it once.")
             self._values[key] = value
 
     def get(self, name: str) -> str | None:

@@ -42,13 +42,18 @@ class RoundTrips(Inquiry):
     """Multi round-trip requests (spec 2026-07-28): the call is run again, with the answers so far."""
 
     def __init__(self, responses: object, state: RequestState) -> None:
-        self._responses = responses if isinstance(responses, dict) else {}
+        self._responses: dict[str, Any] = responses if isinstance(responses, dict) else {}
         self._state = state
         self.kept = state.kept
 
     async def ask(self, questions: Mapping[str, Question], keep: Mapping[str, Any] | None) -> dict[str, Answer]:
-        """The answers that came with this round or an earlier one; asks for what lacks by ending the call."""
-        known = {**self._state.answers, **self._responses}
+        """The answers that came with this round or an earlier one; asks for what lacks by ending the call.
+
+        An answer that was taken stands. One to a question with something to keep counts only beside the state that
+        keeps it: what the client saw when it answered is then what the handler goes on with.
+        """
+        counted = {key: each for key, each in self._responses.items() if keep is None or key in self._state.asked}
+        known = {**counted, **self._state.answers}
         answers = {key: known[key] for key, each in questions.items() if each.accepts(known.get(key))}
         missing = {key: each for key, each in questions.items() if key not in answers}
         self._state.answers.update(answers)
@@ -58,7 +63,7 @@ class RoundTrips(Inquiry):
             "resultType": "input_required",
             "inputRequests": {key: each.wire() for key, each in missing.items()},
         }
-        token = self._state.token(keep)
+        token = self._state.token(keep, missing)
         if token is not None:
             result["requestState"] = token
         raise InputRequiredError(result)
@@ -84,10 +89,16 @@ def check_askable(client: Client, questions: Mapping[str, Question], instead: st
         return
     if instead is not None:
         raise UnaskableError(instead)
-    raise missing_capabilities({name: {} for name in missing})
+    raise missing_capabilities(dict(map(_shaped, missing)))
 
 
 def missing_capabilities(required: Mapping[str, Any]) -> RpcError:
     """-32021 that lists what the client must declare, shaped as `ClientCapabilities`."""
     names = ", ".join(required)
     return RpcError(MISSING_CAPABILITY, f"The client must declare: {names}.", {"requiredCapabilities": dict(required)})
+
+
+def _shaped(capability: str) -> tuple[str, dict[str, Any]]:
+    """A capability's name and settings, out of the name with its mode that `client.py` gives it."""
+    name, _, mode = capability.partition("/")
+    return name, {mode: {}} if mode else {}

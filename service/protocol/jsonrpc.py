@@ -52,8 +52,14 @@ class Malformed:
 Message: TypeAlias = Request | Notification | Response | Malformed
 
 
+LONGEST_ID: Final = 1000
+"""Characters. An id and a progress token come back with every message of their call."""
+
 MAX_BATCH: Final = 50
 """Messages of one batch. The revision that had batches sets no bound, and each may be a picture."""
+
+MAX_DEPTH: Final = 100
+"""Objects and lists within each other. The encoder gives up at 254, and what walks a message may recurse."""
 
 
 def parse(body: bytes) -> Message | list[Message]:
@@ -62,6 +68,11 @@ def parse(body: bytes) -> Message | list[Message]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
         return Malformed(id=None, error=RpcError(PARSE_ERROR, f"The body is not JSON: {problem}"))
+    # As many brackets as may stand within each other are few enough whatever they do; only more are looked at.
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_too_deep(value):
+        id_ = value.get("id") if isinstance(value, dict) else None
+        message = f"The body has more than {MAX_DEPTH} objects and lists within each other."
+        return malformed(id_ if is_request_id(id_) else None, message)
     if not isinstance(value, list):
         return read(value)
     if not 1 <= len(value) <= MAX_BATCH:
@@ -87,13 +98,20 @@ def read(value: object) -> Message:
     if not has_id:
         return Notification(method=method, params=params)
     if readable is None:
-        return malformed(None, 'The member "id" must be a string or an integer; leave it out for a notification.')
+        return malformed(None, 'The member "id" must be an integer or a short string; leave it out for a notification.')
     return Request(id=readable, method=method, params=params)
 
 
 def is_request_id(value: object) -> bool:
     """Whether `value` may be an id. JSON's true and false are integers to Python, and are not ids."""
-    return isinstance(value, str | int) and not isinstance(value, bool)
+    if isinstance(value, str):
+        return len(value) <= LONGEST_ID
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def request_message(id_: RequestId, method: str, params: Mapping[str, Any]) -> bytes:
+    """Encode a request of ours."""
+    return orjson.dumps({"jsonrpc": "2.0", "id": id_, "method": method, "params": params})
 
 
 def result_message(id_: RequestId, result: Mapping[str, Any]) -> bytes:
@@ -119,6 +137,18 @@ def _read_response(value: Mapping[str, Any], id_: RequestId | None) -> Message:
         return malformed(id_, 'A message has a "method", or else exactly one of "result" and "error".')
     failed = "error" in value
     return Response(id=id_, answer=value["error" if failed else "result"], failed=failed)
+
+
+def _is_too_deep(value: object) -> bool:
+    """Whether there is more than `MAX_DEPTH` of nesting; level by level, since recursion would meet its own limit."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        containers = [each for each in level if isinstance(each, dict | list)]
+        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
+        if depth > MAX_DEPTH and containers:
+            return True
+    return False
 
 
 def malformed(id_: RequestId | None, message: str) -> Malformed:

@@ -23,17 +23,22 @@ from service.protocol.subscriptions import (
     read_filter,
 )
 from service.protocol.tasks import Tasks
-from service.protocol.versions import BOTH, LEGACY, MODERN, SUPPORTED_VERSIONS, Era
+from service.protocol.versions import BOTH, HAS_TASKS, LEGACY, MODERN, SUPPORTED_VERSIONS, Era
 
 Handler: TypeAlias = Callable[[Server, Call], Awaitable[Result]]
 
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table."""
+    """One row of the table. `capability`: the method is there only on a server that declares it."""
 
     handle: Handler
     eras: frozenset[Era]
+    capability: str | None = None
+
+    def is_offered(self, server: Server, era: Era) -> bool:
+        """Whether this server has the method, in this era."""
+        return era in self.eras and (self.capability is None or self.capability in server.capabilities)
 
 
 async def initialize(server: Server, call: Call) -> Result:
@@ -53,9 +58,7 @@ async def ping(server: Server, call: Call) -> Result:  # noqa: ARG001 - every ha
 
 async def set_level(server: Server, call: Call) -> Result:
     """Remember the least severe log level that this session wants."""
-    level = read_level(call.params.get("level"))
-    if call.session is not None:
-        server.memory.set_level(call.session.id, level)
+    server.memory.set_level(call.session_id, read_level(call.params.get("level")))
     return {}
 
 
@@ -77,10 +80,14 @@ async def listen(server: Server, call: Call) -> Result:
         raise RpcError(INVALID_REQUEST, "subscriptions/listen is answered by a stream: accept text/event-stream.")
     asked = await _granted(server, call, read_filter(call.params.get("notifications")))
     subscription = server.hub.open(notices_of(asked))
+    for task_id in asked.get("taskIds", ()):
+        # It may have changed since the client last saw it, before anybody listened: it is told where it stands.
+        subscription.offer(TaskChanged(task_id))
     try:
         await _notify(call, "notifications/subscriptions/acknowledged", {"notifications": asked})
         while (notice := await subscription.next()) is not None:
-            await _notify(call, *await _told(server, call, notice))
+            for method, params in await _told(server, call, notice):
+                await _notify(call, method, params)
     finally:
         server.hub.forget(subscription)
     return {"_meta": {SUBSCRIPTION_ID: call.id}}
@@ -115,10 +122,11 @@ def _tasks(server: Server, call: Call) -> Tasks:
 
 async def _granted(server: Server, call: Call, asked: dict[str, Any]) -> dict[str, Any]:
     """What of a filter is honoured: lists and resources that there are, tasks of the caller that exist."""
-    if "taskIds" in asked:
+    if "taskIds" in asked and server.tasks is not None:
         tasks, principal = _tasks(server, call), call.principal
         asked["taskIds"] = [each for each in asked["taskIds"] if await tasks.exists(principal, each)]
     absent = {
+        "taskIds": server.tasks is None,
         "promptsListChanged": not server.prompts,
         "resourcesListChanged": not (server.resources or server.templates),
         "resourceSubscriptions": not (server.resources or server.templates),
@@ -126,10 +134,15 @@ async def _granted(server: Server, call: Call, asked: dict[str, Any]) -> dict[st
     return {name: value for name, value in asked.items() if not absent.get(name, False)}
 
 
-async def _told(server: Server, call: Call, notice: Notice) -> tuple[str, dict[str, Any]]:
-    if isinstance(notice, TaskChanged):
-        return "notifications/tasks", (await _tasks(server, call).get(call.principal, notice.task_id)).wire()
-    return notification_of(notice)
+async def _told(server: Server, call: Call, notice: Notice) -> list[tuple[str, dict[str, Any]]]:
+    """The notification of a notice; none of a task that is gone by now."""
+    if not isinstance(notice, TaskChanged):
+        return [notification_of(notice)]
+    try:
+        task = await _tasks(server, call).get(call.principal, notice.task_id)
+    except RpcError:
+        return []
+    return [("notifications/tasks", task.wire())]
 
 
 async def _notify(call: Call, method: str, params: dict[str, Any]) -> None:
@@ -140,19 +153,19 @@ METHODS: Final[Mapping[str, Method]] = {
     "initialize": Method(initialize, LEGACY),
     "ping": Method(ping, LEGACY),
     "logging/setLevel": Method(set_level, LEGACY),
-    "resources/subscribe": Method(offers.subscribe, LEGACY),
-    "resources/unsubscribe": Method(offers.unsubscribe, LEGACY),
+    "resources/subscribe": Method(offers.subscribe, LEGACY, "resources"),
+    "resources/unsubscribe": Method(offers.unsubscribe, LEGACY, "resources"),
     "server/discover": Method(discover, MODERN),
     "subscriptions/listen": Method(listen, MODERN),
-    "tasks/get": Method(get_task, MODERN),
-    "tasks/update": Method(update_task, MODERN),
-    "tasks/cancel": Method(cancel_task, MODERN),
+    "tasks/get": Method(get_task, HAS_TASKS),
+    "tasks/update": Method(update_task, HAS_TASKS),
+    "tasks/cancel": Method(cancel_task, HAS_TASKS),
     "tools/list": Method(offers.list_tools, BOTH),
     "tools/call": Method(offers.call_tool, BOTH),
-    "prompts/list": Method(offers.list_prompts, BOTH),
-    "prompts/get": Method(offers.get_prompt, BOTH),
-    "resources/list": Method(offers.list_resources, BOTH),
-    "resources/templates/list": Method(offers.list_templates, BOTH),
-    "resources/read": Method(offers.read_resource, BOTH),
-    "completion/complete": Method(offers.complete, BOTH),
+    "prompts/list": Method(offers.list_prompts, BOTH, "prompts"),
+    "prompts/get": Method(offers.get_prompt, BOTH, "prompts"),
+    "resources/list": Method(offers.list_resources, BOTH, "resources"),
+    "resources/templates/list": Method(offers.list_templates, BOTH, "resources"),
+    "resources/read": Method(offers.read_resource, BOTH, "resources"),
+    "completion/complete": Method(offers.complete, BOTH, "completions"),
 }

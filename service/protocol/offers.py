@@ -77,7 +77,7 @@ async def read_resource(server: Server, call: Call) -> Result:
 
 async def subscribe(server: Server, call: Call) -> Result:
     """Have this session's streams told when a resource changes."""
-    uri, session_id = _uri(call), _session_id(call)
+    uri, session_id = _uri(call), call.session_id
     server.memory.subscribe(session_id, uri)
     for stream in server.hub.streams_of(session_id):
         stream.wanted.add(ResourceUpdated(uri))
@@ -86,7 +86,7 @@ async def subscribe(server: Server, call: Call) -> Result:
 
 async def unsubscribe(server: Server, call: Call) -> Result:
     """Have them told no more."""
-    uri, session_id = _uri(call), _session_id(call)
+    uri, session_id = _uri(call), call.session_id
     server.memory.unsubscribe(session_id, uri)
     for stream in server.hub.streams_of(session_id):
         stream.wanted.discard(ResourceUpdated(uri))
@@ -96,18 +96,24 @@ async def unsubscribe(server: Server, call: Call) -> Result:
 async def complete(server: Server, call: Call) -> Result:
     """Values that an argument of a prompt or template may have, from what was typed so far."""
     ref, argument = call.params.get("ref"), call.params.get("argument")
-    match ref:
-        case {"type": "ref/prompt", "name": str(name)} if name in server.prompts:
-            pass
-        case {"type": "ref/resource", "uri": str(uri)} if uri in server.templates or uri in server.resources:
-            pass
-        case _:
-            raise RpcError(INVALID_PARAMS, "params.ref must name a prompt or a resource template that is listed.")
-    if not isinstance(ref, dict) or not isinstance(argument, dict) or not isinstance(argument.get("name"), str):
-        raise RpcError(INVALID_PARAMS, 'params.argument must be an object with "name" and "value".')
-    values = list(await server.complete(call, ref, argument)) if server.complete is not None else []
+    if not isinstance(ref, dict) or not _is_listed(server, ref):
+        raise RpcError(INVALID_PARAMS, "params.ref must name a prompt or a resource template that is listed.")
+    if not isinstance(argument, dict) or not all(isinstance(argument.get(each), str) for each in ("name", "value")):
+        raise RpcError(INVALID_PARAMS, 'params.argument must be an object with the strings "name" and "value".')
+    assert server.complete is not None, "without it there is no such method"  # noqa: S101 - see METHODS
+    values = list(await server.complete(call, ref, argument))
     shown = values[:MAX_COMPLETIONS]
     return {"completion": {"values": shown, "total": len(values), "hasMore": len(values) > len(shown)}}
+
+
+def _is_listed(server: Server, ref: Mapping[str, Any]) -> bool:
+    match ref:
+        case {"type": "ref/prompt", "name": str(name)}:
+            return name in server.prompts
+        case {"type": "ref/resource", "uri": str(uri)}:
+            return uri in server.templates or uri in server.resources
+        case _:
+            return False
 
 
 async def _run(tool: ToolEntry, call: Call, arguments: Mapping[str, Any]) -> Result:
@@ -136,11 +142,6 @@ def _uri(call: Call) -> str:
     if not isinstance(uri, str):
         raise RpcError(INVALID_PARAMS, "params.uri must be a string.")
     return uri
-
-
-def _session_id(call: Call) -> str:
-    assert call.session is not None, "these methods are of an era that has sessions"  # noqa: S101 - see METHODS
-    return call.session.id
 
 
 def _shown(name: object) -> str:

@@ -10,8 +10,8 @@ ELICIT: Final = "elicitation/create"
 SAMPLE: Final = "sampling/createMessage"
 ROOTS: Final = "roots/list"
 
-CAPABILITY: Final[Mapping[str, str]] = {ELICIT: "elicitation", SAMPLE: "sampling", ROOTS: "roots"}
-"""What the client must have declared to be asked this."""
+CAPABILITY: Final[Mapping[str, str]] = {ELICIT: "elicitation/form", SAMPLE: "sampling", ROOTS: "roots"}
+"""What the client must have declared to be asked this, as `client.py` names it. We elicit by forms alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

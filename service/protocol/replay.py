@@ -5,7 +5,7 @@ stream is never replayed on another. Memory is bounded over all streams: the old
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,28 +18,39 @@ MAX_STREAMS: Final = 2000
 class Stream:
     """The events of one stream, from its first on. `primed`: it begins with an empty event, number 0."""
 
-    def __init__(self, stream_id: str, session_id: str, *, primed: bool) -> None:
+    def __init__(self, stream_id: str, session_id: str, *, primed: bool, grow: Callable[[int], None]) -> None:
         self.id = stream_id
         self.session_id = session_id
         self.primed = primed
+        self.newest = 0
+        """The number of the newest event."""
         self.size = 0
         self.readers = 0
+        self._grow: Callable[[int], None] | None = grow
         self._frames: list[bytes] = []
         self._ended = False
         self._news = asyncio.Event()
 
     def append(self, message: bytes) -> bytes:
         """Keep one message, for whoever follows; returns its event."""
-        event = frame(message, f"{self.id}-{len(self._frames) + 1}")
-        self._frames.append(event)
-        self.size += len(event)
-        self._news.set()
+        self.newest += 1
+        event = frame(message, f"{self.id}-{self.newest}")
+        if self._grow is not None:
+            self._frames.append(event)
+            self.size += len(event)
+            self._news.set()
+            self._grow(len(event))
         return event
 
     def end(self) -> None:
         """There will be no more."""
         self._ended = True
         self._news.set()
+
+    def let_go(self) -> None:
+        """Keep nothing from now on; what is still appended has its event and is not kept."""
+        self._grow = None
+        self._frames.clear()
 
     async def follow(self, after: int) -> AsyncGenerator[bytes, None]:
         """Every event after number `after`, those to come as well, until the stream ends."""
@@ -60,16 +71,17 @@ class Stream:
 
 @dataclass
 class Streams:
-    """The streams that can be resumed, oldest first."""
+    """The streams that can be resumed, oldest first. `size` counts the bytes of all their events."""
 
     max_bytes: int = MAX_BYTES
     max_streams: int = MAX_STREAMS
+    size: int = 0
     _streams: dict[str, Stream] = field(default_factory=dict)
 
     def open(self, stream_id: str, session_id: str, *, primed: bool) -> Stream:
         """A new stream of a session; what is too old to be kept beside it goes."""
-        self._evict()
-        stream = self._streams[stream_id] = Stream(stream_id, session_id, primed=primed)
+        stream = self._streams[stream_id] = Stream(stream_id, session_id, primed=primed, grow=self._grow)
+        self._grow(0)
         return stream
 
     def find(self, event_id: str, session_id: str) -> tuple[Stream, int] | None:
@@ -78,23 +90,24 @@ class Streams:
         stream = self._streams.get(stream_id)
         if stream is None or stream.session_id != session_id or not number.isdecimal() or len(number) > 9:
             return None
-        return stream, int(number)
-
-    def drop(self, stream: Stream) -> None:
-        """Let go of a stream that nobody can ask for."""
-        self._streams.pop(stream.id, None)
+        return (stream, int(number)) if int(number) <= stream.newest else None
 
     def forget_session(self, session_id: str) -> None:
         """Let go of everything that an ended session could have asked for."""
         for stream in [each for each in self._streams.values() if each.session_id == session_id]:
             stream.end()
-            del self._streams[stream.id]
+            self._drop(stream)
 
-    def _evict(self) -> None:
-        size = sum(stream.size for stream in self._streams.values())
-        for stream in list(self._streams.values()):
-            if size <= self.max_bytes and len(self._streams) < self.max_streams:
+    def _grow(self, by: int) -> None:
+        self.size += by
+        if self.size <= self.max_bytes and len(self._streams) <= self.max_streams:
+            return
+        for stream in [each for each in self._streams.values() if not each.readers]:
+            self._drop(stream)
+            if self.size <= self.max_bytes and len(self._streams) <= self.max_streams:
                 return
-            if not stream.readers:
-                size -= stream.size
-                del self._streams[stream.id]
+
+    def _drop(self, stream: Stream) -> None:
+        del self._streams[stream.id]
+        self.size -= stream.size
+        stream.let_go()

@@ -1,13 +1,14 @@
 """`requestState` of multi round-trip requests: what a call carries from one round to the next, in the client's hands.
 
-The answers of earlier rounds and what the handler keeps, signed, and bound to the principal, the method and its
-parameters; it expires. Spec 2026-07-28, MRTR, Server Requirements: treat it as attacker-controlled input.
+The answers of earlier rounds, what the handler keeps and what was asked, signed, and bound to the principal, the method
+and its parameters; it expires. It is not encrypted: the client can read it, and can bring it again while it lives.
+Spec 2026-07-28, MRTR, Server Requirements: treat it as attacker-controlled input.
 """
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,20 +30,21 @@ REFUSED: Final = (
 
 @dataclass(kw_only=True)
 class RequestState:
-    """The state of one call in this round. `answers` grows as the handler asks."""
+    """The state of one call in this round. `asked` is what the round before asked; `answers` grows as we go."""
 
     key: bytes = field(repr=False)
     binding: str
     expires: float
     answers: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
+    asked: frozenset[str] = frozenset()
 
-    def token(self, keep: Mapping[str, Any] | None) -> str | None:
-        """What to hand to the client, or None when there is nothing to carry."""
+    def token(self, keep: Mapping[str, Any] | None, asked: Iterable[str]) -> str | None:
+        """What to hand to the client that is `asked` these keys, or None when there is nothing to carry."""
         kept = self.kept if keep is None else dict(keep)
-        if not self.answers and not kept:
+        if keep is None and not kept and not self.answers:
             return None
-        payload = {"a": self.answers, "k": kept, "b": self.binding, "t": self.expires}
+        payload = {"a": self.answers, "k": kept, "q": sorted(asked), "b": self.binding, "t": self.expires}
         body = base64.urlsafe_b64encode(orjson.dumps(payload)).decode()
         return f"{body}.{_sign(self.key, body)}"
 
@@ -62,7 +64,7 @@ def read_state(key: bytes, request: Request, principal: str, now: float) -> Requ
     payload = orjson.loads(base64.urlsafe_b64decode(body))
     if payload["b"] != state.binding or now >= payload["t"]:
         raise RpcError(INVALID_PARAMS, REFUSED)
-    state.answers, state.kept = payload["a"], payload["k"]
+    state.answers, state.kept, state.asked = payload["a"], payload["k"], frozenset(payload["q"])
     return state
 
 

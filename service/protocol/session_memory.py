@@ -31,7 +31,10 @@ class SessionMemory:
 
     def look(self, session_id: str) -> Remembered:
         """What a session told, or how one is that told nothing. Not for writing."""
-        return self._sessions.get(session_id, Remembered())
+        if session_id not in self._sessions:
+            return Remembered()
+        self._sessions.move_to_end(session_id)
+        return self._sessions[session_id]
 
     def set_level(self, session_id: str, level: str) -> None:
         """Remember the least severe level that it wants."""

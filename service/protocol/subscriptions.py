@@ -93,6 +93,7 @@ class Hub:
 
     _subscriptions: list[Subscription] = field(default_factory=list)
     _sessions: dict[str, list[Subscription]] = field(default_factory=dict)
+    _closed: bool = False
 
     def publish(self, notice: Notice) -> None:
         """Tell everybody who wants to know. Never waits."""
@@ -103,14 +104,20 @@ class Hub:
 
     def open(self, wanted: Iterable[Notice]) -> Subscription:
         """A new subscription of the modern era."""
-        subscription = Subscription(wanted)
+        subscription = self._new(wanted)
         self._subscriptions.append(subscription)
         return subscription
 
     def open_for_session(self, session_id: str, wanted: Iterable[Notice]) -> Subscription:
         """A new stream of a legacy session."""
-        subscription = Subscription(wanted)
+        subscription = self._new(wanted)
         self._sessions.setdefault(session_id, []).append(subscription)
+        return subscription
+
+    def _new(self, wanted: Iterable[Notice]) -> Subscription:
+        subscription = Subscription(wanted)
+        if self._closed:
+            subscription.close()
         return subscription
 
     def forget(self, subscription: Subscription) -> None:
@@ -128,7 +135,8 @@ class Hub:
         return list(self._sessions.get(session_id, ()))
 
     def close(self) -> None:
-        """End every subscription gracefully, as a stopping server does."""
+        """End every subscription gracefully, as a stopping server does, and those that still come at once."""
+        self._closed = True
         for subscription in [*self._subscriptions, *(each for one in self._sessions.values() for each in one)]:
             subscription.close()
 
@@ -140,7 +148,7 @@ def read_filter(value: object) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     for name in LISTS:
         wanted = value.get(name)
-        if wanted not in (None, True, False):
+        if wanted is not None and not isinstance(wanted, bool):
             raise RpcError(INVALID_PARAMS, f"params.notifications.{name} must be true or false.")
         if wanted:
             asked[name] = True
@@ -159,11 +167,9 @@ def notices_of(asked: Mapping[str, Any]) -> list[Notice]:
 
 def notification_of(notice: ListChanged | ResourceUpdated) -> tuple[str, dict[str, Any]]:
     """Method and params of a notice, but for that of a task, which holds the task."""
-    match notice:
-        case ListChanged(of):
-            return f"notifications/{of}/list_changed", {}
-        case ResourceUpdated(uri):
-            return "notifications/resources/updated", {"uri": uri}
+    if isinstance(notice, ListChanged):
+        return f"notifications/{notice.of}/list_changed", {}
+    return "notifications/resources/updated", {"uri": notice.uri}
 
 
 def _read_names(name: str, value: object) -> list[str]:

@@ -2,19 +2,16 @@
 
 1. A handler that says `call.detach()` is answered with a task once its record is kept; it goes on as our own work.
 2. What it asks from then on parks the task in `input_required` until `tasks/update` brings the answers.
-3. Its end is kept as the record's result or error; a task of a process that died is kept as failed.
+3. Its end is kept as the record's result or error.
 
-The keeper is a contract: the protocol opens nothing. A task of another principal does not exist.
+A task of another principal does not exist.
 """
 
 import asyncio
-import contextlib
 import logging
 import secrets
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from service.protocol.call import TASKS, Call, Detach, unheard
@@ -23,92 +20,23 @@ from service.protocol.inquiry import Inquiry
 from service.protocol.jsonrpc import Result
 from service.protocol.questions import Answer, Question
 from service.protocol.subscriptions import Hub, TaskChanged
+from service.protocol.task_records import (
+    CANCELLED,
+    COMPLETED,
+    ENDED,
+    FAILED,
+    INPUT_REQUIRED,
+    MAX_STATUS_MESSAGE,
+    WORKING,
+    TaskKeeper,
+    TaskRecord,
+)
+from service.protocol.versions import HAS_TASKS
 
 logger = logging.getLogger(__name__)
 
 DECLARED: Final = f"extensions/{TASKS}"
 """The client capability, as `client.py` names it."""
-
-WORKING: Final = "working"
-INPUT_REQUIRED: Final = "input_required"
-COMPLETED: Final = "completed"
-FAILED: Final = "failed"
-CANCELLED: Final = "cancelled"
-ENDED: Final = frozenset({COMPLETED, FAILED, CANCELLED})
-
-TTL_MS: Final = 24 * 3600 * 1000
-"""A person comes back to a chat the next day."""
-
-POLL_MS: Final = 2000
-MAX_STATUS_MESSAGE: Final = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskRecord:
-    """One task as it is kept. Times are seconds since the epoch; `result` and `error` as they go on the wire."""
-
-    id: str
-    principal: str
-    status: str = WORKING
-    created_at: float
-    updated_at: float
-    ttl_ms: int = TTL_MS
-    message: str = ""
-    input_requests: Mapping[str, Any] = field(default_factory=dict)
-    result: Mapping[str, Any] | None = None
-    error: Mapping[str, Any] | None = None
-
-    def wire(self) -> dict[str, Any]:
-        """`DetailedTask` of the extension's schema; members that do not apply are absent."""
-        task: dict[str, Any] = {
-            "taskId": self.id,
-            "status": self.status,
-            "createdAt": _iso(self.created_at),
-            "lastUpdatedAt": _iso(self.updated_at),
-            "ttlMs": self.ttl_ms,
-            "pollIntervalMs": POLL_MS,
-        }
-        if self.message:
-            task["statusMessage"] = self.message
-        if self.status == INPUT_REQUIRED:
-            task["inputRequests"] = dict(self.input_requests)
-        if self.status == COMPLETED:
-            task["result"] = self.result
-        if self.status == FAILED:
-            task["error"] = self.error
-        return task
-
-    def expired(self, now: float) -> bool:
-        """Whether its time is over."""
-        return now >= self.created_at + self.ttl_ms / 1000
-
-
-class TaskKeeper(ABC):
-    """Keeps the records of tasks. A method returns only after what it wrote would survive a power cut."""
-
-    @abstractmethod
-    async def save(self, record: TaskRecord) -> None:
-        """Keep a record in place of what was kept under its id."""
-
-    @abstractmethod
-    async def load(self, principal: str, task_id: str) -> TaskRecord | None:
-        """The record of this principal's task, or None."""
-
-
-class MemoryKeeper(TaskKeeper):
-    """Keeps records as long as the process lives."""
-
-    def __init__(self) -> None:
-        self._records: dict[str, TaskRecord] = {}
-
-    async def save(self, record: TaskRecord) -> None:
-        """Keep it."""
-        self._records[record.id] = record
-
-    async def load(self, principal: str, task_id: str) -> TaskRecord | None:
-        """Look it up."""
-        record = self._records.get(task_id)
-        return record if record is not None and record.principal == principal else None
 
 
 class _Running(Inquiry, Detach):
@@ -123,6 +51,7 @@ class _Running(Inquiry, Detach):
         self._principal = principal
         self._asked: set[str] = set()
         self._waiting: dict[str, tuple[Question, asyncio.Future[Answer]]] = {}
+        self._saving = asyncio.Lock()
 
     async def detach(self, call: Call, *, required: bool) -> None:  # noqa: ARG002 - met by being here
         """Become a task, durably, before anybody is told."""
@@ -132,14 +61,14 @@ class _Running(Inquiry, Detach):
         record = TaskRecord(id=secrets.token_urlsafe(24), principal=self._principal, created_at=now, updated_at=now)
         await self._tasks.keeper.save(record)
         self.record, self.kept = record, call.kept
-        self._tasks.running[record.id] = self
         call.send, call.inquiry = unheard, self
+        self._tasks.own(self, record.id)
         self.announced.set_result(record)
 
     def tell(self, message: str) -> None:
         """Progress of a task is its status message; it is not worth a write."""
         if self.record is not None and self.record.status == WORKING:
-            self.record = self._changed(message=message[:MAX_STATUS_MESSAGE])
+            self.record = self._changed(self.record, message=message[:MAX_STATUS_MESSAGE])
 
     async def ask(self, questions: Mapping[str, Question], keep: Mapping[str, Any] | None) -> dict[str, Answer]:
         """Park the task until `tasks/update` has brought every answer."""
@@ -147,34 +76,37 @@ class _Running(Inquiry, Detach):
         if keep is not None:
             self.kept = keep
         waiting = {key: (self._own_key(key), each, loop.create_future()) for key, each in questions.items()}
-        self._waiting = {own: (each, answer) for own, each, answer in waiting.values()}
+        self._waiting.update({own: (each, answer) for own, each, answer in waiting.values()})
         await self._park()
-        answers = {key: await answer for key, (_, _, answer) in waiting.items()}
-        await self.save(status=WORKING, input_requests={})
-        return answers
+        return {key: await answer for key, (_, _, answer) in waiting.items()}
 
     async def answer(self, responses: Mapping[str, Any]) -> None:
         """Take the answers that fit a question that is open; any other is ignored (SEP-2663, Task Update Requests)."""
-        for key, response in responses.items():
-            question, waiting = self._waiting.get(key, (None, None))
-            if question is not None and waiting is not None and not waiting.done() and question.accepts(response):
-                waiting.set_result(response)
-        await self._park()
+        open_before = len(self._waiting)
+        for key, (question, waiting) in list(self._waiting.items()):
+            if question.accepts(responses.get(key)) and not waiting.done():
+                del self._waiting[key]
+                waiting.set_result(responses[key])
+        if len(self._waiting) < open_before:
+            await self._park()
 
     async def save(self, **changes: Any) -> None:
-        """Keep the record with these changes, and tell who listens."""
-        self.record = self._changed(**changes)
-        await self._tasks.keeper.save(self.record)
-        self._tasks.hub.publish(TaskChanged(self.record.id))
+        """Keep the record with these changes, and tell who listens. One at a time; an end stays what it is."""
+        async with self._saving:
+            if self.record is None or self.record.status in ENDED:
+                return
+            record = self._changed(self.record, **changes)
+            await self._tasks.keeper.save(record)
+            self.record = record
+        self._tasks.hub.publish(TaskChanged(record.id))
 
-    def _changed(self, **changes: Any) -> TaskRecord:
-        assert self.record is not None, "only a task has a record"  # noqa: S101 - a mistake of ours, not of a caller
-        return replace(self.record, updated_at=self._tasks.clock(), **changes)
+    def _changed(self, record: TaskRecord, **changes: Any) -> TaskRecord:
+        return replace(record, updated_at=self._tasks.clock(), **changes)
 
     async def _park(self) -> None:
-        still = {key: question.wire() for key, (question, answer) in self._waiting.items() if not answer.done()}
-        if still and self.record is not None:
-            await self.save(status=INPUT_REQUIRED, input_requests=still)
+        """Keep what is still open; while nothing is, the task works."""
+        still = {key: question.wire() for key, (question, _) in self._waiting.items()}
+        await self.save(status=INPUT_REQUIRED if still else WORKING, input_requests=still)
 
     def _own_key(self, key: str) -> str:
         """A key that this task has not used: each MUST be unique over its lifetime."""
@@ -200,25 +132,29 @@ class Tasks:
         """The result of `work`, or `CreateTaskResult` as soon as it detaches. Cancelled before, the work ends too."""
         running = _Running(self, call.principal)
         call.task = running
-        running.work = asyncio.ensure_future(work())
+        work_task = running.work = asyncio.ensure_future(work())
         try:
-            either: set[asyncio.Future[Any]] = {running.work, running.announced}
+            either: set[asyncio.Future[Any]] = {work_task, running.announced}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             if not running.announced.done():
-                running.work.cancel()
-                await asyncio.wait({running.work})
-                raise
-            self._own(running)
+                work_task.cancel()
+                await asyncio.wait({work_task})
             raise
-        if not running.announced.done():
-            return running.work.result()
-        self._own(running)
-        return {"resultType": "task", **running.announced.result().wire()}
+        if running.announced.done():
+            return {"resultType": "task", **running.announced.result().wire()}
+        return work_task.result()
+
+    def own(self, running: _Running, task_id: str) -> None:
+        """Answer for a task from now on, to its end."""
+        self.running[task_id] = running
+        ending = asyncio.create_task(self._finish(running, task_id))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
 
     def taken_by(self, call: Call) -> bool:
         """Whether this call's client takes tasks. Said with each request, and never remembered."""
-        return DECLARED in call.client.capabilities
+        return call.era in HAS_TASKS and DECLARED in call.client.capabilities
 
     async def exists(self, principal: str, task_id: str) -> bool:
         """Whether this principal has such a task."""
@@ -266,33 +202,38 @@ class Tasks:
         if self._endings:
             await asyncio.wait(set(self._endings))
 
-    def _own(self, running: _Running) -> None:
-        ending = asyncio.create_task(self._finish(running))
-        self._endings.add(ending)
-        ending.add_done_callback(self._endings.discard)
-
-    async def _finish(self, running: _Running) -> None:
+    async def _finish(self, running: _Running, task_id: str) -> None:
         """Wait for the work, keep how it ended, and let go of it."""
-        assert running.work is not None  # noqa: S101 - `run` has set it
+        assert running.work is not None, "only work detaches"  # noqa: S101 - a mistake of ours, not of a caller
         await asyncio.wait({running.work})
-        with contextlib.suppress(Exception):  # the keeper's failure is in its own log; the task must not stay for ever
-            await running.save(**_ending(running.work), input_requests={})
-        if running.record is not None:
-            self.running.pop(running.record.id, None)
+        # What cannot be kept, such as a result that is no JSON, must not leave a task that works for ever.
+        for ending in (_ending(running.work), BROKEN):
+            try:
+                await running.save(**ending, input_requests={})
+                break
+            except Exception:
+                logger.exception("the end of a task was not kept")
+        del self.running[task_id]
 
 
-def _ending(work: asyncio.Task[Result]) -> dict[str, Any]:
+def _ending(work: asyncio.Task[Result]) -> Mapping[str, Any]:
     """How a work that has ended is kept: a bug is an internal error, whose details stay in the log."""
     if work.cancelled():
         return {"status": CANCELLED, "message": "Cancelled."}
     error = work.exception()
     if error is None:
-        return {"status": COMPLETED, "result": work.result()}
-    if not isinstance(error, RpcError):
-        logger.error("a task failed", exc_info=error)
-        error = RpcError(INTERNAL_ERROR, "Internal error. The service's log has the details.")
+        return {"status": COMPLETED, "message": "", "result": work.result()}
+    if isinstance(error, RpcError):
+        return _failure(error)
+    logger.error("a task failed", exc_info=error)
+    return BROKEN
+
+
+def _failure(error: RpcError) -> dict[str, Any]:
     return {"status": FAILED, "message": error.message[:MAX_STATUS_MESSAGE], "error": error.body()}
 
 
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+BROKEN: Final[Mapping[str, Any]] = _failure(
+    RpcError(INTERNAL_ERROR, "Internal error. The service's log has the details.")
+)
+"""How a task ends that met a bug of ours."""

@@ -30,6 +30,9 @@ OUTLIVES_ITS_STREAM: Final = LEGACY
 """Eras in which a lost connection does not cancel the call: `notifications/cancelled` does (spec 2025-11-25,
 Transports). In the others closing the stream is the cancellation (spec 2026-07-28, Streamable HTTP, Cancellation)."""
 
+HAS_TASKS: Final = MODERN
+"""Eras of the tasks extension: a legacy client may declare it, but has no method to ask for a task."""
+
 BATCHES: Final = frozenset({"2025-03-26"})
 """The one revision that has JSON-RPC batches; the next took them out again."""
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from service.app import listen
 from service.ended_sessions import EndedSessions
 from service.protocol.admission import Keys
 from service.protocol.call import Call
@@ -24,11 +23,14 @@ from service.protocol.catalog import PromptEntry, ResourceEntry, Server
 from service.protocol.jsonrpc import Result
 from service.protocol.questions import elicit
 from service.protocol.session import Sessions
-from service.protocol.tasks import MemoryKeeper, Tasks
+from service.protocol.task_records import MemoryKeeper
+from service.protocol.tasks import Tasks
 from service.settings import Settings
-from service.web import MAX_BODY_BYTES, Endpoint
+from service.sockets import listen
+from service.web import BODY_DEADLINE_S, MAX_BODY_BYTES, Endpoint
 from service.web_guard import Guard
-from service.web_sessions import add_routes
+from service.web_sessions import BEAT_S, add_routes
+from service.web_stream import SILENCE_S
 from tests.conformance.content import embedded, image, png, text
 from tests.conformance.tools import tools
 
@@ -133,20 +135,36 @@ def server() -> Server:
 
 
 @contextlib.asynccontextmanager
-async def running(port: int = 0, fixture: Server | None = None) -> AsyncIterator[str]:
-    """Serve a fixture until the block ends; yields the URL of its endpoint."""
-    settings = Settings.from_env({})
-    with tempfile.TemporaryDirectory() as folder:
-        ended = EndedSessions(Path(folder), time.time)
+async def running(
+    port: int = 0,
+    fixture: Server | None = None,
+    *,
+    tokens: str = "",
+    folder: Path | None = None,
+    key: bytes = b"",
+    beat_s: float = BEAT_S,
+    silence_s: float = SILENCE_S,
+    body_deadline_s: float = BODY_DEADLINE_S,
+) -> AsyncIterator[str]:
+    """Serve a fixture until the block ends; yields the URL of its endpoint.
+
+    Those that have `folder` and `key` in common share their sessions.
+    """
+    settings = Settings.from_env({"EASEL_TOKENS": tokens})
+    key = key or secrets.token_bytes(32)
+    with tempfile.TemporaryDirectory() as own:
+        ended = EndedSessions(folder or Path(own), time.time)
         keys = Keys(
-            sessions=Sessions(secrets.token_bytes(32)),
-            request_state=secrets.token_bytes(32),
+            sessions=Sessions(key),
+            request_state=key,
             is_ended=ended.contains,
         )
-        endpoint = Endpoint(server=fixture or server(), keys=keys)
+        endpoint = Endpoint(server=fixture or server(), keys=keys, body_deadline_s=body_deadline_s, silence_s=silence_s)
         app = web.Application(middlewares=[Guard(settings).middleware()], client_max_size=MAX_BODY_BYTES)
-        add_routes(app, "/mcp", endpoint, ended)
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
+        add_routes(app, "/mcp", endpoint, ended, beat_s)
+        runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=1, auto_decompress=False
+        )
         await runner.setup()
         socket = listen("127.0.0.1", port)[0]
         try:
@@ -154,8 +172,6 @@ async def running(port: int = 0, fixture: Server | None = None) -> AsyncIterator
             yield f"http://127.0.0.1:{socket.getsockname()[1]}/mcp"
         finally:
             await endpoint.close(0)
-            if endpoint.server.tasks is not None:
-                await endpoint.server.tasks.close(0)
             await runner.cleanup()
 
 

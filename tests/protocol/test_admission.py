@@ -1,13 +1,12 @@
 """One HTTP request becomes a Call, a Notice, a Reply, or is Refused; the first mistake is named, with its id."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from service.protocol.admission import Admitted, Arrival, Notice, Refused, Reply, admit
+from service.protocol.admission import Admitted, Batch, Notice, Refused, Reply, admit, admit_line, find_session
 from service.protocol.call import Call
 from service.protocol.errors import (
     HEADER_MISMATCH,
@@ -16,20 +15,13 @@ from service.protocol.errors import (
     PARSE_ERROR,
     UNSUPPORTED_VERSION,
 )
-from service.protocol.session import LIFETIME_S, Sessions
+from service.protocol.inquiry import RoundTrips, Unasked
+from service.protocol.session import LIFETIME_S, Session
 from service.protocol.versions import Era
+from tests.protocol.samples import KEYS, NOW, arrival, arrive
 from tests.wire import CAPABILITIES_KEY, CLIENT_KEY, MODERN, VERSION_KEY, modern_headers, modern_params, request
 
-SESSIONS = Sessions(b"k" * 32)
-NOW = 1_800_000_000.0
-
-
-def arrive(
-    message: object, headers: dict[str, str] | None = None, now: float = NOW, principal: str = "anna"
-) -> Admitted:
-    body = message if isinstance(message, bytes) else json.dumps(message).encode()
-    arrival = Arrival(principal=principal, now=now, nonce=b"n" * 16)
-    return admit((headers or {}).items(), body, SESSIONS, arrival)
+LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel"
 
 
 def modern(method: str = "tools/list", params: dict[str, Any] | None = None, **headers: str) -> Admitted:
@@ -37,8 +29,8 @@ def modern(method: str = "tools/list", params: dict[str, Any] | None = None, **h
     return arrive(request(method, modern_params() if params is None else params, 7), sent)
 
 
-def session_id() -> str:
-    call = arrive(request("initialize", {"protocolVersion": "2025-06-18"}, 0))
+def session_id(version: str = "2025-06-18") -> str:
+    call = arrive(request("initialize", {"protocolVersion": version}, 0))
     assert isinstance(call, Call)
     assert call.session is not None
     return call.session.id
@@ -101,7 +93,7 @@ def test_a_method_header_sent_twice_is_a_mismatch() -> None:
     """Spec 2026-07-28, Server Validation: 400 and -32020."""
     pairs = [*modern_headers("ping").items(), ("mcp-method", "ping")]
     body = json.dumps(request("ping", modern_params(), 9)).encode()
-    refused = admit(pairs, body, SESSIONS, Arrival(principal="anna", now=NOW, nonce=b""))
+    refused = admit(pairs, body, KEYS, arrival())
     assert isinstance(refused, Refused)
     assert (refused.status, refused.error.code, refused.id) == (400, HEADER_MISMATCH, 9)
 
@@ -138,7 +130,7 @@ def test_initialize_must_say_its_version() -> None:
 
 
 def test_initialize_with_the_modern_header_is_a_modern_call() -> None:
-    """Conformance 3.3: it must end as an unknown method, 404, never as a session."""
+    """Spec 2026-07-28 has no handshake: it must end as an unknown method, 404, never as a session."""
     call = modern("initialize")
     assert isinstance(call, Call)
     assert call.era is Era.MODERN
@@ -195,27 +187,180 @@ def test_what_is_no_json_is_refused() -> None:
     assert (refused.status, refused.error.code) == (400, PARSE_ERROR)
 
 
-def containers(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.lists(values) | st.dictionaries(st.text(), values)
+def test_a_repeated_header_refuses_a_batch_as_well() -> None:
+    pairs = [("Mcp-Session-Id", "a"), ("mcp-session-id", "b")]
+    refused = admit(pairs, json.dumps([request("ping", id_=3)]).encode(), KEYS, arrival())
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.error.code, refused.id) == (400, HEADER_MISMATCH, None)
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), containers)
-MESSAGES = st.fixed_dictionaries(
-    {},
-    optional={
-        "jsonrpc": st.just("2.0") | JSON,
-        "id": JSON,
-        "method": st.text() | JSON,
-        "params": JSON,
-        "result": JSON,
-    },
+def test_a_modern_client_may_ask_for_log_messages() -> None:
+    """Spec 2026-07-28, Logging: the level is said with each request, and none is sent without."""
+    call = modern(params=modern_params(None, **{LOG_LEVEL_KEY: "warning"}))
+    assert isinstance(call, Call)
+    assert call.log_level == "warning"
+    silent = modern()
+    assert isinstance(silent, Call)
+    assert silent.log_level is None
+    refused = modern(params=modern_params(None, **{LOG_LEVEL_KEY: "loud"}))
+    assert isinstance(refused, Refused)
+    assert (refused.error.code, refused.id) == (INVALID_PARAMS, 7)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "inquiry"),
+    [
+        pytest.param("tools/call", {"name": "a"}, RoundTrips, id="tool"),
+        pytest.param("prompts/get", {"name": "a"}, RoundTrips, id="prompt"),
+        pytest.param("resources/read", {"uri": "a"}, RoundTrips, id="resource"),
+        pytest.param("tools/list", {}, Unasked, id="list"),
+        pytest.param("tasks/get", {"taskId": "a"}, Unasked, id="task"),
+    ],
 )
-HEADERS = st.dictionaries(
-    st.sampled_from(["Mcp-Method", "Mcp-Name", "Mcp-Session-Id", "Mcp-Protocol-Version"]),
-    st.text() | st.sampled_from([MODERN, "2025-11-25"]),
+def test_only_three_methods_may_ask(method: str, target: dict[str, str], inquiry: type) -> None:
+    """Spec 2026-07-28, MRTR, Supported Requests."""
+    call = modern(method, modern_params(target), Mcp_Name="a")
+    assert isinstance(call, Call)
+    assert type(call.inquiry) is inquiry
+
+
+def test_a_state_that_is_not_for_this_call_is_refused_with_its_id() -> None:
+    """Spec 2026-07-28, MRTR, Server Requirements; a method that may not ask has no use for it, and lets it be."""
+    params = modern_params({"name": "a", "requestState": "forged"})
+    refused = modern("tools/call", params, Mcp_Name="a")
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.error.code, refused.id) == (400, INVALID_PARAMS, 7)
+    assert isinstance(modern("tools/list", modern_params({"requestState": "forged"})), Call)
+
+
+def test_arguments_without_bottom_are_refused_with_their_id() -> None:
+    """Bug: the encoder that binds the state gave up at a depth of 254, and the request ended as a 500."""
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    refused = modern("tools/call", modern_params({"name": "a", "arguments": {"x": deep}}), Mcp_Name="a")
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.error.code, refused.id) == (400, INVALID_REQUEST, 7)
+
+
+def test_a_batch_of_its_revision_is_admitted_item_by_item() -> None:
+    """Spec 2025-03-26, Sending Messages: requests, notifications and responses; each has its own verdict."""
+    items = [
+        request("ping", id_=1),
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "result": {}},
+        {"jsonrpc": "2.0", "id": 3, "method": 5},
+        request("ping", id_="a"),
+    ]
+    batch = arrive(items, {"Mcp-Session-Id": session_id("2025-03-26")})
+    assert isinstance(batch, Batch)
+    assert [type(item) for item in batch.items] == [Call, Notice, Reply, Refused, Call]
+    assert [item.id for item in batch.items if isinstance(item, Call | Refused)] == [1, 3, "a"]
+
+
+def test_initialize_is_not_part_of_a_batch() -> None:
+    """Spec 2025-03-26, Lifecycle, Initialization: it MUST NOT be."""
+    items = [request("initialize", {"protocolVersion": "2025-03-26"}, 0), request("ping")]
+    batch = arrive(items, {"Mcp-Session-Id": session_id("2025-03-26")})
+    assert isinstance(batch, Batch)
+    refused, call = batch.items
+    assert isinstance(refused, Refused)
+    assert (refused.error.code, refused.id) == (INVALID_REQUEST, 0)
+    assert isinstance(call, Call)
+
+
+def test_a_modern_request_in_a_legacy_batch_is_refused() -> None:
+    batch = arrive([request("ping", modern_params(), 4)], {"Mcp-Session-Id": session_id("2025-03-26")})
+    assert isinstance(batch, Batch)
+    (refused,) = batch.items
+    assert isinstance(refused, Refused)
+    assert (refused.error.code, refused.id) == (HEADER_MISMATCH, 4)
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "status", "said"),
+    [
+        pytest.param("2025-06-18", {}, 400, "2025-06-18", id="the next revision"),
+        pytest.param("2025-11-25", {}, 400, "2025-11-25", id="the one after that"),
+        pytest.param("2025-03-26", {"Mcp-Protocol-Version": MODERN}, 400, MODERN, id="said to be modern"),
+        pytest.param("2025-03-26", {"Mcp-Session-Id": "x"}, 404, "initialize", id="no session of ours"),
+    ],
 )
+def test_other_revisions_have_no_batches(version: str, headers: dict[str, str], status: int, said: str) -> None:
+    """Spec 2025-06-18, changelog: batching was taken out again."""
+    refused = arrive([request("ping", id_=4)], {"Mcp-Session-Id": session_id(version)} | headers)
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.error.code, refused.id) == (status, INVALID_REQUEST, None)
+    assert said in refused.error.message
 
 
-@given(message=MESSAGES, headers=HEADERS)
-def test_no_message_makes_admission_raise(message: dict[str, Any], headers: dict[str, str]) -> None:
-    arrive(json.dumps(message).encode(errors="surrogatepass"), headers)
+def test_a_batch_without_a_session_is_refused() -> None:
+    refused = arrive([request("ping")])
+    assert isinstance(refused, Refused)
+    assert refused.status == 400
+
+
+def test_a_session_that_was_ended_is_404() -> None:
+    """Spec 2025-11-25, Session Management: after DELETE the id is dead, whoever ended it."""
+    id_ = session_id()
+    ended = replace(KEYS, is_ended=lambda each: each == id_)
+    refused = arrive(request("ping", id_=4), {"Mcp-Session-Id": id_}, keys=ended)
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.id) == (404, 4)
+
+
+def test_a_request_without_a_body_names_its_session_in_the_header() -> None:
+    """Spec 2025-11-25, Listening for Messages and Session Management: GET and DELETE."""
+    found = find_session([("mcp-session-id", session_id()), ("Last-Event-ID", "s-1")], KEYS, arrival())
+    assert not isinstance(found, Refused)
+    session, headers = found
+    assert (session.version, headers.get("last-event-id")) == ("2025-06-18", "s-1")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "status"),
+    [
+        pytest.param([], 400, id="no session"),
+        pytest.param([("Mcp-Session-Id", "x")], 404, id="unknown session"),
+        pytest.param([("Mcp-Session-Id", "x"), ("mcp-session-id", "x")], 400, id="twice"),
+    ],
+)
+def test_without_a_session_there_is_nothing_to_get(pairs: list[tuple[str, str]], status: int) -> None:
+    refused = find_session(pairs, KEYS, arrival())
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.id) == (status, None)
+
+
+def line(message: object, session: Session | None = None) -> Admitted:
+    return admit_line(json.dumps(message).encode(), KEYS, arrival(), session)
+
+
+def test_over_stdio_initialize_opens_the_session_that_the_rest_is_in() -> None:
+    """Spec 2025-11-25, stdio: no headers; the session lasts as long as the process."""
+    opening = line(request("initialize", {"protocolVersion": "2025-06-18"}, 0))
+    assert isinstance(opening, Call)
+    assert opening.opens_session
+    call = line(request("ping"), opening.session)
+    assert isinstance(call, Call)
+    assert (call.era, call.version, call.headers) == (Era.LEGACY, "2025-06-18", None)
+
+
+def test_over_stdio_nothing_goes_before_initialize_but_modern_requests() -> None:
+    refused = line(request("ping", id_=4))
+    assert isinstance(refused, Refused)
+    assert (refused.error.code, refused.id) == (INVALID_REQUEST, 4)
+    call = line(request("tools/list", modern_params()))
+    assert isinstance(call, Call)
+    assert (call.era, call.session) == (Era.MODERN, None)
+
+
+def test_over_stdio_an_unknown_version_is_told_what_is_spoken() -> None:
+    refused = line(request("tools/list", modern_params(None, **{VERSION_KEY: "v999.0.0"}), 4))
+    assert isinstance(refused, Refused)
+    assert (refused.error.code, refused.id) == (UNSUPPORTED_VERSION, 4)
+
+
+def test_over_stdio_a_line_is_one_message() -> None:
+    refused = line([request("ping")])
+    assert isinstance(refused, Refused)
+    assert "batch" in refused.error.message

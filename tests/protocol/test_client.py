@@ -1,6 +1,14 @@
 """What a client says of itself, read with distrust."""
 
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from service.protocol.client import Client, read_client
+from service.protocol.session import Sessions
+from tests.protocol.samples import NOW
 
 
 def test_what_was_declared_is_kept_by_name() -> None:
@@ -20,6 +28,19 @@ def test_what_was_declared_is_kept_by_name() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("settings", "modes"),
+    [
+        pytest.param({}, {"elicitation/form"}, id="none means forms"),
+        pytest.param({"url": {}}, {"elicitation/url"}, id="links alone"),
+        pytest.param({"form": {}, "url": {}}, {"elicitation/form", "elicitation/url"}, id="both"),
+    ],
+)
+def test_eliciting_without_a_mode_is_by_form(settings: dict[str, Any], modes: set[str]) -> None:
+    """Spec 2025-11-25, Elicitation, Capabilities: for clients from before there were modes."""
+    assert read_client(None, {"elicitation": settings}).capabilities == {"elicitation"} | modes
+
+
 def test_what_is_not_as_the_schema_has_it_counts_as_not_said() -> None:
     assert read_client([], None) == Client()
     assert read_client({"name": 5}, {"sampling": True, "unknown": {}}) == Client()
@@ -27,6 +48,34 @@ def test_what_is_not_as_the_schema_has_it_counts_as_not_said() -> None:
 
 def test_endless_words_are_cut() -> None:
     """Ours: all of this goes into the session id, which goes into a header."""
-    client = read_client({"name": "x" * 10_000}, {"extensions": {f"{n:0>9999}": {} for n in range(100)}})
+    client = read_client({"name": "x" * 10_000}, {"extensions": {f"{n:0>60}": {} for n in range(100)}})
     assert len(client.name) == 64
-    assert sum(map(len, client.capabilities)) < 2000
+    assert len(client.capabilities) <= 20
+    assert read_client(None, {"extensions": {"x" * 65: {}, "a b": {}, "ü": {}, "": {}}}).capabilities == {"extensions"}
+
+
+CAPABILITIES = st.dictionaries(
+    st.sampled_from(["elicitation", "sampling", "roots", "extensions", "other"]),
+    st.none() | st.dictionaries(st.text(max_size=80) | st.from_regex(r"[a-z./-]{50,64}", fullmatch=True), st.none()),
+)
+
+
+@given(name=st.text(max_size=100), version=st.text(max_size=100), capabilities=CAPABILITIES)
+def test_whatever_a_client_says_its_session_id_can_be_read(name: str, version: str, capabilities: Any) -> None:
+    """Bug: a client that declared much got an id too long to be taken back, and opened sessions for ever."""
+    client = read_client({"name": name, "version": version}, capabilities)
+    sessions = Sessions(b"k" * 32)
+    session = sessions.mint("2025-11-25", client, "anna", now=NOW, nonce=b"n" * 16)
+    assert sessions.read(session.id, "anna", now=NOW) == session
+
+
+def test_the_longest_session_id_can_be_read() -> None:
+    """Ours: the longest that a client can make it, of characters that JSON writes the longest way."""
+    worst = "\x01" * 100
+    capabilities: dict[str, Any] = {
+        name: {f"{n:0>64}": {} for n in range(99)} for name in ("roots", "sampling", "extensions")
+    }
+    client = read_client({"name": worst, "version": worst}, capabilities | {"elicitation": {"form": {}}})
+    sessions = Sessions(b"k" * 32)
+    session = sessions.mint("2025-11-25", client, "o" * 64, now=NOW, nonce=b"n" * 16)
+    assert sessions.read(session.id, "o" * 64, now=NOW) == session

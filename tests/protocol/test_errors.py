@@ -31,3 +31,8 @@ def test_data_is_absent_when_there_is_none() -> None:
     """Spec 2026-07-28, schema: optional members are left out, never null."""
     assert RpcError(INVALID_PARAMS, "no").body() == {"code": -32602, "message": "no"}
     assert RpcError(UNSUPPORTED_VERSION, "no", {"a": 1}).body()["data"] == {"a": 1}
+
+
+def test_a_code_that_the_table_does_not_have_is_an_ordinary_answer() -> None:
+    for era in Era:
+        assert status_of(era, RpcError(-32002, "no")) == 200

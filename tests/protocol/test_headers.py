@@ -1,9 +1,11 @@
 """Header values: their Base64 form, and agreement with the body."""
 
+import base64
+
 import pytest
 
 from service.protocol.errors import HEADER_MISMATCH, RpcError
-from service.protocol.headers import Headers, check_routing, decode_value
+from service.protocol.headers import NAMED_BY, Headers, check_routing, decode_value
 from service.protocol.jsonrpc import Request
 
 CALL = Request(id=1, method="tools/call", params={"name": "generate"})
@@ -49,6 +51,13 @@ def test_a_routing_header_sent_twice_is_refused(name: str) -> None:
     assert refused.value.code == HEADER_MISMATCH
 
 
+def test_a_header_of_an_argument_sent_twice_is_refused() -> None:
+    """Ours: as with the headers that route, since a router may go by it."""
+    with pytest.raises(RpcError) as refused:
+        Headers([("Mcp-Param-Region", "eu"), ("mcp-param-region", "eu")])
+    assert refused.value.code == HEADER_MISMATCH
+
+
 def test_another_header_may_repeat() -> None:
     assert Headers([("Accept", "a"), ("accept", "b")]).get("ACCEPT") == "b"
 
@@ -88,3 +97,15 @@ def test_a_method_without_a_target_needs_no_name() -> None:
 def test_a_target_that_is_no_text_is_left_to_the_method() -> None:
     """Ours: a call without a name is -32602 of `tools/call`, which says what is missing."""
     check_routing(Headers([("Mcp-Method", "tools/call")]), Request(id=1, method="tools/call", params={"name": 5}))
+
+
+@pytest.mark.parametrize(("method", "param"), sorted(NAMED_BY.items()))
+def test_every_method_with_a_target_has_it_compared(method: str, param: str) -> None:
+    """Spec 2026-07-28, Standard Request Headers; SEP-2663, Routing Headers."""
+    request = Request(id=1, method=method, params={param: "das Ziel ü"})
+    encoded = f"=?base64?{base64.b64encode('das Ziel ü'.encode()).decode()}?="
+    check_routing(Headers([("Mcp-Method", method), ("Mcp-Name", encoded)]), request)
+    for wrong in ("das Ziel u", encoded.upper()):
+        with pytest.raises(RpcError) as refused:
+            check_routing(Headers([("Mcp-Method", method), ("Mcp-Name", wrong)]), request)
+        assert refused.value.code == HEADER_MISMATCH

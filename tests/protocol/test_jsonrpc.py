@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from service.protocol.errors import INVALID_REQUEST, PARSE_ERROR, RpcError
 from service.protocol.jsonrpc import (
+    MAX_BATCH,
+    MAX_DEPTH,
     Malformed,
     Notification,
     Request,
@@ -16,6 +18,7 @@ from service.protocol.jsonrpc import (
     error_message,
     notification_message,
     parse,
+    request_message,
     result_message,
 )
 
@@ -78,11 +81,61 @@ def test_what_is_no_json_is_a_parse_error(body: bytes) -> None:
     assert (message.id, message.error.code) == (None, PARSE_ERROR)
 
 
-@pytest.mark.parametrize(("body", "word"), [(b"[]", "batch"), (b"7", "object"), (b"null", "object")])
-def test_a_batch_or_a_bare_value_is_told_what_to_send(body: bytes, word: str) -> None:
+@pytest.mark.parametrize("body", [b"7", b"null", b'"x"', b"true"])
+def test_a_bare_value_is_told_what_to_send(body: bytes) -> None:
     message = parse(body)
     assert isinstance(message, Malformed)
-    assert word in message.error.message
+    assert "object" in message.error.message
+
+
+def test_a_batch_is_read_item_by_item() -> None:
+    """Spec 2025-03-26: a list of messages; whether the revision has them is admission's to say."""
+    messages = parse(b'[{"jsonrpc": "2.0", "id": 1, "method": "ping"}, 5, {"jsonrpc": "2.0", "id": 2, "result": {}}]')
+    assert isinstance(messages, list)
+    assert [type(each) for each in messages] == [Request, Malformed, Response]
+
+
+@pytest.mark.parametrize(("count", "is_batch"), [(0, False), (1, True), (MAX_BATCH, True), (MAX_BATCH + 1, False)])
+def test_a_batch_holds_so_many_messages(count: int, is_batch: bool) -> None:
+    """JSON-RPC 2.0, section 6: an empty one is none; ours: neither is an endless one."""
+    message = parse(json.dumps([{"jsonrpc": "2.0", "method": "x"}] * count).encode())
+    assert isinstance(message, list) is is_batch
+    if isinstance(message, Malformed):
+        assert (message.error.code, str(count) in message.error.message) == (INVALID_REQUEST, True)
+
+
+def nested(depth: int) -> bytes:
+    """A request that is `depth` objects and lists deep."""
+    inner = b'{"a":' * ((depth - 2) // 2) + b"[" * ((depth - 1) // 2)
+    outer = b"]" * ((depth - 1) // 2) + b"}" * ((depth - 2) // 2)
+    return b'{"jsonrpc":"2.0","id":7,"method":"x","params":{"x":' + inner + b"1" + outer + b"}}"
+
+
+@pytest.mark.parametrize(
+    ("depth", "is_taken"), [(3, True), (MAX_DEPTH, True), (MAX_DEPTH + 1, False), (MAX_DEPTH + 2, False), (900, False)]
+)
+def test_a_message_is_so_deep_and_no_deeper(depth: int, is_taken: bool) -> None:
+    """Bug: what the parser took at a depth of 255 the encoder could not write again, and the request was a 500."""
+    message = parse(nested(depth))
+    assert isinstance(message, Request) is is_taken
+    if isinstance(message, Malformed):
+        assert (message.id, message.error.code) == (7, INVALID_REQUEST)
+
+
+def test_a_message_may_be_wide_and_full_of_brackets() -> None:
+    """Ours: depth is what is bounded, not how many lists there are, or what a prompt says."""
+    assert isinstance(parsed(id=1, method="x", params={"a": [[1]] * 500, "b": "[{" * 500}), Request)
+
+
+def test_a_batch_that_is_too_deep_is_refused() -> None:
+    message = parse(b"[" + nested(MAX_DEPTH) + b"]")
+    assert isinstance(message, Malformed)
+    assert (message.id, message.error.code) == (None, INVALID_REQUEST)
+
+
+def test_a_request_of_ours_is_a_request() -> None:
+    message = parse(request_message("easel-1", "roots/list", {"a": 1}))
+    assert message == Request(id="easel-1", method="roots/list", params={"a": 1})
 
 
 @given(
@@ -94,7 +147,7 @@ def test_no_bytes_make_the_parser_raise(body: bytes) -> None:
 
 
 def test_messages_are_encoded_on_one_line() -> None:
-    """Conformance 5.1: readers of a JSON answer take it line by line."""
+    """Ours: some readers, the conformance suite among them, take a JSON answer line by line."""
     messages = [
         result_message(1, {"text": "a\nb"}),
         error_message("x", RpcError(-32600, "a\nb")),

@@ -1,6 +1,5 @@
 """Session ids: signed, bound to their principal, expiring, and nothing else to remember."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,14 +30,8 @@ def test_two_sessions_of_one_client_differ() -> None:
     assert mint(nonce=b"a" * 16).id != mint(nonce=b"b" * 16).id
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        pytest.param(Sessions(b"x" * 32), id="signed with another key"),
-    ],
-)
-def test_an_id_that_we_did_not_sign_is_unknown(other: Sessions) -> None:
-    assert other.read(mint().id, "anna", now=NOW) is None
+def test_an_id_that_was_signed_with_another_key_is_unknown() -> None:
+    assert Sessions(b"x" * 32).read(mint().id, "anna", now=NOW) is None
 
 
 def test_an_id_of_another_principal_is_unknown() -> None:

@@ -2,7 +2,15 @@
 
 import pytest
 
-from service.protocol.versions import LEGACY_VERSIONS, Era, era_of, negotiate
+from service.protocol.versions import (
+    BATCHES,
+    LEGACY_VERSIONS,
+    RESUMES,
+    SUPPORTED_VERSIONS,
+    Era,
+    era_of,
+    negotiate,
+)
 
 
 @pytest.mark.parametrize("version", LEGACY_VERSIONS)
@@ -32,3 +40,8 @@ def test_initialize_never_agrees_on_anything_but_a_legacy_revision(version: str)
 def test_the_era_follows_from_header_and_meta(header: str | None, in_meta: bool, era: Era) -> None:
     """Spec 2026-07-28, Versioning: per-request `_meta` is modern, `initialize` opens a legacy session."""
     assert era_of(header, in_meta) is era
+
+
+def test_tables_name_revisions_that_are_spoken() -> None:
+    """Ours: a revision that was misspelt in a table would be a rule that never holds."""
+    assert set(SUPPORTED_VERSIONS) >= BATCHES | RESUMES

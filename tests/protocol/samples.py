@@ -1,0 +1,109 @@
+"""What tests of the protocol are made of: calls without an edge, small servers, and somewhere to send messages to."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from service.protocol.admission import Admitted, Arrival, Keys, admit
+from service.protocol.call import Call
+from service.protocol.catalog import Run, Server, ToolEntry
+from service.protocol.client import Client
+from service.protocol.dispatch import Answer
+from service.protocol.jsonrpc import Request, Result
+from service.protocol.session import Session, Sessions
+from service.protocol.versions import Era
+
+NOW = 1_800_000_000.0
+KEYS = Keys(sessions=Sessions(b"k" * 32), request_state=b"s" * 32)
+SESSION = Session(id="session", version="2025-11-25", client=Client(), principal="anna")
+VERSIONS = {Era.MODERN: "2026-07-28", Era.LEGACY: "2025-11-25"}
+TASKS = "extensions/io.modelcontextprotocol/tasks"
+
+
+class Outbox:
+    """Takes what is sent on a call's stream, and hands it out in order."""
+
+    def __init__(self) -> None:
+        self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def send(self, message: bytes) -> None:
+        self._messages.put_nowait(json.loads(message))
+
+    async def next(self) -> dict[str, Any]:
+        async with asyncio.timeout(10):
+            return await self._messages.get()
+
+    def rest(self) -> list[dict[str, Any]]:
+        return [self._messages.get_nowait() for _ in range(self._messages.qsize())]
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def arrival(principal: str = "anna", now: float = NOW) -> Arrival:
+    return Arrival(principal=principal, now=now, nonce=b"n" * 16)
+
+
+def arrive(
+    message: object,
+    headers: Mapping[str, str] | None = None,
+    now: float = NOW,
+    principal: str = "anna",
+    keys: Keys = KEYS,
+) -> Admitted:
+    """Admit one POST; what is no bytes is sent as JSON."""
+    body = message if isinstance(message, bytes) else json.dumps(message).encode()
+    return admit((headers or {}).items(), body, keys, arrival(principal, now))
+
+
+def call(
+    method: str = "tools/call",
+    params: Mapping[str, Any] | None = None,
+    era: Era = Era.MODERN,
+    can: Iterable[str] = (),
+    **others: Any,
+) -> Call:
+    """A call as admission makes one; `can` are the capabilities of its client."""
+    request = Request(id=5, method=method, params=params or {})
+    client = Client(capabilities=frozenset(can))
+    fields = {"principal": "anna", "session": SESSION if era is Era.LEGACY else None, **others}
+    return Call(request=request, era=era, version=VERSIONS[era], client=client, **fields)
+
+
+def tool(run: Run, schema: Mapping[str, Any] | None = None) -> ToolEntry:
+    """A tool of the function's name."""
+    listing = {"name": run.__name__, "inputSchema": schema or {"type": "object"}}
+    return ToolEntry(listing=listing, run=run)
+
+
+def server(*runs: Run, **others: Any) -> Server:
+    """A server with these functions as its tools."""
+    tools = {run.__name__: tool(run) for run in runs}
+    return Server(name="test", version="1", title="Test", instructions="Be kind.", tools=tools, **others)
+
+
+def said(text: str) -> Result:
+    """A tool result of one text."""
+    return {"content": [{"type": "text", "text": text}]}
+
+
+def result(given: Answer) -> Any:
+    """The result of an answer; fails the test when it is an error."""
+    message = json.loads(given.body)
+    assert (message["id"], given.failed) == (5, False), message
+    return message["result"]
+
+
+def error(given: Answer) -> Any:
+    """The error of an answer; fails the test when it is a result."""
+    message = json.loads(given.body)
+    assert (message["id"], given.failed) == (5, True), message
+    return message["error"]

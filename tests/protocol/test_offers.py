@@ -1,0 +1,256 @@
+"""Tools, prompts, resources and completions, as they are listed, found and refused."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from service.protocol.call import Call
+from service.protocol.catalog import PromptEntry, ResourceEntry, Server
+from service.protocol.dispatch import answer
+from service.protocol.errors import HEADER_MISMATCH, INVALID_PARAMS
+from service.protocol.headers import Headers
+from service.protocol.jsonrpc import Result
+from service.protocol.subscriptions import ResourceUpdated
+from service.protocol.versions import Era
+from tests.protocol.samples import SESSION, call, error, result, said, server, tool
+
+Arguments = Mapping[str, Any]
+
+
+async def echo(call: Call, arguments: Arguments) -> Result:
+    return said(f"{dict(arguments)}")
+
+
+async def messages(call: Call, arguments: Arguments) -> Result:
+    return {"messages": [{"role": "user", "content": {"type": "text", "text": f"{dict(arguments)}"}}]}
+
+
+async def read(call: Call, uri: str) -> Sequence[Result] | None:
+    return [{"uri": uri, "text": f"It is {uri}."}]
+
+
+async def read_nothing(call: Call, uri: str) -> Sequence[Result] | None:
+    return None
+
+
+async def read_numbers(call: Call, uri: str) -> Sequence[Result] | None:
+    return [{"uri": uri, "text": "A number."}] if uri.removeprefix("test://n/").isdecimal() else None
+
+
+async def complete(call: Call, ref: Arguments, argument: Arguments) -> Sequence[str]:
+    return [f"{argument['value']}{number}" for number in range(150)]
+
+
+def prompt(name: str, *arguments: Mapping[str, Any]) -> PromptEntry:
+    return PromptEntry(listing={"name": name, "arguments": list(arguments)}, get=messages)
+
+
+def template(uri: str, run: Any) -> ResourceEntry:
+    return ResourceEntry(listing={"uriTemplate": uri, "name": uri}, read=run)
+
+
+def full(**others: Any) -> Server:
+    """A server that offers something of every kind."""
+    return server(
+        echo,
+        prompts={
+            "plain": PromptEntry(listing={"name": "plain"}, get=messages),
+            "needy": prompt("needy", {"name": "a", "required": True}, {"name": "b"}, {"name": "c", "required": True}),
+        },
+        resources={"test://fox": ResourceEntry(listing={"uri": "test://fox", "name": "fox"}, read=read)},
+        templates={
+            "test://nothing/{x}": template("test://nothing/{x}", read_nothing),
+            "test://n/{x}": template("test://n/{x}", read_numbers),
+        },
+        complete=complete,
+        **others,
+    )
+
+
+async def ask(given: Server, method: str, era: Era = Era.MODERN, **params: Any) -> Any:
+    return result(await answer(given, call(method, params, era)))
+
+
+async def refuse(given: Server, method: str, era: Era = Era.MODERN, **params: Any) -> Any:
+    return error(await answer(given, call(method, params, era)))
+
+
+LISTS = [
+    pytest.param("tools/list", "tools", id="tools"),
+    pytest.param("prompts/list", "prompts", id="prompts"),
+    pytest.param("resources/list", "resources", id="resources"),
+    pytest.param("resources/templates/list", "resourceTemplates", id="templates"),
+]
+
+
+def long(count: int, page_size: int) -> Server:
+    """A server with many entries in each list."""
+    names = [f"entry {number} ü" for number in range(count)]
+    return Server(
+        name="test",
+        version="1",
+        title="Test",
+        instructions="",
+        tools={each: tool(echo) for each in names},
+        prompts={each: prompt(each) for each in names},
+        resources={each: ResourceEntry(listing={"uri": each}, read=read) for each in names},
+        templates={each: template(each, read) for each in names},
+        page_size=page_size,
+    )
+
+
+@pytest.mark.parametrize(("method", "member"), LISTS)
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [
+        pytest.param(7, [3, 3, 1], id="pages and a rest"),
+        pytest.param(6, [3, 3], id="full pages: no empty one after them"),
+        pytest.param(2, [2], id="one page"),
+    ],
+)
+async def test_a_list_goes_by_pages(method: str, member: str, count: int, sizes: list[int]) -> None:
+    """Spec 2026-07-28, Pagination: `nextCursor` is there while there is more, and absent at the end."""
+    given, pages, params = long(count, 3), [], dict[str, Any]()
+    while True:
+        page = await ask(given, method, **params)
+        pages.append(page[member])
+        if "nextCursor" not in page:
+            break
+        params = {"cursor": page["nextCursor"]}
+    assert [len(page) for page in pages] == sizes
+    listed = [entry for page in pages for entry in page]
+    assert listed == (await ask(long(count, 100), method))[member]
+
+
+@pytest.mark.parametrize(("method", "member"), LISTS)
+async def test_a_list_has_one_order_and_one_caching_hint_on_every_page(method: str, member: str) -> None:
+    """Spec 2026-07-28, Caching: the same scope over all pages; the same order in every answer."""
+    given = long(4, 3)
+    first = await ask(given, method)
+    assert await ask(given, method) == first
+    second = await ask(given, method, cursor=first["nextCursor"])
+    assert (second["ttlMs"], second["cacheScope"]) == (first["ttlMs"], first["cacheScope"])
+
+
+@pytest.mark.parametrize("cursor", ["x", "", "!!!", "bm9wZQ==", 5, 1234, True, {}, ["x"]])
+async def test_a_cursor_that_we_did_not_give_is_refused(cursor: object) -> None:
+    """Spec 2026-07-28, Pagination: invalid cursors are -32602."""
+    assert (await refuse(full(), "tools/list", cursor=cursor))["code"] == INVALID_PARAMS
+
+
+async def test_a_cursor_whose_entry_is_gone_is_refused_with_what_to_do() -> None:
+    given = long(4, 3)
+    cursor = (await ask(given, "tools/list"))["nextCursor"]
+    given.tools = {}
+    assert "first page" in (await refuse(given, "tools/list", cursor=cursor))["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "listed"),
+    [
+        pytest.param("tools/call", {"name": "nope"}, "echo", id="unknown tool"),
+        pytest.param("tools/call", {"name": 5}, "echo", id="tool name is a number"),
+        pytest.param("tools/call", {}, "echo", id="no tool name"),
+        pytest.param("tools/call", {"name": "echo", "arguments": []}, "arguments", id="tool arguments are a list"),
+        pytest.param("prompts/get", {"name": "nope"}, "plain, needy", id="unknown prompt"),
+        pytest.param("prompts/get", {"name": []}, "plain, needy", id="prompt name is a list"),
+        pytest.param("prompts/get", {"name": "plain", "arguments": 5}, "arguments", id="prompt arguments are a number"),
+        pytest.param("prompts/get", {"name": "needy", "arguments": {"b": "x"}}, "a, c", id="arguments missing"),
+        pytest.param("resources/read", {"uri": 5}, "uri", id="URI is a number"),
+        pytest.param("resources/read", {}, "uri", id="no URI"),
+    ],
+)
+async def test_a_wrong_name_or_argument_is_told_what_would_be_right(
+    method: str, params: dict[str, Any], listed: str
+) -> None:
+    """Spec 2026-07-28, Tools and Prompts, Error Handling: unknown names and malformed requests are protocol errors."""
+    given = await refuse(full(), method, **params)
+    assert given["code"] == INVALID_PARAMS
+    assert listed in given["message"]
+
+
+async def test_an_endless_name_is_not_repeated() -> None:
+    assert len((await refuse(full(), "tools/call", name="x" * 100_000))["message"]) < 200
+
+
+async def test_a_tool_gets_its_arguments_or_none() -> None:
+    assert (await ask(full(), "tools/call", name="echo", arguments={"a": 1}))["content"][0]["text"] == "{'a': 1}"
+    assert (await ask(full(), "tools/call", name="echo"))["content"][0]["text"] == "{}"
+
+
+async def test_a_header_that_differs_from_its_argument_stops_the_call() -> None:
+    """Spec 2026-07-28, Server Validation: 400 and -32020. Legacy calls have no such headers."""
+    schema = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
+    given = Server(name="t", version="1", title="T", instructions="", tools={"echo": tool(echo, schema)})
+    params = {"name": "echo", "arguments": {"region": "eu"}}
+    refused = await answer(given, call("tools/call", params, headers=Headers([("Mcp-Param-Region", "us")])))
+    assert (refused.status, error(refused)["code"]) == (400, HEADER_MISMATCH)
+    assert await ask(given, "tools/call", Era.LEGACY, **params) == said("{'region': 'eu'}")
+
+
+async def test_a_prompt_gets_its_arguments() -> None:
+    given = await ask(full(), "prompts/get", name="needy", arguments={"a": "1", "c": "3"})
+    assert given["messages"][0]["content"]["text"] == "{'a': '1', 'c': '3'}"
+    assert (await ask(full(), "prompts/get", name="plain"))["messages"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        pytest.param("test://fox", "It is test://fox.", id="a listed resource"),
+        pytest.param("test://n/5", "A number.", id="of the template that has it"),
+    ],
+)
+async def test_a_resource_is_read(uri: str, text: str) -> None:
+    assert (await ask(full(), "resources/read", uri=uri))["contents"] == [{"uri": uri, "text": text}]
+
+
+async def test_a_uri_that_does_not_exist_comes_back_in_the_error() -> None:
+    """SEP-2164: -32602, with the URI in `data`."""
+    given = await refuse(full(), "resources/read", uri="test://n/x")
+    assert (given["code"], given["data"]) == (INVALID_PARAMS, {"uri": "test://n/x"})
+
+
+async def test_a_session_is_told_of_the_resources_that_it_subscribed_to() -> None:
+    """Spec 2025-11-25, Resources, Subscriptions: also on a stream that is open already."""
+    given = full()
+    stream = given.hub.open_for_session(SESSION.id, [])
+    others = given.hub.open_for_session("other", [])
+    assert await ask(given, "resources/subscribe", Era.LEGACY, uri="test://fox") == {}
+    given.hub.publish(ResourceUpdated("test://fox"))
+    assert await stream.next() == ResourceUpdated("test://fox")
+    assert given.memory.look(SESSION.id).resources == {"test://fox"}
+    assert await ask(given, "resources/unsubscribe", Era.LEGACY, uri="test://fox") == {}
+    assert (stream.wanted, others.wanted, given.memory.look(SESSION.id).resources) == (set(), set(), set())
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        pytest.param({"type": "ref/prompt", "name": "needy"}, id="a prompt"),
+        pytest.param({"type": "ref/resource", "uri": "test://n/{x}"}, id="a template"),
+        pytest.param({"type": "ref/resource", "uri": "test://fox"}, id="a resource"),
+    ],
+)
+async def test_at_most_a_hundred_completions_are_shown(ref: dict[str, str]) -> None:
+    """Spec 2026-07-28, Completion: 100 values at most, and whether there are more."""
+    given = (await ask(full(), "completion/complete", ref=ref, argument={"name": "a", "value": "x"}))["completion"]
+    assert given == {"values": [f"x{number}" for number in range(100)], "total": 150, "hasMore": True}
+
+
+@pytest.mark.parametrize(
+    ("ref", "argument"),
+    [
+        pytest.param({"type": "ref/prompt", "name": "nope"}, {"name": "a", "value": ""}, id="unknown prompt"),
+        pytest.param({"type": "ref/resource", "uri": "test://x"}, {"name": "a", "value": ""}, id="unknown resource"),
+        pytest.param({"type": "ref/tool", "name": "echo"}, {"name": "a", "value": ""}, id="no such kind"),
+        pytest.param("plain", {"name": "a", "value": ""}, id="no object"),
+        pytest.param({"type": "ref/prompt", "name": "plain"}, None, id="no argument"),
+        pytest.param({"type": "ref/prompt", "name": "plain"}, {"value": ""}, id="no name"),
+        pytest.param({"type": "ref/prompt", "name": "plain"}, {"name": "a"}, id="no value"),
+    ],
+)
+async def test_what_cannot_be_completed_is_refused(ref: object, argument: object) -> None:
+    given = await refuse(full(), "completion/complete", ref=ref, argument=argument)
+    assert given["code"] == INVALID_PARAMS

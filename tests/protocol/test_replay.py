@@ -1,0 +1,145 @@
+"""Events that are kept for a client that lost its connection: resumed in place, bounded, and nobody else's."""
+
+import asyncio
+
+import pytest
+
+from service.protocol.replay import Stream, Streams
+
+SESSION = "session"
+
+
+def stream_of(streams: Streams, id_: str = "s", session: str = SESSION, messages: int = 0) -> Stream:
+    stream = streams.open(id_, session, primed=True)
+    for number in range(messages):
+        stream.append(str(number).encode())
+    return stream
+
+
+async def followed(stream: Stream, after: int) -> list[bytes]:
+    """Everything that a client gets which comes again; the stream must have ended."""
+    return [event async for event in stream.follow(after)]
+
+
+def test_an_event_says_its_stream_and_its_place() -> None:
+    """Spec 2025-11-25, Resumability: ids are unique over all streams of a session."""
+    stream = stream_of(Streams())
+    assert stream.append(b"{}") == b"id: s-1\nevent: message\ndata: {}\n\n"
+    assert stream.append(b"[]") == b"id: s-2\nevent: message\ndata: []\n\n"
+
+
+@pytest.mark.parametrize("after", range(4))
+async def test_a_client_resumes_after_any_event(after: int) -> None:
+    """Spec 2025-11-25, Resumability: the messages that would have been sent after the last event id. 0: primed only."""
+    streams = Streams()
+    stream = stream_of(streams, messages=3)
+    stream.end()
+    found = streams.find(f"s-{after}", SESSION)
+    assert found == (stream, after)
+    missed = [f"id: s-{n}\nevent: message\ndata: {n - 1}\n\n".encode() for n in range(after + 1, 4)]
+    assert await followed(stream, after) == missed
+
+
+async def test_who_follows_gets_what_comes_as_well() -> None:
+    stream = stream_of(Streams(), messages=1)
+    following = stream.follow(0)
+    assert await anext(following) == b"id: s-1\nevent: message\ndata: 0\n\n"
+    upcoming = asyncio.ensure_future(anext(following))
+    await asyncio.wait({upcoming}, timeout=0)
+    event = stream.append(b"late")
+    assert await upcoming == event
+    stream.end()
+    assert [each async for each in following] == []
+
+
+async def test_several_can_follow_one_stream() -> None:
+    """Ours: a client that comes again before its old connection is known to be dead gets everything, too."""
+    stream = stream_of(Streams())
+    both = [asyncio.create_task(followed(stream, 0)) for _ in range(2)]
+    await asyncio.wait(both, timeout=0)
+    events = [stream.append(b"1"), stream.append(b"2")]
+    stream.end()
+    assert [await each for each in both] == [events, events]
+
+
+@pytest.mark.parametrize(
+    ("event_id", "session"),
+    [
+        pytest.param("s-1", "other", id="another session's stream"),
+        pytest.param("t-1", SESSION, id="no such stream"),
+        pytest.param("s-3", SESSION, id="an event that never was"),
+        pytest.param("s-", SESSION, id="no number"),
+        pytest.param("s", SESSION, id="no place"),
+        pytest.param("s--1", SESSION, id="a negative number"),
+        pytest.param("s-x", SESSION, id="no digits"),
+        pytest.param("s-" + "9" * 5000, SESSION, id="endless digits"),
+        pytest.param("", SESSION, id="empty"),
+    ],
+)
+def test_nothing_is_found_of_an_event_that_was_not_the_sessions(event_id: str, session: str) -> None:
+    """Ours: an event id is no key; it counts in its own session alone."""
+    streams = Streams()
+    stream_of(streams, messages=2)
+    assert streams.find(event_id, session) is None
+
+
+async def test_an_ended_session_can_come_for_nothing() -> None:
+    streams = Streams()
+    mine, others = stream_of(streams, "a", messages=1), stream_of(streams, "b", "other", messages=1)
+    following = asyncio.create_task(followed(mine, 1))
+    await asyncio.wait({following}, timeout=0)
+    streams.forget_session(SESSION)
+    assert await following == []
+    assert streams.find("a-1", SESSION) is None
+    assert streams.find("b-1", "other") == (others, 1)
+
+
+def test_the_oldest_stream_goes_when_there_are_too_many() -> None:
+    streams = Streams(max_streams=2)
+    for id_ in ("a", "b", "c"):
+        stream_of(streams, id_, messages=1)
+    assert [streams.find(f"{id_}-1", SESSION) is not None for id_ in ("a", "b", "c")] == [False, True, True]
+
+
+def test_memory_is_bounded_while_streams_grow() -> None:
+    """Ours: the bound holds at every event, not only when the next stream opens."""
+    streams = Streams(max_bytes=1000)
+    old, busy = stream_of(streams, "old", messages=1), stream_of(streams, "busy")
+    for _ in range(100):
+        busy.append(b"x" * 100)
+        assert streams.size <= 1000
+    assert streams.find("old-1", SESSION) is None
+    assert old.append(b"{}") == b"id: old-2\nevent: message\ndata: {}\n\n"
+
+
+def test_a_stream_that_is_too_large_alone_goes_as_well() -> None:
+    """Ours: its connection still gets every event; only coming again for them is no more."""
+    streams = Streams(max_bytes=100)
+    stream = stream_of(streams)
+    events = [stream.append(b"x" * 60) for _ in range(3)]
+    assert [event.partition(b"\n")[0] for event in events] == [b"id: s-1", b"id: s-2", b"id: s-3"]
+    assert (streams.find("s-1", SESSION), streams.size) == (None, 0)
+
+
+async def test_when_all_are_followed_none_goes() -> None:
+    """Ours: the bound gives way to readers, of whom there are as many as connections."""
+    streams = Streams(max_bytes=100)
+    stream = stream_of(streams, messages=1)
+    following = stream.follow(0)
+    await anext(following)
+    stream.append(b"x" * 100)
+    assert streams.find("s-2", SESSION) == (stream, 2)
+    await following.aclose()
+
+
+async def test_a_stream_that_is_followed_stays() -> None:
+    """Ours: who is reading gets the end of it."""
+    streams = Streams(max_streams=1)
+    stream = stream_of(streams, "a", messages=2)
+    following = stream.follow(0)
+    await anext(following)
+    stream_of(streams, "b")
+    assert streams.find("a-1", SESSION) == (stream, 1)
+    await following.aclose()
+    stream_of(streams, "c")
+    assert streams.find("a-1", SESSION) is None

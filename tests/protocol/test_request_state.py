@@ -1,0 +1,130 @@
+"""The state between rounds: carried by the client, believed only for the very call that it was given for."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.protocol.errors import INVALID_PARAMS, RpcError
+from service.protocol.jsonrpc import Request
+from service.protocol.request_state import LIFETIME_S, RequestState, read_state
+from tests.protocol.samples import NOW
+
+KEY = b"s" * 32
+DRAW: Mapping[str, Any] = {"name": "draw", "arguments": {"prompt": "a fox", "size": {"w": 1, "h": 2}}}
+
+
+def read(
+    params: Mapping[str, Any], key: bytes = KEY, principal: str = "anna", method: str = "tools/call", now: float = NOW
+) -> RequestState:
+    return read_state(key, Request(id=1, method=method, params=params), principal, now)
+
+
+def given_token(params: Mapping[str, Any] = DRAW) -> str:
+    state = read(params)
+    state.answers["name"] = {"action": "decline"}
+    token = state.token({"seed": 7}, ["size"])
+    assert token is not None
+    return token
+
+
+def test_a_call_that_brings_nothing_has_a_state_of_its_own() -> None:
+    state = read(DRAW)
+    assert (state.answers, state.kept, state.asked) == ({}, {}, frozenset())
+
+
+def test_there_is_no_token_when_there_is_nothing_to_carry() -> None:
+    """Spec 2026-07-28, MRTR: `requestState` is optional; a client that got none sends none."""
+    assert read(DRAW).token(None, ["name"]) is None
+
+
+def test_answers_what_was_kept_and_what_was_asked_come_back() -> None:
+    state = read({**DRAW, "requestState": given_token()})
+    assert state.answers == {"name": {"action": "decline"}}
+    assert state.kept == {"seed": 7}
+    assert state.asked == {"size"}
+
+
+def test_what_was_kept_stays_unless_it_is_replaced() -> None:
+    state = read({**DRAW, "requestState": given_token()})
+    for keep, kept in [(None, {"seed": 7}), ({}, {}), ({"seed": 8}, {"seed": 8})]:
+        assert read({**DRAW, "requestState": state.token(keep, [])}).kept == kept
+
+
+def test_what_differs_from_round_to_round_does_not_count() -> None:
+    """Spec 2026-07-28, MRTR: the retry has another id, `inputResponses`, and a `_meta` of its own."""
+    later = {**DRAW, "_meta": {"progressToken": 2}, "inputResponses": {"size": {}}, "requestState": given_token()}
+    assert read(later).kept == {"seed": 7}
+
+
+def test_the_order_of_members_does_not_count() -> None:
+    reordered = {"arguments": {"size": {"h": 2, "w": 1}, "prompt": "a fox"}, "name": "draw"}
+    assert read({**reordered, "requestState": given_token()}).kept == {"seed": 7}
+
+
+@pytest.mark.parametrize(
+    ("changed", "others"),
+    [
+        pytest.param({}, {"principal": "ben"}, id="another principal"),
+        pytest.param({}, {"method": "prompts/get"}, id="another method"),
+        pytest.param({"name": "erase"}, {}, id="another tool"),
+        pytest.param({"arguments": {"prompt": "a cat", "size": {"w": 1, "h": 2}}}, {}, id="another argument"),
+        pytest.param({"arguments": {"prompt": "a fox", "size": {"w": 1, "h": 3}}}, {}, id="another inner argument"),
+        pytest.param({"extra": 1}, {}, id="one more parameter"),
+        pytest.param({}, {"key": b"x" * 32}, id="signed with another key"),
+        pytest.param({}, {"now": NOW + LIFETIME_S}, id="expired"),
+    ],
+)
+def test_a_state_of_another_call_is_refused(changed: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+    """Spec 2026-07-28, MRTR, Server Requirements: bound to the principal and the request, and expiring."""
+    with pytest.raises(RpcError, match="requestState") as refused:
+        read({**DRAW, **changed, "requestState": given_token()}, **others)
+    assert refused.value.code == INVALID_PARAMS
+
+
+def test_a_state_lives_until_it_expires() -> None:
+    assert read({**DRAW, "requestState": given_token()}, now=NOW + LIFETIME_S - 1).kept == {"seed": 7}
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        pytest.param(lambda token: token + "-TAMPERED", id="characters appended"),
+        pytest.param(lambda token: token + "=", id="padding appended"),
+        pytest.param(lambda token: token.replace(".", "\n."), id="a line break before the signature"),
+        pytest.param(lambda token: token.partition(".")[0], id="no signature"),
+        pytest.param(lambda token: token.partition(".")[0] + ".", id="an empty signature"),
+        pytest.param(lambda token: token.swapcase(), id="another case"),
+        pytest.param(lambda token: "é" + token, id="beyond ASCII"),
+        pytest.param(lambda token: [token], id="no string"),
+        pytest.param(lambda _: "", id="empty"),
+    ],
+)
+def test_an_altered_state_is_refused(forge: Any) -> None:
+    """Spec 2026-07-28, MRTR: servers MUST reject state that fails verification."""
+    with pytest.raises(RpcError) as refused:
+        read({**DRAW, "requestState": forge(given_token())})
+    assert refused.value.code == INVALID_PARAMS
+
+
+def test_a_payload_that_somebody_else_wrote_is_refused() -> None:
+    body, _, signature = given_token().partition(".")
+    payload = orjson.loads(base64.urlsafe_b64decode(body)) | {"k": {"seed": 666}}
+    forged = base64.urlsafe_b64encode(orjson.dumps(payload)).decode()
+    with pytest.raises(RpcError):
+        read({**DRAW, "requestState": f"{forged}.{signature}"})
+
+
+@given(st.text(max_size=80))
+def test_no_text_is_taken_for_a_state(text: str) -> None:
+    with pytest.raises(RpcError):
+        read({**DRAW, "requestState": text})
+
+
+def test_the_key_is_not_shown() -> None:
+    """Ours: whatever is logged of a state, its key is not."""
+    assert "ssss" not in repr(read(DRAW))

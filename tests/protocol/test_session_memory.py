@@ -1,0 +1,61 @@
+"""What sessions told us, bounded."""
+
+import pytest
+
+from service.protocol.errors import INVALID_PARAMS, RpcError
+from service.protocol.session_memory import MAX_SESSIONS, Remembered, SessionMemory
+from service.protocol.subscriptions import MAX_NAMED
+
+
+def test_a_session_that_told_nothing_has_the_defaults() -> None:
+    assert SessionMemory().look("a") == Remembered(log_level="info", resources=set())
+
+
+def test_looking_leaves_nothing_behind() -> None:
+    """Ours: a request of a session that told nothing costs no memory."""
+    memory = SessionMemory()
+    memory.look("a")
+    assert memory == SessionMemory()
+
+
+def test_what_a_session_told_is_its_own() -> None:
+    memory = SessionMemory()
+    memory.set_level("a", "error")
+    memory.subscribe("a", "test://1")
+    memory.subscribe("a", "test://2")
+    memory.unsubscribe("a", "test://2")
+    memory.unsubscribe("b", "test://1")
+    assert memory.look("a") == Remembered(log_level="error", resources={"test://1"})
+    assert memory.look("b") == Remembered()
+
+
+def test_a_session_that_was_ended_is_forgotten() -> None:
+    memory = SessionMemory()
+    memory.set_level("a", "error")
+    memory.forget("a")
+    memory.forget("a")
+    assert memory.look("a") == Remembered()
+
+
+def test_a_session_subscribes_to_so_many_resources_and_no_more() -> None:
+    """Ours: what one client can make us remember is bounded."""
+    memory = SessionMemory()
+    for number in range(MAX_NAMED):
+        memory.subscribe("a", f"test://{number}")
+    memory.subscribe("a", "test://0")
+    with pytest.raises(RpcError, match=str(MAX_NAMED)) as refused:
+        memory.subscribe("a", "test://one-more")
+    assert refused.value.code == INVALID_PARAMS
+    assert len(memory.look("a").resources) == MAX_NAMED
+
+
+def test_the_sessions_heard_from_longest_ago_are_forgotten_first() -> None:
+    """Ours: memory is bounded over all sessions, and one that is at work keeps what it told."""
+    memory = SessionMemory()
+    for number in range(MAX_SESSIONS):
+        memory.set_level(str(number), "error")
+    memory.look("0")
+    for late in ("late", "later"):
+        memory.set_level(late, "error")
+    levels = {name: memory.look(name).log_level for name in ("0", "1", "2", "3", "later")}
+    assert levels == {"0": "error", "1": "info", "2": "info", "3": "error", "later": "error"}

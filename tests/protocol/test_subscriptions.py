@@ -1,0 +1,181 @@
+"""Change notices: who hears what, how much memory it costs, and how it ends."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from service.protocol.errors import INVALID_PARAMS, RpcError
+from service.protocol.subscriptions import (
+    MAX_NAMED,
+    PROMPTS,
+    RESOURCES,
+    TOOLS,
+    Hub,
+    ListChanged,
+    Notice,
+    ResourceUpdated,
+    Subscription,
+    TaskChanged,
+    notices_of,
+    notification_of,
+    read_filter,
+)
+
+FOX, CAT = ResourceUpdated("test://fox"), ResourceUpdated("test://cat")
+ONE, TWO = TaskChanged("1"), TaskChanged("2")
+EVERY = (TOOLS, PROMPTS, RESOURCES, FOX, CAT, ONE, TWO)
+
+
+async def told(subscription: Subscription) -> list[Notice]:
+    """What a subscription still has to tell, by closing it."""
+    subscription.close()
+    notices = []
+    while (notice := await subscription.next()) is not None:
+        notices.append(notice)
+    return notices
+
+
+@pytest.mark.parametrize(
+    ("asked", "heard"),
+    [
+        pytest.param({"toolsListChanged": True}, [TOOLS], id="tools"),
+        pytest.param({"promptsListChanged": True}, [PROMPTS], id="prompts"),
+        pytest.param({"resourcesListChanged": True}, [RESOURCES], id="resources"),
+        pytest.param({"resourceSubscriptions": ["test://fox"]}, [FOX], id="one resource"),
+        pytest.param({"taskIds": ["2"]}, [TWO], id="one task"),
+        pytest.param({"toolsListChanged": True, "taskIds": ["1", "2"]}, [TOOLS, ONE, TWO], id="several"),
+        pytest.param({"toolsListChanged": False, "promptsListChanged": None}, [], id="said no"),
+        pytest.param({}, [], id="nothing"),
+        pytest.param({"everything": True}, [], id="a kind that there is not"),
+    ],
+)
+async def test_a_subscription_hears_exactly_what_it_asked_for(asked: dict[str, Any], heard: list[Notice]) -> None:
+    """Spec 2026-07-28, Subscriptions: the server MUST NOT send types that were not requested."""
+    hub = Hub()
+    subscription = hub.open(notices_of(read_filter(asked)))
+    for notice in EVERY:
+        hub.publish(notice)
+    assert await told(subscription) == heard
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param(None, id="missing"),
+        pytest.param([], id="a list"),
+        pytest.param({"toolsListChanged": "yes"}, id="a text for yes"),
+        pytest.param({"toolsListChanged": 1}, id="a number for yes"),
+        pytest.param({"promptsListChanged": 0}, id="a number for no"),
+        pytest.param({"resourceSubscriptions": "test://fox"}, id="a bare URI"),
+        pytest.param({"resourceSubscriptions": [5]}, id="a number as URI"),
+        pytest.param({"taskIds": {}}, id="an object of tasks"),
+        pytest.param({"taskIds": ["x"] * (MAX_NAMED + 1)}, id="too many"),
+    ],
+)
+def test_a_filter_that_is_none_is_refused(asked: object) -> None:
+    with pytest.raises(RpcError, match=r"params\.notifications") as refused:
+        read_filter(asked)
+    assert refused.value.code == INVALID_PARAMS
+
+
+def test_what_is_named_twice_is_acknowledged_once() -> None:
+    assert read_filter({"taskIds": ["b", "a", "b"]}) == {"taskIds": ["b", "a"]}
+
+
+async def test_two_notices_of_the_same_are_one() -> None:
+    """Ours: a notice says that something changed, so a reader that does not read costs a notice of each kind."""
+    subscription = Subscription([TOOLS, FOX])
+    for _ in range(10_000):
+        subscription.offer(TOOLS)
+        subscription.offer(FOX)
+    assert await told(subscription) == [TOOLS, FOX]
+
+
+async def test_what_changes_again_after_it_was_told_is_told_again() -> None:
+    subscription = Subscription([TOOLS])
+    for _ in range(2):
+        subscription.offer(TOOLS)
+        assert await subscription.next() == TOOLS
+    assert await told(subscription) == []
+
+
+async def test_a_reader_waits_for_the_next_notice() -> None:
+    hub = Hub()
+    subscription = hub.open([TOOLS])
+    upcoming = asyncio.create_task(subscription.next())
+    await asyncio.wait({upcoming}, timeout=0)
+    hub.publish(PROMPTS)
+    hub.publish(TOOLS)
+    assert await upcoming == TOOLS
+
+
+async def test_an_end_lets_the_reader_finish_what_it_has() -> None:
+    """Ours: a notice that was published before the server stops still arrives."""
+    hub = Hub()
+    modern, legacy = hub.open([TOOLS]), hub.open_for_session("s", [TOOLS])
+    hub.publish(TOOLS)
+    hub.close()
+    hub.publish(TOOLS)
+    for subscription in (modern, legacy):
+        assert await subscription.next() == TOOLS
+        assert await subscription.next() is None
+
+
+async def test_a_stream_that_is_opened_while_the_server_stops_ends_at_once() -> None:
+    """Ours: a client that comes again during a stop does not hold it up."""
+    hub = Hub()
+    hub.close()
+    assert await hub.open([TOOLS]).next() is None
+    assert await hub.open_for_session("s", [TOOLS]).next() is None
+
+
+async def test_a_waiting_reader_is_woken_by_the_end() -> None:
+    subscription = Subscription([TOOLS])
+    upcoming = asyncio.create_task(subscription.next())
+    await asyncio.wait({upcoming}, timeout=0)
+    subscription.close()
+    assert await upcoming is None
+
+
+async def test_of_several_streams_of_a_session_only_the_newest_is_told() -> None:
+    """Spec 2025-11-25, Multiple Connections: a message MUST NOT be broadcast over several streams."""
+    hub = Hub()
+    first, second = hub.open_for_session("s", [TOOLS]), hub.open_for_session("s", [TOOLS])
+    other = hub.open_for_session("t", [TOOLS])
+    hub.publish(TOOLS)
+    hub.forget(second)
+    hub.publish(TOOLS)
+    assert hub.streams_of("s") == [first]
+    assert [len(await told(each)) for each in (first, second, other)] == [1, 1, 1]
+
+
+async def test_every_modern_subscription_is_told() -> None:
+    hub = Hub()
+    subscriptions = [hub.open([TOOLS]) for _ in range(3)]
+    hub.publish(TOOLS)
+    assert [await told(each) for each in subscriptions] == [[TOOLS]] * 3
+
+
+def test_what_is_forgotten_leaves_nothing_behind() -> None:
+    """Ours: a thousand streams that came and went cost nothing."""
+    hub = Hub()
+    for subscription in [hub.open([TOOLS]), hub.open_for_session("s", [TOOLS])]:
+        hub.forget(subscription)
+        hub.forget(subscription)
+    assert (hub, hub.streams_of("s")) == (Hub(), [])
+
+
+@pytest.mark.parametrize(
+    ("notice", "method", "params"),
+    [
+        pytest.param(TOOLS, "notifications/tools/list_changed", {}, id="tools"),
+        pytest.param(PROMPTS, "notifications/prompts/list_changed", {}, id="prompts"),
+        pytest.param(RESOURCES, "notifications/resources/list_changed", {}, id="resources"),
+        pytest.param(FOX, "notifications/resources/updated", {"uri": "test://fox"}, id="a resource"),
+    ],
+)
+def test_a_notice_has_its_notification(
+    notice: ListChanged | ResourceUpdated, method: str, params: dict[str, str]
+) -> None:
+    assert notification_of(notice) == (method, params)
