@@ -15,13 +15,16 @@ RECENT := import sys; assert sys.version_info >= (3, 11)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run demo test check image clean
+.PHONY: help run demo test check coverage bench interop image clean
 
 help:
 	@echo 'make run     start the service; Ctrl-C stops it'
 	@echo 'make demo    draw one picture through the whole service, and show how'
 	@echo 'make test    check, then all tests'
 	@echo 'make check   ruff and mypy'
+	@echo 'make coverage how much of the protocol its own tests reach: all of it, or it fails'
+	@echo 'make bench   our speed against a bare aiohttp server and the official SDK'
+	@echo 'make interop real MCP clients against the service; installs them once'
 	@echo 'make image   build the container image $(IMAGE), with podman or docker'
 	@echo 'make clean   remove .venv and caches; the data folder stays'
 
@@ -40,6 +43,15 @@ check: $(VENV)/installed-dev
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
+coverage: $(VENV)/installed-dev
+	$(BIN)/python -m pytest tests/protocol --cov=service/protocol --cov-branch --cov-report=term-missing --cov-fail-under=100
+
+bench: $(VENV)/installed-dev
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+interop: $(VENV)/installed-dev
+	@exec $(BIN)/python -m tests.interop $(ARGS)
+
 image:
 	@engine=$$(command -v podman || command -v docker) \
 	  || { echo 'make image needs podman or docker, and found neither.' >&2; exit 1; }; \
@@ -47,7 +59,7 @@ image:
 	BUILDAH_FORMAT=docker exec "$$engine" build -t $(IMAGE) .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/conformance/node_modules
 	find service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements.txt $(VENV)/created

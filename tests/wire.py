@@ -1,7 +1,8 @@
 """What tests send: messages and headers of both eras, and a small client that keeps nothing but its session id."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 ACCEPT = "application/json, text/event-stream"
+NAMES = ("name", "uri", "taskId")
+"""The params that `Mcp-Name` repeats."""
 
 
 def request(method: str, params: Mapping[str, Any] | None = None, id_: object = 1) -> dict[str, Any]:
@@ -73,9 +76,10 @@ class WireClient:
             messages = [each async for each in messages_of(answer)]
             return Heard(answer.status, answer.headers, messages[-1] if messages else {}, messages[:-1])
 
-    async def open(self, version: str = LEGACY) -> Heard:
+    async def open(self, version: str = LEGACY, **capabilities: Any) -> Heard:
         """Open a legacy session and keep its id."""
-        params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        info = {"name": "test", "version": "1"}
+        params = {"protocolVersion": version, "capabilities": capabilities, "clientInfo": info}
         heard = await self.post(request("initialize", params, 0))
         self.session_id = heard.headers.get("Mcp-Session-Id", "")
         return heard
@@ -86,7 +90,7 @@ class WireClient:
 
     async def modern(self, method: str, params: Mapping[str, Any] | None = None, **meta: Any) -> Heard:
         """Send a modern request with everything it needs."""
-        name = (params or {}).get("name")
+        name = next((value for key, value in (params or {}).items() if key in NAMES), None)
         return await self.post(request(method, modern_params(params, **meta)), modern_headers(method, name))
 
     async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, **meta: Any) -> dict[str, Any]:
@@ -103,6 +107,13 @@ async def messages_of(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str,
         async for line in answer.content:
             if line.startswith(b"data: "):
                 yield json.loads(line.removeprefix(b"data: "))
+
+
+async def until(true: Callable[[], bool], deadline_s: float = 5) -> None:
+    """Wait for what nothing announces; fails the test when it does not come."""
+    async with asyncio.timeout(deadline_s):
+        while not true():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager

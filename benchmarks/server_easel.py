@@ -1,0 +1,54 @@
+"""Our protocol layer and edge with the one tool, guard and all checks on, as `service.app` puts them together."""
+
+import asyncio
+import contextlib
+import secrets
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from benchmarks.serving import port_from_command_line
+from benchmarks.work import DESCRIPTION, SCHEMA, TOOL, reply_to
+from service.ended_sessions import EndedSessions
+from service.protocol.admission import Keys
+from service.protocol.call import Call
+from service.protocol.catalog import Server, ToolEntry
+from service.protocol.jsonrpc import Result
+from service.protocol.session import Sessions
+from service.settings import Settings
+from service.sockets import listen
+from service.web import MAX_BODY_BYTES, Endpoint
+from service.web_guard import Guard
+from service.web_sessions import add_routes
+
+
+async def echo(call: Call, arguments: Mapping[str, Any]) -> Result:
+    """Run the tool."""
+    await call.progress(1)
+    return {"content": [{"type": "text", "text": reply_to(arguments["message"])}]}
+
+
+async def serve(port: int) -> None:
+    """Serve until the process is ended."""
+    listing = {"name": TOOL, "description": DESCRIPTION, "inputSchema": SCHEMA}
+    tools = {TOOL: ToolEntry(listing=listing, run=echo)}
+    server = Server(name="easel", version="1", title="Easel", instructions="Call echo.", tools=tools)
+    with tempfile.TemporaryDirectory() as folder:
+        ended = EndedSessions(Path(folder), time.time)
+        sessions = Sessions(secrets.token_bytes(32))
+        keys = Keys(sessions=sessions, request_state=secrets.token_bytes(32), is_ended=ended.contains)
+        app = web.Application(middlewares=[Guard(Settings.from_env({})).middleware()], client_max_size=MAX_BODY_BYTES)
+        add_routes(app, "/mcp", Endpoint(server=server, keys=keys), ended)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        await runner.setup()
+        await web.SockSite(runner, listen("127.0.0.1", port)[0]).start()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(port_from_command_line()))

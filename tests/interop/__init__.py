@@ -1,0 +1,1 @@
+"""Real clients against our server, for real: `python -m tests.interop`."""

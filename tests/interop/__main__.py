@@ -1,0 +1,207 @@
+"""Run every client, print a line for each step, and end with status 1 when one failed.
+
+`python -m tests.interop [name …]` runs those whose name holds one of the words. A client that cannot be installed is
+a failure too: that it was not tried must not look like success.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.interop.environments import FASTMCP, PYTHON_1, ROOT, UnavailableError, node, node_environment, python
+
+CLIENT_S: Final = 300.0
+START_S: Final = 30.0
+MODERN: Final = "2026-07-28"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What answers: its URL, or its command over stdio."""
+
+    name: str
+    url: str = ""
+    command: tuple[str, ...] = ()
+
+    @property
+    def is_service(self) -> bool:
+        return self.name.startswith("service")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """One client in one mode. `install` gives its interpreter and what its environment needs besides."""
+
+    name: str
+    module: str
+    install: Callable[[], Awaitable[tuple[str, dict[str, str]]]]
+    options: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
+    over_stdio: bool = True
+    known: dict[str, str] = field(default_factory=dict)
+    """Steps that fail by the client's own doing, and why."""
+
+    def arguments(self, target: Target) -> list[str]:
+        """The command line after the interpreter."""
+        if self.module.endswith(".mjs"):
+            what = "service" if target.is_service else "fixture"
+            return [str(Path(__file__).parent / self.module), what, *self.options, *(target.command or [target.url])]
+        arguments = ["-m", f"tests.interop.{self.module}", *self.options, *(["--service"] if target.is_service else [])]
+        if self.through:
+            return [*arguments, "--", *self.through, target.url]
+        return [*arguments, "--", *target.command] if target.command else [*arguments, "--url", target.url]
+
+
+async def own() -> tuple[str, dict[str, str]]:
+    return sys.executable, {}
+
+
+async def own_with_node() -> tuple[str, dict[str, str]]:
+    return sys.executable, node_environment(await node())
+
+
+async def python_1() -> tuple[str, dict[str, str]]:
+    return str(await python(PYTHON_1)), {}
+
+
+async def fastmcp() -> tuple[str, dict[str, str]]:
+    return str(await python(FASTMCP)), {}
+
+
+async def typescript() -> tuple[str, dict[str, str]]:
+    folder = await node()
+    return str(folder / "node_modules" / ".bin" / "node"), node_environment(folder)
+
+
+CLIENTS: Final = (
+    *(
+        Client(name=f"Python 2 {mode}", module="client_python_2", install=own, options=("--mode", mode))
+        for mode in (MODERN, "auto", "legacy")
+    ),
+    Client(name="Python 1", module="client_python_1", install=python_1),
+    *(
+        Client(name=f"FastMCP {mode}", module="client_fastmcp", install=fastmcp, options=("--mode", mode))
+        for mode in (MODERN, "auto", "legacy")
+    ),
+    Client(name="TypeScript 1", module="client_typescript_1.mjs", install=typescript),
+    *(
+        Client(name=f"TypeScript 2 {mode}", module="client_typescript_2.mjs", install=typescript, options=(mode,))
+        for mode in (MODERN, "auto", "legacy")
+    ),
+    *(
+        Client(name=f"Inspector {mode}", module="client_inspector", install=own_with_node, options=("--mode", mode))
+        for mode in ("legacy", "modern")
+    ),
+    *(
+        Client(
+            name=f"mcp-remote {mode}",
+            module="client_python_2",
+            install=own_with_node,
+            options=("--mode", mode),
+            through=("mcp-remote",),
+            over_stdio=False,
+            known=known,
+        )
+        for mode, known in (
+            ("legacy", {}),
+            # Spec 2026-07-28, Streamable HTTP, Cancellation: closing the stream is the cancellation.
+            ("auto", {"cancel": "it passes the notification on, and keeps the stream of the request open"}),
+        )
+    ),
+)
+
+
+async def try_client(client: Client, target: Target, data: Path, counts: Counter[str]) -> None:
+    """Run one client against one target and print its steps."""
+    try:
+        interpreter, env = await client.install()
+    except UnavailableError as reason:
+        show(client, target, ("install", "FAIL", str(reason)), counts)
+        return
+    process = await asyncio.create_subprocess_exec(
+        interpreter, *client.arguments(target), cwd=ROOT, stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env=os.environ | service_environment(data) | env,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(CLIENT_S):
+            out, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        out, err = await process.communicate()
+        show(client, target, ("end", "FAIL", "took too long"), counts)
+    failed = False
+    for line in out.decode().splitlines():
+        step, outcome, why = (*line.split("\t"), "", "")[:3]
+        if outcome == "FAIL" and step in client.known:
+            outcome, why = "known", client.known[step]
+        failed = failed or outcome == "FAIL"
+        show(client, target, (step, outcome, why), counts)
+    if not out or (process.returncode and not failed and not client.known):
+        show(client, target, ("end", "FAIL", f"status {process.returncode}: {err.decode()[-500:]}"), counts)
+
+
+def show(client: Client, target: Target, line: Sequence[str], counts: Counter[str]) -> None:
+    """Print one line: step, outcome, why."""
+    step, outcome, why = line
+    counts[outcome] += 1
+    print(f"{client.name:<24} {target.name:<14} {step:<18} {outcome:<5} {why}".rstrip(), flush=True)
+
+
+def service_environment(data: Path) -> dict[str, str]:
+    """Easel as a newcomer starts it, whatever this shell has set."""
+    return {"EASEL_DATA_DIR": str(data), "EASEL_LOG": "warning", "EASEL_TOKENS": "", "EASEL_HOST": "127.0.0.1"}
+
+
+@asynccontextmanager
+async def serving(data: Path, module: str) -> AsyncIterator[str]:
+    """Run `python -m <module> --port 0`; yields the URL of its endpoint, which is the first that it prints."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-u", "-m", module, "--port", "0", cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        env=os.environ | service_environment(data),
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_S):
+            while "/mcp" not in (line := (await process.stdout.readline()).decode()):
+                assert line, f"{module} ended before it listened"
+        yield line.split()[-1]
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def main(words: list[str]) -> int:
+    """Run the clients whose name holds one of the words, or all."""
+    counts: Counter[str] = Counter()
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        targets = [
+            Target("fixture", url=await stack.enter_async_context(serving(folder / "1", "tests.interop.server"))),
+            Target("service", url=await stack.enter_async_context(serving(folder / "2", "service"))),
+            Target("fixture stdio", command=(sys.executable, "-m", "tests.interop.server", "--stdio")),
+            Target("service stdio", command=(sys.executable, "-m", "service", "--stdio")),
+        ]
+        for client in CLIENTS:
+            if words and not any(word.lower() in client.name.lower() for word in words):
+                continue
+            for number, target in enumerate(targets):
+                if target.url or client.over_stdio:
+                    await try_client(client, target, folder / f"{client.name} {number}", counts)
+    print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
+    return 1 if counts["FAIL"] or not counts["ok"] else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="tests.interop", description=__doc__)
+    parser.add_argument("only", nargs="*", help="words of the names of clients, such as typescript or 'python 1'")
+    sys.exit(asyncio.run(main(parser.parse_args().only)))

@@ -1,0 +1,38 @@
+"""The table of settings in README: `python -m tests.readme_settings` writes it anew from `service/settings.py`."""
+
+from pathlib import Path
+from typing import Final
+
+from service.settings import SETTINGS, Setting
+
+README: Final = Path(__file__).parent.parent / "README.md"
+MARK: Final = "<!-- settings -->\n"
+"""Stands before the table and after it."""
+
+
+def table() -> str:
+    """One row for each setting, in the order of `--help`."""
+    return "\n".join(["| name (older names) | default | meaning |", "| --- | --- | --- |", *map(row, SETTINGS), ""])
+
+
+def row(setting: Setting) -> str:
+    """A setting as README shows it."""
+    older = f" ({', '.join(f'`{name}`' for name in setting.older)})" if setting.older else ""
+    default = f"`{setting.default}`" if setting.default else "–"
+    return f"| `{setting.name}`{older} | {default} | {setting.meaning} |"
+
+
+def written(readme: str) -> str:
+    """The table as it stands in a README."""
+    return readme.split(MARK)[1]
+
+
+def main() -> None:
+    """Bring README up to date."""
+    readme = README.read_text(encoding="utf-8")
+    before, _, after = readme.split(MARK)
+    README.write_text(f"{before}{MARK}{table()}{MARK}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

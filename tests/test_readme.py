@@ -1,0 +1,65 @@
+"""README: what it shows to be copied can be read, and what it says of the project is so."""
+
+import json
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from service.settings import SETTINGS, Settings
+from tests.readme_settings import README, table, written
+
+ROOT = README.parent
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def test_the_settings_are_those_of_the_service() -> None:
+    """Ours: one table. `python -m tests.readme_settings` writes it anew."""
+    assert written(TEXT) == table()
+
+
+@pytest.mark.parametrize("block", [text for language, text in BLOCKS if language == "json"])
+def test_what_is_pasted_into_a_client_is_json_with_our_address_or_command(block: str) -> None:
+    [servers] = [value for key, value in json.loads(block).items() if key in ("servers", "mcpServers")]
+    match servers["easel"]:
+        case {"command": _, **entry}:
+            assert entry["args"] == ["-m", "service", "--stdio"]
+        case {"url": url}:
+            assert url == "http://127.0.0.1:8866/mcp"
+
+
+@pytest.mark.parametrize("block", [text for language, text in BLOCKS if language == "ini"])
+def test_a_settings_file_that_is_shown_can_be_read(block: str) -> None:
+    """Ours: each name in it is a setting, and together they are a service that starts."""
+    lines = [line.partition("=") for line in block.splitlines() if line and not line.startswith("#")]
+    names = {name for setting in SETTINGS for name in (setting.name, *setting.older)}
+    assert {name for name, _, _ in lines} <= names
+    Settings.from_env({name: value for name, _, value in lines})
+
+
+def test_every_make_target_that_is_named_is_there() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"`?make ([a-z]+)", TEXT))
+    assert named >= {"run", "test"}
+    assert not [target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)]
+
+
+def test_the_layout_names_every_file_of_the_service_and_none_that_is_gone() -> None:
+    layout = TEXT.partition("## How the code is laid out")[2].partition("\n## ")[0]
+    patterns = re.findall(r"`([\w*/.]+)`", "".join(line.split("|")[1] for line in layout.splitlines() if "|" in line))
+    files = [path for path in (ROOT / "service").rglob("*.py") if path.name != "__init__.py"]
+    names = [str(path.relative_to(ROOT)) for path in files]
+    assert not [name for name in names if not any(matches(name, pattern) for pattern in patterns)]
+    assert not [pattern for pattern in patterns if not list(ROOT.glob(pattern.rstrip("/")))]
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a file is named by a pattern, or lies in a folder that is."""
+    return name.startswith(pattern) if pattern.endswith("/") else fnmatch(name, pattern) and "/" not in name[8:]
+
+
+def test_links_within_the_project_lead_somewhere() -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", TEXT)
+    assert not [target for target in targets if not (ROOT / Path(target)).exists()]
