@@ -42,6 +42,8 @@ async def measure(row: Row, peer: Served, requests: Sequence[bytes], seconds: fl
     tally = await press(peer.port, requests, seconds / 4, seconds)
     cpu = peer.cpu_s() - before
     row.check(tally)
+    if len(tally.latencies) < 2:
+        raise SystemExit(f"{row.name}: no answers within {seconds} s; give it more --seconds")
     p99 = statistics.quantiles(tally.latencies, n=100)[98] * 1000
     each = cpu / tally.count
     return Measured(tally.rate, p99, each * 1e6, each * tally.rate, tally.busy)
@@ -89,9 +91,10 @@ def table(rows: Sequence[Row], rounds: Sequence[Sequence[Measured]]) -> str:
         )
     idle = [row.name for index, row in enumerate(rows) if statistics.median(one[index].core for one in rounds) < FULL]
     if idle:
+        among = "" if YARDSTICK.name in idle else "not "
         lines.append(
-            f"{len(idle)} rows left their core idle, the yardstick {'' if YARDSTICK.name in idle else 'not '}among them: "
-            "something else ran. Go by CPU x; the ratio of rates says less."
+            f"{len(idle)} rows left their core idle, the yardstick {among}among them: something else ran. Go by CPU x; "
+            "the ratio of rates says less."
         )
     busiest = max(one.busy for measured in rounds for one in measured)
     if busiest > 0.9:
