@@ -21,7 +21,7 @@ _CALL: Final[Mapping[str, Any]] = {"name": TOOL, "arguments": {"message": "hello
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table. `of` is the row that its ratio is to; `target` what the ratio should reach."""
+    """One line of the table. `target` is what its ratio to the yardstick should reach."""
 
     peer: str
     what: str

@@ -160,6 +160,21 @@ async def test_a_call_is_cancelled_by_notification(tmp_path: Path) -> None:
     assert b"call-1" not in out
 
 
+async def test_a_modern_call_is_cancelled_by_a_notification_without_meta(tmp_path: Path) -> None:
+    """Bug: it was taken for a legacy message before `initialize`, answered with an error, and the call ran on."""
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with easel(tmp_path, **env) as lines:
+            params = {"name": "generate", "arguments": {"prompt": "a fox [detect-disconnect]"}}
+            lines.send(request("tools/call", modern_params(params), 1))
+            async with asyncio.timeout(20):
+                await upstream.silent.wait()
+                lines.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})
+                await upstream.disconnected.wait()
+            _, out, _ = await lines.end()
+    assert out == b""
+
+
 async def test_what_runs_when_the_input_ends_is_still_answered(tmp_path: Path) -> None:
     async with easel(tmp_path) as lines:
         lines.send(hello(), generate(1))

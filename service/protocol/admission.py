@@ -256,6 +256,9 @@ def _round_trips(desk: _Desk, request: Request) -> Inquiry:
 def _admit_legacy(desk: _Desk, message: Request | Notification | Response) -> Single:
     if isinstance(message, Request) and message.method == "initialize":
         session = _open_session(desk, message)
+    elif isinstance(message, Notification) and desk.headers is None and desk.session is None:
+        # Over stdio a modern client cancels by a notification, which need not carry `_meta`.
+        return Notice(notification=message)
     else:
         session = _find_session(desk)
     if isinstance(message, Response):
