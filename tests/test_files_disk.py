@@ -15,7 +15,7 @@ from service.images import EXTENSIONS, WorkError
 
 KEY = b"k" * 32
 PNG = b"\x89PNG and the rest"
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - wanted as a second file system, not for what it holds
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ DATA_URI = f"data:image/png;base64,{DIGITS}"
     ("text", "sources"),
     [
         pytest.param(f"![Generated Image]({SIGNED})", [Link(SIGNED)], id="F1-signed-without-extension"),
-        pytest.param(f"Done: ![]({SIGNED}) and ![b](/tmp/1.jpg)!", [Link(SIGNED), Link("/tmp/1.jpg")], id="F1-two"),  # noqa: S108
+        pytest.param(f"Done: ![]({SIGNED}) and ![b](/tmp/1.jpg)!", [Link(SIGNED), Link("/tmp/1.jpg")], id="F1-two"),
         pytest.param('![a](https://h/1.png "title")', [Link("https://h/1.png")], id="F1-title"),
         pytest.param("![a](<https://h/1.png>)", [Link("https://h/1.png")], id="F1-angle-brackets"),
         pytest.param(f"![image]({DATA_URI})", [Inline(DIGITS)], id="F2"),
@@ -63,7 +63,7 @@ def test_what_stands_at_the_end_of_a_cut_text_is_no_picture() -> None:
         pytest.param([{"data": "/9j/" + DIGITS}], [Inline("/9j/" + DIGITS)], id="F6-jpeg-begins-with-a-slash"),
         pytest.param([{"url": SIGNED}, {"b64_json": DIGITS}], [Link(SIGNED), Inline(DIGITS)], id="F7"),
         pytest.param([{"url": None, "b64_json": DIGITS}], [Inline(DIGITS)], id="null-before"),
-        pytest.param("/tmp/1.jpg", [Link("/tmp/1.jpg")], id="path"),  # noqa: S108
+        pytest.param("/tmp/1.jpg", [Link("/tmp/1.jpg")], id="path"),
         pytest.param({"mimeType": "image/png", "data": DIGITS}, [Inline(DIGITS)], id="F10"),
         pytest.param({"inlineData": {"mimeType": "audio/wav", "data": DIGITS}}, [], id="F10-sound"),
         pytest.param([{"url": SIGNED, "b64_json": DIGITS}], [Inline(DIGITS)], id="both-need-no-download"),

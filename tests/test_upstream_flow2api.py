@@ -277,7 +277,7 @@ async def replaying(name: str) -> AsyncIterator[tuple[str, list[str]]]:
     ("name", "target", "percents"),
     [
         ("stream_ok", "/gcs/image/6121978680573221562.jpg?sv=1&sig=abc&Expires=9", [0, 8, 38, 95]),
-        ("stream_2k", "/tmp/f33658e378ed0519dbac5705a6003a2b_2K.jpg", [0, 8, 38, 82, 88, 90, 95]),  # noqa: S108
+        ("stream_2k", "/tmp/f33658e378ed0519dbac5705a6003a2b_2K.jpg", [0, 8, 38, 82, 88, 90, 95]),
         ("stream_i2i", "/gcs/image/927860737221575281.jpg?sv=1&sig=abc&Expires=9", [0, 8, 28, 38, 38, 95]),
         ("nonstream_ok", "/gcs/image/4176759744977610984.jpg?sv=1&sig=abc&Expires=9", []),
     ],

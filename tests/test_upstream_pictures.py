@@ -33,7 +33,7 @@ async def host() -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_get("/1.png", picture)
-    app.router.add_get("/tmp/1.png", picture)  # noqa: S108 - a path of Flow2API
+    app.router.add_get("/tmp/1.png", picture)
     app.router.add_get("/pages/{name}", page)
     async with serving(app) as url:
         yield url

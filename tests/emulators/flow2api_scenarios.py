@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from tests.emulators import pictures
 
-TMP: Final = "/tmp/"  # noqa: S108 - a path of the web server, not of this machine
+TMP: Final = "/tmp/"
 
 
 class Twist(Enum):

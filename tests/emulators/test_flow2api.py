@@ -141,7 +141,7 @@ async def test_the_image_models_are_listed_as_recorded(flow2api: Flow2Api, path:
 
 async def test_unknown_paths_answer_as_the_framework_does(flow2api: Flow2Api) -> None:
     """Spec Flow2API, routes.py: no Images route, and `/tmp` needs no key."""
-    for path in ("/v1/images/generations", "/tmp/gone.jpg"):  # noqa: S108
+    for path in ("/v1/images/generations", "/tmp/gone.jpg"):
         assert await ask(flow2api, path=path, nobody="") == (404, "application/json", '{"detail":"Not Found"}')
 
 

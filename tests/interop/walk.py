@@ -94,7 +94,7 @@ async def walk_fixture(talk: Talk, report: Report) -> None:
         ("missing resource", missing), ("subscribe", subscribe), ("list prompts", prompts), ("get prompt", prompt),
         ("complete", complete), ("change notice", notice),
     ):  # fmt: skip
-        await report.step(name, lambda run=run: run(talk))  # type: ignore[misc]
+        await report.step(name, lambda run=run: run(talk))  # type: ignore[misc]  # mypy infers no lambda with a default
 
 
 async def walk_service(talk: Talk, report: Report) -> None:
@@ -103,7 +103,7 @@ async def walk_service(talk: Talk, report: Report) -> None:
         ("list tools", service_tools), ("generate", generate), ("structured output", cache),
         ("history", history), ("wrong arguments", wrong_arguments),
     ):  # fmt: skip
-        await report.step(name, lambda run=run: run(talk))  # type: ignore[misc]
+        await report.step(name, lambda run=run: run(talk))  # type: ignore[misc]  # mypy infers no lambda with a default
 
 
 async def tools_are_listed(talk: Talk) -> None:
