@@ -23,12 +23,28 @@ LOCAL_OWNER: Final = "local"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parent:
+    """An earlier picture that a new one started from: which of the pictures of which job, counted from 1."""
+
+    history_id: int
+    picture: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A picture that the new one starts from: its bytes and their media type, or an address that the service reads."""
+    """A picture that the new one starts from: its bytes and their media type, or an address that the service reads.
+
+    `name` is the one under which we keep the bytes; the same bytes of the same owner have the same name. `origin` says
+    to a person where it came from: "history_id 12, picture 1", "cat.png of the image folder", "example.com",
+    "an upload". `parent` is set where it came from the history.
+    """
 
     data: bytes = field(default=b"", repr=False)
     media_type: str = ""
     url: str = ""
+    name: str = ""
+    origin: str = ""
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +69,26 @@ class ImageRequest:
     quality: str | None = None
     background: str | None = None
     output_format: str | None = None
+    variation: int = 1
+    """Tells wanted variations of one request apart; no image service is told of it."""
     references: tuple[Reference, ...] = ()
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What was asked for beside model and prompt, as JSON keeps it; of the references only how many there were."""
+        """What was asked for beside model and prompt, as JSON keeps it; of the references where they came from."""
         asked = {
             each.name: getattr(self, each.name)
             for each in fields(self)
             if each.name not in {"model", "prompt", "references"} and getattr(self, each.name) != each.default
         }
         loras = {"loras": dict(self.loras)} if self.loras else {}
-        return asked | loras | ({"references": len(self.references)} if self.references else {})
+        origins = [each.origin or "a picture" for each in self.references]
+        return asked | loras | ({"references": origins} if origins else {})
+
+    @property
+    def parents(self) -> tuple[Parent, ...]:
+        """The earlier pictures that it starts from."""
+        return tuple(each.parent for each in self.references if each.parent is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +96,20 @@ class Picture:
     """One picture as an upstream gave it: bytes of a type that nobody has checked yet.
 
     `note` is what the upstream said about it that the person should know, such as "upscaling failed, this is 1K".
+    `source` is the URL at the upstream where the same bytes can be had again, empty where they came inside the answer.
     """
 
     data: bytes = field(repr=False)
     note: str = ""
+    source: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptPicture:
-    """One picture in our keeping: `name` is its last path segment under `/mcp-cache/`; sizes in pixels and bytes."""
+    """One picture in our keeping: `name` is its last path segment under `/mcp-cache/`; sizes in pixels and bytes.
+
+    `kept` turns false when its bytes were removed to make room; `source` is where the upstream may still have them.
+    """
 
     name: str
     media_type: str
@@ -88,6 +117,8 @@ class KeptPicture:
     height: int
     size: int
     note: str = ""
+    source: str = field(default="", repr=False)
+    kept: bool = True
 
 
 class JobState(StrEnum):
@@ -111,7 +142,8 @@ class Job:
     """One row of the history. Times are seconds since the epoch, UTC; `history_id` is never used twice.
 
     `parameters` are those of the request. `task` is the id under which the work goes on without us at the image service
-    that `upstream` names; both are empty for work that lives and dies with its call.
+    that `upstream` names; `task` is empty for work that lives and dies with its process. `submitted`: the image service
+    was asked, so that it may have charged. `delivered_at`: when the picture was first handed to a client; None before.
     """
 
     history_id: int
@@ -126,6 +158,9 @@ class Job:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     upstream: str = ""
     task: str = ""
+    submitted: bool = False
+    delivered_at: float | None = None
+    parents: tuple[Parent, ...] = ()
 
 
 class Progress(Protocol):

@@ -213,13 +213,14 @@ async def test_ending_a_job_that_never_was_is_our_mistake(store: Store) -> None:
 
 
 async def test_what_was_asked_for_is_kept(store: Store) -> None:
-    """Ours: the history can show it tomorrow; of references only their number, for they may be megabytes."""
+    """Ours: the history can show it tomorrow; of references only where they came from, for they may be megabytes."""
     asked = ImageRequest(
         model="m", prompt="一只猫", aspect_ratio="16:9", seed=0, guidance=4.5, loras={"a/b": 0.6}, count=1,
         references=(Reference(url="https://pics.example/a?signature=secret"),) * 2,
     )  # fmt: skip
     job = await store.begin("ann", asked)
-    parameters = {"aspect_ratio": "16:9", "seed": 0, "guidance": 4.5, "loras": {"a/b": 0.6}, "references": 2}
+    parameters: dict[str, object] = {"aspect_ratio": "16:9", "seed": 0, "guidance": 4.5, "loras": {"a/b": 0.6}}
+    parameters |= {"references": ["a picture"] * 2}
     assert job.parameters == parameters
     assert (await store.finish(job, [])).parameters == parameters
     assert (await store.begin("ann", REQUEST)).parameters == {}
