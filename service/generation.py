@@ -1,59 +1,53 @@
-"""The pipeline of one generation.
+"""What a call may do with pictures: have one made, wait for it, look at it again.
 
-1. Job: the history row is written before anything costs money, in state `working`.
-2. Run: the upstream draws, with progress and a deadline; retries are those that the failure allows.
-3. Work that goes on at the upstream without us is written down before it is asked about for the first time. Then it is
-   followed until the deadline; after that, or after this process, the job stays `working` and can be taken up again.
-4. Keep: the bytes are examined, stored, and the row becomes `done` in one transaction.
-5. Whatever ends it otherwise, cancellation included, the row says so before the caller hears of it.
+1. A job's row is written before anything costs money: its `history_id` is the ticket. A request that is the same as
+   one which runs, or whose picture nobody has got yet, joins that job (`fingerprint.py`): it is paid for once.
+2. The job runs by itself (`running_jobs.py`, `job_work.py`); a call waits beside it no longer than its client does,
+   and may come again for it, here, in another process, or after a restart.
+3. A picture counts as delivered once the answer that shows it has reached its client; the same request then asks for
+   a new one.
 """
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from service.files import Files
-from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Picture, Progress, WorkError
+from service.fingerprint import fingerprint_of
+from service.images import ImageRequest, Job, JobState, KeptPicture, Picture, WorkError
+from service.job_work import JobWork, nothing_more
 from service.models import Models
-from service.owned_tasks import OwnedTasks
-from service.previews import Examined, JpegCopy, Previews
+from service.preview_memory import PreviewMemory
+from service.previews import PREVIEW_TYPE, JpegCopy, Previews
 from service.progress import steady
-from service.store import Store
-from service.upstream import RemoteTask, Upstream
+from service.running_jobs import RunningJob, RunningJobs, Waiter
+from service.store import Begun, Store
+from service.upstream import Upstream
 
 logger = logging.getLogger(__name__)
 
-CANCELLED = Failure(kind="cancelled", reason="It was cancelled by the client before it was done.")
-STOPPED = Failure(
-    kind="interrupted",
-    reason="The service was stopped while this picture was being made. The image service may have charged for it all "
-    "the same. Call again if the picture is still wanted.",
-)
-BROKEN = Failure(kind="internal", reason="Internal error. The service's log has the details.")
-
-LONGEST_PAUSE_S: Final = 60.0
-"""Before another try, however often it was doubled."""
-
 LOOK_S: Final = 1.0
-"""Between two looks at a job that another process or call is working on."""
+"""Between two looks at a job that another process is working on."""
 
-PATIENCE_S: Final = 30.0
-"""How long `wait` waits. The SDKs of most clients give a call up after 60 seconds."""
+RESUME_EACH_S: Final = 300.0
+"""Between two looks for jobs that nobody follows: those of processes that died, and those that outlast a deadline."""
 
-GIVE_UP_S: Final = 24 * 3600.0
-"""Work that has not ended a day after it was asked for never will."""
+RESTORE_S: Final = 60.0
+"""How long a look at an old picture may take when its bytes have to be fetched again."""
+
+STOPPING: Final = "The service is being stopped and takes nothing new. Nothing was charged. Call again in a minute."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A job and, when it has a picture, the small preview of its first one."""
+    """A job as it stands and the preview of one of its pictures. `joined`: an earlier call had asked for the same."""
 
     job: Job
-    preview: bytes | None = None
-    preview_type: str = ""
+    preview: bytes | None = field(default=None, repr=False)
+    preview_type: str = PREVIEW_TYPE
+    joined: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,203 +63,211 @@ class Generation:
     retries: int
     prompt_suffix: str
 
-    owned: OwnedTasks = field(default_factory=OwnedTasks)
+    ended: Callable[[Job], Awaitable[None]] = nothing_more
+    jobs: RunningJobs = field(default_factory=RunningJobs)
+    memory: PreviewMemory = field(default_factory=PreviewMemory)
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _marking: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def generate(
-        self, owner: str, request: ImageRequest, progress: Progress, upstream: str | None = None
+        self, owner: str, request: ImageRequest, waiter: Waiter, *, upstream: str | None = None
     ) -> Outcome:
-        """Make the pictures of one request. A failure is an outcome too: the job says why.
+        """Make the pictures of one request, or join the job that makes them. A failure is an outcome too.
 
-        `upstream` draws it; without a name the one that the models file gives to the model. The job of the outcome may
-        still be `working`: then `wait` goes on from there.
+        `upstream` draws it; without a name the one that the models file gives to the model. The job of the outcome is
+        still `working` when the waiter's patience has ended: then `wait` goes on from there.
         """
-        service = self.upstreams[upstream or self.models.upstream_of[request.model]]
-        job = await self._begin(owner, request)
-        return await self._to_its_end(job, lambda: self._work(job, service, request, progress))
+        name = upstream or self.models.upstream_of[request.model]
+        fingerprint = await fingerprint_of(owner, name, request)
+        while True:
+            begun = await self._begin(owner, request, name, fingerprint)
+            await self._wait(begun.job, waiter)
+            outcome = await self.show(owner, begun.job.history_id)
+            if outcome is None:
+                raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind="deleted")
+            if not begun.joined or all(picture.kept for picture in outcome.job.pictures):
+                return Outcome(job=outcome.job, preview=outcome.preview, joined=begun.joined)
+            # Joined, and its bytes turned out to be gone: now its row says so, and the same request begins anew.
 
     async def resume(self) -> None:
-        """Follow, in tasks of their own, what earlier processes left at image services."""
-        for job in await self.store.claim():
+        """Follow, in tasks of their own, what nobody follows at image services any more."""
+        for job in [] if self.jobs.closing else await self.store.claim():
             logger.info("history_id %d goes on at %s", job.history_id, job.upstream)
             self._take_up(job)
 
-    async def wait(self, owner: str, history_id: int, progress: Progress, patience_s: float = PATIENCE_S) -> None:
-        """Wait a while for a working job to end. One that nobody follows any more is taken up again."""
-        job = await self.store.job(owner, history_id)
-        if job is None or job.state is not JobState.WORKING:
-            return
-        if claimed := await self.store.claim_one(owner, history_id):
-            self._take_up(claimed)
-        async with steady(progress) as report:
-            await report(f"history_id {history_id} is being drawn")
-            if self.owned.runs(history_id):
-                await self.owned.wait(history_id, patience_s)
-            else:
-                await self._watch(job, patience_s)
+    async def keep_resuming(self) -> None:
+        """Resume every now and then, for as long as the service runs."""
+        while True:
+            await self.pause(RESUME_EACH_S)
+            try:
+                await self.resume()
+            except WorkError as error:
+                logger.warning("Work that was left could not be looked for: %s", error)
 
-    async def close(self) -> None:
-        """Let go of what is being followed, and wait until that is written down. Call it before calls are cancelled."""
-        await self.owned.close()
-
-    async def show(self, owner: str, history_id: int) -> Outcome | None:
-        """An earlier job of this owner, with its preview; None when there is none of that id."""
+    async def wait(self, owner: str, history_id: int, waiter: Waiter) -> None:
+        """Wait for a working job to end, within the waiter's patience. One that nobody follows is taken up again."""
         job = await self.store.job(owner, history_id)
-        if job is None or not job.pictures:
+        if job is not None and job.state is JobState.WORKING:
+            await self._wait(job, waiter)
+
+    async def show(self, owner: str, history_id: int, picture: int = 1) -> Outcome | None:
+        """A job of this owner, with the preview of one of its pictures; None when there is none of that id.
+
+        A picture whose bytes are gone is fetched again where that can be; else its row says that it is gone.
+        """
+        job = await self.store.job(owner, history_id)
+        if job is None or not 0 < picture <= len(job.pictures):
             return None if job is None else Outcome(job=job)
-        stored = await self.files.find(job.pictures[0].name)
-        if stored is None:
-            return Outcome(job=job)
-        examined = await self.previews.examine(await asyncio.to_thread(stored.path.read_bytes))
-        return Outcome(job=job, preview=examined.preview, preview_type=examined.preview_type)
+        if await self.files.find(job.pictures[picture - 1].name) is None:
+            job, data = await self._restore(job, picture)
+            if data is None:
+                return Outcome(job=job)
+        return Outcome(job=job, preview=await self._preview(job.pictures[picture - 1]))
+
+    async def picture(self, owner: str, history_id: int, picture: int) -> tuple[KeptPicture, bytes] | None:
+        """The bytes of one picture of this owner's job, fetched again if need be; None when they cannot be had."""
+        job = await self.store.job(owner, history_id)
+        if job is None or not 0 < picture <= len(job.pictures):
+            return None
+        data = await self.read(job.pictures[picture - 1])
+        if data is None:
+            job, data = await self._restore(job, picture)
+        return None if data is None else (job.pictures[picture - 1], data)
+
+    async def read(self, picture: KeptPicture) -> bytes | None:
+        """The bytes of a kept picture, or None when they are gone."""
+        stored = await self.files.find(picture.name)
+        try:
+            return None if stored is None else await asyncio.to_thread(stored.path.read_bytes)
+        except OSError:  # removed since it was found
+            return None
 
     async def jpeg(self, picture: KeptPicture, max_bytes: int) -> JpegCopy | None:
         """A kept picture as a JPEG of at most so many bytes; None when its bytes are gone."""
-        stored = await self.files.find(picture.name)
-        if stored is None:
-            return None
-        return await self.previews.copy(await asyncio.to_thread(stored.path.read_bytes), max_bytes)
+        data = await self.read(picture)
+        return None if data is None else await self.previews.copy(data, max_bytes)
 
-    async def _begin(self, owner: str, request: ImageRequest) -> Job:
-        """Write the row. If the call is cancelled meanwhile, the row is there all the same and must not stay open."""
-        writing = asyncio.ensure_future(self.store.begin(owner, request))
+    async def fitted(self, outcome: Outcome, max_bytes: int) -> Outcome:
+        """The outcome with a preview of at most so many bytes; with none for 0."""
+        if outcome.preview is None or len(outcome.preview) <= max_bytes:
+            return outcome
+        if not max_bytes:
+            return replace(outcome, preview=None)
+        return replace(outcome, preview=(await self.previews.copy(outcome.preview, max_bytes)).data)
+
+    def delivered(self, *jobs: Job) -> None:
+        """Note that the pictures of these jobs have reached a client. Written down in a moment; `close` waits for it."""
+        ids = [job.history_id for job in jobs if job.state is JobState.DONE and job.delivered_at is None]
+        if ids:
+            task = asyncio.create_task(self._mark(jobs[0].owner, ids))
+            self._marking.add(task)
+            task.add_done_callback(self._marking.discard)
+
+    async def close(self, drain_s: float = 0.0) -> None:
+        """Let jobs come to their end for a while, then let go of them, and wait until all is written down."""
+        await self.jobs.close(drain_s)
+        while self._marking:
+            await asyncio.wait(set(self._marking))
+
+    async def _preview(self, picture: KeptPicture) -> bytes | None:
+        preview = self.memory.find(picture.name)
+        data = await self.read(picture) if preview is None else None
+        if data is not None:
+            preview = (await self.previews.examine(data)).preview
+            self.memory.remember(picture.name, preview)
+        return preview
+
+    async def _mark(self, owner: str, ids: list[int]) -> None:
         try:
-            return await asyncio.shield(writing)
+            await self.store.delivered(owner, ids)
+        except WorkError as error:  # the same request will join them once more: nothing is lost
+            logger.warning("history_id %s: that it was delivered could not be written down: %s", ids, error)
+
+    async def _begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
+        """Write the row and start the job, or find the one to join. If the call is cancelled meanwhile, all is undone."""
+        if self.jobs.closing:
+            raise WorkError(STOPPING, kind="stopping")
+        beginning = asyncio.create_task(self._write_and_start(owner, request, upstream, fingerprint))
+        try:
+            return await asyncio.shield(beginning)
         except asyncio.CancelledError:
-            await asyncio.shield(self._abandon(writing))
+            await asyncio.shield(self._abandon(beginning))
             raise
 
-    async def _abandon(self, writing: Awaitable[Job]) -> None:
+    async def _write_and_start(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
+        begun = await self.store.begin(owner, request, upstream, fingerprint)
+        if not begun.joined:
+            self.jobs.start(begun.job.history_id, lambda running: self._work.draw(begun.job, request, running))
+        return begun
+
+    async def _abandon(self, beginning: Awaitable[Begun]) -> None:
         """End a job whose call went away while its row was written."""
         try:
-            await self.store.fail(await writing, CANCELLED)
+            begun = await beginning
         except WorkError as error:
-            logger.warning("a cancelled job could not be ended: %s", error)
+            logger.warning("a cancelled job could not be begun: %s", error)
+            return
+        running = self.jobs.find(begun.job.history_id)
+        if running is not None and not begun.joined:
+            await running.leave()
 
-    async def _to_its_end(self, job: Job, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """Do the work on a job, and have its row say how it ended."""
-        started = time.monotonic()
-        try:
-            outcome = await work()
-        except WorkError as error:
-            failure = Failure(kind=error.kind, reason=str(error))
-            outcome = Outcome(job=await asyncio.shield(self.store.fail(job, failure)))
-        except asyncio.CancelledError:
-            await asyncio.shield(self._cancelled(job))
-            raise
-        except BaseException:
-            await asyncio.shield(self.store.fail(job, BROKEN))
-            raise
-        state, seconds = outcome.job.state, time.monotonic() - started
-        logger.info("history_id %d: %s by %s in %.1f s", job.history_id, state, job.model, seconds)
-        return outcome
+    async def _wait(self, job: Job, waiter: Waiter) -> None:
+        """Wait beside the job where it runs; where it runs nowhere take it up, and else look at its row."""
+        if job.state is not JobState.WORKING:
+            return
+        running = self.jobs.find(job.history_id) or await self._claim(job)
+        if running is not None:
+            await running.wait(waiter)
+        else:
+            await self._watch(job, waiter)
 
-    async def _cancelled(self, job: Job) -> None:
-        """A cancelled job has ended, but not where the process ends and the work goes on without it."""
-        try:
-            current = await self.store.job(job.owner, job.history_id) if self.owned.closing else None
-            if current is not None and current.task:
-                await self.store.release(current)
-            else:
-                await self.store.fail(job, STOPPED if self.owned.closing else CANCELLED)
-        except WorkError as error:  # the cancellation goes on: the next start finds the row and ends it
-            logger.warning("history_id %d could not be ended: %s", job.history_id, error)
+    async def _claim(self, job: Job) -> RunningJob | None:
+        claimed = await self.store.claim_one(job.owner, job.history_id)
+        return self._take_up(claimed) if claimed is not None and not self.jobs.closing else None
 
-    async def _work(self, job: Job, upstream: Upstream, request: ImageRequest, progress: Progress) -> Outcome:
-        async with steady(progress) as report:
-            made = await self._draw(upstream, request, report)
-            if isinstance(made, RemoteTask):
-                remembered = await asyncio.shield(self.store.remember(job, upstream.name, made.id))
-                return await self._follow(remembered, report)
-            await report("Storing the picture", 95)
-            return await self._keep(job, made)
+    def _take_up(self, job: Job) -> RunningJob:
+        return self.jobs.take_up(job.history_id, lambda running: self._work.follow(job, running))
 
-    async def _draw(
-        self, upstream: Upstream, request: ImageRequest, progress: Progress
-    ) -> Sequence[Picture] | RemoteTask:
-        sent = replace(request, prompt="\n".join(filter(None, (request.prompt, self.prompt_suffix))))
-        attempt = 0
-        while True:
-            try:
-                async with asyncio.timeout(upstream.deadline_s):
-                    return await upstream.generate(sent, progress)
-            except TimeoutError as late:
-                raise WorkError(
-                    f"{upstream.name} gave no picture within {upstream.deadline_s:.0f} seconds, and the wait was "
-                    "ended. It may have charged for it all the same. Try again later, or with another model.",
-                    kind="timeout",
-                ) from late
-            except WorkError as error:
-                attempt += 1
-                if attempt > min(error.retries, self.retries):
-                    raise
-                pause_s = min(error.retry_after_s * 2 ** (attempt - 1), LONGEST_PAUSE_S)
-                logger.info("%s: %s; attempt %d follows in %.1f s", upstream.name, error.kind, attempt + 1, pause_s)
-                await progress(f"{upstream.name}: {error.kind}. Trying again in {pause_s:.0f} s ({attempt + 1}).")
-                await self.pause(pause_s)
-
-    def _take_up(self, job: Job) -> None:
-        self.owned.start(job.history_id, lambda: self._to_its_end(job, lambda: self._follow(job, _unheard)))
-
-    async def _follow(self, job: Job, progress: Progress) -> Outcome:
-        """Wait for work that goes on without us, until its deadline; then anybody may take it up again."""
-        upstream = self.upstreams.get(job.upstream)
-        if upstream is None:
-            return await self._leave(job, f"{job.upstream}, which has it, is not configured any more.")
-        try:
-            async with asyncio.timeout(upstream.deadline_s):
-                pictures = await upstream.follow(RemoteTask(job.task), progress)
-        except TimeoutError:
-            return await self._leave(job, f"{job.upstream} has not finished it.")
-        await progress("Storing the picture", 95)
-        return await self._keep(job, pictures)
-
-    async def _leave(self, job: Job, why: str) -> Outcome:
-        if time.time() - job.created_at > GIVE_UP_S:
-            raise WorkError(f"{why} It was asked for more than a day ago, and is given up.", kind="timeout")
-        await asyncio.shield(self.store.release(job))
-        return Outcome(job=job)
-
-    async def _watch(self, job: Job, patience_s: float) -> None:
-        """Look at a job until it has ended: somebody else is working on it."""
-        left_s = patience_s
+    async def _watch(self, job: Job, waiter: Waiter) -> None:
+        """Look at a job until it has ended: another process is working on it."""
         current: Job | None = job
-        while left_s > 0 and current is not None and current.state is JobState.WORKING:
-            await self.pause(LOOK_S)
-            left_s -= LOOK_S
-            current = await self.store.job(job.owner, job.history_id)
+        async with steady(waiter.progress) as report:
+            await report(f"history_id {job.history_id} is being drawn")
+            left_s = waiter.left_s
+            while left_s > 0 and current is not None and current.state is JobState.WORKING:
+                await self.pause(min(LOOK_S, left_s))
+                left_s -= LOOK_S
+                current = await self.store.job(job.owner, job.history_id)
 
-    async def _keep(self, job: Job, pictures: Sequence[Picture]) -> Outcome:
-        """Store what was drawn. Of several pictures that are paid for, one that is none does not lose the others."""
-        kept: list[KeptPicture] = []
-        examined: list[Examined] = []
-        problems: list[WorkError] = []
-        for picture in pictures:
-            try:
-                seen = await self.previews.examine(picture.data)
-            except WorkError as error:
-                problems.append(error)
-                continue
-            kept.append(await self._store(job, picture, seen))
-            examined.append(seen)
-        if not kept:
-            raise problems[0] if problems else WorkError("The image service gave no picture.", kind="no_image")
-        if problems:
-            missing = f"{len(problems)} of {len(pictures)} pictures could not be used: {problems[0]}"
-            kept[0] = replace(kept[0], note=" ".join(filter(None, (kept[0].note, missing))))
-        done = await asyncio.shield(self.store.finish(job, kept))
-        return Outcome(job=done, preview=examined[0].preview, preview_type=examined[0].preview_type)
+    async def _restore(self, job: Job, number: int) -> tuple[Job, bytes | None]:
+        """Fetch a picture's bytes once more where its image service may still have them; nothing is paid for that."""
+        picture = job.pictures[number - 1]
+        upstream = self.upstreams.get(job.upstream)
+        try:
+            if upstream is None or not picture.source:
+                raise WorkError("it cannot be fetched again", kind="gone")
+            async with asyncio.timeout(RESTORE_S):
+                data = await upstream.fetch_again(picture.source)
+            drawn = Picture(data=data, note=picture.note, source=picture.source)
+            again = await self._work.keep_picture(job.owner, drawn, await self.previews.examine(data))
+            return await self.store.restored(job, number - 1, again), data
+        except (WorkError, TimeoutError) as error:
+            logger.info("history_id %d: a picture that was removed stays so: %s", job.history_id, error)
+        if picture.kept:
+            await self.store.files_gone([picture.name])
+        return await self.store.job(job.owner, job.history_id) or job, None
 
-    async def _store(self, job: Job, picture: Picture, seen: Examined) -> KeptPicture:
-        return KeptPicture(
-            name=await self.files.keep(job.owner, picture.data, seen.media_type),
-            media_type=seen.media_type,
-            width=seen.width,
-            height=seen.height,
-            size=len(picture.data),
-            note=picture.note,
+    @property
+    def _work(self) -> JobWork:
+        return JobWork(
+            upstreams=self.upstreams,
+            store=self.store,
+            files=self.files,
+            previews=self.previews,
+            memory=self.memory,
+            retries=self.retries,
+            prompt_suffix=self.prompt_suffix,
+            closing=lambda: self.jobs.closing,
+            ended=self.ended,
+            pause=self.pause,
         )
-
-
-async def _unheard(message: str, percent: float | None = None) -> None:
-    """Where the progress of work goes that nobody waits for."""

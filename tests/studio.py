@@ -14,6 +14,8 @@ from service.generation import Generation
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress
 from service.models import Model, Models
 from service.previews import Examined, Previews
+from service.running_jobs import Waiter
+from service.store import Begun
 from service.store_sqlite import SqliteStore
 from service.upstream import Upstream
 from tests.emulators.pictures import png
@@ -48,9 +50,13 @@ class WatchedStore(SqliteStore):
 
     moments: Moments
 
-    async def begin(self, owner: str, request: ImageRequest) -> Job:
+    async def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
         self.moments.pass_("begin")
-        return await super().begin(owner, request)
+        return await super().begin(owner, request, upstream, fingerprint)
+
+    async def submitted(self, job: Job) -> Job:
+        self.moments.pass_("submitted")
+        return await super().submitted(job)
 
     async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
         self.moments.pass_("finish")
@@ -137,8 +143,15 @@ class Studio:
     pauses: list[float] = field(default_factory=list)
 
     async def draw(self, request: ImageRequest = FOX) -> Job:
-        """One generation, its progress noted."""
-        return (await self.generation.generate("anna", request, self.hear)).job
+        """One generation, its progress noted, whose answer reaches its client."""
+        job = (await self.generation.generate("anna", request, self.waiter)).job
+        self.generation.delivered(job)
+        return job
+
+    @property
+    def waiter(self) -> Waiter:
+        """Somebody who waits to the end, and whose progress is noted."""
+        return Waiter(progress=self.hear)
 
     async def hear(self, message: str, percent: float | None = None) -> None:
         """Where progress goes; what is said is a moment too."""
@@ -197,10 +210,11 @@ def files_in(folder: Path) -> list[Path]:
 
 
 async def cancelled_at(pipeline: Studio, moment: str) -> Job:
-    """Cancel a generation as soon as it has come to a step; returns what its row says then."""
+    """Cancel a generation as soon as it has come to a step; returns what its row says once nothing runs any more."""
     call = asyncio.create_task(pipeline.draw())
     await pipeline.moments.wait(moment)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
+    await pipeline.generation.close(drain_s=10)
     return await pipeline.job()

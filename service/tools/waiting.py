@@ -1,0 +1,25 @@
+"""A call as one that waits for a job: what its client hears, how long it waits, and what a cancellation of it means."""
+
+import asyncio
+import re
+from typing import Final
+
+from service.protocol.call import Call
+from service.running_jobs import Waiter
+
+_TIMED_OUT: Final = re.compile(r"time[d]?[ -]?out|-32001", re.IGNORECASE)
+"""What clients give as the reason of `notifications/cancelled` when they stopped waiting by themselves: the TypeScript
+SDK sends "McpError: MCP error -32001: Request timed out"."""
+
+
+def waiter_of(call: Call, patience_s: float) -> Waiter:
+    """The call's client, which waits so many seconds from now."""
+
+    async def report(message: str, percent: float | None = None) -> None:
+        await call.progress(percent or 0, 100, message)
+
+    return Waiter(
+        progress=report,
+        until=asyncio.get_running_loop().time() + patience_s,
+        gave_up=lambda: call.cancel_reason is not None and _TIMED_OUT.search(call.cancel_reason) is not None,
+    )
