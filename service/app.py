@@ -29,8 +29,9 @@ from service.lease import Lease
 from service.models import Model, Models, ModelsError
 from service.models_file import ModelsFile
 from service.models_survey import name_gone
-from service.owned_tasks import OwnedTasks
+from service.preview_memory import PreviewMemory
 from service.previews import Previews
+from service.running_jobs import RunningJobs
 from service.protocol.admission import Keys
 from service.protocol.catalog import Server, ToolEntry
 from service.protocol.session import Sessions
@@ -125,7 +126,6 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         endpoint = _endpoint(service, kept)
         app = _application(service, kept, endpoint if over_http else None)
         await _listen(app, endpoint, sockets, stack)
-        stack.push_async_callback(kept.owned.close)
         await _generation(service, kept, models).resume()
         if models_file is not None:
             watching = models_file.watch(lambda models: _offer_tools(endpoint.server, service, kept, models))
@@ -209,7 +209,8 @@ class _Kept:
     tasks: SqliteTasks
     previews: Previews
     ended: EndedSessions
-    owned: OwnedTasks = field(default_factory=OwnedTasks)
+    jobs: RunningJobs = field(default_factory=RunningJobs)
+    memory: PreviewMemory = field(default_factory=PreviewMemory)
 
 
 async def _open(data: Path, stack: contextlib.AsyncExitStack) -> _Kept:
@@ -268,7 +269,8 @@ def _generation(service: Running, kept: _Kept, models: Models) -> Generation:
         pictures_url=service.pictures_url,
         retries=settings.retries,
         prompt_suffix=settings.prompt_suffix,
-        owned=kept.owned,
+        jobs=kept.jobs,
+        memory=kept.memory,
     )
 
 

@@ -184,32 +184,32 @@ class Generation:
             logger.warning("history_id %s: that it was delivered could not be written down: %s", ids, error)
 
     async def _begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
-        """Write the row and start the job, or find the one to join. If the call is cancelled meanwhile, all is undone."""
+        """Write the row and start the job, or find the one to join. A call cancelled meanwhile leaves none working."""
         if self.jobs.closing:
             raise WorkError(STOPPING, kind="stopping")
-        beginning = asyncio.create_task(self._write_and_start(owner, request, upstream, fingerprint))
+        wanted = asyncio.Event()
+        wanted.set()
+        beginning = asyncio.create_task(self._write_and_start(owner, request, upstream, fingerprint, wanted))
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
-            await asyncio.shield(self._abandon(beginning))
+            wanted.clear()
+            await asyncio.wait({beginning})
+            if error := beginning.exception():
+                logger.warning("a cancelled job could not be begun: %s", error)
             raise
 
-    async def _write_and_start(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
+    async def _write_and_start(
+        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, wanted: asyncio.Event
+    ) -> Begun:
         begun = await self.store.begin(owner, request, upstream, fingerprint)
-        if not begun.joined:
+        if begun.joined:
+            return begun
+        if wanted.is_set():
             self.jobs.start(begun.job.history_id, lambda running: self._work.draw(begun.job, request, running))
+        else:
+            await self._work.cancelled(begun.job)
         return begun
-
-    async def _abandon(self, beginning: Awaitable[Begun]) -> None:
-        """End a job whose call went away while its row was written."""
-        try:
-            begun = await beginning
-        except WorkError as error:
-            logger.warning("a cancelled job could not be begun: %s", error)
-            return
-        running = self.jobs.find(begun.job.history_id)
-        if running is not None and not begun.joined:
-            await running.leave()
 
     async def _wait(self, job: Job, waiter: Waiter) -> None:
         """Wait beside the job where it runs; where it runs nowhere take it up, and else look at its row."""

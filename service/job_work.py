@@ -75,7 +75,7 @@ class JobWork:
         except WorkError as error:
             ended = await asyncio.shield(self.store.fail(job, Failure(kind=error.kind, reason=str(error))))
         except asyncio.CancelledError:
-            await asyncio.shield(self._cancelled(job))
+            await asyncio.shield(self.cancelled(job))
             raise
         except BaseException:
             await asyncio.shield(self.store.fail(job, BROKEN))
@@ -86,8 +86,8 @@ class JobWork:
         if ended is not None:
             await self.ended(ended)
 
-    async def _cancelled(self, job: Job) -> None:
-        """A cancelled job has ended, but not where the process ends and the work goes on without it."""
+    async def cancelled(self, job: Job) -> None:
+        """End a job that was cancelled; but where the process ends and the work goes on without it, let go of it."""
         try:
             current = await self.store.job(job.owner, job.history_id) or job
             if self.closing() and current.task:

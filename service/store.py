@@ -9,7 +9,7 @@ from service.images import Failure, ImageRequest, Job, JobState, KeptPicture
 
 INTERRUPTED: Final = Failure(
     kind="interrupted",
-    reason="The service stopped before it asked the image service for this picture. Nothing was charged. Call "
+    reason="The service stopped before this picture was made. Nothing was charged. Call "
     "`generate` again if the picture is still wanted.",
 )
 INTERRUPTED_SUBMITTED: Final = Failure(

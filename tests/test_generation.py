@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.generation import LONGEST_PAUSE_S
 from service.images import Failure, ImageRequest, Job, JobState, Picture, Progress, WorkError
+from service.job_work import LONGEST_PAUSE_S
 from tests.emulators.pictures import png
 from tests.studio import FOX, Asleep, Pencil, cancelled_at, files_in, studio
 
@@ -283,4 +283,4 @@ async def test_a_job_without_a_file_is_shown_without_a_preview(tmp_path: Path) -
         [path] = files_in(tmp_path)
         path.unlink()
         shown = [await pipeline.generation.show("anna", job.history_id) for job in (made, failed)]
-    assert [outcome and (outcome.job, outcome.preview) for outcome in shown] == [(made, None), (failed, None)]
+    assert [outcome and (outcome.job.prompt, outcome.preview) for outcome in shown] == [("a fox", None)] * 2
