@@ -377,6 +377,14 @@ def test_a_call_knows_what_the_url_says_of_its_client(era: Era) -> None:
     assert (call.era, call.client_hint) == (era, "cherry-studio")
 
 
+def test_over_stdio_a_notification_needs_neither_a_session_nor_meta() -> None:
+    """Spec 2026-07-28, stdio, Cancellation: `_meta` is for requests."""
+    notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+    taken = admit_line(json.dumps(notice).encode(), KEYS, arrival(), None)
+    assert isinstance(taken, Notice)
+    assert taken.session is None
+
+
 def test_a_refused_notification_is_nothing_to_answer() -> None:
     """JSON-RPC 2.0, Notification. HTTP answers the request that it came in all the same."""
     notice = {"jsonrpc": "2.0", "method": "notifications/x"}
