@@ -39,6 +39,9 @@ class ToolEntry:
         object.__setattr__(self, "param_headers", find_param_headers(self.listing["inputSchema"]))
 
 
+ShowTools: TypeAlias = Callable[[Call], Mapping[str, ToolEntry]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PromptEntry:
     """One prompt: its entry of `prompts/list`, and what makes its messages of the arguments."""
@@ -64,7 +67,8 @@ class Server:
 
     `resource_pages` lists the resources that the caller alone has: one page of entries after a cursor of its own, which
     comes from outside and is to be checked (`ValueError`: not one of its own), and the cursor of the next page.
-    `tasks` is None where calls cannot become tasks. `page_size` counts entries of one page of a list.
+    `show_tools` gives what `tools/list` shows to a caller, out of a few mappings that last as long as `tools`; None
+    shows `tools` to everybody. `tasks` is None where calls cannot become tasks. `page_size` counts entries of one page of a list.
     """
 
     name: str
@@ -72,6 +76,7 @@ class Server:
     title: str
     instructions: str
     tools: Mapping[str, ToolEntry] = field(default_factory=dict)
+    show_tools: ShowTools | None = None
     prompts: Mapping[str, PromptEntry] = field(default_factory=dict)
     resources: Mapping[str, ResourceEntry] = field(default_factory=dict)
     templates: Mapping[str, ResourceEntry] = field(default_factory=dict)

@@ -16,7 +16,8 @@ SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
 CACHING: Final[Mapping[str, Mapping[str, Any]]] = {
     # The same for every caller and changed by a restart at most; after a minute a client looks again.
     "server/discover": {"ttlMs": 60_000, "cacheScope": "public"},
-    "tools/list": {"ttlMs": 60_000, "cacheScope": "public"},
+    # How a tool is shown may depend on the client.
+    "tools/list": {"ttlMs": 60_000, "cacheScope": "private"},
     "prompts/list": {"ttlMs": 60_000, "cacheScope": "public"},
     # What a principal made is its own, and may be more the next moment.
     "resources/list": {"ttlMs": 0, "cacheScope": "private"},

@@ -308,3 +308,16 @@ async def test_a_bug_on_the_first_page_is_no_mistake_of_the_caller() -> None:
         raise ValueError("a bug")
 
     assert (await refuse(full(resource_pages=broken), "resources/list"))["code"] == INTERNAL_ERROR
+
+
+@pytest.mark.parametrize(("hint", "listed"), [("plain", []), ("", ["echo"])], ids=["a client that differs", "others"])
+async def test_tools_are_listed_as_they_are_shown_to_the_caller(hint: str, listed: list[str]) -> None:
+    """Ours: some clients must not be told of an output schema; what can be called stays the same for all."""
+    some = server(echo)
+    some.show_tools = lambda asking: {} if asking.client_hint == "plain" else some.tools
+    asked = call("tools/list")
+    asked.client_hint = hint
+    assert [each["name"] for each in result(await answer(some, asked))["tools"]] == listed
+    called = call("tools/call", {"name": "echo", "arguments": {}})
+    called.client_hint = hint
+    assert result(await answer(some, called))["content"]

@@ -32,8 +32,9 @@ def test_what_may_be_kept_says_how_long_and_by_whom(method: str) -> None:
 
 
 def test_what_a_principal_made_is_its_own_to_keep() -> None:
-    """Ours: a shared cache between users must not hand one's pictures to another."""
+    """Ours: a shared cache must not hand one's pictures to another, nor tools as one client is shown them."""
     assert {method for method, hints in CACHING.items() if hints["cacheScope"] == "private"} == {
+        "tools/list",
         "resources/list",
         "resources/read",
     }
