@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from service.images import ImageRequest
 from service.upstream import Offers
-from service.upstream_errors import Kind, UpstreamError
+from service.upstream_errors import UpstreamError
+from service.upstream_kinds import Kind
 
 SHAPES: Final[Mapping[str, str]] = {
     "16:9": "-landscape",

@@ -195,10 +195,10 @@ def test_openrouter_gets_its_own_words_and_no_other_does() -> None:
     """Spec OpenRouter, Image generation; Flow2API reads other names."""
     request = ImageRequest(model="google/demo-image", prompt="a", resolution="2K")
     asked = Asked(model=request.model, image_size="2K")
-    sent = json.loads(body(request, asked, URL("https://openrouter.ai/api/v1")))
+    sent = json.loads(b"".join(body(request, asked, URL("https://openrouter.ai/api/v1"))))
     assert (sent["modalities"], sent["image_config"]) == (["image", "text"], {"image_size": "2K"})
     assert "generationConfig" not in sent
-    assert "modalities" not in json.loads(body(request, asked, URL("http://127.0.0.1:8000/v1")))
+    assert b"modalities" not in b"".join(body(request, asked, URL("http://127.0.0.1:8000/v1")))
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1//"])

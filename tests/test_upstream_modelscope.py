@@ -204,6 +204,7 @@ async def test_progress_names_the_task_and_each_status(modelscope: ModelScope) -
     told = Told()
     await generate(modelscope, "a [odd-status]", told=told)
     assert [message for message, _ in told.said] == [
+        "Handing the work to ModelScope",
         "ModelScope took the work in: task 5075522",
         "ModelScope: PENDING (0 s)",
         "ModelScope: QUEUED (0 s)",
@@ -314,7 +315,7 @@ BYTES = Reference(data=b"\x89PNG", media_type="image/png")
 def test_what_was_asked_for_is_sent_and_nothing_else(asked: dict[str, object], sent: dict[str, object]) -> None:
     """Spec https://www.modelscope.cn/docs/model-service/API-Inference/intro: the parameters of image generation."""
     request = ImageRequest(model=MODEL, prompt="一只猫", **asked)  # type: ignore[arg-type]  # a row of any fields
-    assert orjson.loads(body(request)) == {"model": MODEL, "prompt": "一只猫"} | sent
+    assert orjson.loads(b"".join(body(request))) == {"model": MODEL, "prompt": "一只猫"} | sent
 
 
 @pytest.mark.parametrize(("model", "size"), [(MODEL, "928x1664"), ("black-forest-labs/FLUX.1-Krea-dev", "576x1024")])
