@@ -55,11 +55,14 @@ class Prompts:
 
     def _standing(self) -> dict[str, str]:
         """What is so for every call."""
-        models = [self.models.by_id[id_] for id_ in self.models.ids]
-        lines = [written(self.words.model, model_facts(model, self.models), "") for model in models]
-        guide = {"guide": self.models.guide} if self.models.guide else {}
-        taken = dict.fromkeys(arguments_of(self.tools), "")
-        return {**taken, **guide, "models": "\n".join(lines), "all_advice": self.words.all_advice}
+        models = [model_facts(self.models.by_id[id_], self.models) for id_ in self.models.ids]
+        return {
+            **dict.fromkeys(arguments_of(self.tools), ""),
+            **({"guide": self.models.guide} if self.models.guide else {}),
+            "models": "\n".join(written(self.words.model, facts, "") for facts in models),
+            "models_references": "\n".join(written(self.words.model_references, facts, "") for facts in models),
+            "all_advice": self.words.all_advice,
+        }
 
     def _check_models(self, given: Mapping[str, str]) -> None:
         """Refuse a model that is not on offer, and a shape that it, or that no model can do."""
@@ -115,7 +118,7 @@ def model_facts(model: Model, models: Models) -> dict[str, str]:
     known = {name: words for name, words in facts.items() if words}
     match model.references:
         case None:
-            references = {}
+            references = {"unknown_references": ""}
         case 0:
             references = {"no_references": ""}
         case 1:

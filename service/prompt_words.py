@@ -21,11 +21,15 @@ Facts: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class PromptWords:
-    """What `prompts/list` says of each prompt, and its lines; the lines on one model; what to do about each failure."""
+    """What `prompts/list` says of each prompt, and its lines; what to do about each failure.
+
+    `model` and `model_references` are parts of one line: what one model is good at, and how many references it takes.
+    """
 
     listings: Mapping[str, Mapping[str, Any]]
     texts: Mapping[str, Sequence[Line]]
     model: Sequence[Line]
+    model_references: Sequence[Line]
     failures: Sequence[Mapping[str, Any]]
     other_failure: str
 
@@ -40,6 +44,7 @@ class PromptWords:
             },
             texts={name: said["text"] for name, said in file["prompts"].items()},
             model=file["model"],
+            model_references=file["model_references"],
             failures=file["failures"],
             other_failure=file["other_failure"],
         )
