@@ -93,6 +93,17 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"images"},
     "files_disk": {"data_folder", "files", "images"},
     "store_tasks": {"protocol", "store_sqlite", "store_sqlite_schema", "orjson"},
+    "offered_failures": {"images", "protocol"},
+    "offered_prompts": {
+        "images", "models", "offered_failures", "prompt_words", "protocol", "store", "tools.model_arguments",
+    },
+    "offered_resources": {
+        "files", "images", "offered_failures", "previews", "protocol", "store", "tools.base", "tools.job_result",
+        "orjson",
+    },
+    "offered_completions": {"models", "offered_failures", "offered_resources", "protocol", "store"},
+    "prompt_words": {"tools.base", "orjson"},
+    "picture_notices": {"images", "offered_resources", "protocol"},
     "web_sessions": {"ended_sessions", "protocol", "web", "web_guard", "web_stream", "aiohttp"},
     "web": {"protocol", "web_calls", "web_guard", "web_stream", "aiohttp"},
     "web_calls": {"protocol"},
