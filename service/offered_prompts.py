@@ -6,7 +6,7 @@ caller's.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from service.models import Model, Models
 from service.offered_failures import failures_told
 from service.prompt_words import PromptWords, written
 from service.protocol.call import Call
-from service.protocol.catalog import PromptEntry, ToolEntry
+from service.protocol.catalog import PromptEntry, Run, ToolEntry
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.jsonrpc import Result
 from service.store import Store
@@ -41,7 +41,7 @@ class Prompts:
         """The prompts as the protocol offers them."""
         return {name: PromptEntry(listing=self.words.listings[name], get=self._get(name)) for name in self.words.texts}
 
-    def _get(self, name: str) -> Callable[[Call, Mapping[str, Any]], Any]:
+    def _get(self, name: str) -> Run:
         async def get(call: Call, arguments: Mapping[str, Any]) -> Result:
             listing = self.words.listings[name]
             given = read_arguments(listing, arguments)

@@ -24,7 +24,7 @@ from service.previews import PREVIEW_TYPE, Previews
 from service.protocol.call import Call
 from service.protocol.catalog import ResourceEntry
 from service.protocol.jsonrpc import Result
-from service.store import Search, Store
+from service.store import Store
 from service.tools.base import SCHEMAS
 from service.tools.job_result import alt_text, describe, structure
 
@@ -62,13 +62,13 @@ class Resources:
         """One page of the caller's pictures, and the cursor of the next where there is one."""
         before = None if cursor is None else read_cursor(cursor)
         with failures_told():
-            page = await self.store.page(call.principal, Search(pictured=True), PAGE, before)
+            jobs = await self.store.pictured(call.principal, PAGE + 1, before)
         entries: dict[str, Result] = {}
-        for job in page.jobs:
+        for job in jobs[:PAGE]:
             for number, picture in enumerate(job.pictures, start=1):
                 if picture.kept:
                     entries.setdefault(picture.name, entry_of(job, number, picture))  # bytes drawn twice are one
-        return list(entries.values()), str(page.jobs[-1].history_id) if page.more else None
+        return list(entries.values()), str(jobs[PAGE - 1].history_id) if len(jobs) > PAGE else None
 
     async def read_job(self, call: Call, uri: str) -> Sequence[Result] | None:
         """A generation, for programs and for people."""
@@ -86,7 +86,7 @@ class Resources:
         name = uri.removeprefix(IMAGES)
         with failures_told():
             stored = await self.files.find(name)
-            if stored is None or await self.store.file_names(call.principal, name, 1) != [name]:
+            if stored is None or not await self.store.owns_file(call.principal, name):
                 return None
             try:
                 if stored.size > MAX_BYTES:

@@ -1,4 +1,4 @@
-"""A real store and real files with jobs of several people in them, for the tests of what is offered beside the tools."""
+"""A real store and real files with jobs of several people, for the tests of what is offered beside the tools."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,9 +61,7 @@ class Shelf:
     async def _kept(self, owner: str, data: bytes) -> KeptPicture:
         seen = await self.previews.examine(data)
         name = await self.files.keep(owner, data, seen.media_type)
-        return KeptPicture(
-            name=name, media_type=seen.media_type, width=seen.width, height=seen.height, size=len(data)
-        )
+        return KeptPicture(name=name, media_type=seen.media_type, width=seen.width, height=seen.height, size=len(data))
 
 
 @asynccontextmanager

@@ -89,13 +89,14 @@ ALLOWED: dict[str, set[str]] = {
     "store": {"images"},
     "store_sqlite": {
         "data_folder", "images", "store", "store_sqlite_delete", "store_sqlite_files", "store_sqlite_jobs",
-        "store_sqlite_rows", "store_sqlite_schema", "store_sqlite_search",
+        "store_sqlite_lists", "store_sqlite_rows", "store_sqlite_schema", "store_sqlite_search",
     },
     "store_sqlite_delete": {"images", "store_sqlite_schema"},
     "store_sqlite_files": {"store", "store_sqlite_schema"},
     "store_sqlite_jobs": {
         "images", "store", "store_sqlite_files", "store_sqlite_rows", "store_sqlite_schema", "store_sqlite_words",
     },
+    "store_sqlite_lists": {"images", "store_sqlite_rows", "store_sqlite_schema"},
     "store_sqlite_rows": {"images"},
     "store_sqlite_schema": {"data_folder", "store_sqlite_words"},
     "store_sqlite_search": {

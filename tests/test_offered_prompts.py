@@ -50,9 +50,7 @@ ALL = tools(
 async def got(kept: Shelf, name: str, offered: Mapping[str, ToolEntry] = ALL, **arguments: object) -> str:
     """The text of a prompt."""
     prompts = Prompts(words=WORDS, models=MODELS, store=kept.store, tools=offered)
-    given = await answer(
-        server(prompts=prompts.entries()), call("prompts/get", {"name": name, "arguments": arguments})
-    )
+    given = await answer(server(prompts=prompts.entries()), call("prompts/get", {"name": name, "arguments": arguments}))
     [message] = result(given)["messages"]
     assert (message["role"], message["content"]["type"]) == ("user", "text")
     text: str = message["content"]["text"]
@@ -84,8 +82,14 @@ async def test_the_prompts_have_the_names_and_arguments_of_the_flow2api_mcp_serv
 @pytest.mark.parametrize("name", WORDS.texts)
 async def test_every_prompt_can_be_written_whatever_was_filled_in(kept: Shelf, name: str) -> None:
     jobs = [await kept.done(), await kept.working(), await kept.failed("policy")]
-    values = {"history_id": ["", *(str(job.history_id) for job in jobs)], "model": ["", "quick"]}
-    given = {each["name"]: values.get(each["name"], ["a fox"]) for each in WORDS.listings[name]["arguments"]}
+    values = {
+        "user_request": ["a fox"] if name == BUILDER else ["", "a fox"],
+        "error": ["", "It broke."],
+        "history_id": ["", *(str(job.history_id) for job in jobs)],
+        "model": ["", "quick"],
+        "aspect_ratio": ["", "1:1"],
+    }
+    given = {each["name"]: values[each["name"]] for each in WORDS.listings[name]["arguments"]}
     for choice in product(*given.values()):
         for offered in (ALL, {}):
             text = await got(kept, name, offered, **dict(zip(given, choice, strict=True)))

@@ -33,7 +33,9 @@ def serving(kept: Shelf) -> Server:
 
 
 async def read(kept: Shelf, uri: str) -> list[dict[str, Any]]:
-    contents: list[dict[str, Any]] = result(await answer(serving(kept), call("resources/read", {"uri": uri})))["contents"]
+    contents: list[dict[str, Any]] = result(await answer(serving(kept), call("resources/read", {"uri": uri})))[
+        "contents"
+    ]
     return contents
 
 
