@@ -49,14 +49,12 @@ class Shelf:
         """A job that failed."""
         return await self.store.fail(await self.working(owner), Failure(kind=kind, reason=reason))
 
-    async def lose(self, job: Job) -> None:
-        """Remove a job's pictures, as is done to make room."""
-        names = [picture.name for picture in job.pictures]
-        for name in names:
-            stored = await self.files.find(name)
-            assert stored is not None
-            stored.path.unlink()
-        await self.store.files_gone(names)
+    async def lose(self, picture: KeptPicture) -> None:
+        """Remove a picture, as is done to make room."""
+        stored = await self.files.find(picture.name)
+        assert stored is not None
+        stored.path.unlink()
+        await self.store.files_gone([picture.name])
 
     async def _kept(self, owner: str, data: bytes) -> KeptPicture:
         seen = await self.previews.examine(data)

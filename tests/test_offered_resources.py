@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from service.files import StoredFile
+from service.files_disk import DiskFiles
 from service.offered_resources import MAX_BYTES, PAGE, Resources
 from service.protocol.catalog import Server
 from service.protocol.dispatch import answer
@@ -154,10 +157,25 @@ async def test_what_is_somebody_elses_does_not_exist(kept: Shelf) -> None:
 
 
 async def test_a_picture_that_was_removed_to_make_room_does_not_exist(kept: Shelf) -> None:
-    lost, job = await kept.done(), await kept.done()
+    lost, left = (await kept.done(pictures=(png(1), png(2)))).pictures
     await kept.lose(lost)
-    assert (await refused(kept, f"easel://images/{lost.pictures[0].name}"))["code"] == INVALID_PARAMS
-    assert [each["name"] for each in (await listed(kept))[0]] == [job.pictures[0].name]
+    assert (await refused(kept, f"easel://images/{lost.name}"))["code"] == INVALID_PARAMS
+    assert [each["name"] for each in (await listed(kept))[0]] == [left.name]
+
+
+async def test_a_picture_that_is_removed_while_it_is_read_does_not_exist(kept: Shelf, tmp_path: Path) -> None:
+    """Ours: between the look and the reading another call may make room."""
+
+    class Vanishing(DiskFiles):
+        async def find(self, name: str) -> StoredFile | None:
+            stored = await super().find(name)
+            assert stored is not None
+            stored.path.unlink()
+            return stored
+
+    picture = (await kept.done()).pictures[0]
+    vanishing = replace(kept, files=await Vanishing.open(tmp_path / "files", tmp_path / "scratch", b"k" * 32))
+    assert (await refused(vanishing, f"easel://images/{picture.name}"))["code"] == INVALID_PARAMS
 
 
 async def test_an_entry_of_the_list_says_what_a_person_and_a_program_need(kept: Shelf) -> None:
@@ -210,8 +228,7 @@ async def test_pages_are_not_wasted_on_generations_without_pictures(kept: Shelf)
     job = await kept.done()
     for _ in range(PAGE + 1):
         await kept.failed("policy")
-    lost = await kept.done()
-    await kept.lose(lost)
+    await kept.lose((await kept.done()).pictures[0])
     entries, cursor = await listed(kept)
     assert [entry["name"] for entry in entries] == [job.pictures[0].name]
     assert cursor is None
