@@ -153,6 +153,20 @@ class Store(ABC):
     async def totals(self, owner: str) -> Totals:
         """Count this owner's jobs and pictures."""
 
+    # Short lists of what an owner has, newest first, at most `limit`.
+
+    @abstractmethod
+    async def pictured(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
+        """Jobs of this owner of which a picture is kept; with `before`, only ids smaller than it."""
+
+    @abstractmethod
+    async def history_ids(self, owner: str, beginning: str, limit: int) -> list[int]:
+        """Ids of this owner's jobs that begin with these digits."""
+
+    @abstractmethod
+    async def file_names(self, owner: str, beginning: str, limit: int) -> list[str]:
+        """Names of this owner's files that begin so."""
+
     # What is deleted.
 
     @abstractmethod
@@ -171,6 +185,10 @@ class Store(ABC):
     @abstractmethod
     async def file_kept(self, owner: str, name: str, size: int) -> None:
         """Enter a file; one that was there is as new from now on."""
+
+    @abstractmethod
+    async def owns_file(self, owner: str, name: str) -> bool:
+        """Whether a file of this name is kept for this owner."""
 
     @abstractmethod
     async def files_total(self, owner: str | None) -> FilesTotal:

@@ -5,7 +5,8 @@
 2. WAL with `synchronous=FULL`: a committed row survives a power cut (sqlite.org/pragma.html#pragma_synchronous).
 3. What another process writes between two queries is never seen in part: each method is one transaction, only
    `clear` is several.
-4. Each concern has a file of its own: `store_sqlite_jobs`, `_rows`, `_search`, `_files`, `_delete` and `_schema`.
+4. Each concern has a file of its own: `store_sqlite_jobs`, `_rows`, `_search`, `_lists`, `_files`, `_delete` and
+   `_schema`.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final, ParamSpec, Self, TypeVar
 
 from service import store_sqlite_files as files
+from service import store_sqlite_lists as lists
 from service.data_folder import DataFolderError
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, WorkError
 from service.store import Begun, FilesTotal, Page, Search, Store, Totals
@@ -114,6 +116,15 @@ class SqliteStore(Store):
     async def totals(self, owner: str) -> Totals:
         return await self._do(self._count, owner)
 
+    async def pictured(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
+        return await self._do(lists.pictured, self._connection, owner, limit, before)
+
+    async def history_ids(self, owner: str, beginning: str, limit: int) -> list[int]:
+        return await self._do(lists.history_ids, self._connection, owner, beginning, limit)
+
+    async def file_names(self, owner: str, beginning: str, limit: int) -> list[str]:
+        return await self._do(lists.file_names, self._connection, owner, beginning, limit)
+
     async def delete(self, owner: str, history_id: int) -> list[str] | None:
         await self._do(self._jobs.interrupt_dead)
         return await self._do(delete, self._connection, owner, within_range(history_id))
@@ -128,6 +139,9 @@ class SqliteStore(Store):
 
     async def file_kept(self, owner: str, name: str, size: int) -> None:
         await self._do(files.kept, self._connection, owner, name, size, self._jobs.clock())
+
+    async def owns_file(self, owner: str, name: str) -> bool:
+        return await self._do(lists.owns_file, self._connection, owner, name)
 
     async def files_total(self, owner: str | None) -> FilesTotal:
         return await self._do(files.total, self._connection, owner)

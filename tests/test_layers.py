@@ -107,13 +107,14 @@ ALLOWED: dict[str, set[str]] = {
     "store": {"images"},
     "store_sqlite": {
         "data_folder", "images", "store", "store_sqlite_delete", "store_sqlite_files", "store_sqlite_jobs",
-        "store_sqlite_rows", "store_sqlite_schema", "store_sqlite_search",
+        "store_sqlite_lists", "store_sqlite_rows", "store_sqlite_schema", "store_sqlite_search",
     },
     "store_sqlite_delete": {"images", "store_sqlite_schema"},
     "store_sqlite_files": {"store", "store_sqlite_schema"},
     "store_sqlite_jobs": {
         "images", "store", "store_sqlite_files", "store_sqlite_rows", "store_sqlite_schema", "store_sqlite_words",
     },
+    "store_sqlite_lists": {"images", "store_sqlite_rows", "store_sqlite_schema"},
     "store_sqlite_rows": {"images"},
     "store_sqlite_schema": {"data_folder", "store_sqlite_words"},
     "store_sqlite_search": {
@@ -123,6 +124,17 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"images"},
     "files_disk": {"data_folder", "files", "images"},
     "store_tasks": {"protocol", "store_sqlite", "store_sqlite_schema", "orjson"},
+    "offered_failures": {"images", "protocol"},
+    "offered_prompts": {
+        "images", "models", "offered_failures", "prompt_words", "protocol", "store", "tools.model_arguments",
+    },
+    "offered_resources": {
+        "files", "images", "offered_failures", "previews", "protocol", "store", "tools.base", "tools.job_result",
+        "orjson",
+    },
+    "offered_completions": {"models", "offered_failures", "offered_resources", "protocol", "store"},
+    "prompt_words": {"tools.base", "orjson"},
+    "picture_notices": {"images", "offered_resources", "protocol"},
     "web_sessions": {"ended_sessions", "protocol", "web", "web_guard", "web_stream", "aiohttp"},
     "web": {"protocol", "web_calls", "web_guard", "web_stream", "aiohttp"},
     "web_calls": {"protocol"},

@@ -1,0 +1,29 @@
+"""Tells a person's clients that there are other pictures now, or that a generation has ended; nobody else's.
+
+Whoever ends or removes something calls it. It neither waits nor fails, and knows nothing of how pictures are made.
+"""
+
+from dataclasses import dataclass
+
+from service.images import Job
+from service.offered_resources import HISTORY
+from service.protocol.subscriptions import RESOURCES, Hub, ResourceUpdated
+
+
+@dataclass(frozen=True)
+class PictureNotices:
+    """Publishes to those who listen at `hub`."""
+
+    hub: Hub
+
+    def ended(self, job: Job) -> None:
+        """A generation has ended: it reads otherwise now, and what it drew is in the list."""
+        self.hub.publish(ResourceUpdated(f"{HISTORY}{job.history_id}"), principal=job.owner)
+        if job.pictures:
+            self.hub.publish(RESOURCES, principal=job.owner)
+
+    def changed(self, owner: str, *history_ids: int) -> None:
+        """Pictures were removed or fetched again; these generations read otherwise now, or are gone."""
+        for history_id in history_ids:
+            self.hub.publish(ResourceUpdated(f"{HISTORY}{history_id}"), principal=owner)
+        self.hub.publish(RESOURCES, principal=owner)

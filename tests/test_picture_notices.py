@@ -1,0 +1,57 @@
+"""Who is told that there are other pictures, and who is not."""
+
+from service.images import Failure, Job, JobState, KeptPicture
+from service.picture_notices import PictureNotices
+from service.protocol.subscriptions import RESOURCES, TOOLS, Hub, Notice, ResourceUpdated, Subscription
+
+PICTURE = KeptPicture(name="a" * 32 + ".png", media_type="image/png", width=1, height=1, size=1)
+READS = ResourceUpdated("easel://history/12")
+
+
+def job(pictures: tuple[KeptPicture, ...] = (PICTURE,)) -> Job:
+    state, failure = (JobState.DONE, None) if pictures else (JobState.FAILED, Failure(kind="policy", reason="No."))
+    return Job(
+        history_id=12, owner="anna", state=state, model="m", prompt="p", created_at=1.0, pictures=pictures,
+        failure=failure,
+    )  # fmt: skip
+
+
+async def told(subscription: Subscription) -> set[Notice]:
+    """What a reader is told until the end."""
+    subscription.close()
+    notices = set()
+    while (notice := await subscription.next()) is not None:
+        notices.add(notice)
+    return notices
+
+
+async def test_who_listens_is_told_of_a_new_picture_and_that_its_generation_ended() -> None:
+    hub = Hub()
+    listening = hub.open([RESOURCES, TOOLS, READS], "anna")
+    streaming = hub.open_for_session("s", [RESOURCES, READS], "anna")
+    PictureNotices(hub).ended(job())
+    assert await told(listening) == await told(streaming) == {RESOURCES, READS}
+
+
+async def test_a_generation_that_failed_leaves_the_list_as_it_is() -> None:
+    hub = Hub()
+    listening = hub.open([RESOURCES, READS], "anna")
+    PictureNotices(hub).ended(job(pictures=()))
+    assert await told(listening) == {READS}
+
+
+async def test_nobody_else_is_told() -> None:
+    """Ours: that somebody draws, and how often, is theirs to know; a URI that is guessed brings nothing."""
+    hub = Hub()
+    listening = hub.open([RESOURCES, READS], "bob")
+    streaming = hub.open_for_session("s", [RESOURCES, READS], "bob")
+    PictureNotices(hub).ended(job())
+    PictureNotices(hub).changed("anna", 12)
+    assert await told(listening) == await told(streaming) == set()
+
+
+async def test_what_was_removed_or_came_back_is_told_too() -> None:
+    hub = Hub()
+    listening = hub.open([RESOURCES, READS, ResourceUpdated("easel://history/13")], "anna")
+    PictureNotices(hub).changed("anna", 12)
+    assert await told(listening) == {RESOURCES, READS}
