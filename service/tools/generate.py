@@ -2,6 +2,7 @@
 
 import asyncio
 
+from service.generation import Generation
 from service.images import ImageRequest, Reference, WorkError
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
@@ -47,9 +48,9 @@ def read_request(arguments: Arguments, default_model: str, references: tuple[Ref
     )
 
 
-def fill(bench: Workbench, schema: Schema) -> Schema:
+def fill(generation: Generation, schema: Schema) -> Schema:
     """Put the models on offer into the schema, with what each can do."""
-    return {**schema, "properties": offer(bench.generation.models, schema["properties"])}
+    return {**schema, "properties": offer(generation.models, schema["properties"])}
 
 
 async def _references(bench: Workbench, call: Call, arguments: Arguments, until: float) -> tuple[Reference, ...]:

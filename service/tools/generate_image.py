@@ -7,14 +7,18 @@ image content, since some clients hand only one of the two on.
 
 import base64
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from service.generation import Generation, Outcome
 from service.images import ImageRequest, Job, JobState, Reference
 from service.previews import JpegCopy
+from service.profiles import Profile
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool
-from service.tools.job_result import alt_text, describe
+from service.tools.job_result import JOINED, alt_text, describe, plain
+from service.tools.waiting import waiter_of
+from service.workbench import Workbench
 
 UPSTREAM: Final = "modelscope"
 DEFAULT_MODEL: Final = "Qwen/Qwen-Image"
@@ -24,24 +28,29 @@ MAX_JPEG: Final = 220_000
 SHOWN_PROMPT: Final = 2000
 """Characters of the prompt in the text; the model knows it."""
 
+SHOWN_REASON: Final = 1000
+
 WITHOUT_EFFECT: Final = ("output_filename", "output_dir")
 
 
-async def run(generation: Generation, call: Call, arguments: Arguments) -> Result:
-    """Make the picture and show it."""
-
-    async def report(message: str, percent: float | None = None) -> None:
-        await call.progress(percent or 0, 100, message)
-
+async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
+    """Make the picture and show it, or say how to get it, if it takes too long."""
+    generation, profile = bench.generation, bench.profiles.of(call)
+    await call.open_stream()
+    await call.detach()
+    waiter = waiter_of(call, bench.profiles.patience_s(call))
     request = read_request(arguments, default_model(generation))
-    outcome = await generation.generate(call.principal, request, report, upstream=UPSTREAM)
+    outcome = await generation.generate(call.principal, request, waiter, upstream=UPSTREAM)
+    call.on_delivered(lambda: generation.delivered(outcome.job))
     if outcome.job.state is not JobState.DONE:
-        return not_made(outcome.job, generation.upstreams[UPSTREAM].deadline_s)
+        return not_made(outcome.job, generation.upstreams[UPSTREAM].deadline_s if waiter.left_s else None)
     jpeg = None
     if arguments.get("return_base64", False):
         jpeg = await generation.jpeg(outcome.job.pictures[0], MAX_JPEG)
     notes = [f"Note: {name} has no effect; the picture is at its URL." for name in WITHOUT_EFFECT if name in arguments]
-    return made(outcome, generation.pictures_url, jpeg, notes)
+    notes += [JOINED] if outcome.joined else []
+    fitted = await generation.fitted(outcome, profile.preview_bytes)
+    return shaped(made(fitted, generation.pictures_url, jpeg, notes), profile)
 
 
 def read_request(arguments: Arguments, default: str) -> ImageRequest:
@@ -57,7 +66,10 @@ def read_request(arguments: Arguments, default: str) -> ImageRequest:
         steps=None if steps is None else int(steps),
         guidance=arguments.get("guidance"),
         loras=arguments.get("loras"),
-        references=tuple(Reference(url=url) for url in ([urls] if isinstance(urls, str) else urls)),
+        references=tuple(
+            Reference(url=url, origin=urlsplit(url).hostname or "a data: URI")
+            for url in ([urls] if isinstance(urls, str) else urls)
+        ),
     )
 
 
@@ -86,19 +98,31 @@ def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list
     return {"content": content, "structuredContent": said}
 
 
-def not_made(job: Job, waited_s: float) -> Result:
-    """No picture, or none yet: what a model can tell the person, and do."""
-    if job.failure is None:
+def not_made(job: Job, waited_s: float | None) -> Result:
+    """No picture, or none yet: what a model can tell the person, and do.
+
+    `waited_s`: how long ModelScope was followed, where that ended before the client's patience.
+    """
+    status, details = "failed", describe(job, "")
+    if job.failure is not None:
+        message, details = f"Image generation failed: {job.failure.kind}", plain(job.failure.reason, SHOWN_REASON)
+    elif waited_s is not None:
         status, message = "timeout", f"ModelScope has not finished within {waited_s:.0f} seconds."
-        details = describe(job, "")
     else:
-        status, message, details = "failed", f"Image generation failed: {job.failure.kind}", job.failure.reason
+        status, message = "working", "ModelScope is still drawing."
     lines = [f"Status: {status}", f"Message: {message}", f"Details: {details}", *_told(job)]
-    return {
+    result: Result = {
         "content": [{"type": "text", "text": "\n".join(lines)}],
         "structuredContent": {"status": status, "message": message, "details": details, **_about(job)},
-        "isError": True,
     }
+    return result if status == "working" else {**result, "isError": True}
+
+
+def shaped(result: Result, profile: Profile) -> Result:
+    """The result as the client's profile has it. Base64 that was asked for is image content whatever it says."""
+    if not profile.structured:
+        result.pop("structuredContent")
+    return result
 
 
 def default_model(generation: Generation) -> str:
