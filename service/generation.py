@@ -49,11 +49,12 @@ GIVE_UP_S: Final = 24 * 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A job and, when it has a picture, the small preview of its first one."""
+    """A job and, when it has a picture, the small preview of its first one. `joined`: no work was begun for it."""
 
     job: Job
     preview: bytes | None = None
     preview_type: str = ""
+    joined: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from service.generation import Generation
 from service.images import ImageRequest
+from service.profiles import UNKNOWN
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool, refused
@@ -33,7 +34,7 @@ async def run(generation: Generation, call: Call, arguments: Arguments) -> Resul
     )
     await call.detach()
     outcome = await generation.generate(call.principal, request, report)
-    return job_result(outcome.job, generation.pictures_url, outcome.preview, outcome.preview_type)
+    return job_result(outcome, UNKNOWN, generation.pictures_url)
 
 
 def fill(generation: Generation, schema: Schema) -> Schema:
