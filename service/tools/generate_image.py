@@ -14,7 +14,7 @@ from service.previews import JpegCopy
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool
-from service.tools.job_result import alt_text, describe
+from service.tools.job_result import NOTE_LENGTH, REASON_LENGTH, alt_text, describe, plain
 
 UPSTREAM: Final = "modelscope"
 DEFAULT_MODEL: Final = "Qwen/Qwen-Image"
@@ -77,7 +77,7 @@ def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list
                 f"the picture at the URL has {picture.width}×{picture.height}."
             )
             notes = [*notes, f"base64: {said['base64_note']}"]
-    notes = [*notes, *([f"Note: {picture.note}"] if picture.note else [])]
+    notes = [*notes, *([f"Note: {plain(picture.note, NOTE_LENGTH)}"] if picture.note else [])]
     lines = [f"![{alt_text(job.prompt)}]({url})", "", "Status: success", f"Image URL: {url}", *_told(job), *notes]
     lines.append("To show the picture, repeat its markdown line in your answer.")
     content: list[dict[str, Any]] = [{"type": "text", "text": "\n".join(lines)}]
@@ -92,7 +92,8 @@ def not_made(job: Job, waited_s: float) -> Result:
         status, message = "timeout", f"ModelScope has not finished within {waited_s:.0f} seconds."
         details = describe(job, "")
     else:
-        status, message, details = "failed", f"Image generation failed: {job.failure.kind}", job.failure.reason
+        status, message = "failed", f"Image generation failed: {job.failure.kind}"
+        details = plain(job.failure.reason, REASON_LENGTH)
     lines = [f"Status: {status}", f"Message: {message}", f"Details: {details}", *_told(job)]
     return {
         "content": [{"type": "text", "text": "\n".join(lines)}],
