@@ -85,6 +85,8 @@ SETTINGS: Final = (
             ("FLOW2API_MCP_PROMPT_SUFFIX",)),
     Setting("EASEL_CACHE_MAX_FILE_MB", "100", "largest picture taken, in megabytes",
             ("FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES",)),
+    Setting("EASEL_PROFILES", "", "how results are shaped for a client, such as "
+            "cherry-studio:patience=120,preview=off; *:structured=off"),
     Setting("EASEL_LOG", "info", "how much is logged: debug, info, warning, error", ("FLOW2API_MCP_DEBUG",)),
     Setting("EASEL_LOG_FORMAT", "text", "text, or json for machines"),
 )  # fmt: skip
@@ -124,6 +126,7 @@ class Settings:
     retries: int
     prompt_suffix: str
     max_file_bytes: int
+    profiles: str
     log_level: str
     log_format: str
 
@@ -160,6 +163,7 @@ class Settings:
             retries=read.number("EASEL_RETRIES", 0, 10),
             prompt_suffix=read.text("EASEL_PROMPT_SUFFIX"),
             max_file_bytes=read.number("EASEL_CACHE_MAX_FILE_MB", 1, 1000) * 1_000_000,
+            profiles=read.text("EASEL_PROFILES"),
             log_level=read.log_level(),
             log_format=read.choice("EASEL_LOG_FORMAT", ("text", "json")),
         )

@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "preview_memory": set(),
     "progress": {"images"},
     "previews": {"images", "PIL"},
+    "profiles": set(),
     "models": {"orjson"},
     "models_file": {"models"},
     "models_offers": {"models", "upstream", "orjson"},
@@ -146,13 +147,14 @@ ALLOWED: dict[str, set[str]] = {
     "tools": {"tools"},
     "tools.base": {"generation", "images", "protocol", "tools.arguments", "jsonschema", "orjson"},
     "tools.arguments": {"jsonschema", "orjson"},
-    "tools.job_result": {"images", "protocol"},
+    "tools.job_result": {"images", "profiles", "protocol"},
+    "tools.result_size": {"profiles", "protocol", "orjson"},
     "tools.generate": {
-        "tools.base", "tools.job_result", "tools.model_arguments", "generation", "images", "protocol",
+        "tools.base", "tools.job_result", "tools.model_arguments", "generation", "images", "profiles", "protocol",
     },
     "tools.model_arguments": {"models", "tools.arguments"},
     "tools.generate_image": {"tools.base", "tools.job_result", "generation", "images", "previews", "protocol"},
-    "tools.history": {"tools.base", "tools.job_result", "generation", "protocol"},
+    "tools.history": {"tools.base", "tools.job_result", "generation", "profiles", "protocol"},
     "tools.cache": {"tools.base", "generation", "protocol"},
 }  # fmt: skip
 

@@ -124,6 +124,12 @@ def test_no_mistake_shows_a_secret(env: dict[str, str]) -> None:
     assert "topsecret" not in str(stopped.value)
 
 
+def test_what_is_said_of_clients_is_kept_as_it_was_written() -> None:
+    """Ours: `service/profiles.py` knows the clients and reads it."""
+    assert Settings.from_env({}).profiles == ""
+    assert Settings.from_env({"EASEL_PROFILES": " *:links=on "}).profiles == "*:links=on"
+
+
 def test_the_settings_show_no_secret() -> None:
     settings = Settings.from_env({"EASEL_TOKENS": "anna:topsecret", "FLOW2API_API_KEY": "topsecret"})
     assert "topsecret" not in repr(settings)

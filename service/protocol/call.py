@@ -148,12 +148,18 @@ class Call:
         """What the handler gave to `keep` when it asked, in an earlier round or just before."""
         return self.inquiry.kept
 
-    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """Tell the caller how far the work is, if it gave a token to tell it by (spec 2026-07-28, Progress)."""
-        self.task.tell(message or f"{progress:g}")
+    @property
+    def progress_token(self) -> RequestId | None:
+        """What the caller wants to be told of progress by, if it gave a token (spec 2026-07-28, Progress)."""
         meta = self.params.get("_meta")
         token = meta.get(PROGRESS_TOKEN) if isinstance(meta, dict) else None
-        if not is_request_id(token):
+        return token if is_request_id(token) else None
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Tell the caller how far the work is, if it gave a token to tell it by."""
+        self.task.tell(message or f"{progress:g}")
+        token = self.progress_token
+        if token is None:
             return
         params: dict[str, Any] = {PROGRESS_TOKEN: token, "progress": progress}
         if total is not None:

@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 from service.generation import Generation, Outcome
 from service.images import ImageRequest, Job, JobState, Reference
 from service.previews import JpegCopy
-from service.profiles import Profile
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool
-from service.tools.job_result import JOINED, alt_text, describe, plain
+from service.tools.job_result import JOINED, NOTE_LENGTH, REASON_LENGTH, alt_text, describe, plain
 from service.tools.waiting import waiter_of
 from service.workbench import Workbench
 
@@ -27,8 +26,6 @@ MAX_JPEG: Final = 220_000
 
 SHOWN_PROMPT: Final = 2000
 """Characters of the prompt in the text; the model knows it."""
-
-SHOWN_REASON: Final = 1000
 
 WITHOUT_EFFECT: Final = ("output_filename", "output_dir")
 
@@ -50,7 +47,7 @@ async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
     notes = [f"Note: {name} has no effect; the picture is at its URL." for name in WITHOUT_EFFECT if name in arguments]
     notes += [JOINED] if outcome.joined else []
     fitted = await generation.fitted(outcome, profile.preview_bytes)
-    return shaped(made(fitted, generation.pictures_url, jpeg, notes), profile)
+    return made(fitted, generation.pictures_url, jpeg, notes)
 
 
 def read_request(arguments: Arguments, default: str) -> ImageRequest:
@@ -89,7 +86,7 @@ def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list
                 f"the picture at the URL has {picture.width}×{picture.height}."
             )
             notes = [*notes, f"base64: {said['base64_note']}"]
-    notes = [*notes, *([f"Note: {picture.note}"] if picture.note else [])]
+    notes = [*notes, *([f"Note: {plain(picture.note, NOTE_LENGTH)}"] if picture.note else [])]
     lines = [f"![{alt_text(job.prompt)}]({url})", "", "Status: success", f"Image URL: {url}", *_told(job), *notes]
     lines.append("To show the picture, repeat its markdown line in your answer.")
     content: list[dict[str, Any]] = [{"type": "text", "text": "\n".join(lines)}]
@@ -105,7 +102,7 @@ def not_made(job: Job, waited_s: float | None) -> Result:
     """
     status, details = "failed", describe(job, "")
     if job.failure is not None:
-        message, details = f"Image generation failed: {job.failure.kind}", plain(job.failure.reason, SHOWN_REASON)
+        message, details = f"Image generation failed: {job.failure.kind}", plain(job.failure.reason, REASON_LENGTH)
     elif waited_s is not None:
         status, message = "timeout", f"ModelScope has not finished within {waited_s:.0f} seconds."
     else:
@@ -116,13 +113,6 @@ def not_made(job: Job, waited_s: float | None) -> Result:
         "structuredContent": {"status": status, "message": message, "details": details, **_about(job)},
     }
     return result if status == "working" else {**result, "isError": True}
-
-
-def shaped(result: Result, profile: Profile) -> Result:
-    """The result as the client's profile has it. Base64 that was asked for is image content whatever it says."""
-    if not profile.structured:
-        result.pop("structuredContent")
-    return result
 
 
 def default_model(generation: Generation) -> str:

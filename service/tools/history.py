@@ -1,6 +1,7 @@
 """`history`: what was made before, as a list or one by one."""
 
 from service.generation import Generation
+from service.profiles import UNKNOWN
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Tool, failed
@@ -27,7 +28,7 @@ async def _show(generation: Generation, call: Call, history_id: int) -> Result:
         newest = await generation.store.jobs(call.principal, 1)
         hint = f"The newest is {newest[0].history_id}." if newest else "The history is empty."
         return failed(f"There is no generation with history_id {history_id}. {hint} Call `history` for the list.")
-    shown = job_result(outcome.job, generation.pictures_url, outcome.preview, outcome.preview_type)
+    shown = job_result(outcome, UNKNOWN, generation.pictures_url)
     # That an earlier generation failed is what was asked for here, and no failure of this call.
     shown.pop("isError", None)
     shown["structuredContent"] = {"entries": [shown["structuredContent"]]}

@@ -2,73 +2,120 @@
 
 1. A text that every client passes on: the markdown image with its absolute URL, the plain URL, `history_id`, model.
 2. A small preview as image content, for the model's eyes and for clients that show it.
-3. `structuredContent` that says the same for programs, as `schemas/generate.output.json` has it.
+3. Links to the pictures as resources.
+4. `structuredContent` that says the same for programs, as `schemas/generate.output.json` has it.
+
+The profile of the client says which of 2 to 4 it gets. Words that are not ours go through `plain` or `alt_text`.
 """
 
 import base64
 import re
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from service.images import EXTENSIONS, Job, JobState, KeptPicture
+from service.profiles import Profile
 from service.protocol.jsonrpc import Result
+
+HISTORY_ID: Final = "easel/history_id"
+"""In `_meta`, for programs that get no structured content."""
+
+JOINED: Final = (
+    "This is the same request as an earlier call, so nothing was charged again. "
+    "Another `variation`, such as 2, gives another picture."
+)
+
+_REMOVED: Final = "Its file was removed. `generate` with the same prompt makes it again, as a new picture."
+
+NOTE_LENGTH: Final = 300
+REASON_LENGTH: Final = 1000
+"""Characters of the words of others, which `plain` cuts."""
 
 _ALT_LENGTH: Final = 80
 _PROMPT_LENGTH: Final = 120
+_NAME_LENGTH: Final = 100
+_ORIGINS: Final = 10
+"""So many references are named; the rest are counted."""
+
+_MARKUP: Final = str.maketrans("[]<>", "()‹›")
+"""Without these there is no markdown link or image, no reference to one, and no HTML."""
+
+_UNSEEN: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+"""Control characters, what turns the direction of writing, and letters that only a model reads."""
 
 
-def job_result(job: Job, pictures_url: str, preview: bytes | None, preview_type: str) -> Result:
-    """One job with its preview. `pictures_url` is what stands before a picture's name, ending in a slash."""
-    content: list[dict[str, Any]] = [{"type": "text", "text": describe(job, pictures_url)}]
-    if preview is not None:
-        data = base64.b64encode(preview).decode()
-        content.append({"type": "image", "data": data, "mimeType": preview_type})
-    result: Result = {"content": content, "structuredContent": structure(job, pictures_url)}
+class Outcome(Protocol):
+    """A job as the pipeline hands it over. `joined`: this call asked for what an earlier one had asked for."""
+
+    @property
+    def job(self) -> Job:
+        """The job."""
+
+    @property
+    def preview(self) -> bytes | None:
+        """A small copy of its picture, if it has one."""
+
+    @property
+    def preview_type(self) -> str:
+        """The media type of that."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether nothing was begun for this call."""
+
+
+def job_result(outcome: Outcome, profile: Profile, pictures_url: str) -> Result:
+    """One job for one client. `pictures_url` stands before a picture's name and ends in a slash.
+
+    A preview that is larger than the profile has it is left out: whoever draws it makes it fit.
+    """
+    job = outcome.job
+    content: list[dict[str, Any]] = [{"type": "text", "text": describe(job, pictures_url, joined=outcome.joined)}]
+    if outcome.preview and len(outcome.preview) <= profile.preview_bytes:
+        data = base64.b64encode(outcome.preview).decode()
+        content.append({"type": "image", "data": data, "mimeType": outcome.preview_type})
+    if profile.links:
+        content += [_link(picture, pictures_url) for picture in job.pictures if picture.kept]
+    result: Result = {"content": content, "_meta": {HISTORY_ID: job.history_id}}
+    if profile.structured:
+        result["structuredContent"] = structure(job, pictures_url) | ({"joined": True} if outcome.joined else {})
     if job.state is JobState.FAILED:
         result["isError"] = True
     return result
 
 
-def describe(job: Job, pictures_url: str) -> str:
+def describe(job: Job, pictures_url: str, *, joined: bool = False) -> str:
     """The job for a person and a model to read."""
-    if job.state is JobState.WORKING:
-        still = f"history_id {job.history_id} is still being drawn ({job.model}, asked for {_when(job.created_at)})"
-        if job.task:
-            return (
-                f"{still}: {job.upstream} goes on with it as task {job.task}. Call `history` with history_id "
-                f"{job.history_id}: it waits for the picture, and nothing is charged again."
-            )
-        return f"{still}. Call `history` with history_id {job.history_id} in a little while."
     if job.failure is not None:
-        return f"No picture came out of history_id {job.history_id} ({job.model}). {job.failure.reason}"
-    lines = []
-    for picture in job.pictures:
-        url = pictures_url + picture.name
-        lines += [f"![{alt_text(job.prompt)}]({url})", "", f"URL: {url}"]
-        lines.append(f"history_id: {job.history_id} · model: {job.model} · {_size(picture)}")
-        lines += [f"Note: {picture.note}"] if picture.note else []
-    lines += ["To show the picture, repeat its markdown line in your answer."]
-    return "\n".join(lines)
+        reason = plain(job.failure.reason, REASON_LENGTH)
+        return f"No picture came out of history_id {job.history_id} ({_model(job)}). {reason}"
+    if job.state is JobState.WORKING:
+        lines = [_still_drawn(job), *_origins(job)]
+    else:
+        shown = ["\n".join(_describe_picture(job, number, pictures_url)) for number in range(1, len(job.pictures) + 1)]
+        lines = ["\n\n".join(shown), *_origins(job), *_what_next(job)]
+    return "\n".join([*lines, *([JOINED] if joined else [])])
 
 
 def summarize(job: Job, pictures_url: str) -> str:
     """The job in one line of a list."""
-    prompt = " ".join(job.prompt.split())
-    shown = prompt if len(prompt) <= _PROMPT_LENGTH else f"{prompt[: _PROMPT_LENGTH - 1]}…"
     if job.state is JobState.DONE:
-        outcome = " ".join(pictures_url + picture.name for picture in job.pictures)
+        outcome = " ".join(pictures_url + each.name if each.kept else "(file removed)" for each in job.pictures)
     else:
-        outcome = "still being drawn" if job.failure is None else f"failed ({job.failure.kind})"
-    return f"- history_id {job.history_id} · {_when(job.created_at)} · {job.model} · {shown!r} · {outcome}"
+        outcome = "still being drawn" if job.failure is None else f"failed ({plain(job.failure.kind, _NAME_LENGTH)})"
+    prompt = plain(job.prompt, _PROMPT_LENGTH)
+    return f'- history_id {job.history_id} · {_when(job.created_at)} · {_model(job)} · "{prompt}" · {outcome}'
 
 
-def structure(job: Job, pictures_url: str) -> dict[str, Any]:
-    """The job for programs."""
+def structure(job: Job, pictures_url: str, prompt_length: int | None = None) -> dict[str, Any]:
+    """The job for programs. With `prompt_length` a longer prompt is cut: a list may hold fifty of 32,000 characters."""
     entry: dict[str, Any] = {
         "history_id": job.history_id,
         "state": job.state.value,
         "model": job.model,
-        "prompt": job.prompt,
+        "prompt": job.prompt if prompt_length is None else cut(job.prompt, prompt_length),
         "created_at": datetime.fromtimestamp(job.created_at, UTC).isoformat(timespec="milliseconds"),
         "images": [_structure_picture(picture, pictures_url) for picture in job.pictures],
     }
@@ -77,14 +124,81 @@ def structure(job: Job, pictures_url: str) -> dict[str, Any]:
     if job.finished_at is not None:
         entry["seconds"] = round(max(0.0, job.finished_at - job.created_at), 3)
     if job.failure is not None:
-        entry["failure"] = {"kind": job.failure.kind, "reason": job.failure.reason}
+        entry["failure"] = {"kind": job.failure.kind, "reason": plain(job.failure.reason, REASON_LENGTH)}
+    if references := origins_of(job):
+        entry["references"] = references
+    if job.parents:
+        entry["parents"] = [{"history_id": each.history_id, "picture": each.picture} for each in job.parents]
     return entry
+
+
+def origins_of(job: Job) -> list[str]:
+    """Where each of the pictures came from that it started from, in words."""
+    match job.parameters.get("references"):
+        case [*origins]:
+            return [plain(str(each), _NAME_LENGTH) for each in origins]
+        case _:
+            return []
 
 
 def alt_text(prompt: str) -> str:
     """The prompt as text inside a markdown image: one line, nothing that could end or nest it."""
-    plain = " ".join(re.sub(r"[\[\]()!<>`\\|*_#\x00-\x1f\x7f]", " ", prompt).split())
-    return plain if len(plain) <= _ALT_LENGTH else f"{plain[: _ALT_LENGTH - 1]}…"
+    return cut(" ".join(re.sub(r"[\[\]()!<>`\\|*_#]", " ", _UNSEEN.sub(" ", prompt)).split()), _ALT_LENGTH)
+
+
+def plain(text: str, length: int) -> str:
+    """Somebody else's words on one line, cut to a length: no link or image of markdown, no HTML, no code left open.
+
+    A bare address stays: it shows where it leads.
+    """
+    words = cut(" ".join(_UNSEEN.sub(" ", text[: 4 * length].translate(_MARKUP)).split()), length)
+    return words.replace("`", "'") if words.count("`") % 2 else words
+
+
+def cut(text: str, length: int) -> str:
+    """The text, or so much of it that it has `length` characters with the dots at its end."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
+def _still_drawn(job: Job) -> str:
+    task = f", as task {plain(job.task, _NAME_LENGTH)} of {job.upstream}" if job.task else ""
+    return (
+        f"Still being drawn{task}. history_id: {job.history_id} · model: {_model(job)}\n"
+        f"Call `history` with history_id {job.history_id}: it waits for the picture; nothing is charged again."
+    )
+
+
+def _describe_picture(job: Job, number: int, pictures_url: str) -> list[str]:
+    picture, count = job.pictures[number - 1], len(job.pictures)
+    of = f" · picture {number} of {count}" if count > 1 else ""
+    facts = f"history_id: {job.history_id}{of} · model: {_model(job)} · {_size(picture)}"
+    note = [f"Note: {plain(picture.note, NOTE_LENGTH)}"] if picture.note else []
+    if not picture.kept:
+        return [
+            facts,
+            _REMOVED,
+            *note,
+        ]
+    url = pictures_url + picture.name
+    return [f"![{alt_text(job.prompt)}]({url})", "", f"URL: {url}", facts, *note]
+
+
+def _what_next(job: Job) -> list[str]:
+    match sum(picture.kept for picture in job.pictures):
+        case 0:
+            return []
+        case 1:
+            return ["To show the picture, repeat its markdown line in your answer."]
+        case _:
+            return ["To show the pictures, repeat their markdown lines in your answer."]
+
+
+def _origins(job: Job) -> list[str]:
+    origins = origins_of(job)
+    if not origins:
+        return []
+    more = f"; and {len(origins) - _ORIGINS} more" if len(origins) > _ORIGINS else ""
+    return [f"From: {'; '.join(origins[:_ORIGINS])}{more}"]
 
 
 def _structure_picture(picture: KeptPicture, pictures_url: str) -> dict[str, Any]:
@@ -96,8 +210,24 @@ def _structure_picture(picture: KeptPicture, pictures_url: str) -> dict[str, Any
         "bytes": picture.size,
     }
     if picture.note:
-        entry["note"] = picture.note
+        entry["note"] = plain(picture.note, NOTE_LENGTH)
+    if not picture.kept:
+        entry["kept"] = False
     return entry
+
+
+def _link(picture: KeptPicture, pictures_url: str) -> dict[str, Any]:
+    return {
+        "type": "resource_link",
+        "uri": pictures_url + picture.name,
+        "name": picture.name,
+        "mimeType": picture.media_type,
+        "size": picture.size,
+    }
+
+
+def _model(job: Job) -> str:
+    return plain(job.model, _NAME_LENGTH)
 
 
 def _size(picture: KeptPicture) -> str:

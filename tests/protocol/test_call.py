@@ -133,6 +133,7 @@ async def test_progress_goes_to_callers_that_gave_a_token(token: object, heard: 
     await caller.progress(2, 2, "done")
     sent = outbox.rest()
     assert len(sent) == heard
+    assert caller.progress_token == (token if heard else None)
     if heard:
         assert sent[0] == {
             "jsonrpc": "2.0",
