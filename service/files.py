@@ -4,7 +4,9 @@ A name is 32 hexadecimal digits and one of the extensions of `images.EXTENSIONS`
 see the picture, so it is keyed by our secret and cannot be guessed from a prompt, a URL or the bytes.
 """
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,15 @@ class StoredFile:
     path: Path
     media_type: str
     size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedFile:
+    """One of all files. `written_at` is when it was last kept, seconds since the epoch."""
+
+    name: str
+    size: int
+    written_at: float
 
 
 class Files(ABC):
@@ -32,3 +43,15 @@ class Files(ABC):
     @abstractmethod
     async def find(self, name: str) -> StoredFile | None:
         """The file behind a name, or None. A name of any other form is None without a look at the disk."""
+
+    @abstractmethod
+    async def remove(self, names: Collection[str], written_before: float = math.inf) -> list[str]:
+        """Remove the files behind these names; returns the names behind which nothing lies any more.
+
+        Left out of that are files that were kept again since `written_before`, and those that the disk does not let go:
+        the log says so. A crash may leave any of them.
+        """
+
+    @abstractmethod
+    async def listing(self) -> list[ListedFile]:
+        """Every file there is. What is kept or removed meanwhile may be among them or not."""
