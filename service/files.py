@@ -4,7 +4,6 @@ A name is 32 hexadecimal digits and one of the extensions of `images.EXTENSIONS`
 see the picture, so it is keyed by our secret and cannot be guessed from a prompt, a URL or the bytes.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ class StoredFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedFile:
-    """One of all files. `written_at` is when it was last kept, seconds since the epoch."""
+    """One of all files. `written_at` is when it was kept, in seconds since the epoch."""
 
     name: str
     size: int
@@ -45,11 +44,10 @@ class Files(ABC):
         """The file behind a name, or None. A name of any other form is None without a look at the disk."""
 
     @abstractmethod
-    async def remove(self, names: Collection[str], written_before: float = math.inf) -> list[str]:
+    async def remove(self, names: Collection[str]) -> list[str]:
         """Remove the files behind these names; returns the names behind which nothing lies any more.
 
-        Left out of that are files that were kept again since `written_before`, and those that the disk does not let go:
-        the log says so. A crash may leave any of them.
+        What the disk does not let go is left out of that, and the log says so.
         """
 
     @abstractmethod

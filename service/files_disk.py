@@ -4,15 +4,13 @@
    from what it names, and one owner's name says nothing about whether another has the same picture.
 2. Bytes are written and fsynced in the folder of this process, then renamed into place, then the folder is fsynced.
    Whatever lies under `files/` is whole.
-3. What is kept again gets a new time of writing: whoever makes room sees that it is in use.
-4. A name that somebody gives is matched against the one form that we mint before it becomes a path, and what lies
+3. A name that somebody gives is matched against the one form that we mint before it becomes a path, and what lies
    there counts only if it is a plain file in a plain folder: no link is followed, nor removed.
 """
 
 import asyncio
 import hmac
 import logging
-import math
 import os
 import re
 import secrets
@@ -67,8 +65,8 @@ class DiskFiles(Files):
         found = await asyncio.to_thread(_plain_file, path)
         return None if found is None else StoredFile(path=path, media_type=MEDIA_TYPES[matched[1]], size=found.st_size)
 
-    async def remove(self, names: Collection[str], written_before: float = math.inf) -> list[str]:
-        return await asyncio.to_thread(lambda: [name for name in names if self._remove(name, written_before)])
+    async def remove(self, names: Collection[str]) -> list[str]:
+        return await asyncio.to_thread(lambda: [name for name in names if self._remove(name)])
 
     async def listing(self) -> list[ListedFile]:
         return await asyncio.to_thread(lambda: list(self._list()))
@@ -76,7 +74,8 @@ class DiskFiles(Files):
     def _keep(self, owner: str, data: bytes, extension: str) -> str:
         name = f"{_digest(self._key, owner, data)}.{extension}"
         path = self._path(name)
-        if not _renewed(path, len(data)):
+        found = _plain_file(path)
+        if found is None or found.st_size != len(data):
             path.parent.mkdir(PRIVATE_FOLDER, exist_ok=True)
             self._put(path, data)
         # Also for a file that was there: another process may have renamed it a moment ago and not come this far.
@@ -92,16 +91,13 @@ class DiskFiles(Files):
         finally:
             draft.unlink(missing_ok=True)
 
-    def _remove(self, name: str, written_before: float) -> bool:
+    def _remove(self, name: str) -> bool:
         """Whether nothing of ours lies there afterwards."""
         if NAME.fullmatch(name) is None:
             return True
         path = self._path(name)
         try:
-            found = _plain_file(path)
-            if found is not None and found.st_mtime >= written_before:
-                return False
-            if found is not None:
+            if _plain_file(path) is not None:
                 path.unlink(missing_ok=True)  # another process may make room at the same moment
         except OSError as error:
             logger.warning("%s cannot be removed: %s", path, error.strerror)
@@ -136,18 +132,6 @@ def _plain_file(path: Path) -> os.stat_result | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return file if stat.S_ISDIR(folder.st_mode) and stat.S_ISREG(file.st_mode) else None
-
-
-def _renewed(path: Path, size: int) -> bool:
-    """Whether a whole file is there. It then counts as written now."""
-    found = _plain_file(path)
-    if found is None or found.st_size != size:
-        return False
-    try:
-        os.utime(path, follow_symlinks=False)
-    except FileNotFoundError:  # removed since it was looked at
-        return False
-    return True
 
 
 def _check(folder: Path, scratch: Path) -> None:
