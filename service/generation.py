@@ -108,12 +108,12 @@ class Generation:
         """Let go of what is being followed, and wait until that is written down. Call it before calls are cancelled."""
         await self.owned.close()
 
-    async def show(self, owner: str, history_id: int) -> Outcome | None:
-        """An earlier job of this owner, with its preview; None when there is none of that id."""
+    async def show(self, owner: str, history_id: int, picture: int = 1) -> Outcome | None:
+        """An earlier job of this owner, with the preview of one picture; None when there is none of that id."""
         job = await self.store.job(owner, history_id)
-        if job is None or not job.pictures:
+        if job is None or not 1 <= picture <= len(job.pictures):
             return None if job is None else Outcome(job=job)
-        stored = await self.files.find(job.pictures[0].name)
+        stored = await self.files.find(job.pictures[picture - 1].name)
         if stored is None:
             return Outcome(job=job)
         examined = await self.previews.examine(await asyncio.to_thread(stored.path.read_bytes))

@@ -14,8 +14,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from typing import Any, Final
 
 from service.files import Files, ListedFile
 from service.images import WorkError
@@ -99,11 +99,10 @@ class Retention:
     async def _remove(self, names: Sequence[str]) -> int:
         removed = 0
         for start in range(0, len(names), BATCH):
-            removed += await asyncio.shield(self._remove_some(names[start : start + BATCH]))
+            removed += await _whole(self._remove_some(names[start : start + BATCH]))
         return removed
 
     async def _remove_some(self, names: Sequence[str]) -> int:
-        """Whole also for a caller that goes away meanwhile."""
         gone = await self._files.remove(names)
         await self._store.files_gone(gone)
         return len(gone)
@@ -130,6 +129,16 @@ def _compare(
     known, there = set(indexed), {each.name for each in listed}
     strange = [each for each in listed if each.name not in known and each.written_at < settled]
     return [name for name in indexed if name not in there], sorted(strange, key=lambda each: each.written_at)
+
+
+async def _whole(work: Coroutine[Any, Any, int]) -> int:
+    """Do all of it, also where the caller is cancelled meanwhile."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 async def _trying(work: Awaitable[None]) -> None:

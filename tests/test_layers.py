@@ -105,6 +105,8 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"images"},
     "files_disk": {"data_folder", "files", "images"},
     "store_tasks": {"protocol", "store_sqlite", "store_sqlite_schema", "orjson"},
+    "retention": {"files", "images", "settings", "store"},
+    "workbench": {"generation", "retention"},
     "web_sessions": {"ended_sessions", "protocol", "web", "web_guard", "web_stream", "aiohttp"},
     "web": {"protocol", "web_calls", "web_guard", "web_stream", "aiohttp"},
     "web_calls": {"protocol"},
@@ -114,19 +116,28 @@ ALLOWED: dict[str, set[str]] = {
     "web_health": {"aiohttp"},
     "protocol": {"protocol", "orjson"},
     "tools": {"tools"},
-    "tools.base": {"generation", "images", "protocol", "tools.arguments", "jsonschema", "orjson"},
+    "tools.base": {"generation", "images", "protocol", "tools.arguments", "workbench", "jsonschema", "orjson"},
     "tools.arguments": {"jsonschema", "orjson"},
     "tools.job_result": {"images", "protocol"},
     "tools.generate": {
-        "tools.base", "tools.job_result", "tools.model_arguments", "generation", "images", "protocol",
+        "tools.base", "tools.job_result", "tools.model_arguments", "generation", "images", "protocol", "workbench",
     },
     "tools.model_arguments": {"models", "tools.arguments"},
-    "tools.generate_image": {"tools.base", "tools.job_result", "generation", "images", "previews", "protocol"},
-    "tools.history": {"tools.base", "tools.job_result", "generation", "protocol"},
-    "tools.cache": {"tools.base", "generation", "protocol"},
+    "tools.generate_image": {
+        "tools.base", "tools.job_result", "generation", "images", "previews", "protocol", "workbench",
+    },
+    "tools.history": {
+        "tools.base", "tools.confirmation", "tools.history_words", "tools.job_result", "generation", "images",
+        "protocol", "store", "workbench",
+    },
+    "tools.history_words": {"tools.job_result", "images"},
+    "tools.confirmation": {"tools.base", "protocol"},
+    "tools.cache": {
+        "tools.base", "tools.confirmation", "tools.history_words", "protocol", "settings", "store", "workbench",
+    },
 }  # fmt: skip
 
-CONTRACTS = {"images", "upstream", "files", "store", "protocol.call", "protocol.catalog"}
+CONTRACTS = {"images", "upstream", "files", "store", "workbench", "protocol.call", "protocol.catalog"}
 """Values and abstract classes: what they promise is tested where it is kept."""
 
 

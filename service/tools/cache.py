@@ -4,104 +4,119 @@
 asked, as the Flow2API MCP Server had it: what loses its file keeps its entry, and may come back.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.settings import Limits
-from service.store import Totals
+from service.store import FilesTotal, Totals
 from service.tools.base import Arguments, Tool
 from service.tools.confirmation import AFTER_NO, can_be_asked, confirmed
 from service.tools.history_words import counted
 from service.workbench import Workbench
 
 
+class Counts(NamedTuple):
+    """What one owner has: generations in the history, and files kept."""
+
+    history: Totals
+    files: FilesTotal
+
+    @property
+    def ended(self) -> int:
+        """Generations that run no longer."""
+        return self.history.done + self.history.failed
+
+
 async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
     """Count, or remove and count what is left."""
     action = arguments.get("action", "status")
-    totals = await bench.generation.store.totals(call.principal)
+    limits, counts = bench.retention.limits, Counts(*await bench.generation.store.counts(call.principal))
     if action == "status":
-        return _answer(status_text(totals, bench.retention.limits), totals, bench.retention.limits)
+        return _answer(status_text(counts, limits), counts, limits)
     keep = int(arguments.get("keep", 50)) if action == "prune" else 0
     with_history = arguments.get("include_history", False)
-    if totals.kept <= keep and (not with_history or totals.done + totals.failed + totals.working <= keep):
-        text = f"Nothing to remove: {counted(totals.kept, 'picture')} kept."
-        return _answer(text, totals, bench.retention.limits)
-    asked = with_history or can_be_asked(call)
-    if asked and not await confirmed(call, arguments, question_text(totals, keep, with_history=with_history)):
-        return _answer(f"Nothing was removed. {AFTER_NO}", totals, bench.retention.limits)
-    return await _remove(bench, call, totals, keep, with_history=with_history)
-
-
-async def _remove(bench: Workbench, call: Call, before: Totals, keep: int, *, with_history: bool) -> Result:
-    """The history first: files that it alone used go with it."""
+    if counts.files.entries <= keep and (not with_history or counts.ended + counts.history.working <= keep):
+        return _answer(f"Nothing to remove. {status_text(counts, limits)}", counts, limits)
+    question = question_text(counts, keep, with_history=with_history)
+    if (with_history or can_be_asked(call)) and not await confirmed(call, arguments, question):
+        return _answer(f"Nothing was removed. {AFTER_NO}", counts, limits)
     if with_history:
-        await bench.retention.delete_ended(call.principal, keep)
+        await bench.retention.delete_ended(call.principal, keep)  # first: the files that it alone used go with it
     await bench.retention.keep_newest(call.principal, keep)
-    totals = await bench.generation.store.totals(call.principal)
+    left = Counts(*await bench.generation.store.counts(call.principal))
     removed = {
-        "removed": max(0, before.kept - totals.kept),
-        "deleted": max(0, before.done + before.failed - totals.done - totals.failed),
+        "removed": max(0, counts.files.entries - left.files.entries),
+        "deleted": max(0, counts.ended - left.ended),
     }
-    freed = _megabytes(max(0, before.kept_bytes - totals.kept_bytes))
-    lines = [f"{counted(removed['removed'], 'picture')} removed, {freed} freed; {totals.kept:,} kept."]
-    if totals.kept > keep:
-        lines.append("The rest is in use: call again when what is being drawn is done.")
-    if with_history:
-        lines.append(f"{counted(removed['deleted'], 'generation')} deleted from the history.")
-    else:
-        lines.append("The history has its entries still; `history` brings back what an image service still has.")
-    return _answer(" ".join(lines), totals, bench.retention.limits, removed)
+    return _answer(removed_text(counts, left, keep, with_history=with_history), left, limits, removed)
 
 
-def status_text(totals: Totals, limits: Limits) -> str:
+def status_text(counts: Counts, limits: Limits) -> str:
     """What is kept, of what, within which limits."""
-    since = "" if totals.oldest is None else f", the oldest since {_day(totals.oldest)}"
-    made = f"{counted(totals.pictures, 'picture')} in {counted(totals.done, 'generation')}"
-    others = f"{totals.working:,} being drawn, {totals.failed:,} failed"
+    history, files = counts
+    since = "" if files.oldest is None else f", the oldest since {_time(files.oldest):%Y-%m-%d}"
     return (
-        f"Kept: {counted(totals.kept, 'picture')}, {_megabytes(totals.kept_bytes)}{since}. "
-        f"The history: {made}, {others}. {_limits_text(limits)}"
+        f"Kept: {counted(files.entries, 'picture')}, {_megabytes(files.bytes)}{since}. History: "
+        f"{counted(history.pictures, 'picture')} in {counted(history.done, 'generation')}, {history.working:,} still "
+        f"being drawn, {history.failed:,} failed. {_limits_text(limits)}"
     )
 
 
-def question_text(totals: Totals, keep: int, *, with_history: bool) -> str:
+def question_text(counts: Counts, keep: int, *, with_history: bool) -> str:
     """What is about to be lost."""
     rest = f"all but the newest {keep:,} of " if keep else "all "
-    pictures = f"{rest}{counted(totals.kept, 'kept picture')} ({_megabytes(totals.kept_bytes)})"
+    pictures = f"{rest}{counted(counts.files.entries, 'kept picture')} ({_megabytes(counts.files.bytes)})"
     if not with_history:
         return f"Remove {pictures}? The history stays, and what its image service still has comes back when asked for."
-    generations = f"{rest}{counted(totals.done + totals.failed, 'ended generation')}"
+    generations = f"{rest}{counted(counts.ended, 'ended generation')}"
     return f"Delete {generations} from the history, prompts and all, and remove {pictures}? Nothing brings them back."
+
+
+def removed_text(before: Counts, left: Counts, keep: int, *, with_history: bool) -> str:
+    """What was removed, and what is left."""
+    number, size = before.files.entries - left.files.entries, before.files.bytes - left.files.bytes
+    said = (
+        f"{counted(max(0, number), 'picture')} removed, {_megabytes(max(0, size))} freed, {left.files.entries:,} kept."
+    )
+    if with_history:
+        said += f" {counted(max(0, before.ended - left.ended), 'generation')} deleted from the history."
+    else:
+        said += (
+            " The history still lists them; `history` with a history_id brings back what its image service still has."
+        )
+    if left.files.entries > keep:
+        said += " Some could not go, since a generation that runs starts from them: call again when it is done."
+    return said
 
 
 def _limits_text(limits: Limits) -> str:
     parts = [counted(limits.entries, "picture")] if limits.entries else []
     parts += [_megabytes(limits.size)] if limits.size else []
     parts += [counted(limits.days, "day")] if limits.days else []
-    if not parts:
-        return "No limit is set."
-    return f"Limits for all owners together: {', '.join(parts)}; the oldest go first."
+    return (
+        f"Limits, for all owners together: {', '.join(parts)}; the oldest go first." if parts else "There is no limit."
+    )
 
 
-def _answer(text: str, totals: Totals, limits: Limits, removed: Mapping[str, int] | None = None) -> Result:
+def _answer(text: str, counts: Counts, limits: Limits, removed: dict[str, int] | None = None) -> Result:
     """The one shape of every answer."""
+    history, files = counts
     allowed = {"entries": limits.entries, "bytes": limits.size, "days": limits.days}
     structured: dict[str, Any] = {
-        "kept": totals.kept,
-        "kept_bytes": totals.kept_bytes,
+        "kept": files.entries,
+        "kept_bytes": files.bytes,
         "limits": {name: value for name, value in allowed.items() if value},
-        "working": totals.working,
-        "done": totals.done,
-        "failed": totals.failed,
-        "pictures": totals.pictures,
-        "picture_bytes": totals.picture_bytes,
+        "working": history.working,
+        "done": history.done,
+        "failed": history.failed,
+        "pictures": history.pictures,
+        "picture_bytes": history.picture_bytes,
         **(removed or {}),
     }
-    if totals.oldest is not None:
-        structured["oldest"] = datetime.fromtimestamp(totals.oldest, UTC).isoformat(timespec="milliseconds")
+    if files.oldest is not None:
+        structured["oldest"] = _time(files.oldest).isoformat(timespec="milliseconds")
     return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
 
 
@@ -109,8 +124,8 @@ def _megabytes(size: int) -> str:
     return f"{size / 1_000_000:,.1f} MB"
 
 
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 TOOL = Tool(

@@ -7,10 +7,12 @@ from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool, refused
 from service.tools.job_result import job_result
 from service.tools.model_arguments import find_misfits, offer
+from service.workbench import Workbench
 
 
-async def run(generation: Generation, call: Call, arguments: Arguments) -> Result:
+async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
     """Make the picture and show it, if the model can do what is asked for."""
+    generation = bench.generation
     misfits = find_misfits(generation.models, arguments)
     if misfits:
         return refused(TOOL.name, misfits)

@@ -15,6 +15,7 @@ from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool
 from service.tools.job_result import alt_text, describe
+from service.workbench import Workbench
 
 UPSTREAM: Final = "modelscope"
 DEFAULT_MODEL: Final = "Qwen/Qwen-Image"
@@ -27,8 +28,9 @@ SHOWN_PROMPT: Final = 2000
 WITHOUT_EFFECT: Final = ("output_filename", "output_dir")
 
 
-async def run(generation: Generation, call: Call, arguments: Arguments) -> Result:
+async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
     """Make the picture and show it."""
+    generation = bench.generation
 
     async def report(message: str, percent: float | None = None) -> None:
         await call.progress(percent or 0, 100, message)

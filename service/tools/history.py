@@ -44,7 +44,9 @@ async def _show(bench: Workbench, call: Call, arguments: Arguments, job: Job) ->
         return await _missing(bench, call, job.history_id)
     job = outcome.job
     if job.pictures and number > len(job.pictures):
-        return failed(f"history_id {job.history_id} has {len(job.pictures)} of them: `picture` is 1 to {len(job.pictures)}.")
+        return failed(
+            f"history_id {job.history_id} has {len(job.pictures)} of them: `picture` is 1 to {len(job.pictures)}."
+        )
     children = await bench.generation.store.children(call.principal, job.history_id)
     shown = job_result(job, bench.generation.pictures_url, outcome.preview, outcome.preview_type)
     # That an earlier generation failed is what was asked for here, and no failure of this call.

@@ -54,7 +54,9 @@ def gone_text(job: Job) -> str:
     if not gone:
         return ""
     which = "Its picture was" if len(job.pictures) == 1 else f"Of its pictures, {_series(gone)} were"
-    return f"{which} removed to make room, and the image service has no copy. To draw it anew: `generate` with its prompt."
+    return (
+        f"{which} removed to make room, and the image service has no copy. To draw it anew: `generate` with its prompt."
+    )
 
 
 def loss_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
@@ -102,7 +104,9 @@ def _outcome(job: Job, pictures_url: str) -> list[str]:
             "what the image service still has."
         )
     elif len(kept) > SHOWN_PICTURES:
-        lines.append(f"{counted(len(kept) - SHOWN_PICTURES, 'more picture')}: `history` with history_id {job.history_id}.")
+        lines.append(
+            f"{counted(len(kept) - SHOWN_PICTURES, 'more picture')}: `history` with history_id {job.history_id}."
+        )
     return [*lines, f"To change it: {_go_on(job)}."]
 
 
