@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -37,6 +36,7 @@ from service.protocol.catalog import Server, ToolEntry
 from service.protocol.session import Sessions
 from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
 from service.protocol.tasks import Tasks
+from service.retention import Retention
 from service.secret import Secret
 from service.settings import Settings, SettingsError
 from service.sockets import BACKLOG, listen, listen_beside
@@ -51,6 +51,7 @@ from service.upstream_sketch import SketchUpstream
 from service.web import MAX_BODY_BYTES, Endpoint
 from service.web_guard import Guard
 from service.web_sessions import add_routes
+from service.workbench import Workbench
 
 VERSION: Final = "0.1.0"
 GRACE_S: Final = 6.0
@@ -112,7 +113,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         for each in sockets:
             stack.callback(each.close)
         try:
-            kept = await _open(settings.data_dir, stack)
+            kept = await _open(settings, stack)
         except DataFolderError as error:
             raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
         settings = replace(settings, port=sockets[0].getsockname()[1])
@@ -127,6 +128,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         app = _application(service, kept, endpoint if over_http else None)
         await _listen(app, endpoint, sockets, stack)
         await _generation(service, kept, models).resume()
+        await stack.enter_async_context(beside(kept.retention.watch()))
         if models_file is not None:
             watching = models_file.watch(lambda models: _offer_tools(endpoint.server, service, kept, models))
             await stack.enter_async_context(beside(watching, name_gone(models, upstreams)))
@@ -208,13 +210,15 @@ class _Kept:
     store: SqliteStore
     tasks: SqliteTasks
     previews: Previews
+    retention: Retention
     ended: EndedSessions
     jobs: RunningJobs = field(default_factory=RunningJobs)
     memory: PreviewMemory = field(default_factory=PreviewMemory)
 
 
-async def _open(data: Path, stack: contextlib.AsyncExitStack) -> _Kept:
+async def _open(settings: Settings, stack: contextlib.AsyncExitStack) -> _Kept:
     """Open the data folder, and have `stack` close it. Raises `DataFolderError`."""
+    data = settings.data_dir
     lease = await asyncio.to_thread(Lease.claim, data)
     stack.callback(lease.release)
     secret = await asyncio.to_thread(Secret.open, data, lease.folder)
@@ -225,7 +229,10 @@ async def _open(data: Path, stack: contextlib.AsyncExitStack) -> _Kept:
     ended = await asyncio.to_thread(EndedSessions, data / "ended-sessions", time.time)
     previews = Previews()
     stack.push_async_callback(previews.close)
-    return _Kept(secret=secret, files=files, store=store, tasks=tasks, previews=previews, ended=ended)
+    retention = Retention(store, files, settings.limits)
+    return _Kept(
+        secret=secret, files=files, store=store, tasks=tasks, previews=previews, retention=retention, ended=ended
+    )
 
 
 def _endpoint(service: Running, kept: _Kept) -> Endpoint:
@@ -255,7 +262,13 @@ def _offer_tools(server: Server, service: Running, kept: _Kept, models: Models) 
 def _tools(service: Running, kept: _Kept, models: Models) -> dict[str, ToolEntry]:
     """The tools that have what they need, on a pipeline with these models."""
     generation = _generation(service, kept, models)
-    return {tool.name: tool.bind(generation) for tool in TOOLS if tool.offered(generation)}
+    bench = Workbench(
+        generation=generation,
+        retention=kept.retention,
+        history_recent=service.settings.history_recent,
+        history_archive=service.settings.history_archive,
+    )
+    return {tool.name: tool.bind(bench) for tool in TOOLS if tool.offered(generation)}
 
 
 def _generation(service: Running, kept: _Kept, models: Models) -> Generation:

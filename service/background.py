@@ -19,6 +19,8 @@ async def beside(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for job in jobs:
+            job.close()  # one that was cancelled before its first step is still waiting to be begun
 
 
 async def _logged(job: Coroutine[Any, Any, None]) -> None:

@@ -5,6 +5,7 @@ see the picture, so it is keyed by our secret and cannot be guessed from a promp
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,15 @@ class StoredFile:
     path: Path
     media_type: str
     size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedFile:
+    """One of all files. `written_at` is when it was kept, in seconds since the epoch."""
+
+    name: str
+    size: int
+    written_at: float
 
 
 class Files(ABC):
@@ -32,3 +42,14 @@ class Files(ABC):
     @abstractmethod
     async def find(self, name: str) -> StoredFile | None:
         """The file behind a name, or None. A name of any other form is None without a look at the disk."""
+
+    @abstractmethod
+    async def remove(self, names: Collection[str]) -> list[str]:
+        """Remove the files behind these names; returns the names behind which nothing lies any more.
+
+        What the disk does not let go is left out of that, and the log says so.
+        """
+
+    @abstractmethod
+    async def listing(self) -> list[ListedFile]:
+        """Every file there is. What is kept or removed meanwhile may be among them or not."""

@@ -5,20 +5,25 @@
 2. Bytes are written and fsynced in the folder of this process, then renamed into place, then the folder is fsynced.
    Whatever lies under `files/` is whole.
 3. A name that somebody gives is matched against the one form that we mint before it becomes a path, and what lies
-   there counts only if it is a plain file in a plain folder: no link is followed.
+   there counts only if it is a plain file in a plain folder: no link is followed, nor removed.
 """
 
 import asyncio
 import hmac
+import logging
+import os
 import re
 import secrets
 import stat
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, Self
 
 from service.data_folder import PRIVATE_FOLDER, needing, sync_folder, write_durably
-from service.files import Files, StoredFile
+from service.files import Files, ListedFile, StoredFile
 from service.images import EXTENSIONS, WorkError
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPES: Final = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 NAME: Final = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join(MEDIA_TYPES)})")
@@ -57,13 +62,20 @@ class DiskFiles(Files):
         if matched is None:
             return None
         path = self._path(name)
-        size = await asyncio.to_thread(_plain_size, path)
-        return None if size is None else StoredFile(path=path, media_type=MEDIA_TYPES[matched[1]], size=size)
+        found = await asyncio.to_thread(_plain_file, path)
+        return None if found is None else StoredFile(path=path, media_type=MEDIA_TYPES[matched[1]], size=found.st_size)
+
+    async def remove(self, names: Collection[str]) -> list[str]:
+        return await asyncio.to_thread(lambda: [name for name in names if self._remove(name)])
+
+    async def listing(self) -> list[ListedFile]:
+        return await asyncio.to_thread(lambda: list(self._list()))
 
     def _keep(self, owner: str, data: bytes, extension: str) -> str:
         name = f"{_digest(self._key, owner, data)}.{extension}"
         path = self._path(name)
-        if _plain_size(path) != len(data):
+        found = _plain_file(path)
+        if found is None or found.st_size != len(data):
             path.parent.mkdir(PRIVATE_FOLDER, exist_ok=True)
             self._put(path, data)
         # Also for a file that was there: another process may have renamed it a moment ago and not come this far.
@@ -79,6 +91,28 @@ class DiskFiles(Files):
         finally:
             draft.unlink(missing_ok=True)
 
+    def _remove(self, name: str) -> bool:
+        """Whether nothing of ours lies there afterwards."""
+        if NAME.fullmatch(name) is None:
+            return True
+        path = self._path(name)
+        try:
+            if _plain_file(path) is not None:
+                path.unlink(missing_ok=True)  # another process may make room at the same moment
+        except OSError as error:
+            logger.warning("%s cannot be removed: %s", path, error.strerror)
+            return False
+        return True
+
+    def _list(self) -> Iterator[ListedFile]:
+        for folder in self._folder.iterdir():
+            if not stat.S_ISDIR(folder.lstat().st_mode):
+                continue
+            for path in folder.iterdir():
+                found = _plain_file(path) if NAME.fullmatch(path.name) and path == self._path(path.name) else None
+                if found is not None:
+                    yield ListedFile(name=path.name, size=found.st_size, written_at=found.st_mtime)
+
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / name
 
@@ -91,13 +125,13 @@ def _digest(key: bytes, owner: str, data: bytes) -> str:
     return keyed.hexdigest()[:32]
 
 
-def _plain_size(path: Path) -> int | None:
-    """The size of a plain file in a plain folder, or None."""
+def _plain_file(path: Path) -> os.stat_result | None:
+    """What is known of a plain file in a plain folder; None for anything else."""
     try:
         folder, file = path.parent.lstat(), path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return file.st_size if stat.S_ISDIR(folder.st_mode) and stat.S_ISREG(file.st_mode) else None
+    return file if stat.S_ISDIR(folder.st_mode) and stat.S_ISREG(file.st_mode) else None
 
 
 def _check(folder: Path, scratch: Path) -> None:

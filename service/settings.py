@@ -47,6 +47,15 @@ class Waits:
 WAITS: Final = Waits()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How many pictures are kept, of all owners together, of how many bytes, for how many days; 0 is no limit."""
+
+    entries: int = 0
+    size: int = 0
+    days: int = 0
+
+
 @dataclass(frozen=True)
 class Setting:
     """One row of the table."""
@@ -83,6 +92,14 @@ SETTINGS: Final = (
             ("FLOW2API_MCP_GENERATE_RETRY_COUNT",)),
     Setting("EASEL_PROMPT_SUFFIX", "", "text added to each prompt sent upstream, on a line of its own",
             ("FLOW2API_MCP_PROMPT_SUFFIX",)),
+    Setting("EASEL_HISTORY_RECENT", "50", "how many of the newest generations `history` calls recent",
+            ("FLOW2API_MCP_HISTORY_RECENT_SIZE",)),
+    Setting("EASEL_HISTORY_ARCHIVE", "0", "how many before those it calls the archive; 0: all. None is ever deleted",
+            ("FLOW2API_MCP_HISTORY_ARCHIVE_SIZE",)),
+    Setting("EASEL_CACHE_MAX_ENTRIES", "2000", "how many pictures are kept, of all owners; the oldest go first; 0: all",
+            ("FLOW2API_MCP_URL_CACHE_MAX_ENTRIES",)),
+    Setting("EASEL_CACHE_MAX_MB", "10000", "megabytes that they may take together; 0: no limit"),
+    Setting("EASEL_CACHE_MAX_DAYS", "0", "days after which a picture is removed; 0: never"),
     Setting("EASEL_CACHE_MAX_FILE_MB", "100", "largest picture taken, in megabytes",
             ("FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES",)),
     Setting("EASEL_PROFILES", "", "how results are shaped for a client, such as "
@@ -127,6 +144,9 @@ class Settings:
     prompt_suffix: str
     max_file_bytes: int
     profiles: str
+    limits: Limits
+    history_recent: int
+    history_archive: int
     log_level: str
     log_format: str
 
@@ -164,6 +184,9 @@ class Settings:
             prompt_suffix=read.text("EASEL_PROMPT_SUFFIX"),
             max_file_bytes=read.number("EASEL_CACHE_MAX_FILE_MB", 1, 1000) * 1_000_000,
             profiles=read.text("EASEL_PROFILES"),
+            limits=read.limits(),
+            history_recent=read.number("EASEL_HISTORY_RECENT", 1, 1_000_000),
+            history_archive=read.number("EASEL_HISTORY_ARCHIVE", 0, 999_999_999),
             log_level=read.log_level(),
             log_format=read.choice("EASEL_LOG_FORMAT", ("text", "json")),
         )
@@ -258,6 +281,13 @@ class _Reader:
             silence_s=self.seconds("EASEL_UPSTREAM_SILENCE_S", 0.01, 3600),
             total_s=self.seconds("EASEL_UPSTREAM_TIMEOUT_S", 0.01, 3600),
             download_s=self.seconds("EASEL_DOWNLOAD_TIMEOUT_S", 0.01, 3600),
+        )
+
+    def limits(self) -> Limits:
+        return Limits(
+            entries=self.number("EASEL_CACHE_MAX_ENTRIES", 0, 999_999_999),
+            size=self.number("EASEL_CACHE_MAX_MB", 0, 999_999_999) * 1_000_000,
+            days=self.number("EASEL_CACHE_MAX_DAYS", 0, 36_500),
         )
 
     def models_file(self) -> Path:

@@ -166,6 +166,9 @@ class Store(ABC):
     @abstractmethod
     async def file_names(self, owner: str, beginning: str, limit: int) -> list[str]:
         """Names of this owner's files that begin so."""
+    @abstractmethod
+    async def counts(self, owner: str) -> tuple[Totals, FilesTotal]:
+        """`totals` and `files_total` at once."""
 
     # What is deleted.
 
@@ -173,12 +176,16 @@ class Store(ABC):
     async def delete(self, owner: str, history_id: int) -> list[str] | None:
         """Delete one job; the names of those of its files that no other row uses, or None where there is no such job.
 
-        Jobs that started from it keep saying so. Raises `WorkError` of kind `working` while it is being made.
+        Until `files_gone` they are the oldest in the index, kept at 0: also after a crash they go first. Jobs that
+        started from it keep saying so. Raises `WorkError` of kind `working` while it is being made.
         """
 
     @abstractmethod
-    async def clear(self, owner: str) -> list[str]:
-        """Delete all jobs of this owner that have ended; the names of the owner's files that no row uses any more."""
+    async def clear(self, owner: str, keep: int = 0) -> list[str]:
+        """Delete all jobs of this owner that have ended, but so many of the newest.
+
+        The names of the owner's files that no row uses any more; they are kept at 0, as those of `delete`.
+        """
 
     # The index of files: which bytes are kept, of pictures, references and uploads.
 

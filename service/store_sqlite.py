@@ -124,15 +124,17 @@ class SqliteStore(Store):
 
     async def file_names(self, owner: str, beginning: str, limit: int) -> list[str]:
         return await self._do(lists.file_names, self._connection, owner, beginning, limit)
+    async def counts(self, owner: str) -> tuple[Totals, FilesTotal]:
+        return await self._do(lambda: (self._count(owner), files.total(self._connection, owner)))
 
     async def delete(self, owner: str, history_id: int) -> list[str] | None:
         await self._do(self._jobs.interrupt_dead)
         return await self._do(delete, self._connection, owner, within_range(history_id))
 
-    async def clear(self, owner: str) -> list[str]:
+    async def clear(self, owner: str, keep: int = 0) -> list[str]:
         await self._do(self._jobs.interrupt_dead)
         now = self._jobs.clock()
-        newest = await self._do(newest_id, self._connection, owner)
+        newest = await self._do(newest_id, self._connection, owner, within_range(keep))
         while await self._do(clear_some, self._connection, owner, newest, now):
             pass
         return await self._do(unused_files, self._connection, owner)

@@ -26,7 +26,9 @@ DELETE_ENDED: Final = """
         WHERE owner = ? AND history_id <= ? AND state <> 'working' AND finished_at <= ? ORDER BY history_id LIMIT ?
     )
 """
-NEWEST_ID: Final = "SELECT coalesce(max(history_id), 0) FROM jobs WHERE owner = ?"
+NEWEST_ID: Final = """
+    SELECT coalesce((SELECT history_id FROM jobs WHERE owner = ? ORDER BY history_id DESC LIMIT 1 OFFSET ?), 0)
+"""
 SELECT_FILES: Final = "SELECT name FROM files WHERE owner = ?"
 SELECT_UNUSED: Final = """
     SELECT candidate.value FROM json_each(?) AS candidate
@@ -37,6 +39,7 @@ SELECT_UNUSED: Final = """
             WHERE uploads.owner = ? AND uploads.used_at IS NULL
         )
 """
+AGE_FILES: Final = "UPDATE files SET kept_at = 0 WHERE name IN (SELECT value FROM json_each(?))"
 
 
 def delete(connection: sqlite3.Connection, owner: str, history_id: int) -> list[str] | None:
@@ -56,9 +59,9 @@ def delete(connection: sqlite3.Connection, owner: str, history_id: int) -> list[
         return _unused(connection, owner, names)
 
 
-def newest_id(connection: sqlite3.Connection, owner: str) -> int:
-    """Up to which id `clear_some` may go: what is begun from now on stays."""
-    newest: int = connection.execute(NEWEST_ID, (owner,)).fetchone()[0]
+def newest_id(connection: sqlite3.Connection, owner: str, keep: int) -> int:
+    """Up to which id `clear_some` may go: so many newer ones stay, and what is begun from now on."""
+    newest: int = connection.execute(NEWEST_ID, (owner, keep)).fetchone()[0]
     return newest
 
 
@@ -70,10 +73,13 @@ def clear_some(connection: sqlite3.Connection, owner: str, newest: int, ended_by
 
 def unused_files(connection: sqlite3.Connection, owner: str) -> list[str]:
     """The names of this owner's files that nothing uses."""
-    with transaction(connection, "DEFERRED"):
+    with transaction(connection, "IMMEDIATE"):
         names = [name for (name,) in connection.execute(SELECT_FILES, (owner,))]
         return _unused(connection, owner, names)
 
 
 def _unused(connection: sqlite3.Connection, owner: str, names: Sequence[str]) -> list[str]:
-    return [name for (name,) in connection.execute(SELECT_UNUSED, (json.dumps(names), owner))]
+    """Those that nothing uses; they are the first to go from now on."""
+    unused = [name for (name,) in connection.execute(SELECT_UNUSED, (json.dumps(names), owner))]
+    connection.execute(AGE_FILES, (json.dumps(unused),))
+    return unused

@@ -11,7 +11,10 @@ from service.uploads import Uploads
 
 @dataclass(frozen=True, kw_only=True)
 class Workbench:
-    """What tools work with. `history_recent` counts the newest jobs that a list shows unless more is asked for."""
+    """What tools work with.
+
+    `history_recent` newest generations are the recent ones, `history_archive` before those the archive; 0 is all.
+    """
 
     generation: Generation
     profiles: Profiles
@@ -19,3 +22,4 @@ class Workbench:
     uploads: Uploads
     retention: Retention
     history_recent: int
+    history_archive: int

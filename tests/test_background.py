@@ -1,6 +1,7 @@
 """Work beside the service: owned, ended with it, and never its undoing."""
 
 import asyncio
+import inspect
 import logging
 
 import pytest
@@ -38,3 +39,17 @@ async def test_work_that_fails_is_logged_and_disturbs_nobody(caplog: pytest.LogC
         async with beside(fail(), go_on()):
             await gone_on.wait()
     assert "a bug" in caplog.text
+
+
+async def test_a_service_that_ends_at_once_leaves_no_work_behind() -> None:
+    """Bug: work that had not begun when its service ended was never awaited, and Python said so."""
+    begun = []
+
+    async def work() -> None:
+        begun.append(1)
+
+    job = work()
+    async with beside(job):
+        pass
+    assert not begun
+    assert inspect.getcoroutinestate(job) == inspect.CORO_CLOSED

@@ -5,6 +5,8 @@ import hmac
 import os
 import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,20 @@ def put_in_the_way(path: Path) -> None:
 
 def every_file(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if not path.is_dir()]
+
+
+@contextmanager
+def powerless(folder: Path) -> Iterator[None]:
+    """Without the right to change a folder. Root has every right, and becomes nobody for a while."""
+    mode, user = folder.stat().st_mode, os.geteuid()
+    folder.chmod(0o500)
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(mode)
 
 
 @pytest.mark.parametrize(("media_type", "extension"), EXTENSIONS.items())
@@ -182,6 +198,57 @@ async def test_a_planted_link_is_replaced_not_written_through(files: DiskFiles, 
     await files.keep("local", PNG, "image/png")
     assert not path.is_symlink()
     assert path.read_bytes() == PNG
+
+
+async def test_what_was_removed_is_gone_and_the_rest_stays(files: DiskFiles, folder: Path) -> None:
+    """Ours: deletion really deletes. To remove what is not there is no mistake: a crash may have come between."""
+    first, second = [await files.keep("local", data, "image/png") for data in (b"1", b"2")]
+    assert await files.remove([first, NAME, "../escape.png"]) == [first, NAME, "../escape.png"]
+    assert await files.find(first) is None
+    assert [path.name for path in every_file(folder)] == [second]
+    assert await files.remove([first]) == [first]
+
+
+async def test_removing_follows_no_link(files: DiskFiles, folder: Path, tmp_path: Path) -> None:
+    """Attack: a link planted in the folder must not lead to a file elsewhere; nothing of ours lies there."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / NAME).write_bytes(b"private")
+    (folder / "01").symlink_to(outside)
+    assert await files.remove([NAME]) == [NAME]
+    (folder / "01").unlink()
+    (folder / "01").mkdir()
+    (folder / "01" / NAME).symlink_to(outside / NAME)
+    assert await files.remove([NAME]) == [NAME]
+    assert (folder / "01" / NAME).is_symlink()
+    assert (outside / NAME).read_bytes() == b"private"
+
+
+async def test_what_the_disk_does_not_let_go_is_not_told_as_gone(
+    files: DiskFiles, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ours: the index must not forget a file that still takes room."""
+    name = await files.keep("local", PNG, "image/png")
+    with powerless(folder / name[:2]):
+        assert await files.remove([name]) == []
+    assert "cannot be removed: Permission denied" in caplog.text
+    assert await files.find(name) is not None
+
+
+async def test_the_listing_holds_every_file_of_ours_and_nothing_else(files: DiskFiles, folder: Path) -> None:
+    """Ours: what a crash left is found; notes of a person, links and temporary files are none of our business."""
+    names = [await files.keep("local", data, "image/png") for data in (b"1", b"22")]
+    first = await files.find(names[0])
+    assert first is not None
+    os.utime(first.path, (1000, 1000))
+    (folder / "README.txt").write_text("mine")
+    (folder / "01").mkdir(exist_ok=True)
+    (folder / "01" / "notes.png").write_bytes(PNG)
+    (folder / "01" / NAME.replace("01", "02", 1)).write_bytes(PNG)
+    (folder / "01" / NAME).symlink_to(first.path)
+    listed = {each.name: each for each in await files.listing()}
+    assert set(listed) == set(names)
+    assert (listed[names[0]].size, listed[names[0]].written_at) == (1, 1000)
 
 
 async def test_a_disk_that_refuses_is_failed_work(files: DiskFiles, folder: Path) -> None:

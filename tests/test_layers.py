@@ -136,6 +136,7 @@ ALLOWED: dict[str, set[str]] = {
     "offered_completions": {"models", "offered_failures", "offered_resources", "protocol", "store"},
     "prompt_words": {"tools.base", "orjson"},
     "picture_notices": {"images", "offered_resources", "protocol"},
+    "retention": {"files", "images", "settings", "store"},
     "web_sessions": {"ended_sessions", "protocol", "web", "web_guard", "web_stream", "aiohttp"},
     "web": {"protocol", "web_calls", "web_guard", "web_stream", "aiohttp"},
     "web_calls": {"protocol"},
@@ -145,20 +146,32 @@ ALLOWED: dict[str, set[str]] = {
     "web_health": {"aiohttp"},
     "protocol": {"protocol", "orjson"},
     "tools": {"tools"},
-    "tools.base": {"generation", "images", "protocol", "tools.arguments", "jsonschema", "orjson"},
+    "tools.base": {"generation", "images", "protocol", "tools.arguments", "workbench", "jsonschema", "orjson"},
     "tools.arguments": {"jsonschema", "orjson"},
     "tools.job_result": {"images", "profiles", "protocol"},
     "tools.result_size": {"profiles", "protocol", "orjson"},
     "tools.generate": {
-        "tools.base", "tools.job_result", "tools.model_arguments", "generation", "images", "profiles", "protocol",
+        "tools.base", "tools.model_arguments", "tools.showing", "tools.waiting", "generation", "images", "protocol",
+        "workbench",
     },
+    "tools.showing": {"tools.job_result", "generation", "protocol", "workbench"},
+    "tools.waiting": {"protocol", "running_jobs"},
     "tools.model_arguments": {"models", "tools.arguments"},
-    "tools.generate_image": {"tools.base", "tools.job_result", "generation", "images", "previews", "protocol"},
-    "tools.history": {"tools.base", "tools.job_result", "generation", "profiles", "protocol"},
-    "tools.cache": {"tools.base", "generation", "protocol"},
+    "tools.generate_image": {
+        "tools.base", "tools.job_result", "tools.waiting", "generation", "images", "previews", "protocol", "workbench",
+    },
+    "tools.history": {
+        "tools.base", "tools.confirmation", "tools.history_words", "tools.job_result", "tools.showing",
+        "tools.waiting", "generation", "images", "protocol", "store", "workbench",
+    },
+    "tools.history_words": {"tools.job_result", "images"},
+    "tools.confirmation": {"tools.base", "protocol"},
+    "tools.cache": {
+        "tools.base", "tools.confirmation", "tools.history_words", "protocol", "settings", "store", "workbench",
+    },
 }  # fmt: skip
 
-CONTRACTS = {"images", "upstream", "files", "store", "protocol.call", "protocol.catalog"}
+CONTRACTS = {"images", "upstream", "files", "store", "workbench", "protocol.call", "protocol.catalog"}
 """Values and abstract classes: what they promise is tested where it is kept."""
 
 

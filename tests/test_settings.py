@@ -8,6 +8,7 @@ from service.settings import (
     SETTINGS,
     WAITS,
     Endpoint,
+    Limits,
     Settings,
     SettingsError,
     Waits,
@@ -68,6 +69,23 @@ def test_every_wait_can_be_set() -> None:
     assert Settings.from_env({}).waits == WAITS
 
 
+def test_how_much_is_kept_can_be_set() -> None:
+    """Ours: 2,000 pictures of 5 MB take 10 GB; beyond either limit the oldest go, so that no disk fills unseen."""
+    usual = Settings.from_env({})
+    assert usual.limits == Limits(entries=2000, size=10_000_000_000, days=0)
+    assert (usual.history_recent, usual.history_archive) == (50, 0)
+    env = {
+        "EASEL_HISTORY_RECENT": "20",
+        "EASEL_HISTORY_ARCHIVE": "100",
+        "EASEL_CACHE_MAX_ENTRIES": "0",
+        "EASEL_CACHE_MAX_MB": "2",
+        "EASEL_CACHE_MAX_DAYS": "30",
+    }
+    chosen = Settings.from_env(env)
+    assert chosen.limits == Limits(entries=0, size=2_000_000, days=30)
+    assert (chosen.history_recent, chosen.history_archive) == (20, 100)
+
+
 @pytest.mark.parametrize(
     ("env", "name"),
     [
@@ -100,6 +118,11 @@ def test_every_wait_can_be_set() -> None:
         pytest.param({"EASEL_RETRIES": "many"}, "EASEL_RETRIES", id="retries"),
         pytest.param({"FLOW2API_MCP_GENERATE_RETRY_COUNT": "99"}, "FLOW2API_MCP_GENERATE_RETRY_COUNT", id="older"),
         pytest.param({"EASEL_CACHE_MAX_FILE_MB": "0"}, "EASEL_CACHE_MAX_FILE_MB", id="file size"),
+        pytest.param({"EASEL_HISTORY_RECENT": "0"}, "EASEL_HISTORY_RECENT", id="nothing is recent"),
+        pytest.param({"FLOW2API_MCP_HISTORY_ARCHIVE_SIZE": "all"}, "FLOW2API_MCP_HISTORY_ARCHIVE_SIZE", id="archive"),
+        pytest.param({"EASEL_CACHE_MAX_ENTRIES": "-1"}, "EASEL_CACHE_MAX_ENTRIES", id="fewer than no pictures"),
+        pytest.param({"EASEL_CACHE_MAX_MB": "1.5"}, "EASEL_CACHE_MAX_MB", id="part of a megabyte"),
+        pytest.param({"EASEL_CACHE_MAX_DAYS": "1 week"}, "EASEL_CACHE_MAX_DAYS", id="a week"),
         pytest.param({"EASEL_LOG": "loud"}, "EASEL_LOG", id="log level"),
         pytest.param({"EASEL_LOG_FORMAT": "xml"}, "EASEL_LOG_FORMAT", id="log format"),
         pytest.param({"EASEL_HOST": "0.0.0.0"}, "EASEL_TOKENS", id="beyond loopback without tokens"),
@@ -159,7 +182,7 @@ def test_with_tokens_it_may_listen_anywhere() -> None:
         (older, setting.name, "3")
         for setting in SETTINGS
         for older in setting.older
-        if older.endswith(("COUNT", "BYTES"))
+        if older.endswith(("COUNT", "BYTES", "SIZE", "ENTRIES"))
     ],
 )
 def test_a_newer_name_wins_over_an_older_one(older: str, newer: str, value: str) -> None:

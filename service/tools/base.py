@@ -21,6 +21,7 @@ from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.jsonrpc import Result
 from service.tools.arguments import find_problems
+from service.workbench import Workbench
 
 logger = logging.getLogger(__name__)
 
@@ -42,16 +43,16 @@ class Tool:
     """
 
     name: str
-    run: Callable[[Generation, Call, Arguments], Awaitable[Result]]
+    run: Callable[[Workbench, Call, Arguments], Awaitable[Result]]
     annotations: Mapping[str, bool] = field(default_factory=dict)
     fill: Callable[[Generation, Schema], Schema] = lambda _, schema: schema
     checked_by_run: bool = False
     offered: Callable[[Generation], bool] = lambda _: True
 
-    def bind(self, generation: Generation) -> ToolEntry:
-        """The tool as the protocol calls it, on this pipeline."""
+    def bind(self, bench: Workbench) -> ToolEntry:
+        """The tool as the protocol calls it, at this workbench."""
         written = load_schema(self.name)
-        schema = self.fill(generation, written)
+        schema = self.fill(bench.generation, written)
         output = load_schema(f"{self.name}.output")
         validator = Draft202012Validator(written if self.checked_by_run else schema)
         title, description = schema["title"], schema["description"]
@@ -59,7 +60,7 @@ class Tool:
         async def run(call: Call, arguments: Arguments) -> Result:
             started, outcome = time.monotonic(), "error"
             try:
-                result = await self._run(validator, generation, call, arguments)
+                result = await self._run(validator, bench, call, arguments)
                 outcome = "failed" if result.get("isError") else "done"
                 return result
             finally:
@@ -77,14 +78,12 @@ class Tool:
             run=run,
         )
 
-    async def _run(
-        self, validator: Draft202012Validator, generation: Generation, call: Call, arguments: Arguments
-    ) -> Result:
+    async def _run(self, validator: Draft202012Validator, bench: Workbench, call: Call, arguments: Arguments) -> Result:
         problems = find_problems(validator, arguments)
         if problems:
             return refused(self.name, problems)
         try:
-            return await self.run(generation, call, arguments)
+            return await self.run(bench, call, arguments)
         except WorkError as error:
             return failed(str(error))
 

@@ -1,21 +1,135 @@
-"""`cache`: what is kept for this person, and how much room it takes."""
+"""`cache`: how much is kept for this person, and removing it.
 
-from dataclasses import asdict
+`include_history` deletes for good, and needs the person's agreement. Pictures alone go without it where nobody can be
+asked, as the Flow2API MCP Server had it: what loses its file keeps its entry, and may come back.
+"""
 
-from service.generation import Generation
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
+from service.settings import Limits
+from service.store import FilesTotal, Totals
 from service.tools.base import Arguments, Tool
+from service.tools.confirmation import AFTER_NO, can_be_asked, confirmed
+from service.tools.history_words import counted
+from service.workbench import Workbench
 
 
-async def run(generation: Generation, call: Call, arguments: Arguments) -> Result:  # noqa: ARG001 - one action so far
-    """Count."""
-    totals = await generation.store.totals(call.principal)
-    text = (
-        f"{totals.done} generations are done, {totals.working} run, {totals.failed} failed. "
-        f"{totals.pictures} pictures take {totals.picture_bytes / 1_000_000:.1f} MB."
+class Counts(NamedTuple):
+    """What one owner has: generations in the history, and files kept."""
+
+    history: Totals
+    files: FilesTotal
+
+    @property
+    def ended(self) -> int:
+        """Generations that run no longer."""
+        return self.history.done + self.history.failed
+
+
+async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
+    """Count, or remove and count what is left."""
+    action = arguments.get("action", "status")
+    limits, counts = bench.retention.limits, Counts(*await bench.generation.store.counts(call.principal))
+    if action == "status":
+        return _answer(status_text(counts, limits), counts, limits)
+    keep = int(arguments.get("keep", 50)) if action == "prune" else 0
+    with_history = arguments.get("include_history", False)
+    if counts.files.entries <= keep and (not with_history or counts.ended + counts.history.working <= keep):
+        return _answer(f"Nothing to remove. {status_text(counts, limits)}", counts, limits)
+    question = question_text(counts, keep, with_history=with_history)
+    if (with_history or can_be_asked(call)) and not await confirmed(call, arguments, question):
+        return _answer(f"Nothing was removed. {AFTER_NO}", counts, limits)
+    if with_history:
+        await bench.retention.delete_ended(call.principal, keep)  # first: the files that it alone used go with it
+    await bench.retention.keep_newest(call.principal, keep)
+    left = Counts(*await bench.generation.store.counts(call.principal))
+    removed = {
+        "removed": max(0, counts.files.entries - left.files.entries),
+        "deleted": max(0, counts.ended - left.ended),
+    }
+    return _answer(removed_text(counts, left, keep, with_history=with_history), left, limits, removed)
+
+
+def status_text(counts: Counts, limits: Limits) -> str:
+    """What is kept, of what, within which limits."""
+    history, files = counts
+    since = "" if files.oldest is None else f", the oldest since {_time(files.oldest):%Y-%m-%d}"
+    return (
+        f"Kept: {counted(files.entries, 'picture')}, {_megabytes(files.bytes)}{since}. History: "
+        f"{counted(history.pictures, 'picture')} in {counted(history.done, 'generation')}, {history.working:,} still "
+        f"being drawn, {history.failed:,} failed. {_limits_text(limits)}"
     )
-    return {"content": [{"type": "text", "text": text}], "structuredContent": asdict(totals)}
 
 
-TOOL = Tool(name="cache", run=run, annotations={"readOnlyHint": True, "openWorldHint": False})
+def question_text(counts: Counts, keep: int, *, with_history: bool) -> str:
+    """What is about to be lost."""
+    rest = f"all but the newest {keep:,} of " if keep else "all "
+    pictures = f"{rest}{counted(counts.files.entries, 'kept picture')} ({_megabytes(counts.files.bytes)})"
+    if not with_history:
+        return f"Remove {pictures}? The history stays, and what its image service still has comes back when asked for."
+    generations = f"{rest}{counted(counts.ended, 'ended generation')}"
+    return f"Delete {generations} from the history, prompts and all, and remove {pictures}? Nothing brings them back."
+
+
+def removed_text(before: Counts, left: Counts, keep: int, *, with_history: bool) -> str:
+    """What was removed, and what is left."""
+    number, size = before.files.entries - left.files.entries, before.files.bytes - left.files.bytes
+    said = (
+        f"{counted(max(0, number), 'picture')} removed, {_megabytes(max(0, size))} freed, {left.files.entries:,} kept."
+    )
+    if with_history:
+        said += f" {counted(max(0, before.ended - left.ended), 'generation')} deleted from the history."
+    else:
+        said += (
+            " The history still lists them; `history` with a history_id brings back what its image service still has."
+        )
+    if left.files.entries > keep:
+        said += " Some could not go, since a generation that runs starts from them: call again when it is done."
+    return said
+
+
+def _limits_text(limits: Limits) -> str:
+    parts = [counted(limits.entries, "picture")] if limits.entries else []
+    parts += [_megabytes(limits.size)] if limits.size else []
+    parts += [counted(limits.days, "day")] if limits.days else []
+    return (
+        f"Limits, for all owners together: {', '.join(parts)}; the oldest go first." if parts else "There is no limit."
+    )
+
+
+def _answer(text: str, counts: Counts, limits: Limits, removed: dict[str, int] | None = None) -> Result:
+    """The one shape of every answer."""
+    history, files = counts
+    allowed = {"entries": limits.entries, "bytes": limits.size, "days": limits.days}
+    structured: dict[str, Any] = {
+        "kept": files.entries,
+        "kept_bytes": files.bytes,
+        "limits": {name: value for name, value in allowed.items() if value},
+        "working": history.working,
+        "done": history.done,
+        "failed": history.failed,
+        "pictures": history.pictures,
+        "picture_bytes": history.picture_bytes,
+        **(removed or {}),
+    }
+    if files.oldest is not None:
+        structured["oldest"] = _time(files.oldest).isoformat(timespec="milliseconds")
+    return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:,.1f} MB"
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+TOOL = Tool(
+    name="cache",
+    run=run,
+    annotations={"readOnlyHint": False, "destructiveHint": True, "idempotentHint": True, "openWorldHint": False},
+)

@@ -1,0 +1,33 @@
+"""Before what cannot be undone: `confirm: true`, or the person's own yes where the client can ask for it."""
+
+from typing import Any, Final
+
+from service.protocol.call import Call
+from service.protocol.questions import CAPABILITY, ELICIT, elicit
+from service.tools.base import Arguments
+
+FORM: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"confirm": {"type": "boolean", "title": "Yes, go ahead", "default": False}},
+    "required": ["confirm"],
+}
+
+AFTER_NO: Final = (
+    "The question came back without a yes. If the person wants it all the same, let them say so, then call again with "
+    "confirm true."
+)
+"""It may have been the client that answered: that the person refused is not for us to say."""
+
+
+def can_be_asked(call: Call) -> bool:
+    """Whether the client shows forms to its person."""
+    return CAPABILITY[ELICIT] in call.client.capabilities
+
+
+async def confirmed(call: Call, arguments: Arguments, question: str) -> bool:
+    """Whether to go ahead. Call it before any effect; where nobody can be asked, the call ends and says what to do."""
+    if arguments.get("confirm", False):
+        return True
+    instead = f"Nothing was done yet. {question} Ask the person; only if they agree, call again with confirm true."
+    answer = await call.ask("confirm", elicit(question, FORM), instead=instead)
+    return answer["action"] == "accept" and answer.get("content", {}).get("confirm") is True

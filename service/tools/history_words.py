@@ -1,0 +1,134 @@
+"""The history in words: an entry of a list, where a picture came from and what became of it, how to go on from it.
+
+Everything is cut short: fifty entries must fit into one answer. What a prompt says is shown without what could make it
+a link, a picture or HTML.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from service.images import Job, JobState, Parent
+from service.tools.job_result import alt_text
+
+PROMPT_LENGTH: Final = 160
+LISTED_PROMPT_LENGTH: Final = 500
+"""Of a prompt in the fields of a list, for programs."""
+
+REASON_LENGTH: Final = 300
+WHOLE_PROMPT_LENGTH: Final = 2000
+"""Of a prompt that is shown alone."""
+
+SHOWN_PICTURES: Final = 4
+"""Of one entry in a list."""
+
+SHOWN_CHILDREN: Final = 20
+
+MARKUP: Final = re.compile(r"[\[\]<>`\x00-\x1f\x7f]")
+
+
+def entry_text(job: Job, pictures_url: str) -> str:
+    """One entry of a list: what it is, its pictures, how to go on."""
+    title = f"**history_id {job.history_id}** · {_when(job.created_at)} · {plain(job.model, PROMPT_LENGTH)}"
+    made_from = f" · made from {_links(job.parents)}" if job.parents else ""
+    return "\n".join([f"{title}{made_from} · “{plain(job.prompt, PROMPT_LENGTH)}”", *_outcome(job, pictures_url)])
+
+
+def details_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
+    """What a single one says beside its picture: the whole request, its family, how to go on."""
+    lines = [f"Prompt: {plain(job.prompt, WHOLE_PROMPT_LENGTH)}"]
+    asked = ", ".join(f"{name} {value}" for name, value in job.parameters.items() if name != "references")
+    lines += [f"Asked for: {plain(asked, REASON_LENGTH)}"] if asked else []
+    lines += [f"Made from {_links(job.parents)}."] if job.parents else []
+    lines += [f"Went on in {_went_on(job, children)}."] if children else []
+    if job.state is JobState.DONE:
+        lines.append(f"To change it: {_go_on(job)} and what to change as prompt.")
+    return "\n".join(lines)
+
+
+def gone_text(job: Job) -> str:
+    """That pictures of a single one were removed and are not to be had again; empty while all are there."""
+    gone = [str(number) for number, picture in enumerate(job.pictures, start=1) if not picture.kept]
+    if not gone:
+        return ""
+    which = "Its picture was" if len(job.pictures) == 1 else f"Of its pictures, {_series(gone)} were"
+    return (
+        f"{which} removed to make room, and the image service has no copy. To draw it anew: `generate` with its prompt."
+    )
+
+
+def loss_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
+    """What deleting it loses, as a question."""
+    pictures = counted(len(job.pictures), "picture")
+    family = " What was made from it stays." if children else ""
+    return (
+        f"Delete history_id {job.history_id}, “{plain(job.prompt, PROMPT_LENGTH)}”, for good? Its prompt and its "
+        f"{pictures} are lost, and links to them end.{family}"
+    )
+
+
+def cut_job(job: Job) -> Job:
+    """The job for the fields of a list, its texts cut short."""
+    failure = job.failure and replace(job.failure, reason=cut(job.failure.reason, REASON_LENGTH))
+    return replace(job, prompt=cut(job.prompt, LISTED_PROMPT_LENGTH), failure=failure)
+
+
+def plain(text: str, length: int) -> str:
+    """A text that somebody gave, on one line, without markup, cut short."""
+    return cut(" ".join(MARKUP.sub(" ", text).split()), length)
+
+
+def cut(text: str, length: int) -> str:
+    """A text of at most so many characters."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as "1 picture" or "2 pictures"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _outcome(job: Job, pictures_url: str) -> list[str]:
+    if job.state is JobState.WORKING:
+        return [f"Still being drawn. `history` with history_id {job.history_id} waits for it."]
+    if job.failure is not None:
+        return [f"Failed ({job.failure.kind}): {plain(job.failure.reason, REASON_LENGTH)}"]
+    kept = [picture for picture in job.pictures if picture.kept]
+    lines = [f"![{alt_text(job.prompt)}]({pictures_url}{picture.name})" for picture in kept[:SHOWN_PICTURES]]
+    if len(kept) < len(job.pictures):
+        gone = len(job.pictures) - len(kept)
+        lines.append(
+            f"{counted(gone, 'picture')} removed to make room. `history` with history_id {job.history_id} brings back "
+            "what the image service still has."
+        )
+    elif len(kept) > SHOWN_PICTURES:
+        lines.append(
+            f"{counted(len(kept) - SHOWN_PICTURES, 'more picture')}: `history` with history_id {job.history_id}."
+        )
+    return [*lines, f"To change it: {_go_on(job)}."]
+
+
+def _go_on(job: Job) -> str:
+    choice = f" and picture 1 to {len(job.pictures)}," if len(job.pictures) > 1 else ""
+    return f"`generate` with history_id {job.history_id}{choice}"
+
+
+def _links(parents: Iterable[Parent]) -> str:
+    return _series([f"history_id {parent.history_id}, picture {parent.picture}" for parent in parents], "; ")
+
+
+def _went_on(job: Job, children: Sequence[tuple[int, int]]) -> str:
+    several = len(job.pictures) > 1
+    shown = [f"{id_} (from picture {number})" if several else str(id_) for id_, number in children[-SHOWN_CHILDREN:]]
+    older = len(children) - len(shown)
+    return f"history_id {_series(shown)}" + (f", and {older} before them" if older else "")
+
+
+def _series(words: Sequence[str], between: str = ", ") -> str:
+    return between.join(words)
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
