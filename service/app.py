@@ -1,61 +1,59 @@
-"""The composition root: knows every concrete class, opens them in order and closes them in the reverse.
+"""The composition root: opens everything in order and closes it in the reverse.
 
 1. Sockets first: a port in use ends the start before anything was touched.
-2. The data folder: lease, secret, files, store. What a dead process left working is told so.
-3. The one `ClientSession`, the upstreams that are on, the models, the pipeline, the tools.
-4. Stop: take nothing new, let running calls end for `GRACE_S`, cancel the rest, then close in reverse.
+2. The data folder (`keepings.py`). What a dead process left working is told so.
+3. The one `ClientSession`, the upstreams that are on, the models, and what is offered with them (`offered.py`).
+4. Stop: take nothing new, let jobs come to their end for a while, then let go of them, so that each row says how it
+   stands; calls get their answers; then close in reverse.
 """
 
 import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 
-from service import web_files, web_health
+from service import web_files, web_health, web_upload
 from service.background import beside
 from service.data_folder import DataFolderError
-from service.ended_sessions import EndedSessions
-from service.files_disk import DiskFiles
-from service.generation import Generation
-from service.images import LOCAL_OWNER
-from service.lease import Lease
+from service.images import LOCAL_OWNER, Job
+from service.keepings import Keepings, open_keepings
 from service.models import Model, Models, ModelsError
 from service.models_file import ModelsFile
 from service.models_survey import name_gone
+from service.offered import Offered
+from service.picture_notices import PictureNotices
 from service.preview_memory import PreviewMemory
-from service.previews import Previews
-from service.running_jobs import RunningJobs
+from service.profiles import Profiles, ProfilesError, read_overrides
 from service.protocol.admission import Keys
-from service.protocol.catalog import Server, ToolEntry
+from service.protocol.catalog import Server
 from service.protocol.session import Sessions
 from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
 from service.protocol.tasks import Tasks
+from service.references import REFERENCE_BYTES
 from service.retention import Retention
-from service.secret import Secret
+from service.running_jobs import RunningJobs
 from service.settings import Settings, SettingsError
 from service.sockets import BACKLOG, listen, listen_beside
-from service.store_sqlite import SqliteStore
-from service.store_tasks import SqliteTasks
-from service.tools import TOOLS
 from service.upstream import Upstream
 from service.upstream_flow2api import Flow2ApiUpstream
 from service.upstream_modelscope import ModelScopeUpstream, Polling
 from service.upstream_openai import OpenAiUpstream
 from service.upstream_sketch import SketchUpstream
+from service.uploads import Uploads
 from service.web import MAX_BODY_BYTES, Endpoint
 from service.web_guard import Guard
 from service.web_sessions import add_routes
-from service.workbench import Workbench
 
 VERSION: Final = "0.1.0"
 GRACE_S: Final = 6.0
-"""How long running calls may go on after a stop signal. Engines kill a container after ten seconds."""
+"""How long calls may go on once no job runs any more: their answers go out."""
 
 SKETCH: Final = Models(
     listed=(Model(id=SketchUpstream.name, upstream=SketchUpstream.name),), default=SketchUpstream.name
@@ -96,9 +94,14 @@ class Running:
         return self.origin + self.settings.path
 
     @property
+    def public_url(self) -> str:
+        """What people reach this service by, without a slash at its end."""
+        return self.settings.public_url or self.origin
+
+    @property
     def pictures_url(self) -> str:
         """What stands before a picture's name."""
-        return f"{self.settings.public_url or self.origin}/mcp-cache/"
+        return f"{self.public_url}/mcp-cache/"
 
 
 @contextlib.asynccontextmanager
@@ -113,7 +116,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         for each in sockets:
             stack.callback(each.close)
         try:
-            kept = await _open(settings, stack)
+            kept = await open_keepings(settings.data_dir, stack)
         except DataFolderError as error:
             raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
         settings = replace(settings, port=sockets[0].getsockname()[1])
@@ -124,21 +127,29 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         models_file = await _models_file(settings, upstreams)
         models = models_file.models if models_file else SKETCH
         service = Running(settings=settings, upstreams=upstreams, models=models, models_file=models_file)
-        endpoint = _endpoint(service, kept)
-        app = _application(service, kept, endpoint if over_http else None)
-        await _listen(app, endpoint, sockets, stack)
-        await _generation(service, kept, models).resume()
-        await stack.enter_async_context(beside(kept.retention.watch()))
+        endpoint = _endpoint(kept)
+        offered = _offered(service, kept, session, endpoint.server)
+        offered.put_on(endpoint.server, models)
+        app = _application(service, offered, endpoint if over_http else None)
+        generation = offered.generation(models)
+        await _listen(app, endpoint, sockets, stack, lambda: generation.close(settings.drain_s))
+        await generation.resume()
+        at_work = [generation.keep_resuming(), offered.retention.watch()]
         if models_file is not None:
-            watching = models_file.watch(lambda models: _offer_tools(endpoint.server, service, kept, models))
-            await stack.enter_async_context(beside(watching, name_gone(models, upstreams)))
+            at_work += [models_file.watch(lambda models: _offer(offered, endpoint.server, models))]
+            at_work += [name_gone(models, upstreams)]
+        await stack.enter_async_context(beside(*at_work))
         yield replace(service, endpoint=endpoint)
 
 
 async def _listen(
-    app: web.Application, endpoint: Endpoint, sockets: list[socket.socket], stack: contextlib.AsyncExitStack
+    app: web.Application,
+    endpoint: Endpoint,
+    sockets: list[socket.socket],
+    stack: contextlib.AsyncExitStack,
+    drain: Callable[[], Awaitable[None]],
 ) -> None:
-    """Serve `app`; at the end stop listening, let running calls end, then close what is left."""
+    """Serve `app`; at the end stop listening, drain, let running calls end, then close what is left."""
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -153,6 +164,7 @@ async def _listen(
     for site in sites:
         await site.start()
     stack.push_async_callback(endpoint.close, GRACE_S)
+    stack.push_async_callback(drain)
     for site in sites:
         stack.push_async_callback(site.stop)
 
@@ -201,99 +213,64 @@ async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) ->
         raise SettingsError("EASEL_MODELS_FILE", f"{settings.models_file}: {error}") from error
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Kept:
-    """What lies in the data folder, opened."""
-
-    secret: Secret
-    files: DiskFiles
-    store: SqliteStore
-    tasks: SqliteTasks
-    previews: Previews
-    retention: Retention
-    ended: EndedSessions
-    jobs: RunningJobs = field(default_factory=RunningJobs)
-    memory: PreviewMemory = field(default_factory=PreviewMemory)
-
-
-async def _open(settings: Settings, stack: contextlib.AsyncExitStack) -> _Kept:
-    """Open the data folder, and have `stack` close it. Raises `DataFolderError`."""
-    data = settings.data_dir
-    lease = await asyncio.to_thread(Lease.claim, data)
-    stack.callback(lease.release)
-    secret = await asyncio.to_thread(Secret.open, data, lease.folder)
-    files = await DiskFiles.open(data / "files", lease.folder, secret.derive("picture names"))
-    store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive)
-    stack.push_async_callback(store.close)
-    tasks = await SqliteTasks.open(store, lease.id, lease.alive, time.time)
-    ended = await asyncio.to_thread(EndedSessions, data / "ended-sessions", time.time)
-    previews = Previews()
-    stack.push_async_callback(previews.close)
-    retention = Retention(store, files, settings.limits)
-    return _Kept(
-        secret=secret, files=files, store=store, tasks=tasks, previews=previews, retention=retention, ended=ended
-    )
-
-
-def _endpoint(service: Running, kept: _Kept) -> Endpoint:
-    """Put the pipeline and the tools together, as the protocol offers them."""
-    server = Server(
-        name="easel",
-        version=VERSION,
-        title="Easel",
-        instructions=INSTRUCTIONS,
-        tools=_tools(service, kept, service.models),
-    )
+def _endpoint(kept: Keepings) -> Endpoint:
+    """The endpoint of a server that offers nothing yet."""
+    server = Server(name="easel", version=VERSION, title="Easel", instructions=INSTRUCTIONS)
     server.tasks = Tasks(keeper=kept.tasks, clock=time.time, hub=server.hub)
     keys = Keys(
         sessions=Sessions(kept.secret.derive("session ids")),
         request_state=kept.secret.derive("request state"),
-        is_ended=kept.ended.contains,
+        is_ended=kept.ended_sessions.contains,
     )
     return Endpoint(server=server, keys=keys)
 
 
-def _offer_tools(server: Server, service: Running, kept: _Kept, models: Models) -> None:
-    """Offer the tools anew, since other models are on offer. Calls that run keep those that they started with."""
-    server.tools = _tools(service, kept, models)
+def _offered(service: Running, kept: Keepings, session: aiohttp.ClientSession, server: Server) -> Offered:
+    """What the tools and their company stand on."""
+    settings = service.settings
+    try:
+        profiles = Profiles(read_overrides(settings.profiles))
+    except ProfilesError as error:
+        raise SettingsError("EASEL_PROFILES", str(error)) from error
+    retention = Retention(kept.store, kept.files, settings.limits)
+    notices = PictureNotices(server.hub)
+
+    async def ended(job: Job) -> None:
+        notices.ended(job)
+        await retention.enforce(spare=[picture.name for picture in job.pictures])
+
+    return Offered(
+        settings=settings,
+        kept=kept,
+        upstreams=service.upstreams,
+        session=session,
+        pictures_url=service.pictures_url,
+        own_hosts=own_hosts(settings),
+        profiles=profiles,
+        uploads=Uploads(kept.uploads, kept.secret.derive("upload links"), f"{service.public_url}/upload/"),
+        retention=retention,
+        jobs=RunningJobs(),
+        memory=PreviewMemory(),
+        ended=ended,
+    )
+
+
+def _offer(offered: Offered, server: Server, models: Models) -> None:
+    """Offer everything anew, since other models are on offer, and tell who listens."""
+    offered.put_on(server, models)
     server.hub.publish(TOOLS_CHANGED)
 
 
-def _tools(service: Running, kept: _Kept, models: Models) -> dict[str, ToolEntry]:
-    """The tools that have what they need, on a pipeline with these models."""
-    generation = _generation(service, kept, models)
-    bench = Workbench(
-        generation=generation,
-        retention=kept.retention,
-        history_recent=service.settings.history_recent,
-        history_archive=service.settings.history_archive,
-    )
-    return {tool.name: tool.bind(bench) for tool in TOOLS if tool.offered(generation)}
-
-
-def _generation(service: Running, kept: _Kept, models: Models) -> Generation:
-    settings = service.settings
-    return Generation(
-        models=models,
-        upstreams=service.upstreams,
-        store=kept.store,
-        files=kept.files,
-        previews=kept.previews,
-        pictures_url=service.pictures_url,
-        retries=settings.retries,
-        prompt_suffix=settings.prompt_suffix,
-        jobs=kept.jobs,
-        memory=kept.memory,
-    )
-
-
-def _application(service: Running, kept: _Kept, endpoint: Endpoint | None) -> web.Application:
-    """Put the routes together, behind the guard; without an endpoint those of pictures and health."""
+def _application(service: Running, offered: Offered, endpoint: Endpoint | None) -> web.Application:
+    """Put the routes together, behind the guard; without an endpoint those of pictures, uploads and health."""
     app = web.Application(middlewares=[Guard(service.settings).middleware()], client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(_name_the_server)
     if endpoint is not None:
-        add_routes(app, service.settings.path, endpoint, kept.ended)
-    web_files.add_routes(app, kept.files)
+        add_routes(app, service.settings.path, endpoint, offered.kept.ended_sessions)
+    web_files.add_routes(app, offered.kept.files)
+    largest = min(REFERENCE_BYTES, service.settings.max_file_bytes)
+    reception = web_upload.Reception(uploads=offered.uploads, intake=offered.intake, max_bytes=largest)
+    web_upload.add_routes(app, reception)
     web_health.add_routes(app)
     return app
 

@@ -146,7 +146,9 @@ ALLOWED: dict[str, set[str]] = {
     "web_health": {"aiohttp"},
     "protocol": {"protocol", "orjson"},
     "tools": {"tools"},
-    "tools.base": {"generation", "images", "protocol", "tools.arguments", "workbench", "jsonschema", "orjson"},
+    "tools.base": {
+        "tools.arguments", "tools.result_size", "generation", "images", "protocol", "workbench", "jsonschema", "orjson",
+    },
     "tools.arguments": {"jsonschema", "orjson"},
     "tools.job_result": {"images", "profiles", "protocol"},
     "tools.result_size": {"profiles", "protocol", "orjson"},

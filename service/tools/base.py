@@ -8,19 +8,19 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import orjson
 from jsonschema import Draft202012Validator
 
-from service.generation import Generation
 from service.images import WorkError
 from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.jsonrpc import Result
 from service.tools.arguments import find_problems
+from service.tools.result_size import fit
 from service.workbench import Workbench
 
 logger = logging.getLogger(__name__)
@@ -45,14 +45,14 @@ class Tool:
     name: str
     run: Callable[[Workbench, Call, Arguments], Awaitable[Result]]
     annotations: Mapping[str, bool] = field(default_factory=dict)
-    fill: Callable[[Generation, Schema], Schema] = lambda _, schema: schema
+    fill: Callable[[Workbench, Schema], Schema] = lambda _, schema: schema
     checked_by_run: bool = False
-    offered: Callable[[Generation], bool] = lambda _: True
+    offered: Callable[[Workbench], bool] = lambda _: True
 
     def bind(self, bench: Workbench) -> ToolEntry:
         """The tool as the protocol calls it, at this workbench."""
         written = load_schema(self.name)
-        schema = self.fill(bench.generation, written)
+        schema = self.fill(bench, written)
         output = load_schema(f"{self.name}.output")
         validator = Draft202012Validator(written if self.checked_by_run else schema)
         title, description = schema["title"], schema["description"]
@@ -83,9 +83,18 @@ class Tool:
         if problems:
             return refused(self.name, problems)
         try:
-            return await self.run(bench, call, arguments)
+            result = await self.run(bench, call, arguments)
         except WorkError as error:
-            return failed(str(error))
+            result = failed(str(error))
+        return fit(result, bench.profiles.of(call))
+
+
+def without_output(tools: Mapping[str, ToolEntry]) -> dict[str, ToolEntry]:
+    """The tools as clients see them that take no structured content (`profiles.Profile.structured`)."""
+    return {
+        name: replace(entry, listing={key: value for key, value in entry.listing.items() if key != "outputSchema"})
+        for name, entry in tools.items()
+    }
 
 
 def failed(text: str) -> Result:

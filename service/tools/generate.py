@@ -1,11 +1,15 @@
 """`generate`: a prompt becomes a picture, perhaps out of earlier ones."""
 
 import asyncio
+import math
 
-from service.generation import Generation
-from service.images import ImageRequest, Reference, WorkError
+from service import reference_arguments
+from service.images import ImageRequest, Reference
+from service.models import Model
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
+from service.reference_arguments import Wanted, check_room, problem
+from service.tools.ask_upload import ask_upload
 from service.tools.base import Arguments, Schema, Tool, refused
 from service.tools.model_arguments import find_misfits, offer
 from service.tools.showing import show
@@ -21,19 +25,23 @@ async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
         return refused(TOOL.name, misfits)
     await call.open_stream()
     waiter = waiter_of(call, bench.profiles.patience_s(call))
-    references = await _references(bench, call, arguments, waiter.until)
-    request = read_request(arguments, generation.models.default, references)
+    model = generation.models.by_id[arguments.get("model", generation.models.default)]
+    link = await _upload_link(bench, call, arguments, model, waiter.until)
+    if link is not None:
+        return link
+    references = await _references(bench, call, arguments, model, waiter.until)
     await call.detach()
     if call.detached:
         waiter = waiter_of(call, bench.profiles.patience_s(call))
+    request = read_request(arguments, model, references)
     return await show(bench, call, await generation.generate(call.principal, request, waiter))
 
 
-def read_request(arguments: Arguments, default_model: str, references: tuple[Reference, ...]) -> ImageRequest:
+def read_request(arguments: Arguments, model: Model, references: tuple[Reference, ...]) -> ImageRequest:
     """The arguments as a request."""
     seed = arguments.get("seed")
     return ImageRequest(
-        model=arguments.get("model", default_model),
+        model=model.id,
         prompt=arguments["prompt"],
         aspect_ratio=arguments.get("aspect_ratio"),
         resolution=arguments.get("resolution"),
@@ -48,20 +56,34 @@ def read_request(arguments: Arguments, default_model: str, references: tuple[Ref
     )
 
 
-def fill(generation: Generation, schema: Schema) -> Schema:
-    """Put the models on offer into the schema, with what each can do."""
-    return {**schema, "properties": offer(generation.models, schema["properties"])}
+def fill(bench: Workbench, schema: Schema) -> Schema:
+    """Put the models on offer into the schema, with what each can do; leave out what nothing makes use of."""
+    models = bench.generation.models
+    properties = reference_arguments.offer(models, schema["properties"], folder=bench.references.has_folder)
+    return {**schema, "properties": offer(models, properties)}
 
 
-async def _references(bench: Workbench, call: Call, arguments: Arguments, until: float) -> tuple[Reference, ...]:
-    """The pictures to start from, for as long as the client waits: it has paid for nothing yet."""
+async def _upload_link(
+    bench: Workbench, call: Call, arguments: Arguments, model: Model, until: float
+) -> Result | None:
+    """See that the person has sent what is to be started from; else the result says how they can."""
+    wanted = Wanted.read(arguments)
+    room = check_room(wanted, model, bench.generation.models)
+    if not wanted.upload:
+        return None
+    return await ask_upload(bench.uploads, call, room, until, structured=bench.profiles.of(call).structured)
+
+
+async def _references(
+    bench: Workbench, call: Call, arguments: Arguments, model: Model, until: float
+) -> tuple[Reference, ...]:
+    """The pictures to start from, for as long as the client waits: nothing is paid for yet."""
     try:
-        async with asyncio.timeout_at(until):
-            return await bench.references.collect(call, arguments)
+        async with asyncio.timeout_at(None if math.isinf(until) else until):
+            return await bench.references.collect(call.principal, arguments, model, bench.generation.models)
     except TimeoutError as late:
-        raise WorkError(
-            "The reference pictures did not arrive in time. Nothing was charged. Call again, or with other ones.",
-            kind="reference",
+        raise problem(
+            "The reference pictures did not arrive in time. Nothing was charged. Call again, or with other ones."
         ) from late
 
 

@@ -123,18 +123,18 @@ def default_model(generation: Generation) -> str:
     return DEFAULT_MODEL if DEFAULT_MODEL in listed or not listed else listed[0]
 
 
-def fill(generation: Generation, schema: Schema) -> Schema:
+def fill(bench: Workbench, schema: Schema) -> Schema:
     """Name the models of ModelScope that are listed; others are taken too."""
     model = schema["properties"]["model"]
-    listed = _listed(generation)
+    listed = _listed(bench.generation)
     said = f"{model['description']} Such as {', '.join(listed)}." if listed else model["description"]
-    filled = {**model, "description": said, "default": default_model(generation)}
+    filled = {**model, "description": said, "default": default_model(bench.generation)}
     return {**schema, "properties": {**schema["properties"], "model": filled}}
 
 
-def offered(generation: Generation) -> bool:
+def offered(bench: Workbench) -> bool:
     """Whether ModelScope is on."""
-    return UPSTREAM in generation.upstreams
+    return UPSTREAM in bench.generation.upstreams
 
 
 def _listed(generation: Generation) -> list[str]:
