@@ -28,6 +28,8 @@ from service.upstream_quotes import READ, cleaned
 LONGEST_RETRY_AFTER_S: Final = 60.0
 """A service that asks for more is not waited for within one call."""
 
+TOO_LARGE: Final = "(It was too large for it, or for a proxy before it: use fewer or smaller reference pictures.)"
+"""Of a request, HTTP 413. nginx takes 1 MB unless it is told otherwise."""
 
 MAX_ERROR: Final = 128 * 1024
 """Bytes of a bad answer that are read. Some echo the whole request, of many megabytes."""
@@ -156,6 +158,8 @@ def upstream_error(
     if effective in PROXY_GAVE_UP and isinstance(body, str):
         return UpstreamError(Kind.LOST, error.message)
     kind = _kind(effective, f"{error.message[:READ]}\n{error.codes[:READ]}")
+    if effective == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        detail = detail or TOO_LARGE
     delay_s = retry_after(headers or {})
     return UpstreamError(kind, error.message, detail=detail, retry_after_s=delay_s, taken_in=taken_in)
 

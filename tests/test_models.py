@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.models import Model, Models, ModelsError, read_list, read_models
+from service.upstream_modelscope import needs_picture
 
 SHIPPED = Path(__file__).parent.parent / "service" / "models.json"
 SHAPES = {"16:9": "-wide", "1:1": "-square"}
@@ -161,3 +162,18 @@ def test_the_shipped_list_has_models_of_every_upstream(upstream: str) -> None:
     """Ours: whoever sets one key and nothing else has a service that starts."""
     models = read_models(SHIPPED.read_bytes(), {upstream})
     assert all(model.about and model.choices for model in models.listed)
+
+
+@pytest.mark.parametrize("upstream", ["flow2api", "modelscope", "openai"])
+def test_the_shipped_list_has_a_model_that_starts_from_several_pictures(upstream: str) -> None:
+    """Ours: with whichever service is on, a person can go on from a picture."""
+    models = read_models(SHIPPED.read_bytes(), {upstream})
+    assert max(model.references or 0 for model in models.listed) >= 3
+
+
+def test_models_that_only_change_pictures_take_some_and_are_no_default() -> None:
+    """Ours: where only ModelScope is on, a prompt alone draws all the same."""
+    models = read_models(SHIPPED.read_bytes(), {"modelscope"})
+    changing = [model for model in models.listed if needs_picture(model.id)]
+    assert [model.references for model in changing] == [3, 1]
+    assert not needs_picture(models.default)

@@ -171,6 +171,13 @@ def test_what_fails_after_the_service_took_it_in_may_be_charged_and_is_never_tri
     assert "may have charged for it" in str(late)
 
 
+def test_a_request_that_is_too_large_says_what_to_leave_out() -> None:
+    """Bug: a proxy's page alone names nothing that could be corrected."""
+    error = upstream_error(413, "<h1>413 Request Entity Too Large</h1>")
+    assert error.kind == Kind.BAD_REQUEST
+    assert "fewer or smaller reference pictures" in str(error)
+
+
 async def test_nobody_listening_is_unreachable_and_says_no_address(unused_tcp_port: int) -> None:
     """Ours: messages of aiohttp hold host and port."""
     async with aiohttp.ClientSession() as session:
