@@ -124,6 +124,7 @@ class JobWork:
                     f"{upstream.name} gave no picture within {upstream.deadline_s:.0f} seconds, and the wait was "
                     f"ended. {MAY_BE_CHARGED} Try again later, or with another model.",
                     kind="timeout",
+                    may_be_charged=upstream.charges,
                 ) from late
             except WorkError as error:
                 attempt += 1

@@ -88,6 +88,7 @@ SETTINGS: Final = (
     Setting("EASEL_TOKENS", "", "who may call: name:token pairs with commas, each with its own history; or auto"),
     Setting("EASEL_DATA_DIR", "data", "folder of the history and the pictures"),
     Setting("EASEL_MODELS_FILE", "service/models.json", "which models are offered"),
+    Setting("EASEL_DRAIN_S", "20", "seconds that a stop waits for pictures that are being made"),
     Setting("EASEL_RETRIES", "2", "how often a failed generation is tried again, where that costs nothing twice",
             ("FLOW2API_MCP_GENERATE_RETRY_COUNT",)),
     Setting("EASEL_PROMPT_SUFFIX", "", "text added to each prompt sent upstream, on a line of its own",
@@ -140,6 +141,7 @@ class Settings:
     modelscope_poll_s: float
     modelscope_timeout_s: float
     waits: Waits
+    drain_s: float
     retries: int
     prompt_suffix: str
     max_file_bytes: int
@@ -180,6 +182,7 @@ class Settings:
             modelscope_poll_s=read.seconds("EASEL_MODELSCOPE_POLL_S", 0.01, 60),
             modelscope_timeout_s=read.seconds("EASEL_MODELSCOPE_TIMEOUT_S", 0.01, 3600),
             waits=read.waits(),
+            drain_s=read.seconds("EASEL_DRAIN_S", 0, 3600),
             retries=read.number("EASEL_RETRIES", 0, 10),
             prompt_suffix=read.text("EASEL_PROMPT_SUFFIX"),
             max_file_bytes=read.number("EASEL_CACHE_MAX_FILE_MB", 1, 1000) * 1_000_000,
