@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "owned_tasks": set(),
     "progress": {"images"},
     "previews": {"images", "PIL"},
+    "metadata": {"previews", "PIL"},
     "models": {"orjson"},
     "models_file": {"models"},
     "models_offers": {"models", "upstream", "orjson"},
