@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "owned_tasks": set(),
     "progress": {"images"},
     "previews": {"images", "PIL"},
+    "latest_images": {"images", "previews"},
     "metadata": {"previews", "PIL"},
     "models": {"orjson"},
     "models_file": {"models"},
