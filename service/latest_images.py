@@ -30,7 +30,7 @@ OPENED: Final = 200
 """How many files, newest first, are opened in the search for pictures among documents."""
 
 READING: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""No link, and no waiting at what became a pipe since it was looked at. Windows has neither flag, and one of its own."""
+"""No link, and no waiting at what became a pipe meanwhile. Windows has neither flag, and one of its own."""
 
 
 UNKEPT_PICTURES: Final = (b"BM", b"II*\x00", b"MM\x00*")
