@@ -18,7 +18,7 @@ from typing import BinaryIO, Final
 
 from service.protocol.admission import Arrival, Keys, Notice, Refused, Reply, admit_line
 from service.protocol.asking import OpenRequests
-from service.protocol.call import Call
+from service.protocol.call import Call, read_reason
 from service.protocol.catalog import Server
 from service.protocol.dispatch import answer
 from service.protocol.jsonrpc import RequestId, notification_message
@@ -38,7 +38,7 @@ class StdioServer:
     principal: str
     output: BinaryIO
     _session: Session | None = None
-    _calls: dict[RequestId, asyncio.Task[None]] = field(default_factory=dict)
+    _calls: dict[RequestId, tuple[Call, asyncio.Task[None]]] = field(default_factory=dict)
     _notices: asyncio.Task[None] | None = None
     _requests: OpenRequests = field(default_factory=OpenRequests)
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="stdout"))
@@ -58,12 +58,13 @@ class StdioServer:
         arrival = Arrival(principal=self.principal, now=time.time(), nonce=os.urandom(16))
         match admit_line(line, self.keys, arrival, self._session):
             case Refused() as refusal:
-                await self._write(refusal.body())
+                if not refusal.silent:
+                    await self._write(refusal.body())
             case Reply() as reply:
                 self._requests.answer(reply.session, reply.response)
             case Notice(notification=notification):
                 if notification.method == "notifications/cancelled":
-                    self._cancel(notification.params.get("requestId"))
+                    self._cancel(notification.params.get("requestId"), notification.params.get("reason"))
             case Call() as call:
                 self._start(call)
 
@@ -74,18 +75,19 @@ class StdioServer:
         if call.session is not None:
             call.inquiry = self._requests.inquiry_of(call, call.session)
         task = asyncio.create_task(self._run(call))
-        self._calls[call.id] = task
-        task.add_done_callback(lambda ended: self._forget(call.id, ended))
+        running = self._calls[call.id] = (call, task)
+        task.add_done_callback(lambda _: self._forget(call.id, running))
 
     async def _run(self, call: Call) -> None:
         ended = await answer(self.server, call)
-        await self._write(ended.body)
+        if await self._write(ended.body) and ended.receipts is not None:
+            ended.receipts.run()
         if call.opens_session and call.session is not None and self._notices is None:
             self._notices = asyncio.create_task(self._tell_changes(call.session))
 
     async def _tell_changes(self, session: Session) -> None:
         """Pass on the change notices of every list, and of the resources that the session subscribes to."""
-        subscription = self.server.hub.open_for_session(session.id, LISTS.values())
+        subscription = self.server.hub.open_for_session(session.id, LISTS.values(), session.principal)
         try:
             while (notice := await subscription.next()) is not None:
                 if not isinstance(notice, TaskChanged):
@@ -93,29 +95,32 @@ class StdioServer:
         finally:
             self.server.hub.forget(subscription)
 
-    def _cancel(self, request_id: object) -> None:
-        task = self._calls.get(request_id) if isinstance(request_id, str | int) else None
-        if task is not None:
+    def _cancel(self, request_id: object, reason: object) -> None:
+        running = self._calls.get(request_id) if isinstance(request_id, str | int) else None
+        if running is not None:
+            call, task = running
+            call.cancel_reason = read_reason(reason)
             task.cancel()
 
-    def _forget(self, request_id: RequestId, ended: asyncio.Task[None]) -> None:
+    def _forget(self, request_id: RequestId, ended: tuple[Call, asyncio.Task[None]]) -> None:
         # An id may be used again; then the entry is the later call's.
         if self._calls.get(request_id) is ended:
             del self._calls[request_id]
 
-    async def _write(self, message: bytes) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._write_line, message)
+    async def _write(self, message: bytes) -> bool:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write_line, message)
 
-    def _write_line(self, message: bytes) -> None:
+    def _write_line(self, message: bytes) -> bool:
         try:
             self.output.write(message + b"\n")
             self.output.flush()
         except (OSError, ValueError):
-            pass  # the client is gone: the end of the input, which comes with it, ends us
+            return False  # the client is gone: the end of the input, which comes with it, ends us
+        return True
 
     async def _close(self, grace_s: float) -> None:
         self.server.hub.close()
-        running = set(self._calls.values())
+        running = {task for _, task in self._calls.values()}
         if running:
             await asyncio.wait(running, timeout=grace_s)
         for task in running:

@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 
 from service.protocol.admission import Arrival, Batch, Keys, Notice, Refused, Reply, Single, admit
 from service.protocol.asking import OpenRequests
-from service.protocol.call import Call
+from service.protocol.call import Call, nothing_to_open, unheard
 from service.protocol.catalog import Server
 from service.protocol.dispatch import Answer, answer
 from service.protocol.headers import SESSION_ID
@@ -28,6 +28,11 @@ MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 
 BODY_DEADLINE_S: Final = 60.0
 """The largest body over a slow mobile network. Who sends a byte now and then only holds a connection."""
+
+HINT: Final = "client"
+"""The query parameter by which a URL says which client it was given to, as in `/mcp?client=cherry-studio`."""
+
+MAX_HINT: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +90,7 @@ class Endpoint:
                 pass
             case Notice(session=session, notification=notification) if session is not None:
                 if notification.method == "notifications/cancelled":
-                    self.calls.cancel(session, notification.params.get("requestId"))
+                    self.calls.cancel(session, notification.params.get("requestId"), notification.params.get("reason"))
 
     async def _reply(self, request: web.Request, accepts: Accepts, call: Call) -> web.StreamResponse:
         stream = ReplyStream(request, accepts, keep=self._keep_of(call), silence_s=self.silence_s)
@@ -123,7 +128,7 @@ class Endpoint:
     async def _answer_item(self, item: Single, stream: ReplyStream, accepts: Accepts) -> bytes | None:
         match item:
             case Refused():
-                return item.body()
+                return None if item.silent else item.body()
             case Call():
                 ended = await self.calls.run(item, self._answer(item, stream, accepts))
                 return None if ended is None else ended.body
@@ -132,7 +137,7 @@ class Endpoint:
                 return None
 
     async def _answer(self, call: Call, stream: ReplyStream, accepts: Accepts) -> Answer:
-        call.send, call.takes_streams = stream.send, accepts.sse
+        call.send, call.open_stream, call.takes_streams = stream.send, stream.open, accepts.sse
         if call.session is not None:
             call.inquiry = self.requests.inquiry_of(call, call.session)
         try:
@@ -141,10 +146,11 @@ class Endpoint:
             stream.leave_behind(None)
             raise
         else:
-            stream.leave_behind(ended.body)
+            stream.leave_behind(ended.body, ended.receipts)
             return ended
         finally:
-            call.send = _too_late
+            # What a handler says after its answer MUST NOT reach its client (spec 2026-07-28, Progress).
+            call.send, call.open_stream = unheard, nothing_to_open
 
     def _keep_of(self, call: Call) -> Callable[[], Stream] | None:
         """What keeps the events of this call's stream; calls of sessions can come for them again."""
@@ -155,13 +161,10 @@ class Endpoint:
 
 def arrival_of(request: web.Request) -> Arrival:
     """What admission must be told about a request."""
-    return Arrival(principal=request[PRINCIPAL], now=time.time(), nonce=os.urandom(16))
+    hint = request.query.get(HINT, "")[:MAX_HINT] if "?" in request.raw_path else ""
+    return Arrival(principal=request[PRINCIPAL], now=time.time(), nonce=os.urandom(16), client_hint=hint)
 
 
 def refusal_of(refusal: Refused) -> web.Response:
     """A refusal as an HTTP answer."""
     return web.Response(body=refusal.body(), status=refusal.status, content_type="application/json")
-
-
-async def _too_late(message: bytes) -> None:
-    """Where a handler's messages go that come after its answer (spec 2026-07-28, Progress: they MUST stop)."""

@@ -15,13 +15,14 @@ from service.ended_sessions import EndedSessions
 from service.protocol.admission import Refused, find_session
 from service.protocol.headers import LAST_EVENT_ID, PROTOCOL_VERSION
 from service.protocol.jsonrpc import notification_message
+from service.protocol.replay import Stream
 from service.protocol.session import Session
 from service.protocol.sse import KEEP_ALIVE, frame
 from service.protocol.subscriptions import LISTS, ResourceUpdated, TaskChanged, notification_of
 from service.protocol.versions import Era, era_of
 from service.web import Endpoint, arrival_of, refusal_of
 from service.web_guard import refused
-from service.web_stream import SSE_HEADERS, Accepts, reaching
+from service.web_stream import SSE_HEADERS, Accepts, end_whole, reaching
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class SessionRoutes:
         if place is None:
             return refused(400, "Nothing is kept from this Last-Event-ID on: its stream is another session's, or old.")
         stream, after = place
-        return await self._stream(request, session, stream.follow(after))
+        return await self._stream(request, session, stream.follow(after), of=stream)
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """End a session, here and for every process on this data folder."""
@@ -81,7 +82,7 @@ class SessionRoutes:
         """The change notices that a session gets: of every list, and of the resources that it subscribed to."""
         hub, memory = self._endpoint.server.hub, self._endpoint.server.memory
         resources = map(ResourceUpdated, memory.look(session.id).resources)
-        subscription = hub.open_for_session(session.id, [*LISTS.values(), *resources])
+        subscription = hub.open_for_session(session.id, [*LISTS.values(), *resources], session.principal)
         try:
             while (notice := await subscription.next()) is not None:
                 if not isinstance(notice, TaskChanged):
@@ -90,9 +91,9 @@ class SessionRoutes:
             hub.forget(subscription)
 
     async def _stream(
-        self, request: web.Request, session: Session, events: AsyncGenerator[bytes, None]
+        self, request: web.Request, session: Session, events: AsyncGenerator[bytes, None], of: Stream | None = None
     ) -> web.StreamResponse:
-        """Send events as they come, and a comment whenever none came for a while."""
+        """Send events as they come, those `of` a call perhaps, and a comment whenever none came for a while."""
         response = web.StreamResponse(headers=SSE_HEADERS)
         upcoming = asyncio.ensure_future(anext(events, None))
         try:
@@ -101,8 +102,13 @@ class SessionRoutes:
             while True:
                 heard, _ = await asyncio.wait({upcoming}, timeout=self._beat_s)
                 event = upcoming.result() if heard else KEEP_ALIVE
+                if event is None:
+                    await end_whole(request, response)
+                    if of is not None and of.receipts is not None:
+                        of.receipts.run()
+                    break
                 # Another process on this data folder may have ended the session, and told nobody here.
-                if event is None or self._ended.contains(session.id):
+                if self._ended.contains(session.id):
                     break
                 await _write(request, response, event)
                 if heard:

@@ -15,6 +15,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from service.protocol.receipts import Receipts
 from service.protocol.replay import Stream
 from service.protocol.sse import KEEP_ALIVE, frame, priming
 
@@ -66,6 +67,7 @@ class ReplyStream:
         self._keep = keep
         self._kept: Stream | None = None
         self._last: bytes | None = None
+        self._receipts: list[Receipts] = []
         self._call_ended = False
         self._response: web.StreamResponse | None = None
         self._gone = False
@@ -79,25 +81,35 @@ class ReplyStream:
         """Whether something was sent, so that the result must follow on the stream."""
         return self._response is not None
 
-    async def send(self, message: bytes) -> None:
-        """Send one message. A client that takes no stream does not get it."""
-        if self._accepts.sse:
-            await self._write(message)
+    async def open(self) -> None:
+        """Send the head and a first byte now. A client that takes no stream goes on waiting."""
+        if not self._accepts.sse or self.opened:
+            return
+        async with self._lock:
+            if not self._gone and not self._finishing and not self.opened:
+                response = self._begin({})
+                primed = self._kept is not None and self._kept.primed
+                await self._put(response, b"" if primed else KEEP_ALIVE)
+
+    async def send(self, message: bytes) -> bool:
+        """Send one message, and say whether it went out. A client that takes no stream does not get it."""
+        return self._accepts.sse and await self._write(message)
 
     async def finish(self, body: bytes, status: int, headers: dict[str, str]) -> web.StreamResponse:
         """Send the last message, as JSON with this status and these headers if no stream was opened."""
         self._hush()
         if self._response is None and self._accepts.json:
             response = web.Response(body=body, status=status, headers=headers, content_type="application/json")
-            return response if len(body) <= FITS_BYTES else await self._put_end(response)
+            # What aiohttp writes after us, nobody tells us whether it arrived.
+            late = len(body) <= FITS_BYTES and not self._receipts
+            return response if late else await self._put_end(response)
         await self._write(body, headers)
         return await self.end()
 
     async def end(self) -> web.StreamResponse:
         """End the stream as it stands; of a cancelled call that is all there is."""
         self._hush()
-        if self._kept is not None:
-            self._kept.end()
+        self._end_kept()
         if self._response is None and not self._accepts.sse:
             return web.Response(status=202)
         return await self._close()
@@ -111,9 +123,14 @@ class ReplyStream:
             if not self.hung_up.done():
                 self.hung_up.set_result(response)
 
-    def leave_behind(self, body: bytes | None) -> None:
-        """The call has ended, with this as its last message: it is kept for a client whose connection is gone."""
+    def leave_behind(self, body: bytes | None, receipts: Receipts | None = None) -> None:
+        """The call has ended, with this as its last message: it is kept for a client whose connection is gone.
+
+        Its receipts are run when the whole answer, of all calls that it answers, was handed over.
+        """
         self._call_ended, self._last = True, body
+        if receipts is not None:
+            self._receipts.append(receipts)
         if self._gone:
             self._keep_last()
 
@@ -128,20 +145,25 @@ class ReplyStream:
         if self._kept is not None:
             if self._last is not None:
                 self._keep_event(self._last)
-            self._kept.end()
+            self._end_kept()
+
+    def _end_kept(self) -> None:
+        if self._kept is not None:
+            # Only a call that stands alone has its events kept, so there is one at most.
+            self._kept.end(next(iter(self._receipts), None))
 
     def _keep_event(self, message: bytes) -> bytes:
         if message is self._last:
             self._last = None
         return frame(message) if self._kept is None else self._kept.append(message)
 
-    async def _write(self, message: bytes, headers: dict[str, str] | None = None) -> None:
+    async def _write(self, message: bytes, headers: dict[str, str] | None = None) -> bool:
         async with self._lock:
             if self._gone:
                 self._keep_event(message)
-                return
+                return False
             response = self._begin(headers or {})
-            await self._put(response, self._keep_event(message))
+            return await self._put(response, self._keep_event(message))
 
     async def _comment(self) -> None:
         async with self._lock:
@@ -152,19 +174,23 @@ class ReplyStream:
         async with self._lock:
             return await self._put_end(self._begin({}))
 
-    async def _put(self, response: web.StreamResponse, chunk: bytes) -> None:
+    async def _put(self, response: web.StreamResponse, chunk: bytes) -> bool:
         try:
             async with reaching(self._request, self._deadline_s):
                 await self._prepare(response)
                 await response.write(chunk)
         except ConnectionError:
             self.abandon()
+            return False
+        return True
 
     async def _put_end(self, response: web.StreamResponse) -> web.StreamResponse:
         with suppress(ConnectionError):
             async with reaching(self._request, self._deadline_s):
                 await self._prepare(response)
-                await response.write_eof()
+            await (end_whole if self._receipts else _end)(self._request, response, self._deadline_s)
+            for receipts in self._receipts:
+                receipts.run()
         return response
 
     def _begin(self, headers: dict[str, str]) -> web.StreamResponse:
@@ -200,6 +226,26 @@ async def reaching(request: web.Request, deadline_s: float = WRITE_DEADLINE_S) -
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("The client does not read.") from late
+
+
+async def end_whole(request: web.Request, response: web.StreamResponse, deadline_s: float = WRITE_DEADLINE_S) -> None:
+    """End an answer, and return when the last byte of it has left this process. `ConnectionError`: it has not."""
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError("The connection is lost.")
+    # The transport holds back those who write only while more than this waits in it.
+    transport.set_write_buffer_limits(0)
+    try:
+        await _end(request, response, deadline_s)
+    finally:
+        transport.set_write_buffer_limits()
+    if request.transport is None:  # lost while it was waited for, which need not raise
+        raise ConnectionResetError("The connection is lost.")
+
+
+async def _end(request: web.Request, response: web.StreamResponse, deadline_s: float) -> None:
+    async with reaching(request, deadline_s):
+        await response.write_eof()
 
 
 def _refuses(part: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from service.images import LOCAL_OWNER
 from service.protocol.subscriptions import TOOLS
 from tests.conftest import Serve
 from tests.emulators import flow2api
@@ -42,7 +43,7 @@ async def test_a_change_is_offered_and_told_and_leaves_running_calls_alone(serve
         env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key, "EASEL_MODELS_FILE": str(path)}
         async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
             assert easel.endpoint is not None
-            news = easel.endpoint.server.hub.open([TOOLS])
+            news = easel.endpoint.server.hub.open([TOOLS], LOCAL_OWNER)
             slow = asyncio.create_task(client.call("generate", {"prompt": "a fox [slow]"}))
             await upstream.silent.wait()
             write(path, {"id": "gemini-3.1-flash-image", "aspect_ratios": ["1:1"]})

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -14,8 +16,13 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from service.protocol.call import Call
+from service.protocol.jsonrpc import Result
+from service.protocol.subscriptions import PROMPTS, TOOLS, Hub
+from service.stdio import StdioServer
 from tests.emulators import flow2api
-from tests.wire import LEGACY, modern_params, request
+from tests.protocol.samples import KEYS, said, server
+from tests.wire import LEGACY, modern_params, request, until
 
 ROOT = Path(__file__).parent.parent
 
@@ -198,3 +205,116 @@ async def test_a_setting_that_cannot_be_used_ends_it_with_one_line(tmp_path: Pat
         status, out, err = await lines.end()
     assert (status, out) == (2, b"")
     assert err.startswith(b"easel: EASEL_LOG: ")
+
+
+class Drawing:
+    """A tool over pipes of this process: it waits to be let go, and writes down what becomes of its answer."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.delivered = 0
+        self.reasons: list[str | None] = []
+        self.server = server(self.draw)
+
+    async def draw(self, call: Call, _: Mapping[str, Any]) -> Result:
+        call.on_delivered(self.deliver)
+        await call.open_stream()
+        self.began.set()
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.reasons.append(call.cancel_reason)
+            raise
+        return said("Drawn.")
+
+    def deliver(self) -> None:
+        self.delivered += 1
+
+    @asynccontextmanager
+    async def serving(self, grace_s: float = 10) -> AsyncIterator[tuple[int, int]]:
+        """Serve; yields where lines go in and where they come out. The input ends with the block."""
+        read_in, write_in = os.pipe()
+        read_out, write_out = os.pipe()
+        with BufferedReader(FileIO(read_in)) as source, FileIO(write_out, "wb") as output:
+            stdio = StdioServer(server=self.server, keys=KEYS, principal="anna", output=output)
+            served = asyncio.create_task(stdio.serve(source, grace_s))
+            yield write_in, read_out
+            os.close(write_in)
+            async with asyncio.timeout(20):
+                await served
+        os.close(read_out)
+
+
+def line_of(message: object) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+DRAW = line_of(request("tools/call", modern_params({"name": "draw"}), 1))
+
+
+async def test_an_answer_is_delivered_when_its_line_was_written() -> None:
+    drawing = Drawing()
+    async with drawing.serving() as (to, back):
+        os.write(to, DRAW)
+        await drawing.began.wait()
+        assert drawing.delivered == 0
+        drawing.go_on.set()
+        line = await asyncio.to_thread(os.read, back, 100_000)
+        assert json.loads(line)["result"]["content"] == said("Drawn.")["content"]
+    assert drawing.delivered == 1
+
+
+async def test_an_answer_that_cannot_be_written_is_not_delivered() -> None:
+    drawing = Drawing()
+    read_in, write_in = os.pipe()
+    with BufferedReader(FileIO(read_in)) as source, FileIO(os.devnull, "rb") as output:  # which takes no writing
+        stdio = StdioServer(server=drawing.server, keys=KEYS, principal="anna", output=output)
+        served = asyncio.create_task(stdio.serve(source, 10))
+        os.write(write_in, DRAW)
+        drawing.go_on.set()
+        await drawing.began.wait()
+        os.close(write_in)
+        await served
+    assert drawing.delivered == 0
+
+
+@pytest.mark.parametrize(("params", "reason"), [({"reason": "enough"}, "enough"), ({}, "")], ids=["a reason", "none"])
+async def test_a_cancelled_call_can_read_why(params: dict[str, Any], reason: str) -> None:
+    """Spec 2026-07-28, Cancellation: over stdio in both eras, and `reason` is optional."""
+    drawing = Drawing()
+    async with drawing.serving() as (to, _):
+        os.write(to, DRAW)
+        await drawing.began.wait()
+        cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1, **params}}
+        os.write(to, line_of(cancelled))
+    assert (drawing.reasons, drawing.delivered) == ([reason], 0)
+
+
+async def test_a_call_that_ends_with_the_server_was_cancelled_by_nobody() -> None:
+    drawing = Drawing()
+    async with drawing.serving(grace_s=0) as (to, _):
+        os.write(to, DRAW)
+        await drawing.began.wait()
+    assert drawing.reasons == [None]
+
+
+async def test_a_notification_is_never_answered_however_wrong() -> None:
+    """JSON-RPC 2.0, Notification. Bug: one that was refused was answered with an error."""
+    drawing = Drawing()
+    async with drawing.serving() as (to, back):
+        os.write(to, line_of({"jsonrpc": "2.0", "method": "notifications/x", "params": []}) + line_of(hello(9)))
+        line = await asyncio.to_thread(os.read, back, 100_000)
+    assert json.loads(line)["id"] == 9
+
+
+async def test_the_session_hears_what_concerns_its_owner_alone() -> None:
+    drawing = Drawing()
+    async with drawing.serving() as (to, back):
+        os.write(to, line_of(hello(9)))
+        await asyncio.to_thread(os.read, back, 100_000)
+        await until(lambda: drawing.server.hub != Hub())  # the answer is out before the stream is open
+        drawing.server.hub.publish(PROMPTS, "ben")
+        drawing.server.hub.publish(TOOLS, "anna")
+        line = await asyncio.to_thread(os.read, back, 100_000)
+    assert json.loads(line)["method"] == "notifications/tools/list_changed"

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
+from service.protocol.receipts import Receipts
 from service.protocol.replay import Stream, Streams
 from service.protocol.sse import KEEP_ALIVE, frame
 from service.web_stream import Accepts, ReplyStream
@@ -179,6 +180,28 @@ async def test_comments_to_a_client_that_does_not_read_do_not_pile_up() -> None:
     async with answering(handle, silence_s=0.001, deadline_s=0.1) as session, deaf(session):
         async with asyncio.timeout(5):
             assert await over <= 1
+
+
+async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> None:
+    """Ours: a transport takes 64 KiB from who writes, long before a client that does not read has any of it."""
+    receipts, delivered, waits = Receipts(), asyncio.Event(), asyncio.Event()
+    receipts.add(delivered.set)
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        transport = stream._request.transport
+        assert transport is not None
+        while not transport.get_write_buffer_size():
+            await stream.send(b"x" * 1000)
+        stream.leave_behind(DONE, receipts)
+        asyncio.get_running_loop().call_soon(waits.set)
+        return await stream.finish(DONE, 200, {})
+
+    async with answering(handle) as session, deaf(session) as writer:
+        async with asyncio.timeout(5):
+            await waits.wait()
+            assert not delivered.is_set()
+            writer.transport.abort()
+        assert not delivered.is_set()
 
 
 async def all_of(kept: Stream) -> list[bytes]:

@@ -64,11 +64,15 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """A request that goes no further: its HTTP status and the error that says why."""
+    """A request that goes no further: its HTTP status and the error that says why.
+
+    `silent`: it was a notification, which JSON-RPC has no answer to; HTTP answers it all the same.
+    """
 
     status: int
     error: RpcError
     id: RequestId | None = None
+    silent: bool = False
 
     def body(self) -> bytes:
         """The JSON-RPC error response."""
@@ -101,12 +105,14 @@ class Keys:
 class Arrival:
     """What the edge knows of a message besides its bytes, since nothing here reads a clock or makes randomness.
 
-    `principal` is the authenticated owner, `now` seconds since the epoch, `nonce` 16 random bytes.
+    `principal` is the authenticated owner, `now` seconds since the epoch, `nonce` 16 random bytes. `client_hint` is
+    what the endpoint's URL says of the client.
     """
 
     principal: str
     now: float
     nonce: bytes
+    client_hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,8 +170,10 @@ def _admit(desk: _Desk, message: Message) -> Single:
 
 
 def _refuse(era: Era, message: Message, error: RpcError) -> Refused:
-    id_ = None if isinstance(message, Notification) else message.id
-    return Refused(status=status_of(era, error), error=error, id=id_)
+    status = status_of(era, error)
+    if isinstance(message, Notification):
+        return Refused(status=status, error=error, silent=True)
+    return Refused(status=status, error=error, id=message.id, silent=isinstance(message, Malformed) and message.silent)
 
 
 def _admit_batch(desk: _Desk, headers: Headers, messages: list[Message]) -> Admitted:
@@ -227,6 +235,7 @@ def _modern_call(desk: _Desk, request: Request) -> Call:
         version=version,
         principal=desk.arrival.principal,
         client=read_client(fields.get(META_CLIENT), capabilities),
+        client_hint=desk.arrival.client_hint,
         headers=desk.headers,
         log_level=None if level is None else read_level(level),
         inquiry=_round_trips(desk, request),
@@ -271,6 +280,7 @@ def _admit_legacy(desk: _Desk, message: Request | Notification | Response) -> Si
         version=session.version,
         principal=desk.arrival.principal,
         client=session.client,
+        client_hint=desk.arrival.client_hint,
         session=session,
     )
 

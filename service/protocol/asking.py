@@ -49,7 +49,7 @@ class OpenRequests:
         waiting: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting[key] = waiting
         try:
-            await call.send(request_message(id_, question.method, question.params))
+            await call.send(request_message(id_, question.method, {**question.params, **question.legacy_params}))
             async with asyncio.timeout(self.patience_s):
                 return await waiting
         except TimeoutError:

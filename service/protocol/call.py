@@ -15,28 +15,46 @@ from service.protocol.inquiry import Inquiry, Unasked, check_askable, missing_ca
 from service.protocol.jsonrpc import Request, RequestId, is_request_id, notification_message
 from service.protocol.log_levels import passes
 from service.protocol.questions import Answer, Question
+from service.protocol.receipts import Receipts
 from service.protocol.session import Session
-from service.protocol.versions import Era
+from service.protocol.versions import COMPLETES_ELICITATION, Era
 
-Send: TypeAlias = Callable[[bytes], Awaitable[None]]
-"""Takes one encoded message to the client, on the stream of the request that it belongs to."""
+Send: TypeAlias = Callable[[bytes], Awaitable[bool]]
+"""Takes one encoded message to the client, on the stream of the request that it belongs to; whether it went out."""
 
 TASKS: Final = "io.modelcontextprotocol/tasks"
 """The identifier of the tasks extension (SEP-2663)."""
 
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - the name of a field of MCP, no secret
 
+MAX_REASON: Final = 200
 
-async def unheard(message: bytes) -> None:
+
+async def unheard(message: bytes) -> bool:  # noqa: ARG001 - the signature of what takes messages
     """Where messages go when nobody listens."""
+    return False
+
+
+async def nothing_to_open() -> None:
+    """Where there is no answer that could begin before its end."""
 
 
 async def nothing_to_end() -> None:
     """Where there is no connection that could end before its call."""
 
 
+def read_reason(reason: object) -> str:
+    """Why a client cancelled a call, as `notifications/cancelled` says; "" where it says nothing of use."""
+    return reason[:MAX_REASON] if isinstance(reason, str) else ""
+
+
 class Detach(ABC):
     """Turns a call into something that goes on without it."""
+
+    @property
+    @abstractmethod
+    def detached(self) -> bool:
+        """Whether it has done so."""
 
     @abstractmethod
     async def detach(self, call: "Call", *, required: bool) -> None:
@@ -49,6 +67,8 @@ class Detach(ABC):
 
 class NoTasks(Detach):
     """The call stays a call: its client takes no tasks, or the method makes none."""
+
+    detached = False
 
     async def detach(self, call: "Call", *, required: bool) -> None:  # noqa: ARG002 - the contract's
         """Go on as a call, or refuse."""
@@ -65,7 +85,13 @@ class Call:
 
     `principal` owns what the call makes. `session` is the legacy session it came in, or the one that `initialize`
     opens; modern calls have none. `log_level` is the least severe level that the client wants, None for none.
-    `hang_up` ends the stream's connection, though not the call, where the era knows that (SEP-1699).
+    `client_hint` is what the URL says of the client, for those that do not say it of themselves.
+
+    `open_stream` sends the head of the answer and a first byte now: what follows takes long, and clients and proxies
+    give up on silence. `hang_up` ends the stream's connection, though not the call, where the era knows that
+    (SEP-1699). Both do nothing where there is nothing of the kind to do.
+
+    `cancel_reason` is set before the call is cancelled because its client asked for that: its reason, or "".
     """
 
     request: Request
@@ -73,6 +99,7 @@ class Call:
     version: str
     principal: str
     client: Client
+    client_hint: str = ""
     headers: Headers | None = None
     session: Session | None = None
     log_level: str | None = None
@@ -80,7 +107,10 @@ class Call:
     send: Send = unheard
     inquiry: Inquiry = field(default_factory=Unasked)
     task: Detach = field(default_factory=NoTasks)
+    open_stream: Callable[[], Awaitable[None]] = nothing_to_open
     hang_up: Callable[[], Awaitable[None]] = nothing_to_end
+    cancel_reason: str | None = None
+    receipts: Receipts | None = None
 
     @property
     def id(self) -> RequestId:
@@ -107,6 +137,11 @@ class Call:
         """The id of the session of a call of an era that has sessions."""
         assert self.session is not None, "METHODS lets no other call come here"  # noqa: S101 - a mistake of ours
         return self.session.id
+
+    @property
+    def detached(self) -> bool:
+        """Whether it has become a task."""
+        return self.task.detached
 
     @property
     def kept(self) -> Mapping[str, Any]:
@@ -154,6 +189,25 @@ class Call:
         """
         check_askable(self.client, questions, instead)
         return await self.inquiry.ask(questions, keep)
+
+    async def complete_elicitation(self, elicitation_id: str) -> None:
+        """Tell the client that the person is done where `elicit_url` sent them, in revisions that have a word for it.
+
+        Once the call has ended, `Hub.complete_elicitation` tells it.
+        """
+        if self.version in COMPLETES_ELICITATION:
+            params = {"elicitationId": elicitation_id}
+            await self.send(notification_message("notifications/elicitation/complete", params))
+
+    def on_delivered(self, callback: Callable[[], None]) -> None:
+        """Have `callback` run, once and on the loop, when the whole result of this call was handed to its client.
+
+        That of a call that became a task is handed over when the client fetches it, or is told it by a notice. An
+        error, or a result that asks for input, is no result; then, and when nobody got it, the callback never runs.
+        """
+        if self.receipts is None:
+            self.receipts = Receipts()
+        self.receipts.add(callback)
 
     async def detach(self, *, required: bool = False) -> None:
         """From here on be a task, if the client takes tasks: it is answered now, and looks for the result later.

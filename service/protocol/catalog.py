@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # Tasks answers calls of tools that stand here
 
 Run: TypeAlias = Callable[[Call, Mapping[str, Any]], Awaitable[Result]]
 Read: TypeAlias = Callable[[Call, str], Awaitable[Sequence[Result] | None]]
+ResourcePages: TypeAlias = Callable[[Call, str | None], Awaitable[tuple[Sequence[Result], str | None]]]
 Complete: TypeAlias = Callable[[Call, Mapping[str, Any], Mapping[str, Any]], Awaitable[Sequence[str]]]
 
 
@@ -61,6 +62,8 @@ class ResourceEntry:
 class Server:
     """Everything the method handlers answer from. Entries are listed in the order of their mapping.
 
+    `resource_pages` lists the resources that the caller alone has: one page of entries after a cursor of its own, which
+    comes from outside and is to be checked (`ValueError`: not one of its own), and the cursor of the next page.
     `tasks` is None where calls cannot become tasks. `page_size` counts entries of one page of a list.
     """
 
@@ -72,6 +75,7 @@ class Server:
     prompts: Mapping[str, PromptEntry] = field(default_factory=dict)
     resources: Mapping[str, ResourceEntry] = field(default_factory=dict)
     templates: Mapping[str, ResourceEntry] = field(default_factory=dict)
+    resource_pages: ResourcePages | None = None
     complete: Complete | None = None
     tasks: "Tasks | None" = None
     hub: Hub = field(default_factory=Hub)
@@ -84,12 +88,17 @@ class Server:
         return {"name": self.name, "title": self.title, "version": self.version}
 
     @property
+    def has_resources(self) -> bool:
+        """Whether there are resources of any kind."""
+        return bool(self.resources or self.templates) or self.resource_pages is not None
+
+    @property
     def capabilities(self) -> dict[str, Any]:
         """What both eras can use, as `ServerCapabilities` of the schema has it."""
         offered: dict[str, Any] = {"tools": {"listChanged": True}, "logging": {}}
         if self.prompts:
             offered["prompts"] = {"listChanged": True}
-        if self.resources or self.templates:
+        if self.has_resources:
             offered["resources"] = {"listChanged": True, "subscribe": True}
         if self.complete is not None:
             offered["completions"] = {}

@@ -9,6 +9,7 @@ from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_F
 from service.protocol.inquiry import InputRequiredError, UnaskableError
 from service.protocol.jsonrpc import error_message, result_message
 from service.protocol.methods import METHODS, Method
+from service.protocol.receipts import Receipts
 from service.protocol.results import stamp
 
 logger = logging.getLogger(__name__)
@@ -16,11 +17,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One encoded JSON-RPC response, and the HTTP status it has when it is the whole HTTP answer."""
+    """One encoded JSON-RPC response, and the HTTP status it has when it is the whole HTTP answer.
+
+    Whoever hands it over whole runs the `receipts`; those of a call that became a task are not for this answer.
+    """
 
     body: bytes
     status: int = 200
     failed: bool = False
+    receipts: Receipts | None = None
 
 
 async def answer(server: Server, call: Call) -> Answer:
@@ -29,7 +34,8 @@ async def answer(server: Server, call: Call) -> Answer:
         if call.session is not None:
             call.log_level = server.memory.look(call.session.id).log_level
         result = await _method(server, call).handle(server, call)
-        return Answer(body=result_message(call.id, stamp(server, call.era, call.method, result)))
+        body = result_message(call.id, stamp(server, call.era, call.method, result))
+        return Answer(body=body, receipts=None if call.detached else call.receipts)
     except InputRequiredError as early:
         return Answer(body=result_message(call.id, stamp(server, call.era, call.method, early.result)))
     except RpcError as error:

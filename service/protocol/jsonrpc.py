@@ -43,10 +43,14 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True)
 class Malformed:
-    """No message: what is wrong with it, and its id where one can be read."""
+    """No message: what is wrong with it, and its id where one can be read.
+
+    `silent`: it has a method and no id, so that nobody waits for an answer (JSON-RPC 2.0, Notification).
+    """
 
     id: RequestId | None
     error: RpcError
+    silent: bool = False
 
 
 Message: TypeAlias = Request | Notification | Response | Malformed
@@ -86,15 +90,16 @@ def read(value: object) -> Message:
         return malformed(None, "The body is not an object; send one JSON-RPC message.")
     id_, has_id = value.get("id"), "id" in value
     readable = id_ if is_request_id(id_) else None
+    silent = "method" in value and not has_id
     if value.get("jsonrpc") != "2.0":
-        return malformed(readable, 'The member "jsonrpc" must be "2.0".')
+        return malformed(readable, 'The member "jsonrpc" must be "2.0".', silent=silent)
     if "method" not in value:
         return _read_response(value, readable)
     method, params = value["method"], value.get("params", {})
     if not isinstance(method, str):
-        return malformed(readable, 'The member "method" must be a string.')
+        return malformed(readable, 'The member "method" must be a string.', silent=silent)
     if not isinstance(params, dict):
-        return malformed(readable, 'The member "params" must be an object, or be left out.')
+        return malformed(readable, 'The member "params" must be an object, or be left out.', silent=silent)
     if not has_id:
         return Notification(method=method, params=params)
     if readable is None:
@@ -151,6 +156,6 @@ def _is_too_deep(value: object) -> bool:
     return False
 
 
-def malformed(id_: RequestId | None, message: str) -> Malformed:
+def malformed(id_: RequestId | None, message: str, *, silent: bool = False) -> Malformed:
     """A message that is none, and why."""
-    return Malformed(id=id_, error=RpcError(INVALID_REQUEST, message))
+    return Malformed(id=id_, error=RpcError(INVALID_REQUEST, message), silent=silent)

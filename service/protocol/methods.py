@@ -5,6 +5,7 @@ A handler takes the server and the call, returns a plain dict and raises `RpcErr
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from service.protocol import offers
@@ -79,15 +80,14 @@ async def listen(server: Server, call: Call) -> Result:
     if not call.takes_streams:
         raise RpcError(INVALID_REQUEST, "subscriptions/listen is answered by a stream: accept text/event-stream.")
     asked = await _granted(server, call, read_filter(call.params.get("notifications")))
-    subscription = server.hub.open(notices_of(asked))
+    subscription = server.hub.open(notices_of(asked), call.principal)
     for task_id in asked.get("taskIds", ()):
         # It may have changed since the client last saw it, before anybody listened: it is told where it stands.
         subscription.offer(TaskChanged(task_id))
     try:
         await _notify(call, "notifications/subscriptions/acknowledged", {"notifications": asked})
         while (notice := await subscription.next()) is not None:
-            for method, params in await _told(server, call, notice):
-                await _notify(call, method, params)
+            await _tell(server, call, notice)
     finally:
         server.hub.forget(subscription)
     return {"_meta": {SUBSCRIPTION_ID: call.id}}
@@ -95,7 +95,11 @@ async def listen(server: Server, call: Call) -> Result:
 
 async def get_task(server: Server, call: Call) -> Result:
     """Where a task stands, with its result once it has one."""
-    return (await _tasks(server, call).get(call.principal, call.params.get("taskId"))).wire()
+    tasks = _tasks(server, call)
+    task = await tasks.get(call.principal, call.params.get("taskId"))
+    if tasks.is_unfetched(task.id):
+        call.on_delivered(partial(tasks.fetched, task.id))
+    return task.wire()
 
 
 async def update_task(server: Server, call: Call) -> Result:
@@ -128,25 +132,28 @@ async def _granted(server: Server, call: Call, asked: dict[str, Any]) -> dict[st
     absent = {
         "taskIds": server.tasks is None,
         "promptsListChanged": not server.prompts,
-        "resourcesListChanged": not (server.resources or server.templates),
-        "resourceSubscriptions": not (server.resources or server.templates),
+        "resourcesListChanged": not server.has_resources,
+        "resourceSubscriptions": not server.has_resources,
     }
     return {name: value for name, value in asked.items() if not absent.get(name, False)}
 
 
-async def _told(server: Server, call: Call, notice: Notice) -> list[tuple[str, dict[str, Any]]]:
-    """The notification of a notice; none of a task that is gone by now."""
+async def _tell(server: Server, call: Call, notice: Notice) -> None:
+    """Pass a notice on; nothing of a task that is gone by now."""
     if not isinstance(notice, TaskChanged):
-        return [notification_of(notice)]
+        await _notify(call, *notification_of(notice))
+        return
+    tasks = _tasks(server, call)
     try:
-        task = await _tasks(server, call).get(call.principal, notice.task_id)
+        task = await tasks.get(call.principal, notice.task_id)
     except RpcError:
-        return []
-    return [("notifications/tasks", task.wire())]
+        return
+    if await _notify(call, "notifications/tasks", task.wire()) and task.result is not None:
+        tasks.fetched(task.id)
 
 
-async def _notify(call: Call, method: str, params: dict[str, Any]) -> None:
-    await call.send(notification_message(method, {**params, "_meta": {SUBSCRIPTION_ID: call.id}}))
+async def _notify(call: Call, method: str, params: dict[str, Any]) -> bool:
+    return await call.send(notification_message(method, {**params, "_meta": {SUBSCRIPTION_ID: call.id}}))
 
 
 METHODS: Final[Mapping[str, Method]] = {

@@ -1,8 +1,7 @@
 """Handlers of what a server offers: tools, prompts, resources, completions; lists go by pages."""
 
 import base64
-import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from service.protocol.call import Call
@@ -15,6 +14,9 @@ from service.protocol.subscriptions import ResourceUpdated
 
 MAX_COMPLETIONS: Final = 100
 """Values of one completion (spec 2026-07-28, Completion)."""
+
+OWN: Final = "~"
+"""How a cursor among the caller's own resources begins: Base64, which all other cursors are, has no such character."""
 
 
 async def list_tools(server: Server, call: Call) -> Result:
@@ -53,8 +55,14 @@ async def get_prompt(server: Server, call: Call) -> Result:
 
 
 async def list_resources(server: Server, call: Call) -> Result:
-    """List the resources."""
-    return _page(server, call, "resources", {uri: each.listing for uri, each in server.resources.items()})
+    """List the resources: first those that everybody has, then, on the last page of those and on, the caller's own."""
+    cursor = call.params.get("cursor")
+    if isinstance(cursor, str) and cursor.startswith(OWN):
+        return await _own_resources(server, call, [], cursor.removeprefix(OWN))
+    page = _page(server, call, "resources", {uri: each.listing for uri, each in server.resources.items()})
+    if "nextCursor" in page or server.resource_pages is None:
+        return page
+    return await _own_resources(server, call, page["resources"], None)
 
 
 async def list_templates(server: Server, call: Call) -> Result:
@@ -148,6 +156,23 @@ def _shown(name: object) -> str:
     return str(name)[:100]
 
 
+async def _own_resources(server: Server, call: Call, before: Sequence[Result], cursor: str | None) -> Result:
+    """A page of the caller's own resources, after some that everybody has."""
+    if server.resource_pages is None:
+        raise _unknown_cursor()
+    try:
+        after = None if cursor is None else _decoded(cursor)
+        entries, following = await server.resource_pages(call, after)
+    except ValueError as unknown:
+        if cursor is None:  # then it is no cursor that is wrong
+            raise
+        raise _unknown_cursor() from unknown
+    result: Result = {"resources": [*before, *entries]}
+    if following is not None:
+        result["nextCursor"] = OWN + _encoded(following)
+    return result
+
+
 def _page(server: Server, call: Call, member: str, listings: Mapping[str, Any]) -> Result:
     """One page of a list, from the cursor on. A cursor is the key of the last entry of the page before."""
     keys, start = list(listings), 0
@@ -157,14 +182,26 @@ def _page(server: Server, call: Call, member: str, listings: Mapping[str, Any]) 
     page = keys[start : start + server.page_size]
     result: Result = {member: [listings[key] for key in page]}
     if start + server.page_size < len(keys):
-        result["nextCursor"] = base64.urlsafe_b64encode(page[-1].encode()).decode()
+        result["nextCursor"] = _encoded(page[-1])
     return result
 
 
 def _after(keys: list[str], cursor: object) -> int:
     try:
-        last = base64.b64decode(str(cursor), altchars=b"-_", validate=True).decode()
-        return keys.index(last) + 1
-    except (binascii.Error, ValueError) as unknown:
-        message = "params.cursor is not one of ours, or its entry is gone: list again from the first page."
-        raise RpcError(INVALID_PARAMS, message) from unknown
+        return keys.index(_decoded(str(cursor))) + 1
+    except ValueError as unknown:
+        raise _unknown_cursor() from unknown
+
+
+def _unknown_cursor() -> RpcError:
+    message = "params.cursor is not one of ours, or its entry is gone: list again from the first page."
+    return RpcError(INVALID_PARAMS, message)
+
+
+def _encoded(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode()
+
+
+def _decoded(cursor: str) -> str:
+    """Raises ValueError for what `_encoded` did not make."""
+    return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()

@@ -5,10 +5,12 @@ stream is never replayed on another. Memory is bounded over all streams: the old
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from service.protocol.receipts import Receipts
 from service.protocol.sse import frame
 
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -26,6 +28,8 @@ class Stream:
         """The number of the newest event."""
         self.size = 0
         self.readers = 0
+        self.receipts: Receipts | None = None
+        """To be run when somebody has followed it to its end."""
         self._grow: Callable[[int], None] | None = grow
         self._frames: list[bytes] = []
         self._ended = False
@@ -42,14 +46,15 @@ class Stream:
             self._grow(len(event))
         return event
 
-    def end(self) -> None:
-        """There will be no more."""
+    def end(self, receipts: Receipts | None = None) -> None:
+        """There will be no more. `receipts` are those of the result, which is its last event."""
+        self.receipts = receipts
         self._ended = True
         self._news.set()
 
     def let_go(self) -> None:
         """Keep nothing from now on; what is still appended has its event and is not kept."""
-        self._grow = None
+        self._grow = self.receipts = None
         self._frames.clear()
 
     async def follow(self, after: int) -> AsyncGenerator[bytes, None]:
@@ -76,7 +81,7 @@ class Streams:
     max_bytes: int = MAX_BYTES
     max_streams: int = MAX_STREAMS
     size: int = 0
-    _streams: dict[str, Stream] = field(default_factory=dict)
+    _streams: OrderedDict[str, Stream] = field(default_factory=OrderedDict)
 
     def open(self, stream_id: str, session_id: str, *, primed: bool) -> Stream:
         """A new stream of a session; what is too old to be kept beside it goes."""
@@ -100,12 +105,11 @@ class Streams:
 
     def _grow(self, by: int) -> None:
         self.size += by
-        if self.size <= self.max_bytes and len(self._streams) <= self.max_streams:
-            return
-        for stream in [each for each in self._streams.values() if not each.readers]:
-            self._drop(stream)
-            if self.size <= self.max_bytes and len(self._streams) <= self.max_streams:
+        while self.size > self.max_bytes or len(self._streams) > self.max_streams:
+            oldest = next((each for each in self._streams.values() if not each.readers), None)
+            if oldest is None:
                 return
+            self._drop(oldest)
 
     def _drop(self, stream: Stream) -> None:
         del self._streams[stream.id]

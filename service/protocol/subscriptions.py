@@ -7,6 +7,7 @@ costs no more memory than one notice of each kind that it asked for. Spec 2026-0
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from service.protocol.errors import INVALID_PARAMS, RpcError
@@ -38,7 +39,14 @@ class TaskChanged:
     task_id: str
 
 
-Notice: TypeAlias = ListChanged | ResourceUpdated | TaskChanged
+@dataclass(frozen=True)
+class ElicitationCompleted:
+    """What a person was sent to by a URL is done."""
+
+    elicitation_id: str
+
+
+Notice: TypeAlias = ListChanged | ResourceUpdated | TaskChanged | ElicitationCompleted
 
 TOOLS: Final = ListChanged("tools")
 PROMPTS: Final = ListChanged("prompts")
@@ -53,17 +61,26 @@ LISTS: Final[Mapping[str, ListChanged]] = {
 
 
 class Subscription:
-    """What one reader wants, and which of it is still to be told. Closed, it ends after what it still holds."""
+    """What one reader wants, and which of it is still to be told. Closed, it ends after what it still holds.
 
-    def __init__(self, wanted: Iterable[Notice]) -> None:
+    `principal` is whose reader it is.
+    """
+
+    def __init__(self, wanted: Iterable[Notice], principal: str) -> None:
         self.wanted = set(wanted)
+        self.principal = principal
         self._pending: dict[Notice, None] = {}
         self._news = asyncio.Event()
         self._closed = False
 
     def offer(self, notice: Notice) -> None:
         """Take a notice, if it is wanted."""
-        if notice in self.wanted and not self._closed:
+        if notice in self.wanted:
+            self.push(notice)
+
+    def push(self, notice: Notice) -> None:
+        """Take a notice that nobody need have asked for, while there is room."""
+        if not self._closed and (notice in self.wanted or len(self._pending) < MAX_NAMED):
             self._pending[notice] = None
             self._news.set()
 
@@ -86,7 +103,7 @@ class Subscription:
 
 @dataclass
 class Hub:
-    """Hands every notice to every subscription; of a legacy session's streams only to the newest.
+    """Hands notices to the subscriptions of those whom they concern; of a session's streams only to the newest.
 
     Spec 2025-11-25, Multiple Connections: a message MUST NOT be broadcast over several streams of one client.
     """
@@ -95,27 +112,32 @@ class Hub:
     _sessions: dict[str, list[Subscription]] = field(default_factory=dict)
     _closed: bool = False
 
-    def publish(self, notice: Notice) -> None:
-        """Tell everybody who wants to know. Never waits."""
-        for subscription in self._subscriptions:
-            subscription.offer(notice)
-        for streams in self._sessions.values():
-            streams[-1].offer(notice)
+    def publish(self, notice: Notice, principal: str | None = None) -> None:
+        """Tell everybody who wants to know, or this principal alone. Never waits."""
+        newest = (streams[-1] for streams in self._sessions.values())
+        for subscription in chain(self._subscriptions, newest):
+            if principal is None or subscription.principal == principal:
+                subscription.offer(notice)
 
-    def open(self, wanted: Iterable[Notice]) -> Subscription:
+    def complete_elicitation(self, session_id: str, elicitation_id: str) -> None:
+        """Tell the one session whose person was sent somewhere by `elicit_url` that they are done there."""
+        for stream in self._sessions.get(session_id, ())[-1:]:
+            stream.push(ElicitationCompleted(elicitation_id))
+
+    def open(self, wanted: Iterable[Notice], principal: str) -> Subscription:
         """A new subscription of the modern era."""
-        subscription = self._new(wanted)
+        subscription = self._new(wanted, principal)
         self._subscriptions.append(subscription)
         return subscription
 
-    def open_for_session(self, session_id: str, wanted: Iterable[Notice]) -> Subscription:
+    def open_for_session(self, session_id: str, wanted: Iterable[Notice], principal: str) -> Subscription:
         """A new stream of a legacy session."""
-        subscription = self._new(wanted)
+        subscription = self._new(wanted, principal)
         self._sessions.setdefault(session_id, []).append(subscription)
         return subscription
 
-    def _new(self, wanted: Iterable[Notice]) -> Subscription:
-        subscription = Subscription(wanted)
+    def _new(self, wanted: Iterable[Notice], principal: str) -> Subscription:
+        subscription = Subscription(wanted, principal)
         if self._closed:
             subscription.close()
         return subscription
@@ -165,10 +187,12 @@ def notices_of(asked: Mapping[str, Any]) -> list[Notice]:
     return [*lists, *resources, *(TaskChanged(task_id) for task_id in asked.get("taskIds", ()))]
 
 
-def notification_of(notice: ListChanged | ResourceUpdated) -> tuple[str, dict[str, Any]]:
+def notification_of(notice: ListChanged | ResourceUpdated | ElicitationCompleted) -> tuple[str, dict[str, Any]]:
     """Method and params of a notice, but for that of a task, which holds the task."""
     if isinstance(notice, ListChanged):
         return f"notifications/{notice.of}/list_changed", {}
+    if isinstance(notice, ElicitationCompleted):
+        return "notifications/elicitation/complete", {"elicitationId": notice.elicitation_id}
     return "notifications/resources/updated", {"uri": notice.uri}
 
 

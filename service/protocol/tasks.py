@@ -10,15 +10,17 @@ A task of another principal does not exist.
 import asyncio
 import logging
 import secrets
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from service.protocol.call import TASKS, Call, Detach, unheard
+from service.protocol.call import TASKS, Call, Detach, nothing_to_open, unheard
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, RpcError
 from service.protocol.inquiry import Inquiry
 from service.protocol.jsonrpc import Result
 from service.protocol.questions import Answer, Question
+from service.protocol.receipts import Receipts
 from service.protocol.subscriptions import Hub, TaskChanged
 from service.protocol.task_records import (
     CANCELLED,
@@ -38,30 +40,38 @@ logger = logging.getLogger(__name__)
 DECLARED: Final = f"extensions/{TASKS}"
 """The client capability, as `client.py` names it."""
 
+MAX_UNFETCHED: Final = 1000
+"""Results whose receipts wait for a client to fetch them; of an older one nobody learns any more that it arrived."""
+
 
 class _Running(Inquiry, Detach):
     """The work behind one task, and how it speaks: as the call's inquiry, and as where it was detached to."""
 
-    def __init__(self, tasks: "Tasks", principal: str) -> None:
+    def __init__(self, tasks: "Tasks", call: Call) -> None:
         self.announced: asyncio.Future[TaskRecord] = asyncio.get_running_loop().create_future()
         self.record: TaskRecord | None = None
         self.work: asyncio.Task[Result] | None = None
+        self.call = call
         self.kept: Mapping[str, Any] = {}
         self._tasks = tasks
-        self._principal = principal
         self._asked: set[str] = set()
         self._waiting: dict[str, tuple[Question, asyncio.Future[Answer]]] = {}
         self._saving = asyncio.Lock()
+
+    @property
+    def detached(self) -> bool:
+        """Whether there is a task."""
+        return self.record is not None
 
     async def detach(self, call: Call, *, required: bool) -> None:  # noqa: ARG002 - met by being here
         """Become a task, durably, before anybody is told."""
         if self.record is not None:
             return
         now = self._tasks.clock()
-        record = TaskRecord(id=secrets.token_urlsafe(24), principal=self._principal, created_at=now, updated_at=now)
+        record = TaskRecord(id=secrets.token_urlsafe(24), principal=call.principal, created_at=now, updated_at=now)
         await self._tasks.keeper.save(record)
         self.record, self.kept = record, call.kept
-        call.send, call.inquiry = unheard, self
+        call.send, call.open_stream, call.inquiry = unheard, nothing_to_open, self
         self._tasks.own(self, record.id)
         self.announced.set_result(record)
 
@@ -98,7 +108,7 @@ class _Running(Inquiry, Detach):
             record = self._changed(self.record, **changes)
             await self._tasks.keeper.save(record)
             self.record = record
-        self._tasks.hub.publish(TaskChanged(record.id))
+        self._tasks.hub.publish(TaskChanged(record.id), record.principal)
 
     def _changed(self, record: TaskRecord, **changes: Any) -> TaskRecord:
         return replace(record, updated_at=self._tasks.clock(), **changes)
@@ -125,12 +135,14 @@ class Tasks:
     keeper: TaskKeeper
     clock: Callable[[], float]
     hub: Hub
+    max_unfetched: int = MAX_UNFETCHED
     running: dict[str, _Running] = field(default_factory=dict)
     _endings: set[asyncio.Task[None]] = field(default_factory=set)
+    _unfetched: OrderedDict[str, Receipts] = field(default_factory=OrderedDict)
 
     async def run(self, call: Call, work: Callable[[], Awaitable[Result]]) -> Result:
         """The result of `work`, or `CreateTaskResult` as soon as it detaches. Cancelled before, the work ends too."""
-        running = _Running(self, call.principal)
+        running = _Running(self, call)
         call.task = running
         work_task = running.work = asyncio.ensure_future(work())
         try:
@@ -190,7 +202,16 @@ class Tasks:
         record = await self.get(principal, task_id)
         running = self.running.get(record.id)
         if running is not None and running.work is not None:
+            running.call.cancel_reason = ""
             running.work.cancel()
+
+    def is_unfetched(self, task_id: str) -> bool:
+        """Whether somebody wants to know when the result of this task has arrived."""
+        return task_id in self._unfetched
+
+    def fetched(self, task_id: str) -> None:
+        """The result of this task has arrived at its client."""
+        self._unfetched.pop(task_id, Receipts()).run()
 
     async def close(self, grace_s: float) -> None:
         """Give running tasks `grace_s` seconds, cancel the rest, and wait until every end is kept."""
@@ -213,6 +234,10 @@ class Tasks:
                 break
             except Exception:
                 logger.exception("the end of a task was not kept")
+        if running.record is not None and running.record.status == COMPLETED and running.call.receipts is not None:
+            self._unfetched[task_id] = running.call.receipts
+            while len(self._unfetched) > self.max_unfetched:
+                self._unfetched.popitem(last=False)
         del self.running[task_id]
 
 

@@ -40,6 +40,10 @@ RESUMES: Final = frozenset({"2025-11-25"})
 """Revisions whose streams begin with an empty event that a client can resume from. Older clients may take an event
 without data for a broken message."""
 
+COMPLETES_ELICITATION: Final = frozenset({"2025-11-25"})
+"""Revisions with `notifications/elicitation/complete`, and with an id for a page that a person is sent to. The next
+revision took both out again: its client comes again with the call, and finds out."""
+
 
 def negotiate(requested: str) -> str:
     """The revision that `initialize` agrees on: the requested one, else our newest legacy one.

@@ -25,10 +25,13 @@ class Outbox:
     """Takes what is sent on a call's stream, and hands it out in order."""
 
     def __init__(self) -> None:
+        self.reached = True
+        """Whether the client is there."""
         self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
-    async def send(self, message: bytes) -> None:
+    async def send(self, message: bytes) -> bool:
         self._messages.put_nowait(json.loads(message))
+        return self.reached
 
     async def next(self) -> dict[str, Any]:
         async with asyncio.timeout(10):

@@ -364,3 +364,32 @@ def test_over_stdio_a_line_is_one_message() -> None:
     refused = line([request("ping")])
     assert isinstance(refused, Refused)
     assert "batch" in refused.error.message
+
+
+@pytest.mark.parametrize("era", Era)
+def test_a_call_knows_what_the_url_says_of_its_client(era: Era) -> None:
+    """Ours: some hosts do not say who they are, but every person can paste a URL."""
+    hinted = replace(arrival(), client_hint="cherry-studio")
+    headers = modern_headers("tools/list") if era is Era.MODERN else {"Mcp-Session-Id": session_id()}
+    body = json.dumps(request("tools/list", modern_params() if era is Era.MODERN else {})).encode()
+    call = admit(headers.items(), body, KEYS, hinted)
+    assert isinstance(call, Call)
+    assert (call.era, call.client_hint) == (era, "cherry-studio")
+
+
+def test_over_stdio_a_notification_needs_neither_a_session_nor_meta() -> None:
+    """Spec 2026-07-28, stdio, Cancellation: `_meta` is for requests."""
+    notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+    taken = admit_line(json.dumps(notice).encode(), KEYS, arrival(), None)
+    assert isinstance(taken, Notice)
+    assert taken.session is None
+
+
+def test_a_refused_notification_is_nothing_to_answer() -> None:
+    """JSON-RPC 2.0, Notification. HTTP answers the request that it came in all the same."""
+    notice = {"jsonrpc": "2.0", "method": "notifications/x"}
+    unknown = arrive(notice, {"Mcp-Session-Id": "forged"})
+    wrong = admit_line(json.dumps({**notice, "params": []}).encode(), KEYS, arrival(), None)
+    asked = arrive({**notice, "id": 1}, {"Mcp-Session-Id": "forged"})
+    refused = [each for each in (unknown, wrong, asked) if isinstance(each, Refused)]
+    assert [each.silent for each in refused] == [True, True, False]

@@ -10,7 +10,7 @@ from service.protocol.asking import OpenRequests
 from service.protocol.call import Call
 from service.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, RpcError
 from service.protocol.jsonrpc import Response
-from service.protocol.questions import elicit, list_roots
+from service.protocol.questions import elicit, elicit_url, list_roots
 from service.protocol.versions import Era
 from tests.protocol.samples import SESSION, Outbox, call
 
@@ -36,6 +36,22 @@ async def test_a_question_is_a_request_and_its_response_is_the_answer() -> None:
     assert sent == {"jsonrpc": "2.0", "id": sent["id"], **NAME.wire()}
     requests.answer(SESSION, response(sent["id"], ADA))
     assert await asked == ADA
+
+
+async def test_a_page_is_named_and_its_end_told_by_that_name() -> None:
+    """Spec 2025-11-25, URL Mode Elicitation Requests and Completion Notifications."""
+    requests, outbox = OpenRequests(), Outbox()
+    asking = asking_call(requests, outbox)
+    asking.client = replace(asking.client, capabilities=frozenset({"elicitation/url"}))
+    page = elicit_url("Upload a picture.", "https://easel.example.com/upload/x", "e-1")
+    asked = asyncio.create_task(asking.ask("page", page))
+    sent = await outbox.next()
+    assert sent["params"] == {**page.params, "elicitationId": "e-1"}
+    requests.answer(SESSION, response(sent["id"], {"action": "accept"}))
+    assert await asked == {"action": "accept"}
+    await asking.complete_elicitation("e-1")
+    told = await outbox.next()
+    assert (told["method"], told["params"]) == ("notifications/elicitation/complete", {"elicitationId": "e-1"})
 
 
 async def test_several_questions_are_asked_one_after_the_other() -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from service.protocol.asking import OpenRequests
-from service.protocol.call import Call
+from service.protocol.call import Call, read_reason
 from service.protocol.catalog import ResourceEntry
 from service.protocol.dispatch import answer
 from service.protocol.errors import INVALID_PARAMS, MISSING_CAPABILITY
 from service.protocol.jsonrpc import Response, Result
-from service.protocol.questions import elicit
+from service.protocol.questions import elicit, elicit_url
 from service.protocol.subscriptions import Hub
 from service.protocol.task_records import MemoryKeeper
 from service.protocol.tasks import Tasks
@@ -186,3 +186,57 @@ def test_only_initialize_opens_a_session() -> None:
     assert call("initialize", era=Era.LEGACY).opens_session
     assert not call("ping", era=Era.LEGACY).opens_session
     assert not call("initialize").opens_session
+
+
+@pytest.mark.parametrize("era", Era)
+@pytest.mark.parametrize("question", ["form", "url"])
+async def test_a_client_is_asked_only_in_a_mode_that_it_declared(era: Era, question: str) -> None:
+    """Spec 2026-07-28, Elicitation: servers MUST NOT ask in modes that the client does not support."""
+    questions = {"form": elicit("Your name?", FORM), "url": elicit_url("Upload.", "https://easel.example.com/u", "e")}
+
+    async def run(call: Call, arguments: Mapping[str, Any]) -> Result:
+        return await call.ask("it", questions[question])
+
+    other = {"form": "url", "url": "form"}[question]
+    given = await answer(server(run), call(params={"name": "run"}, era=era, can=[f"elicitation/{other}"]))
+    assert error(given)["code"] == MISSING_CAPABILITY
+    assert error(given)["data"] == {"requiredCapabilities": {"elicitation": {question: {}}}}
+
+
+async def test_a_modern_client_is_sent_to_a_page_and_comes_again() -> None:
+    """Spec 2026-07-28, URL Mode Flow: no id, and no notice that the page is done."""
+    outbox = Outbox()
+
+    async def run(call: Call, arguments: Mapping[str, Any]) -> Result:
+        agreed = await call.ask("page", elicit_url("Upload.", "https://easel.example.com/u", "e-1"), keep={"page": "u"})
+        await call.complete_elicitation("e-1")
+        return said(f"{agreed['action']} {call.kept['page']}")
+
+    async def round_trip(**brought: Any) -> Any:
+        capable: dict[str, Any] = {CAPABILITIES_KEY: {"elicitation": {"url": {}}}}
+        sent = request("tools/call", modern_params({"name": "run", **brought}, **capable), 5)
+        admitted = arrive(sent, modern_headers("tools/call", "run"))
+        assert isinstance(admitted, Call)
+        admitted.send = outbox.send
+        return result(await answer(server(run), admitted))
+
+    asked = await round_trip()
+    params = asked["inputRequests"]["page"]["params"]
+    assert params == {"mode": "url", "message": "Upload.", "url": "https://easel.example.com/u"}
+    again = await round_trip(inputResponses={"page": {"action": "accept"}}, requestState=asked["requestState"])
+    assert again["content"] == said("accept u")["content"]
+    assert outbox.rest() == []
+
+
+async def test_what_a_call_has_no_connection_for_does_nothing() -> None:
+    given = call()
+    await given.open_stream()
+    await given.hang_up()
+    assert (given.detached, await given.send(b"{}")) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "read"), [("enough", "enough"), (None, ""), (5, ""), ("x" * 1000, "x" * 200)], ids=str
+)
+def test_the_reason_of_a_cancellation_is_read_with_care(reason: object, read: str) -> None:
+    assert read_reason(reason) == read

@@ -18,6 +18,7 @@ from service.protocol.jsonrpc import (
     error_message,
     notification_message,
     parse,
+    read,
     request_message,
     result_message,
 )
@@ -86,6 +87,20 @@ def test_a_bare_value_is_told_what_to_send(body: bytes) -> None:
     message = parse(body)
     assert isinstance(message, Malformed)
     assert "object" in message.error.message
+
+
+def test_a_message_that_nobody_waits_for_is_told_from_one_that_somebody_does() -> None:
+    """JSON-RPC 2.0, Notification: the server MUST NOT reply to one, however wrong it is."""
+    wrong: list[dict[str, Any]] = [
+        {"jsonrpc": "1.0", "method": "x"},
+        {"jsonrpc": "2.0", "method": 5},
+        {"jsonrpc": "2.0", "method": "x", "params": []},
+    ]
+    for members in wrong:
+        silent, heard = read(members), read({**members, "id": 1})
+        assert isinstance(silent, Malformed)
+        assert isinstance(heard, Malformed)
+        assert (silent.silent, heard.silent) == (True, False)
 
 
 def test_a_batch_is_read_item_by_item() -> None:

@@ -8,7 +8,7 @@ import pytest
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, ResourceEntry, Server
 from service.protocol.dispatch import answer
-from service.protocol.errors import HEADER_MISMATCH, INVALID_PARAMS
+from service.protocol.errors import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS
 from service.protocol.headers import Headers
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import ResourceUpdated
@@ -215,8 +215,8 @@ async def test_a_uri_that_does_not_exist_comes_back_in_the_error() -> None:
 async def test_a_session_is_told_of_the_resources_that_it_subscribed_to() -> None:
     """Spec 2025-11-25, Resources, Subscriptions: also on a stream that is open already."""
     given = full()
-    stream = given.hub.open_for_session(SESSION.id, [])
-    others = given.hub.open_for_session("other", [])
+    stream = given.hub.open_for_session(SESSION.id, [], "anna")
+    others = given.hub.open_for_session("other", [], "anna")
     assert await ask(given, "resources/subscribe", Era.LEGACY, uri="test://fox") == {}
     given.hub.publish(ResourceUpdated("test://fox"))
     assert await stream.next() == ResourceUpdated("test://fox")
@@ -254,3 +254,57 @@ async def test_at_most_a_hundred_completions_are_shown(ref: dict[str, str]) -> N
 async def test_what_cannot_be_completed_is_refused(ref: object, argument: object) -> None:
     given = await refuse(full(), "completion/complete", ref=ref, argument=argument)
     assert given["code"] == INVALID_PARAMS
+
+
+OWNED = {"anna": ["a1", "a2", "a3"], "ben": ["b1"]}
+
+
+async def own_pages(call: Call, cursor: str | None) -> tuple[Sequence[Result], str | None]:
+    """Two pictures a page; a cursor is the number of the first."""
+    uris = [f"test://picture/{name}" for name in OWNED[call.principal]]
+    start = int(cursor or 0)
+    if not 0 <= start < len(uris):
+        raise ValueError("no such page")
+    following = str(start + 2) if start + 2 < len(uris) else None
+    return [{"uri": uri, "name": uri} for uri in uris[start : start + 2]], following
+
+
+async def all_pages(given: Server, principal: str = "anna") -> list[list[str]]:
+    pages, cursor = [], dict[str, Any]()
+    while True:
+        page = result(await answer(given, call("resources/list", cursor, principal=principal)))
+        pages.append([each["uri"] for each in page["resources"]])
+        if "nextCursor" not in page:
+            return pages
+        cursor = {"cursor": page["nextCursor"]}
+
+
+async def test_resources_of_the_caller_follow_those_of_everybody() -> None:
+    """Ours: on the last page of those already, since some clients ask for one page only."""
+    given = long(4, 3)
+    given.resource_pages = own_pages
+    everybody = [f"entry {number} ü" for number in range(4)]
+    anna = [f"test://picture/a{number}" for number in (1, 2, 3)]
+    assert await all_pages(given) == [everybody[:3], [*everybody[3:], *anna[:2]], anna[2:]]
+    assert await all_pages(given, "ben") == [everybody[:3], [*everybody[3:], "test://picture/b1"]]
+
+
+async def test_a_server_may_have_resources_of_callers_alone() -> None:
+    given = server(echo, resource_pages=own_pages)
+    assert "resources" in given.capabilities
+    assert await all_pages(given) == [["test://picture/a1", "test://picture/a2"], ["test://picture/a3"]]
+
+
+@pytest.mark.parametrize("cursor", ["~!!!", "~bm9wZQ==", "~OQ==", "OQ==", "~~Mg=="])
+@pytest.mark.parametrize("pages", [own_pages, None], ids=["own resources", "none"])
+async def test_a_cursor_among_own_resources_that_is_none_is_refused(pages: Any, cursor: str) -> None:
+    """Spec 2026-07-28, Pagination: -32602."""
+    given = full(resource_pages=pages)
+    assert (await refuse(given, "resources/list", cursor=cursor))["code"] == INVALID_PARAMS
+
+
+async def test_a_bug_on_the_first_page_is_no_mistake_of_the_caller() -> None:
+    async def broken(call: Call, cursor: str | None) -> tuple[Sequence[Result], str | None]:
+        raise ValueError("a bug")
+
+    assert (await refuse(full(resource_pages=broken), "resources/list"))["code"] == INTERNAL_ERROR

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from service.protocol.receipts import Receipts
 from service.protocol.replay import Stream, Streams
 
 SESSION = "session"
@@ -143,3 +144,36 @@ async def test_a_stream_that_is_followed_stays() -> None:
     await following.aclose()
     stream_of(streams, "c")
     assert streams.find("a-1", SESSION) is None
+
+
+def test_an_ended_stream_holds_the_receipts_of_its_result_while_it_is_kept() -> None:
+    """Ours: who follows a stream to its end has the result; of a stream that went nobody will."""
+    streams = Streams(max_streams=1)
+    stream, receipts = stream_of(streams, "a", messages=1), Receipts()
+    stream.end(receipts)
+    assert stream.receipts is receipts
+    stream_of(streams, "b")
+    assert stream.receipts is None
+
+
+def test_room_is_made_without_a_look_at_every_stream() -> None:
+    """Bug: each event of a full house cost a look at all streams that are kept."""
+
+    class Watched(Stream):
+        looks = 0
+
+        @property
+        def readers(self) -> int:
+            Watched.looks += 1
+            return 0
+
+        @readers.setter
+        def readers(self, count: int) -> None:
+            pass
+
+    streams = Streams(max_streams=100)
+    for number in range(100):
+        id_ = str(number)
+        streams._streams[id_] = Watched(id_, SESSION, primed=True, grow=lambda _: None)
+    streams.open("new", SESSION, primed=True)
+    assert (Watched.looks, streams.find("0-0", SESSION)) == (1, None)

@@ -11,6 +11,7 @@ from service.protocol.subscriptions import (
     PROMPTS,
     RESOURCES,
     TOOLS,
+    ElicitationCompleted,
     Hub,
     ListChanged,
     Notice,
@@ -53,7 +54,7 @@ async def told(subscription: Subscription) -> list[Notice]:
 async def test_a_subscription_hears_exactly_what_it_asked_for(asked: dict[str, Any], heard: list[Notice]) -> None:
     """Spec 2026-07-28, Subscriptions: the server MUST NOT send types that were not requested."""
     hub = Hub()
-    subscription = hub.open(notices_of(read_filter(asked)))
+    subscription = hub.open(notices_of(read_filter(asked)), "anna")
     for notice in EVERY:
         hub.publish(notice)
     assert await told(subscription) == heard
@@ -85,7 +86,7 @@ def test_what_is_named_twice_is_acknowledged_once() -> None:
 
 async def test_two_notices_of_the_same_are_one() -> None:
     """Ours: a notice says that something changed, so a reader that does not read costs a notice of each kind."""
-    subscription = Subscription([TOOLS, FOX])
+    subscription = Subscription([TOOLS, FOX], "anna")
     for _ in range(10_000):
         subscription.offer(TOOLS)
         subscription.offer(FOX)
@@ -93,7 +94,7 @@ async def test_two_notices_of_the_same_are_one() -> None:
 
 
 async def test_what_changes_again_after_it_was_told_is_told_again() -> None:
-    subscription = Subscription([TOOLS])
+    subscription = Subscription([TOOLS], "anna")
     for _ in range(2):
         subscription.offer(TOOLS)
         assert await subscription.next() == TOOLS
@@ -102,7 +103,7 @@ async def test_what_changes_again_after_it_was_told_is_told_again() -> None:
 
 async def test_a_reader_waits_for_the_next_notice() -> None:
     hub = Hub()
-    subscription = hub.open([TOOLS])
+    subscription = hub.open([TOOLS], "anna")
     upcoming = asyncio.create_task(subscription.next())
     await asyncio.wait({upcoming}, timeout=0)
     hub.publish(PROMPTS)
@@ -113,7 +114,7 @@ async def test_a_reader_waits_for_the_next_notice() -> None:
 async def test_an_end_lets_the_reader_finish_what_it_has() -> None:
     """Ours: a notice that was published before the server stops still arrives."""
     hub = Hub()
-    modern, legacy = hub.open([TOOLS]), hub.open_for_session("s", [TOOLS])
+    modern, legacy = hub.open([TOOLS], "anna"), hub.open_for_session("s", [TOOLS], "anna")
     hub.publish(TOOLS)
     hub.close()
     hub.publish(TOOLS)
@@ -126,12 +127,12 @@ async def test_a_stream_that_is_opened_while_the_server_stops_ends_at_once() -> 
     """Ours: a client that comes again during a stop does not hold it up."""
     hub = Hub()
     hub.close()
-    assert await hub.open([TOOLS]).next() is None
-    assert await hub.open_for_session("s", [TOOLS]).next() is None
+    assert await hub.open([TOOLS], "anna").next() is None
+    assert await hub.open_for_session("s", [TOOLS], "anna").next() is None
 
 
 async def test_a_waiting_reader_is_woken_by_the_end() -> None:
-    subscription = Subscription([TOOLS])
+    subscription = Subscription([TOOLS], "anna")
     upcoming = asyncio.create_task(subscription.next())
     await asyncio.wait({upcoming}, timeout=0)
     subscription.close()
@@ -141,8 +142,8 @@ async def test_a_waiting_reader_is_woken_by_the_end() -> None:
 async def test_of_several_streams_of_a_session_only_the_newest_is_told() -> None:
     """Spec 2025-11-25, Multiple Connections: a message MUST NOT be broadcast over several streams."""
     hub = Hub()
-    first, second = hub.open_for_session("s", [TOOLS]), hub.open_for_session("s", [TOOLS])
-    other = hub.open_for_session("t", [TOOLS])
+    first, second = hub.open_for_session("s", [TOOLS], "anna"), hub.open_for_session("s", [TOOLS], "anna")
+    other = hub.open_for_session("t", [TOOLS], "anna")
     hub.publish(TOOLS)
     hub.forget(second)
     hub.publish(TOOLS)
@@ -150,9 +151,48 @@ async def test_of_several_streams_of_a_session_only_the_newest_is_told() -> None
     assert [len(await told(each)) for each in (first, second, other)] == [1, 1, 1]
 
 
+async def test_a_notice_for_one_principal_reaches_no_other() -> None:
+    """Ours: what somebody drew, and when, is nobody else's business."""
+    hub = Hub()
+    wanted: list[Notice] = [TOOLS, FOX]
+    subscriptions = [
+        *(hub.open(wanted, each) for each in ("anna", "ben")),
+        *(hub.open_for_session(each, wanted, each) for each in ("anna", "ben")),
+    ]
+    hub.publish(FOX, "anna")
+    hub.publish(TOOLS)
+    assert [await told(each) for each in subscriptions] == [[FOX, TOOLS], [TOOLS], [FOX, TOOLS], [TOOLS]]
+
+
+async def test_the_end_of_an_elicitation_is_told_to_the_newest_stream_of_its_session_alone() -> None:
+    """Spec 2025-11-25, Elicitation: it MUST only be sent to the client that was asked."""
+    hub = Hub()
+    older, newer = (hub.open_for_session("s", [TOOLS], "anna") for _ in range(2))
+    other = hub.open_for_session("t", [TOOLS], "anna")
+    hub.complete_elicitation("s", "e-1")
+    hub.complete_elicitation("nobody", "e-2")
+    heard = [await told(each) for each in (older, newer, other)]
+    assert heard == [[], [ElicitationCompleted("e-1")], []]
+    assert notification_of(ElicitationCompleted("e-1")) == (
+        "notifications/elicitation/complete",
+        {"elicitationId": "e-1"},
+    )
+
+
+async def test_a_reader_that_does_not_read_holds_so_many_notices_and_no_more() -> None:
+    """Ours: each of these differs from the others, and a stream may stay unread for days."""
+    hub = Hub()
+    stream = hub.open_for_session("s", [TOOLS], "anna")
+    for number in range(MAX_NAMED + 5):
+        hub.complete_elicitation("s", str(number))
+    hub.publish(TOOLS)
+    heard = await told(stream)
+    assert (len(heard), heard[-1]) == (MAX_NAMED + 1, TOOLS)
+
+
 async def test_every_modern_subscription_is_told() -> None:
     hub = Hub()
-    subscriptions = [hub.open([TOOLS]) for _ in range(3)]
+    subscriptions = [hub.open([TOOLS], "anna") for _ in range(3)]
     hub.publish(TOOLS)
     assert [await told(each) for each in subscriptions] == [[TOOLS]] * 3
 
@@ -160,7 +200,7 @@ async def test_every_modern_subscription_is_told() -> None:
 def test_what_is_forgotten_leaves_nothing_behind() -> None:
     """Ours: a thousand streams that came and went cost nothing."""
     hub = Hub()
-    for subscription in [hub.open([TOOLS]), hub.open_for_session("s", [TOOLS])]:
+    for subscription in [hub.open([TOOLS], "anna"), hub.open_for_session("s", [TOOLS], "anna")]:
         hub.forget(subscription)
         hub.forget(subscription)
     assert (hub, hub.streams_of("s")) == (Hub(), [])

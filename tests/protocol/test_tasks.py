@@ -35,8 +35,13 @@ class Fixture:
         self.go_on = asyncio.Event()
         self.began = asyncio.Event()
         self.outbox = Outbox()
-        runs = (self.work, self.quick, self.fail, self.crash, self.refuse, self.ask, self.ask_both, self.report)
-        self.server: Server = server(*runs, tasks=self.tasks)
+        self.delivered: list[str] = []
+        self.reason: str | None = None
+        runs = (
+            *(self.work, self.quick, self.fail, self.crash, self.refuse, self.ask, self.ask_both, self.report),
+            *(self.draw, self.draw_at_once, self.draw_in_vain),
+        )
+        self.server: Server = server(*runs, tasks=self.tasks, hub=self.tasks.hub)
 
     async def work(self, call: Call, _: Arguments) -> Result:
         self.began.set()
@@ -81,9 +86,35 @@ class Fixture:
         await self.go_on.wait()
         return said("Done.")
 
+    async def draw(self, call: Call, _: Arguments) -> Result:
+        call.on_delivered(lambda: self.delivered.append("before"))
+        await call.detach()
+        assert call.detached
+        await call.open_stream()
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.reason = call.cancel_reason
+            raise
+        call.on_delivered(lambda: self.delivered.append("after"))
+        return said("Drawn.")
+
+    async def draw_at_once(self, call: Call, _: Arguments) -> Result:
+        call.on_delivered(lambda: self.delivered.append("at once"))
+        assert not call.detached
+        return said("Drawn.")
+
+    async def draw_in_vain(self, call: Call, _: Arguments) -> Result:
+        call.on_delivered(lambda: self.delivered.append("in vain"))
+        await call.detach()
+        raise RpcError(INVALID_PARAMS, "No.")
+
     async def send(self, method: str, can: Any = CAN, principal: str = "anna", **params: Any) -> Any:
         given = call(method, params, can=can, principal=principal, send=self.outbox.send, log_level="debug")
-        return result(await answer(self.server, given))
+        answered = await answer(self.server, given)
+        if answered.receipts is not None and self.outbox.reached:
+            answered.receipts.run()
+        return result(answered)
 
     async def refused(self, method: str, can: Any = CAN, principal: str = "anna", **params: Any) -> Any:
         return error(await answer(self.server, call(method, params, can=can, principal=principal)))
@@ -96,7 +127,7 @@ class Fixture:
         return id_
 
     def listen(self, task_id: str) -> Subscription:
-        return self.tasks.hub.open([TaskChanged(task_id)])
+        return self.tasks.hub.open([TaskChanged(task_id)], "anna")
 
     async def ended(self, task_id: str) -> Any:
         """The task once it has ended and that is kept."""
@@ -489,3 +520,89 @@ async def test_a_keeper_that_keeps_nothing_makes_no_task() -> None:
     fixture = Fixture(keeper)
     given = await fixture.refused("tools/call", name="work")
     assert (given["code"], fixture.tasks.running) == (INTERNAL_ERROR, {})
+
+
+async def test_a_result_is_delivered_when_it_is_fetched_and_not_before() -> None:
+    """Ours: neither the task's announcement nor a look while it works hands anything over."""
+    fixture = Fixture()
+    task_id = await fixture.start("draw")
+    await fixture.send("tasks/get", taskId=task_id)
+    fixture.go_on.set()
+    await fixture.tasks.close(10)
+    assert fixture.delivered == []
+    fixture.outbox.reached = False
+    await fixture.send("tasks/get", taskId=task_id)
+    assert fixture.delivered == []
+    fixture.outbox.reached = True
+    for _ in range(2):
+        await fixture.send("tasks/get", taskId=task_id)
+    assert fixture.delivered == ["before", "after"]
+
+
+@pytest.mark.parametrize("reached", [True, False])
+async def test_a_result_is_delivered_by_the_notice_that_holds_it(reached: bool) -> None:
+    """SEP-2663, Task Status Notifications: a complete task, and so its result, each time. Ours: if it went out."""
+    fixture = Fixture()
+    task_id = await fixture.start("draw")
+    listening = asyncio.create_task(fixture.send("subscriptions/listen", notifications={"taskIds": [task_id]}))
+    await fixture.outbox.next()
+    assert (await fixture.outbox.next())["params"]["status"] == "working"
+    fixture.outbox.reached = reached
+    fixture.go_on.set()
+    assert (await fixture.outbox.next())["params"]["status"] == "completed"
+    fixture.tasks.hub.close()
+    await listening
+    assert fixture.delivered == (["before", "after"] if reached else [])
+
+
+async def test_a_call_that_stays_a_call_is_delivered_as_one() -> None:
+    fixture = Fixture()
+    await fixture.send("tools/call", name="draw_at_once")
+    assert fixture.delivered == ["at once"]
+
+
+async def test_a_task_that_failed_delivers_nothing() -> None:
+    fixture = Fixture()
+    await fixture.ended(await fixture.start("draw_in_vain"))
+    assert fixture.delivered == []
+
+
+async def test_a_task_that_its_client_cancels_says_so_to_its_work_and_delivers_nothing() -> None:
+    """Ours: work can tell a person who changed their mind from a server that stops."""
+    fixture = Fixture()
+    task_id = await fixture.start("draw")
+    await fixture.send("tasks/cancel", taskId=task_id)
+    await fixture.ended(task_id)
+    assert (fixture.reason, fixture.delivered) == ("", [])
+
+
+async def test_a_task_that_ends_with_the_server_was_cancelled_by_nobody() -> None:
+    fixture = Fixture()
+    await fixture.start("draw")
+    await fixture.tasks.close(0)
+    assert fixture.reason is None
+
+
+async def test_results_that_nobody_fetches_are_not_waited_for_for_ever() -> None:
+    """Ours: what is kept to be told of an arrival is bounded; the results themselves stay."""
+    fixture = Fixture()
+    fixture.tasks.max_unfetched = 1
+    fixture.go_on.set()
+    first = await fixture.start("draw")
+    await fixture.tasks.close(10)
+    second = await fixture.start("draw")
+    await fixture.tasks.close(10)
+    assert (await fixture.send("tasks/get", taskId=first))["status"] == COMPLETED
+    assert fixture.delivered == []
+    await fixture.send("tasks/get", taskId=second)
+    assert fixture.delivered == ["before", "after"]
+
+
+async def test_a_task_is_told_of_to_its_owner_alone() -> None:
+    fixture = Fixture()
+    task_id = await fixture.start("work")
+    mine, others = (fixture.tasks.hub.open([TaskChanged(task_id)], principal) for principal in ("anna", "ben"))
+    fixture.go_on.set()
+    await fixture.tasks.close(10)
+    fixture.tasks.hub.close()
+    assert (await mine.next(), await others.next()) == (TaskChanged(task_id), None)
