@@ -21,7 +21,7 @@ from service.models import Models
 from service.owned_tasks import OwnedTasks
 from service.previews import Examined, JpegCopy, Previews
 from service.progress import steady
-from service.store import Store
+from service.store import Begun, Store
 from service.upstream import RemoteTask, Upstream
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Generation:
         still be `working`: then `wait` goes on from there.
         """
         service = self.upstreams[upstream or self.models.upstream_of[request.model]]
-        job = await self._begin(owner, request)
+        job = await self._begin(owner, request, service.name)
         return await self._to_its_end(job, lambda: self._work(job, service, request, progress))
 
     async def resume(self) -> None:
@@ -126,19 +126,19 @@ class Generation:
             return None
         return await self.previews.copy(await asyncio.to_thread(stored.path.read_bytes), max_bytes)
 
-    async def _begin(self, owner: str, request: ImageRequest) -> Job:
+    async def _begin(self, owner: str, request: ImageRequest, upstream: str) -> Job:
         """Write the row. If the call is cancelled meanwhile, the row is there all the same and must not stay open."""
-        writing = asyncio.ensure_future(self.store.begin(owner, request))
+        writing = asyncio.ensure_future(self.store.begin(owner, request, upstream, ""))
         try:
-            return await asyncio.shield(writing)
+            return (await asyncio.shield(writing)).job
         except asyncio.CancelledError:
             await asyncio.shield(self._abandon(writing))
             raise
 
-    async def _abandon(self, writing: Awaitable[Job]) -> None:
+    async def _abandon(self, writing: Awaitable[Begun]) -> None:
         """End a job whose call went away while its row was written."""
         try:
-            await self.store.fail(await writing, CANCELLED)
+            await self.store.fail((await writing).job, CANCELLED)
         except WorkError as error:
             logger.warning("a cancelled job could not be ended: %s", error)
 
@@ -173,9 +173,10 @@ class Generation:
 
     async def _work(self, job: Job, upstream: Upstream, request: ImageRequest, progress: Progress) -> Outcome:
         async with steady(progress) as report:
+            await self.store.submitted(job)
             made = await self._draw(upstream, request, report)
             if isinstance(made, RemoteTask):
-                remembered = await asyncio.shield(self.store.remember(job, upstream.name, made.id))
+                remembered = await asyncio.shield(self.store.remember(job, made.id))
                 return await self._follow(remembered, report)
             await report("Storing the picture", 95)
             return await self._keep(job, made)

@@ -3,8 +3,8 @@
 1. `PRAGMA user_version` counts the migrations that a file has had. Each runs in one transaction with its count. One
    that was ever released is never edited; a change is a new one at the end.
 2. A file with more migrations than we know was written by a newer version, and stays untouched.
-3. `totals` is kept by triggers, since counting 10,000 jobs takes 5 ms and every call of `cache` asks. Nothing deletes
-   rows yet; the migration that comes with deleting brings the triggers for it.
+3. `totals` and `file_totals` are kept by triggers, since counting 10,000 rows takes milliseconds and every call of
+   `cache` asks. So does whatever goes with a job: also a row that somebody deletes by hand takes its own along.
 4. `AUTOINCREMENT` never gives a number twice, not even the highest after its row is gone (sqlite.org/autoinc.html).
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from service.data_folder import DataFolderError
+from service.store_sqlite_words import owner_word, search_text
 
 MIGRATIONS: Final = (
     (
@@ -103,9 +104,120 @@ MIGRATIONS: Final = (
         "CREATE INDEX tasks_open ON tasks (lease) WHERE NOT ended",
         "CREATE INDEX tasks_by_end ON tasks (expires_at)",
     ),
+    (
+        "ALTER TABLE jobs ADD COLUMN fingerprint TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE jobs ADD COLUMN submitted INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN delivered_at REAL",
+        "ALTER TABLE pictures ADD COLUMN source TEXT NOT NULL DEFAULT ''",
+        # Of what was made before, nobody knows more than that it was asked for and answered.
+        "UPDATE jobs SET submitted = 1, delivered_at = iif(state = 'done', finished_at, NULL)",
+        "DROP INDEX jobs_by_owner",
+        "CREATE INDEX jobs_by_owner ON jobs (owner, history_id DESC, state, model)",
+        """
+        CREATE INDEX jobs_to_join ON jobs (owner, fingerprint, history_id DESC)
+            WHERE fingerprint <> '' AND delivered_at IS NULL AND state <> 'failed'
+        """,
+        "CREATE INDEX pictures_by_name ON pictures (name)",
+        """
+        CREATE TABLE lineage (
+            history_id INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            parent INTEGER NOT NULL,
+            picture INTEGER NOT NULL,
+            PRIMARY KEY (history_id, position)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX lineage_by_parent ON lineage (parent)",
+        """
+        CREATE TABLE working_files (
+            history_id INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            PRIMARY KEY (name, history_id)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX working_files_by_job ON working_files (history_id)",
+        """
+        CREATE TABLE files (
+            name TEXT NOT NULL PRIMARY KEY,
+            owner TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            kept_at REAL NOT NULL
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX files_by_age ON files (kept_at, name)",
+        "CREATE INDEX files_by_owner ON files (owner, kept_at, name)",
+        """
+        CREATE TABLE file_totals (
+            owner TEXT NOT NULL PRIMARY KEY,
+            entries INTEGER NOT NULL DEFAULT 0,
+            bytes INTEGER NOT NULL DEFAULT 0
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE uploads (
+            id TEXT NOT NULL PRIMARY KEY,
+            owner TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            expires_at REAL NOT NULL,
+            names TEXT NOT NULL DEFAULT '',
+            used_at REAL
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX uploads_by_owner ON uploads (owner)",
+        "CREATE VIRTUAL TABLE prompts USING fts5 (owner, words, tokenize = 'ascii', columnsize = 0)",
+        """
+        CREATE TRIGGER job_ended AFTER UPDATE OF state ON jobs WHEN NEW.state <> 'working' BEGIN
+            DELETE FROM working_files WHERE history_id = NEW.history_id;
+        END
+        """,
+        """
+        CREATE TRIGGER job_deleted BEFORE DELETE ON jobs BEGIN
+            DELETE FROM pictures WHERE history_id = OLD.history_id;
+            DELETE FROM lineage WHERE history_id = OLD.history_id;
+            DELETE FROM working_files WHERE history_id = OLD.history_id;
+            DELETE FROM prompts WHERE rowid = OLD.history_id;
+            UPDATE totals SET
+                working = working - (OLD.state = 'working'),
+                done = done - (OLD.state = 'done'),
+                failed = failed - (OLD.state = 'failed')
+            WHERE owner = OLD.owner;
+        END
+        """,
+        """
+        CREATE TRIGGER picture_deleted AFTER DELETE ON pictures BEGIN
+            UPDATE totals SET pictures = pictures - 1, picture_bytes = picture_bytes - OLD.size
+            WHERE owner = (SELECT owner FROM jobs WHERE history_id = OLD.history_id);
+        END
+        """,
+        """
+        CREATE TRIGGER picture_changed AFTER UPDATE OF size ON pictures BEGIN
+            UPDATE totals SET picture_bytes = picture_bytes - OLD.size + NEW.size
+            WHERE owner = (SELECT owner FROM jobs WHERE history_id = NEW.history_id);
+        END
+        """,
+        """
+        CREATE TRIGGER file_added AFTER INSERT ON files BEGIN
+            INSERT OR IGNORE INTO file_totals (owner) VALUES (NEW.owner);
+            UPDATE file_totals SET entries = entries + 1, bytes = bytes + NEW.size WHERE owner = NEW.owner;
+        END
+        """,
+        """
+        CREATE TRIGGER file_deleted AFTER DELETE ON files BEGIN
+            UPDATE file_totals SET entries = entries - 1, bytes = bytes - OLD.size WHERE owner = OLD.owner;
+        END
+        """,
+        """
+        INSERT INTO files (name, owner, size, kept_at)
+            SELECT name, min(owner), max(size), max(coalesce(finished_at, created_at))
+            FROM pictures JOIN jobs USING (history_id) GROUP BY name
+        """,
+        "INSERT INTO prompts (rowid, owner, words) SELECT history_id, owner_word(owner), search_text(prompt) FROM jobs",
+    ),
 )
 """The second: what a request asked for beside model and prompt, as JSON, and where its work goes on without us. The
-third: the tasks of MCP (`store_tasks.py`)."""
+third: the tasks of MCP (`store_tasks.py`). The fourth: what is paid for once, what a job started from, which files are
+kept and which of them a working job refers to, links to upload by (`store_uploads.py`), and full text; the words that
+are searched for stand in the index as `store_sqlite_words.py` writes them."""
 
 SWITCH_S: Final = 10.0
 """How long to wait for other processes that start at the same moment; each takes milliseconds."""
@@ -122,6 +234,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    for function in (owner_word, search_text):
+        connection.create_function(function.__name__, 1, function, deterministic=True)
     for number, statements in enumerate(MIGRATIONS, start=1):
         with transaction(connection, "IMMEDIATE"):
             if _version(connection) < number:  # read again inside: another process may be starting as well

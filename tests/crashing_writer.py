@@ -26,7 +26,8 @@ def say(*words: object) -> None:
 async def write(writer: int, store: SqliteStore, files: DiskFiles) -> None:
     """Make one job after the other, each with one picture of its own."""
     while True:
-        job = await store.begin(LOCAL_OWNER, ImageRequest(model="sketch", prompt=f"writer {writer}"))
+        request = ImageRequest(model="sketch", prompt=f"writer {writer}")
+        job = (await store.begin(LOCAL_OWNER, request, "sketch", "")).job
         say("begun", job.history_id)
         name = await files.keep(LOCAL_OWNER, picture_bytes(job.history_id), "image/png")
         say("kept", name)

@@ -14,6 +14,7 @@ from service.generation import Generation
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress
 from service.models import Model, Models
 from service.previews import Examined, Previews
+from service.store import Begun
 from service.store_sqlite import SqliteStore
 from service.upstream import Upstream
 from tests.emulators.pictures import png
@@ -48,9 +49,9 @@ class WatchedStore(SqliteStore):
 
     moments: Moments
 
-    async def begin(self, owner: str, request: ImageRequest) -> Job:
+    async def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
         self.moments.pass_("begin")
-        return await super().begin(owner, request)
+        return await super().begin(owner, request, upstream, fingerprint)
 
     async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
         self.moments.pass_("finish")

@@ -128,10 +128,10 @@ async def process(
 async def crash_while_it_is_followed(folder: Path, kiln: Kiln, lease: str = "first") -> None:
     """Leave a job behind as a killed process does: working, with its lease, and its task in the row."""
     async with process(folder, kiln, lease) as first:
-        job = await first.store.begin("anna", VASE)
+        job = (await first.store.begin("anna", VASE, kiln.name, "")).job
         task = await kiln.generate(VASE, unheard)
         assert isinstance(task, RemoteTask)
-        await first.store.remember(job, kiln.name, task.id)
+        await first.store.remember(job, task.id)
 
 
 async def test_the_task_is_written_down_before_it_is_asked_about(tmp_path: Path) -> None:

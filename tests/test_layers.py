@@ -89,9 +89,21 @@ ALLOWED: dict[str, set[str]] = {
     "lease": {"data_folder", "filelock"},
     "secret": {"data_folder"},
     "store": {"images"},
-    "store_sqlite": {"data_folder", "images", "store", "store_sqlite_rows", "store_sqlite_schema"},
+    "store_sqlite": {
+        "data_folder", "images", "store", "store_sqlite_delete", "store_sqlite_files", "store_sqlite_jobs",
+        "store_sqlite_rows", "store_sqlite_schema", "store_sqlite_search",
+    },
+    "store_sqlite_delete": {"images", "store_sqlite_schema"},
+    "store_sqlite_files": {"store", "store_sqlite_schema"},
+    "store_sqlite_jobs": {
+        "images", "store", "store_sqlite_files", "store_sqlite_rows", "store_sqlite_schema", "store_sqlite_words",
+    },
     "store_sqlite_rows": {"images"},
-    "store_sqlite_schema": {"data_folder"},
+    "store_sqlite_schema": {"data_folder", "store_sqlite_words"},
+    "store_sqlite_search": {
+        "images", "store", "store_sqlite_rows", "store_sqlite_schema", "store_sqlite_words",
+    },
+    "store_sqlite_words": set(),
     "files": {"images"},
     "files_disk": {"data_folder", "files", "images"},
     "store_tasks": {"protocol", "store_sqlite", "store_sqlite_schema", "orjson"},

@@ -15,6 +15,7 @@ from service.data_folder import DataFolderError
 from service.images import Failure, ImageRequest
 from service.store_sqlite import SqliteStore
 from service.store_sqlite_schema import MIGRATIONS, migrate, transaction
+from tests.stores import begin
 
 VERSION_1 = Path(__file__).parent / "recordings" / "store" / "version_1.sqlite3"
 
@@ -80,7 +81,7 @@ async def test_a_file_of_version_1_is_read_as_it_was_and_written_on(path: Path) 
         Failure(kind="policy", reason="The image service refused this prompt."), "interrupted",
     )  # fmt: skip
     assert [(job.parameters, job.upstream, job.task) for job in (done, refused, interrupted)] == [({}, "", "")] * 3
-    new = await store.remember(await store.begin("local", ImageRequest(model="m", prompt="p", seed=1)), "kiln", "1")
+    new = await store.remember(await begin(store, "local", ImageRequest(model="m", prompt="p", seed=1)), "1")
     assert (new.history_id, new.parameters, new.task) == (4, {"seed": 1}, "1")
     assert (await store.totals("local")).done == 1
     await store.close()

@@ -1,0 +1,54 @@
+"""Stores for tests: every implementation of the contract, a clock that a test sets, and jobs of few words."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from service.images import Failure, ImageRequest, Job, KeptPicture
+from service.store import Store
+from service.store_sqlite import SqliteStore
+
+REQUEST: Final = ImageRequest(model="qwen-image", prompt="一只猫 with a hat")
+POLICY: Final = Failure(kind="policy", reason="The image service refused the prompt.")
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+Factory = Callable[[Path, Clock], Awaitable[Store]]
+
+
+async def open_sqlite(folder: Path, clock: Clock) -> SqliteStore:
+    """A store on the file of this folder; two of them are of one process."""
+    return await SqliteStore.open(
+        folder / "easel.sqlite3", "this process", lambda lease: lease == "this process", clock
+    )
+
+
+STORES: Final = [pytest.param(open_sqlite, id="sqlite")]
+"""What the tests of the contract run on. A second store is one more row."""
+
+
+def picture(name: str, size: int = 1000, note: str = "", source: str = "") -> KeptPicture:
+    """A kept picture of this name."""
+    return KeptPicture(name=name, media_type="image/png", width=640, height=480, size=size, note=note, source=source)
+
+
+async def begin(store: Store, owner: str = "ann", request: ImageRequest = REQUEST, fingerprint: str = "") -> Job:
+    """A job that begins, at the image service "kiln"."""
+    return (await store.begin(owner, request, "kiln", fingerprint)).job
+
+
+async def made(store: Store, prompt: str, *names: str, owner: str = "ann", model: str = "m") -> Job:
+    """A job that is done, with pictures of these names."""
+    job = await begin(store, owner, ImageRequest(model=model, prompt=prompt))
+    return await store.finish(job, [picture(name) for name in names])
