@@ -8,7 +8,7 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -25,16 +25,10 @@ from service.previews import BadPictureError
 from service.reference_arguments import Wanted, check_room, problem
 from service.reference_urls import InlinePicture, OwnPicture, PlaceError, RemotePicture, decoded, read_place
 from service.store import Store
-from service.uploads import Uploads
+from service.uploads import MOST_BYTES, Uploads
 
 REFERENCE_BYTES: Final = 20_000_000
 """Largest reference taken from outside. Photos of phones have 3 to 12 MB."""
-
-TOTAL_BYTES: Final = 64_000_000
-"""Of all references of one call: they are held in memory, and sent on as base64."""
-
-UPLOADED: Final = "an upload"
-"""The origin of what a person sent, by which `begun` knows it again."""
 
 SHOWN_NAME: Final = 60
 MEDIA_TYPES: Final = {extension: media_type for media_type, extension in EXTENSIONS.items()}
@@ -43,8 +37,8 @@ PATIENCE: Final = Patience(total_s=20.0, pauses_s=(0.5,))
 """The client waits, and nothing is paid for yet: two tries within what most of them allow."""
 
 Download: TypeAlias = Callable[[str], Awaitable[bytes]]
-Restore: TypeAlias = Callable[[Job, int], Awaitable[KeptPicture | None]]
-"""Brings the bytes of a picture back, counted from 1, that were removed to make room; None when they are gone."""
+ShowPicture: TypeAlias = Callable[[str, int, int], Awaitable[tuple[KeptPicture, bytes] | None]]
+"""Owner, history_id and number → that picture, brought back if need be; None when it cannot be had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +53,7 @@ class References:
     intake: Intake
     uploads: Uploads
     download: Download
-    restore: Restore
+    picture: ShowPicture
     own_hosts: frozenset[str] = frozenset()
     image_dir: Path | None = None
     several_owners: bool = False
@@ -82,18 +76,12 @@ class References:
         if wanted.upload:
             found += await self._uploaded(owner, room, model)
         total = sum(len(each.data) for each in found)
-        if total > TOTAL_BYTES:
+        if total > MOST_BYTES:
             raise problem(
                 f"The reference pictures have {total // 1_000_000} MB together, and at most "
-                f"{TOTAL_BYTES // 1_000_000} MB are taken: use fewer or smaller ones."
+                f"{MOST_BYTES // 1_000_000} MB are taken: use fewer or smaller ones."
             )
         return tuple(found)
-
-    async def begun(self, owner: str, history_id: int, references: Sequence[Reference]) -> None:
-        """To be called when the job has begun: what was uploaded for it is used up once its picture was handed over."""
-        names = [each.name for each in references if each.origin == UPLOADED]
-        if names:
-            await self.uploads.use(owner, names, history_id)
 
     async def _from_history(self, owner: str, history_id: int, picture: int) -> Reference:
         job = await self.store.job(owner, history_id)
@@ -103,17 +91,13 @@ class References:
             )
         if not 1 <= picture <= len(job.pictures):
             raise problem(_why_not(job, picture))
-        kept = job.pictures[picture - 1]
-        data = await self._bytes(kept.name)
-        if data is None:
-            back = await self.restore(job, picture)
-            kept = back or kept
-            data = await self._bytes(kept.name) if back else None
-        if data is None:
+        had = await self.picture(owner, history_id, picture)
+        if had is None:
             raise problem(
                 f"`history_id` is {history_id}, whose picture {picture} was removed to make room and cannot be had "
                 "again. Start from another one, or have it drawn anew first."
             )
+        kept, data = had
         return Reference(
             data=data,
             media_type=kept.media_type,
@@ -162,22 +146,22 @@ class References:
                 f"{argument} names a picture that is not kept here, or not for this person. `history` lists those that "
                 "are; another one comes by `use_upload`."
             )
-        return await self._taken(owner, data, "a picture sent before", argument)
+        return await self._taken(owner, data, "an upload", argument)
 
     async def _uploaded(self, owner: str, room: int, model: Model) -> list[Reference]:
         upload = await self.uploads.ready(owner)
         if upload is None:
             raise problem("`use_upload`: nothing was sent yet. Give the person the link, and call again after that.")
         sent = [
-            Reference(data=data, media_type=MEDIA_TYPES[name.rpartition(".")[2]], name=name, origin=UPLOADED)
+            Reference(data=data, media_type=MEDIA_TYPES[name.rpartition(".")[2]], name=name, origin="an upload")
             for name in upload.names
             if (data := await self._bytes(name)) is not None
         ]
         if len(sent) < len(upload.names):
-            await self.uploads.use(owner, upload.names)
+            await self.uploads.spend(upload)
             raise problem("`use_upload`: what was sent was removed to make room. Call again for a new link.")
         if len(sent) > room:
-            await self.uploads.use(owner, upload.names)
+            await self.uploads.spend(upload)
             raise problem(
                 f"`use_upload`: {len(sent)} pictures were sent, and {model.id} has room for {room}. Choose by "
                 f"`image_url` instead, in the order of sending: {', '.join(own_url(each.name) for each in sent)}."

@@ -1,4 +1,4 @@
-"""Uploads in the file of the SQLite store, beside the jobs that use them."""
+"""Uploads in the file of the SQLite store, beside the jobs that use them: a trigger writes the first of these down."""
 
 import json
 import math
@@ -17,7 +17,7 @@ FRESH: Final = f"SELECT {COLUMNS} FROM uploads WHERE owner = ? AND names = '' AN
 NEWEST: Final = "SELECT coalesce(max(created_at), 0) FROM uploads WHERE owner = ?"
 INSERT: Final = "INSERT INTO uploads (id, owner, created_at, expires_at) VALUES (?, ?, ?, ?)"
 RECEIVE: Final = "UPDATE uploads SET names = ? WHERE id = ? AND names = ''"
-USE: Final = "UPDATE uploads SET used_at = ?, history_id = ? WHERE owner = ? AND names = ?"
+SPEND: Final = "UPDATE uploads SET used_at = ?, history_id = NULL WHERE id = ?"
 
 BY_JOB: Final = f"""
     SELECT {COLUMNS} FROM uploads LEFT JOIN jobs ON jobs.history_id = uploads.history_id AND jobs.owner = uploads.owner
@@ -48,7 +48,7 @@ class SqliteUploads(UploadKeeper):
         return await self._store.run(lambda connection: _first(connection, FIND, id_))
 
     async def receive(self, id_: str, names: Sequence[str]) -> bool:
-        return await self._store.run(lambda connection: _write(connection, RECEIVE, _written(names), id_) > 0)
+        return await self._store.run(lambda connection: _write(connection, RECEIVE, json.dumps(list(names)), id_) > 0)
 
     async def ready(self, owner: str, since: float) -> Upload | None:
         return await self._store.run(lambda connection: _first(connection, READY, owner, since))
@@ -56,8 +56,8 @@ class SqliteUploads(UploadKeeper):
     async def latest_used(self, owner: str, since: float) -> Upload | None:
         return await self._store.run(lambda connection: _first(connection, LATEST_USED, owner, since))
 
-    async def use(self, owner: str, names: Sequence[str], now: float, history_id: int | None) -> None:
-        await self._store.run(lambda connection: _write(connection, USE, now, history_id, owner, _written(names)))
+    async def spend(self, id_: str, now: float) -> None:
+        await self._store.run(lambda connection: _write(connection, SPEND, now, id_))
 
 
 def _open(connection: sqlite3.Connection, owner: str, now: float, id_of: Callable[[str, float], str]) -> Upload:
@@ -94,7 +94,3 @@ def _read(row: tuple[Any, ...]) -> Upload:
         names=tuple(json.loads(names)) if names else (),
         used_at=used_at,
     )
-
-
-def _written(names: Sequence[str]) -> str:
-    return json.dumps(list(names))

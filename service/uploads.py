@@ -4,8 +4,9 @@
    again: a model that asks twice does not make the page that the person has open a dead end.
 2. The link is the key. It holds a secret of 192 bits, made of the owner and the time by our own secret, so that it can
    be told again; written down is only its SHA-256.
-3. What was sent waits a day for a call. It is used up when a picture made from it was handed over, and not before: a
-   call that is repeated after a timeout finds the same pictures, and so joins the same job.
+3. What was sent waits a day for a call. The first job that starts from it uses it, which the keeper sees by itself; it
+   is used up when that job has failed or its picture was handed over, and not before: a call that is repeated after a
+   timeout finds the same pictures, and so joins the same job.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 OPEN_S: Final = 3600.0
@@ -36,6 +37,9 @@ LOOK_S: Final = 2.0
 MOST: Final = 16
 """Pictures in one sending: no image service takes more references."""
 
+MOST_BYTES: Final = 64_000_000
+"""Of the references of one call together, and so of one sending: they are held in memory, and sent on as base64."""
+
 SECRET_BYTES: Final = 24
 
 
@@ -49,14 +53,6 @@ class Upload:
     expires_at: float
     names: tuple[str, ...] = ()
     used_at: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class UploadLink:
-    """What to give the person. `id` tells links apart and opens nothing."""
-
-    id: str
-    url: str = field(repr=False)
 
 
 class UploadKeeper(ABC):
@@ -80,15 +76,15 @@ class UploadKeeper(ABC):
 
     @abstractmethod
     async def ready(self, owner: str, since: float) -> Upload | None:
-        """What the next call uses: the newest that no job used, else the newest whose job was not handed over yet."""
+        """What the next call starts from: the newest that no job uses, else the newest that is not used up."""
 
     @abstractmethod
     async def latest_used(self, owner: str, since: float) -> Upload | None:
         """The newest that is used up."""
 
     @abstractmethod
-    async def use(self, owner: str, names: Sequence[str], now: float, history_id: int | None) -> None:
-        """Write down that a job started from exactly these pictures; without a job they are used up at once."""
+    async def spend(self, id_: str, now: float) -> None:
+        """Count an upload as used up, without a job."""
 
 
 class Uploads:
@@ -103,11 +99,11 @@ class Uploads:
         self._clock = clock
         self._arrivals: dict[str, asyncio.Event] = {}
 
-    async def link(self, owner: str, most: int = 1) -> UploadLink:
+    async def link(self, owner: str, most: int = 1) -> str:
         """A link by which this owner can send up to `most` pictures, once."""
         upload = await self._keeper.open(owner, self._clock(), self._id)
         secret = self._secret(owner, upload.created_at)
-        return UploadLink(id=upload.id, url=f"{self._pages_url}{secret}?most={max(1, min(most, MOST))}")
+        return f"{self._pages_url}{secret}?most={max(1, min(most, MOST))}"
 
     async def find(self, secret: str) -> Upload | None:
         """The upload that a secret opens. A wrong one costs the same hash and the same look as a right one."""
@@ -126,7 +122,7 @@ class Uploads:
         return received
 
     async def ready(self, owner: str) -> Upload | None:
-        """What the owner sent and no picture that was handed over was made from."""
+        """What the owner sent and is not used up."""
         return await self._keeper.ready(owner, self._clock() - KEPT_S)
 
     async def latest_used(self, owner: str) -> Upload | None:
@@ -146,9 +142,9 @@ class Uploads:
                             await arrival.wait()
         return None
 
-    async def use(self, owner: str, names: Sequence[str], history_id: int | None = None) -> None:
-        """Have a job start from these pictures of one sending; without a job they are used up at once."""
-        await self._keeper.use(owner, names, self._clock(), history_id)
+    async def spend(self, upload: Upload) -> None:
+        """Count it as used up, since no job can start from it: the next call gets a new link."""
+        await self._keeper.spend(upload.id, self._clock())
 
     def _secret(self, owner: str, created_at: float) -> str:
         made = hmac.digest(self._key, json.dumps([owner, created_at]).encode(), "sha256")

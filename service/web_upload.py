@@ -25,12 +25,15 @@ from aiohttp import hdrs, web
 from service.images import WorkError
 from service.intake import Intake
 from service.previews import BadPictureError, sniff
-from service.uploads import MOST, Upload, Uploads
+from service.uploads import MOST, MOST_BYTES, Upload, Uploads
 
 logger = logging.getLogger(__name__)
 
 IDLE_S: Final = 30.0
 """Between two pieces of a body; a phone in a tunnel comes back within that or starts anew."""
+
+TOTAL_S: Final = 900.0
+"""For a whole body: the largest at 600 kilobits per second."""
 
 PIECE: Final = 256 * 1024
 SIZES: Final = re.compile(rf"[0-9]{{1,9}}(?:,[0-9]{{1,9}}){{0,{MOST - 1}}}", re.ASCII)
@@ -84,8 +87,13 @@ class Page:
 
     def shown(self, state: str, most: int, max_bytes: int) -> str:
         """The page in one of its states: `open`, or one of `GONE`."""
-        values = {"state": state, "most": str(most), "megabytes": str(max_bytes // 1_000_000)}
-        return re.sub(r"\{(state|most|megabytes)\}", lambda match: values[match[1]], self.html, count=len(values))
+        values = {
+            "state": state,
+            "most": str(most),
+            "megabytes": str(max_bytes // 1_000_000),
+            "together": str(MOST_BYTES // 1_000_000),
+        }
+        return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], self.html, count=len(values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +106,7 @@ class Reception:
     page: Page = field(default_factory=Page.read)
     arriving: set[str] = field(default_factory=set)
     idle_s: float = IDLE_S
+    total_s: float = TOTAL_S
 
     async def state(self, secret: str) -> tuple[Upload | None, str]:
         """The upload that a secret opens, and `open` or why it does not."""
@@ -149,7 +158,10 @@ async def upload_post(request: web.Request) -> web.Response:
             raise _gone(state)
         sizes = _sizes(request, reception.max_bytes)
         with reception.alone(upload):
-            return await _take(request, reception, upload, sizes)
+            async with asyncio.timeout(reception.total_s):
+                return await _take(request, reception, upload, sizes)
+    except TimeoutError:
+        return _answer(408, {"error": {"code": "network", "message": "It took too long."}})
     except RefusedError as refusal:
         return _answer(refusal.status, {"error": {"code": refusal.code, "message": str(refusal)}})
     except WorkError as error:  # the disk is full, or not ours
@@ -190,24 +202,28 @@ def _sizes(request: web.Request, max_bytes: int) -> list[int]:
         raise RefusedError(400, "failed", "`sizes` and Content-Length do not agree.")
     if max(sizes) > max_bytes:
         raise RefusedError(413, "too_large", f"A picture may have {max_bytes // 1_000_000} MB.")
+    if sum(sizes) > MOST_BYTES:
+        raise RefusedError(413, "too_large_together", f"All together may have {MOST_BYTES // 1_000_000} MB.")
     return sizes
 
 
 async def _read(request: web.Request, size: int, idle_s: float) -> bytes:
     """Exactly so many bytes of the body."""
-    data = bytearray()
+    pieces: list[bytes] = []
+    left = size
     try:
-        while len(data) < size:
+        while left:
             async with asyncio.timeout(idle_s):
-                piece = await request.content.read(min(PIECE, size - len(data)))
+                piece = await request.content.read(min(PIECE, left))
             if not piece:
                 raise RefusedError(400, "network", "The body ended before it was complete.")
-            data += piece
+            pieces.append(piece)
+            left -= len(piece)
     except TimeoutError as late:
         raise RefusedError(408, "network", f"Nothing came for {idle_s:g} seconds.") from late
     except web.RequestPayloadError as broken:
         raise RefusedError(400, "network", "The body ended before it was complete.") from broken
-    return bytes(data)
+    return await asyncio.to_thread(b"".join, pieces)
 
 
 def _code(data: bytes, error: BadPictureError) -> str:
