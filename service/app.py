@@ -48,7 +48,7 @@ from service.upstream_openai import OpenAiUpstream
 from service.upstream_sketch import SketchUpstream
 from service.uploads import Uploads
 from service.web import MAX_BODY_BYTES, Endpoint
-from service.web_guard import Guard
+from service.web_guard import Guard, own_names
 from service.web_sessions import add_routes
 
 VERSION: Final = "0.1.0"
@@ -56,7 +56,7 @@ GRACE_S: Final = 6.0
 """How long calls may go on once no job runs any more: their answers go out."""
 
 SKETCH: Final = Models(
-    listed=(Model(id=SketchUpstream.name, upstream=SketchUpstream.name),), default=SketchUpstream.name
+    listed=(Model(id=SketchUpstream.name, upstream=SketchUpstream.name, references=0),), default=SketchUpstream.name
 )
 """What is on offer when no image service is configured."""
 
@@ -245,7 +245,7 @@ def _offered(service: Running, kept: Keepings, session: aiohttp.ClientSession, s
         upstreams=service.upstreams,
         session=session,
         pictures_url=service.pictures_url,
-        own_hosts=own_hosts(settings),
+        own_hosts=own_names(settings),
         profiles=profiles,
         uploads=Uploads(kept.uploads, kept.secret.derive("upload links"), f"{service.public_url}/upload/"),
         retention=retention,

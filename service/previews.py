@@ -117,6 +117,14 @@ class JpegCopy:
     reduced: bool
 
 
+class BadPictureError(WorkError):
+    """Bytes that are no picture we keep. `problem` is the end of a sentence about them, without whose they are."""
+
+    def __init__(self, subject: str, problem: str) -> None:
+        super().__init__(f"The upstream's {subject} {problem}.", kind="bad_picture")
+        self.problem = problem
+
+
 class Previews:
     """Examines pictures, `THREADS` at once. Its owner closes it when nothing is examined any more."""
 
@@ -147,7 +155,7 @@ def examined(data: bytes, large: Lock) -> Examined:
     """All four steps, in the calling thread; `large` is held while a large picture is decoded."""
     media_type = sniff(data)
     if media_type is None:
-        raise bad_picture(f"The upstream's answer is {described(data)}.")
+        raise BadPictureError("answer", f"is {described(data)}")
     try:
         with Image.open(io.BytesIO(data), formats=[pillow_format(media_type)]) as image:
             pixels = image.width * image.height
@@ -158,7 +166,7 @@ def examined(data: bytes, large: Lock) -> Examined:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_large() from error
     except DAMAGED as error:
-        raise bad_picture(f"The upstream's {media_type} picture is damaged or cut short.") from error
+        raise BadPictureError(f"{media_type} picture", "is damaged or cut short") from error
 
 
 def copied(data: bytes, max_bytes: int, large: Lock) -> JpegCopy:
@@ -169,7 +177,7 @@ def copied(data: bytes, max_bytes: int, large: Lock) -> JpegCopy:
             picture = on_white(image)
             picture = picture.transpose(upright) if upright is not None else picture
     except DAMAGED as error:
-        raise bad_picture("The picture cannot be read any more.") from error
+        raise WorkError("The picture cannot be read any more.", kind="bad_picture") from error
     best = (max(picture.size), COPY_QUALITIES[0])
     for side, quality in product((best[0], *COPY_SIDES), COPY_QUALITIES):
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
@@ -305,9 +313,4 @@ def jpeg(picture: Image.Image) -> bytes:
 
 def too_large() -> WorkError:
     """More pixels than the cap, by the header alone."""
-    return bad_picture(f"The upstream's picture has more than the {MAX_PIXELS // 1_000_000} million pixels allowed.")
-
-
-def bad_picture(message: str) -> WorkError:
-    """The one kind of every failure here."""
-    return WorkError(message, kind="bad_picture")
+    return BadPictureError("picture", f"has more than the {MAX_PIXELS // 1_000_000} million pixels allowed")

@@ -87,6 +87,8 @@ SETTINGS: Final = (
             ("FLOW2API_MCP_EXTERNAL_URL_PREFIX",)),
     Setting("EASEL_TOKENS", "", "who may call: name:token pairs with commas, each with its own history; or auto"),
     Setting("EASEL_DATA_DIR", "data", "folder of the history and the pictures"),
+    Setting("EASEL_IMAGE_DIR", "", "folder where the chat program keeps what is attached, for `use_latest_user_image`",
+            ("FLOW2API_MCP_IMAGE_DIR", "FLOW2API_MCP_CHERRYSTUDIO_FILES_DIR", "FLOW2API_MCP_LOCAL_FILES_ROOT")),
     Setting("EASEL_MODELS_FILE", "service/models.json", "which models are offered"),
     Setting("EASEL_DRAIN_S", "20", "seconds that a stop waits for pictures that are being made"),
     Setting("EASEL_RETRIES", "2", "how often a failed generation is tried again, where that costs nothing twice",
@@ -134,6 +136,7 @@ class Settings:
     tokens: Mapping[str, str] = field(repr=False)
     auto_token: bool
     data_dir: Path
+    image_dir: Path | None
     models_file: Path
     flow2api: Endpoint | None
     openai: Endpoint | None
@@ -175,6 +178,7 @@ class Settings:
             tokens=tokens,
             auto_token=auto_token,
             data_dir=Path(read.text("EASEL_DATA_DIR")).expanduser(),
+            image_dir=read.folder("EASEL_IMAGE_DIR"),
             models_file=read.models_file(),
             flow2api=read.endpoint("FLOW2API_BASE_URL", "FLOW2API_API_KEY", _LOCAL_FLOW2API),
             openai=read.endpoint("OPENAI_BASE_URL", "OPENAI_API_KEY", _PUBLIC_OPENAI),
@@ -292,6 +296,10 @@ class _Reader:
             size=self.number("EASEL_CACHE_MAX_MB", 0, 999_999_999) * 1_000_000,
             days=self.number("EASEL_CACHE_MAX_DAYS", 0, 36_500),
         )
+
+    def folder(self, name: str) -> Path | None:
+        text = self.text(name)
+        return Path(text).expanduser() if text else None
 
     def models_file(self) -> Path:
         """The named file; the one beside this module when none is named, wherever the process was started."""

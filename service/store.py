@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from service.images import Failure, ImageRequest, Job, JobState, KeptPicture
+from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent
 
 INTERRUPTED: Final = Failure(
     kind="interrupted",
@@ -196,6 +196,10 @@ class Store(ABC):
     @abstractmethod
     async def owns_file(self, owner: str, name: str) -> bool:
         """Whether a file of this name is kept for this owner."""
+
+    @abstractmethod
+    async def picture_of(self, owner: str, name: str) -> Parent | None:
+        """Which picture in the history of this owner has this name; of several the newest."""
 
     @abstractmethod
     async def files_total(self, owner: str | None) -> FilesTotal:

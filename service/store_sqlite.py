@@ -20,7 +20,7 @@ from typing import Final, ParamSpec, Self, TypeVar
 from service import store_sqlite_files as files
 from service import store_sqlite_lists as lists
 from service.data_folder import DataFolderError
-from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, WorkError
+from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent, WorkError
 from service.store import Begun, FilesTotal, Page, Search, Store, Totals
 from service.store_sqlite_delete import clear_some, delete, newest_id, unused_files
 from service.store_sqlite_jobs import Jobs
@@ -144,6 +144,9 @@ class SqliteStore(Store):
 
     async def owns_file(self, owner: str, name: str) -> bool:
         return await self._do(lists.owns_file, self._connection, owner, name)
+
+    async def picture_of(self, owner: str, name: str) -> Parent | None:
+        return await self._do(files.picture_of, self._connection, owner, name)
 
     async def files_total(self, owner: str | None) -> FilesTotal:
         return await self._do(files.total, self._connection, owner)

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Collection
 from typing import Final
 
+from service.images import Parent
 from service.store import FilesTotal
 from service.store_sqlite_schema import transaction
 
@@ -17,6 +18,10 @@ ENTER_FILE: Final = """
     ON CONFLICT (name) DO UPDATE SET kept_at = max(kept_at, excluded.kept_at)
 """
 FORGET_FILES: Final = "DELETE FROM files WHERE name IN (SELECT value FROM json_each(?))"
+PICTURE_OF: Final = """
+    SELECT history_id, position FROM pictures JOIN jobs USING (history_id) WHERE name = ? AND owner = ?
+    ORDER BY history_id DESC, position LIMIT 1
+"""
 COUNT_ALL: Final = """
     SELECT coalesce(sum(entries), 0), coalesce(sum(bytes), 0), (SELECT min(kept_at) FROM files) FROM file_totals
 """
@@ -47,6 +52,12 @@ def gone(connection: sqlite3.Connection, names: Collection[str]) -> None:
     """Take files out; with that their pictures are kept no longer."""
     with transaction(connection, "IMMEDIATE"):
         connection.execute(FORGET_FILES, (json.dumps(list(names)),))
+
+
+def picture_of(connection: sqlite3.Connection, owner: str, name: str) -> Parent | None:
+    """The newest picture of this name; positions count from 0 in the table, and from 1 for people."""
+    row = connection.execute(PICTURE_OF, (name, owner)).fetchone()
+    return None if row is None else Parent(history_id=row[0], picture=row[1] + 1)
 
 
 def total(connection: sqlite3.Connection, owner: str | None) -> FilesTotal:

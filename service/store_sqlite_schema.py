@@ -213,11 +213,24 @@ MIGRATIONS: Final = (
         """,
         "INSERT INTO prompts (rowid, owner, words) SELECT history_id, owner_word(owner), search_text(prompt) FROM jobs",
     ),
+    (
+        "ALTER TABLE uploads ADD COLUMN history_id INTEGER",
+        """
+        CREATE TRIGGER upload_used AFTER INSERT ON working_files BEGIN
+            UPDATE uploads SET
+                history_id = NEW.history_id,
+                used_at = (SELECT created_at FROM jobs WHERE history_id = NEW.history_id)
+            WHERE owner = (SELECT owner FROM jobs WHERE history_id = NEW.history_id)
+                AND used_at IS NULL AND instr(names, NEW.name) > 0;
+        END
+        """,
+    ),
 )
 """The second: what a request asked for beside model and prompt, as JSON, and where its work goes on without us. The
 third: the tasks of MCP (`store_tasks.py`). The fourth: what is paid for once, what a job started from, which files are
 kept and which of them a working job refers to, links to upload by (`store_uploads.py`), and full text; the words that
-are searched for stand in the index as `store_sqlite_words.py` writes them."""
+are searched for stand in the index as `store_sqlite_words.py` writes them. The fifth: the first job that uses an upload
+is written down as it begins."""
 
 SWITCH_S: Final = 10.0
 """How long to wait for other processes that start at the same moment; each takes milliseconds."""

@@ -31,10 +31,7 @@ class Guard:
     """Checks requests against the settings of this process."""
 
     def __init__(self, settings: Settings) -> None:
-        names = [] if settings.host in _WILDCARDS else [settings.host]
-        if settings.public_url:
-            names.append(urlsplit(settings.public_url).hostname or "")
-        self._names = frozenset(name.lower() for name in names)
+        self._names = own_names(settings)
         self._owners = {_digest(token): name for name, token in settings.tokens.items()}
 
     def middleware(self) -> Middleware:
@@ -94,6 +91,14 @@ class Guard:
             if hmac.compare_digest(sent, digest):
                 found = name
         return found
+
+
+def own_names(settings: Settings) -> frozenset[str]:
+    """The host names, beside loopback, under which clients reach this service."""
+    names = [] if settings.host in _WILDCARDS else [settings.host]
+    if settings.public_url:
+        names.append(urlsplit(settings.public_url).hostname or "")
+    return frozenset(name.lower() for name in names)
 
 
 def refused(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:

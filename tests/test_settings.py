@@ -57,6 +57,22 @@ def test_the_images_api_is_on_with_a_key_or_a_url(env: dict[str, str], endpoint:
     assert Settings.from_env(env).openai == endpoint
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "EASEL_IMAGE_DIR",
+        "FLOW2API_MCP_IMAGE_DIR",
+        "FLOW2API_MCP_CHERRYSTUDIO_FILES_DIR",
+        "FLOW2API_MCP_LOCAL_FILES_ROOT",
+    ],
+)
+def test_the_image_folder_goes_by_every_name_that_it_ever_had(name: str) -> None:
+    """Ours: a folder that is not there yet is no mistake, since Cherry Studio makes it with the first attachment."""
+    assert Settings.from_env({name: "/nowhere/Data/Files"}).image_dir == Path("/nowhere/Data/Files")
+    assert Settings.from_env({name: " "}).image_dir is None
+    assert Settings.from_env({name: "~/Files"}).image_dir == Path.home() / "Files"
+
+
 def test_every_wait_can_be_set() -> None:
     """Ours: some services take longer than any number that we could choose."""
     env = {

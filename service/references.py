@@ -1,0 +1,211 @@
+"""The pictures that a new one starts from: from the arguments of a call to bytes in our keeping.
+
+1. How many the model takes is checked before anything is read. The order is that of `reference_arguments.KINDS`.
+2. Everything is the caller's: jobs, files and uploads of somebody else do not exist. The image folder is one person's,
+   so it is for everybody only while there is one owner.
+3. What comes from outside is kept under its owner. So the same picture has the same name, and a call that is repeated
+   is paid for once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import aiohttp
+
+from service.fetch import Patience, fetch
+from service.files import Files
+from service.images import EXTENSIONS, Job, JobState, KeptPicture, Parent, Reference, WorkError
+from service.intake import Intake
+from service.latest_images import newest
+from service.models import Model, Models
+from service.previews import BadPictureError
+from service.reference_arguments import Wanted, check_room, problem
+from service.reference_urls import InlinePicture, OwnPicture, PlaceError, RemotePicture, decoded, read_place
+from service.store import Store
+from service.uploads import MOST_BYTES, Uploads
+
+REFERENCE_BYTES: Final = 20_000_000
+"""Largest reference taken from outside. Photos of phones have 3 to 12 MB."""
+
+SHOWN_NAME: Final = 60
+MEDIA_TYPES: Final = {extension: media_type for media_type, extension in EXTENSIONS.items()}
+
+PATIENCE: Final = Patience(total_s=20.0, pauses_s=(0.5,))
+"""The client waits, and nothing is paid for yet: two tries within what most of them allow."""
+
+Download: TypeAlias = Callable[[str], Awaitable[bytes]]
+ShowPicture: TypeAlias = Callable[[str, int, int], Awaitable[tuple[KeptPicture, bytes] | None]]
+"""Owner, history_id and number → that picture, brought back if need be; None when it cannot be had."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """Collects references. `own_hosts` are the names, beside loopback, under which clients know this service.
+
+    `image_dir` is the chat program's folder, `several_owners` that it may not be shown to everybody who calls.
+    """
+
+    store: Store
+    files: Files
+    intake: Intake
+    uploads: Uploads
+    download: Download
+    picture: ShowPicture
+    own_hosts: frozenset[str] = frozenset()
+    image_dir: Path | None = None
+    several_owners: bool = False
+
+    async def collect(
+        self, owner: str, arguments: Mapping[str, Any], model: Model, models: Models
+    ) -> tuple[Reference, ...]:
+        """All references of a call. Raise `WorkError` of kind `reference`, which names the argument."""
+        wanted = Wanted.read(arguments)
+        room = check_room(wanted, model, models)
+        found: list[Reference] = []
+        if wanted.history_id is not None:
+            found.append(await self._from_history(owner, wanted.history_id, wanted.picture))
+        if wanted.newest:
+            found += await self._newest(owner, wanted.newest)
+        for number, url in enumerate(wanted.urls, start=1):
+            found.append(
+                await self._from_url(owner, url, f"`image_url` {number}" if wanted.urls[1:] else "`image_url`")
+            )
+        if wanted.upload:
+            found += await self._uploaded(owner, room, model)
+        total = sum(len(each.data) for each in found)
+        if total > MOST_BYTES:
+            raise problem(
+                f"The reference pictures have {total // 1_000_000} MB together, and at most "
+                f"{MOST_BYTES // 1_000_000} MB are taken: use fewer or smaller ones."
+            )
+        return tuple(found)
+
+    async def _from_history(self, owner: str, history_id: int, picture: int) -> Reference:
+        job = await self.store.job(owner, history_id)
+        if job is None:
+            raise problem(
+                f"`history_id` is {history_id}, which is not in this history. Call `history` for the numbers."
+            )
+        if not 1 <= picture <= len(job.pictures):
+            raise problem(_why_not(job, picture))
+        had = await self.picture(owner, history_id, picture)
+        if had is None:
+            raise problem(
+                f"`history_id` is {history_id}, whose picture {picture} was removed to make room and cannot be had "
+                "again. Start from another one, or have it drawn anew first."
+            )
+        kept, data = had
+        return Reference(
+            data=data,
+            media_type=kept.media_type,
+            name=kept.name,
+            origin=f"history_id {history_id}, picture {picture}",
+            parent=Parent(history_id=history_id, picture=picture),
+        )
+
+    async def _newest(self, owner: str, count: int) -> list[Reference]:
+        if self.image_dir is None or self.several_owners:
+            why = (
+                "several people have tokens here, and the image folder is one person's"
+                if self.image_dir
+                else "whoever runs this service did not name the chat program's image folder (EASEL_IMAGE_DIR)"
+            )
+            raise problem(f"`use_latest_user_image` cannot be used: {why}. Use `use_upload` instead.")
+        return [
+            await self._taken(owner, each.data, f"{_plain(each.name)} of the image folder", "`use_latest_user_image`")
+            for each in await newest(self.image_dir, count, REFERENCE_BYTES)
+        ]
+
+    async def _from_url(self, owner: str, url: str, argument: str) -> Reference:
+        try:
+            match read_place(url, self.own_hosts):
+                case OwnPicture(name=name):
+                    return await self._own(owner, name, argument)
+                case InlinePicture() as inline:
+                    return await self._taken(owner, await asyncio.to_thread(decoded, inline), "a data: URI", argument)
+                case RemotePicture() as remote:
+                    return await self._taken(owner, await self.download(remote.url), _plain(remote.host), argument)
+        except PlaceError as error:
+            raise problem(f"{argument} {error}.") from error
+        except WorkError as error:
+            if error.kind != "download":
+                raise
+            raise problem(f"{argument}: {error}") from error
+
+    async def _own(self, owner: str, name: str, argument: str) -> Reference:
+        """A picture of the caller's, by its name: one of the history where it is that, so that the new one knows it."""
+        parent = await self.store.picture_of(owner, name)
+        if parent is not None:
+            return await self._from_history(owner, parent.history_id, parent.picture)
+        data = await self._bytes(name) if await self.store.owns_file(owner, name) else None
+        if data is None:
+            raise problem(
+                f"{argument} names a picture that is not kept here, or not for this person. `history` lists those that "
+                "are; another one comes by `use_upload`."
+            )
+        return await self._taken(owner, data, "an upload", argument)
+
+    async def _uploaded(self, owner: str, room: int, model: Model) -> list[Reference]:
+        upload = await self.uploads.ready(owner)
+        if upload is None:
+            raise problem("`use_upload`: nothing was sent yet. Give the person the link, and call again after that.")
+        sent = [
+            Reference(data=data, media_type=MEDIA_TYPES[name.rpartition(".")[2]], name=name, origin="an upload")
+            for name in upload.names
+            if (data := await self._bytes(name)) is not None
+        ]
+        if len(sent) < len(upload.names):
+            await self.uploads.spend(upload)
+            raise problem("`use_upload`: what was sent was removed to make room. Call again for a new link.")
+        if len(sent) > room:
+            await self.uploads.spend(upload)
+            raise problem(
+                f"`use_upload`: {len(sent)} pictures were sent, and {model.id} has room for {room}. Choose by "
+                f"`image_url` instead, in the order of sending: {', '.join(own_url(each.name) for each in sent)}."
+            )
+        return sent
+
+    async def _taken(self, owner: str, data: bytes, origin: str, argument: str) -> Reference:
+        try:
+            taken = await self.intake.take(owner, data)
+        except BadPictureError as error:
+            raise problem(f"{argument}: what was given for it {error.problem}.") from error
+        return Reference(data=taken.data, media_type=taken.media_type, name=taken.name, origin=origin)
+
+    async def _bytes(self, name: str) -> bytes | None:
+        stored = await self.files.find(name)
+        try:
+            return None if stored is None else await asyncio.to_thread(stored.path.read_bytes)
+        except FileNotFoundError:  # removed since it was found
+            return None
+
+
+def guarded(session: aiohttp.ClientSession) -> Download:
+    """The download for URLs that a caller chose: no address is trusted."""
+    return lambda url: fetch(session, url, max_bytes=REFERENCE_BYTES, patience=PATIENCE)
+
+
+def own_url(name: str) -> str:
+    """A picture of ours as `image_url` takes it; whoever shows it to a person puts the public URL before it."""
+    return f"/mcp-cache/{name}"
+
+
+def _why_not(job: Job, picture: int) -> str:
+    """Why a job has no such picture, and what to do."""
+    match job.state:
+        case JobState.WORKING:
+            return (
+                f"`history_id` {job.history_id} is still being drawn. Call `history` with it: it waits for the picture."
+            )
+        case JobState.FAILED:
+            return f"`history_id` {job.history_id} failed and has no picture. Start from another one."
+        case JobState.DONE:
+            return f"`picture` is {picture}, and history_id {job.history_id} has {len(job.pictures)} of them."
+
+
+def _plain(text: str) -> str:
+    """A name that somebody else chose, as it may stand in a result: one short line without markup."""
+    return "".join(each for each in text if each.isprintable() and each not in "[]()<>`*|\\")[:SHOWN_NAME]

@@ -1,0 +1,76 @@
+"""Asks the person for pictures from their own device: by a page that their client opens, or by a link in the chat.
+
+A client that opens pages for its person (elicitation by URL) is asked to, and the call goes on as soon as something was
+sent. For any other the link is the result: the person sends, and the model calls again with the same arguments. Nothing
+has begun until then, and nothing is charged.
+"""
+
+import asyncio
+import secrets
+from typing import Final
+
+from service.progress import steady
+from service.protocol.call import Call
+from service.protocol.jsonrpc import Result
+from service.protocol.questions import ELICIT_URL, elicit_url
+from service.references import own_url
+from service.uploads import Uploads
+
+LONGEST_S: Final = 300.0
+"""How long a call waits for a person at the page, however long its client would."""
+
+
+async def ask_upload(
+    uploads: Uploads, call: Call, most: int, until: float, *, structured: bool = True
+) -> Result | None:
+    """See that something is sent; None when it is there, else the result of the call.
+
+    `most` is how many pictures the call has room for, `until` the time of the loop up to which its client waits, and
+    `structured` whether it is shown `structuredContent`.
+    """
+    if await uploads.ready(call.principal) is not None:
+        return None
+    url = await uploads.link(call.principal, most)
+    if ELICIT_URL not in call.client.capabilities:
+        return await _give(uploads, call, url, structured=structured)
+    id_ = secrets.token_hex(16)
+    wanted = "a picture" if most == 1 else f"up to {most} pictures"
+    answer = await call.ask("upload", elicit_url(f"Send {wanted} from your device, by a page of Easel.", url, id_))
+    if answer["action"] != "accept":
+        text = "The person did not open the page to send a picture. Ask them what they want instead."
+        return _result(text, url, structured=structured)
+    if not await _arrived(uploads, call, until):
+        return await _give(uploads, call, url, "Nothing was sent yet. ", structured=structured)
+    await call.complete_elicitation(id_)
+    return None
+
+
+async def _arrived(uploads: Uploads, call: Call, until: float) -> bool:
+    async def report(message: str, percent: float | None = None) -> None:
+        await call.progress(percent or 0, 100, message)
+
+    left_s = min(LONGEST_S, until - asyncio.get_running_loop().time())
+    async with steady(report) as said:
+        await said("Waiting for the picture that the person sends")
+        return await uploads.wait(call.principal, left_s) is not None
+
+
+async def _give(uploads: Uploads, call: Call, url: str, before: str = "", *, structured: bool) -> Result:
+    """The link, and how to go on from it. No failure: all goes as it should."""
+    lines = [
+        f"{before}Give the person this link. It opens a page to send the picture by, on a phone too. It works once, "
+        "within an hour:",
+        url,
+        "When they say that it is sent, call `generate` again with the same arguments. Nothing is charged until then. "
+        f"Where you have a shell, you can send a file yourself: curl --data-binary @picture.png '{url}'",
+    ]
+    used = await uploads.latest_used(call.principal)
+    if used is not None:
+        last = own_url(used.names[0])
+        lines.append(f'To start from what they sent last once more: image_url "{last}" instead of use_upload.')
+    return _result("\n\n".join(lines), url, structured=structured)
+
+
+def _result(text: str, url: str, *, structured: bool) -> Result:
+    result: Result = {"content": [{"type": "text", "text": text}]}
+    return result | {"structuredContent": {"upload_url": url, "images": []}} if structured else result
