@@ -7,14 +7,12 @@
    stands; calls get their answers; then close in reverse.
 """
 
-import asyncio
 import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -41,12 +39,12 @@ from service.retention import Retention
 from service.running_jobs import RunningJobs
 from service.settings import Settings, SettingsError
 from service.sockets import BACKLOG, listen, listen_beside
+from service.uploads import Uploads
 from service.upstream import Upstream
 from service.upstream_flow2api import Flow2ApiUpstream
 from service.upstream_modelscope import ModelScopeUpstream, Polling
 from service.upstream_openai import OpenAiUpstream
 from service.upstream_sketch import SketchUpstream
-from service.uploads import Uploads
 from service.web import MAX_BODY_BYTES, Endpoint
 from service.web_guard import Guard, own_names
 from service.web_sessions import add_routes

@@ -156,7 +156,7 @@ class Generation:
         return replace(outcome, preview=(await self.previews.copy(outcome.preview, max_bytes)).data)
 
     def delivered(self, *jobs: Job) -> None:
-        """Note that the pictures of these jobs have reached a client. Written down in a moment; `close` waits for it."""
+        """Note that the pictures of these jobs have reached a client; written down in a moment, before `close` ends."""
         ids = [job.history_id for job in jobs if job.state is JobState.DONE and job.delivered_at is None]
         if ids:
             task = asyncio.create_task(self._mark(jobs[0].owner, ids))
@@ -243,16 +243,15 @@ class Generation:
         """Fetch a picture's bytes once more where its image service may still have them; nothing is paid for that."""
         picture = job.pictures[number - 1]
         upstream = self.upstreams.get(job.upstream)
-        try:
-            if upstream is None or not picture.source:
-                raise WorkError("it cannot be fetched again", kind="gone")
-            async with asyncio.timeout(RESTORE_S):
-                data = await upstream.fetch_again(picture.source)
-            drawn = Picture(data=data, note=picture.note, source=picture.source)
-            again = await self._work.keep_picture(job.owner, drawn, await self.previews.examine(data))
-            return await self.store.restored(job, number - 1, again), data
-        except (WorkError, TimeoutError) as error:
-            logger.info("history_id %d: a picture that was removed stays so: %s", job.history_id, error)
+        if upstream is not None and picture.source:
+            try:
+                async with asyncio.timeout(RESTORE_S):
+                    data = await upstream.fetch_again(picture.source)
+                drawn = Picture(data=data, note=picture.note, source=picture.source)
+                again = await self._work.keep_picture(job.owner, drawn, await self.previews.examine(data))
+                return await self.store.restored(job, number - 1, again), data
+            except (WorkError, TimeoutError) as error:
+                logger.info("history_id %d: a picture that was removed stays so: %s", job.history_id, error)
         if picture.kept:
             await self.store.files_gone([picture.name])
         return await self.store.job(job.owner, job.history_id) or job, None

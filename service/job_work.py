@@ -139,12 +139,14 @@ class JobWork:
         """Wait for work that goes on without us, until its deadline; then anybody may take it up again."""
         upstream = self.upstreams.get(job.upstream)
         if upstream is None:
-            return await self._leave(job, f"{job.upstream}, which has it, is not configured any more.")
+            await self._leave(job, f"{job.upstream}, which has it, is not configured any more.")
+            return None
         try:
             async with asyncio.timeout(upstream.deadline_s):
                 pictures = await upstream.follow(RemoteTask(job.task), progress)
         except TimeoutError:
-            return await self._leave(job, f"{job.upstream} has not finished it.")
+            await self._leave(job, f"{job.upstream} has not finished it.")
+            return None
         return await self._keep(job, pictures, running, progress)
 
     async def _leave(self, job: Job, why: str) -> None:

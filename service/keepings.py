@@ -1,4 +1,4 @@
-"""What lies in the data folder, opened in order and closed in the reverse: the one place that knows how each is kept."""
+"""What lies in the data folder, opened in order and closed in the reverse. Here alone it is known how each is kept."""
 
 import asyncio
 import contextlib

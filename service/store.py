@@ -166,6 +166,7 @@ class Store(ABC):
     @abstractmethod
     async def file_names(self, owner: str, beginning: str, limit: int) -> list[str]:
         """Names of this owner's files that begin so."""
+
     @abstractmethod
     async def counts(self, owner: str) -> tuple[Totals, FilesTotal]:
         """`totals` and `files_total` at once."""

@@ -124,6 +124,7 @@ class SqliteStore(Store):
 
     async def file_names(self, owner: str, beginning: str, limit: int) -> list[str]:
         return await self._do(lists.file_names, self._connection, owner, beginning, limit)
+
     async def counts(self, owner: str) -> tuple[Totals, FilesTotal]:
         return await self._do(lambda: (self._count(owner), files.total(self._connection, owner)))
 

@@ -18,7 +18,7 @@ def serve(tmp_path: Path) -> Serve:
     """Start the service as the command line does, on a data folder of this test: `async with serve(EASEL_X="y")`."""
 
     def start(**env: str) -> AbstractAsyncContextManager[Running]:
-        base = {"EASEL_PORT": "0", "EASEL_DATA_DIR": str(tmp_path / "data"), "EASEL_LOG": "error"}
+        base = {"EASEL_PORT": "0", "EASEL_DATA_DIR": str(tmp_path / "data"), "EASEL_LOG": "error", "EASEL_DRAIN_S": "0"}
         return running(Settings.from_env(base | env))
 
     return start

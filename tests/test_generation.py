@@ -202,7 +202,9 @@ async def test_an_upstream_that_never_answers_is_given_up_on_and_not_asked_again
 
 
 @pytest.mark.parametrize(
-    ("moment", "charged"), [("begin", "Nothing was charged"), ("Dreaming", "may have charged")], ids=["begin", "drawing"]
+    ("moment", "charged"),
+    [("begin", "Nothing was charged"), ("Dreaming", "may have charged")],
+    ids=["begin", "drawing"],
 )
 async def test_a_call_that_is_cancelled_says_so_in_its_row(tmp_path: Path, moment: str, charged: str) -> None:
     """Ours: and what it may have cost, which depends on whether the image service was asked."""

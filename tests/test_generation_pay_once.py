@@ -209,7 +209,7 @@ async def test_a_picture_that_is_gone_for_good_is_said_to_be(tmp_path: Path) -> 
 async def test_a_picture_that_nobody_got_and_that_is_gone_is_drawn_again(tmp_path: Path) -> None:
     async with gated(tmp_path) as (pipeline, upstream):
         upstream.there = False
-        made = await ask(pipeline)
+        await ask(pipeline)
         await remove(tmp_path)
         again = await ask(pipeline)
     assert (id_of(again), again.joined, len(upstream.asked)) == (2, False, 2)

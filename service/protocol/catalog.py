@@ -68,7 +68,8 @@ class Server:
     `resource_pages` lists the resources that the caller alone has: one page of entries after a cursor of its own, which
     comes from outside and is to be checked (`ValueError`: not one of its own), and the cursor of the next page.
     `show_tools` gives what `tools/list` shows to a caller, out of a few mappings that last as long as `tools`; None
-    shows `tools` to everybody. `tasks` is None where calls cannot become tasks. `page_size` counts entries of one page of a list.
+    shows `tools` to everybody. `tasks` is None where calls cannot become tasks. `page_size` counts entries of one page
+    of a list.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from service.protocol.call import Call
-from service.protocol.questions import CAPABILITY, ELICIT, elicit
+from service.protocol.questions import ELICIT_FORM, elicit
 from service.tools.base import Arguments
 
 FORM: Final[dict[str, Any]] = {
@@ -21,7 +21,7 @@ AFTER_NO: Final = (
 
 def can_be_asked(call: Call) -> bool:
     """Whether the client shows forms to its person."""
-    return CAPABILITY[ELICIT] in call.client.capabilities
+    return ELICIT_FORM in call.client.capabilities
 
 
 async def confirmed(call: Call, arguments: Arguments, question: str) -> bool:

@@ -63,9 +63,7 @@ def fill(bench: Workbench, schema: Schema) -> Schema:
     return {**schema, "properties": offer(models, properties)}
 
 
-async def _upload_link(
-    bench: Workbench, call: Call, arguments: Arguments, model: Model, until: float
-) -> Result | None:
+async def _upload_link(bench: Workbench, call: Call, arguments: Arguments, model: Model, until: float) -> Result | None:
     """See that the person has sent what is to be started from; else the result says how they can."""
     wanted = Wanted.read(arguments)
     room = check_room(wanted, model, bench.generation.models)
