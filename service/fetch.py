@@ -31,6 +31,8 @@ HOPS: Final = 5
 PIECE: Final = 64 * 1024
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+NOT_THERE: Final = frozenset({400, 403, 404, 410})
+"""Storage services say 400 or 403 to a signature that has expired."""
 
 UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 """All of IPv6 that is routed. A list of what is not (site-local, discard, local NAT64 …) would never be complete."""
@@ -45,15 +47,17 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class FetchError(WorkError):
     """The download failed. Names the host and never more of the URL.
 
-    `again` says that another try may help, `page` that a web page came instead of a picture.
+    `again` says that another try may help, `page` that a web page came instead of a picture, `gone` that whoever was
+    asked does not have it, or not for us.
     """
 
-    def __init__(self, url: URL, why: str, *, again: bool = False, page: bool = False) -> None:
+    def __init__(self, url: URL, why: str, *, again: bool = False, page: bool = False, gone: bool = False) -> None:
         super().__init__(
             f"Could not download the picture from {url.host or 'a URL without a host'}: {why}.", kind="download"
         )
         self.again = again
         self.page = page
+        self.gone = gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +216,9 @@ async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> b
     if response.status in REDIRECTS and location is not None:
         return read_url(location, base=url)
     if response.status != HTTPStatus.OK:
-        raise FetchError(url, f"it answered HTTP {response.status}", again=response.status in WORTH_ANOTHER_TRY)
+        status = response.status
+        why = f"it answered HTTP {status}"
+        raise FetchError(url, why, again=status in WORTH_ANOTHER_TRY, gone=status in NOT_THERE)
     if response.content_type in {"text/html", "application/xhtml+xml"}:
         raise FetchError(url, "it answered with a web page instead of a picture", page=True)
     if (response.content_length or 0) > max_bytes:

@@ -175,10 +175,20 @@ class WorkError(Exception):
     It never holds a key, a signed query, base64, HTML or a path of this machine. `kind` is the short word that the
     history keeps. `retries` says how often the same work may be tried again without anybody's leave (0 where that may
     be charged twice or is of no use), `retry_after_s` how many seconds to wait before the first of them.
+    `may_be_charged` says that money may be gone although there is no picture.
     """
 
-    def __init__(self, message: str, *, kind: str = "failed", retries: int = 0, retry_after_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str = "failed",
+        retries: int = 0,
+        retry_after_s: float = 0.0,
+        may_be_charged: bool = False,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.retries = retries
         self.retry_after_s = retry_after_s
+        self.may_be_charged = may_be_charged

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from service.images import ImageRequest, Picture, Progress
+from service.images import ImageRequest, Picture, Progress, WorkError
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ class Upstream(ABC):
     name: ClassVar[str]
     """The short name that `models.json`, the log and the history use."""
 
+    charges: ClassVar[bool] = True
+    """Whether a picture may cost something."""
+
     deadline_s: float
     """Seconds after which the pipeline gives up on one `generate` or `follow`, whatever the upstream is doing."""
 
@@ -48,6 +51,13 @@ class Upstream(ABC):
         A `WorkError` means that the work has ended. While it may go on this waits, until its caller cancels it.
         """
         raise NotImplementedError(f"{self.name} gives no tasks, so there is no {task.id} to follow")
+
+    async def fetch_again(self, source: str) -> bytes:  # noqa: ARG002 - who keeps pictures, reads it
+        """Download once more what this service gave as the `source` of a picture. It is never drawn again for that.
+
+        Raise `WorkError`, of the kind `gone` where the service does not have it any more, else `download`.
+        """
+        raise WorkError(f"{self.name} keeps no pictures, so this one cannot be had again.", kind="gone")
 
     @abstractmethod
     def describe(self) -> str:

@@ -14,7 +14,8 @@ import orjson
 
 from service.upstream_base64 import Lifted, Lifter
 from service.upstream_chat_places import Source
-from service.upstream_errors import Kind, UpstreamError
+from service.upstream_errors import UpstreamError
+from service.upstream_kinds import Kind
 from service.upstream_sse import SseReader
 
 MAX_ANSWER: Final = 100 * 1024 * 1024

@@ -15,7 +15,8 @@ from typing import Final
 from service.upstream_answer import AnswerReader
 from service.upstream_base64 import Lifted, Lifter
 from service.upstream_chat_places import Source, in_field, in_text, in_words
-from service.upstream_errors import Kind, UpstreamError, upstream_error
+from service.upstream_errors import UpstreamError, upstream_error
+from service.upstream_kinds import Kind
 
 MAX_TEXT: Final = 256 * 1024
 """Bytes of text in one answer, base64 not counted. It is searched in one go."""

@@ -1,9 +1,9 @@
 """A chat-completions request for a picture: one message, its references as parts, and what OpenRouter needs beside it.
 
-References are `image_url` parts in the object form: Flow2API answers 500 to a plain string.
+References are `image_url` parts in the object form: Flow2API answers 500 to a plain string. They come in their order,
+however many: Flow2API and OpenRouter have no limit of their own.
 """
 
-import base64
 from collections.abc import Mapping
 from typing import Final
 
@@ -28,11 +28,9 @@ def messages(request: ImageRequest) -> list[Json]:
     return [{"role": "user", "content": parts}]
 
 
-def address(reference: Reference) -> str:
-    """The URL of a reference, or its bytes as a data URI."""
-    if not reference.data:
-        return reference.url
-    return f"data:{reference.media_type or 'image/png'};base64,{base64.b64encode(reference.data).decode()}"
+def address(reference: Reference) -> str | Reference:
+    """The URL of a reference; where it has bytes, itself, which becomes a data URI as it is sent."""
+    return reference if reference.data else reference.url
 
 
 def is_openrouter(base: URL) -> bool:

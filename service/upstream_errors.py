@@ -1,4 +1,4 @@
-"""Any bad answer of an image service becomes one `Kind`, and `RULES` says what a kind allows.
+"""Any bad answer of an image service becomes one `Kind`; the `RULES` of upstream_kinds say what that allows.
 
 Steps:
 
@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -23,117 +22,8 @@ import aiohttp
 
 from service.images import WorkError
 from service.upstream_error_body import parsed, reported
+from service.upstream_kinds import RULES, TAKEN_IN, Kind
 from service.upstream_quotes import READ, cleaned
-
-
-class Kind(StrEnum):
-    """Why the work failed: what the history keeps, and what decides whether it is tried again."""
-
-    AUTH = "auth"
-    ACCOUNT = "account"
-    TIER = "tier"
-    ADDRESS = "address"
-    POLICY = "policy"
-    REFERENCE = "reference"
-    MODEL = "model"
-    BAD_REQUEST = "bad_request"
-    QUOTA = "quota"
-    RATE = "rate"
-    CAPTCHA = "captcha"
-    UNAVAILABLE = "unavailable"
-    TRANSIENT = "transient"
-    UNREACHABLE = "unreachable"
-    NO_IMAGE = "no_image"
-    LOST = "lost"
-    DOWNLOAD = "download"
-
-
-class Rule(NamedTuple):
-    """How often a kind may be tried again, how many seconds before the first time, and what to tell the person."""
-
-    retries: int
-    delay_s: float
-    sentence: str
-
-
-RULES: Final[Mapping[Kind, Rule]] = {
-    Kind.AUTH: Rule(
-        0, 0, "The image service did not accept our key. Whoever runs this server has to correct it; do not try again."
-    ),
-    Kind.ACCOUNT: Rule(
-        0,
-        0,
-        "The image service wants its account completed first, as it says below: bound to another account, or verified. "
-        "Whoever runs this server has to do that with the service; do not try again.",
-    ),
-    Kind.TIER: Rule(
-        0,
-        0,
-        "The image service's account may not use this model or size. Choose a smaller size or another model.",
-    ),
-    Kind.ADDRESS: Rule(
-        0,
-        0,
-        "No image service answered at the configured address. Whoever runs this server has to check its base URL.",
-    ),
-    Kind.POLICY: Rule(
-        0,
-        0,
-        "The image service refused this prompt or its result under its content policy. "
-        "Tell the person, and change the prompt before calling again.",
-    ),
-    Kind.REFERENCE: Rule(
-        0,
-        0,
-        "The image service refused a reference picture under its content policy. "
-        "Tell the person, and use another reference or none.",
-    ),
-    Kind.MODEL: Rule(
-        0,
-        0,
-        "The image service does not have this model. Choose another one; "
-        "whoever runs this server can compare the lists with `python -m service models`.",
-    ),
-    Kind.BAD_REQUEST: Rule(
-        0, 0, "The image service could not accept this request. Correct what it names before calling again."
-    ),
-    Kind.QUOTA: Rule(
-        0,
-        0,
-        "The image service's quota or balance is used up. Wait until it is renewed, or choose another model.",
-    ),
-    Kind.RATE: Rule(3, 2, "The image service asks for fewer requests. Wait a minute and call again."),
-    Kind.CAPTCHA: Rule(
-        1,
-        5,
-        "The image service's account was stopped by a captcha. Call again in a few minutes; "
-        "if it stays so, whoever runs the image service has to look at its captcha settings.",
-    ),
-    Kind.UNAVAILABLE: Rule(2, 10, "The image service has no account or capacity free just now. Call again later."),
-    Kind.TRANSIENT: Rule(1, 2, "The image service failed. Call again; if it fails the same way, change the request."),
-    Kind.UNREACHABLE: Rule(
-        2,
-        1,
-        "The image service could not be reached, and nothing was charged. Call again; "
-        "if it stays so, whoever runs this server has to check that the image service is up.",
-    ),
-    Kind.NO_IMAGE: Rule(
-        0, 0, "The image service answered without a picture. Ask for a picture more plainly, or choose another model."
-    ),
-    Kind.LOST: Rule(
-        0,
-        0,
-        "The answer of the image service was lost after the request had been sent. It may have been charged, "
-        "so it is not sent again by itself: ask the person before calling again.",
-    ),
-    Kind.DOWNLOAD: Rule(
-        0,
-        0,
-        "The picture was made, and may have been charged, but could not be downloaded. "
-        "It is not made again by itself: ask the person before calling again.",
-    ),
-}
-"""`RATE` doubles from 2 s: 2, 4, 8. A captcha and an account pool need longer to recover than a failure of chance."""
 
 LONGEST_RETRY_AFTER_S: Final = 60.0
 """A service that asks for more is not waited for within one call."""
@@ -228,16 +118,37 @@ PROXY_GAVE_UP: Final = frozenset({504, 524})
 class UpstreamError(WorkError):
     """The image service failed, or its answer did. What may be tried again follows from the kind."""
 
-    def __init__(self, kind: Kind, said: str = "", *, detail: str = "", retry_after_s: float | None = None) -> None:
-        """`said` are the service's own words, `detail` ours."""
+    def __init__(
+        self,
+        kind: Kind,
+        said: str = "",
+        *,
+        detail: str = "",
+        retry_after_s: float | None = None,
+        taken_in: bool = False,
+    ) -> None:
+        """`said` are the service's own words, `detail` ours. `taken_in`: the service had begun, and may charge."""
         rule = RULES[kind]
         words = cleaned(said)
-        message = " ".join(filter(None, (rule.sentence, detail, words and f"It said: {words}")))
-        delay_s = rule.delay_s if retry_after_s is None else retry_after_s
-        super().__init__(message, kind=kind, retries=rule.retries, retry_after_s=delay_s)
+        taken = TAKEN_IN if taken_in and not rule.may_be_charged else ""
+        message = " ".join(filter(None, (rule.sentence, detail, words and f"It said: {words}", taken)))
+        super().__init__(
+            message,
+            kind=kind,
+            retries=0 if taken_in else rule.retries,
+            retry_after_s=rule.delay_s if retry_after_s is None else retry_after_s,
+            may_be_charged=taken_in or rule.may_be_charged,
+        )
 
 
-def upstream_error(status: int, answer: object, headers: Mapping[str, str] | None = None) -> UpstreamError:
+def upstream_error(
+    status: int,
+    answer: object,
+    headers: Mapping[str, str] | None = None,
+    *,
+    detail: str = "",
+    taken_in: bool = False,
+) -> UpstreamError:
     """Classify one bad answer: its HTTP status, its body (parsed, text or bytes) or the error event, its headers."""
     body = parsed(answer)
     error = reported(body)
@@ -245,7 +156,8 @@ def upstream_error(status: int, answer: object, headers: Mapping[str, str] | Non
     if effective in PROXY_GAVE_UP and isinstance(body, str):
         return UpstreamError(Kind.LOST, error.message)
     kind = _kind(effective, f"{error.message[:READ]}\n{error.codes[:READ]}")
-    return UpstreamError(kind, error.message, retry_after_s=retry_after(headers or {}))
+    delay_s = retry_after(headers or {})
+    return UpstreamError(kind, error.message, detail=detail, retry_after_s=delay_s, taken_in=taken_in)
 
 
 async def read_error(response: aiohttp.ClientResponse) -> UpstreamError:

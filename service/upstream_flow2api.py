@@ -4,28 +4,25 @@ Flow2API always streams and answers with one picture in markdown. It reports fai
 is in `reasoning_content`, is silent for minutes while Google draws, and cancels the work when the connection closes.
 """
 
-import asyncio
-import io
 import re
 from http import HTTPStatus
 from typing import ClassVar, Final
 
 import aiohttp
-import orjson
 from yarl import URL
 
-from service.fetch import Trusted, bearer
 from service.images import ImageRequest, Picture, Progress
 from service.settings import WAITS, Endpoint, Waits
-from service.upstream import Offers, Upstream
-from service.upstream_address import api_base
+from service.upstream import Offers
 from service.upstream_answer import listen
+from service.upstream_body import Body, json_body
 from service.upstream_chat import ChatAnswer
 from service.upstream_chat_request import is_openrouter, messages, openrouter_extras
-from service.upstream_errors import Kind, UpstreamError, reaching, read_error
+from service.upstream_errors import UpstreamError, reaching, read_error
 from service.upstream_flow2api_list import ModelList
 from service.upstream_flow2api_models import Asked, guess, how_to_ask, is_full_id
-from service.upstream_pictures import PictureReader
+from service.upstream_http import HttpUpstream
+from service.upstream_kinds import Kind
 from service.upstream_quotes import cleaned
 
 STAGES: Final[tuple[tuple[str, float | None], ...]] = (
@@ -76,29 +73,17 @@ class Narration:
         await self._progress(message, percent)
 
 
-class Flow2ApiUpstream(Upstream):
-    """One server. Its picture URLs may lie on its own host, private or not, and on any public one."""
+class Flow2ApiUpstream(HttpUpstream):
+    """One server."""
 
     name: ClassVar[str] = "flow2api"
+    title: ClassVar[str] = "Flow2API"
 
     def __init__(
         self, session: aiohttp.ClientSession, endpoint: Endpoint, *, max_file_bytes: int, waits: Waits = WAITS
     ) -> None:
-        self.deadline_s = waits.total_s + waits.download_s
-        self._session = session
-        self._base = api_base(endpoint.url)
-        self._key = endpoint.key
-        self._waits = waits
+        super().__init__(session, endpoint, max_file_bytes=max_file_bytes, waits=waits)
         self._list = ModelList(session, self._base, endpoint.key)
-        self._pictures = PictureReader(
-            session=session,
-            trusted=Trusted(base=self._base, key=endpoint.key),
-            max_file_bytes=max_file_bytes,
-            waits=waits,
-        )
-
-    def describe(self) -> str:
-        return f"Flow2API at {self._base}"
 
     async def offers(self) -> Offers:
         """Full ids and generic names."""
@@ -108,10 +93,7 @@ class Flow2ApiUpstream(Upstream):
         narration = Narration(progress)
         with reaching(self.name):
             answer = await self._ask_for_what_it_has(request, narration)
-            pictures = await self._pictures.read(answer.pictures(), answer.lifted, narration.note)
-            if not pictures:
-                raise answer.without_picture()
-            return pictures
+            return await self._drawn(answer, narration.note)
 
     async def _ask_for_what_it_has(self, request: ImageRequest, narration: Narration) -> ChatAnswer:
         """Send the request, and once more in other words if the server does not know the model: that costs nothing."""
@@ -133,31 +115,19 @@ class Flow2ApiUpstream(Upstream):
     async def _ask(self, request: ImageRequest, asked: Asked, narration: Narration) -> ChatAnswer:
         """Send the request and read the whole answer. Cancelled, it closes the connection, which stops the work."""
         answer = ChatAnswer()
-        sent = await asyncio.to_thread(body, request, asked, self._base)
-        async with self._session.post(
-            self._base / "chat/completions",
-            data=io.BytesIO(sent),
-            headers={"Content-Type": "application/json"} | bearer(self._key),
-            allow_redirects=False,
-            timeout=self._timeout(request),
-        ) as response:
+        # There are no heartbeats: captcha, launch queue and upscaling may each be silent for minutes.
+        timeout = self._patience(self._waits.silence_s * (2 if is_4k(request) else 1))
+        async with self._post("chat/completions", body(request, asked, self._base), timeout=timeout) as response:
             if response.status != HTTPStatus.OK:
                 raise await read_error(response)
             await listen(response, answer, narration.tell, self._waits.linger_s)
         return answer
 
-    def _timeout(self, request: ImageRequest) -> aiohttp.ClientTimeout:
-        """There are no heartbeats: captcha, launch queue and upscaling may each be silent for minutes."""
-        longer = 2 if is_4k(request) else 1
-        return aiohttp.ClientTimeout(
-            total=self._waits.total_s, sock_connect=self._waits.connect_s, sock_read=self._waits.silence_s * longer
-        )
 
-
-def body(request: ImageRequest, asked: Asked, base: URL) -> bytes:
+def body(request: ImageRequest, asked: Asked, base: URL) -> Body:
     """Always streaming: Flow2API before 2026-03-14 (commit c579630) draws nothing otherwise."""
     extras = openrouter_extras(request) if is_openrouter(base) else asked.parameters()
-    return orjson.dumps({"model": asked.model, "stream": True, "messages": messages(request)} | extras)
+    return json_body({"model": asked.model, "stream": True, "messages": messages(request)} | extras)
 
 
 def is_4k(request: ImageRequest) -> bool:

@@ -12,8 +12,9 @@ import aiohttp
 from yarl import URL
 
 from service.images import WorkError
-from service.upstream_errors import Kind, UpstreamError, reaching
+from service.upstream_errors import UpstreamError, reaching
 from service.upstream_flow2api_models import Listed, listed_by
+from service.upstream_kinds import Kind
 from service.upstream_model_list import ask_models
 
 logger = logging.getLogger(__name__)

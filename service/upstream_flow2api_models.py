@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from service.images import ImageRequest
 from service.upstream import Offers
-from service.upstream_errors import Kind, UpstreamError
+from service.upstream_errors import UpstreamError
+from service.upstream_kinds import Kind
 
 SHAPES: Final[Mapping[str, str]] = {
     "16:9": "-landscape",
@@ -101,7 +102,7 @@ def how_to_ask(request: ImageRequest, listed: Listed | None) -> Asked:
     _refuse_unknown("resolution", request.resolution, SIZES)
     wanted = full_id(request)
     if has and wanted not in has:
-        raise UpstreamError(Kind.BAD_REQUEST, detail=f"(The server has no {wanted}, only {', '.join(has[:20])}.)")
+        raise _refused(f"The server has no {wanted}, only {', '.join(has[:20])}.")
     if request.model in listed.generic and (request.aspect_ratio is None or not has):
         return by_parameters  # without a ratio the server takes the shape of the first reference
     return Asked(model=wanted)
@@ -127,8 +128,7 @@ def full_id(request: ImageRequest) -> str:
 def _refuse_unknown(argument: str, value: str | None, known: Mapping[str, str]) -> None:
     """Flow2API takes a ratio that it does not know silently for landscape, and a size for 1K."""
     if value is not None and value not in known:
-        detail = f"(`{argument}` is {value[:20]!r}; Flow2API knows {', '.join(known)}.)"
-        raise UpstreamError(Kind.BAD_REQUEST, detail=detail)
+        raise _refused(f"`{argument}` is {value[:20]!r}; Flow2API knows {', '.join(known)}.")
 
 
 def _refuse_conflicts(request: ImageRequest, full: re.Match[str]) -> None:
@@ -138,11 +138,14 @@ def _refuse_conflicts(request: ImageRequest, full: re.Match[str]) -> None:
         ("resolution", request.resolution, SIZES, full["size"] or ""),
     ):
         if value is not None and known.get(value) != own:
-            detail = (
-                f"(`{argument}` is {value[:20]!r}, but {request.model} has its own in its name: "
-                f"leave the argument out, or use the model {full['name']}.)"
+            raise _refused(
+                f"`{argument}` is {value[:20]!r}, but {request.model} has its own in its name: "
+                f"leave the argument out, or use the model {full['name']}."
             )
-            raise UpstreamError(Kind.BAD_REQUEST, detail=detail)
+
+
+def _refused(why: str) -> UpstreamError:
+    return UpstreamError(Kind.BAD_REQUEST, detail=f"({why} Nothing was charged.)")
 
 
 def _given(fields: Mapping[str, str | None]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ client (https://github.com/modelscope/modelscope-mcp-server). No way to cancel a
 """
 
 import asyncio
-import base64
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -22,17 +21,18 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from service.fetch import Trusted, bearer
+from service.fetch import bearer
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.settings import WAITS, Endpoint, Waits
-from service.upstream import Offers, RemoteTask, Upstream
-from service.upstream_address import api_base
+from service.upstream import Offers, RemoteTask
 from service.upstream_base64 import Lifted
+from service.upstream_body import Body, json_body
 from service.upstream_chat_places import Link
-from service.upstream_errors import Kind, UpstreamError, reaching, read_start, retry_after
+from service.upstream_errors import UpstreamError, reaching, read_start, retry_after, upstream_error
+from service.upstream_http import HttpUpstream
+from service.upstream_kinds import Kind
 from service.upstream_model_list import ask_models
 from service.upstream_modelscope_answers import Finished, Waiting, read_polled, read_submitted, refused
-from service.upstream_pictures import PictureReader
 
 ANSWER_S: Final = 30.0
 """For one answer, be it to a submission or to a poll. Neither waits for a picture, but for direct answers."""
@@ -87,10 +87,11 @@ class Polling:
 POLLING: Final = Polling()
 
 
-class ModelScopeUpstream(Upstream):
+class ModelScopeUpstream(HttpUpstream):
     """API-Inference of ModelScope, or what speaks like it."""
 
     name: ClassVar[str] = "modelscope"
+    title: ClassVar[str] = "ModelScope"
 
     def __init__(
         self,
@@ -101,21 +102,9 @@ class ModelScopeUpstream(Upstream):
         polling: Polling = POLLING,
         waits: Waits = WAITS,
     ) -> None:
+        super().__init__(session, endpoint, max_file_bytes=max_file_bytes, waits=waits)
         self.deadline_s = polling.total_s
-        self._session = session
-        self._base = api_base(endpoint.url)
-        self._key = endpoint.key
         self._polling = polling
-        self._timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=waits.connect_s)
-        self._pictures = PictureReader(
-            session=session,
-            trusted=Trusted(base=self._base, key=endpoint.key),
-            max_file_bytes=max_file_bytes,
-            waits=waits,
-        )
-
-    def describe(self) -> str:
-        return f"ModelScope at {self._base}"
 
     async def offers(self) -> Offers:
         """Its list is public, so that even a wrong token gets it, and does not say what draws: only the names do."""
@@ -126,18 +115,19 @@ class ModelScopeUpstream(Upstream):
 
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture] | RemoteTask:
         """Submit. A few models draw within the call; all others give a task."""
-        data = body(request)
+        refuse_without_picture(request)
+        await progress("Handing the work to ModelScope", 0)
         with reaching(self.name):
-            submitted = read_submitted(await self._submit(data))
+            submitted = read_submitted(await self._submit(request))
         match submitted:
             case RemoteTask() as task:
-                await progress(f"ModelScope took the work in: task {task.id}", 2)
-                return task
+                return task  # at once: a call that is cancelled before the id is written down has paid for nothing
             case Finished(links):
                 return await self._download(links)
 
     async def follow(self, task: RemoteTask, progress: Progress) -> list[Picture]:
         """Poll, first after half a pause: a task of an earlier process may have ended long ago."""
+        await progress(f"ModelScope took the work in: task {task.id}", 2)
         clock = asyncio.get_running_loop().time
         started, pause_s = clock(), self._polling.each_s / 2
         while True:
@@ -150,13 +140,13 @@ class ModelScopeUpstream(Upstream):
                     await progress(f"ModelScope: {said} ({clock() - started:.0f} s)")
                     pause_s = max(self._polling.each_s, least_s)
 
-    async def _submit(self, data: bytes) -> object:
-        headers = {"Content-Type": "application/json", "X-ModelScope-Async-Mode": "true"} | bearer(self._key)
-        async with self._session.post(
-            self._base / "images/generations", data=data, headers=headers, allow_redirects=False, timeout=self._timeout
-        ) as response:
+    async def _submit(self, request: ImageRequest) -> object:
+        headers = {"X-ModelScope-Async-Mode": "true"}
+        timeout = self._patience(ANSWER_S)
+        async with self._post("images/generations", body(request), headers=headers, timeout=timeout) as response:
             if response.status != HTTPStatus.OK:
-                raise refused(response.status, await read_start(response), response.headers)
+                by_data = any(not each.url for each in request.references)
+                raise refused(response.status, await read_start(response), response.headers, by_data=by_data)
             return await _json(response)
 
     async def _look(self, task: RemoteTask) -> Waiting | Finished:
@@ -169,7 +159,8 @@ class ModelScopeUpstream(Upstream):
     async def _poll(self, task: RemoteTask) -> Waiting | Finished:
         url = URL(f"{self._base}/tasks/{quote(task.id, safe='')}", encoded=True)
         headers = {"X-ModelScope-Task-Type": "image_generation"} | bearer(self._key)
-        async with self._session.get(url, headers=headers, allow_redirects=False, timeout=self._timeout) as response:
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=self._waits.connect_s)
+        async with self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
             status = response.status
             if status == HTTPStatus.OK:
                 return read_polled(await _json(response))
@@ -177,20 +168,24 @@ class ModelScopeUpstream(Upstream):
                 return Waiting(f"HTTP {status} when asked", retry_after(response.headers) or 0.0)
             if status == HTTPStatus.NOT_FOUND:
                 raise UpstreamError(Kind.LOST, detail=f"(ModelScope does not know the task {task.id} any more.)")
-            raise refused(status, await read_start(response), response.headers)
+            raise upstream_error(status, await read_start(response), response.headers, taken_in=True)
 
     async def _download(self, links: tuple[str, ...]) -> list[Picture]:
         return await self._pictures.read([Link(link) for link in links], Lifted())
 
 
-def body(request: ImageRequest) -> bytes:
-    """The submission: what was asked for, and nothing else. Raise `WorkError` where a picture to change is missing."""
+def refuse_without_picture(request: ImageRequest) -> None:
+    """Raise `WorkError` where a model that changes pictures was given none."""
     if needs_picture(request.model) and not request.references:
         raise WorkError(
-            f"{request.model} changes a picture and was given none; nothing was sent. Pass the picture's public URL "
-            "as `image_url`, or choose a model that draws from words alone, such as Qwen/Qwen-Image.",
+            f"{request.model} changes a picture and was given none; nothing was sent. Pass one as a reference, such "
+            "as its public URL in `image_url`, or choose a model that draws from words alone, such as Qwen/Qwen-Image.",
             kind=Kind.BAD_REQUEST,
         )
+
+
+def body(request: ImageRequest) -> Body:
+    """The submission: what was asked for, and nothing else."""
     fields: dict[str, Any] = {
         "model": request.model,
         "prompt": request.prompt,
@@ -202,7 +197,7 @@ def body(request: ImageRequest) -> bytes:
         "loras": _loras(request.loras),
         "image_url": _pictures(request.references),
     }
-    return orjson.dumps({name: value for name, value in fields.items() if value is not None})
+    return json_body({name: value for name, value in fields.items() if value is not None})
 
 
 def needs_picture(model: str) -> bool:
@@ -229,15 +224,13 @@ def _loras(loras: Mapping[str, float] | None) -> str | dict[str, float] | None:
             return None
 
 
-def _pictures(references: tuple[Reference, ...]) -> str | list[str] | None:
-    """One as a string, which every edit model takes; several as a list, which only the later ones do."""
-    urls = [reference.url or _data_uri(reference) for reference in references]
-    return urls[0] if len(urls) == 1 else urls or None
+def _pictures(references: tuple[Reference, ...]) -> str | Reference | list[str | Reference] | None:
+    """One by itself, which every edit model takes; several as a list in their order, which only the later ones do.
 
-
-def _data_uri(reference: Reference) -> str:
-    """Some models take them, though the documentation speaks of public URLs only (modelscope/modelscope #1406)."""
-    return f"data:{reference.media_type};base64,{base64.b64encode(reference.data).decode()}"
+    By their URLs where they have any; bytes become data URIs, which some models take.
+    """
+    pictures = [reference.url or reference for reference in references]
+    return pictures[0] if len(pictures) == 1 else pictures or None
 
 
 async def _json(response: aiohttp.ClientResponse) -> object:

@@ -14,7 +14,8 @@ from http import HTTPStatus
 from typing import Final
 
 from service.upstream import RemoteTask
-from service.upstream_errors import Kind, UpstreamError, upstream_error
+from service.upstream_errors import UpstreamError, upstream_error
+from service.upstream_kinds import Kind
 from service.upstream_quotes import cleaned
 
 SUCCEEDED: Final = frozenset({"SUCCEED", "SUCCEEDED", "SUCCESS"})
@@ -22,6 +23,12 @@ ENDED_BADLY: Final = frozenset({"FAILED", "FAIL", "TIMEOUT", "CANCELED", "CANCEL
 
 REMAINING: Final = ("modelscope-ratelimit-model-requests-remaining", "modelscope-ratelimit-requests-remaining")
 """Calls left today, of this model and of all. A 429 beside a 0 is the day's quota, and not a burst."""
+
+BY_DATA: Final = (
+    "(The reference picture went along inside the request, which not every model there takes: "
+    "another one may, or a public URL of it as `image_url`.)"
+)
+"""The documentation speaks of public URLs only, and other clients of both (modelscope/modelscope #1406)."""
 
 LONGEST_ID: Final = 200
 LONGEST_WORD: Final = 40
@@ -70,11 +77,16 @@ def read_polled(answer: object) -> Waiting | Finished:
     return Waiting(cleaned(word, LONGEST_WORD) or "no status")
 
 
-def refused(status: int, body: bytes, headers: Mapping[str, str]) -> UpstreamError:
-    """Classify a refusal by its words and status, and a 429 by how many calls are left as well."""
+def refused(status: int, body: bytes, headers: Mapping[str, str], *, by_data: bool = False) -> UpstreamError:
+    """Classify a refusal by its words and status, and a 429 by how many calls are left as well.
+
+    `by_data`: a picture was in what was refused, which the service may not take.
+    """
     error = upstream_error(status, body, headers)
     if error.kind == Kind.RATE and any(headers.get(name, "").strip() == "0" for name in REMAINING):
         return UpstreamError(Kind.QUOTA, detail="(No call is left for today; the day ends at midnight in China.)")
+    if error.kind == Kind.BAD_REQUEST and by_data:
+        return upstream_error(status, body, headers, detail=BY_DATA)
     return error
 
 
@@ -104,9 +116,7 @@ def links_of(answer: object) -> tuple[str, ...]:
 
 def ended_badly(answer: object) -> UpstreamError:
     """A task that ended without a picture. It was accepted once and may be charged, so nothing tries it again."""
-    error = upstream_error(HTTPStatus.INTERNAL_SERVER_ERROR, answer)
-    error.retries = 0
-    return error
+    return upstream_error(HTTPStatus.INTERNAL_SERVER_ERROR, answer, taken_in=True)
 
 
 def _urls(items: list[object]) -> Iterator[str]:

@@ -4,20 +4,17 @@ It is synchronous and has no task id: an answer that is lost was paid for all th
 said before anything is sent, and partial pictures keep the connection alive and say how far the work is.
 """
 
-import asyncio
 from dataclasses import replace
 from http import HTTPStatus
 from typing import ClassVar, Final
 
-import aiohttp
-
-from service.fetch import Trusted, bearer, fetch
-from service.images import ImageRequest, Picture, Progress, Reference
-from service.settings import WAITS, Endpoint, Waits
-from service.upstream import Offers, Upstream
-from service.upstream_address import api_base
+from service.fetch import FetchError, fetch
+from service.images import ImageRequest, Picture, Progress, Reference, WorkError
+from service.upstream import Offers
 from service.upstream_answer import listen
 from service.upstream_errors import reaching, read_start, upstream_error
+from service.upstream_http import HttpUpstream
+from service.upstream_kinds import Kind
 from service.upstream_model_list import ask_models, looks_like_images
 from service.upstream_openai_answer import ImagesAnswer
 from service.upstream_openai_request import (
@@ -30,33 +27,15 @@ from service.upstream_openai_request import (
     media_type_of,
     unknown_parameter,
 )
-from service.upstream_pictures import PictureReader
 
 OFFICIAL: Final = "api.openai.com"
 
 
-class OpenAiUpstream(Upstream):
+class OpenAiUpstream(HttpUpstream):
     """One Images API."""
 
     name: ClassVar[str] = "openai"
-
-    def __init__(
-        self, session: aiohttp.ClientSession, endpoint: Endpoint, *, max_file_bytes: int, waits: Waits = WAITS
-    ) -> None:
-        self.deadline_s = waits.total_s + waits.download_s
-        self._session = session
-        self._base = api_base(endpoint.url)
-        self._key = endpoint.key
-        self._waits = waits
-        self._pictures = PictureReader(
-            session=session,
-            trusted=Trusted(base=self._base, key=endpoint.key),
-            max_file_bytes=max_file_bytes,
-            waits=waits,
-        )
-
-    def describe(self) -> str:
-        return f"OpenAI Images API at {self._base}"
+    title: ClassVar[str] = "OpenAI Images API"
 
     async def offers(self) -> Offers:
         """No field says what a model does, so its name decides. Relays may have more than they list."""
@@ -71,10 +50,7 @@ class OpenAiUpstream(Upstream):
         with reaching(self.name):
             answer, left_out = await self._ask(wanted, request.count, progress)
             note = f"The service does not know {left_out}, and drew without it." if left_out else ""
-            pictures = await self._pictures.read(answer.pictures(), answer.lifted, note)
-            if not pictures:
-                raise answer.without_picture()
-            return pictures
+            return await self._drawn(answer, note)
 
     async def _readable(self, request: ImageRequest) -> ImageRequest:
         """The request with its references as bytes, unless the service reads them all by their URLs."""
@@ -85,7 +61,11 @@ class OpenAiUpstream(Upstream):
     async def _bytes(self, reference: Reference) -> Reference:
         if reference.data:
             return reference
-        data = await fetch(self._session, reference.url, max_bytes=self._pictures.max_file_bytes)
+        try:
+            data = await fetch(self._session, reference.url, max_bytes=self._pictures.max_file_bytes)
+        except FetchError as error:
+            words = f"{error} It was to be a reference. Nothing was sent, and nothing charged."
+            raise WorkError(words, kind=Kind.BAD_REQUEST) from error
         return Reference(data=data, media_type=media_type_of(data))
 
     async def _ask(self, wanted: Draft, count: int, progress: Progress) -> tuple[ImagesAnswer, str]:
@@ -104,15 +84,8 @@ class OpenAiUpstream(Upstream):
             percent = min(100.0 * (partial + 1) / (PARTIALS + 1), 95.0)
             await progress(f"Partial picture {partial + 1} of {PARTIALS}", percent)
 
-        async with self._session.post(
-            self._base / wanted.path,
-            data=await asyncio.to_thread(encoded, wanted),
-            headers=bearer(self._key) | ({} if wanted.files else {"Content-Type": "application/json"}),
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(
-                total=self._waits.total_s, sock_connect=self._waits.connect_s, sock_read=self._waits.silence_s
-            ),
-        ) as response:
+        timeout = self._patience(self._waits.silence_s)
+        async with self._post(wanted.path, encoded(wanted), timeout=timeout) as response:
             if response.status == HTTPStatus.OK:
                 await listen(response, answer, tell, self._waits.linger_s)
                 return None

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from service.upstream_answer import AnswerReader, Event
 from service.upstream_base64 import Lifted
 from service.upstream_chat_places import Source, in_field
-from service.upstream_errors import Kind, UpstreamError, upstream_error
+from service.upstream_errors import UpstreamError, upstream_error
+from service.upstream_kinds import Kind
 
 
 class ImagesAnswer:

@@ -4,15 +4,12 @@ OpenAI API reference, "Create image" and "Create image edit". What was not asked
 services which speak this API meet only what they must know.
 """
 
-import io
 import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-import aiohttp
-import orjson
-
-from service.images import EXTENSIONS, ImageRequest, Reference
+from service.images import ImageRequest, Reference
+from service.upstream_body import Body, form_body, json_body
 from service.upstream_error_body import parsed
 from service.upstream_openai_rules import Family, check, family_of, size_of
 
@@ -63,19 +60,15 @@ def by_url(request: ImageRequest) -> bool:
     return family_of(request.model).modern and not any(each.data for each in request.references)
 
 
-def encoded(draft: Draft) -> aiohttp.FormData | io.BytesIO:
+def encoded(draft: Draft) -> Body:
     """The body. One file is `image`, several are `image[]`: relays know one or the other."""
     if not draft.files:
-        return io.BytesIO(orjson.dumps(draft.parameters))
-    form = aiohttp.FormData()
-    for name, value in draft.parameters.items():
-        form.add_field(name, str(value).lower() if isinstance(value, bool) else str(value))
-    field = "image" if len(draft.files) == 1 else "image[]"
-    for number, file in enumerate(draft.files, start=1):
-        media_type = file.media_type or media_type_of(file.data)
-        name = f"reference-{number}.{EXTENSIONS.get(media_type, 'png')}"
-        form.add_field(field, io.BytesIO(file.data), filename=name, content_type=media_type)
-    return form
+        return json_body(draft.parameters)
+    fields = {
+        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in draft.parameters.items()
+    }
+    files = [replace(each, media_type=each.media_type or media_type_of(each.data)) for each in draft.files]
+    return form_body(fields, "image" if len(files) == 1 else "image[]", files)
 
 
 def unknown_parameter(draft: Draft, body: bytes) -> str | None:
@@ -96,6 +89,10 @@ def unknown_parameter(draft: Draft, body: bytes) -> str | None:
 def media_type_of(data: bytes) -> str:
     """By the first bytes; a reference that was downloaded has no other type."""
     return next((media_type for magic, media_type in MAGIC if data.startswith(magic)), "application/octet-stream")
+
+
+def _in_form(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _parameters(request: ImageRequest, family: Family) -> Json:

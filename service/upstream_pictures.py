@@ -1,7 +1,9 @@
 """From where a picture is to the picture: base64 decoded, URLs downloaded, each once.
 
 The pictures are paid for. So one that cannot be had does not take the others with it, and a URL that names the wrong
-host is tried again on the service's own.
+host is tried again on the service's own. Where a URL led to a picture it is the picture's source, by which anybody can
+download it once more: as it was given, signed or not, whatever it redirects to. Services are known to keep a picture
+for an hour at least (DALL·E; Flow2API for two to six), so none of their URLs is too short-lived to be noted down.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,8 @@ from service.images import Picture
 from service.settings import Waits
 from service.upstream_base64 import Lifted
 from service.upstream_chat_places import Inline, Link, Source
-from service.upstream_errors import Kind, UpstreamError
+from service.upstream_errors import UpstreamError
+from service.upstream_kinds import Kind
 
 MOST: Final = 16
 """Pictures taken from one answer. No service makes more than ten."""
@@ -45,27 +48,36 @@ class PictureReader:
 
         Raise `UpstreamError` for the first failure when no picture is left, else note on each picture that some failed.
         """
-        found: list[bytes] = []
+        found: list[Picture] = []
         missing: list[str] = []
         for source in sources[:MOST]:
-            left = MOST_BYTES - sum(map(len, found))
+            left = MOST_BYTES - sum(len(each.data) for each in found)
             try:
-                data = await self._bytes(source, lifted, min(left, self.max_file_bytes))
+                picture = await self._picture(source, lifted, min(left, self.max_file_bytes))
             except FetchError as error:
                 if not (error.page and isinstance(source, Link) and source.guessed):
                     missing.append(str(error))
             except UnreadableError as error:
                 missing.append(str(error))
             else:
-                if data not in found:
-                    found.append(data)
+                if picture.data not in [each.data for each in found]:
+                    found.append(picture)
         if missing and not found:
             raise UpstreamError(Kind.DOWNLOAD, detail=missing[0])
         lost = f"{len(missing)} more could not be had. {missing[0]}" if missing else ""
         notes = " ".join(filter(None, (note, lost)))
-        return [Picture(data=data, note=notes) for data in found]
+        return [replace(each, note=notes) for each in found]
 
-    async def _bytes(self, source: Source, lifted: Lifted, max_bytes: int) -> bytes:
+    async def again(self, source: str) -> bytes:
+        """Download a picture once more by its source. Raise `WorkError`; nothing is sent that could be charged."""
+        try:
+            return await self._download(read_url(source), self.max_file_bytes)
+        except FetchError as error:
+            if error.gone:
+                raise UpstreamError(Kind.GONE, detail=f"({error})") from error
+            raise
+
+    async def _picture(self, source: Source, lifted: Lifted, max_bytes: int) -> Picture:
         match source:
             case Inline(digits):
                 try:
@@ -74,13 +86,13 @@ class PictureReader:
                     raise UnreadableError("Its base64 cannot be read.") from error
                 if len(data) > max_bytes:
                     raise UnreadableError(f"It is larger than {max_bytes} bytes.")
-                return data
-            case Link(url):
-                return await self._download(url, max_bytes)
+                return Picture(data=data)
+            case Link(text):
+                url = read_url(text, base=self.trusted.base)
+                return Picture(data=await self._download(url, max_bytes), source=str(url))
 
-    async def _download(self, text: str, max_bytes: int) -> bytes:
+    async def _download(self, url: URL, max_bytes: int) -> bytes:
         """Download a picture. Quirk: Flow2API may not know its own address (flow2api #103, `0.0.0.0` until ef4e9b3)."""
-        url = read_url(text, base=self.trusted.base)
         stored = self.trusted.base.join(URL(url.raw_path_qs, encoded=True))
         patience = Patience(total_s=self.waits.download_s)
         if url == stored or not url.raw_path.startswith(STORED):

@@ -28,6 +28,7 @@ class SketchUpstream(Upstream):
     """Draws in threads, a stage at a time, so that a cancelled call ends with the stage it is in."""
 
     name: ClassVar[str] = "sketch"
+    charges: ClassVar[bool] = False
     deadline_s = 30.0
     """A sketch takes a fifth of a second; a hundred may wait for two cores."""
 

@@ -9,7 +9,8 @@ import pytest
 
 from service.upstream_chat import ChatAnswer
 from service.upstream_chat_places import Inline, Link
-from service.upstream_errors import Kind, UpstreamError
+from service.upstream_errors import UpstreamError
+from service.upstream_kinds import Kind
 
 PICTURE = random.Random(2).randbytes(200_000)  # noqa: S311 - data, not a secret
 URL = "https://img.example/o/1.png?s=%2B"

@@ -16,11 +16,11 @@ def test_a_prompt_alone_is_one_message() -> None:
 
 
 def test_references_are_parts_in_the_object_form_in_order() -> None:
-    """Bug: Flow2API answers 500 to a plain string as `image_url`."""
+    """Bug: Flow2API answers 500 to a plain string as `image_url`. One with bytes becomes a data URI as it is sent."""
     (message,) = messages(ImageRequest(model="m", prompt="a", references=(PNG, BY_URL)))
     assert message["content"] == [
         {"type": "text", "text": "a"},
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}},
+        {"type": "image_url", "image_url": {"url": PNG}},
         {"type": "image_url", "image_url": {"url": "https://pictures.example/1.jpg"}},
     ]
 

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from service.upstream_chat_places import Inline, Link, Source
-from service.upstream_errors import Kind, UpstreamError
+from service.upstream_errors import UpstreamError
+from service.upstream_kinds import Kind
 from service.upstream_openai_answer import ImagesAnswer
 
 DIGITS = base64.b64encode(bytes(range(200))).decode()

@@ -1,9 +1,7 @@
 """Tests of service/upstream_openai_request.py."""
 
-import io
 import json
 
-import aiohttp
 import pytest
 
 from service.images import ImageRequest, Reference
@@ -73,14 +71,15 @@ def test_only_a_model_that_takes_urls_reads_them_itself() -> None:
 
 def test_a_draft_without_files_is_json() -> None:
     body = encoded(DRAFT)
-    assert isinstance(body, io.BytesIO)
-    assert json.loads(body.getvalue()) == DRAFT.parameters
+    assert body.headers["Content-Type"] == "application/json"
+    assert json.loads(b"".join(body)) == DRAFT.parameters
 
 
 def test_a_draft_with_files_is_a_form() -> None:
     """What is in it, the emulator reads in the tests of the upstream."""
-    made = draft(asked("gpt-image-2", references=(PNG, PNG)))
-    assert isinstance(encoded(made), aiohttp.FormData)
+    body = encoded(draft(asked("gpt-image-2", references=(PNG, PNG))))
+    assert body.headers["Content-Type"].startswith("multipart/form-data; boundary=")
+    assert b"".join(body).count(PNG.data) == 2
 
 
 @pytest.mark.parametrize(

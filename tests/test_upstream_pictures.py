@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -9,6 +10,7 @@ from aiohttp import web
 from yarl import URL
 
 from service.fetch import Trusted
+from service.images import WorkError
 from service.settings import Waits
 from service.upstream_base64 import Lifted
 from service.upstream_chat_places import Inline, Link, Source
@@ -23,7 +25,7 @@ LIMIT = 10_000
 
 @pytest.fixture
 async def host() -> AsyncIterator[str]:
-    """A service that has `/1.png`, and a page everywhere below `/pages`."""
+    """A service that has `/1.png` and some more, a page everywhere below `/pages`, and any status."""
 
     async def picture(_: web.Request) -> web.Response:
         return web.Response(body=pictures.png(1, (8, 8)), content_type="image/png")
@@ -31,19 +33,36 @@ async def host() -> AsyncIterator[str]:
     async def page(_: web.Request) -> web.Response:
         return web.Response(text="<!DOCTYPE html>", content_type="text/html")
 
+    async def moved(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/1.png?once=1"})
+
+    async def second(_: web.Request) -> web.Response:
+        return web.Response(body=pictures.png(2, (8, 8)), content_type="image/png")
+
+    async def status(request: web.Request) -> web.Response:
+        return web.Response(status=int(request.match_info["status"]))
+
     app = web.Application()
     app.router.add_get("/1.png", picture)
+    app.router.add_get("/moved", moved)
     app.router.add_get("/tmp/1.png", picture)
+    app.router.add_get("/tmp/2.png", second)
+    app.router.add_get("/status/{status}", status)
     app.router.add_get("/pages/{name}", page)
     async with serving(app) as url:
         yield url
 
 
-async def read(host: str, *sources: Source, note: str = "", limit: int = LIMIT) -> list[tuple[bytes, str]]:
+@asynccontextmanager
+async def reader(host: str, limit: int = LIMIT) -> AsyncIterator[PictureReader]:
     async with aiohttp.ClientSession() as session:
         trusted = Trusted(base=URL(host) / "v1", key="k")
-        reader = PictureReader(session=session, trusted=trusted, max_file_bytes=limit, waits=Waits(download_s=5))
-        return [(each.data, each.note) for each in await reader.read(sources, Lifted(), note)]
+        yield PictureReader(session=session, trusted=trusted, max_file_bytes=limit, waits=Waits(download_s=5))
+
+
+async def read(host: str, *sources: Source, note: str = "", limit: int = LIMIT) -> list[tuple[bytes, str]]:
+    async with reader(host, limit) as reading:
+        return [(each.data, each.note) for each in await reading.read(sources, Lifted(), note)]
 
 
 async def test_pictures_come_in_order_and_each_once(host: str) -> None:
@@ -66,6 +85,28 @@ async def test_when_none_is_left_it_is_a_failed_download(host: str, lost: Source
     with pytest.raises(UpstreamError) as raised:
         await read(host, lost)
     assert (raised.value.kind, raised.value.retries) == ("download", 0)
+
+
+async def test_the_source_of_a_picture_is_the_url_it_was_given_by(host: str) -> None:
+    """Ours: a redirect may be for once. Relative to the service it is whole, so that it can be read on its own."""
+    sources: list[Source] = [Link(f"{host}/moved"), Link("/tmp/2.png"), INLINE[3]]
+    async with reader(host) as reading:
+        found = await reading.read(sources, Lifted())
+        assert [each.source for each in found] == [f"{host}/moved", f"{host}/tmp/2.png", ""]
+        for each in found[:2]:
+            assert await reading.again(each.source) == each.data
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, "gone"), (403, "gone"), (404, "gone"), (410, "gone"), (401, "download"), (413, "download")],
+)
+async def test_again_what_is_gone_is_told_apart_from_what_fails(host: str, status: int, kind: str) -> None:
+    """Spec storage services: 400 or 403 for a signature that has expired. Nothing more is charged in any case."""
+    async with reader(host) as reading:
+        with pytest.raises(WorkError, match=f"HTTP {status}") as raised:
+            await reading.again(f"{host}/status/{status}")
+    assert (raised.value.kind, raised.value.retries, raised.value.may_be_charged) == (kind, 0, False)
 
 
 async def test_a_page_behind_a_mere_guess_is_no_failure(host: str) -> None:

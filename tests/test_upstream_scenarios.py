@@ -99,6 +99,8 @@ FLOW2API: Final[Mapping[str, Outcome]] = {
     "slow": "lost",
     "detect-disconnect": "lost",
     "drop-mid-stream": "lost",
+    "submit-dropped": "lost",
+    "submit-dropped-once": "lost",
     "never-done": 1,
 }
 
@@ -137,6 +139,7 @@ CHAT: Final[Mapping[str, Outcome]] = {
     "html-502": "transient",
     "html-524": "lost",
     "html-200": "address",
+    "submit-dropped": "lost",
     "dropped": "lost",
     "dropped-within": "lost",
     "truncated-json": "lost",
@@ -179,6 +182,8 @@ OPENAI: Final[Mapping[str, Outcome]] = {
     "no-stream": 1,
     "message-only": "transient",
     "slow": "lost",
+    "submit-dropped": "lost",
+    "submit-dropped-once": "lost",
     "truncated": "lost",
     "html": "address",
 }

@@ -9,7 +9,7 @@ import sys
 import pytest
 from PIL import Image
 
-from service.images import ImageRequest, Picture
+from service.images import ImageRequest, Picture, WorkError
 from service.sketch_words import SCENE_WORDS
 from service.upstream_sketch import NOTE, SketchUpstream
 
@@ -104,6 +104,14 @@ async def test_a_cancelled_call_stops_at_once() -> None:
     with pytest.raises(asyncio.CancelledError):
         await drawing
     assert len(steps) == 1
+
+
+async def test_it_costs_nothing_and_keeps_nothing() -> None:
+    """Ours: so nobody is told that it may have charged."""
+    assert not SketchUpstream.charges
+    with pytest.raises(WorkError, match="cannot be had again") as raised:
+        await SketchUpstream().fetch_again("sketch")
+    assert (raised.value.kind, raised.value.may_be_charged) == ("gone", False)
 
 
 def test_it_describes_itself() -> None:

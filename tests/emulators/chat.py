@@ -5,7 +5,6 @@ one body instead of a stream; `SCENARIOS` lists them. Everything that comes in i
 hand: `python -m tests.emulators.chat --port 8002`.
 """
 
-import argparse
 import asyncio
 import base64
 import json
@@ -17,8 +16,9 @@ from typing import Final
 
 from aiohttp import web
 
-from tests.emulators import pictures
+from tests.emulators import by_hand, pictures
 from tests.emulators.chat_scenarios import SCENARIOS, Json, Said, Scenario, Wire
+from tests.emulators.emulated import Emulated, hung_up
 from tests.emulators.flow2api_requests import Received, prompt, received
 from tests.emulators.loopback import serving
 
@@ -35,18 +35,16 @@ ONE_BODY: Final = frozenset({Wire.JSON, Wire.JSON_AS_STREAM, Wire.PRETTY, Wire.H
 
 
 @dataclass(eq=False)
-class Chat:
-    """One running emulator."""
+class Chat(Emulated):
+    """One running emulator. A generation is charged if a picture is made. None is slow: some never end."""
 
-    url: str = ""
     key: str = KEY
     trickle_s: float = 0.01
 
     requests: list[Received] = field(default_factory=list)
     downloads: list[Received] = field(default_factory=list)
     drawn: int = 0
-    """Pictures made, which is what costs."""
-    disconnected: asyncio.Event = field(default_factory=asyncio.Event)
+    """Pictures made."""
 
     # What a scenario may do with a new picture.
 
@@ -68,7 +66,12 @@ class Chat:
             return web.json_response({"error": error}, status=401)
         words = re.findall(r"\[([a-z0-9-]+)\]", prompt(incoming.json))
         scenario = next((SCENARIOS[word] for word in words if word in SCENARIOS), SCENARIOS["f5"])
+        before = self.drawn
         said = scenario.say(Pad(self))
+        if self.drawn > before:
+            self.charges[prompt(incoming.json)] += 1
+        if scenario.wire is Wire.NO_ANSWER:
+            return hung_up(request)
         if said.page:
             return web.Response(status=said.status, text=said.page, content_type="text/html")
         if said.status != 200:
@@ -87,8 +90,7 @@ class Chat:
             self.disconnected.set()
             raise
         if scenario.wire in {Wire.DROPPED_AFTER, Wire.DROPPED_WITHIN}:
-            assert request.transport is not None
-            request.transport.close()
+            hung_up(request)
         return response
 
     async def _send(self, response: web.StreamResponse, stream: bytes, wire: Wire) -> None:
@@ -108,6 +110,7 @@ class Chat:
             await self._stay(response, wire)
 
     async def _stay(self, response: web.StreamResponse, wire: Wire) -> None:
+        self.silent.set()
         while wire is Wire.TRICKLES:
             await response.write(b" ")
             await asyncio.sleep(self.trickle_s)
@@ -119,7 +122,7 @@ class Chat:
         if name == "page":
             return web.Response(text="<!DOCTYPE html><title>Our rules</title>", content_type="text/html")
         number = re.fullmatch(r"([0-9]+)\.png", name)
-        if number is None:
+        if number is None or self.expired:
             return web.Response(status=403)
         return web.Response(body=pictures.png(int(number[1]), (64, 64)), content_type="image/png")
 
@@ -224,6 +227,7 @@ def application(emulator: Chat) -> web.Application:
     app = web.Application(client_max_size=LARGEST_BODY)
     app.router.add_post("/v1/chat/completions", emulator.completions)
     app.router.add_get("/files/{name}", emulator.file)
+    app.router.add_get("/_charges", emulator.list_charges)
     return app
 
 
@@ -236,22 +240,6 @@ async def running(port: int = 0) -> AsyncIterator[Chat]:
         yield emulator
 
 
-async def serve_by_hand(port: int) -> None:
-    async with running(port) as emulator:
-        print(f"FLOW2API_BASE_URL={emulator.url}\nFLOW2API_API_KEY={emulator.key}\n\nWords for the prompt:")
-        for name, scenario in SCENARIOS.items():
-            print(f"  [{name}]".ljust(28) + scenario.about)
-        await asyncio.Event().wait()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="A chat-completions gateway with invented pictures, on loopback.")
-    parser.add_argument("--port", type=int, default=8002)
-    try:
-        asyncio.run(serve_by_hand(parser.parse_args().port))
-    except KeyboardInterrupt:
-        return
-
-
 if __name__ == "__main__":
-    main()
+    words = {name: scenario.about for name, scenario in SCENARIOS.items()}
+    by_hand.main("A chat-completions gateway", running, 8002, "FLOW2API", words)

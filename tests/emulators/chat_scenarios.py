@@ -43,6 +43,7 @@ class Wire(Enum):
     HALF_A_BODY = auto()
     NO_DONE = auto()
     DONE_FIRST = auto()
+    NO_ANSWER = auto()
     DROPPED_AFTER = auto()
     DROPPED_WITHIN = auto()
     STAYS_OPEN = auto()
@@ -280,6 +281,7 @@ OTHERS: Final[Mapping[str, Scenario]] = {
     "html-502": Scenario("a proxy's page", page(502, "Bad Gateway")),
     "html-524": Scenario("a proxy gave up", page(524, "A timeout occurred")),
     "html-200": Scenario("a login page", page(200, "Sign in")),
+    "submit-dropped": Scenario("drawn, but it breaks before any answer", text(lambda d: d.url()), Wire.NO_ANSWER),
     "dropped": Scenario("it breaks before the picture", message(content="One moment."), Wire.DROPPED_WITHIN),
     "dropped-within": Scenario("it breaks within the picture", text(lambda d: f"![]({uri(d)})"), Wire.DROPPED_WITHIN),
     "truncated-json": Scenario("half a body", text(lambda d: f"![]({uri(d)})"), Wire.HALF_A_BODY),

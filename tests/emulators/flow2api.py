@@ -4,12 +4,12 @@ It does what the source says (TheSmallHanCat/flow2api @1930087) and what the rec
 
 The prompt chooses what happens, by a scenario's name in brackets (`a lighthouse [error-policy]`), and so does a model
 id that is a scenario's name; `SCENARIOS` lists them. Everything that comes in is kept in `requests`, `downloads` and
-`leaks`. By hand: `python -m tests.emulators.flow2api --port 8000`.
+`leaks`, and each generation that costs something in `charges`. By hand:
+`python -m tests.emulators.flow2api --port 8000 --silence 90`.
 
 Not emulated: Gemini's own routes, the administration, and the download of references that are given as URLs.
 """
 
-import argparse
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -20,8 +20,10 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from tests.emulators import by_hand
+from tests.emulators.emulated import Emulated, hung_up
 from tests.emulators.flow2api_models import CURRENT, Catalog, alias_list, model_list, pixels, resolved
-from tests.emulators.flow2api_requests import Received, answer, bad_key, chosen, received, references, refusal
+from tests.emulators.flow2api_requests import Received, answer, bad_key, chosen, prompt, received, references, refusal
 from tests.emulators.flow2api_scenarios import SCENARIOS, TMP, UNKNOWN_MODEL, Drawing, Failure, Scenario, Twist
 from tests.emulators.loopback import serving
 
@@ -31,14 +33,11 @@ LARGEST_BODY: Final = 64 * 1024 * 1024
 
 
 @dataclass(eq=False)
-class Flow2Api:
-    """One running emulator."""
+class Flow2Api(Emulated):
+    """One running emulator. A picture is charged when it is drawn, which it is not for a client that has left."""
 
-    url: str = ""
-    pictures_url: str = ""
     key: str = KEY
-    silence_s: float | None = None
-    """How long the silent scenarios are silent; `None`: until `go_on` is set."""
+    pictures_url: str = ""
 
     catalog: Catalog = CURRENT
     """The models that it has; another one makes it another version."""
@@ -54,10 +53,7 @@ class Flow2Api:
     leaks: list[Received] = field(default_factory=list)
     """Downloads from the picture host that brought a key, or a signature that had been decoded. To be empty."""
     drawn: int = 0
-    """Pictures made, which is what costs."""
-    silent: asyncio.Event = field(default_factory=asyncio.Event)
-    go_on: asyncio.Event = field(default_factory=asyncio.Event)
-    disconnected: asyncio.Event = field(default_factory=asyncio.Event)
+    """Pictures made."""
 
     _tmp: dict[str, Drawing] = field(default_factory=dict)
     _signed: dict[str, Drawing] = field(default_factory=dict)
@@ -101,7 +97,7 @@ class Flow2Api:
         """Spec Flow2API, main.py: a static folder, no key needed."""
         self.downloads.append(await received(request))
         drawing = self._tmp.get(request.path)
-        if drawing is None:
+        if drawing is None or self.expired:
             return answer(404, {"detail": "Not Found"})
         return await self._deliver(request, drawing)
 
@@ -113,6 +109,8 @@ class Flow2Api:
         if "Authorization" in download.headers or drawing is None:
             self.leaks.append(download)
             return web.Response(status=403, text="<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>")
+        if self.expired:
+            return web.Response(status=400, text="<?xml version='1.0'?><Error><Code>ExpiredToken</Code></Error>")
         return await self._deliver(request, drawing)
 
     async def _deliver(self, request: web.Request, drawing: Drawing) -> web.StreamResponse:
@@ -143,6 +141,8 @@ class Flow2Api:
         return await self._generate(request, Generation(self, scenario, model, asked))
 
     async def _generate(self, request: web.Request, generation: "Generation") -> web.StreamResponse:
+        if generation.breaks_at_once():
+            return hung_up(request)
         if generation.scenario.twist is Twist.HTML_502:
             return web.Response(status=502, text="<html><h1>502 Bad Gateway</h1></html>", content_type="text/html")
         if generation.asked.get("stream") and generation.scenario.twist is not Twist.JSON_FOR_STREAM:
@@ -163,10 +163,10 @@ class Flow2Api:
                 delta = {"reasoning_content": line + "\n"}
                 await self._send(response, {"role": "assistant"} | delta if position == 0 else delta)
             if twist is Twist.SILENT:
-                await self._silence()
+                await self.hold()
             if twist is Twist.DROPPED:
-                assert request.transport is not None
-                request.transport.close()
+                generation.charge()
+                hung_up(request)
                 return response
             await self._finish(response, generation)
         except (asyncio.CancelledError, ConnectionResetError):
@@ -182,13 +182,6 @@ class Flow2Api:
             await self._send(response, {"content": result}, finish="stop")
         if generation.scenario.twist is not Twist.NEVER_DONE:
             await response.write(b"data: [DONE]\n\n")
-
-    async def _silence(self) -> None:
-        self.silent.set()
-        try:
-            await asyncio.wait_for(self.go_on.wait(), self.silence_s)
-        except TimeoutError:
-            return
 
     async def _send(self, response: web.StreamResponse, delta: dict[str, str], finish: str | None = None) -> None:
         await write_event(response, self.envelope({"delta": delta}, stream=True, finish=finish))
@@ -229,6 +222,18 @@ class Generation:
             yield from (f"已上传第 {number}/{count} 张图片" for number in range(1, count + 1))
             yield "参考图片上传完成，正在进行打码验证..."
 
+    def charge(self) -> None:
+        self.emulator.charges[prompt(self.asked)] += 1
+
+    def breaks_at_once(self) -> bool:
+        """Whether no answer comes although the picture was drawn: always, or for the first with its prompt."""
+        twist = self.scenario.twist
+        first = not self.emulator.charges[prompt(self.asked)]
+        breaks = twist is Twist.NO_ANSWER or (twist is Twist.NO_ANSWER_ONCE and first)
+        if breaks:
+            self.charge()
+        return breaks
+
     def result(self) -> str | Failure:
         """The content, or how it failed. Only here is a picture made."""
         match self.scenario.outcome:
@@ -236,6 +241,7 @@ class Generation:
                 return failure.about(self.model)
             case picture:
                 self.emulator.drawn += 1
+                self.charge()
                 drawing = Drawing(self.emulator.drawn, self.scenario.twist, pixels(self.model))
                 return picture(self.emulator, drawing)
 
@@ -261,6 +267,7 @@ def application(emulator: Flow2Api) -> web.Application:
     app.router.add_get("/v1/models/aliases", emulator.aliases)
     app.router.add_get(TMP + "{name}", emulator.stored)
     app.router.add_get("/health", emulator.health)
+    app.router.add_get("/_charges", emulator.list_charges)
     return app
 
 
@@ -279,25 +286,6 @@ async def running(port: int = 0) -> AsyncIterator[Flow2Api]:
         yield emulator
 
 
-async def serve_by_hand(port: int, silence_s: float) -> None:
-    async with running(port) as emulator:
-        emulator.silence_s = silence_s
-        print(f"FLOW2API_BASE_URL={emulator.url}\nFLOW2API_API_KEY={emulator.key}\n\nWords for the prompt:")
-        for name, scenario in SCENARIOS.items():
-            print(f"  [{name}]".ljust(28) + scenario.about)
-        await asyncio.Event().wait()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="A Flow2API server with invented pictures, on loopback.")
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--silence", type=float, default=20.0, help="seconds that [slow] is silent")
-    asked = parser.parse_args()
-    try:
-        asyncio.run(serve_by_hand(asked.port, asked.silence))
-    except KeyboardInterrupt:
-        return
-
-
 if __name__ == "__main__":
-    main()
+    words = {name: scenario.about for name, scenario in SCENARIOS.items()}
+    by_hand.main("A Flow2API server", running, 8000, "FLOW2API", words)

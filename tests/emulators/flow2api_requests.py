@@ -1,5 +1,6 @@
 """What comes in at the Flow2API emulator, and what Flow2API's web framework refuses of it."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -59,6 +60,15 @@ def references(asked: dict[str, object]) -> Iterator[object]:
             yield from (part["image_url"] for part in parts if isinstance(part, dict) and "image_url" in part)
 
 
+def data_of(uri: object) -> tuple[str, bytes] | None:
+    """Media type and bytes of a data URI; None for what is none."""
+    found = re.fullmatch(r"data:(image/[a-z]+);base64,(.*)", str(uri))
+    try:
+        return (found[1], base64.b64decode(found[2], validate=True)) if found else None
+    except ValueError:
+        return None
+
+
 def refusal(incoming: Received) -> web.Response | None:
     """Spec Flow2API, routes.py, and FastAPI: what the web framework answers before anything is generated."""
     asked = incoming.json
@@ -75,6 +85,8 @@ def refusal(incoming: Received) -> web.Response | None:
                 return answer(400, {"detail": "Image URI cannot be empty"})
             case {"url": str(url)} if not url.startswith(ACCEPTED_URIS) and TMP not in url:
                 return answer(400, {"detail": f"Unsupported image URI: {url}"})
+            case {"url": str(url)} if url.startswith("data:") and data_of(url) is None:
+                return answer(400, {"detail": "Invalid data URL"})
             case str():
                 return answer(500, {"detail": "'str' object has no attribute 'get'"})
     return None if prompt(asked).strip() else answer(400, {"detail": "Prompt cannot be empty"})

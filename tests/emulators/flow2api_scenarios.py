@@ -22,6 +22,8 @@ class Twist(Enum):
     NONE = auto()
     SILENT = auto()
     DROPPED = auto()
+    NO_ANSWER = auto()
+    NO_ANSWER_ONCE = auto()
     NEVER_DONE = auto()
     JSON_FOR_STREAM = auto()
     HTML_502 = auto()
@@ -181,11 +183,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "tmp-expired": Scenario("URL below /tmp that is gone", CACHE_ON, expired),
     "download-flaky": Scenario("the first download fails", CACHE_OFF, signed_url, Twist.DOWNLOAD_FAILS_ONCE),
     "download-html": Scenario("a login page instead of a picture", CACHE_OFF, signed_url, Twist.DOWNLOAD_IS_HTML),
-    "slow": Scenario("silence until `go_on`, then a picture", START, signed_url, Twist.SILENT),
+    "slow": Scenario("silence until `go_on` or for the set seconds, then a picture", START, signed_url, Twist.SILENT),
     "detect-disconnect": Scenario(
         "the same; `disconnected` is set when the client leaves", START, signed_url, Twist.SILENT
     ),
-    "drop-mid-stream": Scenario("the connection breaks before the picture", START, signed_url, Twist.DROPPED),
+    "drop-mid-stream": Scenario("drawn, but the stream breaks before the picture", START, signed_url, Twist.DROPPED),
+    "submit-dropped": Scenario("drawn, but the connection breaks before any answer", (), signed_url, Twist.NO_ANSWER),
+    "submit-dropped-once": Scenario("the same, the first time", CACHE_OFF, signed_url, Twist.NO_ANSWER_ONCE),
     "never-done": Scenario("no [DONE]", CACHE_OFF, signed_url, Twist.NEVER_DONE),
 }
 

@@ -1,13 +1,13 @@
 """API-Inference of ModelScope on loopback: real HTTP, invented pictures.
 
 The prompt chooses what happens, by a scenario's name in brackets (`a lighthouse [failed]`); `SCENARIOS` lists them. A
-poll moves a task on by one step. Everything that comes in is kept in `submissions`, `polls`, `downloads` and `leaks`.
-By hand: `python -m tests.emulators.modelscope --port 8010`.
+poll moves a task on by one step. Everything that comes in is kept in `submissions`, `polls`, `downloads` and `leaks`,
+and each generation that costs something in `charges`. By hand:
+`python -m tests.emulators.modelscope --port 8010 --silence 90`.
 
-Not emulated: chat on the same host, and whether a reference picture can be read.
+Not emulated: chat on the same host, and whether a reference picture can be downloaded.
 """
 
-import argparse
 import asyncio
 import hashlib
 import json
@@ -20,8 +20,9 @@ from typing import Final
 
 from aiohttp import web
 
-from tests.emulators import pictures
-from tests.emulators.flow2api_requests import Received, received
+from tests.emulators import by_hand, pictures
+from tests.emulators.emulated import Emulated, hung_up
+from tests.emulators.flow2api_requests import Received, data_of, received
 from tests.emulators.loopback import serving
 from tests.emulators.modelscope_scenarios import (
     BAD_TOKEN,
@@ -59,16 +60,17 @@ class Task:
     id: str | int
     scenario: Scenario
     size: tuple[int, int]
+    begun_at: float
+    """By the clock of the event loop."""
     polls: int = 0
 
 
 @dataclass(eq=False)
-class ModelScope:
-    """One running emulator."""
+class ModelScope(Emulated):
+    """One running emulator. Each task that was taken in is charged; nothing ends one but its time."""
 
-    url: str = ""
-    pictures_url: str = ""
     key: str = KEY
+    pictures_url: str = ""
 
     submissions: list[Received] = field(default_factory=list)
     """All that was submitted, with a good token and body or not."""
@@ -77,16 +79,14 @@ class ModelScope:
     leaks: list[Received] = field(default_factory=list)
     """Downloads from the picture host that brought the token. To be empty."""
     drawn: int = 0
-    """Tasks that were taken in, which is what costs."""
+    """Tasks that were taken in."""
     polled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set at each poll: then the client has the task id."""
-    silent: asyncio.Event = field(default_factory=asyncio.Event)
-    disconnected: asyncio.Event = field(default_factory=asyncio.Event)
-    go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     _tasks: dict[str, Task] = field(default_factory=dict)
     _files: dict[str, Task] = field(default_factory=dict)
-    _refused: set[str] = field(default_factory=set)
+    _met: set[str] = field(default_factory=set)
+    """Prompts of scenarios that happen only once."""
 
     # Routes.
 
@@ -119,7 +119,9 @@ class ModelScope:
         if task is None or request.headers.get("X-ModelScope-Task-Type") != "image_generation":
             return answer(404, {})
         self.polled.set()
-        if task.scenario is not SCENARIOS["slow"] or self.go_on.is_set():
+        if task.scenario is SCENARIOS["slow"] and self._holds(task):
+            self.silent.set()
+        else:
             task.polls += 1
         step = min(max(task.polls, 1), len(task.scenario.polls))
         return await self._answer(request, task, task.scenario.polls[step - 1])
@@ -131,7 +133,9 @@ class ModelScope:
         if "Authorization" in download.headers:
             self.leaks.append(download)
             return web.Response(status=403, text="<Error><Code>InvalidAuthorization</Code></Error>")
-        task = self._files[request.match_info["name"]]
+        task = self._files.get(request.match_info["name"])
+        if task is None or self.expired:
+            return web.Response(status=404, text="<Error><Code>NoSuchKey</Code></Error>")
         tries = sum(each.target == download.target for each in self.downloads)
         match task.scenario.twist:
             case Twist.DOWNLOAD_FAILS_ONCE if tries == 1:
@@ -149,19 +153,25 @@ class ModelScope:
     def accepts_key(self, request: web.Request) -> bool:
         return request.headers.get("Authorization") == f"Bearer {self.key}"
 
+    def _holds(self, task: Task) -> bool:
+        """Whether a slow task goes on."""
+        long_enough = self.silence_s is not None and now() - task.begun_at >= self.silence_s
+        return not (long_enough or self.go_on.is_set())
+
     async def _take_in(
         self, request: web.Request, asked: Mapping[str, object], scenario: Scenario
     ) -> web.StreamResponse:
         prompt = str(asked["prompt"])
         said: Answer | None = scenario.submitted
-        if scenario.once and prompt in self._refused:
+        if scenario.once and prompt in self._met:
             said = None
+        self._met.add(prompt)
         if isinstance(said, Refusal):
-            self._refused.add(prompt)
             return answer(said.status, {**said.body, "request_id": request_id()}, said.headers)
         self.drawn += 1
+        self.charges[prompt] += 1
         width, _, height = str(asked.get("size", DEFAULT_SIZE)).partition("x")
-        task = Task(self.drawn, new_id(self.drawn, scenario.id_form), scenario, (int(width), int(height)))
+        task = Task(self.drawn, new_id(self.drawn, scenario.id_form), scenario, (int(width), int(height)), now())
         self._tasks[str(task.id)] = task
         if said is not None:
             return await self._answer(request, task, said)
@@ -176,12 +186,10 @@ class ModelScope:
             case Trouble.HTML:
                 return web.Response(text="<html><h1>Sign in</h1></html>", content_type="text/html")
             case Trouble.SILENT:
-                await self._silence()
+                await self.hold()
             case Trouble.DROPPED:
                 pass
-        assert request.transport is not None
-        request.transport.close()
-        return web.Response()
+        return hung_up(request)
 
     def _standing(self, task: Task, word: str, place: str) -> dict[str, object]:
         named: dict[str, object] = {"task_id": task.id, "task_status": word} if word else {}
@@ -199,14 +207,6 @@ class ModelScope:
         self._files[name] = task
         return f"{self.pictures_url}/img/{name}"
 
-    async def _silence(self) -> None:
-        self.silent.set()
-        try:
-            await self.go_on.wait()
-        except asyncio.CancelledError:
-            self.disconnected.set()
-            raise
-
 
 def chosen(prompt: str) -> Scenario:
     """The scenario that a word in brackets names."""
@@ -223,9 +223,16 @@ def objection(asked: Mapping[str, object]) -> str:
     sides = re.fullmatch(r"([0-9]{2,4})x([0-9]{2,4})", str(asked.get("size", f"{least}x{least}")))
     if sides is None or not all(least <= int(side) <= most for side in sides.groups()):
         return f"size of {model} must be WxH with sides from {least} to {most}"
-    if ("Edit" in model or "Kontext" in model) and not asked.get("image_url"):
+    given = asked.get("image_url", [])
+    urls = given if isinstance(given, list) else [given]
+    if ("Edit" in model or "Kontext" in model) and not urls:
         return NOT_ASYNC
-    return ""
+    readable = all(str(url).startswith(("http://", "https://")) or data_of(url) for url in urls)
+    return "" if readable else f"image_url of {model} cannot be read"
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def new_id(number: int, form: TaskId) -> str | int:
@@ -266,6 +273,7 @@ def application(emulator: ModelScope) -> web.Application:
     app.router.add_post("/v1/images/generations", emulator.submit)
     app.router.add_get("/v1/tasks/{id}", emulator.poll)
     app.router.add_get("/v1/models", emulator.models)
+    app.router.add_get("/_charges", emulator.list_charges)
     return app
 
 
@@ -284,25 +292,6 @@ async def running(port: int = 0) -> AsyncIterator[ModelScope]:
         yield emulator
 
 
-async def serve_by_hand(port: int, silence_s: float) -> None:
-    async with running(port) as emulator:
-        asyncio.get_running_loop().call_later(silence_s, emulator.go_on.set)
-        print(f"MODELSCOPE_BASE_URL={emulator.url}\nMODELSCOPE_API_KEY={emulator.key}\n\nWords for the prompt:")
-        for name, scenario in SCENARIOS.items():
-            print(f"  [{name}]".ljust(28) + scenario.about)
-        await asyncio.Event().wait()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="API-Inference of ModelScope with invented pictures, on loopback.")
-    parser.add_argument("--port", type=int, default=8010)
-    parser.add_argument("--silence", type=float, default=60.0, help="seconds from now on that [slow] does not end")
-    asked = parser.parse_args()
-    try:
-        asyncio.run(serve_by_hand(asked.port, asked.silence))
-    except KeyboardInterrupt:
-        return
-
-
 if __name__ == "__main__":
-    main()
+    words = {name: scenario.about for name, scenario in SCENARIOS.items()}
+    by_hand.main("API-Inference of ModelScope", running, 8010, "MODELSCOPE", words)

@@ -1,12 +1,10 @@
 """An OpenAI Images API on loopback: real HTTP, invented pictures, nothing to pay.
 
 The prompt chooses what happens, by a scenario's name in brackets (`a lighthouse [drop-after-partial]`); `SCENARIOS`
-lists them. Everything that comes in is kept in `requests` and `downloads`. By hand:
-`python -m tests.emulators.openai_images --port 8001`.
+lists them. Everything that comes in is kept in `requests` and `downloads`, and each generation that costs something in
+`charges`. By hand: `python -m tests.emulators.openai_images --port 8001 --silence 90`.
 """
 
-import argparse
-import asyncio
 import base64
 import json
 import re
@@ -17,7 +15,8 @@ from typing import Final
 
 from aiohttp import web
 
-from tests.emulators import pictures
+from tests.emulators import by_hand, pictures
+from tests.emulators.emulated import Emulated, hung_up
 from tests.emulators.loopback import serving
 from tests.emulators.openai_images_rules import Asked, asked, error, pixels, refusal
 
@@ -54,28 +53,25 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "no-quality": "a relay that does not know `quality`",
     "no-stream": "a relay that does not stream",
     "message-only": "code and msg inside HTTP 200",
-    "slow": "silence until `go_on`, then a picture",
+    "slow": "silence until `go_on` or for the set seconds, then a picture",
+    "submit-dropped": "taken in, but the connection breaks before any answer",
+    "submit-dropped-once": "the same, the first time",
     "truncated": "half a JSON body",
     "html": "a login page",
 }
 
 
 @dataclass(eq=False)
-class OpenAiImages:
-    """One running emulator."""
+class OpenAiImages(Emulated):
+    """One running emulator. What is taken in is charged, even if the client leaves."""
 
-    url: str = ""
     key: str = KEY
-    silence_s: float | None = None
 
     requests: list[Asked] = field(default_factory=list)
     downloads: list[str | None] = field(default_factory=list)
     """The `Authorization` of each download."""
     drawn: int = 0
-    """Pictures made, which is what costs."""
-    silent: asyncio.Event = field(default_factory=asyncio.Event)
-    go_on: asyncio.Event = field(default_factory=asyncio.Event)
-    disconnected: asyncio.Event = field(default_factory=asyncio.Event)
+    """Pictures made."""
 
     def draw(self, request: Asked) -> bytes:
         self.drawn += 1
@@ -95,8 +91,11 @@ class OpenAiImages:
         failed = self._failure(scenario)
         if failed is not None:
             return failed
+        self.charges[incoming.prompt] += 1
+        if scenario == "submit-dropped" or (scenario == "submit-dropped-once" and self.charges[incoming.prompt] == 1):
+            return hung_up(request)
         if scenario == "slow":
-            await self._silence()
+            await self.hold()
         streams = incoming.streams and scenario not in {"json-for-stream", *WHOLE}
         return await self._stream(request, incoming, scenario) if streams else self._whole(incoming, scenario)
 
@@ -154,8 +153,7 @@ class OpenAiImages:
             fields = {"b64_json": digits, "partial_image_index": number}
             await self._send(response, scenario, f"{prefix}.partial_image", fields)
             if scenario == "drop-after-partial":
-                assert request.transport is not None
-                request.transport.close()
+                hung_up(request)
                 return response
             if scenario == "end-after-partial":
                 return response
@@ -174,20 +172,10 @@ class OpenAiImages:
         body = fields if scenario == "event-line-only" else {"type": name, **fields}
         await response.write(f"{line}data: {json.dumps(body)}\n\n".encode())
 
-    async def _silence(self) -> None:
-        self.silent.set()
-        try:
-            await asyncio.wait_for(self.go_on.wait(), self.silence_s)
-        except TimeoutError:
-            return
-        except asyncio.CancelledError:
-            self.disconnected.set()
-            raise
-
     async def file(self, request: web.Request) -> web.Response:
         self.downloads.append(request.headers.get("Authorization"))
         found = re.fullmatch(r"([0-9]+)\.png", request.match_info["name"])
-        if found is None:
+        if found is None or self.expired:
             return web.Response(status=404)
         return web.Response(body=pictures.png(int(found[1])), content_type="image/png")
 
@@ -257,6 +245,7 @@ def application(emulator: OpenAiImages) -> web.Application:
     app.router.add_post("/v1/images/edits", emulator.images)
     app.router.add_get("/v1/models", emulator.models)
     app.router.add_get("/files/{name}", emulator.file)
+    app.router.add_get("/_charges", emulator.list_charges)
     return app
 
 
@@ -269,25 +258,5 @@ async def running(port: int = 0) -> AsyncIterator[OpenAiImages]:
         yield emulator
 
 
-async def serve_by_hand(port: int, silence_s: float) -> None:
-    async with running(port) as emulator:
-        emulator.silence_s = silence_s
-        print(f"OPENAI_BASE_URL={emulator.url}\nOPENAI_API_KEY={emulator.key}\n\nWords for the prompt:")
-        for name, about in SCENARIOS.items():
-            print(f"  [{name}]".ljust(28) + about)
-        await asyncio.Event().wait()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="An OpenAI Images API with invented pictures, on loopback.")
-    parser.add_argument("--port", type=int, default=8001)
-    parser.add_argument("--silence", type=float, default=20.0, help="seconds that [slow] is silent")
-    given = parser.parse_args()
-    try:
-        asyncio.run(serve_by_hand(given.port, given.silence))
-    except KeyboardInterrupt:
-        return
-
-
 if __name__ == "__main__":
-    main()
+    by_hand.main("An OpenAI Images API", running, 8001, "OPENAI", SCENARIOS)
