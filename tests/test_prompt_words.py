@@ -5,7 +5,7 @@ import re
 import pytest
 
 from service.prompt_words import Facts, Line, PromptWords, written
-from service.upstream_errors import Kind
+from service.upstream_kinds import Kind
 
 WORDS = PromptWords.read()
 
