@@ -2,7 +2,12 @@
 
 from service.images import Failure, Job, JobState, KeptPicture
 from service.picture_notices import PictureNotices
+from service.protocol.call import Call
+from service.protocol.catalog import ResourceEntry
+from service.protocol.dispatch import answer
 from service.protocol.subscriptions import RESOURCES, TOOLS, Hub, Notice, ResourceUpdated, Subscription
+from service.protocol.versions import Era
+from tests.protocol.samples import SESSION, call, result, server
 
 PICTURE = KeptPicture(name="a" * 32 + ".png", media_type="image/png", width=1, height=1, size=1)
 READS = ResourceUpdated("easel://history/12")
@@ -48,6 +53,22 @@ async def test_nobody_else_is_told() -> None:
     PictureNotices(hub).ended(job())
     PictureNotices(hub).changed("anna", 12)
     assert await told(listening) == await told(streaming) == set()
+
+
+async def test_a_session_may_subscribe_to_what_is_not_there_and_hears_nothing_of_others() -> None:
+    """Ours: a client that tries again and again is answered each time, and learns nothing by it."""
+    given = server(templates={"easel://history/{id}": ResourceEntry(listing={}, read=nothing)})
+    stream = given.hub.open_for_session(SESSION.id, [], "bob")
+    for _ in range(3):
+        asked = call("resources/subscribe", {"uri": "easel://history/12"}, Era.LEGACY, principal="bob")
+        assert result(await answer(given, asked)) == {}
+    PictureNotices(given.hub).ended(job())
+    assert stream.wanted == {READS}
+    assert await told(stream) == set()
+
+
+async def nothing(call: Call, uri: str) -> None:
+    """A template that has no resource."""
 
 
 async def test_what_was_removed_or_came_back_is_told_too() -> None:
