@@ -127,8 +127,11 @@ ALLOWED: dict[str, set[str]] = {
         "tools.base", "tools.job_result", "generation", "images", "previews", "protocol", "workbench",
     },
     "tools.history": {
-        "tools.base", "tools.confirmation", "tools.history_words", "tools.job_result", "generation", "images",
-        "protocol", "store", "workbench",
+        "tools.base", "tools.confirmation", "tools.history_list", "tools.history_words", "tools.job_result",
+        "generation", "images", "protocol", "workbench",
+    },
+    "tools.history_list": {
+        "tools.base", "tools.history_words", "tools.job_result", "images", "protocol", "store", "workbench",
     },
     "tools.history_words": {"tools.job_result", "images"},
     "tools.confirmation": {"tools.base", "protocol"},

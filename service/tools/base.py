@@ -88,6 +88,11 @@ class Tool:
             return failed(str(error))
 
 
+def answered(text: str, structured: Mapping[str, Any]) -> Result:
+    """A result in words, and the same for programs."""
+    return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
+
+
 def failed(text: str) -> Result:
     """A result that tells the model what went wrong."""
     return {"content": [{"type": "text", "text": text}], "isError": True}
