@@ -3,32 +3,53 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.images import ImageRequest
+from service.images import ImageRequest, Reference
 from service.store_sqlite import SqliteStore
 from tests.conftest import Serve
-from tests.emulators import flow2api
+from tests.emulators import flow2api, pictures
 from tests.emulators.flow2api import Flow2Api
 from tests.stores import picture
 from tests.wire import WireClient, wire_client
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """The history in a data folder, to be added to without drawing."""
+
+    store: SqliteStore
+    files: Path
+
+    async def add(
+        self,
+        prompt: str,
+        *names: str,
+        owner: str = "local",
+        model: str = "m",
+        references: tuple[Reference, ...] = (),
+    ) -> int:
+        """A generation that is done, with pictures of these names; its history_id."""
+        for name in names:
+            (self.files / name[:2]).mkdir(parents=True, exist_ok=True)
+            path = self.files / name[:2] / name
+            if not path.exists():
+                path.write_bytes(pictures.png(1, (640, 480)))
+        request = ImageRequest(model=model, prompt=prompt, references=references)
+        begun = await self.store.begin(owner, request, "kiln", "")
+        done = await self.store.finish(begun.job, [picture(name) for name in names])
+        return done.history_id
+
+
 @asynccontextmanager
-async def earlier(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    """The history before the service starts, to be filled without drawing."""
-    (tmp_path / "data").mkdir()
-    store = await SqliteStore.open(tmp_path / "data" / "easel.db", "earlier", lambda _: True)
-    yield store
+async def earlier(data: Path) -> AsyncIterator[Earlier]:
+    """Open the data folder that a service will have, or has."""
+    await asyncio.to_thread(data.mkdir, exist_ok=True)
+    store = await SqliteStore.open(data / "easel.db", "earlier", lambda _: True)
+    yield Earlier(store, data / "files")
     await store.close()
-
-
-async def add(store: SqliteStore, prompt: str, *names: str, owner: str = "local", **more: Any) -> int:
-    """A generation that is done, with pictures of these names."""
-    begun = await store.begin(owner, ImageRequest(model=more.pop("model", "m"), prompt=prompt, **more), "kiln", "")
-    done = await store.finish(begun.job, [picture(name) for name in names])
-    return done.history_id
 
 
 @asynccontextmanager

@@ -84,7 +84,7 @@ def removed_text(before: Counts, left: Counts, keep: int, *, with_history: bool)
     else:
         said += " The history still lists what was removed; `history` brings back what an image service still has."
     if left.files.entries > keep:
-        said += " Some could not go, since a generation that runs starts from them: call again when it is done."
+        said += " Some could not go, since a generation that runs starts from them: call again later."
     return said
 
 

@@ -7,10 +7,9 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 
 from service.images import Failure, ImageRequest, Parent, Reference
-from service.store_sqlite import SqliteStore
 from service.tools.base import load_schema
 from tests.conftest import Serve
-from tests.earlier import add, earlier, slow_service
+from tests.earlier import earlier, slow_service
 from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
 
 OUTPUT = Draft202012Validator(load_schema("history.output"))
@@ -27,11 +26,11 @@ async def test_a_single_entry_comes_with_its_picture_and_its_whole_request(clien
 
 
 async def test_a_single_entry_names_its_parents_and_children(serve: Serve, tmp_path: Path) -> None:
-    async with earlier(tmp_path) as store:
-        await add(store, "parent", "a.png", "b.png")
+    async with earlier(tmp_path / "data") as history:
+        await history.add("parent", "a.png", "b.png")
         parent = Reference(name="b.png", parent=Parent(history_id=1, picture=2))
         for _ in range(2):
-            await add(store, "child", "c.png", references=(parent,))
+            await history.add("child", "c.png", references=(parent,))
     async with serve() as easel, wire_client(easel.mcp_url) as client:
         shown, child = [await client.call("history", {"history_id": each}) for each in (1, 2)]
         text = (await client.call("history"))["content"][0]["text"]
@@ -48,9 +47,8 @@ async def test_the_picture_that_is_asked_for_is_the_preview(serve: Serve) -> Non
         one, two = [await client.call("generate", {"prompt": each}) for each in ("a red fox", "a blue whale")]
     names = [each["structuredContent"]["images"][0]["url"].rpartition("/")[2] for each in (one, two)]
     async with serve() as easel, wire_client(easel.mcp_url) as client:
-        store = await SqliteStore.open(easel.settings.data_dir / "easel.db", "test", lambda _: True)
-        both = await add(store, "both", *names)
-        await store.close()
+        async with earlier(easel.settings.data_dir) as history:
+            both = await history.add("both", *names)
         for number, made in enumerate((one, two), start=1):
             shown = await client.call("history", {"history_id": both, "picture": number})
             assert shown["content"][1]["data"] == made["content"][1]["data"]
@@ -68,9 +66,9 @@ async def test_an_id_that_there_is_not_is_told_the_newest(client: WireClient) ->
 
 
 async def test_that_an_earlier_one_failed_is_no_failure_of_this_call(serve: Serve, tmp_path: Path) -> None:
-    async with earlier(tmp_path) as store:
-        begun = await store.begin("local", ImageRequest(model="m", prompt="p"), "kiln", "")
-        await store.fail(begun.job, Failure(kind="policy", reason="Refused."))
+    async with earlier(tmp_path / "data") as history:
+        begun = await history.store.begin("local", ImageRequest(model="m", prompt="p"), "kiln", "")
+        await history.store.fail(begun.job, Failure(kind="policy", reason="Refused."))
     async with serve() as easel, wire_client(easel.mcp_url) as client:
         shown = await client.call("history", {"history_id": 1})
     assert "isError" not in shown
