@@ -1,13 +1,18 @@
 """The list of `history`: which generations are meant, one page of them, and what to do where there is none or more."""
 
+from typing import Final
+
 from service.images import JobState
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.store import Page, Search
 from service.tools.base import Arguments, answered
-from service.tools.history_words import cut_job, entry_text
+from service.tools.history_words import cut_job, entry_text, plain
 from service.tools.job_result import structure
 from service.workbench import Workbench
+
+SHOWN_LENGTH: Final = 80
+"""Of what was searched for."""
 
 
 async def list_page(bench: Workbench, call: Call, arguments: Arguments) -> Result:
@@ -27,7 +32,7 @@ async def list_page(bench: Workbench, call: Call, arguments: Arguments) -> Resul
     if any(picture.kept for job in page.jobs for picture in job.pictures):
         head += " To show a picture, repeat its markdown line in your answer."
     entries = [entry_text(job, url) for job in page.jobs]
-    return answered("\n\n".join([head, *entries, *_further(bench, arguments, page)]), structured)
+    return answered("\n\n".join([head, *entries, *await _further(bench, call, arguments, page)]), structured)
 
 
 def _search(bench: Workbench, arguments: Arguments) -> Search:
@@ -65,7 +70,7 @@ def _nothing(bench: Workbench, arguments: Arguments, page: Page) -> str:
     """Why a page is empty, and what to do."""
     if page.total:
         return "There is nothing older."
-    filters = [f"{name} “{value}”" for name, value in _filters(arguments).items()]
+    filters = [f"{name} “{plain(value, SHOWN_LENGTH)}”" for name, value in _filters(arguments).items()]
     if filters:
         fewer = "Leave one out" if len(filters) > 1 else "Try another, or leave it out"
         wider = "" if _scope(arguments) == "all" else ", or set scope to all"
@@ -75,10 +80,12 @@ def _nothing(bench: Workbench, arguments: Arguments, page: Page) -> str:
     return "Nothing was made yet. Call `generate` with a prompt."
 
 
-def _further(bench: Workbench, arguments: Arguments, page: Page) -> list[str]:
+async def _further(bench: Workbench, call: Call, arguments: Arguments, page: Page) -> list[str]:
     """Where there is more: on the next page, or beyond what is recent."""
     if page.more:
         return [f"There is more: call `history` with the same arguments and before {page.jobs[-1].history_id}."]
-    if _scope(arguments) == "recent" and (_filters(arguments) or page.total >= bench.history_recent):
-        return ["Older ones: call `history` with scope archive."]
+    if _scope(arguments) == "recent":
+        totals = await bench.generation.store.totals(call.principal)
+        if totals.working + totals.done + totals.failed > bench.history_recent:
+            return ["Older ones: call `history` with scope archive."]
     return []
