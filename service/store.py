@@ -192,7 +192,10 @@ class Store(ABC):
 
     @abstractmethod
     async def file_kept(self, owner: str, name: str, size: int) -> None:
-        """Enter a file; one that was there is as new from now on."""
+        """Enter a file; one that was there is as new from now on.
+
+        Without an owner it is theirs whose pictures have its name, or nobody's.
+        """
 
     @abstractmethod
     async def owns_file(self, owner: str, name: str) -> bool:

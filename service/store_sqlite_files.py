@@ -17,6 +17,7 @@ ENTER_FILE: Final = """
     INSERT INTO files (name, owner, size, kept_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (name) DO UPDATE SET kept_at = max(kept_at, excluded.kept_at)
 """
+SELECT_OWNER: Final = "SELECT owner FROM pictures JOIN jobs USING (history_id) WHERE name = ? LIMIT 1"
 FORGET_FILES: Final = "DELETE FROM files WHERE name IN (SELECT value FROM json_each(?))"
 PICTURE_OF: Final = """
     SELECT history_id, position FROM pictures JOIN jobs USING (history_id) WHERE name = ? AND owner = ?
@@ -43,9 +44,10 @@ def enter(connection: sqlite3.Connection, owner: str, name: str, size: int, now:
 
 
 def kept(connection: sqlite3.Connection, owner: str, name: str, size: int, now: float) -> None:
-    """Put a file in that no picture uses yet."""
+    """Put a file in that no picture uses yet; one of nobody is its pictures' owner's, if there are any."""
     with transaction(connection, "IMMEDIATE"):
-        enter(connection, owner, name, size, now)
+        row = None if owner else connection.execute(SELECT_OWNER, (name,)).fetchone()
+        enter(connection, row[0] if row else owner, name, size, now)
 
 
 def gone(connection: sqlite3.Connection, names: Collection[str]) -> None:

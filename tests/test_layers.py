@@ -184,8 +184,11 @@ ALLOWED: dict[str, set[str]] = {
         "tools.base", "tools.job_result", "tools.waiting", "generation", "images", "previews", "protocol", "workbench",
     },
     "tools.history": {
-        "tools.base", "tools.confirmation", "tools.history_words", "tools.job_result", "tools.showing",
-        "tools.waiting", "generation", "images", "protocol", "store", "workbench",
+        "tools.base", "tools.confirmation", "tools.history_list", "tools.history_words", "tools.showing",
+        "tools.waiting", "images", "protocol", "workbench",
+    },
+    "tools.history_list": {
+        "tools.base", "tools.history_words", "tools.job_result", "images", "protocol", "store", "workbench",
     },
     "tools.history_words": {"tools.job_result", "images"},
     "tools.confirmation": {"tools.base", "protocol"},

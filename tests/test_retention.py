@@ -298,6 +298,22 @@ async def test_a_file_that_no_index_knows_is_entered_as_nobodys_and_goes_by_the_
     assert await cellar.left() == ["new"]
 
 
+async def test_a_file_that_was_away_is_its_owners_again_once_it_is_back(cellar: Cellar) -> None:
+    """Ours: a folder that was not mounted at one start loses nobody a picture."""
+    job = await cellar.draw("away")
+    name = job.pictures[0].name
+    away = cellar.folder.rename(cellar.folder.with_name("away"))
+    cellar.folder.mkdir()
+    await started(cellar)
+    assert await cellar.kept(job) == [False]
+    cellar.folder.rmdir()
+    away.rename(cellar.folder)
+    await written(cellar, name, NOW - 2 * SETTLED_S)
+    await started(cellar)
+    assert await cellar.kept(job) == [True]
+    assert (await cellar.store.files_total("anna")).entries == 1
+
+
 async def test_a_young_file_is_left_to_whoever_is_writing_it(cellar: Cellar) -> None:
     kept = await cellar.keep("young")
     await written(cellar, kept.name, NOW - SETTLED_S + 1)

@@ -97,6 +97,11 @@ def without_output(tools: Mapping[str, ToolEntry]) -> dict[str, ToolEntry]:
     }
 
 
+def answered(text: str, structured: Mapping[str, Any]) -> Result:
+    """A result in words, and the same for programs."""
+    return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
+
+
 def failed(text: str) -> Result:
     """A result that tells the model what went wrong."""
     return {"content": [{"type": "text", "text": text}], "isError": True}

@@ -11,7 +11,7 @@ from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.settings import Limits
 from service.store import FilesTotal, Totals
-from service.tools.base import Arguments, Tool
+from service.tools.base import Arguments, Tool, answered
 from service.tools.confirmation import AFTER_NO, can_be_asked, confirmed
 from service.tools.history_words import counted
 from service.workbench import Workbench
@@ -58,7 +58,7 @@ def status_text(counts: Counts, limits: Limits) -> str:
     history, files = counts
     since = "" if files.oldest is None else f", the oldest since {_time(files.oldest):%Y-%m-%d}"
     return (
-        f"Kept: {counted(files.entries, 'picture')}, {_megabytes(files.bytes)}{since}. History: "
+        f"Kept: {counted(files.entries, 'picture')}, {_room(files.bytes)}{since}. History: "
         f"{counted(history.pictures, 'picture')} in {counted(history.done, 'generation')}, {history.working:,} still "
         f"being drawn, {history.failed:,} failed. {_limits_text(limits)}"
     )
@@ -66,34 +66,31 @@ def status_text(counts: Counts, limits: Limits) -> str:
 
 def question_text(counts: Counts, keep: int, *, with_history: bool) -> str:
     """What is about to be lost."""
-    rest = f"all but the newest {keep:,} of " if keep else "all "
-    pictures = f"{rest}{counted(counts.files.entries, 'kept picture')} ({_megabytes(counts.files.bytes)})"
-    if not with_history:
-        return f"Remove {pictures}? The history stays, and what its image service still has comes back when asked for."
-    generations = f"{rest}{counted(counts.ended, 'ended generation')}"
-    return f"Delete {generations} from the history, prompts and all, and remove {pictures}? Nothing brings them back."
+    pictures, generations = counted(counts.files.entries, "kept picture"), counted(counts.ended, "generation")
+    rest = f"all but the newest {keep:,} of " if keep else ""
+    removes = f"removes {rest}{pictures}" + ("" if keep else f" ({_room(counts.files.bytes)})")
+    if with_history:
+        deletes = f"deletes {rest}{generations} from the history, prompts and all"
+        return f"This {deletes}, and {removes}. Nothing brings them back. Go ahead?"
+    return f"This {removes}. The history stays, and what its image service still has comes back on request. Go ahead?"
 
 
 def removed_text(before: Counts, left: Counts, keep: int, *, with_history: bool) -> str:
     """What was removed, and what is left."""
     number, size = before.files.entries - left.files.entries, before.files.bytes - left.files.bytes
-    said = (
-        f"{counted(max(0, number), 'picture')} removed, {_megabytes(max(0, size))} freed, {left.files.entries:,} kept."
-    )
+    said = f"{counted(max(0, number), 'picture')} removed, {_room(max(0, size))} freed, {left.files.entries:,} kept."
     if with_history:
         said += f" {counted(max(0, before.ended - left.ended), 'generation')} deleted from the history."
     else:
-        said += (
-            " The history still lists them; `history` with a history_id brings back what its image service still has."
-        )
+        said += " The history still lists what was removed; `history` brings back what an image service still has."
     if left.files.entries > keep:
-        said += " Some could not go, since a generation that runs starts from them: call again when it is done."
+        said += " Some could not go, since a generation that runs starts from them: call again later."
     return said
 
 
 def _limits_text(limits: Limits) -> str:
     parts = [counted(limits.entries, "picture")] if limits.entries else []
-    parts += [_megabytes(limits.size)] if limits.size else []
+    parts += [_room(limits.size)] if limits.size else []
     parts += [counted(limits.days, "day")] if limits.days else []
     return (
         f"Limits, for all owners together: {', '.join(parts)}; the oldest go first." if parts else "There is no limit."
@@ -117,11 +114,13 @@ def _answer(text: str, counts: Counts, limits: Limits, removed: dict[str, int] |
     }
     if files.oldest is not None:
         structured["oldest"] = _time(files.oldest).isoformat(timespec="milliseconds")
-    return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
+    return answered(text, structured)
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:,.1f} MB"
+def _room(size: int) -> str:
+    if size < 1_000_000:
+        return f"{size / 1000:.0f} kB"
+    return f"{size / 1_000_000:,.{1 if size < 100_000_000 else 0}f} MB"
 
 
 def _time(seconds: float) -> datetime:

@@ -38,25 +38,23 @@ def entry_text(job: Job, pictures_url: str) -> str:
 
 def details_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
     """What a single one says beside its picture: the whole request, its family, how to go on."""
-    lines = [f"Prompt: {plain(job.prompt, WHOLE_PROMPT_LENGTH)}"]
+    lines = [f"Prompt: {_verbatim(job.prompt)}"]
     asked = ", ".join(f"{name} {value}" for name, value in job.parameters.items() if name != "references")
     lines += [f"Asked for: {plain(asked, REASON_LENGTH)}"] if asked else []
     lines += [f"Made from {_links(job.parents)}."] if job.parents else []
     lines += [f"Went on in {_went_on(job, children)}."] if children else []
-    if job.state is JobState.DONE:
-        lines.append(f"To change it: {_go_on(job)} and what to change as prompt.")
+    if any(picture.kept for picture in job.pictures):
+        lines.append(f"To change it: {_go_on(job)}; the prompt says what to change.")
     return "\n".join(lines)
 
 
 def gone_text(job: Job) -> str:
-    """That pictures of a single one were removed and are not to be had again; empty while all are there."""
+    """That pictures of a single one were removed and could not be had again; empty while all are there."""
     gone = [str(number) for number, picture in enumerate(job.pictures, start=1) if not picture.kept]
     if not gone:
         return ""
     which = "Its picture was" if len(job.pictures) == 1 else f"Of its pictures, {_series(gone)} were"
-    return (
-        f"{which} removed to make room, and the image service has no copy. To draw it anew: `generate` with its prompt."
-    )
+    return f"{which} removed from the cache and could not be had again. To draw it anew: `generate` with its prompt."
 
 
 def loss_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
@@ -87,7 +85,7 @@ def cut(text: str, length: int) -> str:
 
 def counted(number: int, noun: str) -> str:
     """A number with its noun, such as "1 picture" or "2 pictures"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _outcome(job: Job, pictures_url: str) -> list[str]:
@@ -100,18 +98,24 @@ def _outcome(job: Job, pictures_url: str) -> list[str]:
     if len(kept) < len(job.pictures):
         gone = len(job.pictures) - len(kept)
         lines.append(
-            f"{counted(gone, 'picture')} removed to make room. `history` with history_id {job.history_id} brings back "
-            "what the image service still has."
+            f"{counted(gone, 'picture')} removed from the cache. `history` with history_id {job.history_id} brings "
+            "back what the image service still has."
         )
     elif len(kept) > SHOWN_PICTURES:
         lines.append(
             f"{counted(len(kept) - SHOWN_PICTURES, 'more picture')}: `history` with history_id {job.history_id}."
         )
-    return [*lines, f"To change it: {_go_on(job)}."]
+    return [*lines, f"To change it: {_go_on(job)}."] if kept else lines
+
+
+def _verbatim(prompt: str) -> str:
+    """A prompt as it was given, to be used again, in a code span: nothing in it is markup there."""
+    words = prompt.replace("`", "'").split()
+    return f"`{cut(' '.join(words), WHOLE_PROMPT_LENGTH)}`"
 
 
 def _go_on(job: Job) -> str:
-    choice = f" and picture 1 to {len(job.pictures)}," if len(job.pictures) > 1 else ""
+    choice = f" and picture 1 to {len(job.pictures)}" if len(job.pictures) > 1 else ""
     return f"`generate` with history_id {job.history_id}{choice}"
 
 

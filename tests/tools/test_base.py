@@ -61,7 +61,7 @@ async def test_what_tools_answer_fits_their_output_schemas(client: WireClient) -
         pytest.param("generate", {"prompt": "x", "model": "sketsch"}, "sketch", id="unknown model"),
         pytest.param("history", {"limit": 51}, "at most 50", id="too much"),
         pytest.param("history", {"history_id": 1e300}, "`history_id`", id="beyond all integers"),
-        pytest.param("cache", {"action": "clear"}, "Allowed: status", id="unknown action"),
+        pytest.param("cache", {"action": "shred"}, "Allowed: status, clear, prune", id="unknown action"),
     ],
 )
 async def test_wrong_arguments_are_a_result_that_the_model_can_mend(

@@ -1,33 +1,60 @@
-"""`history`: pages, single entries, and words when there is nothing."""
+"""`history` of one: with its picture and its family, waited for, deleted."""
 
-from tests.wire import WireClient
+import asyncio
+from pathlib import Path
+from typing import Any, Final
 
+from jsonschema import Draft202012Validator
 
-async def test_an_empty_history_says_how_to_begin(client: WireClient) -> None:
-    result = await client.call("history")
-    assert "Call `generate`" in result["content"][0]["text"]
-    assert result["structuredContent"] == {"entries": []}
+from service.images import Failure, ImageRequest, Parent, Reference
+from service.tools.base import load_schema
+from tests.conftest import Serve
+from tests.earlier import earlier, slow_service
+from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
 
-
-async def test_the_list_is_newest_first_and_goes_on_page_by_page(client: WireClient) -> None:
-    for n in range(5):
-        await client.call("generate", {"prompt": f"picture {n}"})
-    seen, before = [], None
-    while True:
-        page = await client.call("history", {"limit": 2} | ({"before": before} if before else {}))
-        seen += [entry["prompt"] for entry in page["structuredContent"]["entries"]]
-        before = page["structuredContent"].get("next_before")
-        assert ("There is more" in page["content"][0]["text"]) is (before is not None)
-        if before is None:
-            break
-    assert seen == [f"picture {n}" for n in (4, 3, 2, 1, 0)]
+OUTPUT = Draft202012Validator(load_schema("history.output"))
+TASKS: Final[dict[str, Any]] = {CAPABILITIES_KEY: {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
 
 
-async def test_a_single_entry_comes_with_its_picture(client: WireClient) -> None:
+async def test_a_single_entry_comes_with_its_picture_and_its_whole_request(client: WireClient) -> None:
     made = await client.call("generate", {"prompt": "a red fox"})
     shown = await client.call("history", {"history_id": made["structuredContent"]["history_id"]})
-    assert shown["structuredContent"]["entries"] == [made["structuredContent"]]
-    assert shown["content"] == made["content"]
+    assert shown["structuredContent"] == {"entries": [made["structuredContent"]], "parents": [], "children": []}
+    assert shown["content"][0]["text"].startswith(made["content"][0]["text"])
+    assert "\nPrompt: `a red fox`\nTo change it: `generate` with history_id 1;" in shown["content"][0]["text"]
+    assert shown["content"][1:] == made["content"][1:]
+
+
+async def test_a_single_entry_names_its_parents_and_children(serve: Serve, tmp_path: Path) -> None:
+    async with earlier(tmp_path / "data") as history:
+        await history.add("parent", "a.png", "b.png")
+        parent = Reference(name="b.png", parent=Parent(history_id=1, picture=2))
+        for _ in range(2):
+            await history.add("child", "c.png", references=(parent,))
+    async with serve() as easel, wire_client(easel.mcp_url) as client:
+        shown, child = [await client.call("history", {"history_id": each}) for each in (1, 2)]
+        text = (await client.call("history"))["content"][0]["text"]
+    assert shown["structuredContent"]["children"] == [{"history_id": 2, "picture": 2}, {"history_id": 3, "picture": 2}]
+    assert "Went on in history_id 2 (from picture 2), 3 (from picture 2)." in shown["content"][0]["text"]
+    assert child["structuredContent"]["parents"] == [{"history_id": 1, "picture": 2}]
+    assert "Made from history_id 1, picture 2." in child["content"][0]["text"]
+    assert "· made from history_id 1, picture 2 ·" in text
+    assert not list(OUTPUT.iter_errors(shown["structuredContent"]))
+
+
+async def test_the_picture_that_is_asked_for_is_the_preview(serve: Serve) -> None:
+    async with serve() as easel, wire_client(easel.mcp_url) as client:
+        one, two = [await client.call("generate", {"prompt": each}) for each in ("a red fox", "a blue whale")]
+    names = [each["structuredContent"]["images"][0]["url"].rpartition("/")[2] for each in (one, two)]
+    async with serve() as easel, wire_client(easel.mcp_url) as client:
+        async with earlier(easel.settings.data_dir) as history:
+            both = await history.add("both", *names)
+        for number, made in enumerate((one, two), start=1):
+            shown = await client.call("history", {"history_id": both, "picture": number})
+            assert shown["content"][1]["data"] == made["content"][1]["data"]
+        refused = await client.call("history", {"history_id": both, "picture": 3})
+    assert refused["isError"]
+    assert refused["content"][0]["text"] == f"`picture` is 3, but history_id {both} has 2 pictures."
 
 
 async def test_an_id_that_there_is_not_is_told_the_newest(client: WireClient) -> None:
@@ -38,5 +65,88 @@ async def test_an_id_that_there_is_not_is_told_the_newest(client: WireClient) ->
     assert "The newest is 1" in result["content"][0]["text"]
 
 
-async def test_nothing_older_is_no_empty_history(client: WireClient) -> None:
-    assert "nothing older" in (await client.call("history", {"before": 1}))["content"][0]["text"]
+async def test_that_an_earlier_one_failed_is_no_failure_of_this_call(serve: Serve, tmp_path: Path) -> None:
+    async with earlier(tmp_path / "data") as history:
+        begun = await history.store.begin("local", ImageRequest(model="m", prompt="p"), "kiln", "")
+        await history.store.fail(begun.job, Failure(kind="policy", reason="Refused."))
+    async with serve() as easel, wire_client(easel.mcp_url) as client:
+        shown = await client.call("history", {"history_id": 1})
+    assert "isError" not in shown
+    assert "Refused." in shown["content"][0]["text"]
+
+
+async def test_a_working_one_is_waited_for(serve: Serve) -> None:
+    async with slow_service(serve) as (client, upstream, drawing):
+        waiting = asyncio.create_task(client.call("history", {"history_id": 1}))
+        still = await client.call("history", {"history_id": 1, "wait_seconds": 0.01})
+        assert still["structuredContent"]["entries"][0]["state"] == "working"
+        assert "still being drawn" in still["content"][0]["text"]
+        upstream.go_on.set()
+        shown = await waiting
+        assert shown["structuredContent"]["entries"] == [(await drawing)["structuredContent"]]
+
+
+async def test_not_to_wait_is_possible(serve: Serve) -> None:
+    async with slow_service(serve) as (client, _, _):
+        shown = await client.call("history", {"history_id": 1, "wait_seconds": 0})
+        assert shown["structuredContent"]["entries"][0]["state"] == "working"
+
+
+async def test_a_client_that_takes_tasks_gets_one_for_the_wait_only(serve: Serve) -> None:
+    async with slow_service(serve) as (client, upstream, drawing):
+        task = await client.call("history", {"history_id": 1}, **TASKS)
+        assert task["status"] == "working"
+        shown = await client.call("history", {"history_id": 1, "wait_seconds": 0}, **TASKS)
+        assert "structuredContent" in shown
+        upstream.go_on.set()
+        await drawing
+        assert "structuredContent" in await client.call("history", {"history_id": 1}, **TASKS)
+
+
+async def test_a_deleted_one_is_gone_with_its_file(client: WireClient) -> None:
+    """Ours: a link that was given away ends, too."""
+    made = await client.call("generate", {"prompt": "a red fox"})
+    result = await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
+    assert result["structuredContent"] == {"entries": [], "deleted": 1}
+    assert not list(OUTPUT.iter_errors(result["structuredContent"]))
+    async with client.session.get(made["structuredContent"]["images"][0]["url"]) as answer:
+        assert answer.status == 404
+    assert (await client.call("history"))["structuredContent"]["total"] == 0
+    again = await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
+    assert "There is no generation with history_id 1." in again["content"][0]["text"]
+
+
+async def test_deleting_needs_an_id(client: WireClient) -> None:
+    """Ours: a model that leaves it out must not delete the newest, nor read a list as success."""
+    result = await client.call("history", {"delete": True, "confirm": True})
+    assert result["isError"]
+    assert "`delete` needs `history_id`" in result["content"][0]["text"]
+
+
+async def test_a_working_one_cannot_be_deleted(serve: Serve) -> None:
+    async with slow_service(serve) as (client, _, _):
+        for confirm in (False, True):
+            result = await client.call("history", {"history_id": 1, "delete": True, "confirm": confirm})
+            assert result["isError"]
+            assert "Call `history` with it" in result["content"][0]["text"]
+        assert (await client.call("history"))["structuredContent"]["total"] == 1
+
+
+async def test_what_is_foreign_does_not_exist(serve: Serve) -> None:
+    """Attack: history ids count up, so anybody can guess one."""
+    async with serve(EASEL_TOKENS="anna:a,ben:b") as easel:
+        async with wire_client(easel.mcp_url, "a") as anna, wire_client(easel.mcp_url, "b") as ben:
+            await anna.call("generate", {"prompt": "a red fox"})
+            for arguments in ({}, {"delete": True}, {"delete": True, "confirm": True}):
+                result = await ben.call("history", {"history_id": 1, **arguments})
+                assert result["isError"]
+                assert "There is no generation with history_id 1. The history is empty." in result["content"][0]["text"]
+            assert (await ben.call("history", {"query": "fox"}))["structuredContent"]["total"] == 0
+            assert (await anna.call("history"))["structuredContent"]["total"] == 1
+
+
+async def test_clients_are_told_that_it_can_destroy(client: WireClient) -> None:
+    """Spec 2026-07-28, ToolAnnotations: a client may ask its person before such a call."""
+    [tool] = [each for each in (await client.modern("tools/list")).result["tools"] if each["name"] == "history"]
+    hints = {name: value for name, value in tool["annotations"].items() if name != "title"}
+    assert hints == {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": True, "openWorldHint": False}

@@ -1,0 +1,91 @@
+"""The list of `history`: which generations are meant, one page of them, and what to do where there is none or more."""
+
+from typing import Final
+
+from service.images import JobState
+from service.protocol.call import Call
+from service.protocol.jsonrpc import Result
+from service.store import Page, Search
+from service.tools.base import Arguments, answered
+from service.tools.history_words import cut_job, entry_text, plain
+from service.tools.job_result import structure
+from service.workbench import Workbench
+
+SHOWN_LENGTH: Final = 80
+"""Of what was searched for."""
+
+
+async def list_page(bench: Workbench, call: Call, arguments: Arguments) -> Result:
+    """One page of what is asked for, newest first."""
+    before = arguments.get("before")
+    search = _search(bench, arguments)
+    page = await bench.generation.store.page(
+        call.principal, search, int(arguments.get("limit", 5)), None if before is None else int(before)
+    )
+    url = bench.generation.pictures_url
+    structured: Result = {"entries": [structure(cut_job(job), url) for job in page.jobs], "total": page.total}
+    if page.more:
+        structured["next_before"] = page.jobs[-1].history_id
+    if not page.jobs:
+        return answered(_nothing(bench, arguments, page), structured)
+    head = f"{len(page.jobs)} of {page.total:,} {_kind(arguments)}, newest first."
+    if any(picture.kept for job in page.jobs for picture in job.pictures):
+        head += " To show a picture, repeat its markdown line in your answer."
+    entries = [entry_text(job, url) for job in page.jobs]
+    return answered("\n\n".join([head, *entries, *await _further(bench, call, arguments, page)]), structured)
+
+
+def _search(bench: Workbench, arguments: Arguments) -> Search:
+    recent, archive = bench.history_recent, bench.history_archive
+    scope, filters = _scope(arguments), _filters(arguments)
+    return Search(
+        query=filters.get("query", ""),
+        model=filters.get("model", ""),
+        state=JobState(filters["state"]) if "state" in filters else None,
+        newest={"recent": recent, "archive": recent + archive if archive else None}.get(scope),
+        beyond=recent if scope == "archive" else None,
+    )
+
+
+def _filters(arguments: Arguments) -> dict[str, str]:
+    """What is searched for; what is blank is not."""
+    given = {name: arguments.get(name, "").strip() for name in ("query", "model", "state")}
+    return {name: value for name, value in given.items() if value}
+
+
+def _scope(arguments: Arguments) -> str:
+    """Words may be anywhere."""
+    scope: str = arguments.get("scope", "all" if "query" in _filters(arguments) else "recent")
+    return scope
+
+
+def _kind(arguments: Arguments) -> str:
+    """Of what the total is."""
+    if _filters(arguments):
+        return "that match"
+    return {"recent": "recent ones", "archive": "in the archive"}.get(_scope(arguments), "in all")
+
+
+def _nothing(bench: Workbench, arguments: Arguments, page: Page) -> str:
+    """Why a page is empty, and what to do."""
+    if page.total:
+        return "There is nothing older."
+    filters = [f"{name} “{plain(value, SHOWN_LENGTH)}”" for name, value in _filters(arguments).items()]
+    if filters:
+        fewer = "Leave one out" if len(filters) > 1 else "Try another, or leave it out"
+        wider = "" if _scope(arguments) == "all" else ", or set scope to all"
+        return f"Nothing matches {' and '.join(filters)}. {fewer}{wider}."
+    if _scope(arguments) == "archive":
+        return f"The archive is empty: it begins after the {bench.history_recent:,} newest. Leave scope out for those."
+    return "Nothing was made yet. Call `generate` with a prompt."
+
+
+async def _further(bench: Workbench, call: Call, arguments: Arguments, page: Page) -> list[str]:
+    """Where there is more: on the next page, or beyond what is recent."""
+    if page.more:
+        return [f"There is more: call `history` with the same arguments and before {page.jobs[-1].history_id}."]
+    if _scope(arguments) == "recent":
+        totals = await bench.generation.store.totals(call.principal)
+        if totals.working + totals.done + totals.failed > bench.history_recent:
+            return ["Older ones: call `history` with scope archive."]
+    return []
