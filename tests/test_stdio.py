@@ -160,7 +160,7 @@ async def test_a_call_is_cancelled_by_notification(tmp_path: Path) -> None:
                 cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "call-1"}}
                 lines.send(cancelled)
                 await upstream.disconnected.wait()
-            lines.send(request("tools/call", {"name": "history", "arguments": {}}, 2))
+            lines.send(request("tools/call", {"name": "history", "arguments": {"history_id": 1}}, 2))
             entry = (await lines.answer_to(2))["result"]["structuredContent"]["entries"][0]
             _, out, _ = await lines.end()
     assert (entry["state"], entry["failure"]["kind"]) == ("failed", "cancelled")

@@ -80,7 +80,7 @@ async def test_a_working_one_is_waited_for(serve: Serve) -> None:
         waiting = asyncio.create_task(client.call("history", {"history_id": 1}))
         still = await client.call("history", {"history_id": 1, "wait_seconds": 0.01})
         assert still["structuredContent"]["entries"][0]["state"] == "working"
-        assert "still being drawn" in still["content"][0]["text"]
+        assert "Still being drawn" in still["content"][0]["text"]
         upstream.go_on.set()
         shown = await waiting
         assert shown["structuredContent"]["entries"] == [(await drawing)["structuredContent"]]
