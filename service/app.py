@@ -230,8 +230,8 @@ def _offered(service: Running, kept: Keepings, session: aiohttp.ClientSession, s
         profiles = Profiles(read_overrides(settings.profiles))
     except ProfilesError as error:
         raise SettingsError("EASEL_PROFILES", str(error)) from error
-    retention = Retention(kept.store, kept.files, settings.limits)
     notices = PictureNotices(server.hub)
+    retention = Retention(kept.store, kept.files, settings.limits, removed=notices.removed)
 
     async def ended(job: Job) -> None:
         notices.ended(job)

@@ -22,8 +22,6 @@ class PictureNotices:
         if job.pictures:
             self.hub.publish(RESOURCES, principal=job.owner)
 
-    def changed(self, owner: str, *history_ids: int) -> None:
-        """Pictures were removed or fetched again; these generations read otherwise now, or are gone."""
-        for history_id in history_ids:
-            self.hub.publish(ResourceUpdated(f"{HISTORY}{history_id}"), principal=owner)
+    def removed(self, owner: str | None) -> None:
+        """Pictures were removed; without an owner they may be anybody's."""
         self.hub.publish(RESOURCES, principal=owner)

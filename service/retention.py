@@ -42,29 +42,30 @@ BATCH: Final = 100
 """Files that are removed before the index hears of it."""
 
 
-class Retention:
-    """Keeps to the limits, and removes what an owner wants removed."""
+def nobody_told(owner: str | None) -> None:
+    """Where nobody wants to know whose pictures went."""
 
-    def __init__(
-        self,
-        store: Store,
-        files: Files,
-        limits: Limits,
-        clock: Callable[[], float] = time.time,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self.limits = limits
-        self._store = store
-        self._files = files
-        self._clock = clock
-        self._pause = pause
+
+@dataclass(frozen=True)
+class Retention:
+    """Keeps to the limits, and removes what an owner wants removed.
+
+    `removed` is told whose pictures went; None says that they may be anybody's.
+    """
+
+    store: Store
+    files: Files
+    limits: Limits
+    clock: Callable[[], float] = time.time
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    removed: Callable[[str | None], None] = nobody_told
 
     async def watch(self) -> None:
         """Bring index and disk together, then keep to the limits for as long as the service runs."""
         await _trying(self._check())
         while True:
             await self.enforce()
-            await self._pause(ROUND_S)
+            await self.pause(ROUND_S)
 
     async def enforce(self, spare: Collection[str] = ()) -> None:
         """Remove what is over the limits, but none of `spare`. While nothing is, that is one query. Never raises."""
@@ -72,52 +73,57 @@ class Retention:
 
     async def keep_newest(self, owner: str, count: int) -> int:
         """Remove all but so many of an owner's pictures; says how many went."""
-        return await self._remove(await self._store.files_beyond(entries=count, size=UNLIMITED, before=0, owner=owner))
+        names = await self.store.files_beyond(entries=count, size=UNLIMITED, before=0, owner=owner)
+        return await self._remove(names, owner)
 
     async def delete(self, owner: str, history_id: int) -> bool:
         """Delete one job with what no other uses of its files; whether there was such a job."""
-        names = await self._store.delete(owner, history_id)
+        names = await self.store.delete(owner, history_id)
         if names is not None:
-            await self._remove(names)
+            await self._remove(names, owner)
+            self.removed(owner)
         return names is not None
 
     async def delete_ended(self, owner: str, keep: int) -> None:
         """Delete all jobs of an owner that have ended, but so many of the newest, with the files that none uses."""
-        await self._remove(await self._store.clear(owner, keep))
+        await self._remove(await self.store.clear(owner, keep), owner)
+        self.removed(owner)
 
     async def _enforce(self, spare: Collection[str]) -> None:
         entries, size = self.limits.entries or UNLIMITED, self.limits.size or UNLIMITED
-        before = self._clock() - self.limits.days * DAY_S if self.limits.days else LEFT_OVER
-        total = await self._store.files_total(None)
+        before = self.clock() - self.limits.days * DAY_S if self.limits.days else LEFT_OVER
+        total = await self.store.files_total(None)
         within = total.entries <= entries and total.bytes <= size
         if within and (total.oldest is None or total.oldest >= before):
             return
-        names = await self._store.files_beyond(entries=entries, size=size, before=before, spare=spare)
-        if removed := await self._remove(names):
+        names = await self.store.files_beyond(entries=entries, size=size, before=before, spare=spare)
+        if removed := await self._remove(names, None):
             logger.info("%d files removed to make room", removed)
 
-    async def _remove(self, names: Sequence[str]) -> int:
+    async def _remove(self, names: Sequence[str], owner: str | None) -> int:
         removed = 0
         for start in range(0, len(names), BATCH):
             removed += await _whole(self._remove_some(names[start : start + BATCH]))
+        if removed:
+            self.removed(owner)
         return removed
 
     async def _remove_some(self, names: Sequence[str]) -> int:
-        gone = await self._files.remove(names)
-        await self._store.files_gone(gone)
+        gone = await self.files.remove(names)
+        await self.store.files_gone(gone)
         return len(gone)
 
     async def _check(self) -> None:
         """See that every file is in the index, and that nothing else is in it."""
-        indexed = await self._store.files_beyond(entries=0, size=0, before=UNLIMITED)
-        listed = await self._files.listing()  # after the index: what was in it had its file before
-        absent, strange = await asyncio.to_thread(_compare, indexed, listed, self._clock() - SETTLED_S)
+        indexed = await self.store.files_beyond(entries=0, size=0, before=UNLIMITED)
+        listed = await self.files.listing()  # after the index: what was in it had its file before
+        absent, strange = await asyncio.to_thread(_compare, indexed, listed, self.clock() - SETTLED_S)
         # Another process may have kept one of them again since it was not seen.
-        gone = [name for name in absent if await self._files.find(name) is None]
-        await self._store.files_gone(gone)
+        gone = [name for name in absent if await self.files.find(name) is None]
+        await self.store.files_gone(gone)
         for each in strange:
             # Those that a working job refers to are among them: entered again, they stay whose they are.
-            await self._store.file_kept(NOBODY, each.name, each.size)
+            await self.store.file_kept(NOBODY, each.name, each.size)
         if gone or strange:
             logger.info("%d files are gone from the disk, %d are entered again", len(gone), len(strange))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from service.app import GRACE_S, VERSION, Running
+from service.app import VERSION, Running
 from service.settings import SettingsError
 from service.sockets import listen
 from tests.conftest import Serve

@@ -51,7 +51,7 @@ async def test_nobody_else_is_told() -> None:
     listening = hub.open([RESOURCES, READS], "bob")
     streaming = hub.open_for_session("s", [RESOURCES, READS], "bob")
     PictureNotices(hub).ended(job())
-    PictureNotices(hub).changed("anna", 12)
+    PictureNotices(hub).removed("anna")
     assert await told(listening) == await told(streaming) == set()
 
 
@@ -71,8 +71,11 @@ async def nothing(call: Call, uri: str) -> None:
     """A template that has no resource."""
 
 
-async def test_what_was_removed_or_came_back_is_told_too() -> None:
+async def test_what_was_removed_is_told_to_whom_it_may_concern() -> None:
     hub = Hub()
-    listening = hub.open([RESOURCES, READS, ResourceUpdated("easel://history/13")], "anna")
-    PictureNotices(hub).changed("anna", 12)
-    assert await told(listening) == {RESOURCES, READS}
+    anna, ben = hub.open([RESOURCES], "anna"), hub.open([RESOURCES], "ben")
+    PictureNotices(hub).removed("anna")
+    assert (await told(anna), await told(ben)) == ({RESOURCES}, set())
+    everybody = [hub.open([RESOURCES], owner) for owner in ("anna", "ben")]
+    PictureNotices(hub).removed(None)
+    assert [await told(each) for each in everybody] == [{RESOURCES}] * 2
