@@ -56,7 +56,7 @@ GRACE_S: Final = 6.0
 """How long running calls may go on after a stop signal. Engines kill a container after ten seconds."""
 
 SKETCH: Final = Models(
-    listed=(Model(id=SketchUpstream.name, upstream=SketchUpstream.name),), default=SketchUpstream.name
+    listed=(Model(id=SketchUpstream.name, upstream=SketchUpstream.name, references=0),), default=SketchUpstream.name
 )
 """What is on offer when no image service is configured."""
 

@@ -58,6 +58,11 @@ class References:
     image_dir: Path | None = None
     several_owners: bool = False
 
+    @property
+    def has_folder(self) -> bool:
+        """Whether there is an image folder, and whoever calls may have pictures of it."""
+        return self.image_dir is not None and not self.several_owners
+
     async def collect(
         self, owner: str, arguments: Mapping[str, Any], model: Model, models: Models
     ) -> tuple[Reference, ...]:

@@ -132,6 +132,7 @@ ALLOWED: dict[str, set[str]] = {
     "tools.job_result": {"images", "protocol"},
     "tools.generate": {
         "tools.base", "tools.job_result", "tools.model_arguments", "generation", "images", "protocol",
+        "reference_arguments",
     },
     "tools.model_arguments": {"models", "tools.arguments"},
     "tools.generate_image": {"tools.base", "tools.job_result", "generation", "images", "previews", "protocol"},

@@ -4,6 +4,7 @@ from service.generation import Generation
 from service.images import ImageRequest
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
+from service.reference_arguments import offer as offer_references
 from service.tools.base import Arguments, Schema, Tool, refused
 from service.tools.job_result import job_result
 from service.tools.model_arguments import find_misfits, offer
@@ -38,7 +39,8 @@ async def run(generation: Generation, call: Call, arguments: Arguments) -> Resul
 
 def fill(generation: Generation, schema: Schema) -> Schema:
     """Put the models on offer into the schema, with what each can do."""
-    return {**schema, "properties": offer(generation.models, schema["properties"])}
+    properties = offer_references(generation.models, schema["properties"], folder=True)
+    return {**schema, "properties": offer(generation.models, properties)}
 
 
 TOOL = Tool(
