@@ -14,8 +14,8 @@ from service.models import Model, Models
 KINDS: Final = ("history_id", "use_latest_user_image", "image_url", "use_upload")
 """The arguments that bring references, in the order in which the image service gets them."""
 
-FOLDER: Final = ("use_latest_user_image", "user_image_count")
-ARGUMENTS: Final = (*KINDS, "picture", "user_image_count")
+FOLDER: Final = frozenset({"use_latest_user_image", "user_image_count"})
+ARGUMENTS: Final = frozenset({*KINDS, "picture", "user_image_count"})
 """Those, and what says more about one of them."""
 
 MOST_UNKNOWN: Final = 4
@@ -71,7 +71,7 @@ def check_room(wanted: Wanted, model: Model, models: Models) -> int:
 def offer(models: Models, properties: Mapping[str, Any], *, folder: bool) -> dict[str, Any]:
     """The properties of a schema without what is of no use: for the models on offer, or without an image folder."""
     some = any(model.references != 0 for model in models.listed)
-    left_out = (() if folder else FOLDER) if some else ARGUMENTS
+    left_out = (frozenset() if folder else FOLDER) if some else ARGUMENTS
     return {name: schema for name, schema in properties.items() if name not in left_out}
 
 

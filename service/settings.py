@@ -160,7 +160,7 @@ class Settings:
         """Read a mapping of names to values; raises `SettingsError`."""
         read = _Reader(env)
         host, path = read.text("EASEL_HOST").strip("[]"), read.text("EASEL_PATH")
-        if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path) or path.startswith(("/mcp-cache", "/health")):
+        if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path) or path.startswith(("/mcp-cache", "/health", "/upload")):
             raise read.error("EASEL_PATH", f"{path!r} cannot be a path; write one such as /mcp")
         auto_token = read.text("EASEL_TOKENS").lower() == AUTO
         tokens = {} if auto_token else read.tokens()

@@ -21,8 +21,8 @@ from service.settings import Settings, is_loopback
 PRINCIPAL: Final = web.RequestKey("principal", str)
 """Who sends this request: the name of the token, or `local` where there are no tokens."""
 
-OPEN_PATHS: Final = ("/healthz", "/health", "/mcp-cache/")
-"""Need no token: health says nothing, and the name of a picture is a key of its own, which `<img>` can carry."""
+OPEN_PATHS: Final = ("/healthz", "/health", "/mcp-cache/", "/upload/")
+"""Need no token: health says nothing, and the name of a picture and the link to upload by are keys of their own."""
 
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from service.models import Model, Models
+from service.reference_arguments import ARGUMENTS
 from service.tools.base import load_schema
 from service.tools.model_arguments import find_misfits, offer
 
@@ -29,7 +30,8 @@ MODELS = Models(listed=(M, SIZED, PLAIN), default="m", guide="Choose well.")
 
 
 def properties(*models: Model) -> dict[str, Any]:
-    return dict(offer(Models(listed=models, default=models[0].id), load_schema("generate")["properties"]))
+    offered = offer(Models(listed=models, default=models[0].id), load_schema("generate")["properties"])
+    return {name: schema for name, schema in offered.items() if name not in ARGUMENTS}
 
 
 def test_the_models_are_listed_with_guide_and_what_each_is_good_at() -> None:

@@ -1,0 +1,217 @@
+"""A real browser for tests of pages: Debian's Chromium, without a window, driven over the DevTools protocol.
+
+`CHROMIUM` is looked for once. Where it is missing, root with apt-get installs it, as in continuous integration; then
+nothing but a missing Chromium is a reason to skip, and under CI it is a failure.
+"""
+
+import asyncio
+import base64
+import fcntl
+import functools
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import aiohttp
+import pytest
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+FLAGS: Final = (
+    "--headless",
+    "--no-sandbox",  # root has none, and its pages here are our own
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--remote-debugging-port=0",
+)
+START_S: Final = 30.0
+"""A cold start on a busy machine takes seconds."""
+
+ANSWER_S: Final = 20.0
+
+
+MIDDLE: Final = """(() => {
+    const element = document.getElementById(%s);
+    element.scrollIntoView();
+    const { x, y, width, height } = element.getBoundingClientRect();
+    return [x + width / 2, y + height / 2];
+})()"""
+
+
+@functools.cache
+def chromium() -> str:
+    """The browser's path; skips the test without one, or fails it under CI."""
+    path = _find()
+    if path is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        _install()
+        path = _find()
+    if path is None:
+        reason = f"NO BROWSER: install one of {', '.join(NAMES)} (apt-get install chromium) to test the page"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+def _find() -> str | None:
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def _install() -> None:
+    """One process at a time; whoever comes second finds it there. What apt-get says is shown when it fails."""
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with (Path(tempfile.gettempdir()) / "easel-chromium.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _find() is not None:
+            return
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium", "fonts-noto-cjk"]):
+            subprocess.run(["apt-get", "-qq", *command], env=quiet, timeout=900, check=False)  # noqa: S607
+
+
+@dataclass
+class Tab:
+    """One page. `errors` are exceptions that nobody caught in it, and what its policy refused."""
+
+    socket: aiohttp.ClientWebSocketResponse
+    session: str = ""
+    errors: list[str] = field(default_factory=list)
+    _ids: "itertools.count[int]" = field(default_factory=itertools.count)
+    _waiting: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
+
+    async def send(self, method: str, **params: Any) -> dict[str, Any]:
+        """One command of the DevTools protocol, and its result."""
+        id_ = next(self._ids)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[id_] = answer
+        message = {"id": id_, "method": method, "params": params, "sessionId": self.session}
+        await self.socket.send_json({key: value for key, value in message.items() if value != ""})
+        async with asyncio.timeout(ANSWER_S):
+            return await answer
+
+    async def listen(self) -> None:
+        """Hand answers to whoever waits for them, until the connection ends."""
+        async for message in self.socket:
+            match message.json():
+                case {"id": int(id_), "error": {"message": str(problem)}}:
+                    self._waiting.pop(id_).set_exception(AssertionError(problem))
+                case {"id": int(id_), "result": dict(result)}:
+                    self._waiting.pop(id_).set_result(result)
+                case {"method": "Runtime.exceptionThrown", "params": params}:
+                    self.errors.append(str(params))
+                case {"method": "Log.entryAdded", "params": {"entry": {"level": "error", **entry}}}:
+                    self.errors.append(str(entry))
+
+    async def open(self, url: str) -> None:
+        """Go to a page, and wait until it has run its script."""
+        await self.send("Page.navigate", url=url)
+        await self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    async def run(self, script: str) -> Any:
+        """The value of an expression in the page."""
+        answer = await self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    async def until(self, script: str) -> None:
+        """Wait until an expression is true in the page."""
+        async with asyncio.timeout(ANSWER_S):
+            while not await self.run(script):  # noqa: ASYNC110 - the page announces nothing
+                await asyncio.sleep(0.02)
+
+    async def text(self, id_: str) -> str:
+        """What an element says to a person."""
+        text: str = await self.run(f"document.getElementById({id_!r}).innerText")
+        return text
+
+    async def click(self, id_: str) -> None:
+        """Press a button, as a person does: where it is, by the mouse."""
+        x, y = await self.run(MIDDLE % repr(id_))
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    async def choose(self, id_: str, *files: Path) -> None:
+        """Choose files of this machine, as the dialog of a file input does."""
+        root = (await self.send("DOM.getDocument"))["root"]["nodeId"]
+        node = (await self.send("DOM.querySelector", nodeId=root, selector=f"#{id_}"))["nodeId"]
+        await self.send("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
+    async def screen(self, width: int, height: int, *, phone: bool = False, dark: bool = False) -> None:
+        """Be a screen of this size."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
+        await self.send("Emulation.setDeviceMetricsOverride", **size)
+        await self.send("Emulation.setTouchEmulationEnabled", enabled=phone)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.send("Emulation.setEmulatedMedia", features=[scheme])
+
+    async def speak(self, *languages: str) -> None:
+        """Be a browser of these languages, in this order."""
+        agent = await self.run("navigator.userAgent")
+        await self.send("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=",".join(languages))
+
+    async def screenshot(self, path: Path) -> None:
+        """What a person sees, as a PNG."""
+        shot = await self.send("Page.captureScreenshot")
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
+
+
+OpenTab: TypeAlias = Callable[[], AbstractAsyncContextManager[Tab]]
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[OpenTab]:
+    """A browser of its own, with nothing in it; gives what opens a tab of an own profile in it."""
+    with tempfile.TemporaryDirectory(prefix="easel-browser-", ignore_cleanup_errors=True) as profile:
+        process = await asyncio.create_subprocess_exec(
+            chromium(), *FLAGS, f"--user-data-dir={profile}",
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            port = await _port(Path(profile), process)
+            yield lambda: _tab(port)
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+async def _port(profile: Path, process: asyncio.subprocess.Process) -> str:
+    """Where it listens: the first line of a file that it writes."""
+    async with asyncio.timeout(START_S):
+        while True:
+            assert process.returncode is None, "the browser ended at its start"
+            written = profile / "DevToolsActivePort"
+            if written.exists() and "\n" in written.read_text():
+                return written.read_text().splitlines()[0]
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def _tab(port: str) -> AsyncIterator[Tab]:
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{port}/json/version") as answer:
+            address = (await answer.json(content_type=None))["webSocketDebuggerUrl"]
+        async with session.ws_connect(address, max_msg_size=0) as socket:
+            tab = Tab(socket)
+            listening = asyncio.create_task(tab.listen())
+            try:
+                context = (await tab.send("Target.createBrowserContext"))["browserContextId"]
+                target = await tab.send("Target.createTarget", url="about:blank", browserContextId=context)
+                attached = await tab.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+                tab.session = attached["sessionId"]
+                for domain in ("Page", "Runtime", "DOM", "Log"):
+                    await tab.send(f"{domain}.enable")
+                yield tab
+            finally:
+                await socket.close()
+                await listening
