@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from service.app import Running
-from service.reference_arguments import ARGUMENTS
+from service.reference_arguments import ARGUMENTS, FOLDER
 from tests.conftest import Serve
 from tests.emulators import flow2api
 from tests.wire import WireClient, wire_client
@@ -47,8 +47,10 @@ async def test_the_schema_lists_the_models_and_what_they_can_do(serve: Serve) ->
     """Ours: three names with two arguments, where a list of all full ids has 35 entries."""
     async with serve(FLOW2API_API_KEY="x") as easel, wire_client(easel.mcp_url) as client:
         schema = await generate_schema(client)
-    assert [name for name in schema if name not in ARGUMENTS] == ["prompt", "model", "aspect_ratio", "resolution"]
-    assert set(schema) >= ARGUMENTS
+    plain = [name for name in schema if name not in ARGUMENTS]
+    assert plain == ["prompt", "model", "aspect_ratio", "resolution", "variation"]
+    # Without EASEL_IMAGE_DIR there is no folder to take from.
+    assert set(schema) - set(plain) == ARGUMENTS - FOLDER
     assert len(schema["model"]["enum"]) == 3
     assert schema["model"]["default"] == "gemini-3.1-flash-image"
     assert "gemini-3.0-pro-image: takes longer" in schema["model"]["description"]
@@ -57,7 +59,7 @@ async def test_the_schema_lists_the_models_and_what_they_can_do(serve: Serve) ->
 
 
 async def test_the_sketch_has_no_arguments_that_it_would_ignore(client: WireClient) -> None:
-    assert list(await generate_schema(client)) == ["prompt", "model"]
+    assert list(await generate_schema(client)) == ["prompt", "model", "variation"]
     refused = await client.call("generate", {"prompt": "a fox", "aspect_ratio": "1:1"})
     assert refused["isError"]
     assert "sketch makes no use of it" in refused["content"][0]["text"]
