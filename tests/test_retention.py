@@ -28,6 +28,14 @@ class CrashError(Exception):
     """The process ends here."""
 
 
+class TickingClock(Clock):
+    """A clock that goes on by itself, a second at each look."""
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
 @dataclass
 class WatchedStore:
     """What the store was asked; and whether it stops where a crash would."""
@@ -35,6 +43,7 @@ class WatchedStore:
     asked: list[str] = field(default_factory=list)
     crashes: bool = False
     forgetting: asyncio.Event = field(default_factory=asyncio.Event)
+    forgotten: int = 0
 
 
 class CountingStore(SqliteStore):
@@ -57,6 +66,7 @@ class CountingStore(SqliteStore):
         if self.seen.crashes:
             raise CrashError
         await super().files_gone(names)
+        self.seen.forgotten += len(names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,17 +295,19 @@ async def test_the_bytes_of_a_deleted_job_that_are_drawn_again_stay(cellar: Cell
     assert await cellar.kept(again) == [True]
 
 
-async def test_a_file_that_no_index_knows_is_entered_as_nobodys_and_goes_by_the_limits(cellar: Cellar) -> None:
+async def test_a_file_that_no_index_knows_is_entered_as_nobodys_and_goes_by_the_limits(tmp_path: Path) -> None:
     """Ours: put an older history back, and links in chats still work; a crash loses no room for ever."""
-    names = [(await cellar.keep(content)).name for content in ("middle", "oldest")]
-    for name, age in zip(names, (2, 3), strict=True):
-        await written(cellar, name, NOW - age * SETTLED_S)
-    await started(cellar)
-    assert await cellar.store.files_total("") == FilesTotal(entries=2, bytes=12, oldest=NOW)
-    assert (await cellar.store.files_total("anna")).entries == 0
-    await cellar.draw("new")
-    await cellar.retention(Limits(entries=1)).enforce()
-    assert await cellar.left() == ["new"]
+    async with opened(tmp_path, TickingClock(NOW)) as cellar:
+        names = [(await cellar.keep(str(age))).name for age in range(2, 9)]
+        for age, name in enumerate(names, start=2):
+            await written(cellar, name, NOW - age * SETTLED_S)
+        await started(cellar)
+        assert (await cellar.store.files_total("")).entries == 7
+        assert (await cellar.store.files_total("anna")).entries == 0
+        assert await cellar.store.files_beyond(entries=0, size=0, before=0) == names[::-1]
+        await cellar.draw("new")
+        await cellar.retention(Limits(entries=2)).enforce()
+        assert await cellar.left() == ["2", "new"]
 
 
 async def test_a_file_that_was_away_is_its_owners_again_once_it_is_back(cellar: Cellar) -> None:
@@ -368,6 +380,7 @@ async def test_who_goes_away_while_room_is_made_leaves_index_and_disk_agreed(cel
     clearing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await clearing
+    assert cellar.store.seen.forgotten == BATCH
     kept = [job for job in jobs if await cellar.kept(job) == [True]]
     assert len(kept) == len(await cellar.left()) == 5
 
