@@ -1,7 +1,6 @@
 """The MCP endpoint over HTTP, POST: a thin edge around admission and dispatch. GET and DELETE are in `web_sessions`."""
 
 import asyncio
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -33,6 +32,8 @@ HINT: Final = "client"
 """The query parameter by which a URL says which client it was given to, as in `/mcp?client=cherry-studio`."""
 
 MAX_HINT: Final = 64
+
+make_nonce: Final = partial(secrets.token_bytes, 16)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +163,7 @@ class Endpoint:
 def arrival_of(request: web.Request) -> Arrival:
     """What admission must be told about a request."""
     hint = request.query.get(HINT, "")[:MAX_HINT] if "?" in request.raw_path else ""
-    return Arrival(principal=request[PRINCIPAL], now=time.time(), nonce=os.urandom(16), client_hint=hint)
+    return Arrival(principal=request[PRINCIPAL], now=time.time(), nonce=make_nonce, client_hint=hint)
 
 
 def refusal_of(refusal: Refused) -> web.Response:
