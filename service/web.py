@@ -12,10 +12,11 @@ from aiohttp import hdrs, web
 
 from service.protocol.admission import Arrival, Batch, Keys, Notice, Refused, Reply, Single, admit
 from service.protocol.asking import OpenRequests
-from service.protocol.call import Call, nothing_to_open, unheard
+from service.protocol.call import Call, nothing_to_end, nothing_to_open, unheard
 from service.protocol.catalog import Server
 from service.protocol.dispatch import Answer, answer
 from service.protocol.headers import SESSION_ID
+from service.protocol.inquiry import UNASKED
 from service.protocol.replay import Stream, Streams
 from service.protocol.versions import RESUMES
 from service.web_calls import RunningCalls
@@ -108,8 +109,6 @@ class Endpoint:
 
     async def _reply(self, request: web.Request, accepts: Accepts, call: Call) -> web.StreamResponse:
         stream = ReplyStream(request, accepts, self.silences, keep=self._keep_of(call))
-        if call.session is not None:
-            call.hang_up = partial(self._hang_up, call, stream)
         try:
             ended = await self.calls.run(call, self._answer(call, stream, accepts))
             if ended is None:
@@ -157,6 +156,7 @@ class Endpoint:
         call.send, call.open_stream, call.takes_streams = stream.send, stream.open, accepts.sse
         if call.session is not None:
             call.inquiry = self.requests.inquiry_of(call, call.session)
+            call.hang_up = partial(self._hang_up, call, stream)
         try:
             ended = await answer(self.server, call)
         except BaseException:
@@ -168,6 +168,9 @@ class Endpoint:
         finally:
             # What a handler says after its answer MUST NOT reach its client (spec 2026-07-28, Progress).
             call.send, call.open_stream = unheard, nothing_to_open
+            if call.session is not None:
+                # They hold the call that holds them: it is to go now, and not when garbage is looked for.
+                call.inquiry, call.hang_up = UNASKED, nothing_to_end
 
     def _keep_of(self, call: Call) -> Callable[[], Stream] | None:
         """What keeps the events of this call's stream; calls of sessions can come for them again."""

@@ -173,17 +173,32 @@ async def test_comments_to_a_client_that_does_not_read_do_not_pile_up() -> None:
     over = asyncio.get_running_loop().create_future()
 
     async def handle(stream: ReplyStream) -> web.StreamResponse:
-        try:
-            await stream.send(LONG)
-            assert not over.done()
-            await asyncio.Event().wait()
-        finally:
-            over.set_result(len([task for task in asyncio.all_tasks() if "beat" in str(task.get_coro())]))
-        raise AssertionError
+        while not stream._answer.waiting:
+            await stream.send(b"x" * 1000)
+        before = stream._answer.waiting
+        goes_on = {stream.beat() for _ in range(20)}
+        over.set_result((goes_on, stream._answer.waiting - before))
+        return await stream.end()
 
-    async with answering(handle, silence_s=0.001, deadline_s=0.1) as session, deaf(session):
-        async with asyncio.timeout(5):
-            assert await over <= 1
+    async with answering(handle) as session, deaf(session), asyncio.timeout(5):
+        assert await over == ({True}, 0)
+
+
+async def test_a_client_that_is_gone_is_told_no_comments() -> None:
+    over, began = asyncio.get_running_loop().create_future(), asyncio.Event()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        began.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        over.set_result((stream.beat(), stream.beat(), await stream.send(b"2")))
+        return await stream.end()
+
+    async with answering(handle) as session, deaf(session) as writer, asyncio.timeout(5):
+        await began.wait()
+        writer.transport.abort()
+        assert await over == (False, False, False)
 
 
 async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> None:
