@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import secrets
 import tempfile
 import time
@@ -46,6 +47,7 @@ async def serve(port: int) -> None:
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         await runner.setup()
         await web.SockSite(runner, listen("127.0.0.1", port)[0]).start()
+        gc.freeze()
         await asyncio.Event().wait()
 
 

@@ -1,6 +1,7 @@
 """The main job: serve, say where and how to connect, and stop when told to."""
 
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -30,6 +31,8 @@ async def serve(settings: Settings) -> int:
         signal.signal(number, handle)
     async with running(settings) as service:
         print(greeting(service), flush=True)
+        # What is loaded by now stays: the collector need not look through it again and again, 20 ms each time.
+        gc.freeze()
         await stop.wait()
         print("Stopping.", flush=True)
     return 0

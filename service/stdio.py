@@ -8,12 +8,13 @@
 """
 
 import asyncio
-import os
+import secrets
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, Final
 
 from service.protocol.admission import Arrival, Keys, Notice, Refused, Reply, admit_line
@@ -55,7 +56,7 @@ class StdioServer:
             await self._close(grace_s)
 
     async def _take(self, line: bytes) -> None:
-        arrival = Arrival(principal=self.principal, now=time.time(), nonce=os.urandom(16))
+        arrival = Arrival(principal=self.principal, now=time.time(), nonce=partial(secrets.token_bytes, 16))
         match admit_line(line, self.keys, arrival, self._session):
             case Refused() as refusal:
                 if not refusal.silent:

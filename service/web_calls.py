@@ -1,7 +1,7 @@
-"""The calls that run now. Each is a task with an owner: cancelled by its client, or ended at shutdown.
+"""The calls that run now: cancelled by their client, or ended at shutdown.
 
-A legacy call belongs to its session and goes on without its connection; a modern one ends with it. The table of
-`versions.OUTLIVES_ITS_STREAM` says which.
+A legacy call belongs to its session and goes on without its connection, so it is a task of its own; a modern one ends
+with its connection, as the task of its request does, and is a part of that. `versions.OUTLIVES_ITS_STREAM` says which.
 """
 
 import asyncio
@@ -22,56 +22,69 @@ _Key: TypeAlias = tuple[str, RequestId]
 class RunningCalls:
     """Starts calls, finds one by the id that its session gave it, and waits for all at the end."""
 
-    _tasks: set[asyncio.Task[Answer]] = field(default_factory=set)
-    _by_request: dict[_Key, tuple[Call, asyncio.Task[Answer]]] = field(default_factory=dict)
+    _tasks: dict[Call, asyncio.Task[Any]] = field(default_factory=dict)
+    _waiting: dict[Call, asyncio.Future[None]] = field(default_factory=dict)
+    _by_request: dict[_Key, Call] = field(default_factory=dict)
 
-    async def run(
-        self, call: Call, work: Coroutine[Any, Any, Answer], leave: "asyncio.Future[Any] | None" = None
-    ) -> Answer | None:
-        """Run `work` to its answer; None when its client cancelled it, or `leave` was done before.
+    async def run(self, call: Call, work: Coroutine[Any, Any, Answer]) -> Answer | None:
+        """Run `work` to its answer; None when its client cancelled it, or was left before.
 
         Cancelled itself, as by a lost connection, it acts as the era has it.
         """
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if call.session is not None:
-            self._remember((call.session.id, call.id), call, task)
-        awaited: set[asyncio.Future[Any]] = {task} if leave is None else {task, leave}
+        if call.era in OUTLIVES_ITS_STREAM:
+            return await self._run_apart(call, work)
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"  # noqa: S101 - asyncio has no other way
+        self._tasks[call] = task
         try:
-            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            if call.era not in OUTLIVES_ITS_STREAM:
-                task.cancel()
-                await asyncio.wait({task})
-            raise
-        return task.result() if task.done() and not task.cancelled() else None
+            return await work
+        finally:
+            del self._tasks[call]
+
+    def leave(self, call: Call) -> None:
+        """Let whoever waits for this call go; the call goes on."""
+        waiting = self._waiting.get(call)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     def cancel(self, session: Session, request_id: object, reason: object = None) -> None:
         """Cancel a session's call by its request id; one that is not running has ended already, and stays so."""
         if not isinstance(request_id, str | int) or isinstance(request_id, bool):  # JSON's true would be found as 1
             return
-        running = self._by_request.get((session.id, request_id))
-        if running is not None:
-            call, task = running
+        call = self._by_request.get((session.id, request_id))
+        if call is not None:
             call.cancel_reason = read_reason(reason)
-            task.cancel()
+            self._tasks[call].cancel()
 
     async def close(self, grace_s: float) -> None:
         """Give running calls `grace_s` seconds to end, cancel the rest and wait for them."""
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=grace_s)
-        for task in self._tasks:
+            await asyncio.wait(set(self._tasks.values()), timeout=grace_s)
+        for task in self._tasks.values():
             task.cancel()
         if self._tasks:
-            await asyncio.wait(set(self._tasks))
+            await asyncio.wait(set(self._tasks.values()))
 
-    def _remember(self, key: _Key, call: Call, task: asyncio.Task[Answer]) -> None:
-        entry = self._by_request[key] = (call, task)
+    async def _run_apart(self, call: Call, work: Coroutine[Any, Any, Answer]) -> Answer | None:
+        loop = asyncio.get_running_loop()
+        task = self._tasks[call] = loop.create_task(work)
+        # A future is a tenth of the price of `asyncio.wait`, and can be done without the task.
+        waiting = self._waiting[call] = loop.create_future()
+        key = None if call.session is None else (call.session.id, call.id)
+        if key is not None:
+            self._by_request[key] = call
 
-        def forget(ended: asyncio.Task[Answer]) -> None:  # noqa: ARG001 - what a task calls when it is done
+        def forget(_: asyncio.Task[Answer]) -> None:
+            del self._tasks[call]
             # A client may use an id again; then the entry is the later call's.
-            if self._by_request.get(key) is entry:
+            if key is not None and self._by_request.get(key) is call:
                 del self._by_request[key]
+            if not waiting.done():
+                waiting.set_result(None)
 
         task.add_done_callback(forget)
+        try:
+            await waiting
+        finally:
+            del self._waiting[call]
+        return task.result() if task.done() and not task.cancelled() else None

@@ -9,6 +9,8 @@ Allowed names are loopback, the address we listen on, and the host of the public
 
 import hashlib
 import hmac
+from collections.abc import Awaitable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -32,15 +34,18 @@ class Guard:
 
     def __init__(self, settings: Settings) -> None:
         self._names = own_names(settings)
+        # A client says the same with every request; what is remembered of strangers is bounded.
+        self._is_ours = lru_cache(maxsize=256)(self._names_us)
         self._owners = {_digest(token): name for name, token in settings.tokens.items()}
 
     def middleware(self) -> Middleware:
         """The check as aiohttp wants it."""
 
         @web.middleware
-        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        def check(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+            # No coroutine of its own round every handler, since it waits for nothing.
             refusal = self._refuse_names(request) or self._refuse_token(request)
-            return refusal or await handler(request)
+            return handler(request) if refusal is None else _said(refusal)
 
         return check
 
@@ -61,7 +66,7 @@ class Guard:
             )
         return None
 
-    def _is_ours(self, url: str) -> bool:
+    def _names_us(self, url: str) -> bool:
         try:
             name = (urlsplit(url).hostname or "").lower()
         except ValueError:
@@ -105,6 +110,10 @@ def refused(status: int, message: str, headers: dict[str, str] | None = None) ->
     """A refusal before any JSON-RPC message was read: an error response without an id, readable by people as well."""
     body = {"jsonrpc": "2.0", "error": {"code": -32600, "message": message}}
     return web.json_response(body, status=status, headers=headers)
+
+
+async def _said(refusal: web.Response) -> web.StreamResponse:
+    return refusal
 
 
 def _digest(token: str) -> bytes:

@@ -21,8 +21,9 @@ from service.protocol.sse import KEEP_ALIVE, frame
 from service.protocol.subscriptions import LISTS, ResourceUpdated, TaskChanged, notification_of
 from service.protocol.versions import Era, era_of
 from service.web import Endpoint, arrival_of, refusal_of
+from service.web_answer import FITS_BYTES, HttpAnswer
 from service.web_guard import refused
-from service.web_stream import SSE_HEADERS, Accepts, end_whole, reaching
+from service.web_stream import NO_HEADERS, WRITE_DEADLINE_S, Accepts
 
 logger = logging.getLogger(__name__)
 
@@ -94,32 +95,26 @@ class SessionRoutes:
         self, request: web.Request, session: Session, events: AsyncGenerator[bytes, None], of: Stream | None = None
     ) -> web.StreamResponse:
         """Send events as they come, those `of` a call perhaps, and a comment whenever none came for a while."""
-        response = web.StreamResponse(headers=SSE_HEADERS)
+        answer = HttpAnswer(request)
+        answer.begin(NO_HEADERS)
         upcoming = asyncio.ensure_future(anext(events, None))
         try:
-            await response.prepare(request)
-            await _write(request, response, KEEP_ALIVE)
-            while True:
+            there = answer.put(KEEP_ALIVE)
+            while there:
                 heard, _ = await asyncio.wait({upcoming}, timeout=self._beat_s)
                 event = upcoming.result() if heard else KEEP_ALIVE
-                if event is None:
-                    await end_whole(request, response)
-                    if of is not None and of.receipts is not None:
-                        of.receipts.run()
-                    break
                 # Another process on this data folder may have ended the session, and told nobody here.
-                if self._ended.contains(session.id):
+                if event is None or self._ended.contains(session.id):
+                    await _end(answer, of if event is None else None)
                     break
-                await _write(request, response, event)
+                there = await _write(answer, event)
                 if heard:
                     upcoming = asyncio.ensure_future(anext(events, None))
-        except ConnectionError:
-            pass
         finally:
             upcoming.cancel()
             await asyncio.wait({upcoming})
             await events.aclose()
-        return response
+        return answer.sent
 
 
 def add_routes(
@@ -133,9 +128,15 @@ def add_routes(
     app.router.add_route("*", path, _other_methods)
 
 
-async def _write(request: web.Request, response: web.StreamResponse, chunk: bytes) -> None:
-    async with reaching(request):
-        await response.write(chunk)
+async def _write(answer: HttpAnswer, chunk: bytes) -> bool:
+    return answer.put(chunk) and (answer.waiting <= FITS_BYTES or await answer.flushed(WRITE_DEADLINE_S, whole=False))
+
+
+async def _end(answer: HttpAnswer, of: Stream | None) -> None:
+    """End a stream; of a call whose events have all been followed, see that they have arrived."""
+    sent = answer.end() and await answer.flushed(WRITE_DEADLINE_S, whole=True)
+    if sent and of is not None and of.receipts is not None:
+        of.receipts.run()
 
 
 def _is_modern(request: web.Request) -> bool:

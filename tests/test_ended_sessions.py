@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.data_folder import DataFolderError
-from service.ended_sessions import PERIOD_S, EndedSessions
+from service.ended_sessions import LOOK_S, PERIOD_S, EndedSessions
 from service.protocol.session import LIFETIME_S
 
 NOW = 1000.5 * PERIOD_S
@@ -33,6 +33,7 @@ async def test_what_one_process_ends_has_ended_for_every_other(tmp_path: Path) -
     assert not second.contains("a")
     await first.add("a", NOW + 1)
     await second.add("b", NOW + LIFETIME_S)
+    clock.now += LOOK_S
     for process in (first, second, EndedSessions(tmp_path, clock)):
         assert [process.contains(each) for each in ("a", "b", "c")] == [True, True, False]
 
@@ -116,3 +117,24 @@ async def test_a_look_reads_no_file_that_has_not_grown(tmp_path: Path) -> None:
     file = tmp_path / "1000"
     file.write_bytes(b"x" * file.stat().st_size)
     assert ended.contains("a")
+
+
+async def test_an_end_is_seen_at_once_here_and_soon_by_every_other_process(tmp_path: Path) -> None:
+    """Ours: a look at the files for every request would cost as much as the rest of a cheap one."""
+    clock = Clock()
+    here, there = EndedSessions(tmp_path, clock), EndedSessions(tmp_path, clock)
+    assert not here.contains("a")
+    assert not there.contains("a")
+    await here.add("a", NOW + 1)
+    assert here.contains("a")
+    clock.now += LOOK_S
+    assert there.contains("a")
+
+
+async def test_a_clock_that_is_put_back_hides_no_end(tmp_path: Path) -> None:
+    clock = Clock(NOW + 3600)
+    here, there = EndedSessions(tmp_path, clock), EndedSessions(tmp_path, clock)
+    assert not here.contains("a")
+    await there.add("a", NOW + LIFETIME_S / 2)
+    clock.now = NOW
+    assert here.contains("a")

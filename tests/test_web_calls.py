@@ -101,9 +101,48 @@ async def test_an_id_used_again_belongs_to_the_later_call() -> None:
     assert (await later, second.ended) == (None, "cancelled")
 
 
-async def test_at_the_end_calls_get_their_grace_and_no_more() -> None:
+async def test_a_call_that_is_left_goes_on_and_nobody_waits_for_it() -> None:
+    """SEP-1699: the connection is ended, and the client comes again for the answer."""
+    calls, work, left = RunningCalls(), Work(), call()
+    handler = asyncio.create_task(calls.run(left, work.run()))
+    await work.began.wait()
+    calls.leave(left)
+    calls.leave(left)
+    assert await handler is None
+    assert work.ended == ""
+    calls.leave(left)
+    work.go_on.set()
+    await calls.close(10)
+    assert work.ended == "done"
+
+
+@pytest.mark.parametrize("era", Era)
+async def test_what_has_ended_is_not_remembered(era: Era) -> None:
+    calls, works = RunningCalls(), [Work() for _ in range(3)]
+    for work in works:
+        work.go_on.set()
+        await calls.run(call(era), work.run())
+    assert calls == RunningCalls()
+
+
+async def test_a_modern_call_is_part_of_its_request() -> None:
+    """Ours: it ends with its connection anyway, and a task of its own costs as much as the rest of it."""
+    tasks = []
+
+    async def work() -> Answer:
+        tasks.append(asyncio.current_task())
+        return Answer(body=b"{}")
+
+    await RunningCalls().run(call(Era.MODERN), work())
+    await RunningCalls().run(call(Era.LEGACY), work())
+    mine = asyncio.current_task()
+    assert [task is mine for task in tasks] == [True, False]
+
+
+@pytest.mark.parametrize("era", Era)
+async def test_at_the_end_calls_get_their_grace_and_no_more(era: Era) -> None:
     calls, quick, stuck = RunningCalls(), Work(), Work()
-    handlers = [asyncio.create_task(calls.run(call(id_=n), work.run())) for n, work in enumerate((quick, stuck))]
+    handlers = [asyncio.create_task(calls.run(call(era, n), work.run())) for n, work in enumerate((quick, stuck))]
     await stuck.began.wait()
     asyncio.get_running_loop().call_soon(quick.go_on.set)
     await calls.close(0.05)

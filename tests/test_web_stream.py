@@ -14,6 +14,7 @@ from yarl import URL
 from service.protocol.receipts import Receipts
 from service.protocol.replay import Stream, Streams
 from service.protocol.sse import KEEP_ALIVE, frame
+from service.web_silence import Silences
 from service.web_stream import Accepts, ReplyStream
 from tests.wire import until
 
@@ -34,10 +35,11 @@ async def answering(
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """Answer every request by `handle`; the client session has its address as base."""
     kept = (lambda: keep) if keep is not None else None
+    silences = Silences(silence_s)
 
     async def serve(request: web.Request) -> web.StreamResponse:
         accepts = Accepts(request.headers.getall("Accept", []))
-        stream = ReplyStream(request, accepts, keep=kept, silence_s=silence_s, deadline_s=deadline_s)
+        stream = ReplyStream(request, accepts, silences, keep=kept, deadline_s=deadline_s)
         try:
             return await handle(stream)
         except asyncio.CancelledError:
@@ -130,8 +132,10 @@ async def test_what_is_sent_to_a_client_that_is_gone_is_dropped() -> None:
         return await stream.finish(DONE, 404, {})
 
     async with answering(handle) as session, session.get("/") as answer:
-        assert await answer.read() == frame(b"1")
+        assert await answer.content.readany() == frame(b"1")
         await sent
+        with pytest.raises(aiohttp.ClientPayloadError):  # for it is not all of the answer
+            await answer.read()
 
 
 @asynccontextmanager
@@ -169,17 +173,32 @@ async def test_comments_to_a_client_that_does_not_read_do_not_pile_up() -> None:
     over = asyncio.get_running_loop().create_future()
 
     async def handle(stream: ReplyStream) -> web.StreamResponse:
-        try:
-            await stream.send(LONG)
-            assert not over.done()
-            await asyncio.Event().wait()
-        finally:
-            over.set_result(len([task for task in asyncio.all_tasks() if "_comment" in str(task.get_coro())]))
-        raise AssertionError
+        while not stream._answer.waiting:
+            await stream.send(b"x" * 1000)
+        before = stream._answer.waiting
+        goes_on = {stream.beat() for _ in range(20)}
+        over.set_result((goes_on, stream._answer.waiting - before))
+        return await stream.end()
 
-    async with answering(handle, silence_s=0.001, deadline_s=0.1) as session, deaf(session):
-        async with asyncio.timeout(5):
-            assert await over <= 1
+    async with answering(handle) as session, deaf(session), asyncio.timeout(5):
+        assert await over == ({True}, 0)
+
+
+async def test_a_client_that_is_gone_is_told_no_comments() -> None:
+    over, began = asyncio.get_running_loop().create_future(), asyncio.Event()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        began.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        over.set_result((stream.beat(), stream.beat(), await stream.send(b"2")))
+        return await stream.end()
+
+    async with answering(handle) as session, deaf(session) as writer, asyncio.timeout(5):
+        await began.wait()
+        writer.transport.abort()
+        assert await over == (False, False, False)
 
 
 async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> None:
@@ -188,9 +207,7 @@ async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> No
     receipts.add(delivered.set)
 
     async def handle(stream: ReplyStream) -> web.StreamResponse:
-        transport = stream._request.transport
-        assert transport is not None
-        while not transport.get_write_buffer_size():
+        while not stream._answer.waiting:
             await stream.send(b"x" * 1000)
         stream.leave_behind(DONE, receipts)
         asyncio.get_running_loop().call_soon(waits.set)
@@ -247,10 +264,10 @@ async def test_hanging_up_on_a_client_that_is_gone_is_no_error() -> None:
         await stream.send(b"1")
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
-        await stream.hang_up()
+        stream.hang_up()
         stream.leave_behind(DONE)
         over.set()
-        return stream.hung_up.result()
+        return await stream.end()
 
     async with answering(handle, keep=kept) as session, deaf(session) as writer:
         await until(lambda: bool(kept.size))

@@ -7,6 +7,7 @@ the session. Over stdio there are no headers, and one session at most, which las
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias
 
 from service.protocol.call import Call
@@ -20,7 +21,7 @@ from service.protocol.errors import (
     status_of,
 )
 from service.protocol.headers import PROTOCOL_VERSION, SESSION_ID, Headers, check_routing
-from service.protocol.inquiry import Inquiry, RoundTrips, Unasked
+from service.protocol.inquiry import UNASKED, Inquiry, RoundTrips
 from service.protocol.jsonrpc import (
     Malformed,
     Message,
@@ -33,7 +34,7 @@ from service.protocol.jsonrpc import (
     parse,
 )
 from service.protocol.log_levels import read_level
-from service.protocol.request_state import read_state
+from service.protocol.request_state import begin_state, read_state
 from service.protocol.session import Session, Sessions
 from service.protocol.versions import BATCHES, MODERN_VERSIONS, SUPPORTED_VERSIONS, Era, era_of, negotiate
 
@@ -105,13 +106,13 @@ class Keys:
 class Arrival:
     """What the edge knows of a message besides its bytes, since nothing here reads a clock or makes randomness.
 
-    `principal` is the authenticated owner, `now` seconds since the epoch, `nonce` 16 random bytes. `client_hint` is
-    what the endpoint's URL says of the client.
+    `principal` is the authenticated owner, `now` seconds since the epoch; `nonce` makes 16 random bytes, for those who
+    need them. `client_hint` is what the endpoint's URL says of the client.
     """
 
     principal: str
     now: float
-    nonce: bytes
+    nonce: Callable[[], bytes]
     client_hint: str = ""
 
 
@@ -257,9 +258,9 @@ def _check_version(headers: Headers | None, version: str) -> None:
 
 def _round_trips(desk: _Desk, request: Request) -> Inquiry:
     if request.method not in MAY_ASK:
-        return Unasked()
-    state = read_state(desk.keys.request_state, request, desk.arrival.principal, desk.arrival.now)
-    return RoundTrips(request.params.get("inputResponses"), state)
+        return UNASKED
+    bound = desk.keys.request_state, request, desk.arrival.principal, desk.arrival.now
+    return RoundTrips(request.params.get("inputResponses"), read_state(*bound), partial(begin_state, *bound))
 
 
 def _admit_legacy(desk: _Desk, message: Request | Notification | Response) -> Single:
@@ -291,7 +292,7 @@ def _open_session(desk: _Desk, request: Request) -> Session:
         raise RpcError(INVALID_PARAMS, 'params.protocolVersion must be a string such as "2025-11-25".')
     client: Client = read_client(request.params.get("clientInfo"), request.params.get("capabilities"))
     at = desk.arrival
-    return desk.keys.sessions.mint(negotiate(requested), client, at.principal, now=at.now, nonce=at.nonce)
+    return desk.keys.sessions.mint(negotiate(requested), client, at.principal, now=at.now, nonce=at.nonce())
 
 
 def _find_session(desk: _Desk) -> Session:

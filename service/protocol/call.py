@@ -6,12 +6,12 @@ Whatever era it is, the handler is the same text: what differs was decided at ad
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from service.protocol.client import Client
 from service.protocol.headers import Headers
-from service.protocol.inquiry import Inquiry, Unasked, check_askable, missing_capabilities
+from service.protocol.inquiry import UNASKED, Inquiry, check_askable, missing_capabilities
 from service.protocol.jsonrpc import Request, RequestId, is_request_id, notification_message
 from service.protocol.log_levels import passes
 from service.protocol.questions import Answer, Question
@@ -79,7 +79,10 @@ class NoTasks(Detach):
         """Nobody reads it."""
 
 
-@dataclass(kw_only=True, eq=False)
+NO_TASKS: Final = NoTasks()
+
+
+@dataclass(kw_only=True, eq=False, slots=True)
 class Call:
     """All that a handler may know of its caller, and do for it.
 
@@ -105,8 +108,8 @@ class Call:
     log_level: str | None = None
     takes_streams: bool = True
     send: Send = unheard
-    inquiry: Inquiry = field(default_factory=Unasked)
-    task: Detach = field(default_factory=NoTasks)
+    inquiry: Inquiry = UNASKED
+    task: Detach = NO_TASKS
     open_stream: Callable[[], Awaitable[None]] = nothing_to_open
     hang_up: Callable[[], Awaitable[None]] = nothing_to_end
     cancel_reason: str | None = None

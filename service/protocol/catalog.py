@@ -1,10 +1,12 @@
 """What a server offers: who it is, and its tools, prompts, resources and completions, each with the function behind it.
 
-Lists may be replaced while the server runs; whoever replaces one publishes the change (`subscriptions.py`).
+Lists may be replaced while the server runs, never changed in place: what they encode to is kept (`Server.encoded`).
+Whoever replaces one publishes the change (`subscriptions.py`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from service.protocol.call import TASKS, Call
@@ -12,6 +14,7 @@ from service.protocol.jsonrpc import Result
 from service.protocol.param_headers import ParamHeaders, find_param_headers
 from service.protocol.session_memory import SessionMemory
 from service.protocol.subscriptions import Hub
+from service.protocol.versions import Era
 
 if TYPE_CHECKING:  # Tasks answers calls of tools that stand here
     from service.protocol.tasks import Tasks
@@ -88,7 +91,17 @@ class Server:
     memory: SessionMemory = field(default_factory=SessionMemory)
     page_size: int = 100
 
-    @property
+    def __setattr__(self, name: str, value: object) -> None:
+        """Replace something, and with it whatever was encoded before."""
+        super().__setattr__(name, value)
+        self.encoded.clear()
+
+    @cached_property
+    def encoded(self) -> dict[tuple[str, Era], bytes]:
+        """Results that are the same for every caller until something here is replaced, as they go on the wire."""
+        return {}
+
+    @cached_property
     def info(self) -> dict[str, str]:
         """`Implementation` of the schema."""
         return {"name": self.name, "title": self.title, "version": self.version}

@@ -3,12 +3,16 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
+
+import orjson
 
 _KNOWN: Final = ("roots", "sampling", "elicitation", "extensions")
 _MAX_NAME: Final = 64
 _MAX_PARTS: Final = 16
+_MAX_SAID: Final = 4096
 _PART: Final = re.compile(r"[A-Za-z0-9._/-]{1,64}")
 """What an extension or a mode may be called here; all of it goes into the session id, and that into a header."""
 
@@ -28,6 +32,18 @@ class Client:
 
 def read_client(info: object, capabilities: object) -> Client:
     """Read `clientInfo` and the client's capabilities; whatever is not as the schema has it counts as not said."""
+    # A modern client says the same with every request.
+    said = orjson.dumps([info, capabilities])
+    return _read_again(said) if len(said) <= _MAX_SAID else _read(info, capabilities)
+
+
+@lru_cache(maxsize=256)
+def _read_again(said: bytes) -> Client:
+    info, capabilities = orjson.loads(said)
+    return _read(info, capabilities)
+
+
+def _read(info: object, capabilities: object) -> Client:
     named: Mapping[str, Any] = info if isinstance(info, dict) else {}
     declared: Mapping[str, Any] = capabilities if isinstance(capabilities, dict) else {}
     return Client(

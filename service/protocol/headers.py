@@ -40,16 +40,23 @@ class Headers:
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Read raw header lines; raises `RpcError` when one that routes occurs twice."""
-        self._values: dict[str, str] = {}
-        for name, value in pairs:
-            key = name.lower()
-            if key in self._values and (key in _ROUTING or key.startswith(PARAM.lower())):
-                raise RpcError(HEADER_MISMATCH, f"The header {name[:100]!r} occurs more than once; send it once.")
-            self._values[key] = value
+        lines = list(pairs)
+        self._values = {name.lower(): value for name, value in lines}
+        if len(self._values) < len(lines):  # seldom, and only then is it looked which
+            _check_repeated(lines)
 
     def get(self, name: str) -> str | None:
         """The value of a header, or None."""
         return self._values.get(name.lower())
+
+
+def _check_repeated(lines: Iterable[tuple[str, str]]) -> None:
+    seen = set[str]()
+    for name, _ in lines:
+        key = name.lower()
+        if key in seen and (key in _ROUTING or key.startswith(PARAM.lower())):
+            raise RpcError(HEADER_MISMATCH, f"The header {name[:100]!r} occurs more than once; send it once.")
+        seen.add(key)
 
 
 def check_routing(headers: Headers, request: Request) -> None:

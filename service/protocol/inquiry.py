@@ -7,8 +7,8 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from service.protocol.client import Client
 from service.protocol.errors import MISSING_CAPABILITY, RpcError
@@ -41,10 +41,12 @@ class Inquiry(ABC):
 class RoundTrips(Inquiry):
     """Multi round-trip requests (spec 2026-07-28): the call is run again, with the answers so far."""
 
-    def __init__(self, responses: object, state: RequestState) -> None:
+    def __init__(self, responses: object, state: RequestState | None, begin: Callable[[], RequestState]) -> None:
+        """`state` is what the call brought with it; a call that brought none begins one when it asks."""
+        self.kept = {} if state is None else state.kept
         self._responses: dict[str, Any] = responses if isinstance(responses, dict) else {}
-        self._state = state
-        self.kept = state.kept
+        self._brought = state
+        self._begin = begin
 
     async def ask(self, questions: Mapping[str, Question], keep: Mapping[str, Any] | None) -> dict[str, Answer]:
         """The answers that came with this round or an earlier one; asks for what lacks by ending the call.
@@ -52,18 +54,19 @@ class RoundTrips(Inquiry):
         An answer that was taken stands. One to a question with something to keep counts only beside the state that
         keeps it: what the client saw when it answered is then what the handler goes on with.
         """
-        counted = {key: each for key, each in self._responses.items() if keep is None or key in self._state.asked}
-        known = {**counted, **self._state.answers}
+        state = self._brought = self._brought or self._begin()
+        counted = {key: each for key, each in self._responses.items() if keep is None or key in state.asked}
+        known = {**counted, **state.answers}
         answers = {key: known[key] for key, each in questions.items() if each.accepts(known.get(key))}
         missing = {key: each for key, each in questions.items() if key not in answers}
-        self._state.answers.update(answers)
+        state.answers.update(answers)
         if not missing:
             return answers
         result: dict[str, Any] = {
             "resultType": "input_required",
             "inputRequests": {key: each.wire() for key, each in missing.items()},
         }
-        token = self._state.token(keep, missing)
+        token = state.token(keep, missing)
         if token is not None:
             result["requestState"] = token
         raise InputRequiredError(result)
@@ -77,6 +80,9 @@ class Unasked(Inquiry):
     async def ask(self, questions: Mapping[str, Question], keep: Mapping[str, Any] | None) -> dict[str, Answer]:  # noqa: ARG002 - the contract's
         """Refuse."""
         raise UnaskableError("Nobody can be asked here.")
+
+
+UNASKED: Final = Unasked()
 
 
 def check_askable(client: Client, questions: Mapping[str, Question], instead: str | None) -> None:

@@ -124,6 +124,11 @@ def result_message(id_: RequestId, result: Mapping[str, Any]) -> bytes:
     return orjson.dumps({"jsonrpc": "2.0", "id": id_, "result": result})
 
 
+def encoded_message(id_: RequestId, result: bytes) -> bytes:
+    """The message of a result that is encoded already."""
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (orjson.dumps(id_), result)
+
+
 def error_message(id_: RequestId | None, error: RpcError) -> bytes:
     """Encode an error. Without a readable id it has none: JSON-RPC's `"id": null` is not in MCP's schema."""
     message: dict[str, Any] = {"jsonrpc": "2.0"}

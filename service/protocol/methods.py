@@ -31,11 +31,15 @@ Handler: TypeAlias = Callable[[Server, Call], Awaitable[Result]]
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table. `capability`: the method is there only on a server that declares it."""
+    """One row of the table. `capability`: the method is there only on a server that declares it.
+
+    `fixed`: without a cursor the result is the same for every caller until something of the server is replaced.
+    """
 
     handle: Handler
     eras: frozenset[Era]
     capability: str | None = None
+    fixed: bool = False
 
     def is_offered(self, server: Server, era: Era) -> bool:
         """Whether this server has the method, in this era."""
@@ -162,12 +166,12 @@ METHODS: Final[Mapping[str, Method]] = {
     "logging/setLevel": Method(set_level, LEGACY),
     "resources/subscribe": Method(offers.subscribe, LEGACY, "resources"),
     "resources/unsubscribe": Method(offers.unsubscribe, LEGACY, "resources"),
-    "server/discover": Method(discover, MODERN),
+    "server/discover": Method(discover, MODERN, fixed=True),
     "subscriptions/listen": Method(listen, MODERN),
     "tasks/get": Method(get_task, HAS_TASKS),
     "tasks/update": Method(update_task, HAS_TASKS),
     "tasks/cancel": Method(cancel_task, HAS_TASKS),
-    "tools/list": Method(offers.list_tools, BOTH),
+    "tools/list": Method(offers.list_tools, BOTH, fixed=True),
     "tools/call": Method(offers.call_tool, BOTH),
     "prompts/list": Method(offers.list_prompts, BOTH, "prompts"),
     "prompts/get": Method(offers.get_prompt, BOTH, "prompts"),

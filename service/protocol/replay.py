@@ -20,6 +20,21 @@ MAX_STREAMS: Final = 2000
 class Stream:
     """The events of one stream, from its first on. `primed`: it begins with an empty event, number 0."""
 
+    # There are thousands, and most go without anybody having come for them.
+    __slots__ = (
+        "_ended",
+        "_frames",
+        "_grow",
+        "_news",
+        "id",
+        "newest",
+        "primed",
+        "readers",
+        "receipts",
+        "session_id",
+        "size",
+    )
+
     def __init__(self, stream_id: str, session_id: str, *, primed: bool, grow: Callable[[int], None]) -> None:
         self.id = stream_id
         self.session_id = session_id
@@ -33,7 +48,8 @@ class Stream:
         self._grow: Callable[[int], None] | None = grow
         self._frames: list[bytes] = []
         self._ended = False
-        self._news = asyncio.Event()
+        self._news: asyncio.Event | None = None
+        """What those who follow wait for. One serves all: who finds nothing new waits for the next, which sets it."""
 
     def append(self, message: bytes) -> bytes:
         """Keep one message, for whoever follows; returns its event."""
@@ -42,7 +58,7 @@ class Stream:
         if self._grow is not None:
             self._frames.append(event)
             self.size += len(event)
-            self._news.set()
+            self._tell()
             self._grow(len(event))
         return event
 
@@ -50,7 +66,7 @@ class Stream:
         """There will be no more. `receipts` are those of the result, which is its last event."""
         self.receipts = receipts
         self._ended = True
-        self._news.set()
+        self._tell()
 
     def let_go(self) -> None:
         """Keep nothing from now on; what is still appended has its event and is not kept."""
@@ -67,11 +83,15 @@ class Stream:
                     yield self._frames[after - 1]
                 if self._ended:
                     return
-                # One event serves all who follow: whoever finds nothing new waits for the next, which sets a new one.
+                self._news = self._news or asyncio.Event()
                 self._news.clear()
                 await self._news.wait()
         finally:
             self.readers -= 1
+
+    def _tell(self) -> None:
+        if self._news is not None:
+            self._news.set()
 
 
 @dataclass

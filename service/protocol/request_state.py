@@ -49,12 +49,16 @@ class RequestState:
         return f"{body}.{_sign(self.key, body)}"
 
 
-def read_state(key: bytes, request: Request, principal: str, now: float) -> RequestState:
-    """The state that a request brings, or a new one. Raises -32602 for one that we did not give for this very call."""
-    state = RequestState(key=key, binding=_binding(request, principal), expires=now + LIFETIME_S)
+def begin_state(key: bytes, request: Request, principal: str, now: float) -> RequestState:
+    """The state of a call that was not asked anything yet."""
+    return RequestState(key=key, binding=_binding(request, principal), expires=now + LIFETIME_S)
+
+
+def read_state(key: bytes, request: Request, principal: str, now: float) -> RequestState | None:
+    """The state that a request brings, if any. Raises -32602 for one that we did not give for this very call."""
     token = request.params.get("requestState")
     if token is None:
-        return state
+        return None
     if not isinstance(token, str) or not token.isascii():
         raise RpcError(INVALID_PARAMS, REFUSED)
     body, _, signature = token.rpartition(".")
@@ -62,6 +66,7 @@ def read_state(key: bytes, request: Request, principal: str, now: float) -> Requ
     if not hmac.compare_digest(signature, _sign(key, body)):
         raise RpcError(INVALID_PARAMS, REFUSED)
     payload = orjson.loads(base64.urlsafe_b64decode(body))
+    state = begin_state(key, request, principal, now)
     if payload["b"] != state.binding or now >= payload["t"]:
         raise RpcError(INVALID_PARAMS, REFUSED)
     state.answers, state.kept, state.asked = payload["a"], payload["k"], frozenset(payload["q"])

@@ -32,6 +32,6 @@ def stamp(server: Server, era: Era, method: str, result: Result) -> Result:
     if era is Era.LEGACY:
         return result
     meta = {**result.get("_meta", {}), SERVER_INFO: server.info}
-    # What is not complete is nothing to keep (spec 2026-07-28, Caching).
-    hints = {} if "resultType" in result else CACHING.get(method, {})
-    return {"resultType": "complete", **hints, **result, "_meta": meta}
+    if "resultType" in result:  # what is not complete is nothing to keep (spec 2026-07-28, Caching)
+        return {**result, "_meta": meta}
+    return {"resultType": "complete", **CACHING.get(method, {}), **result, "_meta": meta}

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -34,11 +35,20 @@ class Session:
     expires: float = 0.0
 
 
+MAX_READ: Final = 2000
+"""Ids whose signature is not checked again; what they say is compared with the clock and the caller each time."""
+
+
+class _ForgedError(Exception):
+    """An id that we did not sign, or of a revision that we do not speak any more."""
+
+
 class Sessions:
     """Mints and reads session ids with one key."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._verified = lru_cache(maxsize=MAX_READ)(self._verify)
 
     def mint(self, version: str, client: Client, principal: str, *, now: float, nonce: bytes) -> Session:
         """A new session; `now` in seconds since the epoch, `nonce` 16 random bytes."""
@@ -57,17 +67,25 @@ class Sessions:
 
     def read(self, session_id: str, principal: str, *, now: float) -> Session | None:
         """The session of an id that we signed for this principal and that has not expired, else None."""
-        head, _, signature = session_id.partition(".")
         if len(session_id) > MAX_ID_LENGTH or not session_id.isascii():
             return None
+        try:
+            session = self._verified(session_id)
+        except _ForgedError:
+            return None
+        return session if session.principal == principal and now < session.expires else None
+
+    def _verify(self, session_id: str) -> Session:
+        """What an id says that we signed, whoever brings it and whenever; raises for any other, which is not kept."""
+        head, _, signature = session_id.partition(".")
         if not hmac.compare_digest(signature, self._sign(head)):
-            return None
+            raise _ForgedError
         payload = orjson.loads(_decode(head))
-        expires = payload["t"] + LIFETIME_S
-        if payload["p"] != principal or payload["v"] not in LEGACY_VERSIONS or now >= expires:
-            return None
+        if payload["v"] not in LEGACY_VERSIONS:
+            raise _ForgedError
         client = Client(name=payload["n"], version=payload["r"], capabilities=frozenset(payload["c"]))
-        return Session(id=session_id, version=payload["v"], client=client, principal=principal, expires=expires)
+        expires = payload["t"] + LIFETIME_S
+        return Session(id=session_id, version=payload["v"], client=client, principal=payload["p"], expires=expires)
 
     def _sign(self, head: str) -> str:
         return _encode(hmac.digest(self._key, head.encode(), hashlib.sha256))

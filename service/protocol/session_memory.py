@@ -36,6 +36,10 @@ class SessionMemory:
         self._sessions.move_to_end(session_id)
         return self._sessions[session_id]
 
+    def level_of(self, session_id: str) -> str:
+        """The least severe level that a session wants."""
+        return self.look(session_id).log_level if session_id in self._sessions else LEGACY_DEFAULT
+
     def set_level(self, session_id: str, level: str) -> None:
         """Remember the least severe level that it wants."""
         self._of(session_id).log_level = level

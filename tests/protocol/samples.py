@@ -52,7 +52,7 @@ class Clock:
 
 
 def arrival(principal: str = "anna", now: float = NOW) -> Arrival:
-    return Arrival(principal=principal, now=now, nonce=b"n" * 16)
+    return Arrival(principal=principal, now=now, nonce=lambda: b"n" * 16)
 
 
 def arrive(

@@ -1,7 +1,9 @@
 """A call becomes an answer, and an exception an error, in both eras."""
 
+import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from service.protocol.dispatch import answer
 from service.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, RpcError
 from service.protocol.inquiry import InputRequiredError
 from service.protocol.jsonrpc import Result
+from service.protocol.methods import METHODS
+from service.protocol.results import stamp
 from service.protocol.versions import Era
 from tests.protocol.samples import call, error, result, said, server
 
@@ -110,3 +114,27 @@ async def test_a_call_that_asks_ends_with_a_result_that_nobody_keeps() -> None:
     """Spec 2026-07-28, Caching: what is not complete has no caching hints."""
     given = result(await answer(SERVER, call("tools/call", {"name": "asking"})))
     assert given.keys() == {"resultType", "inputRequests", "_meta"}
+
+
+@pytest.mark.parametrize("era", Era)
+async def test_what_is_the_same_for_everybody_is_encoded_once_and_anew_when_it_changes(era: Era) -> None:
+    """Ours: lists are most of what clients ask for; a replaced one is listed with the very next answer."""
+    given = server(echo)
+    method = "server/discover" if era is Era.MODERN else "tools/list"
+    first = await answer(given, call(method, era=era))
+    kept = dict(given.encoded)
+    assert (await answer(given, call(method, era=era))).body == first.body
+    assert given.encoded == kept
+    assert list(kept) == [(method, era)]
+    given.tools, given.instructions = {}, "Be kinder."
+    assert (await answer(given, call(method, era=era))).body != first.body
+
+
+@pytest.mark.parametrize("id_", [0, -7, "x", 'quo"ted', "ü", "<id>", "%d"], ids=str)
+@pytest.mark.parametrize("method", ["tools/list", "server/discover"])
+async def test_what_is_encoded_already_is_the_same_message_under_any_id(id_: int | str, method: str) -> None:
+    given, asked = server(echo), call(method)
+    asked.request = replace(asked.request, id=id_)
+    message = json.loads((await answer(given, asked)).body)
+    plain = stamp(given, Era.MODERN, method, await METHODS[method].handle(given, asked))
+    assert message == {"jsonrpc": "2.0", "id": id_, "result": plain}

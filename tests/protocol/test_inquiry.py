@@ -1,6 +1,7 @@
 """Asking by round trips, and who may be asked at all."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from service.protocol.errors import MISSING_CAPABILITY, RpcError
 from service.protocol.inquiry import InputRequiredError, RoundTrips, UnaskableError, Unasked, check_askable
 from service.protocol.jsonrpc import Request
 from service.protocol.questions import Question, elicit, list_roots, sample
-from service.protocol.request_state import read_state
+from service.protocol.request_state import begin_state, read_state
 from tests.protocol.samples import NOW
 
 NAME = elicit("Your name?", {"type": "object", "properties": {"name": {"type": "string"}}})
@@ -24,7 +25,8 @@ def trips(responses: object = None, state: str | None = None) -> RoundTrips:
     """One round: what a client brings when it comes (again)."""
     brought = {} if state is None else {"requestState": state}
     request = Request(id=1, method="tools/call", params={"name": "t", **brought})
-    return RoundTrips(responses, read_state(b"s" * 32, request, "anna", NOW))
+    bound = b"s" * 32, request, "anna", NOW
+    return RoundTrips(responses, read_state(*bound), partial(begin_state, *bound))
 
 
 async def refused(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.jsonrpc import Request
-from service.protocol.request_state import LIFETIME_S, RequestState, read_state
+from service.protocol.request_state import LIFETIME_S, RequestState, begin_state, read_state
 from tests.protocol.samples import NOW
 
 KEY = b"s" * 32
@@ -21,7 +21,8 @@ DRAW: Mapping[str, Any] = {"name": "draw", "arguments": {"prompt": "a fox", "siz
 def read(
     params: Mapping[str, Any], key: bytes = KEY, principal: str = "anna", method: str = "tools/call", now: float = NOW
 ) -> RequestState:
-    return read_state(key, Request(id=1, method=method, params=params), principal, now)
+    of = key, Request(id=1, method=method, params=params), principal, now
+    return read_state(*of) or begin_state(*of)
 
 
 def given_token(params: Mapping[str, Any] = DRAW) -> str:
@@ -33,6 +34,7 @@ def given_token(params: Mapping[str, Any] = DRAW) -> str:
 
 
 def test_a_call_that_brings_nothing_has_a_state_of_its_own() -> None:
+    assert read_state(KEY, Request(id=1, method="tools/call", params=DRAW), "anna", NOW) is None
     state = read(DRAW)
     assert (state.answers, state.kept, state.asked) == ({}, {}, frozenset())
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.protocol.client import Client
-from service.protocol.session import LIFETIME_S, MAX_ID_LENGTH, Session, Sessions
+from service.protocol.session import LIFETIME_S, MAX_ID_LENGTH, MAX_READ, Session, Sessions
 
 NOW = 1_800_000_000.0
 CLIENT = Client(name="Cherry Studio", version="2.1", capabilities=frozenset({"elicitation", "elicitation/form"}))
@@ -66,3 +66,21 @@ def test_no_text_makes_reading_raise(text: str) -> None:
 
 def test_an_endless_id_is_unknown() -> None:
     assert Sessions(b"k" * 32).read("a" * (MAX_ID_LENGTH + 1), "anna", now=NOW) is None
+
+
+def test_an_id_that_was_read_before_is_still_its_principals_and_still_expires() -> None:
+    """Ours: only the signature is not checked again."""
+    sessions, session = Sessions(b"k" * 32), mint()
+    for _ in range(2):
+        assert sessions.read(session.id, "anna", now=NOW) == session
+        assert sessions.read(session.id, "ben", now=NOW) is None
+        assert sessions.read(session.id, "anna", now=NOW + LIFETIME_S) is None
+
+
+def test_ids_that_are_none_are_not_remembered() -> None:
+    """Ours: who sends made-up ids takes no memory, and pushes nobody out of it."""
+    sessions, session = Sessions(b"k" * 32), mint()
+    sessions.read(session.id, "anna", now=NOW)
+    for number in range(3 * MAX_READ):
+        sessions.read(f"{number}.x", "anna", now=NOW)
+    assert sessions._verified.cache_info().currsize == 1

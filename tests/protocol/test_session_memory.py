@@ -59,3 +59,10 @@ def test_the_sessions_heard_from_longest_ago_are_forgotten_first() -> None:
         memory.set_level(late, "error")
     levels = {name: memory.look(name).log_level for name in ("0", "1", "2", "3", "later")}
     assert levels == {"0": "error", "1": "info", "2": "info", "3": "error", "later": "error"}
+
+
+def test_a_level_is_the_default_until_it_is_told() -> None:
+    memory = SessionMemory()
+    memory.set_level("a", "error")
+    assert [memory.level_of(each) for each in ("a", "b")] == ["error", "info"]
+    assert memory.look("b") == Remembered()
