@@ -97,9 +97,13 @@ class Server:
         self.encoded.clear()
 
     @cached_property
-    def encoded(self) -> dict[tuple[str, Era], bytes]:
-        """Results that are the same for every caller until something here is replaced, as they go on the wire."""
+    def encoded(self) -> dict[tuple[str, Era, int], bytes]:
+        """Results that are the same for many callers until something here is replaced, as they go on the wire."""
         return {}
+
+    def tools_shown(self, call: Call) -> Mapping[str, ToolEntry]:
+        """The tools as they are listed for this caller."""
+        return self.tools if self.show_tools is None else self.show_tools(call)
 
     @cached_property
     def info(self) -> dict[str, str]:

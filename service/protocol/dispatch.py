@@ -53,8 +53,8 @@ async def answer(server: Server, call: Call) -> Answer:
 
 
 async def _encoded(server: Server, call: Call, method: Method) -> bytes:
-    """The result of a method that says the same to everybody; made once for each era."""
-    key = call.method, call.era
+    """The result of a method that says the same to everybody who is shown the same tools; made once for each era."""
+    key = call.method, call.era, id(server.tools_shown(call))
     known = server.encoded.get(key)
     if known is None:
         result = await method.handle(server, call)

@@ -33,7 +33,8 @@ Handler: TypeAlias = Callable[[Server, Call], Awaitable[Result]]
 class Method:
     """One row of the table. `capability`: the method is there only on a server that declares it.
 
-    `fixed`: without a cursor the result is the same for every caller until something of the server is replaced.
+    `fixed`: without a cursor the result is the same for all who are shown the same tools, until something of the server
+    is replaced.
     """
 
     handle: Handler

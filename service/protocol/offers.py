@@ -21,8 +21,7 @@ OWN: Final = "~"
 
 async def list_tools(server: Server, call: Call) -> Result:
     """List the tools, always in one order, so that a model's prompt cache holds."""
-    shown = server.tools if server.show_tools is None else server.show_tools(call)
-    return _page(server, call, "tools", {name: tool.listing for name, tool in shown.items()})
+    return _page(server, call, "tools", {name: tool.listing for name, tool in server.tools_shown(call).items()})
 
 
 async def call_tool(server: Server, call: Call) -> Result:

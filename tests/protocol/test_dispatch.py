@@ -125,7 +125,7 @@ async def test_what_is_the_same_for_everybody_is_encoded_once_and_anew_when_it_c
     kept = dict(given.encoded)
     assert (await answer(given, call(method, era=era))).body == first.body
     assert given.encoded == kept
-    assert list(kept) == [(method, era)]
+    assert [key[:2] for key in kept] == [(method, era)]
     given.tools, given.instructions = {}, "Be kinder."
     assert (await answer(given, call(method, era=era))).body != first.body
 

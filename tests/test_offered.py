@@ -1,0 +1,91 @@
+"""What the whole service offers beside its tools: resources, prompts, completions, and notices of what is new."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from service.app import Running
+from service.images import LOCAL_OWNER
+from service.protocol.subscriptions import RESOURCES, ResourceUpdated
+from tests.conftest import Serve
+from tests.emulators import flow2api
+from tests.wire import WireClient, wire_client
+
+TWO = {"EASEL_TOKENS": "anna:first-token,ben:second-token"}
+
+
+async def draw(client: WireClient, prompt: str = "a red fox") -> dict[str, Any]:
+    made: dict[str, Any] = (await client.call("generate", {"prompt": prompt}))["structuredContent"]
+    return made
+
+
+async def test_recent_pictures_are_listed_and_read(client: WireClient) -> None:
+    made = [await draw(client, prompt) for prompt in ("a red fox", "a blue whale")]
+    listed = (await client.modern("resources/list")).result["resources"]
+    assert [each["uri"].rpartition("/")[2] for each in listed] == [
+        each["images"][0]["url"].rpartition("/")[2] for each in reversed(made)
+    ]
+    read = (await client.modern("resources/read", {"uri": listed[0]["uri"]})).result["contents"][0]
+    async with client.session.get(made[1]["images"][0]["url"]) as answer:
+        assert base64.b64decode(read["blob"]) == await answer.read()
+
+
+async def test_a_generation_is_read_as_programs_and_as_people_read_it(client: WireClient) -> None:
+    made = await draw(client)
+    contents = (await client.modern("resources/read", {"uri": "easel://history/1"})).result["contents"]
+    by_type = {each["mimeType"]: each["text"] for each in contents}
+    assert json.loads(by_type["application/json"])["images"] == made["images"]
+    assert made["images"][0]["url"] in by_type["text/markdown"]
+
+
+async def test_nothing_of_another_person_exists(serve: Serve) -> None:
+    """Attack: numbers count up, and a name may have been seen in a shared chat."""
+    async with serve(**TWO) as easel:
+        async with wire_client(easel.mcp_url, "first-token") as anna, wire_client(easel.mcp_url, "second-token") as ben:
+            name = (await draw(anna))["images"][0]["url"].rpartition("/")[2]
+            assert (await ben.modern("resources/list")).result["resources"] == []
+            for uri in ("easel://history/1", f"easel://images/{name}"):
+                assert (await ben.modern("resources/read", {"uri": uri})).code == -32602
+                assert "result" in (await anna.modern("resources/read", {"uri": uri})).message
+
+
+async def test_who_listens_is_told_when_a_picture_is_there(easel: Running, client: WireClient) -> None:
+    assert easel.endpoint is not None
+    hub = easel.endpoint.server.hub
+    mine, strange = (hub.open([RESOURCES, ResourceUpdated("easel://history/1")], each) for each in (LOCAL_OWNER, "ben"))
+    await draw(client)
+    assert {await mine.next(), await mine.next()} == {RESOURCES, ResourceUpdated("easel://history/1")}
+    strange.close()
+    assert await strange.next() is None
+
+
+async def test_prompts_speak_of_what_is_on_offer(serve: Serve) -> None:
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+            names = [each["name"] for each in (await client.modern("prompts/list")).result["prompts"]]
+            asked = {"name": "flow2api_prompt_builder", "arguments": {"user_request": "a poster for our fair"}}
+            text = (await client.modern("prompts/get", asked)).result["messages"][0]["content"]["text"]
+    assert names == ["flow2api_reference_sop", "flow2api_prompt_builder", "flow2api_troubleshoot_generate"]
+    assert "a poster for our fair" in text
+    assert "gemini-3.1-flash-image" in text
+
+
+@pytest.mark.parametrize(
+    ("ref", "argument", "values"),
+    [
+        ({"type": "ref/resource", "uri": "easel://history/{id}"}, {"name": "id", "value": ""}, ["2", "1"]),
+        ({"type": "ref/resource", "uri": "easel://history/{id}"}, {"name": "id", "value": "1"}, ["1"]),
+        ({"type": "ref/prompt", "name": "flow2api_prompt_builder"}, {"name": "model", "value": "sk"}, ["sketch"]),
+    ],
+    ids=["history ids", "history ids that begin so", "models"],
+)
+async def test_arguments_are_completed(
+    client: WireClient, ref: dict[str, str], argument: dict[str, str], values: list[str]
+) -> None:
+    await draw(client, "one")
+    await draw(client, "two")
+    found = (await client.modern("completion/complete", {"ref": ref, "argument": argument})).result["completion"]
+    assert found["values"] == values
