@@ -43,8 +43,9 @@ class Begun:
 class Search:
     """Which jobs are meant; all conditions hold together, and none given means all jobs.
 
-    `query` is text: every word of it is in the prompt, the last one perhaps as the beginning of a word. `newest` leaves
-    only the so many newest jobs of the owner, `beyond` only those that are older than the so many newest.
+    `query` is text: every word of it is in the prompt, the last one perhaps as the beginning of a word; signs without a
+    word find nothing. `newest` leaves only the so many newest jobs of the owner, `beyond` only those that are older
+    than the so many newest.
     """
 
     query: str = ""
@@ -105,7 +106,8 @@ class Store(ABC):
     async def claim(self) -> list[Job]:
         """Take over all working jobs, of all owners, that have a task and that no living process follows.
 
-        What one process is given, no other is, until that process releases it or dies.
+        What one process is given, no other is, until that process releases it or dies. What a dead process left
+        without a task nobody can follow; it is ended as interrupted.
         """
 
     @abstractmethod

@@ -123,7 +123,7 @@ class Jobs:
     def claim(self, owner: str | None, first: int, last: int) -> list[Job]:
         """Take what released and dead leases hold, lease by lease."""
         taken: list[Job] = []
-        for lease in self._dead_at_work():
+        for lease in self.interrupt_dead():
             with transaction(self.connection, "IMMEDIATE"):
                 rows = self.connection.execute(CLAIM_JOBS, (self.lease, lease, owner, first, last)).fetchall()
                 taken += [self._one(whose, history_id) for whose, history_id in rows]
@@ -155,19 +155,21 @@ class Jobs:
                 self._enter(job.owner, [picture], now)
             return self._one(job.owner, job.history_id)
 
-    def interrupt_dead(self) -> None:
-        """End what dead processes left working. Nobody starts a job for a lease that is dead, so no order is needed."""
-        for lease in self._dead_at_work():
+    def interrupt_dead(self) -> list[str]:
+        """End what dead processes left working and nobody can follow; the leases of what can be.
+
+        Nobody starts a job for a lease that is dead, so no order is needed.
+        """
+        leases = [lease for (lease,) in self.connection.execute(LEASES_AT_WORK).fetchall()]
+        dead = [lease for lease in leases if self._is_dead(lease)]
+        for lease in dead:
             if lease == NOBODY:
                 continue
             with transaction(self.connection, "IMMEDIATE"):
                 ended = self._interrupt(lease, None, self.clock())
             if ended:
                 logger.info("%s jobs of a process that stopped are now failed", ended)
-
-    def _dead_at_work(self) -> list[str]:
-        leases = [lease for (lease,) in self.connection.execute(LEASES_AT_WORK).fetchall()]
-        return [lease for lease in leases if self._is_dead(lease)]
+        return dead
 
     def _dead_among_those_to_join(self, owner: str, fingerprint: str) -> set[str]:
         rows = self.connection.execute(SELECT_TO_JOIN, (owner, fingerprint)).fetchall()

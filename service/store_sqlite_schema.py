@@ -111,8 +111,8 @@ MIGRATIONS: Final = (
         "ALTER TABLE pictures ADD COLUMN source TEXT NOT NULL DEFAULT ''",
         # Of what was made before, nobody knows more than that it was asked for and answered.
         "UPDATE jobs SET submitted = 1, delivered_at = iif(state = 'done', finished_at, NULL)",
-        "DROP INDEX jobs_by_owner",
-        "CREATE INDEX jobs_by_owner ON jobs (owner, history_id DESC, state, model)",
+        "CREATE INDEX jobs_by_model ON jobs (owner, model, history_id DESC, state)",
+        "CREATE INDEX jobs_by_state ON jobs (owner, state, history_id DESC)",
         """
         CREATE INDEX jobs_to_join ON jobs (owner, fingerprint, history_id DESC)
             WHERE fingerprint <> '' AND delivered_at IS NULL AND state <> 'failed'

@@ -1,7 +1,7 @@
 """Finding jobs in the SQLite store: by words, model, state, and how new they are. In the writer's thread.
 
 1. Words are asked of the full-text index, which knows owners too: what others wrote makes nobody's search slower.
-   Without words the index of the owner's jobs has all that is asked for, and no row is read to count.
+   Without words an index of the owner's jobs has all that is asked for, and no row is read to count.
 2. Both walk by id, so that the newest come first without sorting.
 3. How many there are in all: read off the totals where nothing is asked for, else counted in an index.
 """

@@ -1,9 +1,9 @@
 """Prompts and queries as words for the full-text index.
 
 1. Both are written the same way first: compatibility forms, upper case and accents of Latin letters are taken away.
-2. Chinese, Japanese and Korean are not split at spaces. Each run of such characters becomes its pairs, and the last
-   character alone: 一只猫 is "一只 只猫 猫". So every character begins a word, one alone is found as the beginning of a
-   word, and several are found as a phrase of pairs. A trigram index finds no Chinese word of two characters.
+2. Chinese, Japanese and Korean are not split at spaces. A run of such characters becomes its pairs, and several
+   characters are found as a phrase of pairs: 一只猫 is "一只 只猫". Behind the whole prompt stands each character,
+   for whoever looks for one. A trigram index finds no Chinese word of two characters.
 3. Every other run of letters and digits is a word; all that is left separates words.
 """
 
@@ -18,15 +18,20 @@ CJK: Final = (
 """Han, kana and Hangul as ranges of a character class; their punctuation is left out."""
 
 RUN: Final = re.compile(rf"(?P<cjk>[{CJK}]+)|[^\W_{CJK}]+")
+SHORTEST_BEGINNING: Final = 3
+"""Fewer letters begin too many words: "a" would find nearly every prompt, and take long for it."""
+
 ACCENTS: Final = re.compile(r"[\u0300-\u036f]")
 
 
 def search_text(prompt: str) -> str:
     """The words of a prompt as the index takes them."""
     words: list[str] = []
+    characters: dict[str, None] = {}
     for run in RUN.finditer(_plain(prompt)):
-        words += _starts(run[0]) if run["cjk"] else [run[0]]
-    return " ".join(words)
+        words += _pairs(run[0]) if run["cjk"] else [run[0]]
+        characters |= dict.fromkeys(run["cjk"] or "")
+    return " ".join([*words, *characters])
 
 
 def owner_word(owner: str) -> str:
@@ -37,25 +42,20 @@ def owner_word(owner: str) -> str:
 def match_expression(owner: str, query: str) -> str | None:
     """What FTS5 is asked for: all words of the query, in prompts of this owner. None for a query without any word.
 
-    The last word may be the beginning of one, unless something stands behind it.
+    The last word may be the beginning of one, unless something stands behind it or it is very short.
     """
     plain = _plain(query)
     terms: dict[str, None] = {}
     for run in RUN.finditer(plain):
-        if run["cjk"]:
-            terms[_phrase(run[0])] = None
-        else:
-            terms[f'"{run[0]}"' + ("*" if run.end() == len(plain) else "")] = None
+        words = _pairs(run[0]) or [run[0]] if run["cjk"] else [run[0]]
+        goes_on = not run["cjk"] and run.end() == len(plain) and len(run[0]) >= SHORTEST_BEGINNING
+        terms[f'"{" ".join(words)}"' + ("*" if goes_on else "")] = None
     return f'owner : "{owner_word(owner)}" AND words : ({" ".join(terms)})' if terms else None
 
 
-def _phrase(run: str) -> str:
-    return f'"{run}"*' if len(run) == 1 else f'"{" ".join(_starts(run)[:-1])}"'
-
-
-def _starts(run: str) -> list[str]:
-    """What begins at each character: a pair, or the last one alone."""
-    return [run[at : at + 2] for at in range(len(run))]
+def _pairs(run: str) -> list[str]:
+    """Each character with the one behind it; none for a character alone."""
+    return [run[at : at + 2] for at in range(len(run) - 1)]
 
 
 def _plain(text: str) -> str:

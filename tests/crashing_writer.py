@@ -1,7 +1,8 @@
 """A process that writes jobs and pictures until it is killed: `python -m tests.crashing_writer <data folder>`.
 
 It says a line for each thing that was acknowledged to it: `lease <id>`, `begun <history id>`, `kept <name>`,
-`done <history id> <name>`. Several jobs run at once, so that a kill meets every step of some.
+`done <history id> <name>`, `deleted <history id>`, and before that `deleting <history id>`. Several jobs run at once,
+so that a kill meets every step of some.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ def say(*words: object) -> None:
 
 
 async def write(writer: int, store: SqliteStore, files: DiskFiles) -> None:
-    """Make one job after the other, each with one picture of its own."""
+    """Make one job after the other, each with one picture of its own, and delete every third."""
     while True:
         request = ImageRequest(model="sketch", prompt=f"writer {writer}")
         job = (await store.begin(LOCAL_OWNER, request, "sketch", "")).job
@@ -32,8 +33,12 @@ async def write(writer: int, store: SqliteStore, files: DiskFiles) -> None:
         name = await files.keep(LOCAL_OWNER, picture_bytes(job.history_id), "image/png")
         say("kept", name)
         picture = KeptPicture(name=name, media_type="image/png", width=1, height=1, size=PICTURE_BYTES)
-        await store.finish(job, [picture])
+        await store.finish(await store.submitted(job), [picture])
         say("done", job.history_id, name)
+        if job.history_id % 3 == 0:
+            say("deleting", job.history_id)
+            await store.delete(LOCAL_OWNER, job.history_id)
+            say("deleted", job.history_id)
 
 
 def picture_bytes(history_id: int) -> bytes:

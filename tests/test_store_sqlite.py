@@ -1,22 +1,17 @@
-"""The contract of every store, then what SQLite adds: dead processes, kills, and disks that refuse."""
+"""The contract of every store, then what SQLite adds: dead processes, and disks that refuse."""
 
 import asyncio
 import resource
 import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from service.files_disk import NAME
 from service.images import ImageRequest, JobState, Reference, WorkError
-from service.lease import Lease
 from service.store import Store, Totals
 from service.store_sqlite import SqliteStore
 from service.store_sqlite_rows import SELECT_IDS, SELECT_JOBS, SELECT_PARENTS, SELECT_PICTURES
-from tests.crashing_writer import PICTURE_BYTES
 from tests.stores import POLICY, REQUEST, STORES, Clock, Factory, begin, open_sqlite, picture
 
 
@@ -328,52 +323,3 @@ async def test_a_disk_that_refuses_is_failed_work_and_passes(tmp_path: Path, clo
     assert str(tmp_path) not in str(caught.value)
     assert await store.jobs("ann", 10) == [after, before]
     await store.close()
-
-
-KILLS = 12
-
-
-async def test_a_kill_at_any_moment_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    """Ours: what a client was told stays true after a crash, no id is used twice, and nothing half is left."""
-    begun: list[int] = []
-    done: dict[int, str] = {}
-    leases: list[str] = []
-    for kill in range(KILLS):
-        for words in killed_writer(tmp_path, after_lines=2 + 3 * kill, and_bytes=7 * kill):
-            match words:
-                case ["lease", lease_id]:
-                    leases.append(lease_id)
-                case ["begun", history_id]:
-                    begun.append(int(history_id))
-                case ["done", history_id, name]:
-                    done[int(history_id)] = name
-    lease = Lease.claim(tmp_path)
-    store = await SqliteStore.open(tmp_path / "easel.sqlite3", lease.id, lease.alive)
-    jobs = {job.history_id: job for job in await store.jobs("local", 1_000_000)}
-    await store.close()
-    assert lease.dead == (leases[-1],), "each start clears away the process before it"
-    assert len(begun) == len(set(begun))
-    assert set(begun) <= set(jobs)
-    assert {i: [kept.name for kept in jobs[i].pictures] for i in done} == {i: [name] for i, name in done.items()}
-    assert {job.state for job in jobs.values()} == {"done", "failed"}
-    assert all(
-        job.failure is not None and job.failure.kind == "interrupted" for job in jobs.values() if not job.pictures
-    )
-    files = [path for path in (tmp_path / "files").rglob("*") if path.is_file() and path.name != "probe"]
-    assert all(NAME.fullmatch(path.name) and path.stat().st_size == PICTURE_BYTES for path in files)
-    assert {kept.name for job in jobs.values() for kept in job.pictures} <= {path.name for path in files}
-    assert {path.name for path in (tmp_path / "running").iterdir()} == {"gate", lease.id}
-    lease.release()
-
-
-def killed_writer(data: Path, after_lines: int, and_bytes: int) -> list[list[str]]:
-    """Run a writer, kill it some way into what it says, and return the whole lines that it said."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.crashing_writer", str(data)], stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        said = b"".join(process.stdout.readline() for _ in range(after_lines)) + process.stdout.read(and_bytes)
-        process.kill()
-        said += process.stdout.read()
-    whole, _, _ = said.rpartition(b"\n")
-    return [line.split() for line in whole.decode().splitlines()]

@@ -11,8 +11,9 @@ import pytest
 
 from service.images import ImageRequest, JobState, Parent, Reference
 from service.lease import Lease
-from service.store import Begun, Store
+from service.store import INTERRUPTED, Begun, Store
 from service.store_sqlite import SqliteStore
+from service.store_sqlite_jobs import SELECT_TO_JOIN
 from tests.stores import POLICY, REQUEST, STORES, Clock, begin, made, picture
 
 BEGIN_ON_A_LINE = """
@@ -20,6 +21,7 @@ import asyncio, sys
 from pathlib import Path
 from service.lease import Lease
 from service.store_sqlite import SqliteStore
+from service.store_sqlite_jobs import SELECT_TO_JOIN
 from tests.stores import REQUEST
 
 async def main():
@@ -170,6 +172,23 @@ async def test_work_of_a_dead_process_is_ended_and_not_joined(tmp_path: Path) ->
     await store.close()
 
 
+async def test_who_waits_for_work_of_a_process_that_dies_learns_its_end(tmp_path: Path) -> None:
+    """Ours: another process tells it, without a restart and without asking for the same again."""
+    other = await opened(tmp_path, "other")
+    job = (await again(other)).job
+    await other.close()
+    dead = set[str]()
+    store = await SqliteStore.open(tmp_path / "easel.sqlite3", "new", lambda lease: lease not in dead)
+    assert await store.claim_one("ann", job.history_id) is None
+    assert await store.job("ann", job.history_id) == job
+    dead.add("other")
+    assert await store.claim_one("ann", job.history_id) is None
+    ended = await store.job("ann", job.history_id)
+    assert ended is not None
+    assert ended.failure == INTERRUPTED
+    await store.close()
+
+
 async def test_work_that_goes_on_without_its_process_is_joined(tmp_path: Path) -> None:
     """Ours: the image service has it, and it is paid for, whoever follows it."""
     other = await opened(tmp_path, "other")
@@ -189,6 +208,15 @@ async def test_work_that_was_let_go_without_a_task_is_not_joined(store: Store) -
     await store.release(job)
     assert not (await again(store)).joined
     assert (await store.totals("ann")).failed == 1
+
+
+async def test_to_look_for_a_job_to_join_reads_few_rows(tmp_path: Path) -> None:
+    """Ours: every call asks, and what was delivered long ago is not even in the index."""
+    store = await opened(tmp_path, "one")
+    plan = await store.run(lambda c: c.execute(f"EXPLAIN QUERY PLAN {SELECT_TO_JOIN}", ("ann", "f")).fetchall())
+    await store.close()
+    assert plan[0][3] == "SEARCH jobs USING INDEX jobs_to_join (owner=? AND fingerprint=?)"
+    assert not [step for *_, step in plan if step.startswith(("SCAN", "USE TEMP B-TREE"))]
 
 
 async def test_a_real_kill_is_seen_by_who_begins_the_same(tmp_path: Path) -> None:

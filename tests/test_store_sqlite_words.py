@@ -7,15 +7,16 @@ from service.store_sqlite_words import match_expression, owner_word, search_text
 
 @pytest.mark.parametrize(("prompt", "words"), [
     pytest.param("A Fox, in the SNOW!", "a fox in the snow", id="words"),
-    pytest.param("一只猫", "一只 只猫 猫", id="every character begins a pair, the last stands alone"),
+    pytest.param("一只猫", "一只 只猫 一 只 猫", id="pairs, then each character"),
     pytest.param("猫", "猫", id="one character"),
-    pytest.param("a猫cat。黑狗", "a 猫 cat 黑狗 狗", id="both kinds without a space"),
-    pytest.param("ねこ 고양이", "ねこ こ 고양 양이 이", id="kana and Hangul"),
-    pytest.param("ＣＡＴ ﾈｺ", "cat ネコ コ", id="full and half width"),
+    pytest.param("猫猫 a 猫", "猫猫 a 猫", id="a character twice stands behind once"),
+    pytest.param("a猫cat。黑狗", "a cat 黑狗 猫 黑 狗", id="both kinds without a space"),
+    pytest.param("ねこ 고양이", "ねこ 고양 양이 ね こ 고 양 이", id="kana and Hangul"),
+    pytest.param("ＣＡＴ ﾈｺ", "cat ネコ ネ コ", id="full and half width"),
     pytest.param("Café Straße e\u0301", "cafe strasse e", id="accents and sharp s"),
     pytest.param("パ・ガ", "パ ガ", id="voiced kana stay, and the middle dot separates"),
     pytest.param("snow_white 16:9 v2.0", "snow white 16 9 v2 0", id="numbers and underscores"),
-    pytest.param("𠮷野", "𠮷野 野", id="beyond the basic plane"),
+    pytest.param("𠮷野", "𠮷野 𠮷 野", id="beyond the basic plane"),
     pytest.param("\0'\"*()-+^🐈", "", id="nothing but signs"),
 ])  # fmt: skip
 def test_prompts_become_words(prompt: str, words: str) -> None:
@@ -23,12 +24,13 @@ def test_prompts_become_words(prompt: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(("query", "asked"), [
-    pytest.param("red fo", '"red" "fo"*', id="the last word may go on"),
+    pytest.param("red fox", '"red" "fox"*', id="the last word may go on"),
     pytest.param("red fox ", '"red" "fox"', id="unless something follows"),
-    pytest.param("红", '"红"*', id="one character is the beginning of a pair"),
+    pytest.param("re", '"re"', id="a very short word is whole"),
+    pytest.param("红", '"红"', id="one character"),
     pytest.param("红狐狸", '"红狐 狐狸"', id="several are a phrase"),
-    pytest.param("fox 红狐 fox a", '"fox" "红狐" "a"*', id="a word twice is asked for once"),
-    pytest.param('"red" AND -fox* NEAR(x', '"red" "and" "fox" "near" "x"*', id="no operators"),
+    pytest.param("fox 红狐 fox a", '"fox" "红狐" "a"', id="a word twice is asked for once"),
+    pytest.param('"red" AND -fox* NEAR(x', '"red" "and" "fox" "near" "x"', id="no operators"),
 ])  # fmt: skip
 def test_queries_ask_for_every_word(query: str, asked: str) -> None:
     assert match_expression("ann", query) == f'owner : "o616e6e" AND words : ({asked})'
