@@ -111,7 +111,7 @@ async def whole_history(client: WireClient) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     before: dict[str, int] = {}
     while True:
-        page = (await client.call("history", {"limit": 50, **before}))["structuredContent"]
+        page = (await client.call("history", {"scope": "all", "limit": 50, **before}))["structuredContent"]
         entries += page["entries"]
         if "next_before" not in page:
             return entries
