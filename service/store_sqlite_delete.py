@@ -29,7 +29,7 @@ DELETE_ENDED: Final = """
 NEWEST_ID: Final = """
     SELECT coalesce((SELECT history_id FROM jobs WHERE owner = ? ORDER BY history_id DESC LIMIT 1 OFFSET ?), 0)
 """
-SELECT_FILES: Final = "SELECT name FROM files WHERE owner = ?"
+SELECT_FILES: Final = "SELECT name FROM files WHERE owner = ? ORDER BY name"
 SELECT_UNUSED: Final = """
     SELECT candidate.value FROM json_each(?) AS candidate
     WHERE NOT EXISTS (SELECT 1 FROM pictures WHERE name = candidate.value)

@@ -139,6 +139,29 @@ async def test_clear_deletes_what_has_ended_and_nothing_else(store: Store) -> No
     assert await store.clear("carol") == []
 
 
+async def test_clear_can_leave_the_newest(store: Store) -> None:
+    """Ours: what works counts among them, and stays where it is older."""
+    working = await begin(store)
+    jobs = [await made(store, "p", f"{n}.png") for n in range(4)]
+    assert await store.clear("ann", keep=2) == ["0.png", "1.png"]
+    assert await store.jobs("ann", 10) == [jobs[3], jobs[2], working]
+    assert await store.clear("ann", keep=10) == ["0.png", "1.png"]
+
+
+async def test_files_of_deleted_jobs_are_the_oldest_until_they_are_gone(store: Store, clock: Clock) -> None:
+    """Ours: after a crash whoever makes room finds them, whatever the limits are."""
+    await made(store, "old", "old.png")
+    clock.now += 1
+    job = await made(store, "deleted", "deleted.png")
+    await store.delete("ann", job.history_id)
+    assert (await store.files_total("ann")).oldest == 0
+    assert await store.files_beyond(entries=9, size=9_000, before=1) == ["deleted.png"]
+    await made(store, "drawn again", "deleted.png")
+    assert await store.files_beyond(entries=9, size=9_000, before=1) == []
+    await store.clear("ann")
+    assert await store.files_beyond(entries=9, size=9_000, before=1) == ["deleted.png", "old.png"]
+
+
 async def test_a_long_history_is_cleared_while_others_write(tmp_path: Path, clock: Clock) -> None:
     """Ours: nobody waits for more than a few of the deletions; what is begun meanwhile stays."""
     one, two = await open_sqlite(tmp_path, clock), await open_sqlite(tmp_path, clock)

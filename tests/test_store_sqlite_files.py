@@ -54,6 +54,23 @@ async def test_files_are_counted_by_owner_and_in_all(store: Store, clock: Clock)
     assert await store.files_total(None) == FilesTotal(entries=1, bytes=100, oldest=1_002.0)
 
 
+async def test_jobs_and_files_are_counted_at_once(store: Store, clock: Clock) -> None:
+    """Ours: `cache` asks for both on its hot way."""
+    await made(store, "p", "a.png")
+    await keep(store, clock, "b.png")
+    assert await store.counts("ann") == (await store.totals("ann"), await store.files_total("ann"))
+    assert await store.counts("bob") == (await store.totals("bob"), await store.files_total("bob"))
+
+
+async def test_a_file_of_nobody_is_its_pictures_owners(store: Store) -> None:
+    """Ours: found on disk and known no more, it is whose history has a picture of its name."""
+    await made(store, "p", "a.png")
+    await store.files_gone(["a.png"])
+    for name in ("a.png", "b.png"):
+        await store.file_kept("", name, 1000)
+    assert [(await store.files_total(owner)).entries for owner in ("ann", "", None)] == [1, 1, 2]
+
+
 async def test_a_picture_is_in_the_index_as_soon_as_its_job_is_done(store: Store) -> None:
     job = await made(store, "p", "a.png", "b.png", "a.png")
     assert await store.files_total("ann") == FilesTotal(entries=2, bytes=2000, oldest=1_000.0)
