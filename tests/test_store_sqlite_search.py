@@ -154,7 +154,8 @@ async def test_a_search_reads_no_row_that_it_does_not_show(
     await store.page("ann", Search(query=query, model=model, state=state, newest=50, beyond=10), 10, before=99)
     await store.run(lambda connection: connection.set_trace_callback(None))
     # FTS5 traces queries of its own, such as of its settings when it finds that the tables have changed.
-    queries = [sql for sql in asked if sql.lstrip().startswith("SELECT") and "jobs" in sql and "json_each" not in sql]
+    queries = [sql for sql in asked if sql.lstrip().startswith("SELECT") and "json_each" not in sql]
+    queries = [sql for sql in queries if "_config" not in sql]
     steps = [step for sql in queries for step in await plan_of(store, sql)]
     await store.close()
     assert len(steps) >= 3
