@@ -173,7 +173,11 @@ class Generation:
         preview = self.memory.find(picture.name)
         data = await self.read(picture) if preview is None else None
         if data is not None:
-            preview = (await self.previews.examine(data)).preview
+            try:
+                preview = (await self.previews.examine(data)).preview
+            except WorkError as error:  # damaged on the disk: the rest of the job is there to be seen
+                logger.warning("%s cannot be shown: %s", picture.name, error)
+                return None
             self.memory.remember(picture.name, preview)
         return preview
 

@@ -159,6 +159,7 @@ class JobWork:
         running.wanted = True  # paid for: who leaves now takes nothing away
         await progress("Storing the picture", 95)
         kept: list[KeptPicture] = []
+        drawn: list[Picture] = []
         problems: list[WorkError] = []
         for picture in pictures:
             try:
@@ -167,12 +168,18 @@ class JobWork:
                 problems.append(error)
                 continue
             kept.append(await self.keep_picture(job.owner, picture, seen))
+            drawn.append(picture)
         if not kept:
             raise problems[0] if problems else WorkError("The image service gave no picture.", kind="no_image")
         if problems:
             missing = f"{len(problems)} of {len(pictures)} pictures could not be used: {problems[0]}"
             kept[0] = replace(kept[0], note=" ".join(filter(None, (kept[0].note, missing))))
-        return await asyncio.shield(self.store.finish(job, kept))
+        done = await asyncio.shield(self.store.finish(job, kept))
+        for picture, known in zip(drawn, kept, strict=True):
+            # The same bytes, drawn before, may have been removed to make room in the moment before the row named them.
+            if await self.files.find(known.name) is None:
+                await self.files.keep(job.owner, picture.data, known.media_type)
+        return done
 
     async def keep_picture(self, owner: str, picture: Picture, seen: Examined) -> KeptPicture:
         """Put one examined picture into our keeping."""

@@ -172,6 +172,7 @@ async def studio(
     retries: int = 2,
     prompt_suffix: str = "",
     real_pauses: bool = False,
+    store: type[WatchedStore] = WatchedStore,
 ) -> AsyncIterator[Studio]:
     moments = Moments()
     pauses: list[float] = []
@@ -182,14 +183,14 @@ async def studio(
 
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    store = await WatchedStore.open(folder / "easel.db", "lease", lambda _: True)
+    kept = await store.open(folder / "easel.db", "lease", lambda _: True)
     files = await WatchedFiles.open(folder / "files", scratch, b"k" * 32)
     previews = WatchedPreviews()
-    store.moments = files.moments = previews.moments = moments
+    kept.moments = files.moments = previews.moments = moments
     generation = Generation(
         models=MODELS,
         upstreams={"pencil": upstream},
-        store=store,
+        store=kept,
         files=files,
         previews=previews,
         pictures_url="http://127.0.0.1/mcp-cache/",
@@ -198,11 +199,11 @@ async def studio(
         pause=pause,
     )
     try:
-        yield Studio(generation=generation, store=store, moments=moments, pauses=pauses)
+        yield Studio(generation=generation, store=kept, moments=moments, pauses=pauses)
     finally:
         await generation.close()
         await previews.close()
-        await store.close()
+        await kept.close()
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -91,6 +91,18 @@ async def test_what_is_not_there_is_not_shown(tmp_path: Path) -> None:
         assert await pipeline.generation.show("anna", made.history_id + 1) is None
 
 
+async def test_a_job_whose_file_is_damaged_is_shown_without_a_preview(tmp_path: Path) -> None:
+    """Ours: a bad disk takes a picture, and not the sight of its prompt."""
+    async with studio(tmp_path, Pencil()) as pipeline:
+        made = await pipeline.draw()
+        [path] = files_in(tmp_path)
+        path.write_bytes(b"rubbish")
+    async with studio(tmp_path, Pencil()) as pipeline:
+        shown = await pipeline.generation.show("anna", made.history_id)
+    assert shown is not None
+    assert (shown.job.prompt, shown.preview) == ("a fox", None)
+
+
 async def test_a_job_without_a_file_is_shown_without_a_preview(tmp_path: Path) -> None:
     """Ours: who removed the file by hand still finds the prompt."""
     async with studio(tmp_path, Pencil(answers=[[Picture(data=png(1))], WorkError("No.")])) as pipeline:

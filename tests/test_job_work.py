@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from service.images import Failure, ImageRequest, Job, JobState, Picture, Progress, WorkError
+from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Picture, Progress, WorkError
 from service.job_work import LONGEST_PAUSE_S
 from tests.emulators.pictures import png
-from tests.studio import FOX, Asleep, Pencil, files_in, studio
+from tests.studio import FOX, Asleep, Pencil, WatchedStore, files_in, studio
 
 
 async def test_a_picture_is_kept_and_its_row_is_done(tmp_path: Path) -> None:
@@ -116,6 +116,20 @@ async def test_one_bad_picture_does_not_lose_the_good_ones(tmp_path: Path) -> No
     (kept,) = job.pictures
     assert kept.note.startswith("second 1 of 2 pictures could not be used")
     assert len(files_in(tmp_path)) == 1
+
+
+async def test_bytes_that_are_removed_in_the_moment_before_their_row_names_them_are_kept_again(tmp_path: Path) -> None:
+    """Ours: the same picture may be drawn again just when the older one goes to make room."""
+
+    class Hasty(WatchedStore):
+        async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
+            for path in files_in(tmp_path):
+                path.unlink()
+            return await super().finish(job, pictures)
+
+    async with studio(tmp_path, Pencil(), store=Hasty) as pipeline:
+        job = await pipeline.draw()
+    assert [path.name for path in files_in(tmp_path)] == [job.pictures[0].name]
 
 
 async def test_no_picture_at_all_is_a_failure(tmp_path: Path) -> None:
