@@ -1,5 +1,6 @@
 """The work on one job: how it ends, what it keeps, how often it is tried, with a real store and real files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
