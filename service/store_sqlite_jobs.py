@@ -149,11 +149,10 @@ class Jobs:
     def restored(self, job: Job, position: int, picture: KeptPicture) -> Job:
         now = self.clock()
         with transaction(self.connection, "IMMEDIATE"):
-            self._one(job.owner, job.history_id)  # of this owner, or nothing is written
             key, place, *columns = picture_row(job, position, picture)
             if self.connection.execute(RESTORE_PICTURE, (*columns, key, place)).rowcount:
                 self._enter(job.owner, [picture], now)
-            return self._one(job.owner, job.history_id)
+            return self._one(job.owner, job.history_id)  # where it is not this owner's: raises, and nothing is written
 
     def interrupt_dead(self) -> list[str]:
         """End what dead processes left working and nobody can follow; the leases of what can be.

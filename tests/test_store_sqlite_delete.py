@@ -12,7 +12,7 @@ import pytest
 from service.images import ImageRequest, Job, Parent, Reference, WorkError
 from service.store import Search, Store, Totals
 from service.store_sqlite import SqliteStore
-from service.store_sqlite_delete import AT_ONCE
+from service.store_sqlite_delete import AT_ONCE, clear_some, newest_id
 from tests.stores import POLICY, STORES, Clock, begin, made, open_sqlite, picture
 
 COUNT_ROWS = """
@@ -172,6 +172,19 @@ async def test_a_long_history_is_cleared_while_others_write(tmp_path: Path, cloc
     assert await one.jobs("ann", 1000) == new[::-1]
     await one.close()
     await two.close()
+
+
+async def test_what_ends_or_begins_while_a_history_is_cleared_stays(tmp_path: Path, clock: Clock) -> None:
+    """Ours: nobody loses a picture that came after they asked."""
+    store = await open_sqlite(tmp_path, clock)
+    before, working = await made(store, "before"), await begin(store)
+    newest = await store.run(lambda connection: newest_id(connection, "ann"))
+    begun_later = await made(store, "begun later")
+    clock.now += 1
+    ended_later = await store.finish(working, [])
+    assert not await store.run(lambda connection: clear_some(connection, "ann", newest, before.created_at))
+    assert await store.jobs("ann", 10) == [begun_later, ended_later]
+    await store.close()
 
 
 async def test_what_a_dead_process_left_working_can_be_deleted(tmp_path: Path) -> None:

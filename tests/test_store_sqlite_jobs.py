@@ -316,7 +316,9 @@ async def test_a_restored_picture_takes_its_place(store: Store) -> None:
     assert (await store.files_total("ann")).bytes == 500
     assert await store.restored(job, 7, new) == restored
     with pytest.raises(LookupError):
-        await store.restored(replace(job, owner="bob"), 1, new)
+        await store.restored(replace(job, owner="bob"), 0, new)
+    assert await store.job("ann", job.history_id) == restored
+    assert (await store.files_total("bob")).entries == 0
 
 
 async def test_a_picture_that_was_never_kept_says_so(store: Store) -> None:
