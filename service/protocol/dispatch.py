@@ -17,7 +17,7 @@ from service.protocol.results import stamp
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """One encoded JSON-RPC response, and the HTTP status it has when it is the whole HTTP answer.
 
@@ -30,17 +30,24 @@ class Answer:
     receipts: Receipts | None = None
 
 
+def answer_again(server: Server, call: Call) -> Answer | None:
+    """The answer to a call of a method that says the same to everybody, once it was encoded: nothing has to run."""
+    encoded = server.encoded.get((call.method, call.era))
+    if encoded is None or "cursor" in call.params:
+        return None
+    return Answer(body=encoded_message(call.id, encoded))
+
+
 async def answer(server: Server, call: Call) -> Answer:
     """Run the method that the call names. Never raises, but for the cancellation of the task it runs in."""
     try:
         if call.session is not None:
             call.log_level = server.memory.level_of(call.session.id)
         method = _method(server, call)
+        result = stamp(server, call.era, call.method, await method.handle(server, call))
         if method.fixed and "cursor" not in call.params:
-            return Answer(body=encoded_message(call.id, await _encoded(server, call, method)))
-        result = await method.handle(server, call)
-        body = result_message(call.id, stamp(server, call.era, call.method, result))
-        return Answer(body=body, receipts=None if call.detached else call.receipts)
+            server.encoded[call.method, call.era] = orjson.dumps(result)
+        return Answer(body=result_message(call.id, result), receipts=None if call.detached else call.receipts)
     except InputRequiredError as early:
         return Answer(body=result_message(call.id, stamp(server, call.era, call.method, early.result)))
     except RpcError as error:
@@ -50,16 +57,6 @@ async def answer(server: Server, call: Call) -> Answer:
     except Exception:
         logger.exception("%s failed", call.method[:100])
         return _failed(call, RpcError(INTERNAL_ERROR, "Internal error. The service's log has the details."))
-
-
-async def _encoded(server: Server, call: Call, method: Method) -> bytes:
-    """The result of a method that says the same to everybody; made once for each era."""
-    key = call.method, call.era
-    known = server.encoded.get(key)
-    if known is None:
-        result = await method.handle(server, call)
-        known = server.encoded[key] = orjson.dumps(stamp(server, call.era, call.method, result))
-    return known
 
 
 def _method(server: Server, call: Call) -> Method:
