@@ -13,11 +13,14 @@ import pytest
 
 from service.data_folder import DataFolderError
 from service.images import Failure, ImageRequest
+from service.store import FilesTotal, Search, Totals
 from service.store_sqlite import SqliteStore
 from service.store_sqlite_schema import MIGRATIONS, migrate, transaction
 from tests.stores import begin
 
-VERSION_1 = Path(__file__).parent / "recordings" / "store" / "version_1.sqlite3"
+RECORDINGS = Path(__file__).parent / "recordings" / "store"
+VERSION_1 = RECORDINGS / "version_1.sqlite3"
+VERSION_3 = RECORDINGS / "version_3.sqlite3"
 
 OPEN_AND_CLOSE = """
 import sqlite3, sys
@@ -84,6 +87,28 @@ async def test_a_file_of_version_1_is_read_as_it_was_and_written_on(path: Path) 
     new = await store.remember(await begin(store, "local", ImageRequest(model="m", prompt="p", seed=1)), "1")
     assert (new.history_id, new.parameters, new.task) == (4, {"seed": 1}, "1")
     assert (await store.totals("local")).done == 1
+    await store.close()
+
+
+async def test_a_file_of_version_3_has_its_files_words_and_charges(path: Path) -> None:
+    """Ours: what was shown before counts as delivered, and what was being made may have been charged."""
+    shutil.copy(VERSION_3, path)
+    store = await SqliteStore.open(path, "lease", lambda _: False, lambda: 1_800_000_000.0)
+    mug, vase, *done = await store.jobs("local", 10)
+    assert [(job.delivered_at, job.submitted, job.parents) for job in done] == [
+        (job.finished_at, True, ()) for job in done
+    ]
+    assert (vase.state, vase.task, vase.submitted, vase.delivered_at) == ("working", "vase 1", True, None)
+    assert mug.failure is not None
+    assert "may have charged" in mug.failure.reason
+    assert await store.files_total("local") == FilesTotal(entries=2, bytes=2000, oldest=1_795_000_090.0)
+    assert (await store.files_total(None)).entries == 3
+    assert all(picture.kept and picture.source == "" for job in done for picture in job.pictures)
+    assert [job.history_id for job in (await store.page("local", Search(query="猫"), 10)).jobs] == [4, 1]
+    assert (await store.page("anna", Search(query="cat"), 10)).total == 1
+    assert await store.delete("local", 4) == []
+    assert await store.delete("local", 1) == ["a" * 32 + ".png", "b" * 32 + ".png"]
+    assert await store.totals("local") == Totals(working=1, done=0, failed=1, pictures=0, picture_bytes=0)
     await store.close()
 
 
