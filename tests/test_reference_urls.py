@@ -88,6 +88,12 @@ def test_other_values_are_refused_with_the_way_that_works(text: str) -> None:
         read_place(text, HOSTS)
 
 
+def test_no_time_is_spent_on_what_is_too_long_for_a_url() -> None:
+    with pytest.raises(PlaceError, match="has 4000000 characters"):
+        read_place("/" * 4_000_000, HOSTS)
+    assert isinstance(read_place("https://example.org/?" + "x" * 8000, HOSTS), RemotePicture)
+
+
 @pytest.mark.parametrize(
     "written",
     [
