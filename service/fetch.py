@@ -222,14 +222,14 @@ async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> b
     if response.content_type in {"text/html", "application/xhtml+xml"}:
         raise FetchError(url, "it answered with a web page instead of a picture", page=True)
     if (response.content_length or 0) > max_bytes:
-        raise FetchError(url, f"the picture is larger than {max_bytes} bytes")
+        raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
     pieces: list[bytes] = []
     size = 0
     while piece := await response.content.read(PIECE):
         pieces.append(piece)
         size += len(piece)
         if size > max_bytes:
-            raise FetchError(url, f"the picture is larger than {max_bytes} bytes")
+            raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
     data = b"".join(pieces)
     if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise FetchError(url, "it answered with a web page instead of a picture", page=True)

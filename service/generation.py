@@ -37,17 +37,21 @@ RESUME_EACH_S: Final = 300.0
 RESTORE_S: Final = 60.0
 """How long a look at an old picture may take when its bytes have to be fetched again."""
 
-STOPPING: Final = "The service is being stopped and takes nothing new. Nothing was charged. Call again in a minute."
+STOPPING: Final = "This server is being stopped and takes nothing new. Nothing was charged. Call again in a minute."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A job as it stands and the preview of one of its pictures. `joined`: an earlier call had asked for the same."""
+    """A job as it stands and the preview of one `picture` of it; that has been looked for, also at its image service.
+
+    `joined`: an earlier call had asked for the same.
+    """
 
     job: Job
     preview: bytes | None = field(default=None, repr=False)
     preview_type: str = PREVIEW_TYPE
     joined: bool = False
+    picture: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +90,7 @@ class Generation:
             if outcome is None:
                 raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind="deleted")
             if not begun.joined or all(picture.kept for picture in outcome.job.pictures):
-                return Outcome(job=outcome.job, preview=outcome.preview, joined=begun.joined)
+                return replace(outcome, joined=begun.joined)
             # Joined, and its bytes turned out to be gone: now its row says so, and the same request begins anew.
 
     async def resume(self) -> None:
@@ -117,12 +121,12 @@ class Generation:
         """
         job = await self.store.job(owner, history_id)
         if job is None or not 0 < picture <= len(job.pictures):
-            return None if job is None else Outcome(job=job)
+            return None if job is None else Outcome(job=job, picture=picture)
         if await self.files.find(job.pictures[picture - 1].name) is None:
             job, data = await self._restore(job, picture)
             if data is None:
-                return Outcome(job=job)
-        return Outcome(job=job, preview=await self._preview(job.pictures[picture - 1]))
+                return Outcome(job=job, picture=picture)
+        return Outcome(job=job, preview=await self._preview(job.pictures[picture - 1]), picture=picture)
 
     async def picture(self, owner: str, history_id: int, picture: int) -> tuple[KeptPicture, bytes] | None:
         """The bytes of one picture of this owner's job, fetched again if need be; None when they cannot be had."""

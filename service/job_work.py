@@ -27,11 +27,11 @@ from service.upstream import RemoteTask, Upstream
 logger = logging.getLogger(__name__)
 
 CANCELLED: Final = "It was cancelled by the client before it was done."
-STOPPED: Final = "The service was stopped while this picture was being made."
+STOPPED: Final = "This server was stopped while the picture was being drawn."
 MAY_BE_CHARGED: Final = "The image service may have charged for it all the same."
 NOT_CHARGED: Final = "Nothing was charged."
 AGAIN: Final = "Call again if the picture is still wanted."
-BROKEN: Final = Failure(kind="internal", reason="Internal error. The service's log has the details.")
+BROKEN: Final = Failure(kind="internal", reason="Internal error. The server's log has the details.")
 
 LONGEST_PAUSE_S: Final = 60.0
 """Before another try, however often it was doubled."""

@@ -60,7 +60,7 @@ def _newest(folder: Path, count: int, max_bytes: int) -> list[FoundImage]:
         candidates = heapq.nlargest(OPENED, _files(root))
     except OSError as error:
         raise _problem(
-            f"the image folder cannot be read: {error.strerror}. Whoever runs this service should look at "
+            f"the image folder cannot be read: {error.strerror}. Whoever runs this server should look at "
             "EASEL_IMAGE_DIR"
         ) from error
     found: list[FoundImage] = []

@@ -26,7 +26,8 @@ from service.protocol.catalog import ResourceEntry
 from service.protocol.jsonrpc import Result
 from service.store import Store
 from service.tools.base import SCHEMAS
-from service.tools.job_result import alt_text, describe, structure
+from service.tools.job_result import describe, structure
+from service.tools.quoted import alt_text
 
 HISTORY: Final = "easel://history/"
 IMAGES: Final = "easel://images/"

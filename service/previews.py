@@ -121,7 +121,7 @@ class BadPictureError(WorkError):
     """Bytes that are no picture we keep. `problem` is the end of a sentence about them, without whose they are."""
 
     def __init__(self, subject: str, problem: str) -> None:
-        super().__init__(f"The upstream's {subject} {problem}.", kind="bad_picture")
+        super().__init__(f"The image service's {subject} {problem}.", kind="bad_picture")
         self.problem = problem
 
 

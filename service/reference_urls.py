@@ -75,7 +75,7 @@ def read_place(text: str, hosts: Collection[str]) -> OwnPicture | InlinePicture 
         if own or OWN_NAME.fullmatch(parts.path):
             return OwnPicture(name=own[1] if own else parts.path)
     raise PlaceError(
-        "is none of what it can be: an http or https URL, a link to a picture of this service, or a data: URI. A file "
+        "is none of what it can be: an http or https URL, a link to a picture of this server, or a data: URI. A file "
         "on the person's device comes by `use_upload`"
     )
 

@@ -99,8 +99,8 @@ class References:
         had = await self.picture(owner, history_id, picture)
         if had is None:
             raise problem(
-                f"`history_id` is {history_id}, whose picture {picture} was removed to make room and cannot be had "
-                "again. Start from another one, or have it drawn anew first."
+                f"`history_id` is {history_id}, whose picture {picture} was removed and cannot be had again. "
+                "Start from another one, or have it drawn anew first."
             )
         kept, data = had
         return Reference(
@@ -116,7 +116,7 @@ class References:
             why = (
                 "several people have tokens here, and the image folder is one person's"
                 if self.image_dir
-                else "whoever runs this service did not name the chat program's image folder (EASEL_IMAGE_DIR)"
+                else "whoever runs this server did not name the chat program's image folder (EASEL_IMAGE_DIR)"
             )
             raise problem(f"`use_latest_user_image` cannot be used: {why}. Use `use_upload` instead.")
         return [
@@ -138,7 +138,7 @@ class References:
         except WorkError as error:
             if error.kind != "download":
                 raise
-            raise problem(f"{argument}: {error}") from error
+            raise problem(f"{argument}: {error} Give another URL, or use `use_upload`.") from error
 
     async def _own(self, owner: str, name: str, argument: str) -> Reference:
         """A picture of the caller's, by its name: one of the history where it is that, so that the new one knows it."""
@@ -164,7 +164,7 @@ class References:
         ]
         if len(sent) < len(upload.names):
             await self.uploads.spend(upload)
-            raise problem("`use_upload`: what was sent was removed to make room. Call again for a new link.")
+            raise problem("`use_upload`: what was sent was removed meanwhile. Call again for a new link.")
         if len(sent) > room:
             await self.uploads.spend(upload)
             raise problem(
@@ -177,7 +177,7 @@ class References:
         try:
             taken = await self.intake.take(owner, data)
         except BadPictureError as error:
-            raise problem(f"{argument}: what was given for it {error.problem}.") from error
+            raise problem(f"{argument}: what came {error.problem}.") from error
         return Reference(data=taken.data, media_type=taken.media_type, name=taken.name, origin=origin)
 
     async def _bytes(self, name: str) -> bytes | None:
@@ -208,4 +208,4 @@ def _why_not(job: Job, picture: int) -> str:
         case JobState.FAILED:
             return f"`history_id` {job.history_id} failed and has no picture. Start from another one."
         case JobState.DONE:
-            return f"`picture` is {picture}, and history_id {job.history_id} has {len(job.pictures)} of them."
+            return f"`picture` is {picture}, but history_id {job.history_id} has only {len(job.pictures)}."

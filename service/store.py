@@ -9,12 +9,12 @@ from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Pa
 
 INTERRUPTED: Final = Failure(
     kind="interrupted",
-    reason="The service stopped before this picture was made. Nothing was charged. Call "
+    reason="This server stopped before the picture was drawn. Nothing was charged. Call "
     "`generate` again if the picture is still wanted.",
 )
 INTERRUPTED_SUBMITTED: Final = Failure(
     kind="interrupted",
-    reason="The service stopped while this picture was being made. The image service may have charged for it all the "
+    reason="This server stopped while the picture was being drawn. The image service may have charged for it all the "
     "same. Call `generate` again if the picture is still wanted.",
 )
 """How a job of a dead process ends when its image service had been asked; the other is for one that had not."""

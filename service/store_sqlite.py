@@ -180,7 +180,7 @@ class SqliteStore(Store):
             raise  # our own mistake, whatever the disk does
         except sqlite3.Error as error:
             raise WorkError(
-                f"The history could not be read or written: {error}. Whoever runs this service should look at the "
+                f"The history could not be read or written: {error}. Whoever runs this server should look at the "
                 "space and the permissions of the folder that EASEL_DATA_DIR names.",
                 kind="storage",
             ) from error

@@ -23,7 +23,7 @@ SAVE: Final = """
 LOAD: Final = "SELECT record FROM tasks WHERE id = ? AND principal = ?"
 UNENDED: Final = "SELECT lease, record FROM tasks WHERE NOT ended"
 PURGE: Final = "DELETE FROM tasks WHERE expires_at <= ?"
-INTERRUPTED: Final = RpcError(INTERNAL_ERROR, "The service stopped while this task ran. Call the tool again.")
+INTERRUPTED: Final = RpcError(INTERNAL_ERROR, "This server stopped while the task ran. Call the tool again.")
 
 
 class SqliteTasks(TaskKeeper):

@@ -84,7 +84,7 @@ class ChatAnswer:
         """Why there is no picture, as far as the answer says."""
         if self._answer.unreadable and not self._words():
             return UpstreamError(Kind.LOST, detail="(Its answer could not be read.)")
-        reasons = ", ".join(f"{name} {reason}" for name, reason in self._finish.items())
+        reasons = ", ".join(f"{name} {reason}" for name, reason in self._finish.items() if reason.lower() != "stop")
         said = self._refusal or self._words() or ("" if reasons else "nothing at all")
         kind = Kind.POLICY if self._is_refused() else Kind.NO_IMAGE
         return UpstreamError(kind, said, detail=f"({reasons}.)" if reasons else "")

@@ -85,7 +85,7 @@ class PictureReader:
                 except ValueError as error:
                     raise UnreadableError("Its base64 cannot be read.") from error
                 if len(data) > max_bytes:
-                    raise UnreadableError(f"It is larger than {max_bytes} bytes.")
+                    raise UnreadableError(f"It is larger than {max_bytes / 1_000_000:g} MB.")
                 return Picture(data=data)
             case Link(text):
                 url = read_url(text, base=self.trusted.base)

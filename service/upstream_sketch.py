@@ -18,7 +18,7 @@ from service.upstream import Offers, Upstream
 
 NOTE: Final = (
     "This is Easel's built-in sketch, drawn without an image service. "
-    "Set FLOW2API_BASE_URL and FLOW2API_API_KEY to turn on a real one."
+    "Set FLOW2API_API_KEY, OPENAI_API_KEY or MODELSCOPE_API_KEY to turn on a real one."
 )
 
 JPEG_QUALITY: Final = 90

@@ -54,14 +54,14 @@ class Guard:
         if not self._is_ours(f"//{host}"):
             return refused(
                 421,
-                f"The host {host[:100]!r} is not a name of this service. If it is where people reach it, set "
+                f"The host {host[:100]!r} is not a name of this server. If it is where people reach it, set "
                 f"EASEL_PUBLIC_URL to the URL that they use, such as https://{host[:100] or 'easel.example.com'}",
             )
         origin = request.headers.get("Origin")
         if origin is not None and not self._is_ours(origin):
             return refused(
                 403,
-                f"Pages of {origin[:100]!r} may not use this service. If that is where this service itself is "
+                f"Pages of {origin[:100]!r} may not use this server. If that is where this server itself is "
                 "reached, set EASEL_PUBLIC_URL to that URL.",
             )
         return None
@@ -80,7 +80,7 @@ class Guard:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         owner = self._owner(token.strip()) if scheme.lower() == "bearer" else None
         if owner is None:
-            problem = "is not one that this service knows" if token else "is missing"
+            problem = "is not one that this server knows" if token else "is missing"
             return refused(
                 401,
                 f"The token {problem}. Send the header 'Authorization: Bearer <token>' with a token of EASEL_TOKENS.",

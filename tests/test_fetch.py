@@ -201,7 +201,7 @@ async def test_more_bytes_than_the_cap_are_not_read(chunked: bool) -> None:
         return response
 
     async with host(endless) as api:
-        with pytest.raises(FetchError, match="larger than 100000 bytes"):
+        with pytest.raises(FetchError, match="larger than 0.1 MB"):
             await get(f"{api.url}/x", api.trusted(), tries=3)
         assert len(api.seen) == 1
 

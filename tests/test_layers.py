@@ -148,7 +148,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "offered_resources": {
         "files", "images", "offered_failures", "previews", "protocol", "store", "tools.base", "tools.job_result",
-        "orjson",
+        "tools.quoted", "orjson",
     },
     "offered_completions": {"models", "offered_failures", "offered_resources", "protocol", "store"},
     "prompt_words": {"tools.base", "orjson"},
@@ -173,7 +173,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "tools.arguments": {"jsonschema", "orjson"},
     "tools.ask_upload": {"progress", "protocol", "references", "uploads"},
-    "tools.job_result": {"images", "profiles", "protocol"},
+    "tools.job_result": {"tools.quoted", "images", "profiles", "protocol"},
+    "tools.quoted": set(),
     "tools.result_size": {"profiles", "protocol", "orjson"},
     "tools.generate": {
         "tools.ask_upload", "tools.base", "tools.model_arguments", "tools.showing", "tools.waiting", "images", "models",
@@ -183,16 +184,18 @@ ALLOWED: dict[str, set[str]] = {
     "tools.waiting": {"protocol", "running_jobs"},
     "tools.model_arguments": {"models", "tools.arguments"},
     "tools.generate_image": {
-        "tools.base", "tools.job_result", "tools.waiting", "generation", "images", "previews", "protocol", "workbench",
+        "tools.base", "tools.job_result", "tools.quoted", "tools.waiting", "generation", "images", "previews",
+        "protocol", "workbench",
     },
     "tools.history": {
         "tools.base", "tools.confirmation", "tools.history_list", "tools.history_words", "tools.showing",
         "tools.waiting", "images", "protocol", "workbench",
     },
     "tools.history_list": {
-        "tools.base", "tools.history_words", "tools.job_result", "images", "protocol", "store", "workbench",
+        "tools.base", "tools.history_words", "tools.job_result", "tools.quoted", "images", "protocol", "store",
+        "workbench",
     },
-    "tools.history_words": {"tools.job_result", "images"},
+    "tools.history_words": {"tools.quoted", "images"},
     "tools.confirmation": {"tools.base", "protocol"},
     "tools.cache": {
         "tools.base", "tools.confirmation", "tools.history_words", "protocol", "settings", "store", "workbench",

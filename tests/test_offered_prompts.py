@@ -109,7 +109,7 @@ async def test_references_are_told_by_the_arguments_that_generate_takes(kept: Sh
 
 async def test_references_are_told_with_how_many_each_model_takes(kept: Shelf) -> None:
     text = await got(kept, REFERENCE)
-    assert "- `quick` (the default): up to 3\n- `Quill/Pen`: one\n- `plain`: none\n" in text
+    assert "- `quick` (the default): up to 3\n- `Quill/Pen`: up to 1\n- `plain`: none\n" in text
 
 
 async def test_an_earlier_picture_is_named_by_its_prompt(kept: Shelf) -> None:
@@ -143,7 +143,7 @@ async def test_the_builder_keeps_to_a_model_and_a_shape_that_were_asked_for(kept
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        pytest.param({}, "needs the arguments user_request", id="nothing"),
+        pytest.param({}, "needs `user_request`", id="nothing"),
         pytest.param({"user_request": "  "}, "`user_request` is empty", id="blank"),
         pytest.param({"user_request": 5}, "`user_request` must be a text", id="a number"),
         pytest.param({"user_request": "x" * (MAX_LENGTH + 1)}, f"at most {MAX_LENGTH}", id="endless"),

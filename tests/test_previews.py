@@ -98,7 +98,7 @@ async def test_what_is_no_picture_is_refused_and_named(data: bytes, said: str) -
     """Ours: a person can act on "an HTML page", and cannot on "cannot identify image file"."""
     error = await refusal(data)
     assert error.kind == "bad_picture"
-    assert f"The upstream's answer {said}" in str(error)
+    assert f"The image service's answer {said}" in str(error)
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -115,7 +115,10 @@ async def test_a_picture_cut_short_is_refused(media_type: str, kept: float) -> N
     """Ours: a download that ended early has the right magic and the right size in its header."""
     whole = encoded(noise("RGB", (300, 200)), media_type)
     error = await refusal(whole[: int(len(whole) * kept)])
-    assert (error.kind, str(error)) == ("bad_picture", f"The upstream's {media_type} picture is damaged or cut short.")
+    assert (error.kind, str(error)) == (
+        "bad_picture",
+        f"The image service's {media_type} picture is damaged or cut short.",
+    )
 
 
 @pytest.mark.parametrize(

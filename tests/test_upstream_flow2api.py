@@ -176,7 +176,7 @@ async def test_a_picture_over_the_cap_is_refused(flow2api: Flow2Api) -> None:
     async with aiohttp.ClientSession() as session:
         upstream = Flow2ApiUpstream(session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=100)
         for scenario in ("ok-1k-google-url", "ok-inline-data-uri"):
-            with pytest.raises(WorkError, match="larger than 100 bytes"):
+            with pytest.raises(WorkError, match="larger than 0.0001 MB"):
                 await upstream.generate(ImageRequest(model=MODEL, prompt=f"a [{scenario}]"), Told())
 
 

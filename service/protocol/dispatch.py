@@ -58,7 +58,7 @@ async def answer(server: Server, call: Call) -> Answer:
         return _failed(call, RpcError(INVALID_PARAMS, str(refusal)))
     except Exception:
         logger.exception("%s failed", call.method[:100])
-        return _failed(call, RpcError(INTERNAL_ERROR, "Internal error. The service's log has the details."))
+        return _failed(call, RpcError(INTERNAL_ERROR, "Internal error. The server's log has the details."))
 
 
 def _said_to(server: Server, call: Call) -> tuple[str, Era, int]:

@@ -50,7 +50,7 @@ async def get_prompt(server: Server, call: Call) -> Result:
     declared = prompt.listing.get("arguments", [])
     missing = [each["name"] for each in declared if each.get("required") and each["name"] not in arguments]
     if missing:
-        raise RpcError(INVALID_PARAMS, f"The prompt {name} needs the arguments {', '.join(missing)}.")
+        raise RpcError(INVALID_PARAMS, f"The prompt {name} needs {' and '.join(f'`{each}`' for each in missing)}.")
     return await prompt.get(call, arguments)
 
 

@@ -259,6 +259,6 @@ def _failure(error: RpcError) -> dict[str, Any]:
 
 
 BROKEN: Final[Mapping[str, Any]] = _failure(
-    RpcError(INTERNAL_ERROR, "Internal error. The service's log has the details.")
+    RpcError(INTERNAL_ERROR, "Internal error. The server's log has the details.")
 )
 """How a task ends that met a bug of ours."""

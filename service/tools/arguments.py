@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -45,11 +45,19 @@ class Violation:
         return properties
 
 
-def find_problems(validator: Draft202012Validator, arguments: Mapping[str, Any]) -> list[str]:
-    """One sentence for each problem, at most five; empty when the arguments fit the schema."""
+def find_problems(
+    validator: Draft202012Validator, arguments: Mapping[str, Any], offered: Mapping[str, Any] | None = None
+) -> list[str]:
+    """One sentence for each problem, at most five; empty when the arguments fit the schema.
+
+    `offered` are the properties that the caller was shown, where those are fewer than the validator knows.
+    """
     problems: list[str] = []
     for error in validator.iter_errors(arguments):
-        problems += _SAY.get(str(error.validator), _other)(Violation.of(error))
+        violation = Violation.of(error)
+        if offered is not None and not error.absolute_path:
+            violation = replace(violation, schema={**violation.schema, "properties": offered})
+        problems += _SAY.get(str(error.validator), _other)(violation)
         if len(problems) >= _MAX_PROBLEMS:
             break
     return problems[:_MAX_PROBLEMS]
@@ -104,9 +112,10 @@ def _too_long(violation: Violation) -> list[str]:
 
 
 def _form(violation: Violation) -> list[str]:
+    described = violation.schema.get("description", f"It must match the pattern {violation.rule}.")
     if not violation.given.strip():
-        return [f"{violation.name} is blank. {violation.schema.get('description', '')}".strip()]
-    return [f"{violation.name} is {violation.value}; it must match the pattern {violation.rule}."]
+        return [f"{violation.name} is blank. {described}"]
+    return [f"{violation.name} is {violation.value}, which is not of its form. {described}"]
 
 
 def _other(violation: Violation) -> list[str]:

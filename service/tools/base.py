@@ -60,7 +60,8 @@ class Tool:
         async def run(call: Call, arguments: Arguments) -> Result:
             started, outcome = time.monotonic(), "error"
             try:
-                result = await self._run(validator, bench, call, arguments)
+                problems = find_problems(validator, arguments, schema["properties"])
+                result = refused(self.name, problems) if problems else await self._run(bench, call, arguments)
                 outcome = "failed" if result.get("isError") else "done"
                 return result
             finally:
@@ -78,10 +79,7 @@ class Tool:
             run=run,
         )
 
-    async def _run(self, validator: Draft202012Validator, bench: Workbench, call: Call, arguments: Arguments) -> Result:
-        problems = find_problems(validator, arguments)
-        if problems:
-            return refused(self.name, problems)
+    async def _run(self, bench: Workbench, call: Call, arguments: Arguments) -> Result:
         try:
             result = await self.run(bench, call, arguments)
         except WorkError as error:

@@ -66,13 +66,20 @@ def status_text(counts: Counts, limits: Limits) -> str:
 
 def question_text(counts: Counts, keep: int, *, with_history: bool) -> str:
     """What is about to be lost."""
-    pictures, generations = counted(counts.files.entries, "kept picture"), counted(counts.ended, "generation")
-    rest = f"all but the newest {keep:,} of " if keep else ""
-    removes = f"removes {rest}{pictures}" + ("" if keep else f" ({_room(counts.files.bytes)})")
-    if with_history:
-        deletes = f"deletes {rest}{generations} from the history, prompts and all"
-        return f"This {deletes}, and {removes}. Nothing brings them back. Go ahead?"
-    return f"This {removes}. The history stays, and what its image service still has comes back on request. Go ahead?"
+    room = "" if keep else f" ({_room(counts.files.bytes)})"
+    removes = f"removes {_beyond(counts.files.entries, keep, 'kept picture')}{room}"
+    if not with_history:
+        return (
+            f"This {removes}. The history stays, and what its image service still has comes back on request. Go ahead?"
+        )
+    deletes = f"deletes {_beyond(counts.ended, keep, 'generation')} from the history, prompts and all"
+    losses = f"{deletes}, and {removes}" if counts.files.entries > keep else deletes
+    return f"This {losses}. Nothing brings them back. Go ahead?"
+
+
+def _beyond(number: int, keep: int, noun: str) -> str:
+    """Those that are more than are kept, in words."""
+    return f"all but the newest {keep:,} of {counted(number, noun)}" if keep else counted(number, noun)
 
 
 def removed_text(before: Counts, left: Counts, keep: int, *, with_history: bool) -> str:
@@ -93,7 +100,7 @@ def _limits_text(limits: Limits) -> str:
     parts += [_room(limits.size)] if limits.size else []
     parts += [counted(limits.days, "day")] if limits.days else []
     return (
-        f"Limits, for all owners together: {', '.join(parts)}; the oldest go first." if parts else "There is no limit."
+        f"Limits, for everybody together: {', '.join(parts)}; the oldest go first." if parts else "There is no limit."
     )
 
 

@@ -15,7 +15,8 @@ from service.previews import JpegCopy
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool
-from service.tools.job_result import JOINED, NOTE_LENGTH, REASON_LENGTH, alt_text, describe, plain
+from service.tools.job_result import NOTE_LENGTH, REASON_LENGTH, joined_text, ticket
+from service.tools.quoted import alt_text, plain
 from service.tools.waiting import waiter_of
 from service.workbench import Workbench
 
@@ -45,7 +46,7 @@ async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
     if arguments.get("return_base64", False):
         jpeg = await generation.jpeg(outcome.job.pictures[0], MAX_JPEG)
     notes = [f"Note: {name} has no effect; the picture is at its URL." for name in WITHOUT_EFFECT if name in arguments]
-    notes += [JOINED] if outcome.joined else []
+    notes += [joined_text("seed")] if outcome.joined else []
     fitted = await generation.fitted(outcome, profile.preview_bytes)
     return made(fitted, generation.pictures_url, jpeg, notes)
 
@@ -100,7 +101,7 @@ def not_made(job: Job, waited_s: float | None) -> Result:
 
     `waited_s`: how long ModelScope was followed, where that ended before the client's patience.
     """
-    status, details = "failed", describe(job, "")
+    status, details = "failed", ticket(job)
     if job.failure is not None:
         message, details = f"Image generation failed: {job.failure.kind}", plain(job.failure.reason, REASON_LENGTH)
     elif waited_s is not None:
@@ -147,9 +148,8 @@ def _about(job: Job) -> dict[str, Any]:
 
 
 def _told(job: Job) -> list[str]:
-    prompt = job.prompt if len(job.prompt) <= SHOWN_PROMPT else f"{job.prompt[: SHOWN_PROMPT - 1]}…"
     task = [f"Task ID: {job.task}"] if job.task else []
-    return [f"Prompt: {prompt}", *task, f"history_id: {job.history_id} · model: {job.model}"]
+    return [f"Prompt: {plain(job.prompt, SHOWN_PROMPT)}", *task, f"history_id: {job.history_id} · model: {job.model}"]
 
 
 TOOL = Tool(

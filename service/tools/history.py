@@ -8,7 +8,7 @@ from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Tool, answered, failed, refused
 from service.tools.confirmation import AFTER_NO, confirmed
 from service.tools.history_list import list_page
-from service.tools.history_words import counted, details_text, gone_text, loss_text
+from service.tools.history_words import counted, details_text, loss_text
 from service.tools.showing import show
 from service.tools.waiting import waiter_of
 from service.workbench import Workbench
@@ -50,11 +50,10 @@ async def _show(bench: Workbench, call: Call, arguments: Arguments, job: Job) ->
     # That an earlier generation failed is what was asked for here, and no failure of this call.
     shown.pop("isError", None)
     said = shown["content"][0]
-    said["text"] = "\n".join(filter(None, (said["text"], gone_text(job), details_text(job, children))))
+    said["text"] = f"{said['text']}\n{details_text(job, children)}"
     if "structuredContent" in shown:
         shown["structuredContent"] = {
             "entries": [shown["structuredContent"]],
-            "parents": [{"history_id": each.history_id, "picture": each.picture} for each in job.parents],
             "children": [{"history_id": id_, "picture": picture} for id_, picture in children],
         }
     return shown

@@ -7,8 +7,9 @@ from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.store import Page, Search
 from service.tools.base import Arguments, answered
-from service.tools.history_words import cut_job, entry_text, plain
+from service.tools.history_words import cut_job, entry_text
 from service.tools.job_result import structure
+from service.tools.quoted import plain
 from service.workbench import Workbench
 
 SHOWN_LENGTH: Final = 80
@@ -62,8 +63,10 @@ def _scope(arguments: Arguments) -> str:
 def _kind(arguments: Arguments) -> str:
     """Of what the total is."""
     if _filters(arguments):
-        return "that match"
-    return {"recent": "recent ones", "archive": "in the archive"}.get(_scope(arguments), "in all")
+        return "generations that match"
+    return {"recent": "recent generations", "archive": "generations of the archive"}.get(
+        _scope(arguments), "generations"
+    )
 
 
 def _nothing(bench: Workbench, arguments: Arguments, page: Page) -> str:

@@ -9,41 +9,24 @@ The profile of the client says which of 2 to 4 it gets. Words that are not ours 
 """
 
 import base64
-import re
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from service.images import EXTENSIONS, Job, JobState, KeptPicture
 from service.profiles import Profile
 from service.protocol.jsonrpc import Result
+from service.tools.quoted import alt_text, plain
 
 HISTORY_ID: Final = "easel/history_id"
 """In `_meta`, for programs that get no structured content."""
-
-JOINED: Final = (
-    "This is the same request as an earlier call, so nothing was charged again. "
-    "Another `variation`, such as 2, gives another picture."
-)
-
-_REMOVED: Final = "Its file was removed. `generate` with the same prompt makes it again, as a new picture."
 
 NOTE_LENGTH: Final = 300
 REASON_LENGTH: Final = 1000
 """Characters of the words of others, which `plain` cuts."""
 
-_ALT_LENGTH: Final = 80
-_PROMPT_LENGTH: Final = 120
 _NAME_LENGTH: Final = 100
 _ORIGINS: Final = 10
 """So many references are named; the rest are counted."""
-
-_MARKUP: Final = str.maketrans("[]<>", "()‹›")
-"""Without these there is no markdown link or image, no reference to one, and no HTML."""
-
-_UNSEEN: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
-)
-"""Control characters, what turns the direction of writing, and letters that only a model reads."""
 
 
 class Outcome(Protocol):
@@ -65,6 +48,10 @@ class Outcome(Protocol):
     def joined(self) -> bool:
         """Whether nothing was begun for this call."""
 
+    @property
+    def picture(self) -> int:
+        """Which of its pictures was looked for: where that is not kept, it could not be had again."""
+
 
 def job_result(outcome: Outcome, profile: Profile, pictures_url: str) -> Result:
     """One job for one client. `pictures_url` stands before a picture's name and ends in a slash.
@@ -72,7 +59,8 @@ def job_result(outcome: Outcome, profile: Profile, pictures_url: str) -> Result:
     A preview that is larger than the profile has it is left out: whoever draws it makes it fit.
     """
     job = outcome.job
-    content: list[dict[str, Any]] = [{"type": "text", "text": describe(job, pictures_url, joined=outcome.joined)}]
+    text = describe(job, pictures_url, joined=outcome.joined, looked_for=outcome.picture)
+    content: list[dict[str, Any]] = [{"type": "text", "text": text}]
     if outcome.preview and len(outcome.preview) <= profile.preview_bytes:
         data = base64.b64encode(outcome.preview).decode()
         content.append({"type": "image", "data": data, "mimeType": outcome.preview_type})
@@ -86,36 +74,38 @@ def job_result(outcome: Outcome, profile: Profile, pictures_url: str) -> Result:
     return result
 
 
-def describe(job: Job, pictures_url: str, *, joined: bool = False) -> str:
-    """The job for a person and a model to read."""
+def describe(job: Job, pictures_url: str, *, joined: bool = False, looked_for: int = 0) -> str:
+    """The job for a person and a model to read. `looked_for`: the picture whose file was tried to be had again."""
     if job.failure is not None:
         reason = plain(job.failure.reason, REASON_LENGTH)
-        return f"No picture came out of history_id {job.history_id} ({_model(job)}). {reason}"
+        said = f"No picture came out of history_id {job.history_id} ({_model(job)}). {reason}"
+        return "\n".join([said, *_origins(job)])
     if job.state is JobState.WORKING:
-        lines = [_still_drawn(job), *_origins(job)]
+        lines = [_still_drawn(job), ticket(job), *_origins(job)]
     else:
-        shown = ["\n".join(_describe_picture(job, number, pictures_url)) for number in range(1, len(job.pictures) + 1)]
+        numbers = range(1, len(job.pictures) + 1)
+        shown = ["\n".join(_describe_picture(job, each, pictures_url, each == looked_for)) for each in numbers]
         lines = ["\n\n".join(shown), *_origins(job), *_what_next(job)]
-    return "\n".join([*lines, *([JOINED] if joined else [])])
+    return "\n".join([*lines, *([joined_text("variation")] if joined else [])])
 
 
-def summarize(job: Job, pictures_url: str) -> str:
-    """The job in one line of a list."""
-    if job.state is JobState.DONE:
-        outcome = " ".join(pictures_url + each.name if each.kept else "(file removed)" for each in job.pictures)
-    else:
-        outcome = "still being drawn" if job.failure is None else f"failed ({plain(job.failure.kind, _NAME_LENGTH)})"
-    prompt = plain(job.prompt, _PROMPT_LENGTH)
-    return f'- history_id {job.history_id} · {_when(job.created_at)} · {_model(job)} · "{prompt}" · {outcome}'
+def ticket(job: Job) -> str:
+    """How to get the picture of a job that is still working."""
+    return f"Call `history` with history_id {job.history_id}: it waits for the picture; nothing is charged again."
 
 
-def structure(job: Job, pictures_url: str, prompt_length: int | None = None) -> dict[str, Any]:
-    """The job for programs. With `prompt_length` a longer prompt is cut: a list may hold fifty of 32,000 characters."""
+def joined_text(other: str) -> str:
+    """That the call was the same as an earlier one; `other` is the argument that makes another picture of it."""
+    return f"An earlier call asked for the same, and it is paid for once. Another `{other}` gives another picture."
+
+
+def structure(job: Job, pictures_url: str) -> dict[str, Any]:
+    """The job for programs."""
     entry: dict[str, Any] = {
         "history_id": job.history_id,
         "state": job.state.value,
         "model": job.model,
-        "prompt": job.prompt if prompt_length is None else cut(job.prompt, prompt_length),
+        "prompt": job.prompt,
         "created_at": datetime.fromtimestamp(job.created_at, UTC).isoformat(timespec="milliseconds"),
         "images": [_structure_picture(picture, pictures_url) for picture in job.pictures],
     }
@@ -141,46 +131,30 @@ def origins_of(job: Job) -> list[str]:
             return []
 
 
-def alt_text(prompt: str) -> str:
-    """The prompt as text inside a markdown image: one line, nothing that could end or nest it."""
-    return cut(" ".join(re.sub(r"[\[\]()!<>`\\|*_#]", " ", _UNSEEN.sub(" ", prompt)).split()), _ALT_LENGTH)
-
-
-def plain(text: str, length: int) -> str:
-    """Somebody else's words on one line, cut to a length: no link or image of markdown, no HTML, no code left open.
-
-    A bare address stays: it shows where it leads.
-    """
-    words = cut(" ".join(_UNSEEN.sub(" ", text[: 4 * length].translate(_MARKUP)).split()), length)
-    return words.replace("`", "'") if words.count("`") % 2 else words
-
-
-def cut(text: str, length: int) -> str:
-    """The text, or so much of it that it has `length` characters with the dots at its end."""
-    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
-
-
 def _still_drawn(job: Job) -> str:
     task = f", as task {plain(job.task, _NAME_LENGTH)} of {job.upstream}" if job.task else ""
-    return (
-        f"Still being drawn{task}. history_id: {job.history_id} · model: {_model(job)}\n"
-        f"Call `history` with history_id {job.history_id}: it waits for the picture; nothing is charged again."
-    )
+    return f"Still being drawn{task}. history_id: {job.history_id} · model: {_model(job)}"
 
 
-def _describe_picture(job: Job, number: int, pictures_url: str) -> list[str]:
+def _describe_picture(job: Job, number: int, pictures_url: str, looked_for: bool) -> list[str]:
     picture, count = job.pictures[number - 1], len(job.pictures)
     of = f" · picture {number} of {count}" if count > 1 else ""
     facts = f"history_id: {job.history_id}{of} · model: {_model(job)} · {_size(picture)}"
     note = [f"Note: {plain(picture.note, NOTE_LENGTH)}"] if picture.note else []
     if not picture.kept:
-        return [
-            facts,
-            _REMOVED,
-            *note,
-        ]
+        return [facts, _removed(job, number, looked_for), *note]
     url = pictures_url + picture.name
     return [f"![{alt_text(job.prompt)}]({url})", "", f"URL: {url}", facts, *note]
+
+
+def _removed(job: Job, number: int, looked_for: bool) -> str:
+    if looked_for:
+        return "Its file was removed and could not be had again. To draw it anew, call `generate` with its prompt."
+    which = f" and picture {number}" if len(job.pictures) > 1 else ""
+    return (
+        f"Its file was removed. `history` with history_id {job.history_id}{which} brings it back, if its image service "
+        "still has it."
+    )
 
 
 def _what_next(job: Job) -> list[str]:
@@ -233,7 +207,3 @@ def _model(job: Job) -> str:
 def _size(picture: KeptPicture) -> str:
     kind = EXTENSIONS[picture.media_type].upper()
     return f"{picture.width}×{picture.height} {kind}, {max(1, round(picture.size / 1000))} kB"
-
-
-def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

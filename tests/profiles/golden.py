@@ -32,6 +32,7 @@ class Outcome:
     preview: bytes | None = None
     preview_type: str = "image/jpeg"
     joined: bool = False
+    picture: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,7 +156,7 @@ async def test_a_cursor_whose_entry_is_gone_is_refused_with_what_to_do() -> None
         pytest.param("prompts/get", {"name": "nope"}, "plain, needy", id="unknown prompt"),
         pytest.param("prompts/get", {"name": []}, "plain, needy", id="prompt name is a list"),
         pytest.param("prompts/get", {"name": "plain", "arguments": 5}, "arguments", id="prompt arguments are a number"),
-        pytest.param("prompts/get", {"name": "needy", "arguments": {"b": "x"}}, "a, c", id="arguments missing"),
+        pytest.param("prompts/get", {"name": "needy", "arguments": {"b": "x"}}, "`a` and `c`", id="arguments missing"),
         pytest.param("resources/read", {"uri": 5}, "uri", id="URI is a number"),
         pytest.param("resources/read", {}, "uri", id="no URI"),
     ],

@@ -286,7 +286,7 @@ async def test_a_task_outlives_the_connection_that_made_it() -> None:
             "crash",
             FAILED,
             "error",
-            {"code": INTERNAL_ERROR, "message": "Internal error. The service's log has the details."},
+            {"code": INTERNAL_ERROR, "message": "Internal error. The server's log has the details."},
             id="a bug",
         ),
     ],

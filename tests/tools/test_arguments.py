@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from service.tools.arguments import find_problems
 
 MANY = [f"model-{n}" for n in range(20)]
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "prompt": {"type": "string", "maxLength": 10, "pattern": "\\S", "description": "What it shows."},
@@ -17,6 +17,7 @@ SCHEMA = {
         "either": {"type": ["integer", "null"]},
         "action": {"enum": ["status", "clear"]},
         "model": {"enum": MANY},
+        "size": {"pattern": "^[0-9]+x[0-9]+$", "description": "Width and height, such as 8x6."},
         "odd": {"multipleOf": 2},
     },
     "required": ["prompt"],
@@ -47,7 +48,14 @@ def test_a_missing_argument_is_described() -> None:
         pytest.param({"prompt": "x" * 11}, "`prompt` has 11 characters; at most 10 are taken.", id="too long"),
         pytest.param({"prompt": " "}, "`prompt` is blank. What it shows.", id="blank"),
         pytest.param({"prompt": ""}, "`prompt` is blank. What it shows.", id="empty"),
-        pytest.param({"code": "abc"}, '`code` is "abc"; it must match the pattern ^[A-Z]+$.', id="pattern"),
+        pytest.param(
+            {"code": "abc"}, '`code` is "abc", which is not of its form. It must match the pattern ^[A-Z]+$.',
+            id="pattern",
+        ),
+        pytest.param(
+            {"size": "big"}, '`size` is "big", which is not of its form. Width and height, such as 8x6.',
+            id="pattern in words",
+        ),
         pytest.param(
             {"action": "stat"}, '`action` is "stat", which is none of the allowed values. Allowed: status, clear.',
             id="few choices",
@@ -67,7 +75,7 @@ def test_a_missing_argument_is_described() -> None:
         pytest.param(
             {"promt": "x"},
             "`promt` is not an argument of this tool; it takes `prompt`, `code`, `limit`, `either`, `action`, `model`, "
-            "`odd`. Did you mean `prompt`?",
+            "`size`, `odd`. Did you mean `prompt`?",
             id="unknown argument",
         ),
         pytest.param({"odd": 3}, "`odd` is not allowed: 3 is not a multiple of 2.", id="any other rule"),
@@ -75,6 +83,14 @@ def test_a_missing_argument_is_described() -> None:
 )  # fmt: skip
 def test_a_problem_names_the_argument_and_what_is_allowed(arguments: dict[str, Any], said: str) -> None:
     assert problems(**arguments) == [said]
+
+
+def test_only_what_the_caller_was_shown_is_named_as_an_argument() -> None:
+    """Ours: what no model on offer makes use of is taken, and told to be left out; nobody is pointed to it."""
+    offered = {"prompt": SCHEMA["properties"]["prompt"]}
+    assert find_problems(Draft202012Validator(SCHEMA), {"prompt": "x", "zzzzzz": 1}, offered) == [
+        "`zzzzzz` is not an argument of this tool; it takes `prompt`."
+    ]
 
 
 def test_an_argument_like_none_of_ours_gets_no_guess() -> None:

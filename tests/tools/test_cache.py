@@ -64,7 +64,7 @@ def test_status_in_words() -> None:
     limits = Limits(entries=2000, size=10_000_000_000, days=30)
     assert status_text(counts(132, 540_400_000, 120, 5), limits) == (
         "Kept: 132 pictures, 540 MB, the oldest since 2027-01-15. History: 132 pictures in 120 generations, 0 still "
-        "being drawn, 5 failed. Limits, for all owners together: 2,000 pictures, 10,000 MB, 30 days; the oldest go "
+        "being drawn, 5 failed. Limits, for everybody together: 2,000 pictures, 10,000 MB, 30 days; the oldest go "
         "first."
     )
     assert status_text(counts(0, 0, 0), Limits()).startswith("Kept: 0 pictures, 0 kB. History: 0 pictures in 0 ")
@@ -106,7 +106,7 @@ async def test_clear_removes_the_files_and_leaves_the_history(client: WireClient
     assert await statuses(client, urls) == [404, 404]
     page = await client.call("history")
     assert page["structuredContent"]["total"] == 2
-    assert "1 picture removed from the cache" in page["content"][0]["text"]
+    assert "Its picture was removed" in page["content"][0]["text"]
     assert "could not be had again" in (await client.call("history", {"history_id": 1}))["content"][0]["text"]
 
 

@@ -45,7 +45,7 @@ async def test_a_person_who_says_yes_is_asked_once_what_is_lost(easel: Running, 
     person = Person(YES)
     assert await deleted(easel, mode, person) == ("history_id 1 was deleted.", 0)
     [question] = person.asked
-    assert question.startswith("Delete history_id 1, “a fox”, for good? Its prompt and its 1 picture are lost")
+    assert question.startswith("Delete history_id 1, “a fox”, for good? Its prompt and 1 picture are lost")
 
 
 @BOTH_ERAS

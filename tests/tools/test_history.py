@@ -19,7 +19,7 @@ TASKS: Final[dict[str, Any]] = {CAPABILITIES_KEY: {"extensions": {"io.modelconte
 async def test_a_single_entry_comes_with_its_picture_and_its_whole_request(client: WireClient) -> None:
     made = await client.call("generate", {"prompt": "a red fox"})
     shown = await client.call("history", {"history_id": made["structuredContent"]["history_id"]})
-    assert shown["structuredContent"] == {"entries": [made["structuredContent"]], "parents": [], "children": []}
+    assert shown["structuredContent"] == {"entries": [made["structuredContent"]], "children": []}
     assert shown["content"][0]["text"].startswith(made["content"][0]["text"])
     assert "\nPrompt: `a red fox`\nTo change it: `generate` with history_id 1;" in shown["content"][0]["text"]
     assert shown["content"][1:] == made["content"][1:]
@@ -28,16 +28,16 @@ async def test_a_single_entry_comes_with_its_picture_and_its_whole_request(clien
 async def test_a_single_entry_names_its_parents_and_children(serve: Serve, tmp_path: Path) -> None:
     async with earlier(tmp_path / "data") as history:
         await history.add("parent", "a.png", "b.png")
-        parent = Reference(name="b.png", parent=Parent(history_id=1, picture=2))
+        parent = Reference(name="b.png", origin="history_id 1, picture 2", parent=Parent(history_id=1, picture=2))
         for _ in range(2):
             await history.add("child", "c.png", references=(parent,))
     async with serve() as easel, wire_client(easel.mcp_url) as client:
         shown, child = [await client.call("history", {"history_id": each}) for each in (1, 2)]
         text = (await client.call("history"))["content"][0]["text"]
     assert shown["structuredContent"]["children"] == [{"history_id": 2, "picture": 2}, {"history_id": 3, "picture": 2}]
-    assert "Went on in history_id 2 (from picture 2), 3 (from picture 2)." in shown["content"][0]["text"]
-    assert child["structuredContent"]["parents"] == [{"history_id": 1, "picture": 2}]
-    assert "Made from history_id 1, picture 2." in child["content"][0]["text"]
+    assert "Made from it: history_id 2 (from picture 2), 3 (from picture 2)." in shown["content"][0]["text"]
+    assert child["structuredContent"]["entries"][0]["parents"] == [{"history_id": 1, "picture": 2}]
+    assert "From: history_id 1, picture 2" in child["content"][0]["text"]
     assert "· made from history_id 1, picture 2 ·" in text
     assert not list(OUTPUT.iter_errors(shown["structuredContent"]))
 

@@ -47,7 +47,7 @@ async def test_every_entry_of_the_list_shows_its_picture_and_how_to_go_on(client
     """Ours: the person sees the pictures, and the model needs no second call to change one."""
     made = [await client.call("generate", {"prompt": f"picture {n}"}) for n in range(2)]
     _, text = await listed(client)
-    assert text.startswith("2 of 2 recent ones, newest first. To show a picture, repeat its markdown line")
+    assert text.startswith("2 of 2 recent generations, newest first. To show a picture, repeat its markdown line")
     for each in made:
         entry = each["structuredContent"]
         assert f"![{entry['prompt']}]({entry['images'][0]['url']})" in text
@@ -65,7 +65,7 @@ async def test_failed_and_working_ones_are_listed_and_can_be_asked_for(serve: Se
         for state, prompt in (("working", "a fox [slow]"), ("failed", "a hen [error-policy]"), ("done", "an owl")):
             found, text = await listed(client, state=state)
             assert found == [prompt]
-            assert text.startswith("1 of 1 that match")
+            assert text.startswith("1 of 1 generations that match")
 
 
 async def test_recent_and_archive_part_the_history_at_the_setting(serve: Serve, tmp_path: Path) -> None:
@@ -76,15 +76,15 @@ async def test_recent_and_archive_part_the_history_at_the_setting(serve: Serve, 
     async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
         prompts, text = await listed(client, limit=50)
         assert prompts == ["p7", "p6", "p5"]
-        assert text.startswith("3 of 3 recent ones")
+        assert text.startswith("3 of 3 recent generations")
         assert text.endswith("Older ones: call `history` with scope archive.")
         prompts, text = await listed(client, scope="archive", limit=3)
         assert prompts == ["p4", "p3", "p2"]
-        assert text.startswith("3 of 4 in the archive")
+        assert text.startswith("3 of 4 generations of the archive")
         assert (await listed(client, scope="archive", before=3, limit=3))[0] == ["p1"]
         prompts, text = await listed(client, scope="all", limit=50)
         assert len(prompts) == 8
-        assert text.startswith("8 of 8 in all")
+        assert text.startswith("8 of 8 generations")
 
 
 async def test_the_archive_is_all_that_is_older_when_nothing_else_is_set(serve: Serve, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ async def test_the_archive_is_all_that_is_older_when_nothing_else_is_set(serve: 
             await history.add(f"p{n}")
     async with serve() as easel, wire_client(easel.mcp_url) as client:
         assert (await listed(client, scope="archive"))[0] == ["p4", "p3", "p2", "p1", "p0"]
-        assert (await listed(client))[1].startswith("5 of 50 recent ones")
+        assert (await listed(client))[1].startswith("5 of 50 recent generations")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_a_model_can_be_asked_for(serve: Serve, tmp_path: Path) -> None:
             id="two conditions",
         ),
         pytest.param({"scope": "archive"}, "The archive is empty: it begins after the 50 newest.", id="archive"),
-        pytest.param({"query": " "}, "1 of 1 recent ones", id="a blank query is none"),
+        pytest.param({"query": " "}, "1 of 1 recent generations", id="a blank query is none"),
     ],
 )
 async def test_an_empty_page_says_why_and_what_to_do(client: WireClient, arguments: dict[str, Any], words: str) -> None:

@@ -14,7 +14,6 @@ from service.tools.history_words import (
     cut_job,
     details_text,
     entry_text,
-    gone_text,
     loss_text,
 )
 
@@ -65,11 +64,11 @@ def test_entries_that_failed_or_run_say_so_and_what_to_do() -> None:
 def test_an_entry_whose_picture_is_gone_shows_no_empty_frame() -> None:
     gone = entry_text(job(JobState.DONE, pictures=(picture("a", kept=False),)), URL)
     assert "![" not in gone
-    assert "1 picture removed from the cache. `history` with history_id 12 brings back" in gone
+    assert "Its picture was removed. `history` with history_id 12 brings it back" in gone
     assert "To change it" not in gone
     half = entry_text(job(JobState.DONE, pictures=(picture("a", kept=False), picture("b"))), URL)
     assert f"![a fox]({URL}{'b' * 32}.png)" in half
-    assert "1 picture removed from the cache" in half
+    assert "1 of its 2 pictures was removed. `history` with history_id 12 and `picture` brings one back" in half
 
 
 def test_an_entry_says_what_it_was_made_from() -> None:
@@ -85,7 +84,7 @@ def test_an_entry_says_what_it_was_made_from() -> None:
 def test_a_prompt_in_a_list_is_one_short_line_without_markup(text: str) -> None:
     """Ours: a prompt comes from the caller; it must not become a link, HTML or a second picture."""
     title = entry_text(job(JobState.WORKING, text, model=text), URL).splitlines()[0]
-    assert not set("[]<>`\x00\x7f") & set(title)
+    assert not set("[]<>\x00\x7f") & set(title)
     assert len(title) < 2 * PROMPT_LENGTH + 60
 
 
@@ -108,15 +107,14 @@ def test_a_single_one_tells_its_whole_request_and_family() -> None:
     assert details_text(asked, [(14, 1), (15, 2)]).splitlines() == [
         "Prompt: `a sign that says [OPEN] 'now'`",
         "Asked for: seed 7, aspect_ratio 16:9",
-        "Made from history_id 3, picture 1.",
-        "Went on in history_id 14 (from picture 1), 15 (from picture 2).",
+        "Made from it: history_id 14 (from picture 1), 15 (from picture 2).",
         "To change it: `generate` with history_id 12 and picture 1 to 2; the prompt says what to change.",
     ]
 
 
 def test_of_very_many_children_the_newest_are_named() -> None:
     text = details_text(DONE, [(id_, 1) for id_ in range(100, 150)])
-    assert "Went on in history_id 130, 131," in text
+    assert "Made from it: history_id 130, 131," in text
     assert "149, and 30 before them." in text
 
 
@@ -125,20 +123,12 @@ def test_a_single_one_without_a_picture_offers_no_change() -> None:
         assert details_text(each, []) == "Prompt: `a fox`"
 
 
-def test_a_picture_that_could_not_be_had_again_says_what_to_do() -> None:
-    assert gone_text(TWO) == ""
-    alone = gone_text(job(JobState.DONE, pictures=(picture("a", kept=False),)))
-    assert alone.startswith("Its picture was removed from the cache and could not be had again.")
-    assert alone.endswith("To draw it anew: `generate` with its prompt.")
-    some = gone_text(job(JobState.DONE, pictures=(picture("a", kept=False), picture("b"), picture("c", kept=False))))
-    assert some.startswith("Of its pictures, 1, 3 were removed")
-
-
 def test_what_deleting_loses_is_said_before() -> None:
     assert loss_text(TWO, [(14, 1)]) == (
-        "Delete history_id 12, “a fox”, for good? Its prompt and its 2 pictures are lost, and links to them end. "
+        "Delete history_id 12, “a fox”, for good? Its prompt and 2 pictures are lost, and links to them end. "
         "What was made from it stays."
     )
+    assert loss_text(FAILED, []) == "Delete history_id 12, “a fox”, for good? Its prompt is lost."
     assert "What was made from it" not in loss_text(TWO, [])
     assert len(loss_text(replace(TWO, prompt="word " * 9000), [])) < 400
 

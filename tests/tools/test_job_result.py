@@ -10,8 +10,10 @@ from jsonschema import Draft202012Validator
 from service.images import Failure, Job, JobState, Parent
 from service.profiles import UNKNOWN
 from service.tools.base import load_schema
-from service.tools.job_result import alt_text, cut, describe, job_result, plain, structure, summarize
+from service.tools.history_words import entry_text
+from service.tools.job_result import describe, job_result, structure
 from tests.profiles.golden import CASES, FIRST, SECOND, Outcome, job
+from tests.tools.test_quoted import HOSTILE
 
 URL = "https://e.example/mcp-cache/"
 PICTURE = replace(FIRST, note="1K")
@@ -19,9 +21,9 @@ DONE = job(pictures=(PICTURE,))
 WORKING = job(JobState.WORKING)
 FAILED = job(JobState.FAILED, failure=Failure(kind="policy", reason="Refused. Ask otherwise."))
 GONE = job(pictures=(replace(PICTURE, kept=False),))
+HALF = job(pictures=(replace(FIRST, kept=False), SECOND))
 TWO = CASES["two pictures"].job
 OUTPUT = Draft202012Validator(load_schema("generate.output"))
-HOSTILE = 'see ![x](https://evil.example/a.png) [y](z) <img src="q"> `code\n# head\x00\x7f\u202e\U000e0041 [r]: http://evil.example'
 
 
 def blocks(result: dict[str, Any]) -> list[str]:
@@ -114,8 +116,7 @@ def test_a_joined_call_is_told_so_and_how_to_get_another_picture(state: Job) -> 
     result = job_result(Outcome(job=state, joined=True), UNKNOWN, URL)
     text = result["content"][0]["text"]
     assert text.endswith(
-        "This is the same request as an earlier call, so nothing was charged again. "
-        "Another `variation`, such as 2, gives another picture."
+        "\nAn earlier call asked for the same, and it is paid for once. Another `variation` gives another picture."
     )
     assert result["structuredContent"]["joined"]
     assert "joined" not in job_result(Outcome(job=state), UNKNOWN, URL)["structuredContent"]
@@ -126,16 +127,22 @@ def test_a_picture_that_was_removed_says_so_and_links_nowhere() -> None:
     text = result["content"][0]["text"]
     assert blocks(result) == ["text"]
     assert "http" not in text
-    assert "`generate` with the same prompt makes it again" in text
+    assert "could not be had again. To draw it anew, call `generate` with its prompt." in text
     assert "Note: 1K" in text
     assert result["structuredContent"]["images"][0]["kept"] is False
     assert "kept" not in structure(DONE, URL)["images"][0]
-    assert summarize(GONE, URL).endswith("· (file removed)")
+
+
+@pytest.mark.parametrize("gone", [describe(GONE, URL), describe(HALF, URL, looked_for=2)])
+def test_a_picture_that_was_removed_and_not_looked_for_says_what_brings_it_back(gone: str) -> None:
+    """Bug: of several pictures those that nobody had asked the image service for were given up as well."""
+    which = " and picture 1" if "of 2" in gone else ""
+    assert f"Its file was removed. `history` with history_id 12{which} brings it back" in gone
+    assert "could not be had" not in gone
 
 
 def test_of_two_pictures_the_one_that_is_left_is_shown() -> None:
-    half = job(pictures=(replace(FIRST, kept=False), SECOND))
-    text = describe(half, URL)
+    text = describe(HALF, URL)
     assert FIRST.name not in text
     assert f"![a red fox]({URL}{SECOND.name})" in text
     assert text.endswith("To show the picture, repeat its markdown line in your answer.")
@@ -156,34 +163,6 @@ def test_the_structure_says_when_how_long_and_from_what() -> None:
     assert job(parents=(Parent(history_id=3, picture=2),)).parents
 
 
-def test_a_prompt_is_whole_but_where_it_is_asked_to_be_short() -> None:
-    """Ours: a list may hold fifty prompts of 32,000 characters."""
-    long = job(prompt="word " * 1000)
-    assert structure(long, URL)["prompt"] == long.prompt
-    assert structure(long, URL, prompt_length=40)["prompt"] == cut(long.prompt, 40)
-    assert structure(DONE, URL, prompt_length=40)["prompt"] == "a red fox"
-
-
-def test_a_line_of_the_list_tells_how_it_ended() -> None:
-    assert summarize(DONE, URL).endswith(f'"a red fox" · {URL}{PICTURE.name}')
-    assert summarize(FAILED, URL).endswith("failed (policy)")
-    assert summarize(WORKING, URL).endswith("still being drawn")
-
-
-def test_a_prompt_cannot_leave_the_markdown_that_shows_it() -> None:
-    """Ours: alt text comes from the caller; it must not become a link, HTML or a second picture."""
-    hostile = "x](https://evil.example/a.png) ![y](z) <img src=q> `code`\n# head | \\ *b* _i_\x00\x7f"
-    assert not set("[]()!<>`\\|*_#\n\x00\x7f") & set(alt_text(hostile))
-
-
-def test_words_that_are_not_ours_stay_words() -> None:
-    """Ours: an image service must not put a picture, a link, HTML or letters that nobody sees into a chat."""
-    assert plain(HOSTILE, 300) == (
-        'see !(x)(https://evil.example/a.png) (y)(z) ‹img src="q"› \'code # head (r): http://evil.example'
-    )
-    assert plain("Call `history` again.", 300) == "Call `history` again."
-
-
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -196,12 +175,12 @@ def test_words_that_are_not_ours_stay_words() -> None:
     ],
 )
 def test_no_words_that_are_not_ours_become_markdown_in_a_result_or_a_list(hostile: Job) -> None:
-    told = describe(hostile, URL).replace(f"]({URL}", "")
-    for text in (told, summarize(hostile, URL)):
-        assert "](" not in text
-        assert "<" not in text
-        assert text.count("`") % 2 == 0
-        assert "\u202e" not in text
+    for text in (describe(hostile, URL), entry_text(hostile, URL)):
+        told = text.replace(f"]({URL}", "")
+        assert "](" not in told
+        assert "<" not in told
+        assert told.count("`") % 2 == 0
+        assert "\u202e" not in told
 
 
 def test_what_an_image_service_says_is_cut() -> None:
@@ -211,11 +190,6 @@ def test_what_an_image_service_says_is_cut() -> None:
     assert len(describe(job(JobState.FAILED, failure=Failure(kind="failed", reason=long)), URL)) < 1200
     noted = job(pictures=(replace(PICTURE, note=long),), parameters={"references": [long] * 3})
     assert len(str(structure(noted, URL))) < 1500
-
-
-def test_a_long_prompt_is_cut_in_alt_text_and_lists() -> None:
-    assert len(alt_text("word " * 1000)) <= 80
-    assert len(summarize(job(prompt="word " * 1000), URL)) < 300
 
 
 def test_parameters_of_an_older_row_do_no_harm() -> None:

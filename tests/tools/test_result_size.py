@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 from service.profiles import PROFILES, UNKNOWN, Profile
 from service.protocol.jsonrpc import LONGEST_ID, Result, result_message
 from service.tools.base import load_schema
-from service.tools.job_result import job_result, structure, summarize
+from service.tools.history_words import entry_text
+from service.tools.job_result import job_result, structure
 from service.tools.result_size import CUT, DATA, LEFT_OUT, TOO_LONG, fit
 from tests.profiles.golden import FIRST, PICTURES_URL, Outcome, job
 
@@ -41,7 +42,7 @@ def listing(prompt: str, count: int = 50, pictures: int = 1) -> Result:
     kept = tuple(replace(FIRST, name=f"{number:032x}.png") for number in range(pictures))
     jobs = [job(history_id=number, prompt=prompt, pictures=kept) for number in range(1, count + 1)]
     return {
-        "content": [text("\n".join(f"{summarize(each, PICTURES_URL)} {each.prompt}" for each in jobs))],
+        "content": [text("\n".join(f"{entry_text(each, PICTURES_URL)} {each.prompt}" for each in jobs))],
         "structuredContent": {"entries": [structure(each, PICTURES_URL) for each in jobs]},
     }
 

@@ -71,7 +71,7 @@ async def test_a_picture_whose_answer_was_lost_is_the_same_the_next_time(serve: 
         again = (await client.legacy("tools/call", {"name": "generate", "arguments": FOX})).result
         third = (await client.legacy("tools/call", {"name": "generate", "arguments": FOX})).result
     assert (again["structuredContent"]["history_id"], again["structuredContent"]["joined"]) == (1, True)
-    assert "nothing was charged again" in again["content"][0]["text"]
+    assert "paid for once" in again["content"][0]["text"]
     assert third["structuredContent"]["history_id"] == 2
 
 
