@@ -179,6 +179,7 @@ async def studio(
 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
+        moments.pass_("pause")
         await asyncio.sleep(seconds if real_pauses else 0)
 
     scratch = folder / "scratch"

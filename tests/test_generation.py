@@ -36,6 +36,16 @@ async def test_a_picture_that_has_come_is_not_lost_to_a_cancellation(tmp_path: P
     assert job.state is JobState.DONE
 
 
+@pytest.mark.parametrize("moment", ["examine", "keep", "finish"])
+async def test_a_picture_that_has_come_is_not_lost_to_a_stop(tmp_path: Path, moment: str) -> None:
+    """Bug: the bytes were there, and the row said that the service was stopped while it was drawn."""
+    async with studio(tmp_path, Pencil()) as pipeline:
+        call = asyncio.create_task(pipeline.draw())
+        await pipeline.moments.wait(moment)
+        await pipeline.generation.close()
+        assert (await call).state is JobState.DONE
+
+
 async def test_a_call_that_is_cancelled_while_it_is_drawn_stops_the_upstream(tmp_path: Path) -> None:
     """Spec 2026-07-28, Cancellation: receivers should stop processing and free resources."""
     asleep = Asleep()

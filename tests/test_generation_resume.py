@@ -347,6 +347,7 @@ async def test_work_that_is_not_done_after_a_day_is_given_up(tmp_path: Path) -> 
     assert job.failure is not None
     assert (job.state, job.failure.kind) == ("failed", "timeout")
     assert "more than a day ago" in job.failure.reason
+    assert "may have charged" in job.failure.reason
 
 
 async def test_work_of_a_service_that_is_off_waits_until_it_is_on(tmp_path: Path) -> None:

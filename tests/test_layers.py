@@ -39,7 +39,10 @@ ALLOWED: dict[str, set[str]] = {
         "files", "fingerprint", "images", "job_work", "models", "preview_memory", "previews", "progress",
         "running_jobs", "store", "upstream",
     },
-    "job_work": {"files", "images", "preview_memory", "previews", "progress", "running_jobs", "store", "upstream"},
+    "job_work": {
+        "files", "firm_writes", "images", "preview_memory", "previews", "progress", "running_jobs", "store", "upstream",
+    },
+    "firm_writes": {"images"},
     "running_jobs": {"images"},
     "fingerprint": {"images", "orjson"},
     "preview_memory": set(),
