@@ -30,6 +30,7 @@ from service.upstream import RemoteTask, Upstream
 
 logger = logging.getLogger(__name__)
 
+CANCELLED_KIND: Final = "cancelled"
 CANCELLED: Final = "It was cancelled by the client before it was done."
 STOPPED: Final = "The service was stopped while this picture was being made."
 MAY_BE_CHARGED: Final = "The image service may have charged for it all the same."
@@ -108,7 +109,7 @@ class JobWork:
         if self.closing() and current.task:
             await self.store.release(current)
             return None
-        kind, reason = ("interrupted", STOPPED) if self.closing() else ("cancelled", CANCELLED)
+        kind, reason = ("interrupted", STOPPED) if self.closing() else (CANCELLED_KIND, CANCELLED)
         reason = f"{reason} {_charge_of(current)} {AGAIN}"
         return await self.store.fail(job, Failure(kind=kind, reason=reason))
 

@@ -162,6 +162,39 @@ async def test_of_two_callers_one_who_cancels_takes_nothing_from_the_other(tmp_p
     assert len(upstream.asked) == 1
 
 
+class Reluctant(Gated):
+    """Takes a while to be cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leaving, self.may_leave = asyncio.Event(), asyncio.Event()
+
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
+        try:
+            return await super().generate(request, progress)
+        except asyncio.CancelledError:
+            self.leaving.set()
+            await self.may_leave.wait()
+            raise
+
+
+async def test_who_joins_a_job_that_is_just_being_cancelled_gets_one_of_their_own(tmp_path: Path) -> None:
+    """Bug: who pressed stop and asked again at once was told that they had cancelled it."""
+    upstream = Reluctant()
+    async with studio(tmp_path, upstream) as pipeline:
+        first = asyncio.create_task(ask(pipeline))
+        await upstream.begun.wait()
+        first.cancel()
+        await upstream.leaving.wait()
+        again = asyncio.create_task(ask(pipeline))
+        await pipeline.moments.wait("begin")
+        upstream.may_leave.set()
+        upstream.may_draw.set()
+        outcome = await again
+        assert first.cancelled()
+    assert (id_of(outcome), outcome.job.state, outcome.joined) == (2, "done", False)
+
+
 async def test_a_stopping_service_takes_nothing_new(tmp_path: Path) -> None:
     async with gated(tmp_path) as (pipeline, upstream):
         await pipeline.generation.close()

@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "workbench": {"generation", "profiles", "references", "retention", "uploads"},
     "generation": {
-        "files", "fingerprint", "images", "job_work", "models", "preview_memory", "previews", "progress",
+        "files", "fingerprint", "firm_writes", "images", "job_work", "models", "preview_memory", "previews", "progress",
         "running_jobs", "store", "upstream",
     },
     "job_work": {
