@@ -229,7 +229,7 @@ class Generation:
             await running.wait(waiter)
 
     async def _claim(self, job: Job) -> RunningJob | None:
-        """Take the job up if nobody follows it, cancelled or not: what is claimed and not followed, nobody can claim."""
+        """Take the job up if nobody follows it; whole, since what is claimed and not followed nobody can claim."""
         return await to_the_end(self._claim_and_take_up(job))
 
     async def _claim_and_take_up(self, job: Job) -> RunningJob | None:
