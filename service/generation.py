@@ -83,7 +83,7 @@ class Generation:
         while True:
             begun = await self._begin(owner, request, name, fingerprint)
             await self._wait(begun.job, waiter)
-            outcome = await self.show(owner, begun.job.history_id)
+            outcome = await self.show(owner, begun.job.history_id, patience_s=waiter.left_s)
             if outcome is None:
                 raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind="deleted")
             if not begun.joined or not _came_to_nothing(outcome.job):
@@ -111,16 +111,19 @@ class Generation:
         if job is not None and job.state is JobState.WORKING:
             await self._wait(job, waiter)
 
-    async def show(self, owner: str, history_id: int, picture: int = 1) -> Outcome | None:
+    async def show(
+        self, owner: str, history_id: int, picture: int = 1, patience_s: float = RESTORE_S
+    ) -> Outcome | None:
         """A job of this owner, with the preview of one of its pictures; None when there is none of that id.
 
-        A picture whose bytes are gone is fetched again where that can be; else its row says that it is gone.
+        A picture whose bytes are gone is fetched again where that can be in so many seconds; else its row says that
+        it is gone.
         """
         job = await self.store.job(owner, history_id)
         if job is None or not 0 < picture <= len(job.pictures):
             return None if job is None else Outcome(job=job)
         if await self.files.find(job.pictures[picture - 1].name) is None:
-            job, data = await self._restore(job, picture)
+            job, data = await self._restore(job, picture, patience_s)
             if data is None:
                 return Outcome(job=job)
         return Outcome(job=job, preview=await self._preview(job.pictures[picture - 1]))
@@ -254,22 +257,30 @@ class Generation:
                     break
         return None
 
-    async def _restore(self, job: Job, number: int) -> tuple[Job, bytes | None]:
+    async def _restore(self, job: Job, number: int, patience_s: float = RESTORE_S) -> tuple[Job, bytes | None]:
         """Fetch a picture's bytes once more where its image service may still have them; nothing is paid for that."""
         picture = job.pictures[number - 1]
         upstream = self.upstreams.get(job.upstream)
         if upstream is not None and picture.source:
             try:
-                async with asyncio.timeout(RESTORE_S):
+                async with asyncio.timeout(min(patience_s, RESTORE_S)):
                     data = await upstream.fetch_again(picture.source)
                 drawn = Picture(data=data, note=picture.note, source=picture.source)
                 again = await self._work.keep_picture(job.owner, drawn, await self.previews.examine(data))
-                return await self.store.restored(job, number - 1, again), data
+                return await self._restored(job, number, again), data
             except (WorkError, TimeoutError) as error:
                 logger.info("history_id %d: a picture that was removed stays so: %s", job.history_id, error)
         if picture.kept:
             await self.store.files_gone([picture.name])
         return await self.store.job(job.owner, job.history_id) or job, None
+
+    async def _restored(self, job: Job, number: int, picture: KeptPicture) -> Job:
+        try:
+            return await self.store.restored(job, number - 1, picture)
+        except LookupError as deleted:
+            if not await self.store.owns_file(job.owner, picture.name):
+                await self.files.remove([picture.name])
+            raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind="deleted") from deleted
 
     @property
     def _work(self) -> JobWork:

@@ -239,6 +239,48 @@ async def test_a_picture_that_is_gone_for_good_is_said_to_be(tmp_path: Path) -> 
     assert not shown.job.pictures[0].kept
 
 
+async def test_a_picture_that_does_not_come_back_in_time_is_not_waited_for(tmp_path: Path) -> None:
+    """Bug: a minute long, while the client gave up after 45 seconds."""
+
+    class Stuck(Gated):
+        async def fetch_again(self, source: str) -> bytes:
+            self.fetched.append(source)
+            await asyncio.Event().wait()
+            return b""
+
+    upstream = Stuck()
+    upstream.may_draw.set()
+    async with studio(tmp_path, upstream) as pipeline:
+        made = await ask(pipeline)
+        await remove(tmp_path)
+        async with asyncio.timeout(10):
+            shown = await pipeline.generation.show("anna", id_of(made), patience_s=0.02)
+    assert shown is not None
+    assert not shown.job.pictures[0].kept
+    assert upstream.fetched == ["https://pics.example/1"]
+
+
+async def test_a_picture_of_a_job_that_is_deleted_meanwhile_does_not_come_back(tmp_path: Path) -> None:
+    """Bug: an internal error, and the bytes were behind their link again."""
+
+    class Deleting(Gated):
+        async def fetch_again(self, source: str) -> bytes:
+            await pipeline.store.delete("anna", 1)
+            return await super().fetch_again(source)
+
+    upstream = Deleting()
+    upstream.may_draw.set()
+    async with studio(tmp_path, upstream) as pipeline:
+        made = await ask(pipeline)
+        await remove(tmp_path)
+        await pipeline.store.files_gone([made.job.pictures[0].name])
+        shown = await pipeline.generation.show("anna", id_of(made))
+        assert shown is not None
+        assert shown.preview is None
+        assert await pipeline.generation.show("anna", id_of(made)) is None
+    assert files_in(tmp_path) == []
+
+
 async def test_a_picture_that_nobody_got_and_that_is_gone_is_drawn_again(tmp_path: Path) -> None:
     async with gated(tmp_path) as (pipeline, upstream):
         upstream.there = False
