@@ -21,7 +21,7 @@ from service.protocol.admission import Arrival, Keys, Notice, Refused, Reply, ad
 from service.protocol.asking import OpenRequests
 from service.protocol.call import Call, read_reason
 from service.protocol.catalog import Server
-from service.protocol.dispatch import answer
+from service.protocol.dispatch import answer, answer_again
 from service.protocol.jsonrpc import RequestId, notification_message
 from service.protocol.session import Session
 from service.protocol.subscriptions import LISTS, TaskChanged, notification_of
@@ -80,7 +80,7 @@ class StdioServer:
         task.add_done_callback(lambda _: self._forget(call.id, running))
 
     async def _run(self, call: Call) -> None:
-        ended = await answer(self.server, call)
+        ended = answer_again(self.server, call) or await answer(self.server, call)
         if await self._write(ended.body) and ended.receipts is not None:
             ended.receipts.run()
         if call.opens_session and call.session is not None and self._notices is None:

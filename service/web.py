@@ -3,9 +3,10 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from itertools import count
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -14,7 +15,7 @@ from service.protocol.admission import Arrival, Batch, Keys, Notice, Refused, Re
 from service.protocol.asking import OpenRequests
 from service.protocol.call import Call, nothing_to_end, nothing_to_open, unheard
 from service.protocol.catalog import Server
-from service.protocol.dispatch import Answer, answer
+from service.protocol.dispatch import Answer, answer, answer_again
 from service.protocol.headers import SESSION_ID
 from service.protocol.inquiry import UNASKED
 from service.protocol.replay import Stream, Streams
@@ -47,6 +48,7 @@ class Endpoint:
     calls: RunningCalls = field(default_factory=RunningCalls)
     requests: OpenRequests = field(default_factory=OpenRequests)
     streams: Streams = field(default_factory=Streams)
+    stream_ids: Iterator[str] = field(default_factory=lambda: _stream_ids(secrets.token_hex(4)))
     body_deadline_s: float = BODY_DEADLINE_S
     silence_s: float = SILENCE_S
     silences: Silences = field(init=False)
@@ -83,6 +85,12 @@ class Endpoint:
                 self._take(said)
                 return web.Response(status=202)
 
+    async def close(self, grace_s: float) -> None:
+        """End open streams, and give running calls and tasks their grace."""
+        self.server.hub.close()
+        tasks = self.server.tasks
+        await asyncio.gather(self.calls.close(grace_s), *([] if tasks is None else [tasks.close(grace_s)]))
+
     async def _body_of(self, request: web.Request) -> bytes:
         """The body as it comes, or as much of it as shows that it is too large."""
         body = bytearray()
@@ -90,12 +98,6 @@ class Endpoint:
             while len(body) <= MAX_BODY_BYTES and (chunk := await request.content.readany()):
                 body += chunk
         return bytes(body)
-
-    async def close(self, grace_s: float) -> None:
-        """End open streams, and give running calls and tasks their grace."""
-        self.server.hub.close()
-        tasks = self.server.tasks
-        await asyncio.gather(self.calls.close(grace_s), *([] if tasks is None else [tasks.close(grace_s)]))
 
     def _take(self, said: Notice | Reply) -> None:
         match said:
@@ -110,7 +112,7 @@ class Endpoint:
     async def _reply(self, request: web.Request, accepts: Accepts, call: Call) -> web.StreamResponse:
         stream = ReplyStream(request, accepts, self.silences, keep=self._keep_of(call))
         try:
-            ended = await self.calls.run(call, self._answer(call, stream, accepts))
+            ended = answer_again(self.server, call) or await self.calls.run(call, self._answer(call, stream, accepts))
             if ended is None:
                 return await stream.end()
             opens = call.session is not None and call.opens_session and not ended.failed
@@ -132,7 +134,7 @@ class Endpoint:
             stream.abandon()
             raise
         answers = [body for body in bodies if body is not None]
-        if not answers:
+        if not answers and not stream.opened:
             stream.abandon()
             return web.Response(status=202)
         if not stream.opened and accepts.json:
@@ -177,7 +179,7 @@ class Endpoint:
         if call.session is None:
             return None
         session_id, primed = call.session.id, call.version in RESUMES
-        return lambda: self.streams.open(secrets.token_hex(8), session_id, primed=primed)
+        return lambda: self.streams.open(next(self.stream_ids), session_id, primed=primed)
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,11 @@ def arrival_of(request: web.Request) -> Arrival:
     """What admission must be told about a request."""
     hint = request.query.get(HINT, "")[:MAX_HINT] if "?" in request.raw_path else ""
     return Arrival(principal=request[PRINCIPAL], now=time.time(), nonce=make_nonce, client_hint=hint)
+
+
+def _stream_ids(prefix: str) -> Iterator[str]:
+    """Ids of streams. The prefix tells them from those of another process or an earlier one, which clients may know."""
+    return map(f"{prefix}{{:x}}".format, count())
 
 
 def refusal_of(refusal: Refused) -> web.Response:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import HttpVersion10, web
+from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 SERVER: Final = "easel"
@@ -25,9 +25,9 @@ SERVER: Final = "easel"
 FITS_BYTES: Final = 64 * 1024
 """So much a transport takes at once: nobody waits for a client to read what is smaller."""
 
-_EVENTS: Final = (
-    b"Content-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"
-)
+_JSON: Final = "Content-Type: application/json\r\n"
+_EVENTS: Final = "Content-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"
+_CHUNKS: Final = "Transfer-Encoding: chunked\r\n"
 
 
 class Sent(web.StreamResponse):
@@ -57,13 +57,14 @@ SENT_LAST: Final = Sent(keep_alive=False)
 class HttpAnswer:
     """The answer to one request. A write says whether the connection is still there."""
 
-    __slots__ = ("_chunked", "_head", "_request", "begun", "sent")
+    __slots__ = ("_chunked", "_head", "_is_old", "_request", "begun", "sent")
 
     def __init__(self, request: web.Request) -> None:
         self.begun = False
         """Whether it is a stream, of which something was or will be written."""
         self.sent = SENT if request.keep_alive else SENT_LAST
         self._request = request
+        self._is_old = request.version.minor == 0
         self._chunked = False
         self._head = b""
 
@@ -75,11 +76,7 @@ class HttpAnswer:
 
     def whole(self, body: bytes, status: int, headers: Mapping[str, str]) -> bool:
         """Write JSON."""
-        head = b"%bContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n" % (
-            self._status_line(status),
-            len(body),
-            self._common(headers),
-        )
+        head = b"%bContent-Length: %d\r\n\r\n" % (self._head_of(status, _JSON, headers), len(body))
         if len(body) <= FITS_BYTES:
             return self._write(head + body)
         return self._write(head) and self._write(body)
@@ -87,11 +84,10 @@ class HttpAnswer:
     def begin(self, headers: Mapping[str, str]) -> None:
         """Be a stream of events; the head goes out with the first of them."""
         self.begun = True
-        self._chunked = self._request.version != HttpVersion10
-        if not self._chunked:  # then the end of the connection is that of the stream
+        self._chunked = not self._is_old
+        if self._is_old:  # then the end of the connection is that of the stream
             self.sent = SENT_LAST
-        framing = b"Transfer-Encoding: chunked\r\n" if self._chunked else b""
-        self._head = b"%b%b%b%b\r\n" % (self._status_line(200), _EVENTS, framing, self._common(headers))
+        self._head = self._head_of(200, _EVENTS if self._is_old else _EVENTS + _CHUNKS, headers) + b"\r\n"
 
     def put(self, chunk: bytes) -> bool:
         """Write a part of the stream."""
@@ -138,26 +134,19 @@ class HttpAnswer:
         transport.write(data)
         return not transport.is_closing()
 
-    def _status_line(self, status: int) -> bytes:
-        return _status_line(status, "1.0" if self._request.version == HttpVersion10 else "1.1")
-
-    def _common(self, headers: Mapping[str, str]) -> bytes:
-        keeps, is_old = self.sent.keep_alive, self._request.version == HttpVersion10
-        connection = ("keep-alive" if is_old else "") if keeps else ("" if is_old else "close")
-        common = _common(int(time.time()), connection)
-        return common + b"".join(_line(name, value) for name, value in headers.items()) if headers else common
+    def _head_of(self, status: int, form: str, headers: Mapping[str, str]) -> bytes:
+        head = _head(status, form, self._is_old, self.sent is SENT, int(time.time()))
+        return head + b"".join(_line(name, value) for name, value in headers.items()) if headers else head
 
 
 @lru_cache(maxsize=64)
-def _status_line(status: int, version: str) -> bytes:
-    return f"HTTP/{version} {status} {HTTPStatus(status).phrase}\r\n".encode()
-
-
-@lru_cache(maxsize=8)
-def _common(second: int, connection: str) -> bytes:
-    """The lines that every answer of one second has."""
-    lines = _line("Date", formatdate(second, usegmt=True)) + _line("Server", SERVER)
-    return lines + _line("Connection", connection) if connection else lines
+def _head(status: int, form: str, is_old: bool, stays: bool, second: int) -> bytes:
+    """What all answers of one kind have in common that are given within one second."""
+    # RFC 9112, 9.3: a connection stays by default, in HTTP/1.0 it does not.
+    connection = "" if stays is not is_old else f"Connection: {'keep-alive' if stays else 'close'}\r\n"
+    status_line = f"HTTP/1.{0 if is_old else 1} {status} {HTTPStatus(status).phrase}\r\n"
+    date = formatdate(second, usegmt=True)
+    return f"{status_line}{form}Date: {date}\r\nServer: {SERVER}\r\n{connection}".encode()
 
 
 def _line(name: str, value: str) -> bytes:

@@ -5,6 +5,7 @@ with its connection, as the task of its request does, and is a part of that. `ve
 """
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -66,11 +67,21 @@ class RunningCalls:
             await asyncio.wait(set(self._tasks.values()))
 
     async def _run_apart(self, call: Call, work: Coroutine[Any, Any, Answer]) -> Answer | None:
-        loop = asyncio.get_running_loop()
-        task = self._tasks[call] = loop.create_task(work)
-        # A future is a tenth of the price of `asyncio.wait`, and can be done without the task.
-        waiting = self._waiting[call] = loop.create_future()
+        # A future is a fraction of the price of `asyncio.wait`, and can be done without the task.
+        waiting = self._waiting[call] = asyncio.get_running_loop().create_future()
+        try:
+            task = _start(work)
+            if not task.done():
+                self._remember(call, task, waiting)
+                await waiting
+        finally:
+            del self._waiting[call]
+        return task.result() if task.done() and not task.cancelled() else None
+
+    def _remember(self, call: Call, task: asyncio.Task[Answer], waiting: asyncio.Future[None]) -> None:
+        """Know a call that runs, until it ends; then whoever waits for it goes on."""
         key = None if call.session is None else (call.session.id, call.id)
+        self._tasks[call] = task
         if key is not None:
             self._by_request[key] = call
 
@@ -83,8 +94,11 @@ class RunningCalls:
                 waiting.set_result(None)
 
         task.add_done_callback(forget)
-        try:
-            await waiting
-        finally:
-            del self._waiting[call]
-        return task.result() if task.done() and not task.cancelled() else None
+
+
+def _start(work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
+    """A task for a call. Where Python can, it runs to its first wait at once, and a cheap one is over by then."""
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(work, loop=loop, eager_start=True)
+    return loop.create_task(work)

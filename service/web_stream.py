@@ -45,6 +45,11 @@ class ReplyStream:
     Whatever is written is written at once and whole, so that what several say at a time stays in order.
     """
 
+    __slots__ = (
+        *("_accepts", "_answer", "_call_ended", "_deadline_s", "_gone", "_keep", "_kept", "_last", "_receipts"),
+        *("_silences", "hung_up"),
+    )
+
     def __init__(
         self,
         request: web.Request,

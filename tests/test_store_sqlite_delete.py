@@ -178,7 +178,7 @@ async def test_what_ends_or_begins_while_a_history_is_cleared_stays(tmp_path: Pa
     """Ours: nobody loses a picture that came after they asked."""
     store = await open_sqlite(tmp_path, clock)
     before, working = await made(store, "before"), await begin(store)
-    newest = await store.run(lambda connection: newest_id(connection, "ann"))
+    newest = await store.run(lambda connection: newest_id(connection, "ann", 0))
     begun_later = await made(store, "begun later")
     clock.now += 1
     ended_later = await store.finish(working, [])

@@ -102,7 +102,7 @@ class Keys:
     is_ended: Callable[[str], bool] = lambda session_id: False  # noqa: ARG005 - the signature of what stands here
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Arrival:
     """What the edge knows of a message besides its bytes, since nothing here reads a clock or makes randomness.
 
@@ -116,7 +116,7 @@ class Arrival:
     client_hint: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Desk:
     """Everything that one message is judged by. Over stdio `headers` is None, and `session` the open one."""
 

@@ -13,11 +13,12 @@ from service.protocol.jsonrpc import encoded_message, error_message, result_mess
 from service.protocol.methods import METHODS, Method
 from service.protocol.receipts import Receipts
 from service.protocol.results import stamp
+from service.protocol.versions import Era
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """One encoded JSON-RPC response, and the HTTP status it has when it is the whole HTTP answer.
 
@@ -30,17 +31,25 @@ class Answer:
     receipts: Receipts | None = None
 
 
+def answer_again(server: Server, call: Call) -> Answer | None:
+    """The answer to a call of a `fixed` method, once it was encoded: nothing has to run."""
+    method = METHODS.get(call.method)
+    if method is None or not method.fixed or "cursor" in call.params:
+        return None
+    encoded = server.encoded.get(_said_to(server, call))
+    return None if encoded is None else Answer(body=encoded_message(call.id, encoded))
+
+
 async def answer(server: Server, call: Call) -> Answer:
     """Run the method that the call names. Never raises, but for the cancellation of the task it runs in."""
     try:
         if call.session is not None:
             call.log_level = server.memory.level_of(call.session.id)
         method = _method(server, call)
+        result = stamp(server, call.era, call.method, await method.handle(server, call))
         if method.fixed and "cursor" not in call.params:
-            return Answer(body=encoded_message(call.id, await _encoded(server, call, method)))
-        result = await method.handle(server, call)
-        body = result_message(call.id, stamp(server, call.era, call.method, result))
-        return Answer(body=body, receipts=None if call.detached else call.receipts)
+            server.encoded[_said_to(server, call)] = orjson.dumps(result)
+        return Answer(body=result_message(call.id, result), receipts=None if call.detached else call.receipts)
     except InputRequiredError as early:
         return Answer(body=result_message(call.id, stamp(server, call.era, call.method, early.result)))
     except RpcError as error:
@@ -52,14 +61,9 @@ async def answer(server: Server, call: Call) -> Answer:
         return _failed(call, RpcError(INTERNAL_ERROR, "Internal error. The service's log has the details."))
 
 
-async def _encoded(server: Server, call: Call, method: Method) -> bytes:
-    """The result of a method that says the same to everybody who is shown the same tools; made once for each era."""
-    key = call.method, call.era, id(server.tools_shown(call))
-    known = server.encoded.get(key)
-    if known is None:
-        result = await method.handle(server, call)
-        known = server.encoded[key] = orjson.dumps(stamp(server, call.era, call.method, result))
-    return known
+def _said_to(server: Server, call: Call) -> tuple[str, Era, int]:
+    """What the result of a `fixed` method depends on."""
+    return call.method, call.era, id(server.tools_shown(call))
 
 
 def _method(server: Server, call: Call) -> Method:

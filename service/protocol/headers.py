@@ -38,6 +38,8 @@ _SUFFIX: Final = "?="
 class Headers:
     """The headers of one request that MCP cares for, by name without regard to case."""
 
+    __slots__ = ("_values",)
+
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Read raw header lines; raises `RpcError` when one that routes occurs twice."""
         lines = list(pairs)

@@ -15,7 +15,7 @@ RequestId: TypeAlias = str | int
 Result: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """A message that wants an answer."""
 

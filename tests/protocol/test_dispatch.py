@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 
 from service.protocol.call import Call
-from service.protocol.dispatch import answer
+from service.protocol.dispatch import answer, answer_again
 from service.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, RpcError
 from service.protocol.inquiry import InputRequiredError
 from service.protocol.jsonrpc import Result
-from service.protocol.methods import METHODS
-from service.protocol.results import stamp
 from service.protocol.versions import Era
 from tests.protocol.samples import call, error, result, said, server
 
@@ -117,24 +115,55 @@ async def test_a_call_that_asks_ends_with_a_result_that_nobody_keeps() -> None:
 
 
 @pytest.mark.parametrize("era", Era)
-async def test_what_is_the_same_for_everybody_is_encoded_once_and_anew_when_it_changes(era: Era) -> None:
+async def test_what_is_the_same_for_everybody_is_worked_out_once_and_anew_when_it_changes(era: Era) -> None:
     """Ours: lists are most of what clients ask for; a replaced one is listed with the very next answer."""
     given = server(echo)
-    method = "server/discover" if era is Era.MODERN else "tools/list"
-    first = await answer(given, call(method, era=era))
-    kept = dict(given.encoded)
-    assert (await answer(given, call(method, era=era))).body == first.body
-    assert given.encoded == kept
-    assert [key[:2] for key in kept] == [(method, era)]
+    asked = call("server/discover" if era is Era.MODERN else "tools/list", era=era)
+    assert answer_again(given, asked) is None
+    first = await answer(given, asked)
+    again = answer_again(given, asked)
+    assert again is not None
+    assert again.body == first.body
     given.tools, given.instructions = {}, "Be kinder."
-    assert (await answer(given, call(method, era=era))).body != first.body
+    assert answer_again(given, asked) is None
+    assert (await answer(given, asked)).body != first.body
+
+
+async def test_who_is_shown_other_tools_is_answered_for_itself() -> None:
+    """Ours: a client that must not be told of an output schema does not get the list of one that may."""
+    given = server(echo)
+    given.show_tools = lambda asking: {} if asking.client_hint else given.tools
+    asked, other = call("tools/list"), call("tools/list")
+    other.client_hint = "plain"
+    await answer(given, asked)
+    assert answer_again(given, other) is None
+    assert result(await answer(given, other))["tools"] == []
+    again = [answer_again(given, each) for each in (asked, other)]
+    assert [len(result(each)["tools"]) for each in again if each is not None] == [1, 0]
+
+
+async def test_only_what_is_the_same_for_everybody_is_answered_again() -> None:
+    """Ours: neither another page, nor another era, nor what depends on the caller."""
+    given = server(echo)
+    asked = [
+        call("tools/list", era=Era.LEGACY),
+        call("tools/list", {"cursor": None}),
+        call("tools/call", {"name": "echo"}),
+        call("resources/list"),
+        call("nothing"),
+    ]
+    for each in (call("tools/list"), *asked[1:]):
+        await answer(given, each)
+    assert answer_again(given, call("tools/list")) is not None
+    assert [answer_again(given, each) for each in asked] == [None] * 5
 
 
 @pytest.mark.parametrize("id_", [0, -7, "x", 'quo"ted', "ü", "<id>", "%d"], ids=str)
 @pytest.mark.parametrize("method", ["tools/list", "server/discover"])
-async def test_what_is_encoded_already_is_the_same_message_under_any_id(id_: int | str, method: str) -> None:
+async def test_what_was_encoded_before_is_the_same_message_under_any_id(id_: int | str, method: str) -> None:
     given, asked = server(echo), call(method)
+    first = result(await answer(given, asked))
     asked.request = replace(asked.request, id=id_)
-    message = json.loads((await answer(given, asked)).body)
-    plain = stamp(given, Era.MODERN, method, await METHODS[method].handle(given, asked))
-    assert message == {"jsonrpc": "2.0", "id": id_, "result": plain}
+    again = answer_again(given, asked)
+    assert again is not None
+    assert json.loads(again.body) == {"jsonrpc": "2.0", "id": id_, "result": first}
