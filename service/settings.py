@@ -75,7 +75,7 @@ SETTINGS: Final = (
             ("MODELSCOPE_SDK_TOKEN",)),
     Setting("MODELSCOPE_BASE_URL", "", "root of ModelScope; https://api-inference.modelscope.cn with a token"),
     Setting("EASEL_MODELSCOPE_POLL_S", "5", "seconds between two questions whether ModelScope has drawn the picture"),
-    Setting("EASEL_MODELSCOPE_TIMEOUT_S", "150", "seconds to wait for a ModelScope picture; `history` goes on from there"),
+    Setting("EASEL_MODELSCOPE_TIMEOUT_S", "150", "seconds to wait for a ModelScope picture; `history` waits on"),
     Setting("EASEL_UPSTREAM_TIMEOUT_S", "600", "seconds that an image service may take for one request in all"),
     Setting("EASEL_UPSTREAM_SILENCE_S", "300", "seconds that it may send nothing meanwhile; twice that for 4K"),
     Setting("EASEL_CONNECT_TIMEOUT_S", "10", "seconds to reach an image service"),
