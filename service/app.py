@@ -63,7 +63,9 @@ IDLE_S: Final = 120.0
 
 INSTRUCTIONS: Final = (
     "Easel makes pictures. Call `generate` with a prompt; the result holds a markdown image line: repeat it in your "
-    "answer, so that the person sees the picture. Each picture has a history_id; `history` finds earlier ones."
+    "answer, so that the person sees the picture. When the picture is still being drawn, or the call timed out, call "
+    "`history`, which waits for it; nothing is paid twice. To change an earlier picture, pass its history_id to "
+    "`generate`; `history` finds it."
 )
 
 

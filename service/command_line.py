@@ -80,8 +80,9 @@ def _overrides(asked: argparse.Namespace) -> dict[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
+    width = max(len(setting.name) for setting in SETTINGS)
     rows = "\n".join(
-        f"  {setting.name:<24} {setting.meaning}{f' [{setting.default}]' if setting.default else ''}"
+        f"  {setting.name:<{width}}  {setting.meaning}{f' [{setting.default}]' if setting.default else ''}"
         for setting in SETTINGS
     )
     parser = argparse.ArgumentParser(
@@ -95,11 +96,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         choices=("serve", "demo", "models"),
         default="serve",
-        help="serve, or show it once, or compare the models file with what the image services have",
+        help="serve until it is stopped (the default), draw one picture to show how, or compare the models file with "
+        "what the image services have",
     )
     parser.add_argument("--write", action="store_true", help="with models: bring the models file up to date")
     parser.add_argument("--stdio", action="store_true", help="serve one client on standard input and output")
-    parser.add_argument("--host", help="EASEL_HOST")
-    parser.add_argument("--port", help="EASEL_PORT")
-    parser.add_argument("--path", help="EASEL_PATH")
+    parser.add_argument("--host", help="instead of EASEL_HOST")
+    parser.add_argument("--port", help="instead of EASEL_PORT")
+    parser.add_argument("--path", help="instead of EASEL_PATH")
     return parser

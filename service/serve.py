@@ -73,7 +73,8 @@ def greeting(service: Running) -> str:
         f"  MCP endpoint  {service.mcp_url}",
         f"  Pictures      {service.pictures_url}<name>",
         f"  Data folder   {settings.data_dir}",
-        *(f"  Upstream      {upstream.describe()}" for upstream in service.upstreams.values()),
+        *_image_folder(settings),
+        *(f"  Image service {upstream.describe()}" for upstream in service.upstreams.values()),
         f"  Models        {len(service.models.ids)}, default {service.models.default}",
     ]
     if not is_loopback(settings.host) and not settings.public_url:
@@ -93,3 +94,13 @@ def greeting(service: Running) -> str:
         "Stop with Ctrl-C.",
     ]
     return "\n".join(lines)
+
+
+def _image_folder(settings: Settings) -> list[str]:
+    """Where attachments are read from, and what is amiss with it; nothing where no folder is set."""
+    if settings.image_dir is None:
+        return []
+    amiss = "" if settings.image_dir.is_dir() else ", which is not there"
+    if len(settings.tokens) > 1:
+        amiss = ", not used: it is one person's, and several have tokens"
+    return [f"  Image folder  {settings.image_dir}{amiss}"]

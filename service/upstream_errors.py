@@ -133,7 +133,7 @@ class UpstreamError(WorkError):
         rule = RULES[kind]
         words = cleaned(said)
         taken = TAKEN_IN if taken_in and not rule.may_be_charged else ""
-        message = " ".join(filter(None, (rule.sentence, detail, words and f"It said: {words}", taken)))
+        message = " ".join(filter(None, (rule.sentence, detail, taken, words and f"It said: {words}")))
         super().__init__(
             message,
             kind=kind,

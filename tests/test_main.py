@@ -112,7 +112,7 @@ def test_it_says_where_it_is_and_stops_when_told_to(tmp_path: Path, number: sign
     assert url.endswith("/mcp")
     assert value_of(banner, "Pictures") == url.removesuffix("/mcp") + "/mcp-cache/<name>"
     assert value_of(banner, "Data folder") == "data"
-    assert value_of(banner, "Upstream").startswith("sketch")
+    assert value_of(banner, "Image service").startswith("sketch")
     pasted = json.loads(banner.partition("Paste into your client:\n")[2].splitlines()[0])
     assert pasted["mcpServers"]["easel"]["url"] == url
     assert f"claude mcp add --transport http easel {url}\n" in banner

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,3 +99,13 @@ def test_links_that_others_cannot_open_are_noted(env: dict[str, str], noted: boo
 def test_a_proxy_that_lets_everybody_in_is_noted(env: dict[str, str], noted: bool) -> None:
     """Ours: behind a proxy on this machine we listen on loopback, and need no token to start."""
     assert ("set EASEL_TOKENS" in greeted(**env)) is noted
+
+
+def test_the_image_folder_is_named_and_what_is_amiss_with_it(tmp_path: Path) -> None:
+    """Ours: a wrong folder is found at the start, and not when somebody says "my photo"."""
+    there, gone = str(tmp_path), str(tmp_path / "gone")
+    assert "Image folder" not in greeted()
+    assert f"Image folder  {there}\n" in greeted(EASEL_IMAGE_DIR=there)
+    assert f"Image folder  {gone}, which is not there\n" in greeted(EASEL_IMAGE_DIR=gone)
+    shared = greeted(EASEL_IMAGE_DIR=there, EASEL_TOKENS="anna:x,ben:y")
+    assert f"Image folder  {there}, not used: it is one person's, and several have tokens\n" in shared
