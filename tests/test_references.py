@@ -150,7 +150,7 @@ async def test_a_picture_that_is_not_there_is_said_with_what_to_do(at: At) -> No
     done, working, failed = await at.desk.job("anna", A), await at.desk.job("anna"), await at.desk.job("anna")
     await at.desk.store.fail(failed, Failure(kind="policy", reason="No."))
     assert "is 99, which is not in this history" in await at.problem(history_id=99)
-    assert "`picture` is 2, and history_id 1 has 1" in await at.problem(history_id=done.history_id, picture=2)
+    assert "`picture` is 2, but history_id 1 has only 1" in await at.problem(history_id=done.history_id, picture=2)
     assert "still being drawn. Call `history`" in await at.problem(history_id=working.history_id)
     assert "failed and has no picture" in await at.problem(history_id=failed.history_id)
 
@@ -165,7 +165,7 @@ async def test_a_picture_that_was_removed_comes_back_or_is_said_to_be_gone(at: A
     stored = await at.desk.files.find(job.pictures[0].name)
     assert stored is not None
     stored.path.unlink()
-    assert "removed to make room" in await at.problem(history_id=job.history_id)
+    assert "was removed" in await at.problem(history_id=job.history_id)
     at.gone[job.pictures[0].name] = A
     assert (await at.one(history_id=job.history_id)).data == A
 
@@ -218,7 +218,7 @@ async def test_a_link_in_the_files_is_no_picture(at: At, tmp_path: Path) -> None
     secret = tmp_path / "secret.png"
     secret.write_bytes(B)
     stored.path.symlink_to(secret)
-    assert "removed to make room" in await at.problem(image_url=own_url(job.pictures[0].name))
+    assert "was removed" in await at.problem(image_url=own_url(job.pictures[0].name))
 
 
 # image_url: everything else
@@ -272,7 +272,7 @@ async def test_a_private_address_is_not_asked(at: At, host: str) -> None:
 async def test_a_data_uri_is_what_its_bytes_are(at: At, data: bytes, said: str) -> None:
     """Ours: whatever type it says; and a bomb is counted before it is unpacked."""
     url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
-    assert f"`image_url` 2: what was given for it {said}" in await at.problem(image_url=[
+    assert f"`image_url` 2: what came {said}" in await at.problem(image_url=[
         f"data:image/png;base64,{base64.b64encode(A).decode()}", url,
     ])  # fmt: skip
 
@@ -326,7 +326,7 @@ async def test_the_folder_of_one_person_is_not_shown_to_several(at: At) -> None:
 
 async def test_what_is_no_picture_in_the_folder_is_named(at: At) -> None:
     in_folder(at, "cut.jpg", jpeg(1, (64, 64))[:-200])
-    assert "`use_latest_user_image`: what was given for it is damaged" in await at.problem(use_latest_user_image=True)
+    assert "`use_latest_user_image`: what came is damaged" in await at.problem(use_latest_user_image=True)
 
 
 async def test_a_file_name_cannot_write_into_the_answer(at: At) -> None:
