@@ -29,6 +29,8 @@ ENTRIES: Final = 50_000
 OPENED: Final = 200
 """How many files, newest first, are opened in the search for pictures among documents."""
 
+SHOWN_NAME: Final = 60
+
 READING: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """No link, and no waiting at what became a pipe meanwhile. Windows has neither flag, and one of its own."""
 
@@ -40,7 +42,7 @@ HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1"})
 
 @dataclass(frozen=True, kw_only=True)
 class FoundImage:
-    """One picture of the folder: the name of its file, and what is in it."""
+    """One picture of the folder: the name of its file, as it can be shown, and what is in it."""
 
     name: str
     data: bytes = field(repr=False)
@@ -67,7 +69,7 @@ def _newest(folder: Path, count: int, max_bytes: int) -> list[FoundImage]:
             break
         data = _read(Path(path), root, max_bytes)
         if data is not None:
-            found.append(FoundImage(name=Path(path).name, data=data))
+            found.append(FoundImage(name=_shown(path), data=data))
     if len(found) < count:
         there = f"only {len(found)} of them" if found else "none"
         raise _problem(f"{count} of the newest pictures were asked for, and there is {there} in the image folder")
@@ -98,14 +100,14 @@ def _read(path: Path, root: Path, max_bytes: int) -> bytes | None:
             if not _is_inside(file, path, root):
                 return None
             start = file.read(SNIFFED_TEXT)
-            if not _is_picture(start, path.name):
+            if not _is_picture(start, path):
                 return None
             data = start + file.read(max_bytes + 1 - len(start))
     except OSError:
         return None
     if len(data) > max_bytes:
         raise _problem(
-            f"the newest picture, {path.name}, has more than {max_bytes // 1_000_000} MB. The person should send a "
+            f"the newest picture, {_shown(path)}, has more than {max_bytes // 1_000_000} MB. The person should send a "
             "smaller one"
         )
     return data
@@ -117,14 +119,20 @@ def _is_inside(file: BinaryIO, path: Path, root: Path) -> bool:
     return stat.S_ISREG(opened.st_mode) and real.is_relative_to(root) and os.path.samestat(opened, real.stat())
 
 
-def _is_picture(start: bytes, name: str) -> bool:
+def _is_picture(start: bytes, path: Path) -> bool:
     if sniff(start) is not None:
         return True
     if not is_text(start) and (start.startswith(UNKEPT_PICTURES) or HEIC & set(brands(start))):
         raise _problem(
-            f"the newest picture, {name}, is {described(start)}. The person should send it as PNG, JPEG or WebP"
+            f"the newest picture, {_shown(path)}, is {described(start)}. The person should send it as PNG, JPEG or WebP"
         )
     return False
+
+
+def _shown(path: Path | str) -> str:
+    """The name of a file, which somebody else chose, as it may stand in a result: one short line without markup."""
+    plain = (each for each in Path(path).name if each.isprintable() and each not in "[]()<>`*|\\")
+    return "".join(plain)[:SHOWN_NAME]
 
 
 def _problem(what: str) -> WorkError:

@@ -18,6 +18,9 @@ from service.settings import is_loopback
 INLINE_BYTES: Final = 8_000_000
 """Largest picture in a data: URI. Over HTTP the whole message has 4 MiB at most, which is a picture of 3 MB."""
 
+LONGEST_URL: Final = 8192
+"""Signed ones have two thousand characters; servers and proxies take no more than this."""
+
 OWN_PATH: Final = re.compile(r"(?:.*/)?mcp-cache/([^/]*)")
 OWN_NAME: Final = re.compile(r"[0-9a-f]{32}\.[a-z]{3,4}")
 WRITTEN_OTHERWISE: Final = str.maketrans("-_", "+/", " \t\r\n")
@@ -57,6 +60,8 @@ def read_place(text: str, hosts: Collection[str]) -> OwnPicture | InlinePicture 
     text = text.strip()
     if text[:5].lower() == "data:":
         return InlinePicture(base64=_payload(text))
+    if len(text) > LONGEST_URL:
+        raise PlaceError(f"has {len(text)} characters; a URL has {LONGEST_URL} at most")
     try:
         parts = urlsplit(text)
         host = (parts.hostname or "").lower()

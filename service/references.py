@@ -30,7 +30,7 @@ from service.uploads import MOST_BYTES, Uploads
 REFERENCE_BYTES: Final = 20_000_000
 """Largest reference taken from outside. Photos of phones have 3 to 12 MB."""
 
-SHOWN_NAME: Final = 60
+SHOWN_HOST: Final = 60
 MEDIA_TYPES: Final = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 
 PATIENCE: Final = Patience(total_s=20.0, pauses_s=(0.5,))
@@ -120,7 +120,7 @@ class References:
             )
             raise problem(f"`use_latest_user_image` cannot be used: {why}. Use `use_upload` instead.")
         return [
-            await self._taken(owner, each.data, f"{_plain(each.name)} of the image folder", "`use_latest_user_image`")
+            await self._taken(owner, each.data, f"{each.name} of the image folder", "`use_latest_user_image`")
             for each in await newest(self.image_dir, count, REFERENCE_BYTES)
         ]
 
@@ -132,7 +132,7 @@ class References:
                 case InlinePicture() as inline:
                     return await self._taken(owner, await asyncio.to_thread(decoded, inline), "a data: URI", argument)
                 case RemotePicture() as remote:
-                    return await self._taken(owner, await self.download(remote.url), _plain(remote.host), argument)
+                    return await self._taken(owner, await self.download(remote.url), remote.host[:SHOWN_HOST], argument)
         except PlaceError as error:
             raise problem(f"{argument} {error}.") from error
         except WorkError as error:
@@ -209,8 +209,3 @@ def _why_not(job: Job, picture: int) -> str:
             return f"`history_id` {job.history_id} failed and has no picture. Start from another one."
         case JobState.DONE:
             return f"`picture` is {picture}, but history_id {job.history_id} has only {len(job.pictures)}."
-
-
-def _plain(text: str) -> str:
-    """A name that somebody else chose, as it may stand in a result: one short line without markup."""
-    return "".join(each for each in text if each.isprintable() and each not in "[]()<>`*|\\")[:SHOWN_NAME]

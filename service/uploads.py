@@ -132,7 +132,7 @@ class Uploads:
     async def wait(self, owner: str, patience_s: float) -> Upload | None:
         """Wait until something is ready; None if nothing came in that time."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(None if math.isinf(patience_s) else patience_s):
+            async with asyncio.timeout(None if patience_s == math.inf else patience_s):
                 while True:
                     arrival = self._arrivals.setdefault(owner, asyncio.Event())
                     if found := await self.ready(owner):

@@ -85,6 +85,12 @@ class Endpoint:
                 self._take(said)
                 return web.Response(status=202)
 
+    async def close(self, grace_s: float) -> None:
+        """End open streams, and give running calls and tasks their grace."""
+        self.server.hub.close()
+        tasks = self.server.tasks
+        await asyncio.gather(self.calls.close(grace_s), *([] if tasks is None else [tasks.close(grace_s)]))
+
     async def _body_of(self, request: web.Request) -> bytes:
         """The body as it comes, or as much of it as shows that it is too large."""
         body = bytearray()
@@ -92,12 +98,6 @@ class Endpoint:
             while len(body) <= MAX_BODY_BYTES and (chunk := await request.content.readany()):
                 body += chunk
         return bytes(body)
-
-    async def close(self, grace_s: float) -> None:
-        """End open streams, and give running calls and tasks their grace."""
-        self.server.hub.close()
-        tasks = self.server.tasks
-        await asyncio.gather(self.calls.close(grace_s), *([] if tasks is None else [tasks.close(grace_s)]))
 
     def _take(self, said: Notice | Reply) -> None:
         match said:
@@ -134,7 +134,7 @@ class Endpoint:
             stream.abandon()
             raise
         answers = [body for body in bodies if body is not None]
-        if not answers:
+        if not answers and not stream.opened:
             stream.abandon()
             return web.Response(status=202)
         if not stream.opened and accepts.json:

@@ -69,12 +69,19 @@ class RunningCalls:
     async def _run_apart(self, call: Call, work: Coroutine[Any, Any, Answer]) -> Answer | None:
         # A future is a fraction of the price of `asyncio.wait`, and can be done without the task.
         waiting = self._waiting[call] = asyncio.get_running_loop().create_future()
-        task = _start(work)
-        if task.done():
+        try:
+            task = _start(work)
+            if not task.done():
+                self._remember(call, task, waiting)
+                await waiting
+        finally:
             del self._waiting[call]
-            return task.result()
-        self._tasks[call] = task
+        return task.result() if task.done() and not task.cancelled() else None
+
+    def _remember(self, call: Call, task: asyncio.Task[Answer], waiting: asyncio.Future[None]) -> None:
+        """Know a call that runs, until it ends; then whoever waits for it goes on."""
         key = None if call.session is None else (call.session.id, call.id)
+        self._tasks[call] = task
         if key is not None:
             self._by_request[key] = call
 
@@ -87,11 +94,6 @@ class RunningCalls:
                 waiting.set_result(None)
 
         task.add_done_callback(forget)
-        try:
-            await waiting
-        finally:
-            del self._waiting[call]
-        return task.result() if task.done() and not task.cancelled() else None
 
 
 def _start(work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:

@@ -76,7 +76,7 @@ def _install() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _find() is not None:
             return
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium", "fonts-noto-cjk"]):
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
             subprocess.run(["apt-get", "-qq", *command], env=quiet, timeout=900, check=False)  # noqa: S607
 
 

@@ -110,7 +110,7 @@ async def test_no_way_leads_out_and_nothing_is_waited_for(tmp_path: Path, kind: 
     assert "there is none" in await problem(folder)
 
 
-@pytest.mark.parametrize("swapped", ["file", "folder", "pipe"])
+@pytest.mark.parametrize("swapped", ["file", "file within", "folder", "pipe"])
 def test_what_is_swapped_after_the_look_is_not_read(tmp_path: Path, swapped: str) -> None:
     """Ours: between looking and opening, a name may have become a link (the file) or lie behind one (its folder)."""
     outside, root = tmp_path / "outside", tmp_path / "images"
@@ -122,6 +122,9 @@ def test_what_is_swapped_after_the_look_is_not_read(tmp_path: Path, swapped: str
         case "file":
             seen.unlink()
             seen.symlink_to(secret)
+        case "file within":
+            seen.unlink()
+            seen.symlink_to(inner)
         case "folder":
             inner.unlink()
             inner.parent.rmdir()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.images import ImageRequest, Reference
+from service.images import ImageRequest, Parent, Reference
 from service.store import FilesTotal, Store
 from tests.stores import POLICY, STORES, Clock, begin, made, open_sqlite
 
@@ -158,3 +158,24 @@ async def test_a_file_that_a_job_of_another_process_refers_to_stays(tmp_path: Pa
     assert await one.files_beyond(entries=1, size=PLENTY, before=0) == ["a.png", "b.png"]
     await one.close()
     await two.close()
+
+
+async def test_a_file_is_known_to_its_owner_alone(store: Store, clock: Clock) -> None:
+    """Ours: a name that somebody else got hold of is as if it were not there."""
+    await keep(store, clock, "a.png")
+    assert await store.owns_file("ann", "a.png")
+    assert not await store.owns_file("bob", "a.png")
+    assert not await store.owns_file("ann", "b.png")
+    await store.files_gone(["a.png"])
+    assert not await store.owns_file("ann", "a.png")
+
+
+async def test_a_name_leads_to_the_newest_picture_that_has_it(store: Store) -> None:
+    """Ours: also when its bytes are gone, since they may be fetched again."""
+    await made(store, "a fox", "a.png", "b.png")
+    second = await made(store, "a red fox", "c.png", "b.png")
+    assert await store.picture_of("ann", "b.png") == Parent(history_id=second.history_id, picture=2)
+    await store.files_gone(["b.png"])
+    assert await store.picture_of("ann", "b.png") == Parent(history_id=second.history_id, picture=2)
+    assert await store.picture_of("bob", "b.png") is None
+    assert await store.picture_of("ann", "d.png") is None

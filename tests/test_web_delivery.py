@@ -206,6 +206,24 @@ async def test_the_calls_of_a_batch_are_delivered_together() -> None:
     assert tool.delivered == 2
 
 
+async def test_a_batch_whose_calls_were_all_cancelled_ends_its_stream() -> None:
+    """Bug: a second answer, 202, was written into the stream that the calls had opened."""
+    tool = Tool()
+    tool.streams = True
+    async with serving(tool) as client:
+        await client.open("2025-03-26")
+        headers = {"Mcp-Session-Id": client.session_id}
+        async with client.session.post(client.url, json=[called(Era.LEGACY, token="p")], headers=headers) as answer:
+            cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+            assert (await client.post(cancelled, headers)).status == 202
+            async with asyncio.timeout(5):
+                body = await answer.read()
+    assert (answer.status, answer.content_type) == (200, "text/event-stream")
+    assert [json.loads(line[6:])["method"] for line in body.split(b"\n") if line.startswith(b"data: ")] == [
+        "notifications/progress"
+    ]
+
+
 @ERAS
 @pytest.mark.parametrize("refuses", [False, True], ids=["result", "error"])
 async def test_a_stream_that_was_opened_says_something_at_once_and_ends_with_the_answer(

@@ -11,6 +11,7 @@ from service.app import Running
 from service.reference_arguments import ARGUMENTS, FOLDER
 from tests.conftest import Serve
 from tests.emulators import flow2api
+from tests.emulators.pictures import png
 from tests.wire import WireClient, wire_client
 
 
@@ -163,3 +164,25 @@ async def test_a_picture_outlives_the_process(serve: Serve) -> None:
 
 def url_of(easel: Running, name: str) -> str:
     return f"{easel.origin}/mcp-cache/{name}"
+
+
+async def test_a_picture_that_the_person_sends_is_what_the_new_one_starts_from(serve: Serve) -> None:
+    """Ours: editing a photo of the phone on a server far away, with nothing of it in the chat."""
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+            asked = {"prompt": "make it blue", "use_upload": True}
+            told = await client.call("generate", asked)
+            assert not upstream.requests
+            assert "isError" not in told
+            async with client.session.post(told["structuredContent"]["upload_url"], data=png(7)) as answer:
+                assert answer.status == 200
+            made = await client.call("generate", asked)
+            again = await client.call("generate", asked)
+    assert made["structuredContent"]["references"] == ["an upload"]
+    content: Any = upstream.requests[0].json["messages"]
+    [part] = [each for each in content[0]["content"] if each["type"] == "image_url"]
+    assert part["image_url"]["url"].startswith("data:image/png;base64,")
+    # It was used, and its picture arrived: the next one needs a link of its own.
+    assert again["structuredContent"]["upload_url"] != told["structuredContent"]["upload_url"]
+    assert len(upstream.requests) == 1

@@ -1,0 +1,150 @@
+"""How a person is asked for pictures of their own: by a page, by a link, in both eras."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from service.protocol.asking import OpenRequests
+from service.protocol.call import Call
+from service.protocol.inquiry import InputRequiredError, RoundTrips
+from service.protocol.jsonrpc import Response, Result
+from service.protocol.request_state import begin_state, read_state
+from service.protocol.versions import Era
+from service.references import own_url
+from service.tools.ask_upload import ask_upload
+from service.tools.base import load_schema
+from tests.desk import Desk, desk, secret_of
+from tests.emulators.pictures import png
+from tests.protocol.samples import NOW, SESSION, Outbox, call
+
+A = png(1, (8, 8))
+URL_MODE = ("elicitation/url",)
+PATIENT = math.inf
+GONE = -math.inf
+"""Times of the loop up to which a client waits."""
+
+
+@pytest.fixture
+async def at_desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with desk(tmp_path) as open_desk:
+        yield open_desk
+
+
+def text_of(result: Result | None) -> str:
+    assert result is not None
+    assert "isError" not in result
+    [block] = result["content"]
+    text: str = block["text"]
+    return text
+
+
+def modern(answers: Mapping[str, Any] | None = None, outbox: Outbox | None = None) -> Call:
+    """A call of the modern era, with the answers of its last round."""
+    asking = call(can=URL_MODE, params={"_meta": {"progressToken": 1}}, send=(outbox or Outbox()).send)
+    bound = (b"s" * 32, asking.request, "anna", NOW)
+    asking.inquiry = RoundTrips(dict(answers or {}), read_state(*bound), partial(begin_state, *bound))
+    return asking
+
+
+def legacy(outbox: Outbox, requests: OpenRequests) -> Call:
+    asking = call(era=Era.LEGACY, can=URL_MODE, send=outbox.send)
+    asking.inquiry = requests.inquiry_of(asking, SESSION)
+    return asking
+
+
+async def test_what_was_sent_before_needs_no_question(at_desk: Desk) -> None:
+    await at_desk.sent("anna", A)
+    assert await ask_upload(at_desk.uploads, call(), 1, GONE) is None
+    assert await ask_upload(at_desk.uploads, modern(), 1, GONE) is None
+
+
+@pytest.mark.parametrize("can", [(), ("elicitation/form", "sampling")])
+async def test_a_client_that_opens_no_pages_is_given_the_link(at_desk: Desk, can: tuple[str, ...]) -> None:
+    """Ours: no failure, nothing is charged, and what to do next is said; twice the same link."""
+    text = text_of(await ask_upload(at_desk.uploads, call(can=can), 2, PATIENT))
+    url = await at_desk.uploads.link("anna", 2)
+    assert f"\n\n{url}\n\n" in text
+    assert f"curl --data-binary @picture.png '{url}'" in text
+    assert "call `generate` again with the same arguments" in text
+    assert "image_url" not in text
+    assert text_of(await ask_upload(at_desk.uploads, call(can=can), 2, PATIENT)) == text
+
+
+async def test_the_answer_fits_the_output_schema_for_clients_that_read_it(at_desk: Desk) -> None:
+    """Spec 2025-06-18, Tools, Output Schema: servers MUST provide structured results that conform to it."""
+    shown = await ask_upload(at_desk.uploads, call(), 1, PATIENT)
+    assert shown is not None
+    Draft202012Validator(load_schema("generate.output")).validate(shown["structuredContent"])
+    assert shown["structuredContent"]["upload_url"] in text_of(shown)
+    plain = await ask_upload(at_desk.uploads, call(), 1, PATIENT, structured=False)
+    assert plain is not None
+    assert "structuredContent" not in plain
+
+
+async def test_what_is_used_up_can_be_taken_once_more_by_its_name(at_desk: Desk) -> None:
+    """Ours: the model knows whether the person means the photo of before or another one; we do not."""
+    [name] = await at_desk.sent("anna", A)
+    upload = await at_desk.uploads.ready("anna")
+    assert upload is not None
+    await at_desk.uploads.spend(upload)
+    text = text_of(await ask_upload(at_desk.uploads, call(), 1, PATIENT))
+    assert f'image_url "{own_url(name)}" instead of use_upload' in text
+
+
+async def test_a_modern_client_opens_the_page_and_comes_again(at_desk: Desk) -> None:
+    """Spec 2026-07-28, MRTR: the call ends with the question, and is run again with the answer."""
+    with pytest.raises(InputRequiredError) as asked:
+        await ask_upload(at_desk.uploads, modern(), 3, PATIENT)
+    params = asked.value.result["inputRequests"]["upload"]["params"]
+    assert (params["mode"], params["url"]) == ("url", await at_desk.uploads.link("anna", 3))
+    assert "up to 3 pictures" in params["message"]
+    outbox = Outbox()
+    again = asyncio.create_task(
+        ask_upload(at_desk.uploads, modern({"upload": {"action": "accept"}}, outbox), 3, PATIENT)
+    )
+    told = await outbox.next()
+    assert told["params"]["message"] == "Waiting for the picture that the person sends"
+    await at_desk.sent("anna", A)
+    assert await again is None
+
+
+async def test_a_legacy_client_opens_the_page_and_is_told_when_it_is_done(at_desk: Desk) -> None:
+    """Spec 2025-11-25, Completion Notifications for URL Mode Elicitation."""
+    outbox, requests = Outbox(), OpenRequests()
+    asking = asyncio.create_task(ask_upload(at_desk.uploads, legacy(outbox, requests), 1, PATIENT))
+    sent = await outbox.next()
+    assert sent["params"]["url"] == await at_desk.uploads.link("anna")
+    requests.answer(SESSION, Response(id=sent["id"], answer={"action": "accept"}, failed=False))
+    await at_desk.sent("anna", A)
+    assert await asking is None
+    told = await outbox.next()
+    assert told["method"] == "notifications/elicitation/complete"
+    assert told["params"]["elicitationId"] == sent["params"]["elicitationId"]
+    assert secret_of(sent["params"]["url"]) not in sent["params"]["elicitationId"]
+
+
+@pytest.mark.parametrize("action", ["decline", "cancel"])
+async def test_who_does_not_want_to_is_not_pressed(at_desk: Desk, action: str) -> None:
+    text = text_of(await ask_upload(at_desk.uploads, modern({"upload": {"action": action}}), 1, PATIENT))
+    assert "did not open the page" in text
+    assert "http" not in text
+
+
+async def test_when_patience_ends_the_link_is_given(at_desk: Desk) -> None:
+    """Ours: the person may still send, and the same call then goes on."""
+    accepted = modern({"upload": {"action": "accept"}})
+    text = text_of(await ask_upload(at_desk.uploads, accepted, 1, GONE))
+    assert text.startswith("Nothing was sent yet. Give the person this link.")
+    await at_desk.sent("anna", A)
+    assert await ask_upload(at_desk.uploads, accepted, 1, GONE) is None
+
+
+async def test_nobody_else_gets_what_was_sent(at_desk: Desk) -> None:
+    await at_desk.sent("ben", A)
+    assert await ask_upload(at_desk.uploads, call(), 1, GONE) is not None
