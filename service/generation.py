@@ -16,8 +16,9 @@ from typing import Final
 
 from service.files import Files
 from service.fingerprint import fingerprint_of
+from service.firm_writes import to_the_end
 from service.images import ImageRequest, Job, JobState, KeptPicture, Picture, WorkError
-from service.job_work import JobWork, nothing_more
+from service.job_work import CANCELLED_KIND, JobWork, nothing_more
 from service.models import Models
 from service.preview_memory import PreviewMemory
 from service.previews import PREVIEW_TYPE, JpegCopy, Previews
@@ -86,12 +87,12 @@ class Generation:
         while True:
             begun = await self._begin(owner, request, name, fingerprint)
             await self._wait(begun.job, waiter)
-            outcome = await self.show(owner, begun.job.history_id)
+            outcome = await self.show(owner, begun.job.history_id, patience_s=waiter.left_s)
             if outcome is None:
                 raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind="deleted")
-            if not begun.joined or all(picture.kept for picture in outcome.job.pictures):
+            if not begun.joined or not _came_to_nothing(outcome.job):
                 return replace(outcome, joined=begun.joined)
-            # Joined, and its bytes turned out to be gone: now its row says so, and the same request begins anew.
+            # Now its row says so, and the same request begins anew.
 
     async def resume(self) -> None:
         """Follow, in tasks of their own, what nobody follows at image services any more."""
@@ -114,16 +115,19 @@ class Generation:
         if job is not None and job.state is JobState.WORKING:
             await self._wait(job, waiter)
 
-    async def show(self, owner: str, history_id: int, picture: int = 1) -> Outcome | None:
+    async def show(
+        self, owner: str, history_id: int, picture: int = 1, patience_s: float = RESTORE_S
+    ) -> Outcome | None:
         """A job of this owner, with the preview of one of its pictures; None when there is none of that id.
 
-        A picture whose bytes are gone is fetched again where that can be; else its row says that it is gone.
+        A picture whose bytes are gone is fetched again where that can be in so many seconds; else its row says that
+        it is gone.
         """
         job = await self.store.job(owner, history_id)
         if job is None or not 0 < picture <= len(job.pictures):
             return None if job is None else Outcome(job=job, picture=picture)
         if await self.files.find(job.pictures[picture - 1].name) is None:
-            job, data = await self._restore(job, picture)
+            job, data = await self._restore(job, picture, patience_s)
             if data is None:
                 return Outcome(job=job, picture=picture)
         return Outcome(job=job, preview=await self._preview(job.pictures[picture - 1]), picture=picture)
@@ -202,10 +206,14 @@ class Generation:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
             wanted.clear()
-            await asyncio.wait({beginning})
-            if error := beginning.exception():
-                logger.warning("a cancelled job could not be begun: %s", error)
+            await to_the_end(self._leave(beginning))
             raise
+
+    async def _leave(self, beginning: asyncio.Task[Begun]) -> None:
+        begun = await beginning
+        running = self.jobs.find(begun.job.history_id)
+        if not begun.joined and running is not None:
+            await running.leave()
 
     async def _write_and_start(
         self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, wanted: asyncio.Event
@@ -223,46 +231,60 @@ class Generation:
         """Wait beside the job where it runs; where it runs nowhere take it up, and else look at its row."""
         if job.state is not JobState.WORKING:
             return
-        running = self.jobs.find(job.history_id) or await self._claim(job)
+        running = self.jobs.find(job.history_id) or await self._claim(job) or await self._watch(job, waiter)
         if running is not None:
             await running.wait(waiter)
-        else:
-            await self._watch(job, waiter)
 
     async def _claim(self, job: Job) -> RunningJob | None:
+        """Take the job up if nobody follows it; whole, since what is claimed and not followed nobody can claim."""
+        return await to_the_end(self._claim_and_take_up(job))
+
+    async def _claim_and_take_up(self, job: Job) -> RunningJob | None:
         claimed = await self.store.claim_one(job.owner, job.history_id)
         return self._take_up(claimed) if claimed is not None and not self.jobs.closing else None
 
     def _take_up(self, job: Job) -> RunningJob:
         return self.jobs.take_up(job.history_id, lambda running: self._work.follow(job, running))
 
-    async def _watch(self, job: Job, waiter: Waiter) -> None:
-        """Look at a job until it has ended: another process is working on it."""
-        current: Job | None = job
+    async def _watch(self, job: Job, waiter: Waiter) -> RunningJob | None:
+        """Look at a job until it has ended: another process is working on it. If that dies or lets go, take it up."""
         async with steady(waiter.progress) as report:
             await report(f"history_id {job.history_id} is being drawn")
             left_s = waiter.left_s
-            while left_s > 0 and current is not None and current.state is JobState.WORKING:
+            while left_s > 0:
                 await self.pause(min(LOOK_S, left_s))
                 left_s -= LOOK_S
+                if (running := await self._claim(job)) is not None:
+                    return running
                 current = await self.store.job(job.owner, job.history_id)
+                if current is None or current.state is not JobState.WORKING:
+                    break
+        return None
 
-    async def _restore(self, job: Job, number: int) -> tuple[Job, bytes | None]:
+    async def _restore(self, job: Job, number: int, patience_s: float = RESTORE_S) -> tuple[Job, bytes | None]:
         """Fetch a picture's bytes once more where its image service may still have them; nothing is paid for that."""
         picture = job.pictures[number - 1]
         upstream = self.upstreams.get(job.upstream)
         if upstream is not None and picture.source:
             try:
-                async with asyncio.timeout(RESTORE_S):
+                async with asyncio.timeout(min(patience_s, RESTORE_S)):
                     data = await upstream.fetch_again(picture.source)
                 drawn = Picture(data=data, note=picture.note, source=picture.source)
                 again = await self._work.keep_picture(job.owner, drawn, await self.previews.examine(data))
-                return await self.store.restored(job, number - 1, again), data
+                return await self._restored(job, number, again), data
             except (WorkError, TimeoutError) as error:
                 logger.info("history_id %d: a picture that was removed stays so: %s", job.history_id, error)
         if picture.kept:
             await self.store.files_gone([picture.name])
         return await self.store.job(job.owner, job.history_id) or job, None
+
+    async def _restored(self, job: Job, number: int, picture: KeptPicture) -> Job:
+        try:
+            return await self.store.restored(job, number - 1, picture)
+        except LookupError as deleted:
+            if not await self.store.owns_file(job.owner, picture.name):
+                await self.files.remove([picture.name])
+            raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind="deleted") from deleted
 
     @property
     def _work(self) -> JobWork:
@@ -278,3 +300,9 @@ class Generation:
             ended=self.ended,
             pause=self.pause,
         )
+
+
+def _came_to_nothing(job: Job) -> bool:
+    """Whether who joined it is left with nothing: who began it has cancelled it, or its bytes are gone."""
+    cancelled = job.failure is not None and job.failure.kind == CANCELLED_KIND
+    return cancelled or not all(picture.kept for picture in job.pictures)

@@ -3,9 +3,11 @@
 1. Draw: that the image service is asked is written down before it is; retries are those that the failure allows.
 2. Work that goes on at the service without us is written down before it is asked about for the first time. Then it is
    followed until the deadline; after that, or after this process, the job stays `working` and can be taken up again.
-3. Keep: from here on no cancellation loses what is paid for. The bytes are examined, stored, and the row becomes
-   `done` in one transaction.
-4. Whatever ends it otherwise, cancellation included, the row says so before anybody hears of it.
+3. Keep: from here on neither a cancellation nor a stop loses what is paid for. The bytes are examined, stored, and the
+   row becomes `done` in one transaction.
+4. Whatever ends it otherwise, cancellation included, the row says so before anybody hears of it; a disk that does not
+   take that is asked again (`firm_writes.py`).
+5. Who is told of a failure is told whether it may be charged: after the image service has given something, it may.
 """
 
 import asyncio
@@ -13,9 +15,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from service.files import Files
+from service.firm_writes import FirmWrites, to_the_end
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
 from service.preview_memory import PreviewMemory
 from service.previews import Examined, Previews
@@ -26,15 +30,19 @@ from service.upstream import RemoteTask, Upstream
 
 logger = logging.getLogger(__name__)
 
+CANCELLED_KIND: Final = "cancelled"
 CANCELLED: Final = "It was cancelled by the client before it was done."
 STOPPED: Final = "This server was stopped while the picture was being drawn."
 MAY_BE_CHARGED: Final = "The image service may have charged for it all the same."
 NOT_CHARGED: Final = "Nothing was charged."
 AGAIN: Final = "Call again if the picture is still wanted."
-BROKEN: Final = Failure(kind="internal", reason="Internal error. The server's log has the details.")
+BROKEN: Final = "Internal error. The server's log has the details."
 
 LONGEST_PAUSE_S: Final = 60.0
 """Before another try, however often it was doubled."""
+
+STORING_TRIES: Final = 15
+"""Half a minute. A picture is megabytes of memory while the disk does not take it."""
 
 GIVE_UP_S: Final = 24 * 3600.0
 """Work that has not ended a day after it was asked for never will."""
@@ -61,24 +69,24 @@ class JobWork:
 
     async def draw(self, job: Job, request: ImageRequest, running: RunningJob) -> None:
         """Make the pictures of a job that has just begun."""
-        await self._to_its_end(job, lambda: self._draw(job, request, running))
+        await self._to_its_end(job, running, self._draw(job, request, running))
 
     async def follow(self, job: Job, running: RunningJob) -> None:
         """Go on with a job whose work goes on at its image service."""
-        await self._to_its_end(job, lambda: self._follow(job, running, running.report))
+        await self._to_its_end(job, running, self._follow(job, running, running.report))
 
-    async def _to_its_end(self, job: Job, work: Callable[[], Awaitable[Job | None]]) -> None:
+    async def _to_its_end(self, job: Job, running: RunningJob, work: Awaitable[Job | None]) -> None:
         """Do the work, and have the row say how it ended. None: it has not, and can be taken up again."""
         started = time.monotonic()
         try:
-            ended = await work()
+            ended = await work
         except WorkError as error:
-            ended = await asyncio.shield(self.store.fail(job, Failure(kind=error.kind, reason=str(error))))
+            ended = await self._failed(job, running, error)
         except asyncio.CancelledError:
-            await asyncio.shield(self.cancelled(job))
+            await to_the_end(self.cancelled(job))
             raise
         except BaseException:
-            await asyncio.shield(self.store.fail(job, BROKEN))
+            await self._failed(job, running, WorkError(f"{BROKEN} {await self._charge(job)}", kind="internal"))
             raise
         seconds = time.monotonic() - started
         state = "left working" if ended is None else ended.state
@@ -89,24 +97,46 @@ class JobWork:
     async def cancelled(self, job: Job) -> None:
         """End a job that was cancelled; but where the process ends and the work goes on without it, let go of it."""
         try:
-            current = await self.store.job(job.owner, job.history_id) or job
-            if self.closing() and current.task:
-                await self.store.release(current)
-                return
-            kind, reason = ("interrupted", STOPPED) if self.closing() else ("cancelled", CANCELLED)
-            charged = MAY_BE_CHARGED if current.submitted else NOT_CHARGED
-            await self.ended(await self.store.fail(job, Failure(kind=kind, reason=f"{reason} {charged} {AGAIN}")))
+            ended = await self._firm.write(lambda: self._end_cancelled(job))
         except WorkError as error:  # the cancellation goes on: the next start finds the row and ends it
             logger.warning("history_id %d could not be ended: %s", job.history_id, error)
+        else:
+            if ended is not None:
+                await self.ended(ended)
+
+    async def _end_cancelled(self, job: Job) -> Job | None:
+        current = await self.store.job(job.owner, job.history_id) or job
+        if self.closing() and current.task:
+            await self.store.release(current)
+            return None
+        kind, reason = ("interrupted", STOPPED) if self.closing() else (CANCELLED_KIND, CANCELLED)
+        reason = f"{reason} {_charge_of(current)} {AGAIN}"
+        return await self.store.fail(job, Failure(kind=kind, reason=reason))
+
+    async def _failed(self, job: Job, running: RunningJob, error: WorkError) -> Job | None:
+        """Have the row say why it failed. None where the service stops and the disk did not take it."""
+        running.wanted = True  # who leaves now has nothing to cancel
+        failure = Failure(kind=error.kind, reason=str(error))
+        try:
+            return await to_the_end(self._firm.write(lambda: self.store.fail(job, failure)))
+        except WorkError as problem:
+            logger.warning("history_id %d could not be ended: %s", job.history_id, problem)
+            return None
+
+    async def _charge(self, job: Job) -> str:
+        try:
+            return _charge_of(await self.store.job(job.owner, job.history_id) or job)
+        except WorkError:
+            return MAY_BE_CHARGED
 
     async def _draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
         upstream = self.upstreams[job.upstream]
         async with steady(running.report) as report:
             made = await self._ask(job, upstream, request, report)
             if isinstance(made, RemoteTask):
-                remembered = await asyncio.shield(self.store.remember(job, made.id))
+                remembered = await to_the_end(self._firm.write(partial(self.store.remember, job, made.id)))
                 return await self._follow(remembered, running, report)
-            return await self._keep(job, made, running, report)
+            return await self._keep(job, made, running, report, upstream)
 
     async def _ask(
         self, job: Job, upstream: Upstream, request: ImageRequest, progress: Progress
@@ -147,34 +177,46 @@ class JobWork:
         except TimeoutError:
             await self._leave(job, f"{job.upstream} has not finished it.")
             return None
-        return await self._keep(job, pictures, running, progress)
+        return await self._keep(job, pictures, running, progress, upstream)
 
     async def _leave(self, job: Job, why: str) -> None:
         if time.time() - job.created_at > GIVE_UP_S:
-            raise WorkError(f"{why} It was asked for more than a day ago, and is given up.", kind="timeout")
-        await asyncio.shield(self.store.release(job))
+            raise WorkError(
+                f"{why} It was asked for more than a day ago, and is given up. {MAY_BE_CHARGED}", kind="timeout"
+            )
+        await to_the_end(self._firm.write(lambda: self.store.release(job)))
 
-    async def _keep(self, job: Job, pictures: Sequence[Picture], running: RunningJob, progress: Progress) -> Job:
-        """Store what was drawn. Of several pictures that are paid for, one that is none does not lose the others."""
+    async def _keep(
+        self, job: Job, pictures: Sequence[Picture], running: RunningJob, progress: Progress, upstream: Upstream
+    ) -> Job:
+        """Store what was drawn."""
         running.wanted = True  # paid for: who leaves now takes nothing away
         await progress("Storing the picture", 95)
+        try:
+            return await to_the_end(self._store_all(job, pictures))
+        except WorkError as error:
+            paid = f" {MAY_BE_CHARGED}" if upstream.charges else ""
+            raise WorkError(f"{error}{paid}", kind=error.kind, may_be_charged=upstream.charges) from error
+
+    async def _store_all(self, job: Job, pictures: Sequence[Picture]) -> Job:
+        """Of several pictures that are paid for, one that is none, or finds no room, does not lose the others."""
         kept: list[KeptPicture] = []
         drawn: list[Picture] = []
         problems: list[WorkError] = []
         for picture in pictures:
             try:
                 seen = await self.previews.examine(picture.data)
+                storing = partial(self.keep_picture, job.owner, picture, seen)
+                kept.append(await self._firm.write(storing, STORING_TRIES))
+                drawn.append(picture)
             except WorkError as error:
                 problems.append(error)
-                continue
-            kept.append(await self.keep_picture(job.owner, picture, seen))
-            drawn.append(picture)
         if not kept:
             raise problems[0] if problems else WorkError("The image service gave no picture.", kind="no_image")
         if problems:
             missing = f"{len(problems)} of {len(pictures)} pictures could not be used: {problems[0]}"
             kept[0] = replace(kept[0], note=" ".join(filter(None, (kept[0].note, missing))))
-        done = await asyncio.shield(self.store.finish(job, kept))
+        done = await self._firm.write(lambda: self.store.finish(job, kept))
         for picture, known in zip(drawn, kept, strict=True):
             # The same bytes, drawn before, may have been removed to make room in the moment before the row named them.
             if await self.files.find(known.name) is None:
@@ -194,3 +236,11 @@ class JobWork:
             note=picture.note,
             source=picture.source,
         )
+
+    @property
+    def _firm(self) -> FirmWrites:
+        return FirmWrites(pause=self.pause, stopping=self.closing)
+
+
+def _charge_of(job: Job) -> str:
+    return MAY_BE_CHARGED if job.submitted else NOT_CHARGED

@@ -8,7 +8,8 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -70,23 +71,27 @@ class References:
         wanted = Wanted.read(arguments)
         room = check_room(wanted, model, models)
         found: list[Reference] = []
-        if wanted.history_id is not None:
-            found.append(await self._from_history(owner, wanted.history_id, wanted.picture))
-        if wanted.newest:
-            found += await self._newest(owner, wanted.newest)
-        for number, url in enumerate(wanted.urls, start=1):
-            found.append(
-                await self._from_url(owner, url, f"`image_url` {number}" if wanted.urls[1:] else "`image_url`")
-            )
-        if wanted.upload:
-            found += await self._uploaded(owner, room, model)
-        total = sum(len(each.data) for each in found)
-        if total > MOST_BYTES:
-            raise problem(
-                f"The reference pictures have {total // 1_000_000} MB together, and at most "
-                f"{MOST_BYTES // 1_000_000} MB are taken: use fewer or smaller ones."
-            )
+        async with aclosing(self._all(owner, wanted, room, model)) as references:
+            async for each in references:
+                found.append(each)
+                if sum(len(each.data) for each in found) > MOST_BYTES:  # before the next one is read
+                    raise problem(
+                        f"The reference pictures have more than {MOST_BYTES // 1_000_000} MB together: use fewer or "
+                        "smaller ones."
+                    )
         return tuple(found)
+
+    async def _all(self, owner: str, wanted: Wanted, room: int, model: Model) -> AsyncGenerator[Reference, None]:
+        if wanted.history_id is not None:
+            yield await self._from_history(owner, wanted.history_id, wanted.picture)
+        if wanted.newest:
+            for each in await self._newest(owner, wanted.newest):
+                yield each
+        for number, url in enumerate(wanted.urls, start=1):
+            yield await self._from_url(owner, url, f"`image_url` {number}" if wanted.urls[1:] else "`image_url`")
+        if wanted.upload:
+            for each in await self._uploaded(owner, room, model):
+                yield each
 
     async def _from_history(self, owner: str, history_id: int, picture: int) -> Reference:
         job = await self.store.job(owner, history_id)

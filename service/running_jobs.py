@@ -84,6 +84,7 @@ class RunningJob:
         """The mistake of ours that ended it."""
         self._newest: tuple[str, float | None] | None = None
         self._ears: set[_Ear] = set()
+        self._left = False
         self._task: asyncio.Task[None] | None = None
 
     async def report(self, message: str, percent: float | None = None) -> None:
@@ -110,7 +111,9 @@ class RunningJob:
     async def leave(self) -> None:
         """Cancel the job unless somebody waits for it, or wants it; returns when its row says so."""
         if not self.wanted and not self._ears and not self._started.done():
-            self._started.cancel()
+            if not self._left:  # a second cancellation would cut short what the first one takes
+                self._left = True
+                self._started.cancel()
             await asyncio.wait({self._started})
 
     def start(self, work: Awaitable[None], before: "RunningJob | None") -> asyncio.Task[None]:

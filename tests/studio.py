@@ -1,7 +1,7 @@
 """A pipeline with a real store and real files, and image services of a few lines, for the tests of the pipeline."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,12 +29,15 @@ class Moments:
 
     def __init__(self) -> None:
         self.passed: list[str] = []
+        self.at: dict[str, Callable[[], object]] = {}
+        """What is done at a step, in the same turn of the loop."""
         self._awaited = ""
         self._there = asyncio.Event()
 
     def pass_(self, moment: str) -> None:
         """Note that a step begins."""
         self.passed.append(moment)
+        self.at.pop(moment, int)()
         if self._awaited and moment.startswith(self._awaited):
             self._there.set()
 
@@ -179,6 +182,7 @@ async def studio(
 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
+        moments.pass_("pause")
         await asyncio.sleep(seconds if real_pauses else 0)
 
     scratch = folder / "scratch"

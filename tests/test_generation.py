@@ -28,12 +28,34 @@ async def test_a_call_that_is_cancelled_says_so_in_its_row(tmp_path: Path, momen
     assert charged in job.failure.reason
 
 
+async def test_a_call_that_is_cancelled_as_its_job_begins_takes_the_job_with_it(tmp_path: Path) -> None:
+    """Bug: cancelled between the two, the job went on without anybody, and was paid for."""
+    async with studio(tmp_path, Asleep()) as pipeline:
+        call = asyncio.create_task(pipeline.draw())
+        pipeline.moments.at["submitted"] = call.cancel
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        failure = (await pipeline.job()).failure
+    assert failure is not None
+    assert failure.kind == "cancelled"
+
+
 @pytest.mark.parametrize("moment", ["examine", "keep", "finish"])
 async def test_a_picture_that_has_come_is_not_lost_to_a_cancellation(tmp_path: Path, moment: str) -> None:
     """Ours: it is paid for, so the history has it."""
     async with studio(tmp_path, Pencil()) as pipeline:
         job = await cancelled_at(pipeline, moment)
     assert job.state is JobState.DONE
+
+
+@pytest.mark.parametrize("moment", ["examine", "keep", "finish"])
+async def test_a_picture_that_has_come_is_not_lost_to_a_stop(tmp_path: Path, moment: str) -> None:
+    """Bug: the bytes were there, and the row said that the service was stopped while it was drawn."""
+    async with studio(tmp_path, Pencil()) as pipeline:
+        call = asyncio.create_task(pipeline.draw())
+        await pipeline.moments.wait(moment)
+        await pipeline.generation.close()
+        assert (await call).state is JobState.DONE
 
 
 async def test_a_call_that_is_cancelled_while_it_is_drawn_stops_the_upstream(tmp_path: Path) -> None:

@@ -162,6 +162,39 @@ async def test_of_two_callers_one_who_cancels_takes_nothing_from_the_other(tmp_p
     assert len(upstream.asked) == 1
 
 
+class Reluctant(Gated):
+    """Takes a while to be cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leaving, self.may_leave = asyncio.Event(), asyncio.Event()
+
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
+        try:
+            return await super().generate(request, progress)
+        except asyncio.CancelledError:
+            self.leaving.set()
+            await self.may_leave.wait()
+            raise
+
+
+async def test_who_joins_a_job_that_is_just_being_cancelled_gets_one_of_their_own(tmp_path: Path) -> None:
+    """Bug: who pressed stop and asked again at once was told that they had cancelled it."""
+    upstream = Reluctant()
+    async with studio(tmp_path, upstream) as pipeline:
+        first = asyncio.create_task(ask(pipeline))
+        await upstream.begun.wait()
+        first.cancel()
+        await upstream.leaving.wait()
+        again = asyncio.create_task(ask(pipeline))
+        await pipeline.moments.wait("begin")
+        upstream.may_leave.set()
+        upstream.may_draw.set()
+        outcome = await again
+        assert first.cancelled()
+    assert (id_of(outcome), outcome.job.state, outcome.joined) == (2, "done", False)
+
+
 async def test_a_stopping_service_takes_nothing_new(tmp_path: Path) -> None:
     async with gated(tmp_path) as (pipeline, upstream):
         await pipeline.generation.close()
@@ -204,6 +237,48 @@ async def test_a_picture_that_is_gone_for_good_is_said_to_be(tmp_path: Path) -> 
     assert shown is not None
     assert shown.preview is None
     assert not shown.job.pictures[0].kept
+
+
+async def test_a_picture_that_does_not_come_back_in_time_is_not_waited_for(tmp_path: Path) -> None:
+    """Bug: a minute long, while the client gave up after 45 seconds."""
+
+    class Stuck(Gated):
+        async def fetch_again(self, source: str) -> bytes:
+            self.fetched.append(source)
+            await asyncio.Event().wait()
+            return b""
+
+    upstream = Stuck()
+    upstream.may_draw.set()
+    async with studio(tmp_path, upstream) as pipeline:
+        made = await ask(pipeline)
+        await remove(tmp_path)
+        async with asyncio.timeout(10):
+            shown = await pipeline.generation.show("anna", id_of(made), patience_s=0.02)
+    assert shown is not None
+    assert not shown.job.pictures[0].kept
+    assert upstream.fetched == ["https://pics.example/1"]
+
+
+async def test_a_picture_of_a_job_that_is_deleted_meanwhile_does_not_come_back(tmp_path: Path) -> None:
+    """Bug: an internal error, and the bytes were behind their link again."""
+
+    class Deleting(Gated):
+        async def fetch_again(self, source: str) -> bytes:
+            await pipeline.store.delete("anna", 1)
+            return await super().fetch_again(source)
+
+    upstream = Deleting()
+    upstream.may_draw.set()
+    async with studio(tmp_path, upstream) as pipeline:
+        made = await ask(pipeline)
+        await remove(tmp_path)
+        await pipeline.store.files_gone([made.job.pictures[0].name])
+        shown = await pipeline.generation.show("anna", id_of(made))
+        assert shown is not None
+        assert shown.preview is None
+        assert await pipeline.generation.show("anna", id_of(made)) is None
+    assert files_in(tmp_path) == []
 
 
 async def test_a_picture_that_nobody_got_and_that_is_gone_is_drawn_again(tmp_path: Path) -> None:

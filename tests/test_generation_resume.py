@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +86,8 @@ async def process(
     kiln: Kiln,
     lease: str = "first",
     *,
-    dead: frozenset[str] = frozenset(),
+    dead: AbstractSet[str] = frozenset(),
+    kept_by: type[SqliteStore] = SqliteStore,
     clock: Callable[[], float] | None = None,
     pause: Callable[[float], object] = lambda _: None,
 ) -> AsyncIterator[Process]:
@@ -99,7 +101,7 @@ async def process(
             await done
 
     options = {} if clock is None else {"clock": clock}
-    store = await SqliteStore.open(folder / "easel.db", lease, lambda other: other not in dead, **options)
+    store = await kept_by.open(folder / "easel.db", lease, lambda other: other not in dead, **options)
     previews = Previews()
     generation = Generation(
         models=MODELS,
@@ -308,6 +310,61 @@ async def test_watching_ends_when_patience_does(tmp_path: Path) -> None:
     assert looks == pytest.approx([LOOK_S] * 3, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("followed", "state", "submissions"),
+    [pytest.param(True, "done", 1, id="with a task"), pytest.param(False, "failed", 0, id="without one")],
+)
+async def test_a_job_whose_process_dies_while_it_is_watched_goes_on_or_ends(
+    tmp_path: Path, state: str, submissions: int, *, followed: bool
+) -> None:
+    """Bug: it was still being drawn for everybody who asked, until somebody started the service anew."""
+
+    class Slow(Kiln):
+        async def generate(self, request: ImageRequest, progress: Progress) -> RemoteTask:
+            if not followed:
+                self.asked.set()
+                await asyncio.Event().wait()
+            return await super().generate(request, progress)
+
+    kiln, dead = Slow(), set[str]()
+
+    async def pause(seconds: float) -> None:
+        kiln.fired.set()
+        dead.add("first")
+
+    async with (
+        process(tmp_path, kiln) as one,
+        process(tmp_path, kiln, "second", dead=dead, pause=pause) as two,
+    ):
+        making = asyncio.create_task(one.make())
+        await kiln.asked.wait()
+        assert (await two.wait()).state == state
+        making.cancel()
+        await asyncio.wait({making})
+    assert kiln.taken_in == submissions
+
+
+async def test_who_leaves_while_a_job_is_claimed_leaves_it_followed(tmp_path: Path) -> None:
+    """Bug: claimed and not followed, it was nobody's until the next start."""
+    claiming = asyncio.Event()
+
+    class Watched(SqliteStore):
+        async def claim_one(self, owner: str, history_id: int) -> Job | None:
+            claiming.set()
+            return await super().claim_one(owner, history_id)
+
+    kiln = Kiln()
+    await crash_while_it_is_followed(tmp_path, kiln)
+    async with process(tmp_path, kiln, "second", dead=frozenset({"first"}), kept_by=Watched) as second:
+        call = asyncio.create_task(second.wait())
+        await claiming.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        kiln.fired.set()
+        assert (await second.wait()).state is JobState.DONE
+
+
 async def test_what_has_ended_or_is_foreign_is_not_waited_for(tmp_path: Path) -> None:
     """Attack: history ids count up, so anybody can guess one."""
     kiln = Kiln(deadline_s=0.05)
@@ -347,6 +404,7 @@ async def test_work_that_is_not_done_after_a_day_is_given_up(tmp_path: Path) -> 
     assert job.failure is not None
     assert (job.state, job.failure.kind) == ("failed", "timeout")
     assert "more than a day ago" in job.failure.reason
+    assert "may have charged" in job.failure.reason
 
 
 async def test_work_of_a_service_that_is_off_waits_until_it_is_on(tmp_path: Path) -> None:

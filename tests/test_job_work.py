@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -68,6 +69,7 @@ async def test_a_bug_is_raised_and_its_row_says_no_more_than_that(tmp_path: Path
     assert job.failure is not None
     assert job.failure.kind == "internal"
     assert "secret" not in job.failure.reason
+    assert "may have charged" in job.failure.reason
 
 
 async def test_a_model_that_is_gone_leaves_no_row_working(tmp_path: Path) -> None:
@@ -75,6 +77,63 @@ async def test_a_model_that_is_gone_leaves_no_row_working(tmp_path: Path) -> Non
         with pytest.raises(KeyError):
             await pipeline.draw(ImageRequest(model="chalk", prompt="a fox"))
         assert (await pipeline.store.totals("anna")).working == 0
+
+
+class Free(Pencil):
+    """Costs nothing."""
+
+    charges: ClassVar[bool] = False
+
+
+@pytest.mark.parametrize(
+    ("pencil", "told"),
+    [
+        pytest.param(Pencil, True, id="a service that charges"),
+        pytest.param(Free, False, id="one that never does"),
+    ],
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param([Picture(data=b"<html>Bad gateway")], id="no picture"),
+        pytest.param([], id="nothing"),
+        pytest.param([Picture(data=png(1))], id="no room for it"),
+    ],
+)
+async def test_what_came_to_nothing_after_the_answer_may_be_charged(
+    tmp_path: Path, pencil: type[Pencil], answer: list[Picture], *, told: bool
+) -> None:
+    """Bug: the service had answered, and the person was not told that it may have been paid."""
+    async with studio(tmp_path, pencil(answers=[answer])) as pipeline:
+        if answer and answer[0].data == png(1):
+            (tmp_path / "scratch").rmdir()
+        job = await pipeline.draw()
+    assert job.failure is not None
+    assert ("may have charged" in job.failure.reason) == told
+
+
+async def test_a_mistake_before_anything_was_asked_costs_nothing(tmp_path: Path) -> None:
+    async with studio(tmp_path, Pencil()) as pipeline:
+        with pytest.raises(KeyError):
+            await pipeline.generation.generate("anna", FOX, pipeline.waiter, upstream="kiln")
+        job = await pipeline.job()
+    assert job.failure is not None
+    assert "Nothing was charged" in job.failure.reason
+
+
+async def test_of_two_pictures_one_that_finds_no_room_does_not_lose_the_other(tmp_path: Path) -> None:
+    """Bug: both were paid for, and the history had none."""
+    drawn = [Picture(data=png(7)), Picture(data=png(8))]
+    async with studio(tmp_path, Pencil(answers=[drawn[:1], drawn])) as pipeline:
+        await pipeline.draw()
+        [path] = files_in(tmp_path)
+        path.unlink()
+        path.parent.rmdir()
+        path.parent.write_bytes(b"in the way")
+        job = await pipeline.draw()
+    (kept,) = job.pictures
+    assert kept.name != path.name
+    assert "1 of 2 pictures could not be used" in kept.note
 
 
 async def test_what_is_no_picture_is_a_failure_and_is_not_kept(tmp_path: Path) -> None:

@@ -36,10 +36,13 @@ ALLOWED: dict[str, set[str]] = {
     },
     "workbench": {"generation", "profiles", "references", "retention", "uploads"},
     "generation": {
-        "files", "fingerprint", "images", "job_work", "models", "preview_memory", "previews", "progress",
+        "files", "fingerprint", "firm_writes", "images", "job_work", "models", "preview_memory", "previews", "progress",
         "running_jobs", "store", "upstream",
     },
-    "job_work": {"files", "images", "preview_memory", "previews", "progress", "running_jobs", "store", "upstream"},
+    "job_work": {
+        "files", "firm_writes", "images", "preview_memory", "previews", "progress", "running_jobs", "store", "upstream",
+    },
+    "firm_writes": {"images"},
     "running_jobs": {"images"},
     "fingerprint": {"images", "orjson"},
     "preview_memory": set(),

@@ -285,12 +285,16 @@ async def test_a_value_that_is_no_address_is_named_with_its_number(at: At) -> No
 async def test_all_together_have_a_limit(at: At) -> None:
     """Ours: they are held in memory, and sent on as base64."""
 
+    read: list[int] = []
+
     async def picture(owner: str, history_id: int, number: int) -> tuple[KeptPicture, bytes]:
+        read.append(number)
         return (await at.desk.keep("anna", A), b"\0" * (MOST_BYTES // 2 + 1))
 
-    job = await at.desk.job("anna", A, B)
+    job = await at.desk.job("anna", A, B, C)
     names = [own_url(each.name) for each in job.pictures]
-    assert "64 MB are taken" in await at.with_(picture=picture).problem(image_url=names)
+    assert "more than 64 MB together" in await at.with_(picture=picture).problem(image_url=names)
+    assert read == [1, 2]  # Bug: all were read before any were counted
 
 
 # use_latest_user_image

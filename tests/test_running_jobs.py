@@ -218,3 +218,30 @@ async def test_only_so_many_are_taken_up_at_once_and_new_ones_do_not_wait_for_th
     new.may_end.set()
     await jobs.close(10)
     assert work.running == 5
+
+
+async def test_a_second_cancellation_does_not_cut_the_first_one_short() -> None:
+    """Bug: a call that had joined and was cancelled as well ended the job before its row said so."""
+    jobs, work, undone = RunningJobs(), asyncio.Event(), asyncio.Event()
+
+    async def slow_to_end(job: RunningJob) -> None:
+        work.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await undone.wait()
+
+    job = jobs.start(1, slow_to_end)
+    first = asyncio.create_task(job.wait(FIRST))
+    await work.wait()
+    first.cancel()
+    await asyncio.sleep(0)
+    second = asyncio.create_task(job.wait(FIRST))
+    await asyncio.sleep(0)
+    second.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert jobs.find(1) is job
+    undone.set()
+    await asyncio.wait({first, second})
+    assert jobs.find(1) is None

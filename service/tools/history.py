@@ -35,9 +35,10 @@ async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
 async def _show(bench: Workbench, call: Call, arguments: Arguments, job: Job) -> Result:
     """One that is still being drawn is waited for, for a while."""
     number = int(arguments.get("picture", 1))
+    waiter = waiter_of(call, bench.profiles.patience_s(call))
     if job.state is JobState.WORKING:
         await _wait(bench, call, arguments, job.history_id)
-    outcome = await bench.generation.show(call.principal, job.history_id, number)
+    outcome = await bench.generation.show(call.principal, job.history_id, number, waiter.left_s)
     if outcome is None:
         return await _missing(bench, call, job.history_id)
     job = outcome.job
