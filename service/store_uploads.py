@@ -13,7 +13,7 @@ from service.uploads import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper
 COLUMNS: Final = "uploads.id, uploads.owner, uploads.created_at, uploads.expires_at, uploads.names, uploads.used_at"
 FIND: Final = f"SELECT {COLUMNS} FROM uploads WHERE id = ?"  # noqa: S608 - the columns are written above
 PURGE: Final = "DELETE FROM uploads WHERE created_at <= ?"
-FRESH: Final = f"SELECT {COLUMNS} FROM uploads WHERE owner = ? AND names = '' AND expires_at >= ?"  # noqa: S608
+FRESH: Final = f"SELECT {COLUMNS} FROM uploads WHERE owner = ? AND names = '' AND expires_at >= ?"  # noqa: S608 - as above
 NEWEST: Final = "SELECT coalesce(max(created_at), 0) FROM uploads WHERE owner = ?"
 INSERT: Final = "INSERT INTO uploads (id, owner, created_at, expires_at) VALUES (?, ?, ?, ?)"
 RECEIVE: Final = "UPDATE uploads SET names = ? WHERE id = ? AND names = ''"

@@ -77,7 +77,7 @@ def _install() -> None:
         if _find() is not None:
             return
         for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", "-qq", *command], env=quiet, timeout=900, check=False)  # noqa: S607
+            subprocess.run(["apt-get", "-qq", *command], env=quiet, timeout=900, check=False)  # noqa: S607 - wherever it is
 
 
 @dataclass

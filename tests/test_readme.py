@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.profiles import FIELDS, KEYS
 from service.settings import SETTINGS, Settings
 from tests.readme_settings import README, table, written
 
@@ -27,7 +28,13 @@ def test_what_is_pasted_into_a_client_is_json_with_our_address_or_command(block:
         case {"command": _, **entry}:
             assert entry["args"] == ["-m", "service", "--stdio"]
         case {"url": url}:
-            assert url == "http://127.0.0.1:8866/mcp"
+            address, _, hint = url.partition("?client=")
+            assert address == "http://127.0.0.1:8866/mcp"
+            assert hint in ("", *KEYS)
+
+
+def test_every_profile_and_what_can_be_set_of_it_is_named() -> None:
+    assert not [each for each in (*KEYS, *FIELDS) if f"`{each}`" not in TEXT]
 
 
 @pytest.mark.parametrize("block", [text for language, text in BLOCKS if language == "ini"])
