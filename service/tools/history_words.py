@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from service.images import Job, JobState, Parent
-from service.tools.job_result import alt_text
+from service.tools.job_result import UNSEEN, alt_text
 
 PROMPT_LENGTH: Final = 160
 LISTED_PROMPT_LENGTH: Final = 500
@@ -26,7 +26,7 @@ SHOWN_PICTURES: Final = 4
 
 SHOWN_CHILDREN: Final = 20
 
-MARKUP: Final = re.compile(r"[\[\]<>`\x00-\x1f\x7f]")
+MARKUP: Final = re.compile(r"[\[\]<>`]")
 
 
 def entry_text(job: Job, pictures_url: str) -> str:
@@ -75,7 +75,7 @@ def cut_job(job: Job) -> Job:
 
 def plain(text: str, length: int) -> str:
     """A text that somebody gave, on one line, without markup, cut short."""
-    return cut(" ".join(MARKUP.sub(" ", text).split()), length)
+    return cut(" ".join(MARKUP.sub(" ", UNSEEN.sub(" ", text[: 4 * length])).split()), length)
 
 
 def cut(text: str, length: int) -> str:
@@ -110,7 +110,7 @@ def _outcome(job: Job, pictures_url: str) -> list[str]:
 
 def _verbatim(prompt: str) -> str:
     """A prompt as it was given, to be used again, in a code span: nothing in it is markup there."""
-    words = prompt.replace("`", "'").split()
+    words = UNSEEN.sub(" ", prompt[: 4 * WHOLE_PROMPT_LENGTH]).replace("`", "'").split()
     return f"`{cut(' '.join(words), WHOLE_PROMPT_LENGTH)}`"
 
 

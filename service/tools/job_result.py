@@ -40,7 +40,7 @@ _ORIGINS: Final = 10
 _MARKUP: Final = str.maketrans("[]<>", "()‹›")
 """Without these there is no markdown link or image, no reference to one, and no HTML."""
 
-_UNSEEN: Final = re.compile(
+UNSEEN: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
 """Control characters, what turns the direction of writing, and letters that only a model reads."""
@@ -143,7 +143,8 @@ def origins_of(job: Job) -> list[str]:
 
 def alt_text(prompt: str) -> str:
     """The prompt as text inside a markdown image: one line, nothing that could end or nest it."""
-    return cut(" ".join(re.sub(r"[\[\]()!<>`\\|*_#]", " ", _UNSEEN.sub(" ", prompt)).split()), _ALT_LENGTH)
+    beginning = UNSEEN.sub(" ", prompt[: 4 * _ALT_LENGTH])
+    return cut(" ".join(re.sub(r"[\[\]()!<>`\\|*_#]", " ", beginning).split()), _ALT_LENGTH)
 
 
 def plain(text: str, length: int) -> str:
@@ -151,7 +152,7 @@ def plain(text: str, length: int) -> str:
 
     A bare address stays: it shows where it leads.
     """
-    words = cut(" ".join(_UNSEEN.sub(" ", text[: 4 * length].translate(_MARKUP)).split()), length)
+    words = cut(" ".join(UNSEEN.sub(" ", text[: 4 * length].translate(_MARKUP)).split()), length)
     return words.replace("`", "'") if words.count("`") % 2 else words
 
 
