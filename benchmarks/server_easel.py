@@ -47,7 +47,7 @@ async def serve(port: int) -> None:
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         await runner.setup()
         await web.SockSite(runner, listen("127.0.0.1", port)[0]).start()
-        gc.freeze()
+        gc.freeze()  # as `service.serve` does
         await asyncio.Event().wait()
 
 

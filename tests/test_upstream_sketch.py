@@ -75,7 +75,7 @@ async def test_every_scene_is_drawn_by_day_and_by_night(prompt: str) -> None:
 async def test_the_note_says_what_it_is_and_how_to_get_a_real_service() -> None:
     """Ours: nobody should take the sketch for what the model service would have made."""
     assert (await sketch("sea")).note == NOTE
-    assert all(said in NOTE for said in ("built-in sketch", "FLOW2API_BASE_URL", "FLOW2API_API_KEY"))
+    assert all(said in NOTE for said in ("built-in sketch", "FLOW2API_API_KEY", "OPENAI_API_KEY", "MODELSCOPE_API_KEY"))
 
 
 async def test_progress_rises() -> None:
