@@ -1,4 +1,4 @@
-"""Fixtures: the whole service on a free port of loopback, and a client for it."""
+"""Fixtures: the whole service on a free port of loopback, and a client for it; a store of each kind."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -8,6 +8,8 @@ import pytest
 
 from service.app import Running, running
 from service.settings import Settings
+from service.store import Store
+from tests.stores import STORES, Clock, Factory
 from tests.wire import WireClient, wire_client
 
 Serve = Callable[..., AbstractAsyncContextManager[Running]]
@@ -36,3 +38,17 @@ async def client(easel: Running) -> AsyncIterator[WireClient]:
     """A client of that service."""
     async with wire_client(easel.mcp_url) as client:
         yield client
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(1_000.0)
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+    """An empty store: what is asked of it must hold for every implementation."""
+    factory: Factory = request.param
+    opened = await factory(tmp_path, clock)
+    yield opened
+    await opened.close()

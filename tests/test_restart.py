@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from asyncio.subprocess import Process
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ async def lose(client: WireClient, arguments: dict[str, str] = FOX) -> None:
         pass
 
 
+async def kill_when(
+    asked: asyncio.Event, process: Process, client: WireClient, arguments: dict[str, str] = FOX
+) -> None:
+    """Ask for a picture, and kill the service once the image service was asked."""
+    call = asyncio.create_task(lose(client, arguments))
+    await asked.wait()
+    process.kill()
+    await call
+
+
 async def only_entry(client: WireClient) -> dict[str, Any]:
     [entry] = (await client.call("history"))["structuredContent"]["entries"]
     found: dict[str, Any] = entry
@@ -46,10 +57,7 @@ async def test_a_killed_service_goes_on_to_the_picture_and_it_is_charged_once(tm
     """Ours: who asks again after the crash, in the same words, gets the picture that is being paid for."""
     async with modelscope.running() as upstream:
         async with living(tmp_path / "data", **at(upstream)) as (process, client):
-            call = asyncio.create_task(lose(client))
-            await upstream.polled.wait()
-            process.kill()
-            await call
+            await kill_when(upstream.polled, process, client)
         async with living(tmp_path / "data", **at(upstream)) as (_, client):
             assert (await only_entry(client))["state"] == "working"
             again = asyncio.create_task(client.call("generate", FOX))
@@ -65,10 +73,7 @@ async def test_a_killed_service_goes_on_to_the_picture_and_it_is_charged_once(tm
 async def test_a_killed_service_that_nobody_asks_gets_the_picture_all_the_same(tmp_path: Path) -> None:
     async with modelscope.running() as upstream:
         async with living(tmp_path / "data", **at(upstream)) as (process, client):
-            call = asyncio.create_task(lose(client))
-            await upstream.polled.wait()
-            process.kill()
-            await call
+            await kill_when(upstream.polled, process, client)
         upstream.go_on.set()
         async with living(tmp_path / "data", **at(upstream)) as (_, client):
             shown = await client.call("history", {"history_id": 1})
@@ -99,10 +104,7 @@ async def test_what_cannot_go_on_is_interrupted_and_can_be_asked_for_again(tmp_p
     async with openai_images.running() as upstream:
         settings = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key}
         async with living(tmp_path / "data", **settings) as (process, client):
-            call = asyncio.create_task(lose(client, {"prompt": "a fox [slow]"}))
-            await upstream.silent.wait()
-            process.kill()
-            await call
+            await kill_when(upstream.silent, process, client, {"prompt": "a fox [slow]"})
         async with living(tmp_path / "data", **settings) as (_, client):
             entry = await only_entry(client)
             assert (entry["state"], entry["failure"]["kind"]) == ("failed", "interrupted")

@@ -15,11 +15,6 @@ from service.store_sqlite_rows import SELECT_IDS, SELECT_JOBS, SELECT_PARENTS, S
 from tests.stores import POLICY, REQUEST, STORES, Clock, Factory, begin, open_sqlite, picture
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(1_000.0)
-
-
 @pytest.fixture(params=STORES)
 def factory(request: pytest.FixtureRequest) -> Factory:
     chosen: Factory = request.param

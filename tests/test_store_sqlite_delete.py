@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from service.images import ImageRequest, Job, Parent, Reference, WorkError
 from service.store import Search, Store, Totals
 from service.store_sqlite import SqliteStore
 from service.store_sqlite_delete import AT_ONCE, clear_some, newest_id
-from tests.stores import POLICY, STORES, Clock, begin, made, open_sqlite, picture
+from tests.stores import POLICY, Clock, begin, made, open_sqlite, picture
 
 COUNT_ROWS = """
     SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM pictures), (SELECT count(*) FROM prompts),
@@ -21,18 +20,6 @@ COUNT_ROWS = """
 """
 UPLOAD = "INSERT INTO uploads (id, owner, created_at, expires_at, names, used_at) VALUES (?, 'ann', 1, 2, ?, ?)"
 NOTHING = Totals(working=0, done=0, failed=0, pictures=0, picture_bytes=0)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(1_000.0)
-
-
-@pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    opened = await request.param(tmp_path, clock)
-    yield opened
-    await opened.close()
 
 
 def referring(*names: str, parent: Job | None = None) -> ImageRequest:

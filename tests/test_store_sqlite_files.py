@@ -1,27 +1,12 @@
 """The index of files: what is kept, and what goes first when room is needed."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from service.images import ImageRequest, Parent, Reference
 from service.store import FilesTotal, Store
-from tests.stores import POLICY, STORES, Clock, begin, made, open_sqlite
+from tests.stores import POLICY, Clock, begin, made, open_sqlite
 
 PLENTY = 10**30
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(1_000.0)
-
-
-@pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    opened = await request.param(tmp_path, clock)
-    yield opened
-    await opened.close()
 
 
 async def keep(store: Store, clock: Clock, *names: str, owner: str = "ann", size: int = 100) -> None:

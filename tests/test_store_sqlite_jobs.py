@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from service.lease import Lease
 from service.store import INTERRUPTED, Begun, Store
 from service.store_sqlite import SqliteStore
 from service.store_sqlite_jobs import SELECT_TO_JOIN
-from tests.stores import POLICY, REQUEST, STORES, Clock, begin, made, picture
+from tests.stores import POLICY, REQUEST, Clock, begin, made, picture
 
 BEGIN_ON_A_LINE = """
 import asyncio, sys
@@ -36,18 +35,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(1_000.0)
-
-
-@pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    opened = await request.param(tmp_path, clock)
-    yield opened
-    await opened.close()
 
 
 async def again(store: Store, owner: str = "ann", fingerprint: str = "f") -> Begun:

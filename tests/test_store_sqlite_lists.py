@@ -1,25 +1,9 @@
 """Short lists of what an owner has, on every store: jobs with pictures, ids, names of files, and whose a file is."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from service.store import Store
-from tests.stores import POLICY, STORES, Clock, Factory, begin, made
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(1_000.0)
-
-
-@pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    factory: Factory = request.param
-    opened = await factory(tmp_path, clock)
-    yield opened
-    await opened.close()
+from tests.stores import POLICY, Clock, begin, made
 
 
 async def test_jobs_with_a_picture_that_is_kept_come_newest_first_and_whole(store: Store) -> None:

@@ -1,6 +1,5 @@
 """Pages of the history: by words of both kinds, by model and state, newest first and exactly counted."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,14 +7,7 @@ import pytest
 from service.images import ImageRequest, JobState
 from service.store import Page, Search, Store
 from service.store_sqlite import SqliteStore
-from tests.stores import POLICY, STORES, Clock, begin, made, open_sqlite
-
-
-@pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await request.param(tmp_path, Clock(1_000.0))
-    yield opened
-    await opened.close()
+from tests.stores import POLICY, Clock, begin, made, open_sqlite
 
 
 async def prompts(store: Store, query: str) -> list[str]:

@@ -137,15 +137,21 @@ async def test_an_error_delivers_nothing() -> None:
     assert tool.delivered == 0
 
 
+async def broken_off(client: WireClient) -> str:
+    """Call, and break the connection after the first event, whose id this is."""
+    async with calling(client, "steps") as (events, writer):
+        last = (await anext(events)).id
+        reset(writer)
+    return last
+
+
 async def test_a_result_that_is_replayed_is_delivered_when_it_was_followed_to_its_end() -> None:
     """Spec 2025-11-25, Resumability: what a broken connection lost is handed over by a later one."""
     tool = Tool()
     tool.streams = True
     async with serving(tool) as client:
         await client.open()
-        async with calling(client, "steps") as (events, writer):
-            last = (await anext(events)).id
-            reset(writer)
+        last = await broken_off(client)
         tool.go_on.set()
         async with get(client, Last_Event_Id=last) as stream:
             assert (await stream.next()).message["method"] == "notifications/progress"
@@ -162,9 +168,7 @@ async def test_a_replay_that_is_not_read_delivers_nothing() -> None:
     tool.streams, tool.text = True, LARGE
     async with serving(tool) as client:
         await client.open()
-        async with calling(client, "steps") as (events, writer):
-            last = (await anext(events)).id
-            reset(writer)
+        last = await broken_off(client)
         tool.go_on.set()
         async with get(client, Last_Event_Id=last) as stream:
             assert (await stream.answer.content.readline()).startswith(b"\n")
@@ -176,9 +180,7 @@ async def test_a_session_that_ends_takes_its_receipts_with_it() -> None:
     tool.streams = True
     async with serving(tool) as client:
         await client.open()
-        async with calling(client, "steps") as (events, writer):
-            last = (await anext(events)).id
-            reset(writer)
+        last = await broken_off(client)
         async with get(client, Last_Event_Id=last) as stream:
             assert (await stream.next()).message["method"] == "notifications/progress"
             async with client.session.delete(client.url, headers={"Mcp-Session-Id": client.session_id}) as ended:
