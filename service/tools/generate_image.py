@@ -45,7 +45,7 @@ async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
     if arguments.get("return_base64", False):
         jpeg = await generation.jpeg(outcome.job.pictures[0], MAX_JPEG)
     notes = [f"Note: {name} has no effect; the picture is at its URL." for name in WITHOUT_EFFECT if name in arguments]
-    notes += [JOINED] if outcome.joined else []
+    notes += [f"{JOINED} Another `seed` gives another picture."] if outcome.joined else []
     fitted = await generation.fitted(outcome, profile.preview_bytes)
     return made(fitted, generation.pictures_url, jpeg, notes)
 

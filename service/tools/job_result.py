@@ -20,10 +20,9 @@ from service.protocol.jsonrpc import Result
 HISTORY_ID: Final = "easel/history_id"
 """In `_meta`, for programs that get no structured content."""
 
-JOINED: Final = (
-    "This is the same request as an earlier call, so nothing was charged again. "
-    "Another `variation`, such as 2, gives another picture."
-)
+JOINED: Final = "This is the same request as an earlier call, so nothing was charged again."
+
+_ANOTHER: Final = "Another `variation`, such as 2, gives another picture."
 
 _REMOVED: Final = "Its file was removed. `generate` with the same prompt makes it again, as a new picture."
 
@@ -96,7 +95,7 @@ def describe(job: Job, pictures_url: str, *, joined: bool = False) -> str:
     else:
         shown = ["\n".join(_describe_picture(job, number, pictures_url)) for number in range(1, len(job.pictures) + 1)]
         lines = ["\n\n".join(shown), *_origins(job), *_what_next(job)]
-    return "\n".join([*lines, *([JOINED] if joined else [])])
+    return "\n".join([*lines, *([f"{JOINED} {_ANOTHER}"] if joined else [])])
 
 
 def summarize(job: Job, pictures_url: str) -> str:

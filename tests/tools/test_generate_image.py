@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -63,6 +64,17 @@ async def test_success_has_status_url_prompt_and_task_id(serve: Serve) -> None:
     assert [block["type"] for block in made["content"]] == ["text", "image"]
     assert shown["structuredContent"]["entries"][0]["images"][0]["url"] == said["image_url"]
     assert not list(OUTPUT.iter_errors(said))
+
+
+async def test_the_same_call_at_once_is_told_of_an_argument_that_there_is(serve: Serve) -> None:
+    """Bug: it was told to pass `variation`, which this tool refuses."""
+    async with modelscope_client(serve) as (client, upstream):
+        made = await asyncio.gather(*(client.call("generate_image", {"prompt": "a boat"}) for _ in range(2)))
+        tools = (await client.modern("tools/list")).result["tools"]
+    [properties] = [tool["inputSchema"]["properties"] for tool in tools if tool["name"] == "generate_image"]
+    [note] = [line for each in made for line in each["content"][0]["text"].splitlines() if "same request" in line]
+    assert set(re.findall(r"`(\w+)`", note)) == {"seed"} <= set(properties)
+    assert upstream.charges.total() == 1
 
 
 async def test_base64_is_a_jpeg_of_the_picture(serve: Serve) -> None:
