@@ -95,6 +95,7 @@ class JobWork:
                 await self.store.release(current)
                 return
             kind, reason = ("interrupted", STOPPED) if self.closing() else ("cancelled", CANCELLED)
+            logger.info("history_id %d: %s", job.history_id, kind)
             charged = MAY_BE_CHARGED if current.submitted else NOT_CHARGED
             await self.ended(await self.store.fail(job, Failure(kind=kind, reason=f"{reason} {charged} {AGAIN}")))
         except WorkError as error:  # the cancellation goes on: the next start finds the row and ends it

@@ -5,6 +5,7 @@
 `isError`, which the model reads and acts on; a bug is left to `dispatch`.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -63,6 +64,9 @@ class Tool:
                 result = await self._run(validator, bench, call, arguments)
                 outcome = "failed" if result.get("isError") else "done"
                 return result
+            except asyncio.CancelledError:
+                outcome = "cancelled"
+                raise
             finally:
                 logger.info("%s: %s in %.2f s for %s", self.name, outcome, time.monotonic() - started, call.principal)
 
