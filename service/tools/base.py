@@ -62,11 +62,12 @@ class Tool:
             started, outcome = time.monotonic(), "error"
             try:
                 result = await self._run(validator, bench, call, arguments)
-                outcome = "failed" if result.get("isError") else "done"
-                return result
             except asyncio.CancelledError:
                 outcome = "cancelled"
                 raise
+            else:
+                outcome = "failed" if result.get("isError") else "done"
+                return result
             finally:
                 logger.info("%s: %s in %.2f s for %s", self.name, outcome, time.monotonic() - started, call.principal)
 
