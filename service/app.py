@@ -11,7 +11,7 @@ import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import aiohttp
@@ -80,6 +80,7 @@ class Running:
     models_file: ModelsFile | None = None
     """Where that is written and may change. None while the sketch stands in for all models of the file."""
     endpoint: Endpoint | None = None
+    jobs: RunningJobs = field(default_factory=RunningJobs)
 
     @property
     def origin(self) -> str:
@@ -132,14 +133,16 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         offered.put_on(endpoint.server, models)
         app = _application(service, offered, endpoint if over_http else None)
         generation = offered.generation(models)
-        await _listen(app, endpoint, sockets, stack, lambda: generation.close(settings.drain_s))
+        # The last answers go out after the jobs have ended; that they arrived is written down as well.
+        stack.push_async_callback(offered.jobs.close)
+        await _listen(app, endpoint, sockets, stack, lambda: offered.jobs.close(settings.drain_s))
         await generation.resume()
         at_work = [generation.keep_resuming(), offered.retention.watch()]
         if models_file is not None:
             at_work += [models_file.watch(lambda models: _offer(offered, endpoint.server, models))]
             at_work += [name_gone(models, upstreams)]
         await stack.enter_async_context(beside(*at_work))
-        yield replace(service, endpoint=endpoint)
+        yield replace(service, endpoint=endpoint, jobs=offered.jobs)
 
 
 async def _listen(

@@ -72,7 +72,6 @@ class Generation:
     jobs: RunningJobs = field(default_factory=RunningJobs)
     memory: PreviewMemory = field(default_factory=PreviewMemory)
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _marking: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def generate(
         self, owner: str, request: ImageRequest, waiter: Waiter, *, upstream: str | None = None
@@ -167,15 +166,11 @@ class Generation:
         """Note that the pictures of these jobs have reached a client; written down in a moment, before `close` ends."""
         ids = [job.history_id for job in jobs if job.state is JobState.DONE and job.delivered_at is None]
         if ids:
-            task = asyncio.create_task(self._mark(jobs[0].owner, ids))
-            self._marking.add(task)
-            task.add_done_callback(self._marking.discard)
+            self.jobs.see_done(self._mark(jobs[0].owner, ids))
 
     async def close(self, drain_s: float = 0.0) -> None:
         """Let jobs come to their end for a while, then let go of them, and wait until all is written down."""
         await self.jobs.close(drain_s)
-        while self._marking:
-            await asyncio.wait(set(self._marking))
 
     async def _preview(self, picture: KeptPicture) -> bytes | None:
         preview = self.memory.find(picture.name)

@@ -112,6 +112,7 @@ class JobWork:
             return None
         kind, reason = ("interrupted", STOPPED) if self.closing() else (CANCELLED_KIND, CANCELLED)
         reason = f"{reason} {_charge_of(current)} {AGAIN}"
+        logger.info("history_id %d: %s", job.history_id, kind)
         return await self.store.fail(job, Failure(kind=kind, reason=reason))
 
     async def _failed(self, job: Job, running: RunningJob, error: WorkError) -> Job | None:

@@ -13,10 +13,10 @@ import contextlib
 import logging
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from service.images import Progress
 
@@ -188,8 +188,14 @@ class RunningJobs:
     def __init__(self, at_once: int = AT_ONCE) -> None:
         self.closing = False
         self._running: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
         self._latest: dict[int, RunningJob] = {}
         self._free = asyncio.Semaphore(at_once)
+
+    @property
+    def at_work(self) -> int:
+        """How many there are."""
+        return len(self._running)
 
     def find(self, history_id: int) -> RunningJob | None:
         """The job, if it runs here."""
@@ -216,6 +222,14 @@ class RunningJobs:
             for task in self._running:
                 task.cancel()
             await asyncio.wait(set(self._running))
+        while self._beside:
+            await asyncio.wait(set(self._beside))
+
+    def see_done(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have a short work done beside the jobs, such as a note of one that has ended; `close` waits for it."""
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     def _start(self, history_id: int, job: RunningJob, work: Awaitable[None]) -> None:
         task = job.start(work, self._latest.get(history_id))

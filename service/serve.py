@@ -4,10 +4,12 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import signal
 import sys
 from dataclasses import replace
 from types import FrameType
+from typing import Final
 from urllib.parse import urlsplit
 
 from service.app import GRACE_S, VERSION, Running, running
@@ -18,8 +20,59 @@ from service.stdio import StdioServer
 logger = logging.getLogger(__name__)
 
 
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
 async def serve(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM; a second one ends the process without waiting."""
+    stop = _stop_signal()
+    async with running(settings) as service:
+        print(greeting(service), flush=True)
+        # What is loaded by now stays: the collector need not look through it again and again, 20 ms each time.
+        gc.freeze()
+        await stop.wait()
+        print(farewell(service), flush=True)
+    return 0
+
+
+async def serve_stdio(settings: Settings) -> int:
+    """Serve one client on standard input and output, and pictures on loopback beside it.
+
+    Its input ends that, or a signal; another signal, or one after the end of the input, ends the process without
+    waiting. Nothing but messages may go to standard output (spec 2026-07-28, stdio): whatever prints, prints to
+    standard error.
+    """
+    # A reader of our own: at its end the interpreter closes `sys.stdin`, which a thread that reads from it forbids.
+    source, output = os.fdopen(os.dup(sys.stdin.fileno()), "rb"), sys.stdout.buffer
+    sys.stdout = sys.stderr
+    # Pictures alone are served, to this machine: who may call is settled by who started us.
+    settings = replace(settings, host="127.0.0.1", tokens={}, auto_token=False)
+    stop = _stop_signal()
+    async with running(settings, over_http=False) as service:
+        if service.endpoint is None:
+            raise RuntimeError("a running service has its endpoint")
+        logger.info("serving on standard input and output; pictures at %s", service.pictures_url)
+        endpoint = service.endpoint
+        stdio = StdioServer(server=endpoint.server, keys=endpoint.keys, principal=LOCAL_OWNER, output=output)
+
+        async def drain() -> None:
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            await service.jobs.close(settings.drain_s)
+
+        serving = asyncio.create_task(stdio.serve(source, GRACE_S, drain))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        serving.cancel()
+        await asyncio.wait({serving, stopped})
+        if not serving.cancelled():
+            serving.result()
+    return 0
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set at the first stop signal; at the second the system ends the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -27,34 +80,18 @@ async def serve(settings: Settings) -> int:
         signal.signal(number, signal.SIG_DFL)
         loop.call_soon_threadsafe(stop.set)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, handle)
-    async with running(settings) as service:
-        print(greeting(service), flush=True)
-        # What is loaded by now stays: the collector need not look through it again and again, 20 ms each time.
-        gc.freeze()
-        await stop.wait()
-        print("Stopping.", flush=True)
-    return 0
+    return stop
 
 
-async def serve_stdio(settings: Settings) -> int:
-    """Serve one client on standard input and output until its input ends, and pictures on loopback beside it.
-
-    Nothing but messages may go to standard output (spec 2026-07-28, stdio): whatever prints, prints to standard error.
-    """
-    source, output = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr
-    # Pictures alone are served, to this machine: who may call is settled by who started us.
-    settings = replace(settings, host="127.0.0.1", tokens={}, auto_token=False)
-    async with running(settings, over_http=False) as service:
-        if service.endpoint is None:
-            raise RuntimeError("a running service has its endpoint")
-        logger.info("serving on standard input and output; pictures at %s", service.pictures_url)
-        endpoint = service.endpoint
-        stdio = StdioServer(server=endpoint.server, keys=endpoint.keys, principal=LOCAL_OWNER, output=output)
-        await stdio.serve(source, GRACE_S)
-    return 0
+def farewell(service: Running) -> str:
+    """What is waited for, if anything, and how not to."""
+    count, drain_s = service.jobs.at_work, service.settings.drain_s
+    if not count or not drain_s:
+        return "Stopping."
+    what = "a picture that is" if count == 1 else f"{count} pictures that are"
+    return f"Stopping. Waiting up to {drain_s:g} s for {what} being made; Ctrl-C again ends at once."
 
 
 def greeting(service: Running) -> str:

@@ -4,14 +4,15 @@
    another, one whole line after the other, so that a client that does not read holds nothing up.
 2. Each call is a task; `notifications/cancelled` ends one, in both eras (spec 2026-07-28, stdio, Cancellation).
 3. `initialize` opens the one legacy session there can be, which gets change notices from then on.
-4. The end of the input ends it all: running calls get their grace, and their answers still go out.
+4. The end of the input ends it all: work is let come to its end, running calls get their grace, and their answers
+   still go out.
 """
 
 import asyncio
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +31,10 @@ MAX_LINE: Final = 16 * 1024 * 1024
 """Bytes of one message. A longer line is skipped, and answered as what it is read as: no JSON."""
 
 
+async def nothing_to_drain() -> None:
+    """Where no work goes on beside the calls."""
+
+
 @dataclass(kw_only=True)
 class StdioServer:
     """Serves one client. `principal` owns what it makes."""
@@ -44,8 +49,10 @@ class StdioServer:
     _requests: OpenRequests = field(default_factory=OpenRequests)
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="stdout"))
 
-    async def serve(self, source: BinaryIO, grace_s: float) -> None:
-        """Answer until `source` ends."""
+    async def serve(
+        self, source: BinaryIO, grace_s: float, drain: Callable[[], Awaitable[None]] = nothing_to_drain
+    ) -> None:
+        """Answer until `source` ends or this is cancelled; then `drain`, and give calls `grace_s` seconds more."""
         lines: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=100)
         _read_in_a_thread(source, lines)
         try:
@@ -53,6 +60,7 @@ class StdioServer:
                 if line.strip():
                     await self._take(line)
         finally:
+            await drain()
             await self._close(grace_s)
 
     async def _take(self, line: bytes) -> None:

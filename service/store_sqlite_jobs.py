@@ -167,7 +167,7 @@ class Jobs:
             with transaction(self.connection, "IMMEDIATE"):
                 ended = self._interrupt(lease, None, self.clock())
             if ended:
-                logger.info("%s jobs of a process that stopped are now failed", ended)
+                logger.info("jobs of a process that stopped, which are now failed: %s", ended)
         return dead
 
     def _dead_among_those_to_join(self, owner: str, fingerprint: str) -> set[str]:

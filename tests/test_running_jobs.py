@@ -43,6 +43,19 @@ async def cancelled(call: asyncio.Task[None]) -> None:
         await call
 
 
+async def test_the_end_waits_for_what_is_done_beside() -> None:
+    """Bug: each pipeline waited for its own notes of what had arrived, and the one that was closed never had any."""
+    jobs, noted = RunningJobs(), asyncio.Event()
+
+    async def note() -> None:
+        await asyncio.sleep(0)
+        noted.set()
+
+    jobs.see_done(note())
+    await jobs.close()
+    assert noted.is_set()
+
+
 async def test_all_who_wait_hear_all_of_it_and_leave_at_its_end() -> None:
     jobs, work = RunningJobs(), Work()
     said: list[tuple[int, str, float | None]] = []

@@ -5,6 +5,7 @@
 `isError`, which the model reads and acts on; a bug is left to `dispatch`.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -62,6 +63,10 @@ class Tool:
             try:
                 problems = find_problems(validator, arguments, schema["properties"])
                 result = refused(self.name, problems) if problems else await self._run(bench, call, arguments)
+            except asyncio.CancelledError:
+                outcome = "cancelled"
+                raise
+            else:
                 outcome = "failed" if result.get("isError") else "done"
                 return result
             finally:

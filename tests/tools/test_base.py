@@ -1,6 +1,8 @@
 """Tools as the protocol sees them: listed with their schemas, checked, and their failures told to the model."""
 
+import asyncio
 import json
+import logging
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -8,7 +10,9 @@ from jsonschema import Draft202012Validator
 from service.app import Running
 from service.tools import TOOLS
 from service.tools.base import SCHEMAS, load_schema
-from tests.wire import WireClient
+from tests.conftest import Serve
+from tests.emulators import flow2api
+from tests.wire import WireClient, until, wire_client
 
 
 @pytest.mark.parametrize("name", [f"{tool.name}{part}" for tool in TOOLS for part in ("", ".output")])
@@ -77,3 +81,16 @@ async def test_wrong_arguments_are_a_result_that_the_model_can_mend(
 async def test_wrong_arguments_cost_nothing_and_leave_nothing(client: WireClient, easel: Running) -> None:
     await client.call("generate", {"prompt": "x", "model": "nope"})
     assert (await client.call("cache"))["structuredContent"]["failed"] == 0
+
+
+async def test_the_log_tells_a_cancelled_call_from_an_error(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Ours: who looks for what went wrong is not led astray by people who press Stop."""
+    caplog.set_level(logging.INFO)
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+            call = asyncio.create_task(client.call("generate", {"prompt": "a boat [slow]"}))
+            await upstream.silent.wait()
+            call.cancel()
+            await until(lambda: "generate: cancelled in" in caplog.text)
+    assert "history_id 1: cancelled" in caplog.text
