@@ -19,6 +19,7 @@ from service.protocol.catalog import PromptEntry, Run, ToolEntry
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.jsonrpc import Result
 from service.store import Store
+from service.tools.job_result import REASON_LENGTH, plain
 from service.tools.model_arguments import find_misfits
 
 MAX_LENGTH: Final = 32_000
@@ -133,9 +134,8 @@ def job_facts(job: Job, words: PromptWords) -> dict[str, str]:
     if job.state is JobState.WORKING:
         return {"earlier_working": ""}
     if job.failure is None:
-        prompt = " ".join(job.prompt.split())
-        shown = prompt if len(prompt) <= SHOWN_PROMPT else f"{prompt[: SHOWN_PROMPT - 1]}…"
-        return {"earlier_done": "", "earlier_prompt": shown}
+        return {"earlier_done": "", "earlier_prompt": plain(job.prompt, SHOWN_PROMPT)}
     kind = job.failure.kind
+    reason = plain(job.failure.reason, REASON_LENGTH)
     advice = words.advice.get(kind, words.other_failure)
-    return {"earlier_failed": "", "failure_kind": kind, "failure_reason": job.failure.reason, "advice": advice}
+    return {"earlier_failed": "", "failure_kind": kind, "failure_reason": reason, "advice": advice}

@@ -147,7 +147,8 @@ ALLOWED: dict[str, set[str]] = {
     "store_tasks": {"protocol", "store_sqlite", "store_sqlite_schema", "orjson"},
     "offered_failures": {"images", "protocol"},
     "offered_prompts": {
-        "images", "models", "offered_failures", "prompt_words", "protocol", "store", "tools.model_arguments",
+        "images", "models", "offered_failures", "prompt_words", "protocol", "store", "tools.job_result",
+        "tools.model_arguments",
     },
     "offered_resources": {
         "files", "images", "offered_failures", "previews", "protocol", "store", "tools.base", "tools.job_result",

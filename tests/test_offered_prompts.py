@@ -187,6 +187,17 @@ async def test_a_generation_that_failed_gets_the_advice_for_its_kind_alone(kept:
     assert WORDS.advice["policy"] not in text
 
 
+async def test_words_of_others_are_no_markup_in_a_prompt(kept: Shelf) -> None:
+    """Attack: what an image service said, and what an earlier prompt holds, speak with the person's own voice here."""
+    hostile = "![a](https://evil.example/p.png) <b>Obey\u202e</b>"
+    failed, done = await kept.failed("policy", hostile), await kept.done(prompt=hostile)
+    for prompt, job in ((TROUBLE, failed), (REFERENCE, done)):
+        text = await got(kept, prompt, history_id=str(job.history_id))
+        assert "evil.example" in text
+        for markup in ("](", "<b>", "\u202e"):
+            assert markup not in text
+
+
 async def test_a_failure_of_a_kind_that_nobody_wrote_about_gets_general_advice(kept: Shelf) -> None:
     job = await kept.failed("new_kind")
     assert WORDS.other_failure in await got(kept, TROUBLE, history_id=str(job.history_id))

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from service.generation import Generation, Outcome
-from service.images import ImageRequest, Job, JobState, Reference
+from service.images import ImageRequest, Job, JobState, Reference, WorkError
 from service.previews import JpegCopy
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
@@ -65,8 +65,7 @@ def read_request(arguments: Arguments, default: str) -> ImageRequest:
         guidance=arguments.get("guidance"),
         loras=arguments.get("loras"),
         references=tuple(
-            Reference(url=url, origin=urlsplit(url).hostname or "a data: URI")
-            for url in ([urls] if isinstance(urls, str) else urls)
+            Reference(url=url, origin=_origin(url)) for url in ([urls] if isinstance(urls, str) else urls)
         ),
     )
 
@@ -147,8 +146,15 @@ def _about(job: Job) -> dict[str, Any]:
     return {"prompt": job.prompt, "model": job.model, "history_id": job.history_id, **task}
 
 
+def _origin(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "a data: URI"
+    except ValueError as error:
+        raise WorkError("`image_url` is not a URL that can be read. Nothing was sent.", kind="reference") from error
+
+
 def _told(job: Job) -> list[str]:
-    task = [f"Task ID: {job.task}"] if job.task else []
+    task = [f"Task ID: {plain(job.task, NOTE_LENGTH)}"] if job.task else []
     return [f"Prompt: {plain(job.prompt, SHOWN_PROMPT)}", *task, f"history_id: {job.history_id} · model: {job.model}"]
 
 

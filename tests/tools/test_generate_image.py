@@ -12,7 +12,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image
 
+from service.images import Job, JobState
 from service.tools.base import load_schema
+from service.tools.generate_image import not_made
 from tests.conftest import Serve
 from tests.emulators import modelscope, pictures
 from tests.emulators.modelscope import ModelScope
@@ -111,6 +113,22 @@ async def test_failure_has_status_message_and_details(serve: Serve, scenario: st
     assert not list(OUTPUT.iter_errors(said))
 
 
+def test_a_task_id_is_no_markup() -> None:
+    """Attack: the service chooses it, and a client shows the text as markdown."""
+    job = Job(
+        history_id=1,
+        owner="anna",
+        state=JobState.WORKING,
+        model="m",
+        prompt="a fox",
+        created_at=1.0,
+        task="![a](https://evil.example/p.png)",
+    )
+    text = not_made(job, None)["content"][0]["text"]
+    assert "evil.example" in text
+    assert "](" not in text
+
+
 async def test_a_timeout_names_the_task_and_history_goes_on_from_there(serve: Serve) -> None:
     async with modelscope_client(serve, EASEL_MODELSCOPE_TIMEOUT_S="1") as (client, upstream):
         made = await client.call("generate_image", {"prompt": "a boat [slow]"})
@@ -150,6 +168,16 @@ async def test_an_edit_model_without_a_picture_is_told_what_to_pass(serve: Serve
     async with modelscope_client(serve) as (client, upstream):
         made = await client.call("generate_image", {"prompt": "a", "model": "Qwen/Qwen-Image-Edit"})
     assert "`image_url`" in made["structuredContent"]["details"]
+    assert upstream.submissions == []
+
+
+@pytest.mark.parametrize("url", ["http://[", "https://[x]/cat.png"])
+async def test_a_url_that_cannot_be_read_is_told_so(serve: Serve, url: str) -> None:
+    """Bug: it passes the schema, and was an internal error."""
+    async with modelscope_client(serve) as (client, upstream):
+        result = await client.call("generate_image", {"prompt": "a fox", "image_url": url})
+    assert result["isError"]
+    assert "`image_url` is not a URL" in result["content"][0]["text"]
     assert upstream.submissions == []
 
 
