@@ -2,7 +2,8 @@
 
 1. Draw: that the image service is asked is written down before it is; retries are those that the failure allows.
 2. Work that goes on at the service without us is written down before it is asked about for the first time. Then it is
-   followed until the deadline; after that, or after this process, the job stays `working` and can be taken up again.
+   followed until the deadline, though whoever waited is gone; after that, or after this process, the job stays
+   `working` and can be taken up again.
 3. Keep: from here on neither a cancellation nor a stop loses what is paid for. The bytes are examined, stored, and the
    row becomes `done` in one transaction.
 4. Whatever ends it otherwise, cancellation included, the row says so before anybody hears of it; a disk that does not
@@ -134,6 +135,7 @@ class JobWork:
         async with steady(running.report) as report:
             made = await self._ask(job, upstream, request, report)
             if isinstance(made, RemoteTask):
+                running.goes_on = True
                 remembered = await to_the_end(self._firm.write(partial(self.store.remember, job, made.id)))
                 return await self._follow(remembered, running, report)
             return await self._keep(job, made, running, report, upstream)

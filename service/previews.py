@@ -173,6 +173,7 @@ def copied(data: bytes, max_bytes: int, large: Lock) -> JpegCopy:
     """The first of `COPY_STEPS` that fits, in the calling thread; none is needed for the pixels that were examined."""
     try:
         with large, Image.open(io.BytesIO(data)) as image:
+            image.load()
             upright = UPRIGHT.get(orientation_of(image))
             picture = on_white(image)
             picture = picture.transpose(upright) if upright is not None else picture
@@ -264,9 +265,10 @@ def pillow_format(media_type: str) -> str:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """The EXIF orientation. Broken EXIF says nothing: browsers show such a picture too."""
+    """The EXIF orientation, as far as it was read. Broken EXIF says nothing: browsers show such a picture too."""
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        # PNG's own `getexif` decodes the picture to look behind it, whether its pixels were counted or not.
+        value = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     except DAMAGED:
         return 1
     return value if value in UPRIGHT else 1

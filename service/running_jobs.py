@@ -2,8 +2,9 @@
 
 1. Calls wait beside a job and hear its progress, each at the pace at which it reads.
 2. A call that was told that the job goes on, or that only gave up waiting, makes it wanted: it goes on without anybody.
-3. When the last call that waits for an unwanted job is cancelled, the job is cancelled, and its row says so before the
-   call's cancellation goes on.
+3. When the last call that waits for an unwanted job ends before its time, the job is cancelled, and its row says so
+   before the call's cancellation goes on. One that goes on at the image service whatever we do, and is paid for, is
+   cancelled only where the client asked for that, and not where it is merely gone.
 4. At the end jobs are drained for a while, then cancelled; `closing` tells them that nobody asked for that.
 """
 
@@ -14,6 +15,7 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final, TypeAlias
 
 from service.images import Progress
@@ -31,16 +33,27 @@ async def unheard(message: str, percent: float | None = None) -> None:
     """Where progress goes that nobody listens to."""
 
 
+class Leaving(Enum):
+    """Why a waiter that is cancelled does not wait any more."""
+
+    CANCELLED = auto()
+    """Its client asked for that."""
+    GONE = auto()
+    """Its connection was closed, or broke: nobody can tell which."""
+    GAVE_UP = auto()
+    """Its client stopped waiting by itself, and the person still wants the picture."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Waiter:
     """Somebody who waits for a job: where its progress goes, and until which time of the loop they have patience.
 
-    `gave_up` says of a cancelled waiter whether they only stopped waiting, and still want the picture.
+    `leaving` says of a cancelled waiter why it leaves.
     """
 
     progress: Progress = unheard
     until: float = math.inf
-    gave_up: Callable[[], bool] = lambda: False
+    leaving: Callable[[], Leaving] = lambda: Leaving.GONE
 
     @property
     def left_s(self) -> float:
@@ -76,10 +89,14 @@ class _Ear:
 
 
 class RunningJob:
-    """One job at work here. `wanted`: it goes on though nobody waits."""
+    """One job at work here.
+
+    `wanted`: it goes on though nobody waits. `goes_on`: so does the image service, whatever becomes of us.
+    """
 
     def __init__(self, *, wanted: bool) -> None:
         self.wanted = wanted
+        self.goes_on = False
         self.error: Exception | None = None
         """The mistake of ours that ended it."""
         self._newest: tuple[str, float | None] | None = None
@@ -101,7 +118,8 @@ class RunningJob:
                 left_s = None if waiter.until == math.inf else waiter.left_s
                 await asyncio.wait({task}, timeout=left_s)
             except asyncio.CancelledError:
-                self.wanted = self.wanted or waiter.gave_up()
+                why = waiter.leaving()
+                self.wanted = self.wanted or why is Leaving.GAVE_UP or (why is Leaving.GONE and self.goes_on)
                 raise
         if not task.done():
             self.wanted = True

@@ -56,6 +56,8 @@ class SessionRoutes:
         if place is None:
             return refused(400, "Nothing is kept from this Last-Event-ID on: its stream is another session's, or old.")
         stream, after = place
+        if stream.is_over(after):
+            return _nothing_follows(stream)
         return await self._stream(request, session, stream.follow(after), of=stream)
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
@@ -139,6 +141,16 @@ async def _end(answer: HttpAnswer, of: Stream | None) -> None:
         of.receipts.run()
 
 
+def _nothing_follows(stream: Stream) -> web.Response:
+    """The client has it all, or has cancelled the call, which is not answered then.
+
+    To an empty stream the official SDKs would come back twice a second, as to one that hung up.
+    """
+    if stream.receipts is not None:
+        stream.receipts.run()
+    return _not_allowed("POST, DELETE", "Nothing follows this Last-Event-ID: its call has ended.")
+
+
 def _is_modern(request: web.Request) -> bool:
     return era_of(request.headers.get(PROTOCOL_VERSION), meta_names_version=False) is Era.MODERN
 
@@ -151,7 +163,7 @@ def _post_only() -> web.Response:
     return _not_allowed("POST")
 
 
-def _not_allowed(methods: str) -> web.Response:
-    response = refused(405, f"This endpoint takes {methods}.")
+def _not_allowed(methods: str, why: str = "") -> web.Response:
+    response = refused(405, why or f"This endpoint takes {methods}.")
     response.headers[hdrs.ALLOW] = methods
     return response

@@ -128,3 +128,17 @@ def test_a_large_photo_takes_milliseconds() -> None:
 def test_a_png_with_no_end_stays_as_it_is() -> None:
     data = png(1, (8, 8))[:-12]
     assert without_metadata(data, "image/png") == data
+
+
+def test_nothing_is_decoded_to_strip_it() -> None:
+    """Bug: a PNG of 340 kB took 340 MB before its pixels were counted, as often at once as somebody sent one.
+
+    EXIF behind the pixels is found by decoding them; before them it is read with the head.
+    """
+    data = photo("image/png", orientation=6)
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4])
+    behind = data[:start] + data[end:-12] + data[start:end] + data[-12:]
+    assert opened(behind).getexif()[ExifTags.Base.Orientation] == 6
+    assert b"eXIf" in without_metadata(data, "image/png")
+    assert b"eXIf" not in without_metadata(behind, "image/png")

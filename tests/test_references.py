@@ -150,7 +150,7 @@ async def test_a_picture_that_is_not_there_is_said_with_what_to_do(at: At) -> No
     done, working, failed = await at.desk.job("anna", A), await at.desk.job("anna"), await at.desk.job("anna")
     await at.desk.store.fail(failed, Failure(kind="policy", reason="No."))
     assert "is 99, which is not in this history" in await at.problem(history_id=99)
-    assert "`picture` is 2, but history_id 1 has only 1" in await at.problem(history_id=done.history_id, picture=2)
+    assert "`picture` is 2, but history_id 1 has only 1." in await at.problem(history_id=done.history_id, picture=2)
     assert "still being drawn. Call `history`" in await at.problem(history_id=working.history_id)
     assert "failed and has no picture" in await at.problem(history_id=failed.history_id)
 
@@ -165,7 +165,7 @@ async def test_a_picture_that_was_removed_comes_back_or_is_said_to_be_gone(at: A
     stored = await at.desk.files.find(job.pictures[0].name)
     assert stored is not None
     stored.path.unlink()
-    assert "was removed" in await at.problem(history_id=job.history_id)
+    assert "was removed and cannot be had again" in await at.problem(history_id=job.history_id)
     at.gone[job.pictures[0].name] = A
     assert (await at.one(history_id=job.history_id)).data == A
 
@@ -218,7 +218,7 @@ async def test_a_link_in_the_files_is_no_picture(at: At, tmp_path: Path) -> None
     secret = tmp_path / "secret.png"
     secret.write_bytes(B)
     stored.path.symlink_to(secret)
-    assert "was removed" in await at.problem(image_url=own_url(job.pictures[0].name))
+    assert "was removed and cannot be had again" in await at.problem(image_url=own_url(job.pictures[0].name))
 
 
 # image_url: everything else

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from service.running_jobs import UNREAD, RunningJob, RunningJobs, Waiter
+from service.running_jobs import UNREAD, Leaving, RunningJob, RunningJobs, Waiter
 
 FIRST = Waiter()
 
@@ -120,10 +120,25 @@ async def test_a_client_that_only_gave_up_waiting_takes_nothing_with_it() -> Non
     """Ours: a timeout of the client is no wish of the person."""
     jobs, work = RunningJobs(), Work()
     job = jobs.start(1, work)
-    call = asyncio.create_task(job.wait(Waiter(gave_up=lambda: True)))
+    call = asyncio.create_task(job.wait(Waiter(leaving=lambda: Leaving.GAVE_UP)))
     await work.begun.wait()
     await cancelled(call)
     assert (work.undone, jobs.find(1)) == (0, job)
+    await jobs.close()
+
+
+@pytest.mark.parametrize(("leaving", "undone"), [(Leaving.GONE, 0), (Leaving.CANCELLED, 1)], ids=str)
+async def test_work_that_goes_on_without_us_is_cancelled_only_where_that_was_asked_for(
+    leaving: Leaving, undone: int
+) -> None:
+    """Bug: a client whose connection broke paid for each try, since the image service draws on whatever we do."""
+    jobs, work = RunningJobs(), Work()
+    job = jobs.start(1, work)
+    job.goes_on = True
+    call = asyncio.create_task(job.wait(Waiter(leaving=lambda: leaving)))
+    await work.begun.wait()
+    await cancelled(call)
+    assert work.undone == undone
     await jobs.close()
 
 

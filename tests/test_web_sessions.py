@@ -254,10 +254,36 @@ async def test_what_a_broken_connection_lost_is_replayed(seen: int, when: str) -
             heard = [await stream.next() for _ in range(len(steps) - seen + 1)]
             assert await stream.ended()
         async with get(client, Last_Event_Id=heard[-1].id) as again:
-            assert await again.ended()
+            assert again.answer.status == 405
     assert [each.message["params"]["progress"] for each in heard[:-1]] == list(range(seen, len(steps)))
     assert heard[-1].message["result"]["content"][0]["text"] == "It came through."
     assert len({each.id for each in heard} | {last}) == len(heard) + 1
+
+
+async def test_nobody_comes_again_and_again_for_a_call_that_was_cancelled() -> None:
+    """Bug: it was answered by an empty stream, and the Python SDK came back for more twice a second, for ever.
+
+    Spec 2025-11-25, Listening for Messages from the Server: a GET is answered by a stream, or by 405.
+    """
+    started = asyncio.Event()
+
+    async def run(call: Call, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        await call.open_stream()
+        started.set()
+        await asyncio.Event().wait()
+        return said("never")
+
+    async with running(fixture=with_tool(run)) as url, wire_client(url) as client:
+        await client.open()
+        async with calling(client, "steps", "call") as (events, _):
+            await started.wait()
+            cancelled = {"requestId": "call", "reason": "enough"}
+            notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled}
+            await client.post(notice, {"Mcp-Session-Id": client.session_id})
+            [primer] = [event async for event in events]
+        async with get(client, Last_Event_Id=primer.id) as stream:
+            assert stream.answer.status == 405
+            assert stream.answer.headers["Allow"] == "POST, DELETE"
 
 
 async def test_events_of_one_session_are_nothing_to_another() -> None:

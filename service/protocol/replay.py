@@ -68,6 +68,10 @@ class Stream:
         self._ended = True
         self._tell()
 
+    def is_over(self, after: int) -> bool:
+        """Whether nothing comes after number `after`, now or later."""
+        return self._ended and after >= self.newest
+
     def let_go(self) -> None:
         """Keep nothing from now on; what is still appended has its event and is not kept."""
         self._grow = self.receipts = None

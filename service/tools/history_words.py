@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from service.images import Job, JobState, Parent
-from service.tools.quoted import alt_text, cut, plain
+from service.tools.quoted import alt_text, cut, plain, verbatim
 
 PROMPT_LENGTH: Final = 160
 LISTED_PROMPT_LENGTH: Final = 500
@@ -35,7 +35,7 @@ def entry_text(job: Job, pictures_url: str) -> str:
 
 def details_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
     """What a single one says beside its picture: the whole request, what was made from it, how to go on."""
-    lines = [f"Prompt: {_verbatim(job.prompt)}"]
+    lines = [f"Prompt: {verbatim(job.prompt, WHOLE_PROMPT_LENGTH)}"]
     asked = ", ".join(f"{name} {value}" for name, value in job.parameters.items() if name != "references")
     lines += [f"Asked for: {plain(asked, REASON_LENGTH)}"] if asked else []
     lines += [f"Made from it: {_made_from(job, children)}."] if children else []
@@ -91,12 +91,6 @@ def _removed(job: Job, gone: int) -> str:
 
 def _were(number: int) -> str:
     return "was" if number == 1 else "were"
-
-
-def _verbatim(prompt: str) -> str:
-    """A prompt as it was given, to be used again, in a code span: nothing in it is markup there."""
-    words = prompt.replace("`", "'").split()
-    return f"`{cut(' '.join(words), WHOLE_PROMPT_LENGTH)}`"
 
 
 def _go_on(job: Job) -> str:

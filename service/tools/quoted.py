@@ -20,7 +20,8 @@ _UNSEEN: Final = re.compile(
 
 def alt_text(prompt: str) -> str:
     """The prompt as text inside a markdown image: one line, nothing that could end or nest it."""
-    return cut(" ".join(re.sub(r"[\[\]()!<>`\\|*_#]", " ", _UNSEEN.sub(" ", prompt)).split()), ALT_LENGTH)
+    seen = _seen(prompt, ALT_LENGTH)
+    return cut(" ".join(re.sub(r"[\[\]()!<>`\\|*_#]", " ", seen).split()), ALT_LENGTH)
 
 
 def plain(text: str, length: int) -> str:
@@ -28,8 +29,19 @@ def plain(text: str, length: int) -> str:
 
     A bare address stays: it shows where it leads.
     """
-    words = cut(" ".join(_UNSEEN.sub(" ", text[: 4 * length].translate(_MARKUP)).split()), length)
+    words = cut(" ".join(_seen(text, length).translate(_MARKUP).split()), length)
     return words.replace("`", "'") if words.count("`") % 2 else words
+
+
+def verbatim(text: str, length: int) -> str:
+    """A text as it was given, to be used again, in a code span: nothing in it is markup there."""
+    words = _seen(text, length).replace("`", "'").split()
+    return f"`{cut(' '.join(words), length)}`"
+
+
+def _seen(text: str, length: int) -> str:
+    """What can be seen of a text that is about to be cut to a length; no more of it is looked at."""
+    return _UNSEEN.sub(" ", text[: 4 * length])
 
 
 def cut(text: str, length: int) -> str:

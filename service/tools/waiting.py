@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 from service.protocol.call import Call
-from service.running_jobs import Waiter
+from service.running_jobs import Leaving, Waiter
 
 _TIMED_OUT: Final = re.compile(r"time[d]?[ -]?out|-32001", re.IGNORECASE)
 """What clients give as the reason of `notifications/cancelled` when they stopped waiting by themselves: the TypeScript
@@ -21,5 +21,12 @@ def waiter_of(call: Call, patience_s: float) -> Waiter:
     return Waiter(
         progress=report,
         until=asyncio.get_running_loop().time() + patience_s,
-        gave_up=lambda: call.cancel_reason is not None and _TIMED_OUT.search(call.cancel_reason) is not None,
+        leaving=lambda: leaving(call),
     )
+
+
+def leaving(call: Call) -> Leaving:
+    """Why a call that was cancelled does not wait any more."""
+    if call.cancel_reason is None:
+        return Leaving.GONE
+    return Leaving.GAVE_UP if _TIMED_OUT.search(call.cancel_reason) else Leaving.CANCELLED

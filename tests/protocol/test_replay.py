@@ -63,6 +63,13 @@ async def test_several_can_follow_one_stream() -> None:
     assert [await each for each in both] == [events, events]
 
 
+def test_a_stream_is_over_for_who_has_its_newest_event_once_it_has_ended() -> None:
+    stream = stream_of(Streams(), messages=2)
+    assert not stream.is_over(2)
+    stream.end()
+    assert [stream.is_over(after) for after in (1, 2)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("event_id", "session"),
     [

@@ -135,3 +135,28 @@ def test_what_deleting_loses_is_said_before() -> None:
 
 def test_numbers_have_their_noun() -> None:
     assert [counted(number, "day") for number in (0, 1, 2, 12_345)] == ["0 days", "1 day", "2 days", "12,345 days"]
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        pytest.param("\u202e", id="turns the direction of writing"),
+        pytest.param("\U000e0041", id="a letter that only a model reads"),
+        pytest.param("\u200b", id="of no width"),
+        pytest.param("\x9b", id="a control character"),
+    ],
+)
+def test_nothing_unseen_comes_out_of_a_prompt(hidden: str) -> None:
+    """Attack: a person who reads the list sees other words than the model does."""
+    row = replace(DONE, prompt=f"a {hidden}fox", model=f"m{hidden}", parameters={"negative_prompt": f"blue{hidden}"})
+    for text in (entry_text(row, URL), details_text(row, []), loss_text(row, [])):
+        assert hidden not in text
+        assert "fox" in text
+
+
+def test_only_the_beginning_of_a_long_prompt_is_looked_at() -> None:
+    """Bug: fifty prompts of 32,000 characters took most of a second, in which nobody else was answered."""
+    row = replace(DONE, prompt="a fox" + " " * 10_000 + "whose end nobody sees")
+    for text in (entry_text(row, URL), details_text(row, []), loss_text(row, [])):
+        assert "a fox" in text
+        assert "nobody sees" not in text

@@ -4,27 +4,28 @@ import asyncio
 
 import pytest
 
+from service.running_jobs import Leaving
 from service.tools.waiting import waiter_of
 from tests.protocol.samples import Outbox, call
 
 
 @pytest.mark.parametrize(
-    ("reason", "gave_up"),
+    ("reason", "why"),
     [
-        pytest.param("McpError: MCP error -32001: Request timed out", True, id="TypeScript SDK"),
-        pytest.param("SdkError: Request timed out", True, id="TypeScript SDK 2"),
-        pytest.param("Timeout while waiting for response", True, id="another wording"),
-        pytest.param("AbortError: This operation was aborted", False, id="a person stopped it"),
-        pytest.param("", False, id="no reason"),
-        pytest.param(None, False, id="the connection was closed"),
+        pytest.param("McpError: MCP error -32001: Request timed out", Leaving.GAVE_UP, id="TypeScript SDK"),
+        pytest.param("SdkError: Request timed out", Leaving.GAVE_UP, id="TypeScript SDK 2"),
+        pytest.param("Timeout while waiting for response", Leaving.GAVE_UP, id="another wording"),
+        pytest.param("AbortError: This operation was aborted", Leaving.CANCELLED, id="a person stopped it"),
+        pytest.param("", Leaving.CANCELLED, id="no reason"),
+        pytest.param(None, Leaving.GONE, id="the connection was closed"),
     ],
 )
-async def test_a_client_that_gave_up_waiting_still_wants_the_picture(reason: str | None, gave_up: bool) -> None:
+async def test_a_client_that_gave_up_waiting_still_wants_the_picture(reason: str | None, why: Leaving) -> None:
     """Ours: the TypeScript SDK cancels a request when its own timeout has passed; nobody asked for that."""
     asked = call("tools/call")
     waiter = waiter_of(asked, 45)
     asked.cancel_reason = reason
-    assert waiter.gave_up() is gave_up
+    assert waiter.leaving() is why
 
 
 async def test_it_waits_so_many_seconds_from_now() -> None:
