@@ -127,8 +127,8 @@ def fill(bench: Workbench, schema: Schema) -> Schema:
     """Name the models of ModelScope that are listed; others are taken too."""
     model = schema["properties"]["model"]
     listed = _listed(bench.generation)
-    said = f"{model['description']} Such as {', '.join(listed)}." if listed else model["description"]
-    filled = {**model, "description": said, "default": default_model(bench.generation)}
+    said = f" Listed are {', '.join(listed)}; others are taken, too." if listed else ""
+    filled = {**model, "description": model["description"] + said, "default": default_model(bench.generation)}
     return {**schema, "properties": {**schema["properties"], "model": filled}}
 
 
