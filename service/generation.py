@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from service.early_leavers import EarlyLeavers
 from service.files import Files
 from service.fingerprint import fingerprint_of
 from service.firm_writes import to_the_end
@@ -71,6 +72,7 @@ class Generation:
     ended: Callable[[Job], Awaitable[None]] = nothing_more
     jobs: RunningJobs = field(default_factory=RunningJobs)
     memory: PreviewMemory = field(default_factory=PreviewMemory)
+    early: EarlyLeavers = field(default_factory=EarlyLeavers)
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def generate(
@@ -83,15 +85,17 @@ class Generation:
         """
         name = upstream or self.models.upstream_of[request.model]
         fingerprint = await fingerprint_of(owner, name, request)
-        while True:
-            begun = await self._begin(owner, request, name, fingerprint)
-            await self._wait(begun.job, waiter)
-            outcome = await self.show(owner, begun.job.history_id, patience_s=waiter.left_s)
-            if outcome is None:
-                raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind="deleted")
-            if not begun.joined or not _came_to_nothing(outcome.job):
-                return replace(outcome, joined=begun.joined)
-            # Now its row says so, and the same request begins anew.
+        with self.early.heeded(fingerprint, waiter) as heeding:
+            while True:
+                begun = await self._begin(owner, request, name, fingerprint)
+                self.early.expect((owner, begun.job.history_id), like=fingerprint)
+                await self._wait(begun.job, heeding)
+                outcome = await self.show(owner, begun.job.history_id, patience_s=heeding.left_s)
+                if outcome is None:
+                    raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind="deleted")
+                if not begun.joined or not _came_to_nothing(outcome.job):
+                    return replace(outcome, joined=begun.joined)
+                # Now its row says so, and the same request begins anew.
 
     async def resume(self) -> None:
         """Follow, in tasks of their own, what nobody follows at image services any more."""
@@ -112,7 +116,8 @@ class Generation:
         """Wait for a working job to end, within the waiter's patience. One that nobody follows is taken up again."""
         job = await self.store.job(owner, history_id)
         if job is not None and job.state is JobState.WORKING:
-            await self._wait(job, waiter)
+            with self.early.heeded((owner, history_id), waiter) as heeding:
+                await self._wait(job, heeding)
 
     async def show(
         self, owner: str, history_id: int, picture: int = 1, patience_s: float = RESTORE_S
