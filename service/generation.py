@@ -85,17 +85,12 @@ class Generation:
         """
         name = upstream or self.models.upstream_of[request.model]
         fingerprint = await fingerprint_of(owner, name, request)
-        with self.early.heeded(fingerprint, waiter) as heeding:
-            while True:
-                begun = await self._begin(owner, request, name, fingerprint)
-                self.early.expect((owner, begun.job.history_id), like=fingerprint)
-                await self._wait(begun.job, heeding)
-                outcome = await self.show(owner, begun.job.history_id, patience_s=heeding.left_s)
-                if outcome is None:
-                    raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind="deleted")
-                if not begun.joined or not _came_to_nothing(outcome.job):
-                    return replace(outcome, joined=begun.joined)
-                # Now its row says so, and the same request begins anew.
+        while True:
+            with self.early.heeded(fingerprint, waiter) as heeding:
+                outcome = await self._begin_and_wait(owner, request, name, fingerprint, heeding)
+            if not outcome.joined or not _came_to_nothing(outcome.job):
+                return outcome
+            # Now its row says so, and the same request begins anew.
 
     async def resume(self) -> None:
         """Follow, in tasks of their own, what nobody follows at image services any more."""
@@ -194,6 +189,17 @@ class Generation:
             await self.store.delivered(owner, ids)
         except WorkError as error:  # the same request will join them once more: nothing is lost
             logger.warning("history_id %s: that it was delivered could not be written down: %s", ids, error)
+
+    async def _begin_and_wait(
+        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, waiter: Waiter
+    ) -> Outcome:
+        begun = await self._begin(owner, request, upstream, fingerprint)
+        self.early.expect((owner, begun.job.history_id), like=fingerprint)
+        await self._wait(begun.job, waiter)
+        outcome = await self.show(owner, begun.job.history_id, patience_s=waiter.left_s)
+        if outcome is None:
+            raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind="deleted")
+        return replace(outcome, joined=begun.joined)
 
     async def _begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
         """Write the row and start the job, or find the one to join. A call cancelled meanwhile leaves none working."""
