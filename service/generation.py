@@ -39,6 +39,9 @@ RESUME_EACH_S: Final = 300.0
 RESTORE_S: Final = 60.0
 """How long a look at an old picture may take when its bytes have to be fetched again."""
 
+DELETED: Final = "deleted"
+"""The kind of failure of who waits for a job that is deleted meanwhile."""
+
 STOPPING: Final = "This server is being stopped and takes nothing new. Nothing was charged. Call again in a minute."
 
 
@@ -113,6 +116,14 @@ class Generation:
         if job is not None and job.state is JobState.WORKING:
             with self.early.heeded((owner, history_id), waiter) as heeding:
                 await self._wait(job, heeding)
+
+    async def came_to(self, owner: str, history_id: int) -> Outcome | None:
+        """A job that has ended; None for one at work, which is taken up if nobody follows it."""
+        await self.wait(owner, history_id, Waiter(until=asyncio.get_running_loop().time()))
+        outcome = await self.show(owner, history_id)
+        if outcome is None:
+            raise WorkError(f"history_id {history_id} was deleted.", kind=DELETED)
+        return None if outcome.job.state is JobState.WORKING else outcome
 
     async def show(
         self, owner: str, history_id: int, picture: int = 1, patience_s: float = RESTORE_S
@@ -194,11 +205,12 @@ class Generation:
         self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, waiter: Waiter
     ) -> Outcome:
         begun = await self._begin(owner, request, upstream, fingerprint)
+        waiter.begun(begun.job.history_id)
         self.early.expect((owner, begun.job.history_id), like=fingerprint)
         await self._wait(begun.job, waiter)
         outcome = await self.show(owner, begun.job.history_id, patience_s=waiter.left_s)
         if outcome is None:
-            raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind="deleted")
+            raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind=DELETED)
         return replace(outcome, joined=begun.joined)
 
     async def _begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
@@ -290,7 +302,7 @@ class Generation:
         except LookupError as deleted:
             if not await self.store.owns_file(job.owner, picture.name):
                 await self.files.remove([picture.name])
-            raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind="deleted") from deleted
+            raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind=DELETED) from deleted
 
     @property
     def _work(self) -> JobWork:

@@ -3,6 +3,7 @@
 1. A handler that says `call.detach()` is answered with a task once its record is kept; it goes on as our own work.
 2. What it asks from then on parks the task in `input_required` until `tasks/update` brings the answers.
 3. Its end is kept as the record's result or error.
+4. Work that was remembered may outlast its handler, or its process: the tool is asked for its end when the client asks.
 
 A task of another principal does not exist.
 """
@@ -11,7 +12,7 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -44,6 +45,10 @@ MAX_UNFETCHED: Final = 1000
 """Results whose receipts wait for a client to fetch them; of an older one nobody learns any more that it arrived."""
 
 
+class StillWorkingError(Exception):
+    """Ends the handler of a task, and not the task."""
+
+
 class _Running(Inquiry, Detach):
     """The work behind one task, and how it speaks: as the call's inquiry, and as where it was detached to."""
 
@@ -55,6 +60,7 @@ class _Running(Inquiry, Detach):
         self.kept: Mapping[str, Any] = {}
         self._tasks = tasks
         self._asked: set[str] = set()
+        self._work = ""
         self._waiting: dict[str, tuple[Question, asyncio.Future[Answer]]] = {}
         self._saving = asyncio.Lock()
 
@@ -68,7 +74,13 @@ class _Running(Inquiry, Detach):
         if self.record is not None:
             return
         now = self._tasks.clock()
-        record = TaskRecord(id=secrets.token_urlsafe(24), principal=call.principal, created_at=now, updated_at=now)
+        record = TaskRecord(
+            id=secrets.token_urlsafe(24),
+            principal=call.principal,
+            tool=call.params["name"],
+            created_at=now,
+            updated_at=now,
+        )
         await self._tasks.keeper.save(record)
         self.record, self.kept = record, call.kept
         call.send, call.open_stream, call.inquiry = unheard, nothing_to_open, self
@@ -79,6 +91,17 @@ class _Running(Inquiry, Detach):
         """Progress of a task is its status message; it is not worth a write."""
         if self.record is not None and self.record.status == WORKING:
             self.record = self._changed(self.record, message=message[:MAX_STATUS_MESSAGE])
+
+    def remember(self, work: str) -> None:
+        """Written down in a moment; a process that dies before that leaves the task failed."""
+        if self.record is not None:
+            self._work = work
+            self._tasks.see_kept(self.save(work=work))
+
+    def stay_working(self) -> None:
+        """Leave the task to be asked about."""
+        if self._work:
+            raise StillWorkingError
 
     async def ask(self, questions: Mapping[str, Question], keep: Mapping[str, Any] | None) -> dict[str, Answer]:
         """Park the task until `tasks/update` has brought every answer."""
@@ -160,9 +183,7 @@ class Tasks:
     def own(self, running: _Running, task_id: str) -> None:
         """Answer for a task from now on, to its end."""
         self.running[task_id] = running
-        ending = asyncio.create_task(self._finish(running, task_id))
-        self._endings.add(ending)
-        ending.add_done_callback(self._endings.discard)
+        self._own_ending(self._finish(running, task_id))
 
     def taken_by(self, call: Call) -> bool:
         """Whether this call's client takes tasks. Said with each request, and never remembered."""
@@ -213,6 +234,28 @@ class Tasks:
         """The result of this task has arrived at its client."""
         self._unfetched.pop(task_id, Receipts()).run()
 
+    async def complete(self, record: TaskRecord, result: Result) -> TaskRecord:
+        """Keep how a task ended whose process is gone."""
+        ended = replace(record, status=COMPLETED, message="", result=result, updated_at=self.clock())
+        await self.keeper.save(ended)
+        self.hub.publish(TaskChanged(record.id), record.principal)
+        return ended
+
+    def see_kept(self, saving: Coroutine[Any, Any, None]) -> None:
+        """Have something kept beside the work; `close` waits for it."""
+        self._own_ending(self._see_kept(saving))
+
+    async def _see_kept(self, saving: Coroutine[Any, Any, None]) -> None:
+        try:
+            await saving
+        except Exception:
+            logger.exception("what a task works on was not kept")
+
+    def _own_ending(self, work: Coroutine[Any, Any, None]) -> None:
+        ending = asyncio.create_task(work)
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
     async def close(self, grace_s: float) -> None:
         """Give running tasks `grace_s` seconds, cancel the rest, and wait until every end is kept."""
         works = {each.work for each in self.running.values() if each.work is not None}
@@ -227,6 +270,9 @@ class Tasks:
         """Wait for the work, keep how it ended, and let go of it."""
         assert running.work is not None, "only work detaches"  # noqa: S101 - a mistake of ours, not of a caller
         await asyncio.wait({running.work})
+        if not running.work.cancelled() and isinstance(running.work.exception(), StillWorkingError):
+            del self.running[task_id]
+            return
         # What cannot be kept, such as a result that is no JSON, must not leave a task that works for ever.
         for ending in (_ending(running.work), BROKEN):
             try:
