@@ -19,8 +19,9 @@ from service.protocol.catalog import PromptEntry, Run, ToolEntry
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.jsonrpc import Result
 from service.store import Store
-from service.tools.job_result import REASON_LENGTH, plain
+from service.tools.job_result import REASON_LENGTH
 from service.tools.model_arguments import find_misfits
+from service.tools.quoted import plain
 
 MAX_LENGTH: Final = 32_000
 """Characters of one argument, as many as `generate` takes of a prompt."""

@@ -190,6 +190,10 @@ class Store(ABC):
         The names of the owner's files that no row uses any more; they are kept at 0, as those of `delete`.
         """
 
+    @abstractmethod
+    async def unused(self, owner: str, names: Collection[str]) -> list[str]:
+        """Those of these files of this owner that nothing uses; they are kept at 0, as those of `delete`."""
+
     # The index of files: which bytes are kept, of pictures, references and uploads.
 
     @abstractmethod

@@ -148,7 +148,7 @@ ALLOWED: dict[str, set[str]] = {
     "offered_failures": {"images", "protocol"},
     "offered_prompts": {
         "images", "models", "offered_failures", "prompt_words", "protocol", "store", "tools.job_result",
-        "tools.model_arguments",
+        "tools.model_arguments", "tools.quoted",
     },
     "offered_resources": {
         "files", "images", "offered_failures", "previews", "protocol", "store", "tools.base", "tools.job_result",
@@ -168,7 +168,7 @@ ALLOWED: dict[str, set[str]] = {
     "web_stream": {"protocol", "web_answer", "web_silence", "aiohttp"},
     "web_guard": {"images", "settings", "aiohttp"},
     "web_files": {"files", "aiohttp"},
-    "web_upload": {"images", "intake", "previews", "uploads", "aiohttp"},
+    "web_upload": {"firm_writes", "images", "intake", "previews", "uploads", "aiohttp"},
     "web_health": {"aiohttp"},
     "protocol": {"protocol", "orjson"},
     "tools": {"tools"},
