@@ -57,7 +57,7 @@ async def test_a_file_of_nobody_is_its_pictures_owners(store: Store) -> None:
 
 
 async def test_a_file_of_nobody_is_theirs_who_keep_it(store: Store, clock: Clock) -> None:
-    """Bug: after a crash before its row, a picture that was fetched again stayed nobody's: its owner had no use of it."""
+    """Bug: after a crash before its row, a picture that was fetched again stayed nobody's, of no use to its owner."""
     await keep(store, clock, "a.png", owner="")
     job = await made(store, "one", "a.png")
     assert await store.owns_file("ann", "a.png")
