@@ -91,8 +91,11 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def submitted(self, job: Job) -> Job:
-        """Write down that the image service is about to be asked for a working job, and may charge from now on."""
+    async def submitted(self, job: Job, *, refused: bool = False) -> Job:
+        """Write down that the image service is about to be asked for a working job, and may charge from now on.
+
+        `refused`: it was asked and would not, so that it charges nothing until it is asked again.
+        """
 
     @abstractmethod
     async def remember(self, job: Job, task: str) -> Job:

@@ -70,8 +70,8 @@ class SqliteStore(Store):
     async def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
         return await self._do(self._jobs.begin, owner, request, upstream, fingerprint)
 
-    async def submitted(self, job: Job) -> Job:
-        return await self._do(self._jobs.submitted, job)
+    async def submitted(self, job: Job, *, refused: bool = False) -> Job:
+        return await self._do(self._jobs.submitted, job, refused)
 
     async def remember(self, job: Job, task: str) -> Job:
         return await self._do(self._jobs.remember, job, task)
