@@ -275,11 +275,13 @@ class Generation:
 
     async def _restored(self, job: Job, number: int, picture: KeptPicture) -> Job:
         try:
-            return await self.store.restored(job, number - 1, picture)
+            restored = await self.store.restored(job, number - 1, picture)
         except LookupError as deleted:
             if not await self.store.owns_file(job.owner, picture.name):
                 await self.files.remove([picture.name])
             raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind="deleted") from deleted
+        await self.ended(restored)  # it is in the list again, and takes room like one that was just drawn
+        return restored
 
     @property
     def _work(self) -> JobWork:

@@ -15,6 +15,9 @@ from service.protocol.subscriptions import ResourceUpdated
 MAX_COMPLETIONS: Final = 100
 """Values of one completion (spec 2026-07-28, Completion)."""
 
+MAX_URI: Final = 2000
+"""Characters. A session may subscribe to a thousand, and each is remembered."""
+
 OWN: Final = "~"
 """How a cursor among the caller's own resources begins: Base64, which all other cursors are, has no such character."""
 
@@ -147,8 +150,8 @@ def _arguments(call: Call) -> Mapping[str, Any]:
 
 def _uri(call: Call) -> str:
     uri = call.params.get("uri")
-    if not isinstance(uri, str):
-        raise RpcError(INVALID_PARAMS, "params.uri must be a string.")
+    if not isinstance(uri, str) or len(uri) > MAX_URI:
+        raise RpcError(INVALID_PARAMS, f"params.uri must be a string of at most {MAX_URI} characters.")
     return uri
 
 
