@@ -274,7 +274,13 @@ def _application(service: Running, offered: Offered, endpoint: Endpoint | None) 
         add_routes(app, service.settings.path, endpoint, offered.kept.ended_sessions)
     web_files.add_routes(app, offered.kept.files)
     largest = min(REFERENCE_BYTES, service.settings.max_file_bytes)
-    reception = web_upload.Reception(uploads=offered.uploads, intake=offered.intake, max_bytes=largest)
+    reception = web_upload.Reception(
+        uploads=offered.uploads,
+        intake=offered.intake,
+        max_bytes=largest,
+        kept=offered.retention.enforce,
+        dropped=offered.retention.drop,
+    )
     web_upload.add_routes(app, reception)
     web_health.add_routes(app)
     return app

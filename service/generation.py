@@ -60,6 +60,16 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """One request, as it is looked for and begun."""
+
+    owner: str
+    request: ImageRequest
+    upstream: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Generation:
     """Makes pictures and shows them again. `pictures_url` stands before a picture's name and ends in a slash."""
 
@@ -88,9 +98,10 @@ class Generation:
         """
         name = upstream or self.models.upstream_of[request.model]
         fingerprint = await fingerprint_of(owner, name, request)
+        asked = _Asked(owner=owner, request=request, upstream=name, fingerprint=fingerprint)
         while True:
             with self.early.heeded(fingerprint, waiter) as heeding:
-                outcome = await self._begin_and_wait(owner, request, name, fingerprint, heeding)
+                outcome = await self._begin_and_wait(asked, heeding)
             if not outcome.joined or not _came_to_nothing(outcome.job):
                 return outcome
             # Now its row says so, and the same request begins anew.
@@ -201,25 +212,22 @@ class Generation:
         except WorkError as error:  # the same request will join them once more: nothing is lost
             logger.warning("history_id %s: that it was delivered could not be written down: %s", ids, error)
 
-    async def _begin_and_wait(
-        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, waiter: Waiter
-    ) -> Outcome:
-        begun = await self._begin(owner, request, upstream, fingerprint)
-        waiter.begun(begun.job.history_id)
-        self.early.expect((owner, begun.job.history_id), like=fingerprint)
+    async def _begin_and_wait(self, asked: _Asked, waiter: Waiter) -> Outcome:
+        begun = await self._begin(asked, waiter)
+        self.early.expect((asked.owner, begun.job.history_id), like=asked.fingerprint)
         await self._wait(begun.job, waiter)
-        outcome = await self.show(owner, begun.job.history_id, patience_s=waiter.left_s)
+        outcome = await self.show(asked.owner, begun.job.history_id, patience_s=waiter.left_s)
         if outcome is None:
             raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind=DELETED)
         return replace(outcome, joined=begun.joined)
 
-    async def _begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
+    async def _begin(self, asked: _Asked, waiter: Waiter) -> Begun:
         """Write the row and start the job, or find the one to join. A call cancelled meanwhile leaves none working."""
         if self.jobs.closing:
             raise WorkError(STOPPING, kind="stopping")
         wanted = asyncio.Event()
         wanted.set()
-        beginning = asyncio.create_task(self._write_and_start(owner, request, upstream, fingerprint, wanted))
+        beginning = asyncio.create_task(self._write_and_start(asked, waiter, wanted))
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
@@ -233,14 +241,13 @@ class Generation:
         if not begun.joined and running is not None:
             await running.leave()
 
-    async def _write_and_start(
-        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, wanted: asyncio.Event
-    ) -> Begun:
-        begun = await self.store.begin(owner, request, upstream, fingerprint)
+    async def _write_and_start(self, asked: _Asked, waiter: Waiter, wanted: asyncio.Event) -> Begun:
+        begun = await self.store.begin(asked.owner, asked.request, asked.upstream, asked.fingerprint)
+        await waiter.begun(begun.job.history_id)
         if begun.joined:
             return begun
         if wanted.is_set():
-            self.jobs.start(begun.job.history_id, lambda running: self._work.draw(begun.job, request, running))
+            self.jobs.start(begun.job.history_id, lambda running: self._work.draw(begun.job, asked.request, running))
         else:
             await self._work.cancelled(begun.job)
         return begun
@@ -298,11 +305,13 @@ class Generation:
 
     async def _restored(self, job: Job, number: int, picture: KeptPicture) -> Job:
         try:
-            return await self.store.restored(job, number - 1, picture)
+            restored = await self.store.restored(job, number - 1, picture)
         except LookupError as deleted:
             if not await self.store.owns_file(job.owner, picture.name):
                 await self.files.remove([picture.name])
             raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind=DELETED) from deleted
+        await self.ended(restored)  # it is in the list again, and takes room like one that was just drawn
+        return restored
 
     @property
     def _work(self) -> JobWork:

@@ -1,6 +1,7 @@
 """The work on one job, from asking the image service to the end that its row tells.
 
-1. Draw: that the image service is asked is written down before it is; retries are those that the failure allows.
+1. Draw: that the image service is asked is written down before it is, and that it refused before the pause until it is
+   asked again; retries are those that the failure allows.
 2. Work that goes on at the service without us is written down before it is asked about for the first time. Then it is
    followed until the deadline, though whoever waited is gone; after that, or after this process, the job stays
    `working` and can be taken up again.
@@ -145,10 +146,10 @@ class JobWork:
         self, job: Job, upstream: Upstream, request: ImageRequest, progress: Progress
     ) -> Sequence[Picture] | RemoteTask:
         sent = replace(request, prompt="\n".join(filter(None, (request.prompt, self.prompt_suffix))))
-        if upstream.charges:
-            await asyncio.shield(self.store.submitted(job))
         attempt = 0
         while True:
+            if upstream.charges:
+                await asyncio.shield(self.store.submitted(job))
             try:
                 async with asyncio.timeout(upstream.deadline_s):
                     return await upstream.generate(sent, progress)
@@ -163,6 +164,8 @@ class JobWork:
                 attempt += 1
                 if attempt > min(error.retries, self.retries):
                     raise
+                if upstream.charges:  # who cancels during the pause has nothing to pay
+                    await asyncio.shield(self.store.submitted(job, refused=True))
                 pause_s = min(error.retry_after_s * 2 ** (attempt - 1), LONGEST_PAUSE_S)
                 logger.info("%s: %s; attempt %d follows in %.1f s", upstream.name, error.kind, attempt + 1, pause_s)
                 await progress(f"{upstream.name}: {error.kind}. Trying again in {pause_s:.0f} s ({attempt + 1}).")

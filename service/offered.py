@@ -110,6 +110,7 @@ class Offered:
             uploads=self.uploads,
             download=guarded(self.session),
             picture=generation.picture,
+            kept=self.retention.enforce,
             own_hosts=self.own_hosts,
             image_dir=self.settings.image_dir,
             several_owners=len(self.settings.tokens) > 1,

@@ -8,7 +8,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,11 +42,16 @@ ShowPicture: TypeAlias = Callable[[str, int, int], Awaitable[tuple[KeptPicture, 
 """Owner, history_id and number → that picture, brought back if need be; None when it cannot be had."""
 
 
+async def nothing_kept(names: Collection[str]) -> None:
+    """Where no room has to be made."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class References:
     """Collects references. `own_hosts` are the names, beside loopback, under which clients know this service.
 
-    `image_dir` is the chat program's folder, `several_owners` that it may not be shown to everybody who calls.
+    `kept` is told of the files that they are in, and makes room for them. `image_dir` is the chat program's folder,
+    `several_owners` that it may not be shown to everybody who calls.
     """
 
     store: Store
@@ -55,6 +60,7 @@ class References:
     uploads: Uploads
     download: Download
     picture: ShowPicture
+    kept: Callable[[Collection[str]], Awaitable[None]] = nothing_kept
     own_hosts: frozenset[str] = frozenset()
     image_dir: Path | None = None
     several_owners: bool = False
@@ -71,14 +77,18 @@ class References:
         wanted = Wanted.read(arguments)
         room = check_room(wanted, model, models)
         found: list[Reference] = []
-        async with aclosing(self._all(owner, wanted, room, model)) as references:
-            async for each in references:
-                found.append(each)
-                if sum(len(each.data) for each in found) > MOST_BYTES:  # before the next one is read
-                    raise problem(
-                        f"The reference pictures have more than {MOST_BYTES // 1_000_000} MB together: use fewer or "
-                        "smaller ones."
-                    )
+        try:
+            async with aclosing(self._all(owner, wanted, room, model)) as references:
+                async for each in references:
+                    found.append(each)
+                    if sum(len(each.data) for each in found) > MOST_BYTES:  # before the next one is read
+                        raise problem(
+                            f"The reference pictures have more than {MOST_BYTES // 1_000_000} MB together: use fewer "
+                            "or smaller ones."
+                        )
+        finally:
+            if found:
+                await self.kept([each.name for each in found])
         return tuple(found)
 
     async def _all(self, owner: str, wanted: Wanted, room: int, model: Model) -> AsyncGenerator[Reference, None]:

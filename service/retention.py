@@ -85,10 +85,17 @@ class Retention:
             self.removed(owner)
         return names is not None
 
+    async def drop(self, owner: str, names: Collection[str]) -> None:
+        """Remove those of these files that nothing uses: they came in for what is not to be. Never raises."""
+        await _trying(self._drop(owner, names))
+
     async def delete_ended(self, owner: str, keep: int) -> None:
         """Delete all jobs of an owner that have ended, but so many of the newest, with the files that none uses."""
         await self._remove(await self.store.clear(owner, keep), owner)
         self.removed(owner)
+
+    async def _drop(self, owner: str, names: Collection[str]) -> None:
+        await self._remove(await self.store.unused(owner, names), owner)
 
     async def _enforce(self, spare: Collection[str]) -> None:
         entries, size = self.limits.entries or UNLIMITED, self.limits.size or UNLIMITED

@@ -29,7 +29,7 @@ UNREAD: Final = 20
 """Messages kept for a client that does not read as fast as they come; the oldest go."""
 
 
-def unknown(history_id: int) -> None:
+async def unknown(history_id: int) -> None:
     """Where nobody needs to know which job a call came to wait for."""
 
 
@@ -52,12 +52,13 @@ class Leaving(Enum):
 class Waiter:
     """Somebody who waits for a job: where its progress goes, and until which time of the loop they have patience.
 
-    `begun` is told the `history_id` as soon as there is one. `leaving` says of a cancelled waiter why it leaves.
+    `begun` is told the `history_id` once there is one, before anything is paid for. `leaving` says why a cancelled
+    waiter leaves.
     """
 
     progress: Progress = unheard
     until: float = math.inf
-    begun: Callable[[int], None] = unknown
+    begun: Callable[[int], Awaitable[None]] = unknown
     leaving: Callable[[], Leaving] = lambda: Leaving.GONE
 
     @property

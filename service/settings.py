@@ -177,8 +177,8 @@ class Settings:
             public_url=read.url("EASEL_PUBLIC_URL"),
             tokens=tokens,
             auto_token=auto_token,
-            data_dir=Path(read.text("EASEL_DATA_DIR")).expanduser(),
-            image_dir=read.folder("EASEL_IMAGE_DIR"),
+            data_dir=read.path("EASEL_DATA_DIR"),
+            image_dir=read.path("EASEL_IMAGE_DIR") if read.text("EASEL_IMAGE_DIR") else None,
             models_file=read.models_file(),
             flow2api=read.endpoint("FLOW2API_BASE_URL", "FLOW2API_API_KEY", _LOCAL_FLOW2API),
             openai=read.endpoint("OPENAI_BASE_URL", "OPENAI_API_KEY", _PUBLIC_OPENAI),
@@ -297,14 +297,18 @@ class _Reader:
             days=self.number("EASEL_CACHE_MAX_DAYS", 0, 36_500),
         )
 
-    def folder(self, name: str) -> Path | None:
+    def path(self, name: str) -> Path:
+        """A path; `~` is the home of whoever runs this."""
         text = self.text(name)
-        return Path(text).expanduser() if text else None
+        try:
+            return Path(text).expanduser()
+        except RuntimeError as error:
+            raise self.error(name, f"{text!r}: nobody here has such a home folder") from error
 
     def models_file(self) -> Path:
         """The named file; the one beside this module when none is named, wherever the process was started."""
         if self._env.get("EASEL_MODELS_FILE", "").strip():
-            return Path(self.text("EASEL_MODELS_FILE")).expanduser()
+            return self.path("EASEL_MODELS_FILE")
         return Path(__file__).parent / "models.json"
 
     def tokens(self) -> dict[str, str]:

@@ -91,8 +91,11 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def submitted(self, job: Job) -> Job:
-        """Write down that the image service is about to be asked for a working job, and may charge from now on."""
+    async def submitted(self, job: Job, *, refused: bool = False) -> Job:
+        """Write down that the image service is about to be asked for a working job, and may charge from now on.
+
+        `refused`: it was asked and would not, so that it charges nothing until it is asked again.
+        """
 
     @abstractmethod
     async def remember(self, job: Job, task: str) -> Job:
@@ -189,6 +192,10 @@ class Store(ABC):
 
         The names of the owner's files that no row uses any more; they are kept at 0, as those of `delete`.
         """
+
+    @abstractmethod
+    async def unused(self, owner: str, names: Collection[str]) -> list[str]:
+        """Those of these files of this owner that nothing uses; they are kept at 0, as those of `delete`."""
 
     # The index of files: which bytes are kept, of pictures, references and uploads.
 

@@ -22,7 +22,7 @@ from service import store_sqlite_lists as lists
 from service.data_folder import DataFolderError
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent, WorkError
 from service.store import Begun, FilesTotal, Page, Search, Store, Totals
-from service.store_sqlite_delete import clear_some, delete, newest_id, unused_files
+from service.store_sqlite_delete import clear_some, delete, newest_id, unused_files, unused_of
 from service.store_sqlite_jobs import Jobs
 from service.store_sqlite_rows import LARGEST_INTEGER, jobs_between, within_range
 from service.store_sqlite_schema import migrate, transaction
@@ -70,8 +70,8 @@ class SqliteStore(Store):
     async def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
         return await self._do(self._jobs.begin, owner, request, upstream, fingerprint)
 
-    async def submitted(self, job: Job) -> Job:
-        return await self._do(self._jobs.submitted, job)
+    async def submitted(self, job: Job, *, refused: bool = False) -> Job:
+        return await self._do(self._jobs.submitted, job, refused)
 
     async def remember(self, job: Job, task: str) -> Job:
         return await self._do(self._jobs.remember, job, task)
@@ -139,6 +139,9 @@ class SqliteStore(Store):
         while await self._do(clear_some, self._connection, owner, newest, now):
             pass
         return await self._do(unused_files, self._connection, owner)
+
+    async def unused(self, owner: str, names: Collection[str]) -> list[str]:
+        return await self._do(unused_of, self._connection, owner, tuple(names))
 
     async def file_kept(self, owner: str, name: str, size: int) -> None:
         await self._do(files.kept, self._connection, owner, name, size, self._jobs.clock())

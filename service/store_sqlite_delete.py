@@ -30,6 +30,7 @@ NEWEST_ID: Final = """
     SELECT coalesce((SELECT history_id FROM jobs WHERE owner = ? ORDER BY history_id DESC LIMIT 1 OFFSET ?), 0)
 """
 SELECT_FILES: Final = "SELECT name FROM files WHERE owner = ? ORDER BY name"
+SELECT_SOME_FILES: Final = "SELECT name FROM files WHERE owner = ? AND name IN (SELECT value FROM json_each(?))"
 SELECT_UNUSED: Final = """
     SELECT candidate.value FROM json_each(?) AS candidate
     WHERE NOT EXISTS (SELECT 1 FROM pictures WHERE name = candidate.value)
@@ -76,6 +77,13 @@ def unused_files(connection: sqlite3.Connection, owner: str) -> list[str]:
     with transaction(connection, "IMMEDIATE"):
         names = [name for (name,) in connection.execute(SELECT_FILES, (owner,))]
         return _unused(connection, owner, names)
+
+
+def unused_of(connection: sqlite3.Connection, owner: str, names: Sequence[str]) -> list[str]:
+    """The same of some files."""
+    with transaction(connection, "IMMEDIATE"):
+        own = [name for (name,) in connection.execute(SELECT_SOME_FILES, (owner, json.dumps(names)))]
+        return _unused(connection, owner, own)
 
 
 def _unused(connection: sqlite3.Connection, owner: str, names: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ ENTER_FILE: Final = """
     INSERT INTO files (name, owner, size, kept_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (name) DO UPDATE SET kept_at = max(kept_at, excluded.kept_at)
 """
+FORGET_NOBODYS: Final = "DELETE FROM files WHERE name = ? AND owner = '' AND owner <> ?"
 SELECT_OWNER: Final = "SELECT owner FROM pictures JOIN jobs USING (history_id) WHERE name = ? LIMIT 1"
 FORGET_FILES: Final = "DELETE FROM files WHERE name IN (SELECT value FROM json_each(?))"
 PICTURE_OF: Final = """
@@ -39,7 +40,8 @@ OLDEST_OF_OWNER: Final = OLDEST_FIRST.format(of_whom="WHERE owner = ?")
 
 
 def enter(connection: sqlite3.Connection, owner: str, name: str, size: int, now: float) -> None:
-    """Put a file in, inside a transaction of the caller."""
+    """Put a file in, inside a transaction of the caller. What was nobody's is now this owner's."""
+    connection.execute(FORGET_NOBODYS, (name, owner))
     connection.execute(ENTER_FILE, (name, owner, size, now))
 
 

@@ -53,7 +53,7 @@ RESTORE_PICTURE: Final = """
     UPDATE pictures SET name = ?, media_type = ?, width = ?, height = ?, size = ?, note = ?, source = ?
     WHERE history_id = ? AND position = ?
 """
-SUBMIT_JOB: Final = "UPDATE jobs SET submitted = 1 WHERE history_id = ? AND owner = ? AND state = 'working'"
+SUBMIT_JOB: Final = "UPDATE jobs SET submitted = ? WHERE history_id = ? AND owner = ? AND state = 'working'"
 DELIVER_JOB: Final = """
     UPDATE jobs SET delivered_at = ?
     WHERE history_id = ? AND owner = ? AND state = 'done' AND delivered_at IS NULL
@@ -106,9 +106,9 @@ class Jobs:
             self._insert_references(history_id, request)
             return Begun(job=self._one(owner, history_id), joined=False)
 
-    def submitted(self, job: Job) -> Job:
+    def submitted(self, job: Job, refused: bool) -> Job:
         with transaction(self.connection, "IMMEDIATE"):
-            self.connection.execute(SUBMIT_JOB, (job.history_id, job.owner))
+            self.connection.execute(SUBMIT_JOB, (not refused, job.history_id, job.owner))
             return self._one(job.owner, job.history_id)
 
     def remember(self, job: Job, task: str) -> Job:

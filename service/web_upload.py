@@ -3,7 +3,8 @@
 1. The link is the key, so no token is asked for. It works once; one that is unknown, used or over shows a page that
    says so and how to get another. To open the page uses nothing up: chat programs look at links before people do.
 2. POST takes the bytes of all pictures, one after the other, and `sizes` in the query says where each ends; without it
-   there is one (`curl --data-binary @cat.png`). All of them are taken, or none, and then the link still works.
+   there is one (`curl --data-binary @cat.png`). All of them are taken, or none: nothing of it stays, and the link
+   still works.
 3. The whole body is read before it is answered, since a browser that is still sending does not read an answer. It is
    bounded before it begins, and one picture at a time is in memory.
 4. The page is one file. Its policy allows the script and the style in it by their hashes, and nothing from elsewhere.
@@ -14,7 +15,7 @@ import base64
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 
+from service.firm_writes import to_the_end
 from service.images import WorkError
 from service.intake import Intake
 from service.previews import BadPictureError, sniff
@@ -56,6 +58,14 @@ GONE: Final = {
     "expired": (410, "This link could be used for an hour. Ask for a new one in the chat."),
 }
 """Why a link does not work, each with its status; the page has words of its own for each."""
+
+
+async def nothing_kept(names: Collection[str]) -> None:
+    """Where no room has to be made."""
+
+
+async def nothing_dropped(owner: str, names: Collection[str]) -> None:
+    """Where what came in for nothing stays."""
 
 
 class RefusedError(Exception):
@@ -98,11 +108,17 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class Reception:
-    """What the route answers from. `arriving` are the links by which something is being sent at this moment."""
+    """What the route answers from. `arriving` are the links by which something is being sent at this moment.
+
+    `kept` is told of the files that were taken in, and makes room for them; `dropped` removes those of an owner that
+    were kept for a sending that came to nothing.
+    """
 
     uploads: Uploads
     intake: Intake
     max_bytes: int
+    kept: Callable[[Collection[str]], Awaitable[None]] = nothing_kept
+    dropped: Callable[[str, Collection[str]], Coroutine[Any, Any, None]] = nothing_dropped
     page: Page = field(default_factory=Page.read)
     arriving: set[str] = field(default_factory=set)
     idle_s: float = IDLE_S
@@ -171,6 +187,27 @@ async def upload_post(request: web.Request) -> web.Response:
 async def _take(request: web.Request, reception: Reception, upload: Upload, sizes: Sequence[int]) -> web.Response:
     """Read and keep one picture after the other; all of them came by the link then, or nothing did."""
     names: list[str] = []
+    received = False
+    try:
+        wrong = await _keep(request, reception, upload, sizes, names)
+        if wrong:
+            message = " ".join(each["message"] for each in wrong) + " Nothing was taken, and the link still works."
+            return _answer(422, {"error": {"code": "bad_pictures", "message": message}, "files": wrong})
+        received = await reception.uploads.receive(upload, names)
+        if not received:
+            raise _gone("used")
+    finally:
+        if not received and names:
+            await to_the_end(reception.dropped(upload.owner, names))
+    await reception.kept(names)
+    logger.info("%d pictures were sent for %s", len(names), upload.owner)
+    return _answer(200, {"pictures": len(names), "message": "Received. Go back to the chat."})
+
+
+async def _keep(
+    request: web.Request, reception: Reception, upload: Upload, sizes: Sequence[int], names: list[str]
+) -> list[dict[str, Any]]:
+    """Read and keep, adding to `names`; what is wrong with those that are no pictures."""
     wrong: list[dict[str, Any]] = []
     for number, size in enumerate(sizes):
         data = await _read(request, size, reception.idle_s)
@@ -179,13 +216,7 @@ async def _take(request: web.Request, reception: Reception, upload: Upload, size
         except BadPictureError as error:
             message = f"Picture {number + 1} {error.problem}."
             wrong.append({"file": number, "code": _code(data, error), "message": message})
-    if wrong:
-        message = " ".join(each["message"] for each in wrong) + " Nothing was taken, and the link still works."
-        return _answer(422, {"error": {"code": "bad_pictures", "message": message}, "files": wrong})
-    if not await reception.uploads.receive(upload, names):
-        raise _gone("used")
-    logger.info("%d pictures were sent for %s", len(names), upload.owner)
-    return _answer(200, {"pictures": len(names), "message": "Received. Go back to the chat."})
+    return wrong
 
 
 def _sizes(request: web.Request, max_bytes: int) -> list[int]:

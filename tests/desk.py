@@ -13,7 +13,8 @@ from service.files_disk import DiskFiles
 from service.images import ImageRequest, Job, KeptPicture, Reference
 from service.intake import Intake
 from service.previews import Previews
-from service.settings import Settings
+from service.retention import Retention
+from service.settings import Limits, Settings
 from service.store_sqlite import SqliteStore
 from service.store_uploads import SqliteUploads
 from service.uploads import Uploads
@@ -23,6 +24,7 @@ from tests.stores import Clock
 
 NOW: Final = 1_800_000_000.0
 MAX_BYTES: Final = 1_000_000
+MAX_ENTRIES: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class Desk:
     intake: Intake
     uploads: Uploads
     reception: Reception
+    retention: Retention
 
     async def keep(self, owner: str, data: bytes, *, media_type: str = "image/png") -> KeptPicture:
         """A picture of the pipeline's, in our keeping."""
@@ -68,6 +71,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
     files = await DiskFiles.open(folder / "files", scratch, b"k" * 32)
     previews = Previews()
     intake = Intake(files=files, store=store, previews=previews)
+    retention = Retention(store, files, Limits(entries=MAX_ENTRIES), clock)
     uploads = Uploads(SqliteUploads(store), b"u" * 32, "https://easel.example.com/upload/", clock)
     try:
         yield Desk(
@@ -76,7 +80,15 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
             files=files,
             intake=intake,
             uploads=uploads,
-            reception=Reception(uploads=uploads, intake=intake, max_bytes=MAX_BYTES, idle_s=5),
+            reception=Reception(
+                uploads=uploads,
+                intake=intake,
+                max_bytes=MAX_BYTES,
+                kept=retention.enforce,
+                dropped=retention.drop,
+                idle_s=5,
+            ),
+            retention=retention,
         )
     finally:
         await previews.close()

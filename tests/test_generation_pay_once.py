@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.generation import Outcome
-from service.images import ImageRequest, JobState, Picture, Progress, WorkError
+from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
 from service.running_jobs import Waiter
 from tests.emulators.pictures import png
 from tests.studio import FOX, Pencil, Studio, files_in, studio
@@ -226,6 +226,20 @@ async def test_a_picture_whose_bytes_are_gone_comes_back_from_its_image_service(
         assert (path.name, path.read_bytes()) == (shown.job.pictures[0].name, png(1))
     assert (upstream.fetched, len(upstream.asked)) == (["https://pics.example/1"], 1)
     assert shown.job.pictures[0].kept
+
+
+async def test_a_picture_that_comes_back_takes_its_place_like_a_new_one(tmp_path: Path) -> None:
+    """Bug: who looked at old pictures filled the disk beyond its limits."""
+    told: list[tuple[int, list[bool]]] = []
+
+    async def ended(job: Job) -> None:
+        told.append((job.history_id, [picture.kept for picture in job.pictures]))
+
+    async with gated(tmp_path) as (pipeline, _):
+        made = await ask(pipeline)
+        await remove(tmp_path)
+        await replace(pipeline.generation, ended=ended).show("anna", id_of(made))
+    assert told == [(1, [True])]
 
 
 async def test_a_picture_that_is_gone_for_good_is_said_to_be(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ ALLOWED: dict[str, set[str]] = {
     "web_stream": {"protocol", "web_answer", "web_silence", "aiohttp"},
     "web_guard": {"images", "settings", "aiohttp"},
     "web_files": {"files", "aiohttp"},
-    "web_upload": {"images", "intake", "previews", "uploads", "aiohttp"},
+    "web_upload": {"firm_writes", "images", "intake", "previews", "uploads", "aiohttp"},
     "web_health": {"aiohttp"},
     "protocol": {"protocol", "orjson"},
     "tools": {"tools"},

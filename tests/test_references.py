@@ -1,6 +1,7 @@
 """From arguments to reference pictures: on a real store, real files and real sockets, and as an attacker tries it."""
 
 import base64
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from service.images import Failure, KeptPicture, Parent, Reference, WorkError
 from service.models import Model, Models
 from service.references import REFERENCE_BYTES, References, guarded, own_url
 from service.uploads import MOST_BYTES
-from tests.desk import Desk, desk
+from tests.desk import MAX_ENTRIES, Desk, desk
 from tests.emulators.loopback import serving
 from tests.emulators.pictures import jpeg, png
 
@@ -79,6 +80,7 @@ async def at(tmp_path: Path) -> AsyncIterator[At]:
                 uploads=opened.uploads,
                 download=guarded(session),
                 picture=picture,
+                kept=opened.retention.enforce,
                 own_hosts=frozenset({"easel.example.com"}),
                 image_dir=tmp_path / "images",
             ),
@@ -295,6 +297,17 @@ async def test_all_together_have_a_limit(at: At) -> None:
     names = [own_url(each.name) for each in job.pictures]
     assert "more than 64 MB together" in await at.with_(picture=picture).problem(image_url=names)
     assert read == [1, 2]  # Bug: all were read before any were counted
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["all are taken", "the last is no picture"])
+async def test_what_comes_from_outside_takes_its_place_within_the_limits(at: At, *, fails: bool) -> None:
+    """Attack: references that were never drawn from filled the disk; room was made only when a picture was drawn."""
+    for number in range(MAX_ENTRIES):
+        await at.desk.job("anna", png(number + 10, (8, 8)))
+    urls = [f"data:image/png;base64,{base64.b64encode(each).decode()}" for each in (A, b"words" if fails else B)]
+    with contextlib.suppress(WorkError):
+        await at.collect(image_url=urls)
+    assert (await at.desk.store.files_total(None)).entries == MAX_ENTRIES
 
 
 # use_latest_user_image

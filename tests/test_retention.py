@@ -224,6 +224,15 @@ async def test_there_is_no_deleting_what_is_foreign_or_still_being_drawn(cellar:
     assert await cellar.left() == ["anna's"]
 
 
+async def test_what_came_in_for_nothing_is_dropped_but_for_what_is_used(cellar: Cellar) -> None:
+    drawn = await cellar.draw("drawn")
+    loose = await cellar.keep("loose")
+    await cellar.store.file_kept("anna", loose.name, loose.size)
+    await cellar.retention().drop("anna", [drawn.pictures[0].name, loose.name])
+    assert await cellar.left() == ["drawn"]
+    assert await cellar.kept(drawn) == [True]
+
+
 async def test_the_history_is_deleted_but_for_the_newest_and_what_runs(cellar: Cellar) -> None:
     running = await begin(cellar.store, owner="anna")
     for number in range(4):

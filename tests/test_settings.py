@@ -144,6 +144,9 @@ def test_how_much_is_kept_can_be_set() -> None:
         pytest.param({"EASEL_HOST": "0.0.0.0"}, "EASEL_TOKENS", id="beyond loopback without tokens"),
         pytest.param({"EASEL_HOST": "::"}, "EASEL_TOKENS", id="beyond loopback, IPv6"),
         pytest.param({"EASEL_HOST": "example.com"}, "EASEL_TOKENS", id="a name that may be anything"),
+        pytest.param({"EASEL_IMAGE_DIR": "~nobody-of-this-name/files"}, "EASEL_IMAGE_DIR", id="nobody's image folder"),
+        pytest.param({"EASEL_DATA_DIR": "~nobody-of-this-name"}, "EASEL_DATA_DIR", id="nobody's data folder"),
+        pytest.param({"EASEL_MODELS_FILE": "~nobody-of-this-name/m"}, "EASEL_MODELS_FILE", id="nobody's models"),
     ],
 )
 def test_a_value_that_cannot_be_used_stops_the_start_and_names_itself(env: dict[str, str], name: str) -> None:

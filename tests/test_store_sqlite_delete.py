@@ -84,6 +84,15 @@ async def test_files_that_others_use_stay(store: Store) -> None:
     assert sorted(await store.clear("ann")) == ["drawn from.png", "own.png", "shared.png"]
 
 
+async def test_of_some_files_those_that_nothing_uses_are_told(store: Store) -> None:
+    """Ours: what came in for nothing goes again; what a picture or somebody else has stays."""
+    await made(store, "one", "drawn.png")
+    for owner, name in (("ann", "loose.png"), ("ann", "other.png"), ("bob", "his.png")):
+        await store.file_kept(owner, name, 10)
+    assert await store.unused("ann", ["drawn.png", "loose.png", "his.png", "nowhere.png"]) == ["loose.png"]
+    assert await store.files_beyond(entries=3, size=10**9, before=0) == ["loose.png"]
+
+
 async def test_files_of_uploads_that_wait_to_be_used_stay(tmp_path: Path, clock: Clock) -> None:
     store = await open_sqlite(tmp_path, clock)
     uploads = [

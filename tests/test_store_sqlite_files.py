@@ -56,6 +56,15 @@ async def test_a_file_of_nobody_is_its_pictures_owners(store: Store) -> None:
     assert [(await store.files_total(owner)).entries for owner in ("ann", "", None)] == [1, 1, 2]
 
 
+async def test_a_file_of_nobody_is_theirs_who_keep_it(store: Store, clock: Clock) -> None:
+    """Bug: after a crash before its row, a picture that was fetched again stayed nobody's, of no use to its owner."""
+    await keep(store, clock, "a.png", owner="")
+    job = await made(store, "one", "a.png")
+    assert await store.owns_file("ann", "a.png")
+    assert [each.kept for each in job.pictures] == [True]
+    assert [(await store.files_total(owner)).entries for owner in ("ann", "", None)] == [1, 0, 1]
+
+
 async def test_a_picture_is_in_the_index_as_soon_as_its_job_is_done(store: Store) -> None:
     job = await made(store, "p", "a.png", "b.png", "a.png")
     assert await store.files_total("ann") == FilesTotal(entries=2, bytes=2000, oldest=1_000.0)

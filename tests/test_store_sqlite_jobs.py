@@ -235,6 +235,7 @@ async def test_a_job_says_whether_its_image_service_was_asked(store: Store) -> N
     assert (job.upstream, job.submitted) == ("kiln", False)
     submitted = await store.submitted(job)
     assert submitted == replace(job, submitted=True) == await store.job("ann", job.history_id)
+    assert await store.submitted(job, refused=True) == job
     failed = await store.fail(await begin(store), POLICY)
     assert await store.submitted(failed) == failed
     with pytest.raises(LookupError):

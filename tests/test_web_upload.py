@@ -16,7 +16,7 @@ from aiohttp.test_utils import BaseTestServer
 from PIL import Image
 
 from service.uploads import MOST, MOST_BYTES, OPEN_S
-from tests.desk import MAX_BYTES, Desk, desk, path_of, serving
+from tests.desk import MAX_BYTES, MAX_ENTRIES, Desk, desk, path_of, serving
 from tests.emulators.pictures import jpeg, png
 
 SMALL = png(1, (8, 8))
@@ -122,6 +122,43 @@ async def test_what_is_no_picture_is_named_and_the_link_still_works(
     assert "upstream" not in answer["error"]["message"]
     assert await at.desk.uploads.ready("anna") is None
     assert (await at.post(url, SMALL))[0] == 200
+
+
+@pytest.mark.parametrize("end", [b"just words", jpeg(1, (64, 64))[:-200]], ids=["no picture", "a damaged one"])
+async def test_a_sending_that_is_refused_leaves_nothing_behind(at: Open, tmp_path: Path, end: bytes) -> None:
+    """Attack: sent again and again by one link, with a last picture that is none, it filled the disk."""
+    url = await at.link()
+    assert (await at.post(url, SMALL, jpeg(2, (8, 8)), end))[0] == 422
+    assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
+    assert (await at.desk.store.files_total("anna")).entries == 0
+
+
+async def test_a_sending_that_breaks_off_leaves_nothing_behind(at: Open, tmp_path: Path) -> None:
+    url = await at.link()
+    path = url.partition("//")[2].partition("/")[2]
+    head = f"POST /{path}?sizes={len(SMALL)},9 HTTP/1.1", f"Content-Length: {len(SMALL) + 9}"
+    async with serving(replace(at.desk.reception, idle_s=0.05)) as server:
+        status, _ = await raw(replace(at, server=server), *head, body=SMALL)
+    assert status == 408
+    assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
+
+
+async def test_what_the_history_has_stays_when_a_sending_is_refused(at: Open) -> None:
+    """Ours: the same bytes have one name."""
+    job = await at.desk.job("anna", SMALL)
+    assert (await at.post(await at.link(), SMALL, b"just words"))[0] == 422
+    assert await at.desk.files.find(job.pictures[0].name) is not None
+
+
+async def test_what_is_sent_takes_its_place_within_the_limits(at: Open) -> None:
+    """Bug: room was made only when the next picture was drawn."""
+    for number in range(MAX_ENTRIES):
+        await at.desk.job("anna", png(number + 10, (8, 8)))
+    assert (await at.post(await at.link(), SMALL, jpeg(2, (8, 8))))[0] == 200
+    assert (await at.desk.store.files_total(None)).entries == MAX_ENTRIES
+    upload = await at.desk.uploads.ready("anna")
+    assert upload is not None
+    assert [await at.desk.files.find(name) is not None for name in upload.names] == [True, True]
 
 
 @pytest.mark.parametrize(

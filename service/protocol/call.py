@@ -65,7 +65,7 @@ class Detach(ABC):
         """Say how far the work is, where there is no stream to say it on."""
 
     @abstractmethod
-    def remember(self, work: str) -> None:
+    async def remember(self, work: str) -> None:
         """Keep the words by which the tool can tell later how its work ended."""
 
     @abstractmethod
@@ -86,7 +86,7 @@ class NoTasks(Detach):
     def tell(self, message: str) -> None:
         """Nobody reads it."""
 
-    def remember(self, work: str) -> None:
+    async def remember(self, work: str) -> None:
         """The call ends with its process."""
 
     def stay_working(self) -> None:
@@ -239,9 +239,9 @@ class Call:
         """
         await self.task.detach(self, required=required)
 
-    def remember(self, work: str) -> None:
+    async def remember(self, work: str) -> None:
         """Should this call have become a task: keep by what its tool's `resume` can tell how the work ended."""
-        self.task.remember(work)
+        await self.task.remember(work)
 
     def stay_working(self) -> None:
         """End the handler of a task here; its work, which was remembered, goes on elsewhere. Of a call, do nothing."""

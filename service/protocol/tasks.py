@@ -12,7 +12,7 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -92,11 +92,15 @@ class _Running(Inquiry, Detach):
         if self.record is not None and self.record.status == WORKING:
             self.record = self._changed(self.record, message=message[:MAX_STATUS_MESSAGE])
 
-    def remember(self, work: str) -> None:
-        """Written down in a moment; a process that dies before that leaves the task failed."""
-        if self.record is not None:
+    async def remember(self, work: str) -> None:
+        """What cannot be kept leaves the task to its handler's end."""
+        if self.record is None:
+            return
+        try:
+            await self.save(work=work)
             self._work = work
-            self._tasks.see_kept(self.save(work=work))
+        except Exception:
+            logger.exception("what a task works on was not kept")
 
     def stay_working(self) -> None:
         """Leave the task to be asked about."""
@@ -183,7 +187,9 @@ class Tasks:
     def own(self, running: _Running, task_id: str) -> None:
         """Answer for a task from now on, to its end."""
         self.running[task_id] = running
-        self._own_ending(self._finish(running, task_id))
+        ending = asyncio.create_task(self._finish(running, task_id))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
 
     def taken_by(self, call: Call) -> bool:
         """Whether this call's client takes tasks. Said with each request, and never remembered."""
@@ -240,21 +246,6 @@ class Tasks:
         await self.keeper.save(ended)
         self.hub.publish(TaskChanged(record.id), record.principal)
         return ended
-
-    def see_kept(self, saving: Coroutine[Any, Any, None]) -> None:
-        """Have something kept beside the work; `close` waits for it."""
-        self._own_ending(self._see_kept(saving))
-
-    async def _see_kept(self, saving: Coroutine[Any, Any, None]) -> None:
-        try:
-            await saving
-        except Exception:
-            logger.exception("what a task works on was not kept")
-
-    def _own_ending(self, work: Coroutine[Any, Any, None]) -> None:
-        ending = asyncio.create_task(work)
-        self._endings.add(ending)
-        ending.add_done_callback(self._endings.discard)
 
     async def close(self, grace_s: float) -> None:
         """Give running tasks `grace_s` seconds, cancel the rest, and wait until every end is kept."""

@@ -11,6 +11,7 @@ from service.protocol.dispatch import answer
 from service.protocol.errors import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS
 from service.protocol.headers import Headers
 from service.protocol.jsonrpc import Result
+from service.protocol.offers import MAX_URI
 from service.protocol.subscriptions import ResourceUpdated
 from service.protocol.versions import Era
 from tests.protocol.samples import SESSION, call, error, result, said, server, tool
@@ -210,6 +211,22 @@ async def test_a_uri_that_does_not_exist_comes_back_in_the_error() -> None:
     """SEP-2164: -32602, with the URI in `data`."""
     given = await refuse(full(), "resources/read", uri="test://n/x")
     assert (given["code"], given["data"]) == (INVALID_PARAMS, {"uri": "test://n/x"})
+
+
+@pytest.mark.parametrize("method", ["resources/subscribe", "resources/unsubscribe", "resources/read"])
+@pytest.mark.parametrize("uri", [5, None], ids=["a number", "nothing"])
+async def test_a_uri_that_is_none_is_refused(method: str, uri: object) -> None:
+    given = server(templates={"test://{name}": ResourceEntry(listing={}, read=read)})
+    asked = call(method, {"uri": uri}, Era.LEGACY, session=SESSION)
+    assert error(await answer(given, asked))["code"] == INVALID_PARAMS
+
+
+async def test_an_endless_uri_is_not_subscribed_to() -> None:
+    """Attack: a thousand subscriptions of four megabytes each were remembered for a session."""
+    given = server(templates={"test://{name}": ResourceEntry(listing={}, read=read)})
+    asked = call("resources/subscribe", {"uri": "test://" + "x" * MAX_URI}, Era.LEGACY, session=SESSION)
+    assert error(await answer(given, asked))["code"] == INVALID_PARAMS
+    assert given.memory.look(SESSION.id).resources == set()
 
 
 async def test_a_session_is_told_of_the_resources_that_it_subscribed_to() -> None:

@@ -37,14 +37,14 @@ class Kiln:
 
     async def burn(self, call: Call, _: Arguments) -> Result:
         await call.detach()
-        call.remember("vase 7")
+        await call.remember("vase 7")
         self.began.set()
         await self.go_on.wait()
         call.stay_working()
         return said("Still in the kiln.")
 
     async def forget(self, call: Call, _: Arguments) -> Result:
-        call.remember("before there was a task")
+        await call.remember("before there was a task")
         await call.detach()
         call.stay_working()
         return said("Nothing to come back for.")
@@ -92,7 +92,6 @@ async def test_a_task_of_a_dead_process_is_asked_about_by_the_next() -> None:
     first = Kiln()
     created = await first.send("tools/call", name="burn")
     await first.began.wait()
-    await asyncio.sleep(0)  # the note of what it works on is being kept
     second = Kiln(first.keeper)
     second.fired = True
     assert (await second.send("tasks/get", taskId=created["taskId"]))["status"] == COMPLETED
@@ -143,5 +142,7 @@ async def test_what_could_not_be_remembered_goes_to_the_log(caplog: pytest.LogCa
 
     kiln = Kiln(Forgetful())
     with caplog.at_level(logging.ERROR):
-        await kiln.left()
+        task_id = await kiln.left()
     assert "no room" in caplog.text
+    task = await kiln.send("tasks/get", taskId=task_id)
+    assert task["result"]["content"] == said("Still in the kiln.")["content"]
