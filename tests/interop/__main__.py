@@ -16,10 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.emulators import flow2api
 from tests.interop.environments import FASTMCP, PYTHON_1, ROOT, UnavailableError, node, node_environment, python
 
 CLIENT_S: Final = 300.0
 START_S: Final = 30.0
+SLOW_S: Final = 5.0
+"""Longer than a client of these steps waits (`walk.GIVE_UP_S`), and far shorter than the service has it wait."""
+
 MODERN: Final = "2026-07-28"
 
 
@@ -30,10 +34,12 @@ class Target:
     name: str
     url: str = ""
     command: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
-    def is_service(self) -> bool:
-        return self.name.startswith("service")
+    def steps(self) -> str:
+        """Which steps are taken there: those of the fixture, of the service, or of a slow image service behind it."""
+        return self.name.split()[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +52,17 @@ class Client:
     options: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
     over_stdio: bool = True
+    gives_up: bool = True
+    """Whether it has a timeout that can be set."""
     known: dict[str, str] = field(default_factory=dict)
     """Steps that fail by the client's own doing, and why."""
 
     def arguments(self, target: Target) -> list[str]:
         """The command line after the interpreter."""
         if self.module.endswith(".mjs"):
-            what = "service" if target.is_service else "fixture"
-            return [str(Path(__file__).parent / self.module), what, *self.options, *(target.command or [target.url])]
-        arguments = ["-m", f"tests.interop.{self.module}", *self.options, *(["--service"] if target.is_service else [])]
+            script = str(Path(__file__).parent / self.module)
+            return [script, target.steps, *self.options, *(target.command or [target.url])]
+        arguments = ["-m", f"tests.interop.{self.module}", *self.options, "--steps", target.steps]
         if self.through:
             return [*arguments, "--", *self.through, target.url]
         return [*arguments, "--", *target.command] if target.command else [*arguments, "--url", target.url]
@@ -97,7 +105,13 @@ CLIENTS: Final = (
         for mode in (MODERN, "auto", "legacy")
     ),
     *(
-        Client(name=f"Inspector {mode}", module="client_inspector", install=own_with_node, options=("--mode", mode))
+        Client(
+            name=f"Inspector {mode}",
+            module="client_inspector",
+            install=own_with_node,
+            options=("--mode", mode),
+            gives_up=False,
+        )
         for mode in ("legacy", "modern")
     ),
     *(
@@ -129,7 +143,7 @@ async def try_client(client: Client, target: Target, data: Path, counts: Counter
     process = await asyncio.create_subprocess_exec(
         interpreter, *client.arguments(target), cwd=ROOT, stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env=os.environ | service_environment(data) | env,
+        env=os.environ | service_environment(data) | target.settings | env,
     )  # fmt: skip
     try:
         async with asyncio.timeout(CLIENT_S):
@@ -162,11 +176,11 @@ def service_environment(data: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serving(data: Path, module: str) -> AsyncIterator[str]:
+async def serving(data: Path, module: str, **settings: str) -> AsyncIterator[str]:
     """Run `python -m <module> --port 0`; yields the URL of its endpoint, which is the first that it prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-u", "-m", module, "--port", "0", cwd=ROOT, stdout=asyncio.subprocess.PIPE,
-        env=os.environ | service_environment(data),
+        env=os.environ | service_environment(data) | settings,
     )  # fmt: skip
     assert process.stdout is not None
     try:
@@ -180,22 +194,41 @@ async def serving(data: Path, module: str) -> AsyncIterator[str]:
         await process.wait()
 
 
+@asynccontextmanager
+async def slow_image_service() -> AsyncIterator[dict[str, str]]:
+    """Run one; yields the settings that lead to it, and where clients find what it charged."""
+    async with flow2api.running() as upstream:
+        upstream.silence_s = SLOW_S
+        yield {
+            "FLOW2API_BASE_URL": upstream.url,
+            "FLOW2API_API_KEY": upstream.key,
+            "INTEROP_CHARGES": f"{upstream.url}/_charges",
+        }
+
+
 async def main(words: list[str]) -> int:
     """Run the clients whose name holds one of the words, or all."""
     counts: Counter[str] = Counter()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        slow = await stack.enter_async_context(slow_image_service())
         targets = [
             Target("fixture", url=await stack.enter_async_context(serving(folder / "1", "tests.interop.server"))),
             Target("service", url=await stack.enter_async_context(serving(folder / "2", "service"))),
+            Target(
+                "slow service",
+                url=await stack.enter_async_context(serving(folder / "3", "service", **slow)),
+                settings=slow,
+            ),
             Target("fixture stdio", command=(sys.executable, "-m", "tests.interop.server", "--stdio")),
             Target("service stdio", command=(sys.executable, "-m", "service", "--stdio")),
+            Target("slow stdio", command=(sys.executable, "-m", "service", "--stdio"), settings=slow),
         ]
         for client in CLIENTS:
             if words and not any(word.lower() in client.name.lower() for word in words):
                 continue
             for number, target in enumerate(targets):
-                if target.url or client.over_stdio:
+                if (target.url or client.over_stdio) and (client.gives_up or target.steps != "slow"):
                     await try_client(client, target, folder / f"{client.name} {number}", counts)
     print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
     return 1 if counts["FAIL"] or not counts["ok"] else 0

@@ -6,6 +6,7 @@ The checkout's own environment has no fastmcp: hence the import by name, which i
 import argparse
 import asyncio
 import contextlib
+import os
 import sys
 import warnings
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from tests.interop.report import NotInThisClientError, Report, explain
-from tests.interop.walk import ROOT, Outcome, Talk, Wait, answer_form, walk_fixture, walk_service
+from tests.interop.walk import ROOT, STEPS, Outcome, Talk, Wait, answer_form
 
 fastmcp: Any = import_module("fastmcp")
 transports: Any = import_module("fastmcp.client.transports")
@@ -35,12 +36,14 @@ class FastTalk(Talk):
     async def tools(self) -> list[str]:
         return [tool.name for tool in await self.client.list_tools()]
 
-    async def call(self, name: str, arguments: Mapping[str, Any] | None = None) -> Outcome:
+    async def call(
+        self, name: str, arguments: Mapping[str, Any] | None = None, give_up_s: float | None = None
+    ) -> Outcome:
         async def told(progress: float, total: float | None, message: str | None) -> None:
             self.told.append(progress)
 
         result = await self.client.call_tool(
-            name, dict(arguments or {}), progress_handler=told, raise_on_error=False, meta=LOG_LEVEL
+            name, dict(arguments or {}), timeout=give_up_s, progress_handler=told, raise_on_error=False, meta=LOG_LEVEL
         )
         text = " ".join(each.text for each in result.content if each.type == "text")
         return Outcome(text, result.structured_content, result.is_error, [each.type for each in result.content])
@@ -104,7 +107,9 @@ async def main(asked: argparse.Namespace) -> bool:
     if asked.url is not None:
         server: Any = asked.url
     else:
-        server = transports.StdioTransport(command=asked.command[0], args=asked.command[1:])
+        command, *arguments = asked.command
+        # By itself it hands on only a few variables.
+        server = transports.StdioTransport(command=command, args=arguments, env=dict(os.environ))
     talk.client = fastmcp.Client(
         server, mode=asked.mode, roots=[ROOT], elicitation_handler=talk.on_elicit, sampling_handler=talk.on_sample,
         log_handler=talk.on_log, message_handler=talk.on_message,
@@ -112,7 +117,7 @@ async def main(asked: argparse.Namespace) -> bool:
     try:
         async with talk.client:
             report.say("connect", "ok", f"revision {talk.client.session.protocol_version}")
-            await (walk_service if asked.service else walk_fixture)(talk, report)
+            await STEPS[asked.steps](talk, report)
     except Exception as error:  # noqa: BLE001 - the finding
         report.say("connect or close", "FAIL", explain(error))
         return False
@@ -121,7 +126,7 @@ async def main(asked: argparse.Namespace) -> bool:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--service", action="store_true", help="what answers is Easel, and not the fixture")
+    parser.add_argument("--steps", choices=STEPS, default="fixture", help="what answers")
     parser.add_argument("--mode", default="auto")
     parser.add_argument("--url")
     parser.add_argument("command", nargs="*", help="what serves over stdio, where there is no URL")

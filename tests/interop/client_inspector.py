@@ -93,10 +93,10 @@ async def walk(inspector: Inspector, report: Report, service: bool) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--service", action="store_true", help="what answers is Easel, and not the fixture")
+    parser.add_argument("--steps", choices=("fixture", "service"), default="fixture", help="what answers")
     parser.add_argument("--mode", default="legacy", choices=("legacy", "auto", "modern"))
     parser.add_argument("--url")
     parser.add_argument("command", nargs="*", help="what serves over stdio, where there is no URL")
     arguments, reported = parser.parse_args(), Report()
-    asyncio.run(walk(Inspector(arguments), reported, arguments.service))
+    asyncio.run(walk(Inspector(arguments), reported, arguments.steps == "service"))
     sys.exit(1 if reported.failed else 0)

@@ -6,13 +6,15 @@ The checkout's own environment has 2.x, whose names differ: hence the imports by
 import argparse
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 from tests.interop.report import Report, explain
-from tests.interop.walk import ROOT, Outcome, Talk, Wait, answer_form, walk_fixture, walk_service
+from tests.interop.walk import ROOT, STEPS, Outcome, Talk, Wait, answer_form
 
 mcp: Any = import_module("mcp")
 http: Any = import_module("mcp.client.streamable_http")
@@ -33,13 +35,16 @@ class PythonTalk(Talk):
     async def tools(self) -> list[str]:
         return [tool.name for tool in (await self.session.list_tools()).tools]
 
-    async def call(self, name: str, arguments: Mapping[str, Any] | None = None) -> Outcome:
+    async def call(
+        self, name: str, arguments: Mapping[str, Any] | None = None, give_up_s: float | None = None
+    ) -> Outcome:
         async def told(progress: float, total: float | None, message: str | None) -> None:
             self.told.append(progress)
 
         id_ = self.session._request_id
         try:
-            result = await self.session.call_tool(name, dict(arguments or {}), progress_callback=told)
+            limit = None if give_up_s is None else timedelta(seconds=give_up_s)
+            result = await self.session.call_tool(name, dict(arguments or {}), limit, progress_callback=told)
         except asyncio.CancelledError:
             params = types.CancelledNotificationParams(requestId=id_)
             notice = types.CancelledNotification(method="notifications/cancelled", params=params)
@@ -105,7 +110,10 @@ async def main(asked: argparse.Namespace) -> bool:
     if asked.url is not None:
         transport = http.streamable_http_client(asked.url)
     else:
-        transport = stdio.stdio_client(mcp.StdioServerParameters(command=asked.command[0], args=asked.command[1:]))
+        command, *arguments = asked.command
+        # By itself it hands on only a few variables.
+        server = mcp.StdioServerParameters(command=command, args=arguments, env=dict(os.environ))
+        transport = stdio.stdio_client(server)
     callbacks = {
         "elicitation_callback": talk.on_elicit, "sampling_callback": talk.on_sample,
         "list_roots_callback": talk.on_roots, "logging_callback": talk.on_log, "message_handler": talk.on_message,
@@ -114,7 +122,7 @@ async def main(asked: argparse.Namespace) -> bool:
         async with transport as (read, write, *_), mcp.ClientSession(read, write, **callbacks) as talk.session:
             initialized = await talk.session.initialize()
             report.say("connect", "ok", f"revision {initialized.protocolVersion}")
-            await (walk_service if asked.service else walk_fixture)(talk, report)
+            await STEPS[asked.steps](talk, report)
     except Exception as error:  # noqa: BLE001 - the finding
         report.say("connect or close", "FAIL", explain(error))
         return False
@@ -123,7 +131,7 @@ async def main(asked: argparse.Namespace) -> bool:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--service", action="store_true", help="what answers is Easel, and not the fixture")
+    parser.add_argument("--steps", choices=STEPS, default="fixture", help="what answers")
     parser.add_argument("--url")
     parser.add_argument("command", nargs="*", help="what serves over stdio, where there is no URL")
     sys.exit(0 if asyncio.run(main(parser.parse_args())) else 1)

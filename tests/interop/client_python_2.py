@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import sys
 import warnings
 from collections.abc import AsyncIterator, Mapping
@@ -15,7 +16,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import FileUrl
 
 from tests.interop.report import Report, explain
-from tests.interop.walk import ROOT, Outcome, Talk, Wait, answer_form, walk_fixture, walk_service
+from tests.interop.walk import ROOT, STEPS, Outcome, Talk, Wait, answer_form
 
 warnings.simplefilter("ignore")  # what 2026-07-28 deprecates is spoken all the same
 
@@ -33,11 +34,13 @@ class PythonTalk(Talk):
     async def tools(self) -> list[str]:
         return [tool.name for tool in (await self.client.list_tools()).tools]
 
-    async def call(self, name: str, arguments: Mapping[str, Any] | None = None) -> Outcome:
+    async def call(
+        self, name: str, arguments: Mapping[str, Any] | None = None, give_up_s: float | None = None
+    ) -> Outcome:
         async def told(progress: float, total: float | None, message: str | None) -> None:
             self.told.append(progress)
 
-        result = await self.client.call_tool(name, dict(arguments or {}), progress_callback=told)
+        result = await self.client.call_tool(name, dict(arguments or {}), give_up_s, progress_callback=told)
         text = " ".join(each.text for each in result.content if isinstance(each, types.TextContent))
         return Outcome(text, result.structured_content, bool(result.is_error), [each.type for each in result.content])
 
@@ -111,7 +114,9 @@ async def main(asked: argparse.Namespace) -> bool:
     if asked.url is not None:
         server: Any = asked.url
     else:
-        server = StdioServerParameters(command=asked.command[0], args=asked.command[1:])
+        command, *arguments = asked.command
+        # By itself it hands on only a few variables.
+        server = StdioServerParameters(command=command, args=arguments, env=dict(os.environ))
     callbacks: dict[str, Any] = {
         "elicitation_callback": talk.on_elicit, "sampling_callback": talk.on_sample,
         "list_roots_callback": talk.on_roots, "logging_callback": talk.on_log, "message_handler": talk.on_message,
@@ -119,7 +124,7 @@ async def main(asked: argparse.Namespace) -> bool:
     try:
         async with Client(server, mode=asked.mode, log_level="info", **callbacks) as talk.client:
             report.say("connect", "ok", f"revision {talk.client.protocol_version}")
-            await (walk_service if asked.service else walk_fixture)(talk, report)
+            await STEPS[asked.steps](talk, report)
     except Exception as error:  # noqa: BLE001 - the finding
         report.say("connect or close", "FAIL", explain(error))
         return False
@@ -128,7 +133,7 @@ async def main(asked: argparse.Namespace) -> bool:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--service", action="store_true", help="what answers is Easel, and not the fixture")
+    parser.add_argument("--steps", choices=STEPS, default="fixture", help="what answers")
     parser.add_argument("--mode", default="auto")
     parser.add_argument("--url")
     parser.add_argument("command", nargs="*", help="what serves over stdio, where there is no URL")

@@ -1,4 +1,4 @@
-// The TypeScript SDK's client, 1.x: legacy sessions. Arguments: fixture or service, then a URL or a command.
+// The TypeScript SDK's client, 1.x: legacy sessions. Arguments: fixture, service or slow, then a URL or a command.
 
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -53,4 +53,4 @@ async function make() {
   };
 }
 
-await walk(make, what === "service");
+await walk(make, what);

@@ -1,4 +1,4 @@
-// The TypeScript SDK's client, 2.x. Arguments: fixture or service; legacy, auto or a revision; then a URL or a command.
+// The TypeScript SDK's client, 2.x. Arguments: fixture, service or slow; legacy, auto or a revision; then a URL or a command.
 
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -68,4 +68,4 @@ async function make() {
   };
 }
 
-await walk(make, what === "service");
+await walk(make, what);

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 export const WATCHED = "test://watched-resource";
 export const ROOT = "file:///pictures";
 const STEP_MS = 30_000;
+const GIVE_UP_MS = 2_500;
 const ANSWERS = { string: "Ada", boolean: true, integer: 7, number: 7.5 };
 
 /** What the person fills in: something of the right type everywhere. */
@@ -108,6 +109,30 @@ const SERVICE = {
   },
 };
 
+const charges = async (prompt) => (await (await fetch(process.env.INTEROP_CHARGES)).json())[prompt] ?? 0;
+
+const SLOW = {
+  "give up, ask again": async (talk) => {
+    const prompt = `a boat ${randomUUID()} [slow]`;
+    await assert.rejects(talk.call("generate", { prompt }, { timeout: GIVE_UP_MS }));
+    let made;
+    do {
+      made = await talk.call("generate", { prompt });
+    } while (/Still being drawn/.test(text(made)));
+    assert.ok(made.content.some((each) => each.type === "image"), text(made));
+    assert.equal(await charges(prompt), 1);
+  },
+  "twice at once": async (talk) => {
+    const prompt = `a boat ${randomUUID()} [slow]`;
+    const made = await Promise.all([1, 2].map(() => talk.call("generate", { prompt })));
+    for (const each of made) assert.deepEqual(each.content.map((block) => block.type), ["text", "image"]);
+    assert.equal(new Set(made.map((each) => each.structuredContent.history_id)).size, 1);
+    assert.equal(await charges(prompt), 1);
+  },
+};
+
+const STEPS = { fixture: FIXTURE, service: SERVICE, slow: SLOW };
+
 const say = (step, outcome, why = "") => console.log([step, outcome, String(why).replace(/[\n\t]+/g, " ")].join("\t"));
 
 /** Wait for `news` while `cause` is brought about. */
@@ -117,12 +142,12 @@ export async function heard(news, cause) {
 }
 
 /** Connect by `make`, take every step, close; the exit status says whether all went well. */
-export async function walk(make, service) {
+export async function walk(make, what) {
   let failed = false;
   try {
     const talk = await make();
     say("connect", "ok", `revision ${talk.revision()}`);
-    for (const [name, step] of Object.entries(service ? SERVICE : FIXTURE)) {
+    for (const [name, step] of Object.entries(STEPS[what])) {
       const limit = new AbortController();
       const late = sleep(STEP_MS, undefined, { signal: limit.signal }).then(() => assert.fail("took too long"));
       try {

@@ -1,9 +1,12 @@
 """The steps that every Python client takes, over a `Talk`: what a client must be able to say, in plain values.
 
-`walk_fixture` wants the interop fixture, `walk_service` Easel with the sketch. Standard library alone: see `report`.
+`walk_fixture` wants the interop fixture, `walk_service` Easel with the sketch, `walk_slow` Easel with an image service
+that takes longer than the client waits. Standard library alone: see `report`.
 """
 
 import asyncio
+import json
+import os
 import urllib.request
 import uuid
 from abc import ABC, abstractmethod
@@ -17,6 +20,7 @@ from tests.interop.report import Report
 WATCHED = "test://watched-resource"
 ANSWERS: Mapping[str, Any] = {"string": "Ada", "boolean": True, "integer": 7, "number": 7.5}
 ROOT = "file:///pictures"
+GIVE_UP_S = 2.5
 
 Wait = Callable[[], Awaitable[object]]
 
@@ -43,8 +47,10 @@ class Talk(ABC):
         """Names of the tools."""
 
     @abstractmethod
-    async def call(self, name: str, arguments: Mapping[str, Any] | None = None) -> Outcome:
-        """Call a tool; its progress goes into `told`."""
+    async def call(
+        self, name: str, arguments: Mapping[str, Any] | None = None, give_up_s: float | None = None
+    ) -> Outcome:
+        """Call a tool; its progress goes into `told`. After `give_up_s` by the client's own timeout it raises."""
 
     @abstractmethod
     async def resources(self) -> list[str]:
@@ -104,6 +110,15 @@ async def walk_service(talk: Talk, report: Report) -> None:
         ("history", history), ("wrong arguments", wrong_arguments),
     ):  # fmt: skip
         await report.step(name, lambda run=run: run(talk))  # type: ignore[misc]  # mypy infers no lambda with a default
+
+
+async def walk_slow(talk: Talk, report: Report) -> None:
+    """Take every step against Easel, where a picture takes longer than the client waits."""
+    for name, run in (("give up, ask again", ask_again), ("twice at once", at_once)):
+        await report.step(name, lambda run=run: run(talk))  # type: ignore[misc]  # mypy infers no lambda with a default
+
+
+STEPS = {"fixture": walk_fixture, "service": walk_service, "slow": walk_slow}
 
 
 async def tools_are_listed(talk: Talk) -> None:
@@ -240,6 +255,36 @@ async def wrong_arguments(talk: Talk) -> None:
     refusal = await talk.call("generate", {"prompt": ""})
     assert refusal.failed
     assert "prompt" in refusal.text
+
+
+async def ask_again(talk: Talk) -> None:
+    """The picture arrives though the client gave up, and is charged once."""
+    prompt = f"a boat {uuid.uuid4().hex} [slow]"
+    try:
+        await talk.call("generate", {"prompt": prompt}, GIVE_UP_S)
+    except Exception:  # noqa: BLE001 - each client has its own
+        talk.told.clear()
+    else:
+        raise AssertionError("it did not give up")
+    while "image" not in (made := await talk.call("generate", {"prompt": prompt})).kinds:
+        assert "Still being drawn" in made.text, made.text
+    expect(await charges_of(prompt), 1)
+
+
+async def at_once(talk: Talk) -> None:
+    """Both calls show the one picture."""
+    prompt = f"a boat {uuid.uuid4().hex} [slow]"
+    made = await asyncio.gather(*(talk.call("generate", {"prompt": prompt}) for _ in range(2)))
+    expect([each.kinds for each in made], [["text", "image"]] * 2)
+    expect(len({each.structured["history_id"] for each in made}), 1)
+    expect(await charges_of(prompt), 1)
+
+
+async def charges_of(prompt: str) -> int:
+    """How often the image service charged for a prompt."""
+    url = os.environ["INTEROP_CHARGES"]
+    book = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10).read())  # noqa: S310 - our own URL
+    return int(json.loads(book).get(prompt, 0))
 
 
 def expect(found: object, wanted: object) -> None:
