@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "logs": set(),
     "images": set(),
     "offered": {
-        "early_leavers", "fetch", "generation", "images", "intake", "keepings", "models", "offered_completions",
+        "fetch", "generation", "images", "intake", "keepings", "models", "offered_completions",
         "offered_prompts", "offered_resources", "preview_memory", "profiles", "prompt_words", "protocol", "references",
         "retention", "running_jobs", "settings", "tools", "uploads", "upstream", "workbench", "aiohttp",
     },
@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "workbench": {"generation", "profiles", "references", "retention", "uploads"},
     "generation": {
-        "early_leavers", "files", "fingerprint", "firm_writes", "images", "job_work", "models", "preview_memory",
+        "files", "fingerprint", "firm_writes", "images", "job_work", "models", "preview_memory",
         "previews", "progress", "running_jobs", "store", "upstream",
     },
     "job_work": {
@@ -44,7 +44,6 @@ ALLOWED: dict[str, set[str]] = {
     },
     "firm_writes": {"images"},
     "running_jobs": {"images"},
-    "early_leavers": {"running_jobs"},
     "fingerprint": {"images", "orjson"},
     "preview_memory": set(),
     "progress": {"images"},
