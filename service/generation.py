@@ -38,6 +38,9 @@ RESUME_EACH_S: Final = 300.0
 RESTORE_S: Final = 60.0
 """How long a look at an old picture may take when its bytes have to be fetched again."""
 
+DELETED: Final = "deleted"
+"""The kind of failure of who waits for a job that is deleted meanwhile."""
+
 STOPPING: Final = "This server is being stopped and takes nothing new. Nothing was charged. Call again in a minute."
 
 
@@ -53,6 +56,16 @@ class Outcome:
     preview_type: str = PREVIEW_TYPE
     joined: bool = False
     picture: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """One request, as it is looked for and begun."""
+
+    owner: str
+    request: ImageRequest
+    upstream: str
+    fingerprint: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +96,11 @@ class Generation:
         """
         name = upstream or self.models.upstream_of[request.model]
         fingerprint = await fingerprint_of(owner, name, request)
+        asked = _Asked(owner=owner, request=request, upstream=name, fingerprint=fingerprint)
         while True:
-            begun = await self._begin(owner, request, name, fingerprint)
-            await self._wait(begun.job, waiter)
-            outcome = await self.show(owner, begun.job.history_id, patience_s=waiter.left_s)
-            if outcome is None:
-                raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind="deleted")
-            if not begun.joined or not _came_to_nothing(outcome.job):
-                return replace(outcome, joined=begun.joined)
+            outcome = await self._begin_and_wait(asked, waiter)
+            if not outcome.joined or not _came_to_nothing(outcome.job):
+                return outcome
             # Now its row says so, and the same request begins anew.
 
     async def resume(self) -> None:
@@ -113,6 +123,14 @@ class Generation:
         job = await self.store.job(owner, history_id)
         if job is not None and job.state is JobState.WORKING:
             await self._wait(job, waiter)
+
+    async def came_to(self, owner: str, history_id: int) -> Outcome | None:
+        """A job that has ended; None for one at work, which is taken up if nobody follows it."""
+        await self.wait(owner, history_id, Waiter(until=asyncio.get_running_loop().time()))
+        outcome = await self.show(owner, history_id)
+        if outcome is None:
+            raise WorkError(f"history_id {history_id} was deleted.", kind=DELETED)
+        return None if outcome.job.state is JobState.WORKING else outcome
 
     async def show(
         self, owner: str, history_id: int, picture: int = 1, patience_s: float = RESTORE_S
@@ -190,13 +208,21 @@ class Generation:
         except WorkError as error:  # the same request will join them once more: nothing is lost
             logger.warning("history_id %s: that it was delivered could not be written down: %s", ids, error)
 
-    async def _begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
+    async def _begin_and_wait(self, asked: _Asked, waiter: Waiter) -> Outcome:
+        begun = await self._begin(asked, waiter)
+        await self._wait(begun.job, waiter)
+        outcome = await self.show(asked.owner, begun.job.history_id, patience_s=waiter.left_s)
+        if outcome is None:
+            raise WorkError(f"history_id {begun.job.history_id} was deleted meanwhile.", kind=DELETED)
+        return replace(outcome, joined=begun.joined)
+
+    async def _begin(self, asked: _Asked, waiter: Waiter) -> Begun:
         """Write the row and start the job, or find the one to join. A call cancelled meanwhile leaves none working."""
         if self.jobs.closing:
             raise WorkError(STOPPING, kind="stopping")
         wanted = asyncio.Event()
         wanted.set()
-        beginning = asyncio.create_task(self._write_and_start(owner, request, upstream, fingerprint, wanted))
+        beginning = asyncio.create_task(self._write_and_start(asked, waiter, wanted))
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
@@ -210,14 +236,13 @@ class Generation:
         if not begun.joined and running is not None:
             await running.leave()
 
-    async def _write_and_start(
-        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, wanted: asyncio.Event
-    ) -> Begun:
-        begun = await self.store.begin(owner, request, upstream, fingerprint)
+    async def _write_and_start(self, asked: _Asked, waiter: Waiter, wanted: asyncio.Event) -> Begun:
+        begun = await self.store.begin(asked.owner, asked.request, asked.upstream, asked.fingerprint)
+        await waiter.begun(begun.job.history_id)
         if begun.joined:
             return begun
         if wanted.is_set():
-            self.jobs.start(begun.job.history_id, lambda running: self._work.draw(begun.job, request, running))
+            self.jobs.start(begun.job.history_id, lambda running: self._work.draw(begun.job, asked.request, running))
         else:
             await self._work.cancelled(begun.job)
         return begun
@@ -279,7 +304,7 @@ class Generation:
         except LookupError as deleted:
             if not await self.store.owns_file(job.owner, picture.name):
                 await self.files.remove([picture.name])
-            raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind="deleted") from deleted
+            raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind=DELETED) from deleted
         await self.ended(restored)  # it is in the list again, and takes room like one that was just drawn
         return restored
 

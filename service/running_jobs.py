@@ -29,6 +29,10 @@ UNREAD: Final = 20
 """Messages kept for a client that does not read as fast as they come; the oldest go."""
 
 
+async def unknown(history_id: int) -> None:
+    """Where nobody needs to know which job a call came to wait for."""
+
+
 async def unheard(message: str, percent: float | None = None) -> None:
     """Where progress goes that nobody listens to."""
 
@@ -48,11 +52,13 @@ class Leaving(Enum):
 class Waiter:
     """Somebody who waits for a job: where its progress goes, and until which time of the loop they have patience.
 
-    `leaving` says of a cancelled waiter why it leaves.
+    `begun` is told the `history_id` once there is one, before anything is paid for. `leaving` says why a cancelled
+    waiter leaves.
     """
 
     progress: Progress = unheard
     until: float = math.inf
+    begun: Callable[[int], Awaitable[None]] = unknown
     leaving: Callable[[], Leaving] = lambda: Leaving.GONE
 
     @property

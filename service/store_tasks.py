@@ -1,7 +1,8 @@
 """The records of MCP tasks, in the file of the SQLite store.
 
 A record is one row of JSON: nothing asks for its parts but its owner, its end and its time. A task of a process that
-died can never be answered again by work that is gone, so the next start keeps it as failed, and says so.
+died is left working where its tool can tell how its work ended; any other can never be answered again, so the next
+start keeps it as failed, and says so.
 """
 
 import sqlite3
@@ -12,7 +13,7 @@ from typing import Final, Self
 import orjson
 
 from service.protocol.errors import INTERNAL_ERROR, RpcError
-from service.protocol.task_records import ENDED, FAILED, TaskKeeper, TaskRecord
+from service.protocol.task_records import ENDED, FAILED, WORKING, TaskKeeper, TaskRecord
 from service.store_sqlite import SqliteStore
 from service.store_sqlite_schema import transaction
 
@@ -66,7 +67,8 @@ def _clear(connection: sqlite3.Connection, alive: Callable[[str], bool], now: fl
         connection.execute(PURGE, (now,))
     for lease, text in rows:
         record = TaskRecord(**orjson.loads(text))
-        if lease in dead and not record.expired(now):
+        goes_on = record.status == WORKING and record.work
+        if lease in dead and not goes_on and not record.expired(now):
             ended = replace(record, status=FAILED, message=INTERRUPTED.message, error=INTERRUPTED.body(),
                             input_requests={}, updated_at=now)  # fmt: skip
             _save(connection, lease, ended)

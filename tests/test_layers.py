@@ -27,17 +27,17 @@ ALLOWED: dict[str, set[str]] = {
     "logs": set(),
     "images": set(),
     "offered": {
-        "fetch", "generation", "images", "intake", "keepings", "models", "offered_completions", "offered_prompts",
-        "offered_resources", "preview_memory", "profiles", "prompt_words", "protocol", "references", "retention",
-        "running_jobs", "settings", "tools", "uploads", "upstream", "workbench", "aiohttp",
+        "fetch", "generation", "images", "intake", "keepings", "models", "offered_completions",
+        "offered_prompts", "offered_resources", "preview_memory", "profiles", "prompt_words", "protocol", "references",
+        "retention", "running_jobs", "settings", "tools", "uploads", "upstream", "workbench", "aiohttp",
     },
     "keepings": {
         "ended_sessions", "files_disk", "lease", "previews", "secret", "store_sqlite", "store_tasks", "store_uploads",
     },
     "workbench": {"generation", "profiles", "references", "retention", "uploads"},
     "generation": {
-        "files", "fingerprint", "firm_writes", "images", "job_work", "models", "preview_memory", "previews", "progress",
-        "running_jobs", "store", "upstream",
+        "files", "fingerprint", "firm_writes", "images", "job_work", "models", "preview_memory",
+        "previews", "progress", "running_jobs", "store", "upstream",
     },
     "job_work": {
         "files", "firm_writes", "images", "preview_memory", "previews", "progress", "running_jobs", "store", "upstream",

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
+from jsonschema import Draft202012Validator
 
+from service.tools.base import load_schema
 from tests.emulators import modelscope, openai_images
 from tests.emulators.modelscope import ModelScope
 from tests.living import living
-from tests.wire import WireClient, modern_headers, modern_params, request
+from tests.wire import CAPABILITIES_KEY, WireClient, modern_headers, modern_params, request
 
 FOX = {"prompt": "a fox [slow]", "model": "Qwen/Qwen-Image"}
 
@@ -23,6 +26,25 @@ def at(upstream: ModelScope) -> dict[str, str]:
         "MODELSCOPE_API_KEY": upstream.key,
         "EASEL_MODELSCOPE_POLL_S": "0.01",
     }
+
+
+TASKS: dict[str, Any] = {CAPABILITIES_KEY: {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
+
+
+async def begin_task(client: WireClient, tool: str, arguments: dict[str, str]) -> str:
+    """Call a tool as a client that takes tasks; returns the task's id."""
+    params = {"name": tool, "arguments": arguments}
+    id_: str = (await client.modern("tools/call", params, **TASKS)).result["taskId"]
+    return id_
+
+
+async def ended_task(client: WireClient, task_id: str) -> dict[str, Any]:
+    """Ask as often as it takes."""
+    while True:
+        task = (await client.modern("tasks/get", {"taskId": task_id}, **TASKS)).result
+        if task["status"] != "working":
+            return task
+        await asyncio.sleep(0.02)
 
 
 async def lose(client: WireClient, arguments: dict[str, str] = FOX) -> None:
@@ -111,3 +133,57 @@ async def test_what_cannot_go_on_is_interrupted_and_can_be_asked_for_again(tmp_p
             assert "may have charged" in entry["failure"]["reason"]
             made = await client.call("generate", {"prompt": "a fox"})
         assert made["structuredContent"]["history_id"] == 2
+
+
+@pytest.mark.parametrize("tool", ["generate", "generate_image"])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
+async def test_a_task_has_its_picture_though_its_service_was_restarted(
+    tmp_path: Path, how: signal.Signals, tool: str
+) -> None:
+    """Bug: it had failed, and only who called the tool again got what was paid for."""
+    async with modelscope.running() as upstream:
+        settings = at(upstream) | {"EASEL_DRAIN_S": "0.2"}
+        async with living(tmp_path / "data", **settings) as (process, client):
+            task_id = await begin_task(client, tool, FOX)
+            await upstream.polled.wait()
+            process.send_signal(how)
+            await process.wait()
+        async with living(tmp_path / "data", **settings) as (_, client):
+            task = (await client.modern("tasks/get", {"taskId": task_id}, **TASKS)).result
+            assert task["status"] == "working"
+            upstream.go_on.set()
+            result = (await ended_task(client, task_id))["result"]
+            again = await client.call(tool, FOX)  # delivered by the task, so it is a new one
+    assert [block["type"] for block in result["content"]] == ["text", "image"]
+    assert result["structuredContent"]["history_id"] == 1
+    assert not list(Draft202012Validator(load_schema(f"{tool}.output")).iter_errors(result["structuredContent"]))
+    assert again["structuredContent"]["history_id"] == 2
+    assert upstream.charges.total() == 2
+
+
+async def test_a_task_whose_picture_was_lost_says_so(tmp_path: Path) -> None:
+    async with openai_images.running() as upstream:
+        settings = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key}
+        async with living(tmp_path / "data", **settings) as (process, client):
+            task_id = await begin_task(client, "generate", {"prompt": "a fox [slow]"})
+            await upstream.silent.wait()
+            process.kill()
+        async with living(tmp_path / "data", **settings) as (_, client):
+            result = (await ended_task(client, task_id))["result"]
+    assert result["isError"]
+    assert "may have charged" in result["content"][0]["text"]
+
+
+async def test_a_task_whose_generation_was_deleted_says_so(tmp_path: Path) -> None:
+    """Ours: it does not seem to work until it expires."""
+    async with openai_images.running() as upstream:
+        settings = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key}
+        async with living(tmp_path / "data", **settings) as (process, client):
+            task_id = await begin_task(client, "generate", {"prompt": "a fox [slow]"})
+            await upstream.silent.wait()
+            process.kill()
+        async with living(tmp_path / "data", **settings) as (_, client):
+            await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
+            result = (await ended_task(client, task_id))["result"]
+    assert result["isError"]
+    assert "deleted" in result["content"][0]["text"]

@@ -63,6 +63,18 @@ async def test_a_task_whose_process_died_has_failed_and_says_so(tmp_path: Path) 
             assert "Call the tool again" in kept.error["message"]
 
 
+async def test_a_task_whose_work_goes_on_outlives_its_process(tmp_path: Path) -> None:
+    """Ours: its tool is asked for the end. One that waits for a person's answer lost who would read it."""
+    async with tasks_in(tmp_path) as tasks:
+        await tasks.save(record("working", tool="generate", work="7"))
+        await tasks.save(record("asking", INPUT_REQUIRED, tool="generate", work="8"))
+    async with tasks_in(tmp_path, lease="b", alive=lambda lease: lease == "b") as tasks:
+        working, asking = [await tasks.load("anna", task_id) for task_id in ("working", "asking")]
+    assert working == record("working", tool="generate", work="7")
+    assert asking is not None
+    assert asking.status == FAILED
+
+
 async def test_a_task_of_a_process_that_lives_is_left_alone(tmp_path: Path) -> None:
     async with tasks_in(tmp_path) as first:
         await first.save(record())

@@ -64,6 +64,14 @@ class Detach(ABC):
     def tell(self, message: str) -> None:
         """Say how far the work is, where there is no stream to say it on."""
 
+    @abstractmethod
+    async def remember(self, work: str) -> None:
+        """Keep the words by which the tool can tell later how its work ended."""
+
+    @abstractmethod
+    def stay_working(self) -> None:
+        """End the handler, though not the task, if there is one whose work was remembered."""
+
 
 class NoTasks(Detach):
     """The call stays a call: its client takes no tasks, or the method makes none."""
@@ -77,6 +85,12 @@ class NoTasks(Detach):
 
     def tell(self, message: str) -> None:
         """Nobody reads it."""
+
+    async def remember(self, work: str) -> None:
+        """The call ends with its process."""
+
+    def stay_working(self) -> None:
+        """The call is to be answered."""
 
 
 NO_TASKS: Final = NoTasks()
@@ -224,3 +238,11 @@ class Call:
         `required` work is too long to be waited for: a client that takes no tasks gets -32021.
         """
         await self.task.detach(self, required=required)
+
+    async def remember(self, work: str) -> None:
+        """Should this call have become a task: keep by what its tool's `resume` can tell how the work ended."""
+        await self.task.remember(work)
+
+    def stay_working(self) -> None:
+        """End the handler of a task here; its work, which was remembered, goes on elsewhere. Of a call, do nothing."""
+        self.task.stay_working()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # Tasks answers calls of tools that stand here
     from service.protocol.tasks import Tasks
 
 Run: TypeAlias = Callable[[Call, Mapping[str, Any]], Awaitable[Result]]
+Resume: TypeAlias = Callable[[Call, str], Awaitable[Result | None]]
 Read: TypeAlias = Callable[[Call, str], Awaitable[Sequence[Result] | None]]
 ResourcePages: TypeAlias = Callable[[Call, str | None], Awaitable[tuple[Sequence[Result], str | None]]]
 Complete: TypeAlias = Callable[[Call, Mapping[str, Any], Mapping[str, Any]], Awaitable[Sequence[str]]]
@@ -30,11 +31,13 @@ class ToolEntry:
     """One tool: `listing` is its entry of `tools/list`, `run` takes the call and the arguments it brought.
 
     `run` checks the arguments itself: a wrong one is a result with `isError`, which the model gets to see
-    (spec 2026-07-28, Tools, Error Handling). `param_headers` follow from the `x-mcp-header` of the input schema.
+    (spec 2026-07-28, Tools, Error Handling). `resume` gives the result of work that a call remembered, whose process
+    may be gone, or None while it goes on. `param_headers` follow from the `x-mcp-header` of the input schema.
     """
 
     listing: Mapping[str, Any]
     run: Run
+    resume: Resume | None = None
     param_headers: ParamHeaders = field(init=False)
 
     def __post_init__(self) -> None:

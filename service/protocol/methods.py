@@ -23,6 +23,7 @@ from service.protocol.subscriptions import (
     notification_of,
     read_filter,
 )
+from service.protocol.task_records import WORKING, TaskRecord
 from service.protocol.tasks import Tasks
 from service.protocol.versions import BOTH, HAS_TASKS, LEGACY, MODERN, SUPPORTED_VERSIONS, Era
 
@@ -102,9 +103,20 @@ async def get_task(server: Server, call: Call) -> Result:
     """Where a task stands, with its result once it has one."""
     tasks = _tasks(server, call)
     task = await tasks.get(call.principal, call.params.get("taskId"))
+    if task.status == WORKING and task.id not in tasks.running:
+        task = await _caught_up(server, call, tasks, task)
     if tasks.is_unfetched(task.id):
         call.on_delivered(partial(tasks.fetched, task.id))
     return task.wire()
+
+
+async def _caught_up(server: Server, call: Call, tasks: Tasks, task: TaskRecord) -> TaskRecord:
+    """A task that nothing here works on, as its tool knows it."""
+    tool = server.tools.get(task.tool)
+    if tool is None or tool.resume is None or not task.work:
+        return task
+    result = await tool.resume(call, task.work)
+    return task if result is None else await tasks.complete(task, result)
 
 
 async def update_task(server: Server, call: Call) -> Result:

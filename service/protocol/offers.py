@@ -16,7 +16,7 @@ MAX_COMPLETIONS: Final = 100
 """Values of one completion (spec 2026-07-28, Completion)."""
 
 MAX_URI: Final = 2000
-"""Characters. A session may subscribe to a thousand, and each is remembered."""
+"""Characters of one that is subscribed to. A session may name a thousand, and each is remembered."""
 
 OWN: Final = "~"
 """How a cursor among the caller's own resources begins: Base64, which all other cursors are, has no such character."""
@@ -89,6 +89,8 @@ async def read_resource(server: Server, call: Call) -> Result:
 async def subscribe(server: Server, call: Call) -> Result:
     """Have this session's streams told when a resource changes."""
     uri, session_id = _uri(call), call.session_id
+    if len(uri) > MAX_URI:
+        raise RpcError(INVALID_PARAMS, f"params.uri must have at most {MAX_URI} characters to be subscribed to.")
     server.memory.subscribe(session_id, uri)
     for stream in server.hub.streams_of(session_id):
         stream.wanted.add(ResourceUpdated(uri))
@@ -150,8 +152,8 @@ def _arguments(call: Call) -> Mapping[str, Any]:
 
 def _uri(call: Call) -> str:
     uri = call.params.get("uri")
-    if not isinstance(uri, str) or len(uri) > MAX_URI:
-        raise RpcError(INVALID_PARAMS, f"params.uri must be a string of at most {MAX_URI} characters.")
+    if not isinstance(uri, str):
+        raise RpcError(INVALID_PARAMS, "params.uri must be a string.")
     return uri
 
 

@@ -35,6 +35,9 @@ class TaskRecord:
     ttl_ms: int = TTL_MS
     message: str = ""
     input_requests: Mapping[str, Any] = field(default_factory=dict)
+    tool: str = ""
+    work: str = ""
+    """By what the tool can tell how this ended, when the process is gone that worked on it."""
     result: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
 

@@ -3,6 +3,7 @@
 1. A handler that says `call.detach()` is answered with a task once its record is kept; it goes on as our own work.
 2. What it asks from then on parks the task in `input_required` until `tasks/update` brings the answers.
 3. Its end is kept as the record's result or error.
+4. Work that was remembered may outlast its handler, or its process: the tool is asked for its end when the client asks.
 
 A task of another principal does not exist.
 """
@@ -44,6 +45,10 @@ MAX_UNFETCHED: Final = 1000
 """Results whose receipts wait for a client to fetch them; of an older one nobody learns any more that it arrived."""
 
 
+class StillWorkingError(Exception):
+    """Ends the handler of a task, and not the task."""
+
+
 class _Running(Inquiry, Detach):
     """The work behind one task, and how it speaks: as the call's inquiry, and as where it was detached to."""
 
@@ -55,6 +60,7 @@ class _Running(Inquiry, Detach):
         self.kept: Mapping[str, Any] = {}
         self._tasks = tasks
         self._asked: set[str] = set()
+        self._work = ""
         self._waiting: dict[str, tuple[Question, asyncio.Future[Answer]]] = {}
         self._saving = asyncio.Lock()
 
@@ -68,7 +74,13 @@ class _Running(Inquiry, Detach):
         if self.record is not None:
             return
         now = self._tasks.clock()
-        record = TaskRecord(id=secrets.token_urlsafe(24), principal=call.principal, created_at=now, updated_at=now)
+        record = TaskRecord(
+            id=secrets.token_urlsafe(24),
+            principal=call.principal,
+            tool=call.params["name"],
+            created_at=now,
+            updated_at=now,
+        )
         await self._tasks.keeper.save(record)
         self.record, self.kept = record, call.kept
         call.send, call.open_stream, call.inquiry = unheard, nothing_to_open, self
@@ -79,6 +91,21 @@ class _Running(Inquiry, Detach):
         """Progress of a task is its status message; it is not worth a write."""
         if self.record is not None and self.record.status == WORKING:
             self.record = self._changed(self.record, message=message[:MAX_STATUS_MESSAGE])
+
+    async def remember(self, work: str) -> None:
+        """What cannot be kept leaves the task to its handler's end."""
+        if self.record is None:
+            return
+        try:
+            await self.save(work=work)
+            self._work = work
+        except Exception:
+            logger.exception("what a task works on was not kept")
+
+    def stay_working(self) -> None:
+        """Leave the task to be asked about."""
+        if self._work:
+            raise StillWorkingError
 
     async def ask(self, questions: Mapping[str, Question], keep: Mapping[str, Any] | None) -> dict[str, Answer]:
         """Park the task until `tasks/update` has brought every answer."""
@@ -213,6 +240,13 @@ class Tasks:
         """The result of this task has arrived at its client."""
         self._unfetched.pop(task_id, Receipts()).run()
 
+    async def complete(self, record: TaskRecord, result: Result) -> TaskRecord:
+        """Keep how a task ended whose process is gone."""
+        ended = replace(record, status=COMPLETED, message="", result=result, updated_at=self.clock())
+        await self.keeper.save(ended)
+        self.hub.publish(TaskChanged(record.id), record.principal)
+        return ended
+
     async def close(self, grace_s: float) -> None:
         """Give running tasks `grace_s` seconds, cancel the rest, and wait until every end is kept."""
         works = {each.work for each in self.running.values() if each.work is not None}
@@ -227,6 +261,9 @@ class Tasks:
         """Wait for the work, keep how it ended, and let go of it."""
         assert running.work is not None, "only work detaches"  # noqa: S101 - a mistake of ours, not of a caller
         await asyncio.wait({running.work})
+        if not running.work.cancelled() and isinstance(running.work.exception(), StillWorkingError):
+            del self.running[task_id]
+            return
         # What cannot be kept, such as a result that is no JSON, must not leave a task that works for ever.
         for ending in (_ending(running.work), BROKEN):
             try:

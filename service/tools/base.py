@@ -10,12 +10,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import orjson
 from jsonschema import Draft202012Validator
 
+from service.generation import DELETED, Outcome
 from service.images import WorkError
 from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
@@ -40,7 +42,8 @@ class Tool:
 
     `fill` puts into the input schema what only the running service knows, such as the models on offer. With
     `checked_by_run` that is advice for the listing: the file alone is enforced, and `run` checks the rest in words of
-    its own, or takes more than it lists. `offered` says whether the running service has what it takes.
+    its own, or takes more than it lists. `offered` says whether the running service has what it takes. `show` gives the
+    result of a job that has ended, where a call that began it may have become a task which outlives its process.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Tool:
     fill: Callable[[Workbench, Schema], Schema] = lambda _, schema: schema
     checked_by_run: bool = False
     offered: Callable[[Workbench], bool] = lambda _: True
+    show: Callable[[Workbench, Call, Outcome], Awaitable[Result]] | None = None
 
     def bind(self, bench: Workbench) -> ToolEntry:
         """The tool as the protocol calls it, at this workbench."""
@@ -82,7 +86,25 @@ class Tool:
                 "annotations": {"title": title, **self.annotations},
             },
             run=run,
+            resume=None if self.show is None else partial(self._resume, self.show, bench),
         )
+
+    async def _resume(
+        self,
+        show: Callable[[Workbench, Call, Outcome], Awaitable[Result]],
+        bench: Workbench,
+        call: Call,
+        history_id: str,
+    ) -> Result | None:
+        """What the job came to that a task began; None while it is at work, and the task with it."""
+        try:
+            outcome = await bench.generation.came_to(call.principal, int(history_id))
+            return None if outcome is None else fit(await show(bench, call, outcome), bench.profiles.of(call))
+        except WorkError as error:
+            if error.kind == DELETED:
+                return failed(str(error))
+            logger.warning("How history_id %s stands could not be looked up: %s", history_id, error)
+            return None
 
     async def _run(self, bench: Workbench, call: Call, arguments: Arguments) -> Result:
         try:

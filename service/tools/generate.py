@@ -4,7 +4,7 @@ import asyncio
 import math
 
 from service import reference_arguments
-from service.images import ImageRequest, Reference
+from service.images import ImageRequest, JobState, Reference
 from service.models import Model
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
@@ -34,7 +34,10 @@ async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
     if call.detached:
         waiter = waiter_of(call, bench.profiles.patience_s(call))
     request = read_request(arguments, model, references)
-    return await show(bench, call, await generation.generate(call.principal, request, waiter))
+    outcome = await generation.generate(call.principal, request, waiter)
+    if outcome.job.state is JobState.WORKING:
+        call.stay_working()
+    return await show(bench, call, outcome)
 
 
 def read_request(arguments: Arguments, model: Model, references: tuple[Reference, ...]) -> ImageRequest:
@@ -90,5 +93,6 @@ TOOL = Tool(
     run=run,
     fill=fill,
     checked_by_run=True,
+    show=show,
     annotations={"readOnlyHint": False, "destructiveHint": False, "idempotentHint": False, "openWorldHint": True},
 )

@@ -30,24 +30,35 @@ SHOWN_PROMPT: Final = 2000
 
 WITHOUT_EFFECT: Final = ("output_filename", "output_dir")
 
+NO_ARGUMENTS: Final[Arguments] = {}
+
 
 async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
     """Make the picture and show it, or say how to get it, if it takes too long."""
-    generation, profile = bench.generation, bench.profiles.of(call)
+    generation = bench.generation
     await call.open_stream()
     await call.detach()
     waiter = waiter_of(call, bench.profiles.patience_s(call))
     request = read_request(arguments, default_model(generation))
     outcome = await generation.generate(call.principal, request, waiter, upstream=UPSTREAM)
+    if outcome.job.state is JobState.WORKING:
+        call.stay_working()
+        return not_made(outcome.job, generation.upstreams[UPSTREAM].deadline_s if waiter.left_s else None)
+    return await show(bench, call, outcome, arguments)
+
+
+async def show(bench: Workbench, call: Call, outcome: Outcome, arguments: Arguments = NO_ARGUMENTS) -> Result:
+    """A job that has ended. Base64 is for the one who asked for it."""
+    generation = bench.generation
     call.on_delivered(lambda: generation.delivered(outcome.job))
     if outcome.job.state is not JobState.DONE:
-        return not_made(outcome.job, generation.upstreams[UPSTREAM].deadline_s if waiter.left_s else None)
+        return not_made(outcome.job)
     jpeg = None
     if arguments.get("return_base64", False):
         jpeg = await generation.jpeg(outcome.job.pictures[0], MAX_JPEG)
     notes = [f"Note: {name} has no effect; the picture is at its URL." for name in WITHOUT_EFFECT if name in arguments]
     notes += [joined_text("seed")] if outcome.joined else []
-    fitted = await generation.fitted(outcome, profile.preview_bytes)
+    fitted = await generation.fitted(outcome, bench.profiles.of(call).preview_bytes)
     return made(fitted, generation.pictures_url, jpeg, notes)
 
 
@@ -95,7 +106,7 @@ def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list
     return {"content": content, "structuredContent": said}
 
 
-def not_made(job: Job, waited_s: float | None) -> Result:
+def not_made(job: Job, waited_s: float | None = None) -> Result:
     """No picture, or none yet: what a model can tell the person, and do.
 
     `waited_s`: how long ModelScope was followed, where that ended before the client's patience.
@@ -163,5 +174,6 @@ TOOL = Tool(
     run=run,
     fill=fill,
     offered=offered,
+    show=show,
     annotations={"readOnlyHint": False, "destructiveHint": False, "idempotentHint": False, "openWorldHint": True},
 )

@@ -21,6 +21,7 @@ def waiter_of(call: Call, patience_s: float) -> Waiter:
     return Waiter(
         progress=report,
         until=asyncio.get_running_loop().time() + patience_s,
+        begun=lambda history_id: call.remember(str(history_id)),
         leaving=lambda: leaving(call),
     )
 
