@@ -267,14 +267,17 @@ class Generation:
         return self.jobs.take_up(job.history_id, lambda running: self._work.follow(job, running))
 
     async def _watch(self, job: Job, waiter: Waiter) -> RunningJob | None:
-        """Look at a job until it has ended: another process is working on it. If that dies or lets go, take it up."""
+        """Look at a job until it has ended: another process works on it, or it is just beginning here.
+
+        If that process dies or lets go, take it up.
+        """
         async with steady(waiter.progress) as report:
             await report(f"history_id {job.history_id} is being drawn")
             left_s = waiter.left_s
             while left_s > 0:
                 await self.pause(min(LOOK_S, left_s))
                 left_s -= LOOK_S
-                if (running := await self._claim(job)) is not None:
+                if (running := self.jobs.find(job.history_id) or await self._claim(job)) is not None:
                     return running
                 current = await self.store.job(job.owner, job.history_id)
                 if current is None or current.state is not JobState.WORKING:
