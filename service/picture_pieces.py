@@ -60,9 +60,9 @@ def _jpeg(data: bytes) -> Iterator[None]:
 
 
 def _png(data: bytes) -> Iterator[None]:
-    """Chunks (PNG Third Edition, 5.3)."""
+    """Chunks (PNG Third Edition, 5.3), to the one that says that it is the last."""
     at = 8
-    while at < len(data):
+    while at < len(data) and data[at + 4 : at + 8] != b"IEND":
         yield
         at += 12 + int(struct.unpack_from(">I", data, at)[0])
 

@@ -59,6 +59,9 @@ def test_what_is_nothing_but_pieces_is_not_opened(media_type: str, data: bytes) 
         pytest.param("image/jpeg", large_jpeg(), id="noise, full of what looks like markers"),
         pytest.param("image/png", PNG, id="PNG"),
         pytest.param("image/gif", GIF, id="GIF"),
+        pytest.param("image/jpeg", JPEG + bytes(MANY), id="JPEG with something behind it"),
+        pytest.param("image/png", PNG + bytes(16 * MANY), id="PNG with something behind it"),
+        pytest.param("image/gif", GIF + bytes(MANY), id="GIF with something behind it"),
         pytest.param("image/webp", plain("image/webp"), id="a type that is not counted"),
     ],
 )
