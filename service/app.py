@@ -20,7 +20,6 @@ from aiohttp import web
 from service import web_files, web_health, web_upload
 from service.background import beside
 from service.data_folder import DataFolderError
-from service.early_leavers import EarlyLeavers
 from service.images import LOCAL_OWNER, Job
 from service.keepings import Keepings, open_keepings
 from service.models import Model, Models, ModelsError
@@ -255,7 +254,6 @@ def _offered(service: Running, kept: Keepings, session: aiohttp.ClientSession, s
         retention=retention,
         jobs=RunningJobs(),
         memory=PreviewMemory(),
-        early=EarlyLeavers(),
         ended=ended,
     )
 

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from service.early_leavers import EarlyLeavers
 from service.files import Files
 from service.fingerprint import fingerprint_of
 from service.firm_writes import to_the_end
@@ -85,7 +84,6 @@ class Generation:
     ended: Callable[[Job], Awaitable[None]] = nothing_more
     jobs: RunningJobs = field(default_factory=RunningJobs)
     memory: PreviewMemory = field(default_factory=PreviewMemory)
-    early: EarlyLeavers = field(default_factory=EarlyLeavers)
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def generate(
@@ -100,8 +98,7 @@ class Generation:
         fingerprint = await fingerprint_of(owner, name, request)
         asked = _Asked(owner=owner, request=request, upstream=name, fingerprint=fingerprint)
         while True:
-            with self.early.heeded(fingerprint, waiter) as heeding:
-                outcome = await self._begin_and_wait(asked, heeding)
+            outcome = await self._begin_and_wait(asked, waiter)
             if not outcome.joined or not _came_to_nothing(outcome.job):
                 return outcome
             # Now its row says so, and the same request begins anew.
@@ -125,8 +122,7 @@ class Generation:
         """Wait for a working job to end, within the waiter's patience. One that nobody follows is taken up again."""
         job = await self.store.job(owner, history_id)
         if job is not None and job.state is JobState.WORKING:
-            with self.early.heeded((owner, history_id), waiter) as heeding:
-                await self._wait(job, heeding)
+            await self._wait(job, waiter)
 
     async def came_to(self, owner: str, history_id: int) -> Outcome | None:
         """A job that has ended; None for one at work, which is taken up if nobody follows it."""
@@ -214,7 +210,6 @@ class Generation:
 
     async def _begin_and_wait(self, asked: _Asked, waiter: Waiter) -> Outcome:
         begun = await self._begin(asked, waiter)
-        self.early.expect((asked.owner, begun.job.history_id), like=asked.fingerprint)
         await self._wait(begun.job, waiter)
         outcome = await self.show(asked.owner, begun.job.history_id, patience_s=waiter.left_s)
         if outcome is None:
@@ -272,14 +267,17 @@ class Generation:
         return self.jobs.take_up(job.history_id, lambda running: self._work.follow(job, running))
 
     async def _watch(self, job: Job, waiter: Waiter) -> RunningJob | None:
-        """Look at a job until it has ended: another process is working on it. If that dies or lets go, take it up."""
+        """Look at a job until it has ended: another process works on it, or it is just beginning here.
+
+        If that process dies or lets go, take it up.
+        """
         async with steady(waiter.progress) as report:
             await report(f"history_id {job.history_id} is being drawn")
             left_s = waiter.left_s
             while left_s > 0:
                 await self.pause(min(LOOK_S, left_s))
                 left_s -= LOOK_S
-                if (running := await self._claim(job)) is not None:
+                if (running := self.jobs.find(job.history_id) or await self._claim(job)) is not None:
                     return running
                 current = await self.store.job(job.owner, job.history_id)
                 if current is None or current.state is not JobState.WORKING:

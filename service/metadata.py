@@ -7,7 +7,6 @@ and screenshots come in; GIF and AVIF stay as they are, and so does whatever is 
 """
 
 import io
-import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -15,18 +14,14 @@ from typing import Final
 
 from PIL import Image
 
+from service.picture_pieces import END, NEXT_MARKER, RESTARTS, SCAN, TEMPORARY, is_crumbled
 from service.previews import DAMAGED, orientation_of, pillow_format
 
 EXIF: Final = b"Exif\x00\x00"
 """Stands before the block in a JPEG segment (Exif 2.32, 4.7.2.1)."""
 
-SCAN, END, TEMPORARY = 0xDA, 0xD9, 0x01
-RESTARTS: Final = range(0xD0, 0xD8)
 APPLICATION: Final = range(0xE0, 0xF0)
 COMMENT: Final = 0xFE
-NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
-"""Ends a scan: in its data FF is followed by 00, or by a restart (ITU T.81, B.1.1.2 and B.1.1.5)."""
-
 KEPT_APPLICATIONS: Final = ((0xE0, b"JFIF\x00"), (0xE2, b"ICC_PROFILE\x00"), (0xEE, b"Adobe"))
 """What a decoder needs: density, colour profile, colour transform."""
 
@@ -44,7 +39,7 @@ class OddError(ValueError):
 def without_metadata(data: bytes, media_type: str) -> bytes:
     """The same picture without metadata; takes milliseconds, in the calling thread."""
     strip = STRIPPERS.get(media_type)
-    if strip is None:
+    if strip is None or is_crumbled(data, media_type):
         return data
     try:
         with Image.open(io.BytesIO(data), formats=[pillow_format(media_type)]) as image:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from service.early_leavers import EarlyLeavers
 from service.generation import Generation
 from service.images import Job
 from service.intake import Intake
@@ -45,7 +44,6 @@ class Offered:
     retention: Retention
     jobs: RunningJobs
     memory: PreviewMemory
-    early: EarlyLeavers
     ended: Callable[[Job], Awaitable[None]]
 
     def put_on(self, server: Server, models: Models) -> None:
@@ -94,7 +92,6 @@ class Offered:
             ended=self.ended,
             jobs=self.jobs,
             memory=self.memory,
-            early=self.early,
         )
 
     @property

@@ -2,7 +2,7 @@
 
 In order, and each before the next:
 1. sniff: the magic bytes alone say what it is, never a name or a Content-Type;
-2. cap: the header's pixels are counted before any of them is decoded;
+2. cap: its pieces are counted before they are read, and the header's pixels before any of them is decoded;
 3. decode: to the last row, so that a picture cut short is found (of an animation, the first frame);
 4. preview: upright, on white, JPEG, without the metadata of the original.
 
@@ -27,6 +27,7 @@ from typing import Final
 from PIL import ExifTags, Image
 
 from service.images import WorkError
+from service.picture_pieces import is_crumbled
 
 MAX_PIXELS: Final = 50_000_000
 """Above 8K (33 million) and all that the services give. Decoding so many takes 250 MB as PNG, 780 MB as WebP."""
@@ -156,6 +157,8 @@ def examined(data: bytes, large: Lock) -> Examined:
     media_type = sniff(data)
     if media_type is None:
         raise BadPictureError("answer", f"is {described(data)}")
+    if is_crumbled(data, media_type):
+        raise BadPictureError(f"{media_type} picture", "is built of too many pieces")
     try:
         with Image.open(io.BytesIO(data), formats=[pillow_format(media_type)]) as image:
             pixels = image.width * image.height

@@ -42,8 +42,9 @@ class Moments:
             self._there.set()
 
     async def wait(self, moment: str) -> None:
-        """Wait until a step begins whose name begins so."""
+        """Wait until a step begins, from now on, whose name begins so."""
         self._awaited = moment
+        self._there.clear()
         async with asyncio.timeout(10):
             await self._there.wait()
 

@@ -162,6 +162,41 @@ async def test_of_two_callers_one_who_cancels_takes_nothing_from_the_other(tmp_p
     assert len(upstream.asked) == 1
 
 
+class Telling(Gated):
+    """Says when it is asked."""
+
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
+        await progress("At the easel")
+        return await super().generate(request, progress)
+
+
+async def test_who_joins_a_job_that_is_just_beginning_waits_beside_it(tmp_path: Path) -> None:
+    """Bug: it was watched from afar, and went when the one who had begun it left."""
+    may_begin, heard = asyncio.Event(), asyncio.Event()
+
+    async def hold(history_id: int) -> None:
+        await may_begin.wait()
+
+    async def hear(message: str, percent: float | None = None) -> None:
+        if message == "At the easel":
+            heard.set()
+
+    upstream = Telling()
+    async with studio(tmp_path, upstream) as pipeline:
+        first = asyncio.create_task(pipeline.generation.generate("anna", FOX, Waiter(begun=hold)))
+        await pipeline.moments.wait("begin")
+        second = asyncio.create_task(pipeline.generation.generate("anna", FOX, Waiter(progress=hear)))
+        await pipeline.moments.wait("pause")
+        may_begin.set()
+        async with asyncio.timeout(10):
+            await heard.wait()
+        first.cancel()
+        await asyncio.wait({first})
+        upstream.may_draw.set()
+        outcome = await second
+    assert (id_of(outcome), outcome.job.state, len(upstream.asked)) == (1, "done", 1)
+
+
 class Reluctant(Gated):
     """Takes a while to be cancelled."""
 
