@@ -6,6 +6,7 @@ It draws with the built-in sketch whatever is configured, so that trying it out 
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from textwrap import indent
 from typing import Any
 
 import aiohttp
@@ -35,7 +36,7 @@ async def demo(settings: Settings) -> int:
             body = await answer.read()
         print(f"6. GET the image  {answer.status} {answer.content_type}, {len(body)} bytes")
         listed = await client.call("history", {"limit": 1})
-        print(f"7. history        {listed['content'][0]['text']}")
+        print(f"7. history        {indent(listed['content'][0]['text'], ' ' * 18).strip()}")
         name = image["url"].rpartition("/")[2]
         path = settings.data_dir.absolute() / "files" / name[:2] / name
         print(f"\nThe picture: {path}")

@@ -45,6 +45,8 @@ async def test_every_step_is_shown_and_the_picture_is_where_it_says(tmp_path: Pa
         ("6", "GET"),
         ("7", "history"),
     ]
+    steps = shown.text.partition("\n\nThe picture: ")[0].splitlines()
+    assert all(re.match(r"\d\. | {18}|$", line) for line in steps), "what belongs to a step stands under it"
     percents = [int(number) for number in re.findall(r"(\d+) % ", shown.text)]
     assert len(percents) > 2
     assert percents == sorted(set(percents))
