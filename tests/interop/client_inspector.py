@@ -81,7 +81,7 @@ async def walk(inspector: Inspector, report: Report, service: bool) -> None:
         assert "/mcp-cache/" in text(result)
 
     async def cache() -> None:
-        assert "generations" in text(await inspector.ask("tools/call", "--tool-name", "cache"))
+        assert "History: " in text(await inspector.ask("tools/call", "--tool-name", "cache"))
 
     fixture: list[tuple[str, Callable[[], Any]]] = [
         ("list tools", tools), ("call", call), ("structured output", structured), ("list resources", resources),
