@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import aiohttp
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service import web_files, web_health, web_upload
 from service.background import beside
@@ -46,6 +46,7 @@ from service.upstream_modelscope import ModelScopeUpstream, Polling
 from service.upstream_openai import OpenAiUpstream
 from service.upstream_sketch import SketchUpstream
 from service.web import MAX_BODY_BYTES, Endpoint
+from service.web_answer import SERVER
 from service.web_guard import Guard, own_names
 from service.web_sessions import add_routes
 
@@ -286,4 +287,4 @@ def _application(service: Running, offered: Offered, endpoint: Endpoint | None) 
 
 async def _name_the_server(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - aiohttp's signature
     """Say who answers; aiohttp's own header tells which versions to attack."""
-    response.headers["Server"] = "easel"
+    response.headers[hdrs.SERVER] = SERVER

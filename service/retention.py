@@ -14,11 +14,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from service.files import Files, ListedFile
+from service.firm_writes import to_the_end
 from service.images import WorkError
 from service.settings import Limits
 from service.store import Store
@@ -111,7 +112,7 @@ class Retention:
     async def _remove(self, names: Sequence[str], owner: str | None) -> int:
         removed = 0
         for start in range(0, len(names), BATCH):
-            removed += await _whole(self._remove_some(names[start : start + BATCH]))
+            removed += await to_the_end(self._remove_some(names[start : start + BATCH]))
         if removed:
             self.removed(owner)
         return removed
@@ -143,16 +144,6 @@ def _compare(
     known, there = set(indexed), {each.name for each in listed}
     strange = [each for each in listed if each.name not in known and each.written_at < settled]
     return [name for name in indexed if name not in there], sorted(strange, key=lambda each: each.written_at)
-
-
-async def _whole(work: Coroutine[Any, Any, int]) -> int:
-    """Do all of it, also where the caller is cancelled meanwhile."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 async def _trying(work: Awaitable[None]) -> None:

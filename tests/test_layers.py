@@ -158,7 +158,7 @@ ALLOWED: dict[str, set[str]] = {
     "offered_completions": {"models", "offered_failures", "offered_resources", "protocol", "store"},
     "prompt_words": {"tools.base", "orjson"},
     "picture_notices": {"images", "offered_resources", "protocol"},
-    "retention": {"files", "images", "settings", "store"},
+    "retention": {"files", "firm_writes", "images", "settings", "store"},
     "store_uploads": {"store_sqlite", "store_sqlite_schema", "uploads"},
     "uploads": set(),
     "web_sessions": {"ended_sessions", "protocol", "web", "web_answer", "web_guard", "web_stream", "aiohttp"},
