@@ -14,17 +14,17 @@ from aiohttp import web
 
 from benchmarks.serving import port_from_command_line
 from benchmarks.work import DESCRIPTION, SCHEMA, TOOL, reply_to
-from service.ended_sessions import EndedSessions
 from service.protocol.admission import Keys
 from service.protocol.call import Call
 from service.protocol.catalog import Server, ToolEntry
 from service.protocol.jsonrpc import Result
 from service.protocol.session import Sessions
 from service.settings import Settings
-from service.sockets import listen
-from service.web import MAX_BODY_BYTES, Endpoint
-from service.web_guard import Guard
-from service.web_sessions import add_routes
+from service.storage.ended_sessions import EndedSessions
+from service.web.guard import Guard
+from service.web.mcp import MAX_BODY_BYTES, Endpoint
+from service.web.sessions import add_routes
+from service.web.sockets import listen
 
 
 async def echo(call: Call, arguments: Mapping[str, Any]) -> Result:

@@ -8,7 +8,7 @@ from typing import Any, Final
 MODERN: Final = "2026-07-28"
 LEGACY: Final = "2025-11-25"
 _META: Final = "io.modelcontextprotocol/"
-_CLIENT: Final = {"name": "bench", "version": "1"}
+_CLIENT: Final = {"name": "context", "version": "1"}
 _COMMON: Final = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
 

@@ -15,7 +15,7 @@ def main() -> int:
     """Run what the command line asks for; returns the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_at_once)
-    from service.command_line import run  # noqa: PLC0415 - see the module's docstring
+    from service.commands.main import run  # noqa: PLC0415 - see the module's docstring
 
     return run()
 

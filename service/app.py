@@ -1,8 +1,9 @@
 """The composition root: opens everything in order and closes it in the reverse.
 
 1. Sockets first: a port in use ends the start before anything was touched.
-2. The data folder (`keepings.py`). What a dead process left working is told so.
-3. The one `ClientSession`, the upstreams that are on, the models, and what is offered with them (`offered.py`).
+2. The data folder (`storage/opened.py`). What a dead process left working is told so.
+3. The one `ClientSession`, the upstreams that are on, the models, and what is offered with them
+   (`features/catalog.py`).
 4. Stop: take nothing new, let jobs come to their end for a while, then let go of them, so that each row says how it
    stands; calls get their answers; then close in reverse.
 """
@@ -17,38 +18,41 @@ from typing import Final
 import aiohttp
 from aiohttp import hdrs, web
 
-from service import web_files, web_health, web_upload
 from service.background import beside
-from service.data_folder import DataFolderError
+from service.features.catalog import Offered
+from service.features.notifications import PictureNotifications
+from service.image_models.file import ModelsFile
+from service.image_models.models import Model, Models, ModelsError
+from service.image_models.survey import warn_about_removed_models
 from service.images import LOCAL_OWNER, Job
-from service.keepings import Keepings, open_keepings
-from service.models import Model, Models, ModelsError
-from service.models_file import ModelsFile
-from service.models_survey import name_gone
-from service.offered import Offered
-from service.picture_notices import PictureNotices
-from service.preview_memory import PreviewMemory
+from service.pictures.preview_cache import PreviewMemory
+from service.pictures.previews import Previews
+from service.pipeline.retention import Retention
+from service.pipeline.running_jobs import RunningJobs
 from service.profiles import Profiles, ProfilesError, read_overrides
 from service.protocol.admission import Keys
 from service.protocol.catalog import Server
 from service.protocol.session import Sessions
 from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
 from service.protocol.tasks import Tasks
-from service.references import REFERENCE_BYTES
-from service.retention import Retention
-from service.running_jobs import RunningJobs
+from service.references.collect import REFERENCE_BYTES
+from service.references.uploads import Uploads
 from service.settings import Settings, SettingsError
-from service.sockets import BACKLOG, listen, listen_beside
-from service.uploads import Uploads
-from service.upstream import Upstream
-from service.upstream_flow2api import Flow2ApiUpstream
-from service.upstream_modelscope import ModelScopeUpstream, Polling
-from service.upstream_openai import OpenAiUpstream
-from service.upstream_sketch import SketchUpstream
-from service.web import MAX_BODY_BYTES, Endpoint
-from service.web_answer import SERVER
-from service.web_guard import Guard, own_names
-from service.web_sessions import add_routes
+from service.storage.data_folder import DataFolderError
+from service.storage.opened import Storage, open_storage
+from service.upstreams.base import Upstream
+from service.upstreams.flow2api import Flow2ApiUpstream
+from service.upstreams.modelscope import ModelScopeUpstream, Polling
+from service.upstreams.openai import OpenAiUpstream
+from service.upstreams.sketch import SketchUpstream
+from service.web import health as web_health
+from service.web import images as web_files
+from service.web import upload as web_upload
+from service.web.guard import Guard, own_names
+from service.web.mcp import MAX_BODY_BYTES, Endpoint
+from service.web.response import SERVER
+from service.web.sessions import add_routes
+from service.web.sockets import BACKLOG, listen, listen_beside
 
 VERSION: Final = "0.1.0"
 GRACE_S: Final = 6.0
@@ -118,7 +122,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         for each in sockets:
             stack.callback(each.close)
         try:
-            kept = await open_keepings(settings.data_dir, stack)
+            kept = await open_storage(settings.data_dir, stack)
         except DataFolderError as error:
             raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
         settings = replace(settings, port=sockets[0].getsockname()[1])
@@ -130,7 +134,9 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         models = models_file.models if models_file else SKETCH
         service = Running(settings=settings, upstreams=upstreams, models=models, models_file=models_file)
         endpoint = _endpoint(kept)
-        offered = _offered(service, kept, session, endpoint.server)
+        previews = Previews()
+        stack.push_async_callback(previews.close)
+        offered = _offered(service, kept, previews, session, endpoint.server)
         offered.put_on(endpoint.server, models)
         app = _application(service, offered, endpoint if over_http else None)
         generation = offered.generation(models)
@@ -141,7 +147,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         at_work = [generation.keep_resuming(), offered.retention.watch()]
         if models_file is not None:
             at_work += [models_file.watch(lambda models: _offer(offered, endpoint.server, models))]
-            at_work += [name_gone(models, upstreams)]
+            at_work += [warn_about_removed_models(models, upstreams)]
         await stack.enter_async_context(beside(*at_work))
         yield replace(service, endpoint=endpoint, jobs=offered.jobs)
 
@@ -185,16 +191,16 @@ def _client_session() -> aiohttp.ClientSession:
 def _upstreams(settings: Settings, session: aiohttp.ClientSession) -> dict[str, Upstream]:
     """The image services that are on; the built-in sketch when none is."""
     upstreams: list[Upstream] = []
-    caps, waits = settings.max_file_bytes, settings.waits
+    caps, waits = settings.max_file_bytes, settings.timeouts
     if settings.flow2api is not None:
-        upstreams.append(Flow2ApiUpstream(session, settings.flow2api, max_file_bytes=caps, waits=waits))
+        upstreams.append(Flow2ApiUpstream(session, settings.flow2api, max_file_bytes=caps, timeouts=waits))
     if settings.modelscope is not None:
         polling = Polling(each_s=settings.modelscope_poll_s, total_s=settings.modelscope_timeout_s)
         upstreams.append(
-            ModelScopeUpstream(session, settings.modelscope, max_file_bytes=caps, polling=polling, waits=waits)
+            ModelScopeUpstream(session, settings.modelscope, max_file_bytes=caps, polling=polling, timeouts=waits)
         )
     if settings.openai is not None:
-        upstreams.append(OpenAiUpstream(session, settings.openai, max_file_bytes=caps, waits=waits))
+        upstreams.append(OpenAiUpstream(session, settings.openai, max_file_bytes=caps, timeouts=waits))
     return {upstream.name: upstream for upstream in upstreams or [SketchUpstream()]}
 
 
@@ -217,7 +223,7 @@ async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) ->
         raise SettingsError("EASEL_MODELS_FILE", f"{settings.models_file}: {error}") from error
 
 
-def _endpoint(kept: Keepings) -> Endpoint:
+def _endpoint(kept: Storage) -> Endpoint:
     """The endpoint of a server that offers nothing yet."""
     server = Server(name="easel", version=VERSION, title="Easel", instructions=INSTRUCTIONS)
     server.tasks = Tasks(keeper=kept.tasks, clock=time.time, hub=server.hub)
@@ -229,14 +235,16 @@ def _endpoint(kept: Keepings) -> Endpoint:
     return Endpoint(server=server, keys=keys)
 
 
-def _offered(service: Running, kept: Keepings, session: aiohttp.ClientSession, server: Server) -> Offered:
+def _offered(
+    service: Running, kept: Storage, previews: Previews, session: aiohttp.ClientSession, server: Server
+) -> Offered:
     """What the tools and their company stand on."""
     settings = service.settings
     try:
         profiles = Profiles(read_overrides(settings.profiles))
     except ProfilesError as error:
         raise SettingsError("EASEL_PROFILES", str(error)) from error
-    notices = PictureNotices(server.hub)
+    notices = PictureNotifications(server.hub)
     retention = Retention(kept.store, kept.files, settings.limits, removed=notices.removed)
 
     async def ended(job: Job) -> None:
@@ -246,6 +254,7 @@ def _offered(service: Running, kept: Keepings, session: aiohttp.ClientSession, s
     return Offered(
         settings=settings,
         kept=kept,
+        previews=previews,
         upstreams=service.upstreams,
         session=session,
         pictures_url=service.pictures_url,
@@ -273,9 +282,9 @@ def _application(service: Running, offered: Offered, endpoint: Endpoint | None) 
         add_routes(app, service.settings.path, endpoint, offered.kept.ended_sessions)
     web_files.add_routes(app, offered.kept.files)
     largest = min(REFERENCE_BYTES, service.settings.max_file_bytes)
-    reception = web_upload.Reception(
+    reception = web_upload.UploadHandler(
         uploads=offered.uploads,
-        intake=offered.intake,
+        importer=offered.importer,
         max_bytes=largest,
         kept=offered.retention.enforce,
         dropped=offered.retention.drop,

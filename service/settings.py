@@ -32,7 +32,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waits:
+class Timeouts:
     """How many seconds an image service is waited for, so that one which hangs ends as a failure."""
 
     connect_s: float = 10.0
@@ -44,7 +44,7 @@ class Waits:
     """After an answer that holds a picture and says that it is finished, but whose connection stays open."""
 
 
-WAITS: Final = Waits()
+TIMEOUTS: Final = Timeouts()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +143,7 @@ class Settings:
     modelscope: Endpoint | None
     modelscope_poll_s: float
     modelscope_timeout_s: float
-    waits: Waits
+    timeouts: Timeouts
     drain_s: float
     retries: int
     prompt_suffix: str
@@ -185,7 +185,7 @@ class Settings:
             modelscope=read.endpoint("MODELSCOPE_BASE_URL", "MODELSCOPE_API_KEY", _PUBLIC_MODELSCOPE),
             modelscope_poll_s=read.seconds("EASEL_MODELSCOPE_POLL_S", 0.01, 60),
             modelscope_timeout_s=read.seconds("EASEL_MODELSCOPE_TIMEOUT_S", 0.01, 3600),
-            waits=read.waits(),
+            timeouts=read.timeouts(),
             drain_s=read.seconds("EASEL_DRAIN_S", 0, 3600),
             retries=read.number("EASEL_RETRIES", 0, 10),
             prompt_suffix=read.text("EASEL_PROMPT_SUFFIX"),
@@ -282,8 +282,8 @@ class _Reader:
             raise self.error(key, "must be one word of plain characters, without Bearer before it")
         return Endpoint(url=url or usual, key=secret)
 
-    def waits(self) -> Waits:
-        return Waits(
+    def timeouts(self) -> Timeouts:
+        return Timeouts(
             connect_s=self.seconds("EASEL_CONNECT_TIMEOUT_S", 0.01, 600),
             silence_s=self.seconds("EASEL_UPSTREAM_SILENCE_S", 0.01, 3600),
             total_s=self.seconds("EASEL_UPSTREAM_TIMEOUT_S", 0.01, 3600),

@@ -37,11 +37,11 @@ async def nothing_to_drain() -> None:
 
 @dataclass(kw_only=True)
 class StdioServer:
-    """Serves one client. `principal` owns what it makes."""
+    """Serves one client. `owner` owns what it makes."""
 
     server: Server
     keys: Keys
-    principal: str
+    owner: str
     output: BinaryIO
     _session: Session | None = None
     _calls: dict[RequestId, tuple[Call, asyncio.Task[None]]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class StdioServer:
             await self._close(grace_s)
 
     async def _take(self, line: bytes) -> None:
-        arrival = Arrival(principal=self.principal, now=time.time(), nonce=partial(secrets.token_bytes, 16))
+        arrival = Arrival(owner=self.owner, now=time.time(), nonce=partial(secrets.token_bytes, 16))
         match admit_line(line, self.keys, arrival, self._session):
             case Refused() as refusal:
                 if not refusal.silent:
@@ -96,7 +96,7 @@ class StdioServer:
 
     async def _tell_changes(self, session: Session) -> None:
         """Pass on the change notices of every list, and of the resources that the session subscribes to."""
-        subscription = self.server.hub.open_for_session(session.id, LISTS.values(), session.principal)
+        subscription = self.server.hub.open_for_session(session.id, LISTS.values(), session.owner)
         try:
             while (notice := await subscription.next()) is not None:
                 if not isinstance(notice, TaskChanged):

@@ -8,7 +8,7 @@ import pytest
 
 from service.app import Running, running
 from service.settings import Settings
-from service.store import Store
+from service.storage.store import Store
 from tests.stores import STORES, Clock, Factory
 from tests.wire import WireClient, wire_client
 

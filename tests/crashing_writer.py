@@ -9,11 +9,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from service.files_disk import DiskFiles
 from service.images import LOCAL_OWNER, ImageRequest, KeptPicture
-from service.lease import Lease
-from service.secret import Secret
-from service.store_sqlite import SqliteStore
+from service.storage.disk import DiskFiles
+from service.storage.lease import Lease
+from service.storage.secret import Secret
+from service.storage.sqlite import SqliteStore
 
 WRITERS = 4
 PICTURE_BYTES = 200_000

@@ -1,11 +1,11 @@
 """The table of settings in README: `python -m tests.readme_settings` writes it anew from `service/settings.py`."""
 
-from pathlib import Path
 from typing import Final
 
 from service.settings import SETTINGS, Setting
+from tests.paths import ROOT
 
-README: Final = Path(__file__).parent.parent / "README.md"
+README: Final = ROOT / "README.md"
 MARK: Final = "<!-- settings -->\n"
 """Stands before the table and after it."""
 

@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from service.images import Failure, ImageRequest, Job, KeptPicture
-from service.store import Store
-from service.store_sqlite import SqliteStore
+from service.storage.sqlite import SqliteStore
+from service.storage.store import Store
 
 REQUEST: Final = ImageRequest(model="qwen-image", prompt="一只猫 with a hat")
 POLICY: Final = Failure(kind="policy", reason="The image service refused the prompt.")

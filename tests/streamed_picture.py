@@ -14,8 +14,8 @@ import aiohttp
 
 from service.images import ImageRequest, Picture
 from service.settings import Endpoint
-from service.upstream_flow2api import Flow2ApiUpstream
-from service.upstream_openai import OpenAiUpstream
+from service.upstreams.flow2api import Flow2ApiUpstream
+from service.upstreams.openai import OpenAiUpstream
 
 
 async def silent(message: str, percent: float | None = None) -> None:

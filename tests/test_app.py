@@ -12,9 +12,10 @@ import pytest
 
 from service.app import VERSION, Running
 from service.settings import SettingsError
-from service.sockets import listen
+from service.web.sockets import listen
 from tests.conftest import Serve
 from tests.emulators import flow2api
+from tests.paths import ROOT
 from tests.wire import WireClient, modern_headers, modern_params, request, wire_client
 
 STOP_S = 2
@@ -28,7 +29,7 @@ DRAW = {"name": "generate", "arguments": {"prompt": "a red fox in snow"}}
 
 def test_the_version_is_said_in_one_voice() -> None:
     """Ours: clients are told `VERSION`, packagers read pyproject.toml."""
-    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["version"] == VERSION
 
 

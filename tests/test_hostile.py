@@ -28,10 +28,10 @@ from hypothesis import strategies as st
 
 from service.protocol.headers import NAMED_BY
 from service.protocol.methods import METHODS
-from service.web import MAX_BODY_BYTES
+from service.web.mcp import MAX_BODY_BYTES
 from tests.conformance.server import running
 from tests.conformance.test_left_out import listening
-from tests.test_web_sessions import get
+from tests.web.test_sessions import get
 from tests.wire import (
     ACCEPT,
     CAPABILITIES_KEY,

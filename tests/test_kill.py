@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 from PIL import Image
 
-from service.files_disk import NAME
-from tests.living import living
+from service.storage.disk import NAME
+from tests.service_process import living
 from tests.wire import WireClient, messages_of, modern_headers, modern_params, request
 
 CALLS = 5

@@ -16,12 +16,12 @@ from typing import BinaryIO
 
 import pytest
 
-from service.command_line import secrets_of
+from service.commands.main import secrets_of
 from service.settings import SETTINGS, Settings
 from tests.emulators import flow2api
+from tests.paths import ROOT
 from tests.wire import modern_params, wire_client
 
-ROOT = Path(__file__).parent.parent
 STOP_S = 2
 """How long an idle service may take to stop."""
 

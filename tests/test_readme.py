@@ -9,9 +9,9 @@ import pytest
 
 from service.profiles import FIELDS, KEYS
 from service.settings import SETTINGS, Settings
+from tests.paths import ROOT, SERVICE
 from tests.readme_settings import README, table, written
 
-ROOT = README.parent
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
@@ -56,8 +56,7 @@ def test_every_make_target_that_is_named_is_there() -> None:
 def test_the_layout_names_every_file_of_the_service_and_none_that_is_gone() -> None:
     layout = TEXT.partition("## How the code is laid out")[2].partition("\n## ")[0]
     patterns = re.findall(r"`([\w*/.]+)`", "".join(line.split("|")[1] for line in layout.splitlines() if "|" in line))
-    files = [path for path in (ROOT / "service").rglob("*.py") if path.name != "__init__.py"]
-    names = [str(path.relative_to(ROOT)) for path in files]
+    names = [str(path.relative_to(ROOT)) for path in SERVICE.rglob("*.py")]
     assert not [name for name in names if not any(matches(name, pattern) for pattern in patterns)]
     assert not [pattern for pattern in patterns if not list(ROOT.glob(pattern.rstrip("/")))]
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from service.tools.base import load_schema
 from tests.emulators import modelscope, openai_images
 from tests.emulators.modelscope import ModelScope
-from tests.living import living
+from tests.service_process import living
 from tests.wire import CAPABILITIES_KEY, WireClient, modern_headers, modern_params, request
 
 FOX = {"prompt": "a fox [slow]", "model": "Qwen/Qwen-Image"}

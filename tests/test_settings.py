@@ -6,15 +6,16 @@ import pytest
 
 from service.settings import (
     SETTINGS,
-    WAITS,
+    TIMEOUTS,
     Endpoint,
     Limits,
     Settings,
     SettingsError,
-    Waits,
+    Timeouts,
     is_loopback,
     unknown_names,
 )
+from tests.paths import ROOT
 
 
 def test_with_nothing_set_it_listens_on_loopback_and_reaches_nothing() -> None:
@@ -81,8 +82,8 @@ def test_every_wait_can_be_set() -> None:
         "EASEL_UPSTREAM_TIMEOUT_S": "900",
         "EASEL_DOWNLOAD_TIMEOUT_S": "4",
     }
-    assert Settings.from_env(env).waits == Waits(connect_s=1, silence_s=2.5, total_s=900, download_s=4)
-    assert Settings.from_env({}).waits == WAITS
+    assert Settings.from_env(env).timeouts == Timeouts(connect_s=1, silence_s=2.5, total_s=900, download_s=4)
+    assert Settings.from_env({}).timeouts == TIMEOUTS
 
 
 def test_how_much_is_kept_can_be_set() -> None:
@@ -225,7 +226,7 @@ def test_loopback_is_what_reaches_this_machine_only(host: str, answer: bool) -> 
 
 def test_readme_has_every_setting() -> None:
     """Ours: one table; README repeats it and may not fall behind."""
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     missing = [s.name for s in SETTINGS if f"`{s.name}`" not in readme or s.meaning not in readme]
     missing += [older for s in SETTINGS for older in s.older if f"`{older}`" not in readme]
     assert not missing

@@ -21,10 +21,9 @@ from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import PROMPTS, TOOLS, Hub
 from service.stdio import StdioServer
 from tests.emulators import flow2api
+from tests.paths import ROOT
 from tests.protocol.samples import KEYS, said, server
 from tests.wire import LEGACY, modern_params, request, until
-
-ROOT = Path(__file__).parent.parent
 
 
 def environment(data: Path, **more: str) -> dict[str, str]:
@@ -237,7 +236,7 @@ class Drawing:
         read_in, write_in = os.pipe()
         read_out, write_out = os.pipe()
         with BufferedReader(FileIO(read_in)) as source, FileIO(write_out, "wb") as output:
-            stdio = StdioServer(server=self.server, keys=KEYS, principal="anna", output=output)
+            stdio = StdioServer(server=self.server, keys=KEYS, owner="anna", output=output)
             served = asyncio.create_task(stdio.serve(source, grace_s))
             yield write_in, read_out
             os.close(write_in)
@@ -269,7 +268,7 @@ async def test_an_answer_that_cannot_be_written_is_not_delivered() -> None:
     drawing = Drawing()
     read_in, write_in = os.pipe()
     with BufferedReader(FileIO(read_in)) as source, FileIO(os.devnull, "rb") as output:  # which takes no writing
-        stdio = StdioServer(server=drawing.server, keys=KEYS, principal="anna", output=output)
+        stdio = StdioServer(server=drawing.server, keys=KEYS, owner="anna", output=output)
         served = asyncio.create_task(stdio.serve(source, 10))
         os.write(write_in, DRAW)
         drawing.go_on.set()

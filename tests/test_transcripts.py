@@ -18,17 +18,15 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import pytest
 
 from tests.conformance.server import running
+from tests.paths import ROOT
 
-TRANSCRIPTS: Final = {
-    path.stem: path.read_text() for path in sorted((Path(__file__).parent / "transcripts").glob("*.json"))
-}
+TRANSCRIPTS: Final = {path.stem: path.read_text() for path in sorted((ROOT / "tests" / "transcripts").glob("*.json"))}
 KIND: Final = re.compile(r"<(any|text|time)(?::(\w+))?>")
 NAME: Final = re.compile(r"<(\w+)>")
 PATIENCE_S: Final = 10

@@ -106,11 +106,11 @@ class Keys:
 class Arrival:
     """What the edge knows of a message besides its bytes, since nothing here reads a clock or makes randomness.
 
-    `principal` is the authenticated owner, `now` seconds since the epoch; `nonce` makes 16 random bytes, for those who
+    `owner` is the authenticated owner, `now` seconds since the epoch; `nonce` makes 16 random bytes, for those who
     need them. `client_hint` is what the endpoint's URL says of the client.
     """
 
-    principal: str
+    owner: str
     now: float
     nonce: Callable[[], bytes]
     client_hint: str = ""
@@ -234,7 +234,7 @@ def _modern_call(desk: _Desk, request: Request) -> Call:
         request=request,
         era=Era.MODERN,
         version=version,
-        principal=desk.arrival.principal,
+        owner=desk.arrival.owner,
         client=read_client(fields.get(META_CLIENT), capabilities),
         client_hint=desk.arrival.client_hint,
         headers=desk.headers,
@@ -259,7 +259,7 @@ def _check_version(headers: Headers | None, version: str) -> None:
 def _round_trips(desk: _Desk, request: Request) -> Inquiry:
     if request.method not in MAY_ASK:
         return UNASKED
-    bound = desk.keys.request_state, request, desk.arrival.principal, desk.arrival.now
+    bound = desk.keys.request_state, request, desk.arrival.owner, desk.arrival.now
     return RoundTrips(request.params.get("inputResponses"), read_state(*bound), partial(begin_state, *bound))
 
 
@@ -279,7 +279,7 @@ def _admit_legacy(desk: _Desk, message: Request | Notification | Response) -> Si
         request=message,
         era=Era.LEGACY,
         version=session.version,
-        principal=desk.arrival.principal,
+        owner=desk.arrival.owner,
         client=session.client,
         client_hint=desk.arrival.client_hint,
         session=session,
@@ -292,7 +292,7 @@ def _open_session(desk: _Desk, request: Request) -> Session:
         raise RpcError(INVALID_PARAMS, 'params.protocolVersion must be a string such as "2025-11-25".')
     client: Client = read_client(request.params.get("clientInfo"), request.params.get("capabilities"))
     at = desk.arrival
-    return desk.keys.sessions.mint(negotiate(requested), client, at.principal, now=at.now, nonce=at.nonce())
+    return desk.keys.sessions.mint(negotiate(requested), client, at.owner, now=at.now, nonce=at.nonce())
 
 
 def _find_session(desk: _Desk) -> Session:
@@ -303,7 +303,7 @@ def _find_session(desk: _Desk) -> Session:
     id_ = desk.headers.get(SESSION_ID)
     if id_ is None:
         raise RpcError(INVALID_REQUEST, f"The header {SESSION_ID} is missing: send initialize first.", status=400)
-    session = desk.keys.sessions.read(id_, desk.arrival.principal, now=desk.arrival.now)
+    session = desk.keys.sessions.read(id_, desk.arrival.owner, now=desk.arrival.now)
     if session is None or desk.keys.is_ended(id_):
         message = "This session is not known here, has expired or was ended: send initialize."
         raise RpcError(INVALID_REQUEST, message, status=404)

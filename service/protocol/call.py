@@ -100,7 +100,7 @@ NO_TASKS: Final = NoTasks()
 class Call:
     """All that a handler may know of its caller, and do for it.
 
-    `principal` owns what the call makes. `session` is the legacy session it came in, or the one that `initialize`
+    `owner` owns what the call makes. `session` is the legacy session it came in, or the one that `initialize`
     opens; modern calls have none. `log_level` is the least severe level that the client wants, None for none.
     `client_hint` is what the URL says of the client, for those that do not say it of themselves.
 
@@ -114,7 +114,7 @@ class Call:
     request: Request
     era: Era
     version: str
-    principal: str
+    owner: str
     client: Client
     client_hint: str = ""
     headers: Headers | None = None

@@ -86,7 +86,7 @@ async def listen(server: Server, call: Call) -> Result:
     if not call.takes_streams:
         raise RpcError(INVALID_REQUEST, "subscriptions/listen is answered by a stream: accept text/event-stream.")
     asked = await _granted(server, call, read_filter(call.params.get("notifications")))
-    subscription = server.hub.open(notices_of(asked), call.principal)
+    subscription = server.hub.open(notices_of(asked), call.owner)
     for task_id in asked.get("taskIds", ()):
         # It may have changed since the client last saw it, before anybody listened: it is told where it stands.
         subscription.offer(TaskChanged(task_id))
@@ -102,7 +102,7 @@ async def listen(server: Server, call: Call) -> Result:
 async def get_task(server: Server, call: Call) -> Result:
     """Where a task stands, with its result once it has one."""
     tasks = _tasks(server, call)
-    task = await tasks.get(call.principal, call.params.get("taskId"))
+    task = await tasks.get(call.owner, call.params.get("taskId"))
     if task.status == WORKING and task.id not in tasks.running:
         task = await _caught_up(server, call, tasks, task)
     if tasks.is_unfetched(task.id):
@@ -122,13 +122,13 @@ async def _caught_up(server: Server, call: Call, tasks: Tasks, task: TaskRecord)
 async def update_task(server: Server, call: Call) -> Result:
     """Bring answers to a task that waits for them."""
     tasks = _tasks(server, call)
-    await tasks.update(call.principal, call.params.get("taskId"), call.params.get("inputResponses"))
+    await tasks.update(call.owner, call.params.get("taskId"), call.params.get("inputResponses"))
     return {}
 
 
 async def cancel_task(server: Server, call: Call) -> Result:
     """Stop a task's work."""
-    await _tasks(server, call).cancel(call.principal, call.params.get("taskId"))
+    await _tasks(server, call).cancel(call.owner, call.params.get("taskId"))
     return {}
 
 
@@ -144,8 +144,8 @@ def _tasks(server: Server, call: Call) -> Tasks:
 async def _granted(server: Server, call: Call, asked: dict[str, Any]) -> dict[str, Any]:
     """What of a filter is honoured: lists and resources that there are, tasks of the caller that exist."""
     if "taskIds" in asked and server.tasks is not None:
-        tasks, principal = _tasks(server, call), call.principal
-        asked["taskIds"] = [each for each in asked["taskIds"] if await tasks.exists(principal, each)]
+        tasks, owner = _tasks(server, call), call.owner
+        asked["taskIds"] = [each for each in asked["taskIds"] if await tasks.exists(owner, each)]
     absent = {
         "taskIds": server.tasks is None,
         "promptsListChanged": not server.prompts,
@@ -162,7 +162,7 @@ async def _tell(server: Server, call: Call, notice: Notice) -> None:
         return
     tasks = _tasks(server, call)
     try:
-        task = await tasks.get(call.principal, notice.task_id)
+        task = await tasks.get(call.owner, notice.task_id)
     except RpcError:
         return
     if await _notify(call, "notifications/tasks", task.wire()) and task.result is not None:

@@ -1,6 +1,6 @@
 """`requestState` of multi round-trip requests: what a call carries from one round to the next, in the client's hands.
 
-The answers of earlier rounds, what the handler keeps and what was asked, signed, and bound to the principal, the method
+The answers of earlier rounds, what the handler keeps and what was asked, signed, and bound to the owner, the method
 and its parameters; it expires. It is not encrypted: the client can read it, and can bring it again while it lives.
 Spec 2026-07-28, MRTR, Server Requirements: treat it as attacker-controlled input.
 """
@@ -49,12 +49,12 @@ class RequestState:
         return f"{body}.{_sign(self.key, body)}"
 
 
-def begin_state(key: bytes, request: Request, principal: str, now: float) -> RequestState:
+def begin_state(key: bytes, request: Request, owner: str, now: float) -> RequestState:
     """The state of a call that was not asked anything yet."""
-    return RequestState(key=key, binding=_binding(request, principal), expires=now + LIFETIME_S)
+    return RequestState(key=key, binding=_binding(request, owner), expires=now + LIFETIME_S)
 
 
-def read_state(key: bytes, request: Request, principal: str, now: float) -> RequestState | None:
+def read_state(key: bytes, request: Request, owner: str, now: float) -> RequestState | None:
     """The state that a request brings, if any. Raises -32602 for one that we did not give for this very call."""
     token = request.params.get("requestState")
     if token is None:
@@ -66,16 +66,16 @@ def read_state(key: bytes, request: Request, principal: str, now: float) -> Requ
     if not hmac.compare_digest(signature, _sign(key, body)):
         raise RpcError(INVALID_PARAMS, REFUSED)
     payload = orjson.loads(base64.urlsafe_b64decode(body))
-    state = begin_state(key, request, principal, now)
+    state = begin_state(key, request, owner, now)
     if payload["b"] != state.binding or now >= payload["t"]:
         raise RpcError(INVALID_PARAMS, REFUSED)
     state.answers, state.kept, state.asked = payload["a"], payload["k"], frozenset(payload["q"])
     return state
 
 
-def _binding(request: Request, principal: str) -> str:
+def _binding(request: Request, owner: str) -> str:
     own = {name: value for name, value in request.params.items() if name not in _OWN}
-    said = orjson.dumps([principal, request.method, own], option=orjson.OPT_SORT_KEYS)
+    said = orjson.dumps([owner, request.method, own], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(said).hexdigest()
 
 

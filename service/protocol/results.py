@@ -19,7 +19,7 @@ CACHING: Final[Mapping[str, Mapping[str, Any]]] = {
     # How a tool is shown may depend on the client.
     "tools/list": {"ttlMs": 60_000, "cacheScope": "private"},
     "prompts/list": {"ttlMs": 60_000, "cacheScope": "public"},
-    # What a principal made is its own, and may be more the next moment.
+    # What an owner made is their own, and may be more the next moment.
     "resources/list": {"ttlMs": 0, "cacheScope": "private"},
     "resources/templates/list": {"ttlMs": 60_000, "cacheScope": "public"},
     "resources/read": {"ttlMs": 0, "cacheScope": "private"},

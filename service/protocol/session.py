@@ -26,12 +26,12 @@ MAX_ID_LENGTH: Final = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What a session id says. `principal` is the owner of everything done in it; `expires` seconds since the epoch."""
+    """What a session id says. `owner` is the owner of everything done in it; `expires` seconds since the epoch."""
 
     id: str
     version: str
     client: Client
-    principal: str
+    owner: str
     expires: float = 0.0
 
 
@@ -50,30 +50,30 @@ class Sessions:
         self._key = key
         self._verified = lru_cache(maxsize=MAX_READ)(self._verify)
 
-    def mint(self, version: str, client: Client, principal: str, *, now: float, nonce: bytes) -> Session:
+    def mint(self, version: str, client: Client, owner: str, *, now: float, nonce: bytes) -> Session:
         """A new session; `now` in seconds since the epoch, `nonce` 16 random bytes."""
         payload: dict[str, Any] = {
             "v": version,
             "n": client.name,
             "r": client.version,
             "c": sorted(client.capabilities),
-            "p": principal,
+            "p": owner,
             "t": int(now),
             "x": nonce.hex(),
         }
         head = _encode(orjson.dumps(payload))
         id_ = f"{head}.{self._sign(head)}"
-        return Session(id=id_, version=version, client=client, principal=principal, expires=payload["t"] + LIFETIME_S)
+        return Session(id=id_, version=version, client=client, owner=owner, expires=payload["t"] + LIFETIME_S)
 
-    def read(self, session_id: str, principal: str, *, now: float) -> Session | None:
-        """The session of an id that we signed for this principal and that has not expired, else None."""
+    def read(self, session_id: str, owner: str, *, now: float) -> Session | None:
+        """The session of an id that we signed for this owner and that has not expired, else None."""
         if len(session_id) > MAX_ID_LENGTH or not session_id.isascii():
             return None
         try:
             session = self._verified(session_id)
         except _ForgedError:
             return None
-        return session if session.principal == principal and now < session.expires else None
+        return session if session.owner == owner and now < session.expires else None
 
     def _verify(self, session_id: str) -> Session:
         """What an id says that we signed, whoever brings it and whenever; raises for any other, which is not kept."""
@@ -85,7 +85,7 @@ class Sessions:
             raise _ForgedError
         client = Client(name=payload["n"], version=payload["r"], capabilities=frozenset(payload["c"]))
         expires = payload["t"] + LIFETIME_S
-        return Session(id=session_id, version=payload["v"], client=client, principal=payload["p"], expires=expires)
+        return Session(id=session_id, version=payload["v"], client=client, owner=payload["p"], expires=expires)
 
     def _sign(self, head: str) -> str:
         return _encode(hmac.digest(self._key, head.encode(), hashlib.sha256))

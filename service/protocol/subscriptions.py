@@ -63,12 +63,12 @@ LISTS: Final[Mapping[str, ListChanged]] = {
 class Subscription:
     """What one reader wants, and which of it is still to be told. Closed, it ends after what it still holds.
 
-    `principal` is whose reader it is.
+    `owner` is whose reader it is.
     """
 
-    def __init__(self, wanted: Iterable[Notice], principal: str) -> None:
+    def __init__(self, wanted: Iterable[Notice], owner: str) -> None:
         self.wanted = set(wanted)
-        self.principal = principal
+        self.owner = owner
         self._pending: dict[Notice, None] = {}
         self._news = asyncio.Event()
         self._closed = False
@@ -112,11 +112,11 @@ class Hub:
     _sessions: dict[str, list[Subscription]] = field(default_factory=dict)
     _closed: bool = False
 
-    def publish(self, notice: Notice, principal: str | None = None) -> None:
-        """Tell everybody who wants to know, or this principal alone. Never waits."""
+    def publish(self, notice: Notice, owner: str | None = None) -> None:
+        """Tell everybody who wants to know, or this owner alone. Never waits."""
         newest = (streams[-1] for streams in self._sessions.values())
         for subscription in chain(self._subscriptions, newest):
-            if principal is None or subscription.principal == principal:
+            if owner is None or subscription.owner == owner:
                 subscription.offer(notice)
 
     def complete_elicitation(self, session_id: str, elicitation_id: str) -> None:
@@ -124,20 +124,20 @@ class Hub:
         for stream in self._sessions.get(session_id, ())[-1:]:
             stream.push(ElicitationCompleted(elicitation_id))
 
-    def open(self, wanted: Iterable[Notice], principal: str) -> Subscription:
+    def open(self, wanted: Iterable[Notice], owner: str) -> Subscription:
         """A new subscription of the modern era."""
-        subscription = self._new(wanted, principal)
+        subscription = self._new(wanted, owner)
         self._subscriptions.append(subscription)
         return subscription
 
-    def open_for_session(self, session_id: str, wanted: Iterable[Notice], principal: str) -> Subscription:
+    def open_for_session(self, session_id: str, wanted: Iterable[Notice], owner: str) -> Subscription:
         """A new stream of a legacy session."""
-        subscription = self._new(wanted, principal)
+        subscription = self._new(wanted, owner)
         self._sessions.setdefault(session_id, []).append(subscription)
         return subscription
 
-    def _new(self, wanted: Iterable[Notice], principal: str) -> Subscription:
-        subscription = Subscription(wanted, principal)
+    def _new(self, wanted: Iterable[Notice], owner: str) -> Subscription:
+        subscription = Subscription(wanted, owner)
         if self._closed:
             subscription.close()
         return subscription

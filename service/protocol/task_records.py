@@ -28,7 +28,7 @@ class TaskRecord:
     """One task as it is kept. Times are seconds since the epoch; `result` and `error` as they go on the wire."""
 
     id: str
-    principal: str
+    owner: str
     status: str = WORKING
     created_at: float
     updated_at: float
@@ -74,8 +74,8 @@ class TaskKeeper(ABC):
         """Keep a record in place of what was kept under its id."""
 
     @abstractmethod
-    async def load(self, principal: str, task_id: str) -> TaskRecord | None:
-        """The record of this principal's task, or None."""
+    async def load(self, owner: str, task_id: str) -> TaskRecord | None:
+        """The record of this owner's task, or None."""
 
 
 class MemoryKeeper(TaskKeeper):
@@ -88,10 +88,10 @@ class MemoryKeeper(TaskKeeper):
         """Keep it."""
         self._records[record.id] = record
 
-    async def load(self, principal: str, task_id: str) -> TaskRecord | None:
+    async def load(self, owner: str, task_id: str) -> TaskRecord | None:
         """Look it up."""
         record = self._records.get(task_id)
-        return record if record is not None and record.principal == principal else None
+        return record if record is not None and record.owner == owner else None
 
 
 def _iso(seconds: float) -> str:

@@ -5,7 +5,7 @@
 3. Its end is kept as the record's result or error.
 4. Work that was remembered may outlast its handler, or its process: the tool is asked for its end when the client asks.
 
-A task of another principal does not exist.
+A task of another owner does not exist.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class _Running(Inquiry, Detach):
         now = self._tasks.clock()
         record = TaskRecord(
             id=secrets.token_urlsafe(24),
-            principal=call.principal,
+            owner=call.owner,
             tool=call.params["name"],
             created_at=now,
             updated_at=now,
@@ -135,7 +135,7 @@ class _Running(Inquiry, Detach):
             record = self._changed(self.record, **changes)
             await self._tasks.keeper.save(record)
             self.record = record
-        self._tasks.hub.publish(TaskChanged(record.id), record.principal)
+        self._tasks.hub.publish(TaskChanged(record.id), record.owner)
 
     def _changed(self, record: TaskRecord, **changes: Any) -> TaskRecord:
         return replace(record, updated_at=self._tasks.clock(), **changes)
@@ -195,38 +195,38 @@ class Tasks:
         """Whether this call's client takes tasks. Said with each request, and never remembered."""
         return call.era in HAS_TASKS and DECLARED in call.client.capabilities
 
-    async def exists(self, principal: str, task_id: str) -> bool:
-        """Whether this principal has such a task."""
+    async def exists(self, owner: str, task_id: str) -> bool:
+        """Whether this owner has such a task."""
         try:
-            await self.get(principal, task_id)
+            await self.get(owner, task_id)
         except RpcError:
             return False
         return True
 
-    async def get(self, principal: str, task_id: object) -> TaskRecord:
-        """A task of this principal; raises -32602 when there is none, or its time is over."""
+    async def get(self, owner: str, task_id: object) -> TaskRecord:
+        """A task of this owner; raises -32602 when there is none, or its time is over."""
         running = self.running.get(task_id) if isinstance(task_id, str) else None
-        if running is not None and running.record is not None and running.record.principal == principal:
+        if running is not None and running.record is not None and running.record.owner == owner:
             return running.record
-        record = await self.keeper.load(principal, task_id) if isinstance(task_id, str) else None
+        record = await self.keeper.load(owner, task_id) if isinstance(task_id, str) else None
         if record is None:
             raise RpcError(INVALID_PARAMS, "There is no such task: params.taskId is not known, or was discarded.")
         if record.expired(self.clock()):
             raise RpcError(INVALID_PARAMS, "This task has expired; call the tool again.")
         return record
 
-    async def update(self, principal: str, task_id: object, responses: object) -> None:
+    async def update(self, owner: str, task_id: object, responses: object) -> None:
         """Bring answers to a task."""
         if not isinstance(responses, dict):
             raise RpcError(INVALID_PARAMS, "params.inputResponses must be an object of answers by key.")
-        record = await self.get(principal, task_id)
+        record = await self.get(owner, task_id)
         running = self.running.get(record.id)
         if running is not None:
             await running.answer(responses)
 
-    async def cancel(self, principal: str, task_id: object) -> None:
+    async def cancel(self, owner: str, task_id: object) -> None:
         """Stop the work of a task that runs here; of one that has ended there is nothing to stop."""
-        record = await self.get(principal, task_id)
+        record = await self.get(owner, task_id)
         running = self.running.get(record.id)
         if running is not None and running.work is not None:
             running.call.cancel_reason = ""
@@ -244,7 +244,7 @@ class Tasks:
         """Keep how a task ended whose process is gone."""
         ended = replace(record, status=COMPLETED, message="", result=result, updated_at=self.clock())
         await self.keeper.save(ended)
-        self.hub.publish(TaskChanged(record.id), record.principal)
+        self.hub.publish(TaskChanged(record.id), record.owner)
         return ended
 
     async def close(self, grace_s: float) -> None:

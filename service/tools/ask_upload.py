@@ -9,12 +9,12 @@ import asyncio
 import secrets
 from typing import Final
 
-from service.progress import steady
+from service.pipeline.progress import steady
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.protocol.questions import ELICIT_URL, elicit_url
-from service.references import own_url
-from service.uploads import Uploads
+from service.references.collect import own_url
+from service.references.uploads import Uploads
 
 LONGEST_S: Final = 300.0
 """How long a call waits for a person at the page, however long its client would."""
@@ -28,9 +28,9 @@ async def ask_upload(
     `most` is how many pictures the call has room for, `until` the time of the loop up to which its client waits, and
     `structured` whether it is shown `structuredContent`.
     """
-    if await uploads.ready(call.principal) is not None:
+    if await uploads.ready(call.owner) is not None:
         return None
-    url = await uploads.link(call.principal, most)
+    url = await uploads.link(call.owner, most)
     if ELICIT_URL not in call.client.capabilities:
         return await _give(uploads, call, url, structured=structured)
     id_ = secrets.token_hex(16)
@@ -52,7 +52,7 @@ async def _arrived(uploads: Uploads, call: Call, until: float) -> bool:
     left_s = min(LONGEST_S, until - asyncio.get_running_loop().time())
     async with steady(report) as said:
         await said("Waiting for the picture that the person sends")
-        return await uploads.wait(call.principal, left_s) is not None
+        return await uploads.wait(call.owner, left_s) is not None
 
 
 async def _give(uploads: Uploads, call: Call, url: str, before: str = "", *, structured: bool) -> Result:
@@ -64,7 +64,7 @@ async def _give(uploads: Uploads, call: Call, url: str, before: str = "", *, str
         "When they say that it is sent, call `generate` again with the same arguments. Nothing is charged until then. "
         f"Where you have a shell, you can send a file yourself: curl --data-binary @picture.png '{url}'",
     ]
-    used = await uploads.latest_used(call.principal)
+    used = await uploads.latest_used(call.owner)
     if used is not None:
         last = own_url(used.names[0])
         lines.append(f'To start from what they sent last once more: image_url "{last}" instead of use_upload.')

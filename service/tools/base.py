@@ -17,14 +17,14 @@ from typing import Any, Final, TypeAlias
 import orjson
 from jsonschema import Draft202012Validator
 
-from service.generation import DELETED, Outcome
 from service.images import WorkError
+from service.pipeline.generation import DELETED, Outcome
 from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.jsonrpc import Result
 from service.tools.arguments import find_problems
+from service.tools.context import ToolContext
 from service.tools.result_size import fit
-from service.workbench import Workbench
 
 logger = logging.getLogger(__name__)
 
@@ -47,17 +47,17 @@ class Tool:
     """
 
     name: str
-    run: Callable[[Workbench, Call, Arguments], Awaitable[Result]]
+    run: Callable[[ToolContext, Call, Arguments], Awaitable[Result]]
     annotations: Mapping[str, bool] = field(default_factory=dict)
-    fill: Callable[[Workbench, Schema], Schema] = lambda _, schema: schema
+    fill: Callable[[ToolContext, Schema], Schema] = lambda _, schema: schema
     checked_by_run: bool = False
-    offered: Callable[[Workbench], bool] = lambda _: True
-    show: Callable[[Workbench, Call, Outcome], Awaitable[Result]] | None = None
+    offered: Callable[[ToolContext], bool] = lambda _: True
+    show: Callable[[ToolContext, Call, Outcome], Awaitable[Result]] | None = None
 
-    def bind(self, bench: Workbench) -> ToolEntry:
+    def bind(self, context: ToolContext) -> ToolEntry:
         """The tool as the protocol calls it, at this workbench."""
         written = load_schema(self.name)
-        schema = self.fill(bench, written)
+        schema = self.fill(context, written)
         output = load_schema(f"{self.name}.output")
         validator = Draft202012Validator(written if self.checked_by_run else schema)
         title, description = schema["title"], schema["description"]
@@ -66,7 +66,7 @@ class Tool:
             started, outcome = time.monotonic(), "error"
             try:
                 problems = find_problems(validator, arguments, schema["properties"])
-                result = refused(self.name, problems) if problems else await self._run(bench, call, arguments)
+                result = refused(self.name, problems) if problems else await self._run(context, call, arguments)
             except asyncio.CancelledError:
                 outcome = "cancelled"
                 raise
@@ -74,7 +74,7 @@ class Tool:
                 outcome = "failed" if result.get("isError") else "done"
                 return result
             finally:
-                logger.info("%s: %s in %.2f s for %s", self.name, outcome, time.monotonic() - started, call.principal)
+                logger.info("%s: %s in %.2f s for %s", self.name, outcome, time.monotonic() - started, call.owner)
 
         return ToolEntry(
             listing={
@@ -86,32 +86,32 @@ class Tool:
                 "annotations": {"title": title, **self.annotations},
             },
             run=run,
-            resume=None if self.show is None else partial(self._resume, self.show, bench),
+            resume=None if self.show is None else partial(self._resume, self.show, context),
         )
 
     async def _resume(
         self,
-        show: Callable[[Workbench, Call, Outcome], Awaitable[Result]],
-        bench: Workbench,
+        show: Callable[[ToolContext, Call, Outcome], Awaitable[Result]],
+        context: ToolContext,
         call: Call,
         history_id: str,
     ) -> Result | None:
         """What the job came to that a task began; None while it is at work, and the task with it."""
         try:
-            outcome = await bench.generation.came_to(call.principal, int(history_id))
-            return None if outcome is None else fit(await show(bench, call, outcome), bench.profiles.of(call))
+            outcome = await context.generation.result_if_ended(call.owner, int(history_id))
+            return None if outcome is None else fit(await show(context, call, outcome), context.profiles.of(call))
         except WorkError as error:
             if error.kind == DELETED:
                 return failed(str(error))
             logger.warning("How history_id %s stands could not be looked up: %s", history_id, error)
             return None
 
-    async def _run(self, bench: Workbench, call: Call, arguments: Arguments) -> Result:
+    async def _run(self, context: ToolContext, call: Call, arguments: Arguments) -> Result:
         try:
-            result = await self.run(bench, call, arguments)
+            result = await self.run(context, call, arguments)
         except WorkError as error:
             result = failed(str(error))
-        return fit(result, bench.profiles.of(call))
+        return fit(result, context.profiles.of(call))
 
 
 def without_output(tools: Mapping[str, ToolEntry]) -> dict[str, ToolEntry]:

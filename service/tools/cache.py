@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.settings import Limits
-from service.store import FilesTotal, Totals
+from service.storage.store import FilesTotal, Totals
 from service.tools.base import Arguments, Tool, answered
 from service.tools.confirmation import AFTER_NO, can_be_asked, confirmed
-from service.tools.history_words import counted
-from service.workbench import Workbench
+from service.tools.context import ToolContext
+from service.tools.history_text import counted
 
 
 class Counts(NamedTuple):
@@ -29,10 +29,10 @@ class Counts(NamedTuple):
         return self.history.done + self.history.failed
 
 
-async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
+async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     """Count, or remove and count what is left."""
     action = arguments.get("action", "status")
-    limits, counts = bench.retention.limits, Counts(*await bench.generation.store.counts(call.principal))
+    limits, counts = context.retention.limits, Counts(*await context.generation.store.counts(call.owner))
     if action == "status":
         return _answer(status_text(counts, limits), counts, limits)
     keep = int(arguments.get("keep", 50)) if action == "prune" else 0
@@ -43,9 +43,9 @@ async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
     if (with_history or can_be_asked(call)) and not await confirmed(call, arguments, question):
         return _answer(f"Nothing was removed. {AFTER_NO}", counts, limits)
     if with_history:
-        await bench.retention.delete_ended(call.principal, keep)  # first: the files that it alone used go with it
-    await bench.retention.keep_newest(call.principal, keep)
-    left = Counts(*await bench.generation.store.counts(call.principal))
+        await context.retention.delete_ended(call.owner, keep)  # first: the files that it alone used go with it
+    await context.retention.keep_newest(call.owner, keep)
+    left = Counts(*await context.generation.store.counts(call.owner))
     removed = {
         "removed": max(0, counts.files.entries - left.files.entries),
         "deleted": max(0, counts.ended - left.ended),

@@ -3,41 +3,41 @@
 import asyncio
 import math
 
-from service import reference_arguments
+from service.image_models.models import Model
 from service.images import ImageRequest, JobState, Reference
-from service.models import Model
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
-from service.reference_arguments import Wanted, check_room, problem
+from service.references import arguments as reference_arguments
+from service.references.arguments import Wanted, check_room, problem
 from service.tools.ask_upload import ask_upload
 from service.tools.base import Arguments, Schema, Tool, refused
+from service.tools.context import ToolContext
 from service.tools.model_arguments import find_misfits, offer
 from service.tools.showing import show
 from service.tools.waiting import waiter_of
-from service.workbench import Workbench
 
 
-async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
+async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     """Make the picture, or join the same request, and show it; or say how to get it, if it takes too long."""
-    generation = bench.generation
+    generation = context.generation
     misfits = find_misfits(generation.models, arguments)
     if misfits:
         return refused(TOOL.name, misfits)
     await call.open_stream()
-    waiter = waiter_of(call, bench.profiles.patience_s(call))
+    waiter = waiter_of(call, context.profiles.patience_s(call))
     model = generation.models.by_id[arguments.get("model", generation.models.default)]
-    link = await _upload_link(bench, call, arguments, model, waiter.until)
+    link = await _upload_link(context, call, arguments, model, waiter.until)
     if link is not None:
         return link
-    references = await _references(bench, call, arguments, model, waiter.until)
+    references = await _references(context, call, arguments, model, waiter.until)
     await call.detach()
     if call.detached:
-        waiter = waiter_of(call, bench.profiles.patience_s(call))
+        waiter = waiter_of(call, context.profiles.patience_s(call))
     request = read_request(arguments, model, references)
-    outcome = await generation.generate(call.principal, request, waiter)
+    outcome = await generation.generate(call.owner, request, waiter)
     if outcome.job.state is JobState.WORKING:
         call.stay_working()
-    return await show(bench, call, outcome)
+    return await show(context, call, outcome)
 
 
 def read_request(arguments: Arguments, model: Model, references: tuple[Reference, ...]) -> ImageRequest:
@@ -59,29 +59,31 @@ def read_request(arguments: Arguments, model: Model, references: tuple[Reference
     )
 
 
-def fill(bench: Workbench, schema: Schema) -> Schema:
+def fill(context: ToolContext, schema: Schema) -> Schema:
     """Put the models on offer into the schema, with what each can do; leave out what nothing makes use of."""
-    models = bench.generation.models
-    properties = reference_arguments.offer(models, schema["properties"], folder=bench.references.has_folder)
+    models = context.generation.models
+    properties = reference_arguments.offer(models, schema["properties"], folder=context.references.has_folder)
     return {**schema, "properties": offer(models, properties)}
 
 
-async def _upload_link(bench: Workbench, call: Call, arguments: Arguments, model: Model, until: float) -> Result | None:
+async def _upload_link(
+    context: ToolContext, call: Call, arguments: Arguments, model: Model, until: float
+) -> Result | None:
     """See that the person has sent what is to be started from; else the result says how they can."""
     wanted = Wanted.read(arguments)
-    room = check_room(wanted, model, bench.generation.models)
+    room = check_room(wanted, model, context.generation.models)
     if not wanted.upload:
         return None
-    return await ask_upload(bench.uploads, call, room, until, structured=bench.profiles.of(call).structured)
+    return await ask_upload(context.uploads, call, room, until, structured=context.profiles.of(call).structured)
 
 
 async def _references(
-    bench: Workbench, call: Call, arguments: Arguments, model: Model, until: float
+    context: ToolContext, call: Call, arguments: Arguments, model: Model, until: float
 ) -> tuple[Reference, ...]:
     """The pictures to start from, for as long as the client waits: nothing is paid for yet."""
     try:
         async with asyncio.timeout_at(None if math.isinf(until) else until):
-            return await bench.references.collect(call.principal, arguments, model, bench.generation.models)
+            return await context.references.collect(call.owner, arguments, model, context.generation.models)
     except TimeoutError as late:
         raise problem(
             "The reference pictures did not arrive in time. Nothing was charged. Call again, or with other ones."

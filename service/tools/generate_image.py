@@ -9,16 +9,16 @@ import base64
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from service.generation import Generation, Outcome
 from service.images import ImageRequest, Job, JobState, Reference, WorkError
-from service.previews import JpegCopy
+from service.pictures.previews import JpegCopy
+from service.pipeline.generation import Generation, Outcome
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool
+from service.tools.context import ToolContext
+from service.tools.escaping import alt_text, plain
 from service.tools.job_result import NOTE_LENGTH, REASON_LENGTH, joined_text, ticket
-from service.tools.quoted import alt_text, plain
 from service.tools.waiting import waiter_of
-from service.workbench import Workbench
 
 UPSTREAM: Final = "modelscope"
 DEFAULT_MODEL: Final = "Qwen/Qwen-Image"
@@ -33,23 +33,23 @@ WITHOUT_EFFECT: Final = ("output_filename", "output_dir")
 NO_ARGUMENTS: Final[Arguments] = {}
 
 
-async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
+async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     """Make the picture and show it, or say how to get it, if it takes too long."""
-    generation = bench.generation
+    generation = context.generation
     await call.open_stream()
     await call.detach()
-    waiter = waiter_of(call, bench.profiles.patience_s(call))
+    waiter = waiter_of(call, context.profiles.patience_s(call))
     request = read_request(arguments, default_model(generation))
-    outcome = await generation.generate(call.principal, request, waiter, upstream=UPSTREAM)
+    outcome = await generation.generate(call.owner, request, waiter, upstream=UPSTREAM)
     if outcome.job.state is JobState.WORKING:
         call.stay_working()
         return not_made(outcome.job, generation.upstreams[UPSTREAM].deadline_s if waiter.left_s else None)
-    return await show(bench, call, outcome, arguments)
+    return await show(context, call, outcome, arguments)
 
 
-async def show(bench: Workbench, call: Call, outcome: Outcome, arguments: Arguments = NO_ARGUMENTS) -> Result:
+async def show(context: ToolContext, call: Call, outcome: Outcome, arguments: Arguments = NO_ARGUMENTS) -> Result:
     """A job that has ended. Base64 is for the one who asked for it."""
-    generation = bench.generation
+    generation = context.generation
     call.on_delivered(lambda: generation.delivered(outcome.job))
     if outcome.job.state is not JobState.DONE:
         return not_made(outcome.job)
@@ -58,7 +58,7 @@ async def show(bench: Workbench, call: Call, outcome: Outcome, arguments: Argume
         jpeg = await generation.jpeg(outcome.job.pictures[0], MAX_JPEG)
     notes = [f"Note: {name} has no effect; the picture is at its URL." for name in WITHOUT_EFFECT if name in arguments]
     notes += [joined_text("seed")] if outcome.joined else []
-    fitted = await generation.fitted(outcome, bench.profiles.of(call).preview_bytes)
+    fitted = await generation.fitted(outcome, context.profiles.of(call).preview_bytes)
     return made(fitted, generation.pictures_url, jpeg, notes)
 
 
@@ -134,18 +134,18 @@ def default_model(generation: Generation) -> str:
     return DEFAULT_MODEL if DEFAULT_MODEL in listed or not listed else listed[0]
 
 
-def fill(bench: Workbench, schema: Schema) -> Schema:
+def fill(context: ToolContext, schema: Schema) -> Schema:
     """Name the models of ModelScope that are listed; others are taken too."""
     model = schema["properties"]["model"]
-    listed = _listed(bench.generation)
+    listed = _listed(context.generation)
     said = f" Listed are {', '.join(listed)}; others are taken, too." if listed else ""
-    filled = {**model, "description": model["description"] + said, "default": default_model(bench.generation)}
+    filled = {**model, "description": model["description"] + said, "default": default_model(context.generation)}
     return {**schema, "properties": {**schema["properties"], "model": filled}}
 
 
-def offered(bench: Workbench) -> bool:
+def offered(context: ToolContext) -> bool:
     """Whether ModelScope is on."""
-    return UPSTREAM in bench.generation.upstreams
+    return UPSTREAM in context.generation.upstreams
 
 
 def _listed(generation: Generation) -> list[str]:

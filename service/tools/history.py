@@ -7,47 +7,47 @@ from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Tool, answered, failed, refused
 from service.tools.confirmation import AFTER_NO, confirmed
+from service.tools.context import ToolContext
 from service.tools.history_list import list_page
-from service.tools.history_words import counted, details_text, loss_text
+from service.tools.history_text import counted, details_text, loss_text
 from service.tools.showing import show
 from service.tools.waiting import waiter_of
-from service.workbench import Workbench
 
 LONGEST_WAIT_S: Final = 600.0
 """Of one call, also where the client would wait for ever."""
 
 
-async def run(bench: Workbench, call: Call, arguments: Arguments) -> Result:
+async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     """Show one generation when its id is given, or delete it; else list them."""
     if "history_id" not in arguments:
         if arguments.get("delete", False):
             return refused(TOOL.name, ["`delete` needs `history_id`: it deletes one at a time."])
-        return await list_page(bench, call, arguments)
+        return await list_page(context, call, arguments)
     history_id = int(arguments["history_id"])
-    job = await bench.generation.store.job(call.principal, history_id)
+    job = await context.generation.store.job(call.owner, history_id)
     if job is None:
-        return await _missing(bench, call, history_id)
+        return await _missing(context, call, history_id)
     if arguments.get("delete", False):
-        return await _delete(bench, call, arguments, job)
-    return await _show(bench, call, arguments, job)
+        return await _delete(context, call, arguments, job)
+    return await _show(context, call, arguments, job)
 
 
-async def _show(bench: Workbench, call: Call, arguments: Arguments, job: Job) -> Result:
+async def _show(context: ToolContext, call: Call, arguments: Arguments, job: Job) -> Result:
     """One that is still being drawn is waited for, for a while."""
     number = int(arguments.get("picture", 1))
-    waiter = waiter_of(call, bench.profiles.patience_s(call))
+    waiter = waiter_of(call, context.profiles.patience_s(call))
     if job.state is JobState.WORKING:
-        await _wait(bench, call, arguments, job.history_id)
-    outcome = await bench.generation.show(call.principal, job.history_id, number, waiter.left_s)
+        await _wait(context, call, arguments, job.history_id)
+    outcome = await context.generation.show(call.owner, job.history_id, number, waiter.left_s)
     if outcome is None:
-        return await _missing(bench, call, job.history_id)
+        return await _missing(context, call, job.history_id)
     job = outcome.job
     if job.pictures and number > len(job.pictures):
         return failed(
             f"`picture` is {number}, but history_id {job.history_id} has {counted(len(job.pictures), 'picture')}."
         )
-    children = await bench.generation.store.children(call.principal, job.history_id)
-    shown = await show(bench, call, outcome)
+    children = await context.generation.store.children(call.owner, job.history_id)
+    shown = await show(context, call, outcome)
     # That an earlier generation failed is what was asked for here, and no failure of this call.
     shown.pop("isError", None)
     said = shown["content"][0]
@@ -60,35 +60,35 @@ async def _show(bench: Workbench, call: Call, arguments: Arguments, job: Job) ->
     return shown
 
 
-async def _wait(bench: Workbench, call: Call, arguments: Arguments, history_id: int) -> None:
+async def _wait(context: ToolContext, call: Call, arguments: Arguments, history_id: int) -> None:
     """Wait as long as was asked for, but no longer than the client does."""
     wanted = arguments.get("wait_seconds", LONGEST_WAIT_S)
     if wanted <= 0:
         return
     await call.open_stream()
     await call.detach()
-    patience_s = min(wanted, bench.profiles.patience_s(call))
-    await bench.generation.wait(call.principal, history_id, waiter_of(call, patience_s))
+    patience_s = min(wanted, context.profiles.patience_s(call))
+    await context.generation.wait(call.owner, history_id, waiter_of(call, patience_s))
 
 
-async def _missing(bench: Workbench, call: Call, history_id: int) -> Result:
-    newest = await bench.generation.store.jobs(call.principal, 1)
+async def _missing(context: ToolContext, call: Call, history_id: int) -> Result:
+    newest = await context.generation.store.jobs(call.owner, 1)
     hint = f"The newest is {newest[0].history_id}." if newest else "The history is empty."
     return failed(f"There is no generation with history_id {history_id}. {hint} Call `history` for the list.")
 
 
-async def _delete(bench: Workbench, call: Call, arguments: Arguments, job: Job) -> Result:
+async def _delete(context: ToolContext, call: Call, arguments: Arguments, job: Job) -> Result:
     """Asked first: a modern call runs again from its start when the answer comes."""
     if job.state is JobState.WORKING:
         return failed(
             f"history_id {job.history_id} is still being drawn, and nothing was deleted. Call `history` with it alone "
             "to wait for its end, then delete it."
         )
-    children = await bench.generation.store.children(call.principal, job.history_id)
+    children = await context.generation.store.children(call.owner, job.history_id)
     if not await confirmed(call, arguments, loss_text(job, children)):
         return answered(f"history_id {job.history_id} was not deleted. {AFTER_NO}", {"entries": []})
-    if not await bench.retention.delete(call.principal, job.history_id):
-        return await _missing(bench, call, job.history_id)
+    if not await context.retention.delete(call.owner, job.history_id):
+        return await _missing(context, call, job.history_id)
     return answered(f"history_id {job.history_id} was deleted.", {"entries": [], "deleted": job.history_id})
 
 

@@ -5,39 +5,39 @@ from typing import Final
 from service.images import JobState
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
-from service.store import Page, Search
+from service.storage.store import Page, Search
 from service.tools.base import Arguments, answered
-from service.tools.history_words import cut_job, entry_text
+from service.tools.context import ToolContext
+from service.tools.escaping import plain
+from service.tools.history_text import cut_job, entry_text
 from service.tools.job_result import structure
-from service.tools.quoted import plain
-from service.workbench import Workbench
 
 SHOWN_LENGTH: Final = 80
 """Of what was searched for."""
 
 
-async def list_page(bench: Workbench, call: Call, arguments: Arguments) -> Result:
+async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     """One page of what is asked for, newest first."""
     before = arguments.get("before")
-    search = _search(bench, arguments)
-    page = await bench.generation.store.page(
-        call.principal, search, int(arguments.get("limit", 5)), None if before is None else int(before)
+    search = _search(context, arguments)
+    page = await context.generation.store.page(
+        call.owner, search, int(arguments.get("limit", 5)), None if before is None else int(before)
     )
-    url = bench.generation.pictures_url
+    url = context.generation.pictures_url
     structured: Result = {"entries": [structure(cut_job(job), url) for job in page.jobs], "total": page.total}
     if page.more:
         structured["next_before"] = page.jobs[-1].history_id
     if not page.jobs:
-        return answered(_nothing(bench, arguments, page), structured)
+        return answered(_nothing(context, arguments, page), structured)
     head = f"{len(page.jobs)} of {page.total:,} {_kind(arguments)}, newest first."
     if any(picture.kept for job in page.jobs for picture in job.pictures):
         head += " To show a picture, repeat its markdown line in your answer."
     entries = [entry_text(job, url) for job in page.jobs]
-    return answered("\n\n".join([head, *entries, *await _further(bench, call, arguments, page)]), structured)
+    return answered("\n\n".join([head, *entries, *await _further(context, call, arguments, page)]), structured)
 
 
-def _search(bench: Workbench, arguments: Arguments) -> Search:
-    recent, archive = bench.history_recent, bench.history_archive
+def _search(context: ToolContext, arguments: Arguments) -> Search:
+    recent, archive = context.history_recent, context.history_archive
     scope, filters = _scope(arguments), _filters(arguments)
     return Search(
         query=filters.get("query", ""),
@@ -69,7 +69,7 @@ def _kind(arguments: Arguments) -> str:
     )
 
 
-def _nothing(bench: Workbench, arguments: Arguments, page: Page) -> str:
+def _nothing(context: ToolContext, arguments: Arguments, page: Page) -> str:
     """Why a page is empty, and what to do."""
     if page.total:
         return "There is nothing older."
@@ -79,16 +79,18 @@ def _nothing(bench: Workbench, arguments: Arguments, page: Page) -> str:
         wider = "" if _scope(arguments) == "all" else ", or set scope to all"
         return f"Nothing matches {' and '.join(filters)}. {fewer}{wider}."
     if _scope(arguments) == "archive":
-        return f"The archive is empty: it begins after the {bench.history_recent:,} newest. Leave scope out for those."
+        return (
+            f"The archive is empty: it begins after the {context.history_recent:,} newest. Leave scope out for those."
+        )
     return "Nothing was made yet. Call `generate` with a prompt."
 
 
-async def _further(bench: Workbench, call: Call, arguments: Arguments, page: Page) -> list[str]:
+async def _further(context: ToolContext, call: Call, arguments: Arguments, page: Page) -> list[str]:
     """Where there is more: on the next page, or beyond what is recent."""
     if page.more:
         return [f"There is more: call `history` with the same arguments and before {page.jobs[-1].history_id}."]
     if _scope(arguments) == "recent":
-        totals = await bench.generation.store.totals(call.principal)
-        if totals.working + totals.done + totals.failed > bench.history_recent:
+        totals = await context.generation.store.totals(call.owner)
+        if totals.working + totals.done + totals.failed > context.history_recent:
             return ["Older ones: call `history` with scope archive."]
     return []

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from service.images import EXTENSIONS, Job, JobState, KeptPicture
 from service.profiles import Profile
 from service.protocol.jsonrpc import Result
-from service.tools.quoted import alt_text, plain
+from service.tools.escaping import alt_text, plain
 
 HISTORY_ID: Final = "easel/history_id"
 """In `_meta`, for programs that get no structured content."""

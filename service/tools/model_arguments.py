@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from service.models import CHOICES, SWITCHES, Model, Models
+from service.image_models.models import CHOICES, SWITCHES, Model, Models
 from service.tools.arguments import nearest
 
 _FEW: Final = 12

@@ -4,8 +4,8 @@ import asyncio
 import re
 from typing import Final
 
+from service.pipeline.running_jobs import DisconnectReason, Waiter
 from service.protocol.call import Call
-from service.running_jobs import Leaving, Waiter
 
 _TIMED_OUT: Final = re.compile(r"time[d]?[ -]?out|-32001", re.IGNORECASE)
 """What clients give as the reason of `notifications/cancelled` when they stopped waiting by themselves: the TypeScript
@@ -26,8 +26,8 @@ def waiter_of(call: Call, patience_s: float) -> Waiter:
     )
 
 
-def leaving(call: Call) -> Leaving:
+def leaving(call: Call) -> DisconnectReason:
     """Why a call that was cancelled does not wait any more."""
     if call.cancel_reason is None:
-        return Leaving.GONE
-    return Leaving.GAVE_UP if _TIMED_OUT.search(call.cancel_reason) else Leaving.CANCELLED
+        return DisconnectReason.GONE
+    return DisconnectReason.GAVE_UP if _TIMED_OUT.search(call.cancel_reason) else DisconnectReason.CANCELLED

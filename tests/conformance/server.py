@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from service.ended_sessions import EndedSessions
 from service.protocol.admission import Keys
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, ResourceEntry, Server
@@ -26,11 +25,12 @@ from service.protocol.session import Sessions
 from service.protocol.task_records import MemoryKeeper
 from service.protocol.tasks import Tasks
 from service.settings import Settings
-from service.sockets import listen
-from service.web import BODY_DEADLINE_S, MAX_BODY_BYTES, Endpoint
-from service.web_guard import Guard
-from service.web_sessions import BEAT_S, add_routes
-from service.web_stream import SILENCE_S
+from service.storage.ended_sessions import EndedSessions
+from service.web.guard import Guard
+from service.web.mcp import BODY_DEADLINE_S, MAX_BODY_BYTES, Endpoint
+from service.web.sessions import BEAT_S, add_routes
+from service.web.sockets import listen
+from service.web.stream import SILENCE_S
 from tests.conformance.content import embedded, image, png, text
 from tests.conformance.tools import tools
 

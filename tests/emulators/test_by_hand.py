@@ -3,12 +3,11 @@
 import asyncio
 import re
 import sys
-from pathlib import Path
 
 import aiohttp
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.emulators.flow2api import Flow2Api, running
 from tests.emulators.flow2api_models import FULL_IDS, resolved
+from tests.paths import RECORDINGS
 
-RECORDINGS = Path(__file__).parent.parent / "recordings" / "flow2api"
+FLOW2API = RECORDINGS / "flow2api"
 MODEL = "gemini-3.1-flash-image-landscape"
 MESSAGES = [{"role": "user", "content": "a lighthouse"}]
 
@@ -54,7 +54,7 @@ def shape(stream: str) -> list[str]:
 async def test_a_stream_is_shaped_as_recorded(flow2api: Flow2Api, recording: str, model: str) -> None:
     """Ours: an emulator that is kinder than the server proves nothing."""
     status, content_type, body = await ask(flow2api, {"model": model, "stream": True, "messages": MESSAGES})
-    recorded = (RECORDINGS / f"{recording}.body").read_text()
+    recorded = (FLOW2API / f"{recording}.body").read_text()
     assert (status, content_type) == (200, "text/event-stream; charset=utf-8")
     assert shape(body) == shape(recorded)
 
@@ -62,7 +62,7 @@ async def test_a_stream_is_shaped_as_recorded(flow2api: Flow2Api, recording: str
 async def test_an_answer_in_one_piece_is_shaped_as_recorded(flow2api: Flow2Api) -> None:
     """Spec Flow2API, generation_handler.py: one body."""
     _, content_type, body = await ask(flow2api, {"model": MODEL, "messages": MESSAGES})
-    recorded = json.loads((RECORDINGS / "nonstream_ok.body").read_text())
+    recorded = json.loads((FLOW2API / "nonstream_ok.body").read_text())
     assert content_type == "application/json"
     assert json.loads(body).keys() == recorded.keys()
     assert json.loads(body)["choices"][0].keys() == recorded["choices"][0].keys()
@@ -74,7 +74,7 @@ async def test_references_have_texts_of_their_own(flow2api: Flow2Api) -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": "stormy"}, reference]}]
     asked = {"model": "gemini-3.0-pro-image-portrait", "stream": True, "messages": messages}
     _, _, body = await ask(flow2api, asked)
-    assert shape(body) == shape((RECORDINGS / "stream_i2i.body").read_text())
+    assert shape(body) == shape((FLOW2API / "stream_i2i.body").read_text())
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ async def test_references_have_texts_of_their_own(flow2api: Flow2Api) -> None:
 )  # fmt: skip
 async def test_bad_requests_are_refused_as_recorded(flow2api: Flow2Api, body: object, status: int, answer: str) -> None:
     """Spec Flow2API, routes.py, and FastAPI for what is no request at all."""
-    recording = RECORDINGS / f"{answer}.body"
+    recording = FLOW2API / f"{answer}.body"
     expected = recording.read_text() if "/" not in answer and recording.exists() else answer
     got, _, text = await ask(flow2api, body)
     assert got == status
@@ -125,7 +125,7 @@ async def test_the_key_may_come_three_ways(
     sent = {name: value.format(key=flow2api.key) for name, value in headers.items()}
     got, _, body = await ask(flow2api, path="/v1/models" + query.format(key=flow2api.key), **sent)
     assert got == status
-    assert status == 200 or body == (RECORDINGS / "badkey.body").read_text()
+    assert status == 200 or body == (FLOW2API / "badkey.body").read_text()
 
 
 @pytest.mark.parametrize(("path", "recording"), [("/v1/models", "models"), ("/v1/models/aliases", "aliases")])
@@ -134,7 +134,7 @@ async def test_the_image_models_are_listed_as_recorded(flow2api: Flow2Api, path:
     _, _, body = await ask(flow2api, path=path)
     images = [
         [each for each in json.loads(text)["data"] if each["description"].startswith("Image generation")]
-        for text in (body, (RECORDINGS / f"{recording}.body").read_text())
+        for text in (body, (FLOW2API / f"{recording}.body").read_text())
     ]
     assert sorted(images[0], key=lambda each: str(each["id"])) == sorted(images[1], key=lambda each: str(each["id"]))
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.emulators import flow2api
-from tests.interop.environments import FASTMCP, PYTHON_1, ROOT, UnavailableError, node, node_environment, python
+from tests.interop.environments import FASTMCP, PYTHON_1, UnavailableError, node, node_environment, python
+from tests.paths import ROOT
 
 CLIENT_S: Final = 300.0
 START_S: Final = 30.0

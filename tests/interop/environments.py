@@ -12,7 +12,8 @@ import venv
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parent.parent.parent
+from tests.paths import ROOT
+
 CACHE: Final = ROOT / ".cache" / "interop"
 NPM: Final = Path(__file__).parent / "npm"
 

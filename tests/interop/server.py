@@ -81,7 +81,7 @@ async def serve_http(port: int) -> None:
 
 async def serve_stdio() -> None:
     keys = Keys(sessions=Sessions(secrets.token_bytes(32)), request_state=secrets.token_bytes(32))
-    stdio = StdioServer(server=fixture(), keys=keys, principal="local", output=sys.stdout.buffer)
+    stdio = StdioServer(server=fixture(), keys=keys, owner="local", output=sys.stdout.buffer)
     await stdio.serve(sys.stdin.buffer, 1)
 
 

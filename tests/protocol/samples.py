@@ -16,7 +16,7 @@ from service.protocol.versions import Era
 
 NOW = 1_800_000_000.0
 KEYS = Keys(sessions=Sessions(b"k" * 32), request_state=b"s" * 32)
-SESSION = Session(id="session", version="2025-11-25", client=Client(), principal="anna")
+SESSION = Session(id="session", version="2025-11-25", client=Client(), owner="anna")
 VERSIONS = {Era.MODERN: "2026-07-28", Era.LEGACY: "2025-11-25"}
 TASKS = "extensions/io.modelcontextprotocol/tasks"
 
@@ -51,20 +51,20 @@ class Clock:
         return self.now
 
 
-def arrival(principal: str = "anna", now: float = NOW) -> Arrival:
-    return Arrival(principal=principal, now=now, nonce=lambda: b"n" * 16)
+def arrival(owner: str = "anna", now: float = NOW) -> Arrival:
+    return Arrival(owner=owner, now=now, nonce=lambda: b"n" * 16)
 
 
 def arrive(
     message: object,
     headers: Mapping[str, str] | None = None,
     now: float = NOW,
-    principal: str = "anna",
+    owner: str = "anna",
     keys: Keys = KEYS,
 ) -> Admitted:
     """Admit one POST; what is no bytes is sent as JSON."""
     body = message if isinstance(message, bytes) else json.dumps(message).encode()
-    return admit((headers or {}).items(), body, keys, arrival(principal, now))
+    return admit((headers or {}).items(), body, keys, arrival(owner, now))
 
 
 def call(
@@ -77,7 +77,7 @@ def call(
     """A call as admission makes one; `can` are the capabilities of its client."""
     request = Request(id=5, method=method, params=params or {})
     client = Client(capabilities=frozenset(can))
-    fields = {"principal": "anna", "session": SESSION if era is Era.LEGACY else None, **others}
+    fields = {"owner": "anna", "session": SESSION if era is Era.LEGACY else None, **others}
     return Call(request=request, era=era, version=VERSIONS[era], client=client, **fields)
 
 

@@ -39,7 +39,7 @@ def session_id(version: str = "2025-06-18") -> str:
 def test_a_modern_request_is_a_call_without_a_session() -> None:
     call = modern(Mcp_Session_Id="ignored", Last_Event_Id="ignored")
     assert isinstance(call, Call)
-    assert (call.era, call.version, call.principal, call.session) == (Era.MODERN, MODERN, "anna", None)
+    assert (call.era, call.version, call.owner, call.session) == (Era.MODERN, MODERN, "anna", None)
     assert call.client.name == "test"
 
 
@@ -159,18 +159,18 @@ def test_a_message_without_a_session_is_refused(message: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("forge", "principal", "now"),
+    ("forge", "owner", "now"),
     [
         pytest.param(lambda id_: id_[:-2], "anna", NOW, id="altered"),
         pytest.param(lambda _: "made-up", "anna", NOW, id="made up"),
         pytest.param(lambda _: "", "anna", NOW, id="empty"),
-        pytest.param(lambda id_: id_, "ben", NOW, id="of another principal"),
+        pytest.param(lambda id_: id_, "ben", NOW, id="of another owner"),
         pytest.param(lambda id_: id_, "anna", NOW + LIFETIME_S, id="expired"),
     ],
 )
-def test_a_session_that_is_not_known_is_404(forge: Any, principal: str, now: float) -> None:
+def test_a_session_that_is_not_known_is_404(forge: Any, owner: str, now: float) -> None:
     """Spec 2025-11-25, Session Management: 404 makes the client open a new one."""
-    refused = arrive(request("ping", id_=4), {"Mcp-Session-Id": forge(session_id())}, now, principal)
+    refused = arrive(request("ping", id_=4), {"Mcp-Session-Id": forge(session_id())}, now, owner)
     assert isinstance(refused, Refused)
     assert (refused.status, refused.id) == (404, 4)
 

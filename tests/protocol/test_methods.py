@@ -164,13 +164,13 @@ async def test_a_level_that_there_is_not_changes_nothing() -> None:
 class Listening:
     """One `subscriptions/listen` under way."""
 
-    def __init__(self, given: Server, notifications: object, can: Sequence[str] = (), principal: str = "anna") -> None:
+    def __init__(self, given: Server, notifications: object, can: Sequence[str] = (), owner: str = "anna") -> None:
         self.outbox = Outbox()
         listening = call(
             "subscriptions/listen",
             {"notifications": notifications},
             can=can,
-            principal=principal,
+            owner=owner,
             send=self.outbox.send,
         )
         self.answer = asyncio.create_task(answer(given, listening))
@@ -252,8 +252,8 @@ async def test_a_filter_that_is_none_is_refused(notifications: object) -> None:
     assert (given.status, error(given)["code"]) == (400, INVALID_PARAMS)
 
 
-async def task_of(given: Server, principal: str = "anna") -> str:
-    created = result(await answer(given, call(params={"name": "wait"}, can=[TASKS], principal=principal)))
+async def task_of(given: Server, owner: str = "anna") -> str:
+    created = result(await answer(given, call(params={"name": "wait"}, can=[TASKS], owner=owner)))
     id_: str = created["taskId"]
     return id_
 

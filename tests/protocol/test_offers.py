@@ -278,7 +278,7 @@ OWNED = {"anna": ["a1", "a2", "a3"], "ben": ["b1"]}
 
 async def own_pages(call: Call, cursor: str | None) -> tuple[Sequence[Result], str | None]:
     """Two pictures a page; a cursor is the number of the first."""
-    uris = [f"test://picture/{name}" for name in OWNED[call.principal]]
+    uris = [f"test://picture/{name}" for name in OWNED[call.owner]]
     start = int(cursor or 0)
     if not 0 <= start < len(uris):
         raise ValueError("no such page")
@@ -286,10 +286,10 @@ async def own_pages(call: Call, cursor: str | None) -> tuple[Sequence[Result], s
     return [{"uri": uri, "name": uri} for uri in uris[start : start + 2]], following
 
 
-async def all_pages(given: Server, principal: str = "anna") -> list[list[str]]:
+async def all_pages(given: Server, owner: str = "anna") -> list[list[str]]:
     pages, cursor = [], dict[str, Any]()
     while True:
-        page = result(await answer(given, call("resources/list", cursor, principal=principal)))
+        page = result(await answer(given, call("resources/list", cursor, owner=owner)))
         pages.append([each["uri"] for each in page["resources"]])
         if "nextCursor" not in page:
             return pages

@@ -19,9 +19,9 @@ DRAW: Mapping[str, Any] = {"name": "draw", "arguments": {"prompt": "a fox", "siz
 
 
 def read(
-    params: Mapping[str, Any], key: bytes = KEY, principal: str = "anna", method: str = "tools/call", now: float = NOW
+    params: Mapping[str, Any], key: bytes = KEY, owner: str = "anna", method: str = "tools/call", now: float = NOW
 ) -> RequestState:
-    of = key, Request(id=1, method=method, params=params), principal, now
+    of = key, Request(id=1, method=method, params=params), owner, now
     return read_state(*of) or begin_state(*of)
 
 
@@ -71,7 +71,7 @@ def test_the_order_of_members_does_not_count() -> None:
 @pytest.mark.parametrize(
     ("changed", "others"),
     [
-        pytest.param({}, {"principal": "ben"}, id="another principal"),
+        pytest.param({}, {"owner": "ben"}, id="another owner"),
         pytest.param({}, {"method": "prompts/get"}, id="another method"),
         pytest.param({"name": "erase"}, {}, id="another tool"),
         pytest.param({"arguments": {"prompt": "a cat", "size": {"w": 1, "h": 2}}}, {}, id="another argument"),
@@ -82,7 +82,7 @@ def test_the_order_of_members_does_not_count() -> None:
     ],
 )
 def test_a_state_of_another_call_is_refused(changed: Mapping[str, Any], others: Mapping[str, Any]) -> None:
-    """Spec 2026-07-28, MRTR, Server Requirements: bound to the principal and the request, and expiring."""
+    """Spec 2026-07-28, MRTR, Server Requirements: bound to the owner and the request, and expiring."""
     with pytest.raises(RpcError, match="requestState") as refused:
         read({**DRAW, **changed, "requestState": given_token()}, **others)
     assert refused.value.code == INVALID_PARAMS

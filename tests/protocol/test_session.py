@@ -1,4 +1,4 @@
-"""Session ids: signed, bound to their principal, expiring, and nothing else to remember."""
+"""Session ids: signed, bound to their owner, expiring, and nothing else to remember."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +10,8 @@ NOW = 1_800_000_000.0
 CLIENT = Client(name="Cherry Studio", version="2.1", capabilities=frozenset({"elicitation", "elicitation/form"}))
 
 
-def mint(key: bytes = b"k" * 32, principal: str = "anna", nonce: bytes = b"n" * 16) -> Session:
-    return Sessions(key).mint("2025-06-18", CLIENT, principal, now=NOW, nonce=nonce)
+def mint(key: bytes = b"k" * 32, owner: str = "anna", nonce: bytes = b"n" * 16) -> Session:
+    return Sessions(key).mint("2025-06-18", CLIENT, owner, now=NOW, nonce=nonce)
 
 
 def test_an_id_says_all_there_is_to_know() -> None:
@@ -23,7 +23,7 @@ def test_an_id_says_all_there_is_to_know() -> None:
 
 def test_an_id_is_visible_ascii() -> None:
     """Spec 2025-11-25, Session Management: 0x21 to 0x7E."""
-    assert all(0x21 <= ord(character) <= 0x7E for character in mint(principal="某人").id)
+    assert all(0x21 <= ord(character) <= 0x7E for character in mint(owner="某人").id)
 
 
 def test_two_sessions_of_one_client_differ() -> None:

@@ -23,7 +23,7 @@ def record(**members: Any) -> TaskRecord:
         "result": {"content": []},
         "error": {"code": -32603, "message": "no"},
     }
-    return TaskRecord(id="t", principal="anna", created_at=NOW, updated_at=NOW + 1.5, **(whole | members))
+    return TaskRecord(id="t", owner="anna", created_at=NOW, updated_at=NOW + 1.5, **(whole | members))
 
 
 @pytest.mark.parametrize(

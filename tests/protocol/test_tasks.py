@@ -109,15 +109,15 @@ class Fixture:
         await call.detach()
         raise RpcError(INVALID_PARAMS, "No.")
 
-    async def send(self, method: str, can: Any = CAN, principal: str = "anna", **params: Any) -> Any:
-        given = call(method, params, can=can, principal=principal, send=self.outbox.send, log_level="debug")
+    async def send(self, method: str, can: Any = CAN, owner: str = "anna", **params: Any) -> Any:
+        given = call(method, params, can=can, owner=owner, send=self.outbox.send, log_level="debug")
         answered = await answer(self.server, given)
         if answered.receipts is not None and self.outbox.reached:
             answered.receipts.run()
         return result(answered)
 
-    async def refused(self, method: str, can: Any = CAN, principal: str = "anna", **params: Any) -> Any:
-        return error(await answer(self.server, call(method, params, can=can, principal=principal)))
+    async def refused(self, method: str, can: Any = CAN, owner: str = "anna", **params: Any) -> Any:
+        return error(await answer(self.server, call(method, params, can=can, owner=owner)))
 
     async def start(self, tool: str) -> str:
         """Call a tool that becomes a task; returns its id."""
@@ -206,8 +206,8 @@ async def test_a_task_of_somebody_else_does_not_exist(is_running: bool) -> None:
         fixture.go_on.set()
         await fixture.ended(task_id)
     for method in ("tasks/get", "tasks/update", "tasks/cancel"):
-        theirs = await fixture.refused(method, principal="ben", taskId=task_id, inputResponses={})
-        unknown = await fixture.refused(method, principal="ben", taskId="nope", inputResponses={})
+        theirs = await fixture.refused(method, owner="ben", taskId=task_id, inputResponses={})
+        unknown = await fixture.refused(method, owner="ben", taskId="nope", inputResponses={})
         assert theirs == unknown
     assert not await fixture.tasks.exists("ben", task_id)
     assert await fixture.tasks.exists("anna", task_id)
@@ -601,7 +601,7 @@ async def test_results_that_nobody_fetches_are_not_waited_for_for_ever() -> None
 async def test_a_task_is_told_of_to_its_owner_alone() -> None:
     fixture = Fixture()
     task_id = await fixture.start("work")
-    mine, others = (fixture.tasks.hub.open([TaskChanged(task_id)], principal) for principal in ("anna", "ben"))
+    mine, others = (fixture.tasks.hub.open([TaskChanged(task_id)], owner) for owner in ("anna", "ben"))
     fixture.go_on.set()
     await fixture.tasks.close(10)
     fixture.tasks.hub.close()

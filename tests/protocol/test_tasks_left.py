@@ -58,7 +58,7 @@ class Kiln:
         self.delivered += 1
 
     async def send(self, method: str, can: tuple[str, ...] = (TASKS,), **params: Any) -> Any:
-        given = await answer(self.server, call(method, params, can=can, principal="anna"))
+        given = await answer(self.server, call(method, params, can=can, owner="anna"))
         if given.receipts is not None:
             given.receipts.run()
         return result(given)

@@ -16,12 +16,12 @@ from service.protocol.inquiry import InputRequiredError, RoundTrips
 from service.protocol.jsonrpc import Response, Result
 from service.protocol.request_state import begin_state, read_state
 from service.protocol.versions import Era
-from service.references import own_url
+from service.references.collect import own_url
 from service.tools.ask_upload import ask_upload
 from service.tools.base import load_schema
-from tests.desk import Desk, desk, secret_of
 from tests.emulators.pictures import png
 from tests.protocol.samples import NOW, SESSION, Outbox, call
+from tests.reference_fixture import Desk, desk, secret_of
 
 A = png(1, (8, 8))
 URL_MODE = ("elicitation/url",)

@@ -8,11 +8,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from service.settings import Limits
-from service.store import FilesTotal, Totals
+from service.storage.store import FilesTotal, Totals
 from service.tools.base import load_schema
 from service.tools.cache import Counts, question_text, removed_text, status_text
 from tests.conftest import Serve
-from tests.earlier import earlier, slow_service
+from tests.seeded_history import earlier, slow_service
 from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
 
 OUTPUT = Draft202012Validator(load_schema("cache.output"))

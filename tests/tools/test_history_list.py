@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from service.tools.base import load_schema
 from tests.conftest import Serve
-from tests.earlier import earlier, slow_service
+from tests.seeded_history import earlier, slow_service
 from tests.wire import WireClient, wire_client
 
 OUTPUT = Draft202012Validator(load_schema("history.output"))

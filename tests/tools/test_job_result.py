@@ -10,10 +10,10 @@ from jsonschema import Draft202012Validator
 from service.images import Failure, Job, JobState, Parent
 from service.profiles import UNKNOWN
 from service.tools.base import load_schema
-from service.tools.history_words import entry_text
+from service.tools.history_text import entry_text
 from service.tools.job_result import describe, job_result, structure
 from tests.profiles.golden import CASES, FIRST, SECOND, Outcome, job
-from tests.tools.test_quoted import HOSTILE
+from tests.tools.test_escaping import HOSTILE
 
 URL = "https://e.example/mcp-cache/"
 PICTURE = replace(FIRST, note="1K")

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from service.profiles import PROFILES, UNKNOWN, Profile
 from service.protocol.jsonrpc import LONGEST_ID, Result, result_message
 from service.tools.base import load_schema
-from service.tools.history_words import entry_text
+from service.tools.history_text import entry_text
 from service.tools.job_result import job_result, structure
 from service.tools.result_size import CUT, DATA, LEFT_OUT, TOO_LONG, fit
 from tests.profiles.golden import FIRST, PICTURES_URL, Outcome, job

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.running_jobs import Leaving
+from service.pipeline.running_jobs import DisconnectReason
 from service.tools.waiting import waiter_of
 from tests.protocol.samples import Outbox, call
 
@@ -12,15 +12,15 @@ from tests.protocol.samples import Outbox, call
 @pytest.mark.parametrize(
     ("reason", "why"),
     [
-        pytest.param("McpError: MCP error -32001: Request timed out", Leaving.GAVE_UP, id="TypeScript SDK"),
-        pytest.param("SdkError: Request timed out", Leaving.GAVE_UP, id="TypeScript SDK 2"),
-        pytest.param("Timeout while waiting for response", Leaving.GAVE_UP, id="another wording"),
-        pytest.param("AbortError: This operation was aborted", Leaving.CANCELLED, id="a person stopped it"),
-        pytest.param("", Leaving.CANCELLED, id="no reason"),
-        pytest.param(None, Leaving.GONE, id="the connection was closed"),
+        pytest.param("McpError: MCP error -32001: Request timed out", DisconnectReason.GAVE_UP, id="TypeScript SDK"),
+        pytest.param("SdkError: Request timed out", DisconnectReason.GAVE_UP, id="TypeScript SDK 2"),
+        pytest.param("Timeout while waiting for response", DisconnectReason.GAVE_UP, id="another wording"),
+        pytest.param("AbortError: This operation was aborted", DisconnectReason.CANCELLED, id="a person stopped it"),
+        pytest.param("", DisconnectReason.CANCELLED, id="no reason"),
+        pytest.param(None, DisconnectReason.GONE, id="the connection was closed"),
     ],
 )
-async def test_a_client_that_gave_up_waiting_still_wants_the_picture(reason: str | None, why: Leaving) -> None:
+async def test_a_client_that_gave_up_waiting_still_wants_the_picture(reason: str | None, why: DisconnectReason) -> None:
     """Ours: the TypeScript SDK cancels a request when its own timeout has passed; nobody asked for that."""
     asked = call("tools/call")
     waiter = waiter_of(asked, 45)

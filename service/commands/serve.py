@@ -1,0 +1,143 @@
+"""The main job: serve, say where and how to connect, and stop when told to."""
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+from dataclasses import replace
+from types import FrameType
+from typing import Final
+from urllib.parse import urlsplit
+
+from service.app import GRACE_S, VERSION, Running, running
+from service.images import LOCAL_OWNER
+from service.settings import Settings, is_loopback
+from service.stdio import StdioServer
+
+logger = logging.getLogger(__name__)
+
+
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+async def serve(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM; a second one ends the process without waiting."""
+    stop = _stop_signal()
+    async with running(settings) as service:
+        print(greeting(service), flush=True)
+        # What is loaded by now stays: the collector need not look through it again and again, 20 ms each time.
+        gc.freeze()
+        await stop.wait()
+        print(farewell(service), flush=True)
+    return 0
+
+
+async def serve_stdio(settings: Settings) -> int:
+    """Serve one client on standard input and output, and pictures on loopback beside it.
+
+    Its input ends that, or a signal; another signal, or one after the end of the input, ends the process without
+    waiting. Nothing but messages may go to standard output (spec 2026-07-28, stdio): whatever prints, prints to
+    standard error.
+    """
+    # A reader of our own: at its end the interpreter closes `sys.stdin`, which a thread that reads from it forbids.
+    source, output = os.fdopen(os.dup(sys.stdin.fileno()), "rb"), sys.stdout.buffer
+    sys.stdout = sys.stderr
+    # Pictures alone are served, to this machine: who may call is settled by who started us.
+    settings = replace(settings, host="127.0.0.1", tokens={}, auto_token=False)
+    stop = _stop_signal()
+    async with running(settings, over_http=False) as service:
+        if service.endpoint is None:
+            raise RuntimeError("a running service has its endpoint")
+        logger.info("serving on standard input and output; pictures at %s", service.pictures_url)
+        endpoint = service.endpoint
+        stdio = StdioServer(server=endpoint.server, keys=endpoint.keys, owner=LOCAL_OWNER, output=output)
+
+        async def drain() -> None:
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            await service.jobs.close(settings.drain_s)
+
+        serving = asyncio.create_task(stdio.serve(source, GRACE_S, drain))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        serving.cancel()
+        await asyncio.wait({serving, stopped})
+        if not serving.cancelled():
+            serving.result()
+    return 0
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set at the first stop signal; at the second the system ends the process."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+        signal.signal(number, signal.SIG_DFL)
+        loop.call_soon_threadsafe(stop.set)
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, handle)
+    return stop
+
+
+def farewell(service: Running) -> str:
+    """What is waited for, if anything, and how not to."""
+    count, drain_s = service.jobs.at_work, service.settings.drain_s
+    if not count or not drain_s:
+        return "Stopping."
+    what = "a picture that is" if count == 1 else f"{count} pictures that are"
+    return f"Stopping. Waiting up to {drain_s:g} s for {what} being made; Ctrl-C again ends at once."
+
+
+def greeting(service: Running) -> str:
+    """What a person needs to go on: addresses, upstreams, and what to paste into a client."""
+    settings = service.settings
+    url = f"{settings.public_url}{settings.path}" if settings.public_url else service.mcp_url
+    entry: dict[str, object] = {"type": "streamableHttp", "url": url}
+    option = ""
+    if settings.tokens:
+        # A token that the person chose is not repeated; one that was made here is shown, or nobody could use it.
+        token = settings.tokens[LOCAL_OWNER] if settings.auto_token else "<token>"
+        entry["headers"] = {"Authorization": f"Bearer {token}"}
+        option = f' --header "Authorization: Bearer {token}"'
+    lines = [
+        f"Easel {VERSION} is ready.",
+        f"  MCP endpoint  {service.mcp_url}",
+        f"  Pictures      {service.pictures_url}<name>",
+        f"  Data folder   {settings.data_dir}",
+        *_image_folder(settings),
+        *(f"  Image service {upstream.describe()}" for upstream in service.upstreams.values()),
+        f"  Models        {len(service.models.ids)}, default {service.models.default}",
+    ]
+    if not is_loopback(settings.host) and not settings.public_url:
+        lines.append(
+            "  Note          picture links open on this machine only: set EASEL_PUBLIC_URL to the URL that others use."
+        )
+    if settings.public_url and not settings.tokens and not is_loopback(urlsplit(settings.public_url).hostname or ""):
+        lines.append(
+            f"  Note          whoever reaches {settings.public_url} may use it: set EASEL_TOKENS to choose who."
+        )
+    lines += [
+        "",
+        "Paste into your client:",
+        f"  {json.dumps({'mcpServers': {'easel': entry}})}",
+        f"or, for Claude Code:\n  claude mcp add --transport http easel {url}{option}",
+        "",
+        "Stop with Ctrl-C.",
+    ]
+    return "\n".join(lines)
+
+
+def _image_folder(settings: Settings) -> list[str]:
+    """Where attachments are read from, and what is amiss with it; nothing where no folder is set."""
+    if settings.image_dir is None:
+        return []
+    amiss = "" if settings.image_dir.is_dir() else ", which is not there"
+    if len(settings.tokens) > 1:
+        amiss = ", not used: it is one person's, and several have tokens"
+    return [f"  Image folder  {settings.image_dir}{amiss}"]

@@ -1,0 +1,1 @@
+"""Everything offered beside the tools: resources, prompts, completions and change notifications."""

@@ -1,0 +1,143 @@
+"""What a person has made, as resources: `easel://history/{id}`, `easel://images/{name}`, and the list of pictures.
+
+1. A number or a name of somebody else does not exist.
+2. A picture is given whole where it fits into one answer, else as a JPEG copy that does; `_meta` says so, and where the
+   whole one is.
+3. The list goes by pages of generations, newest first. A cursor names the last generation of its page, so that pictures
+   that come or go meanwhile shift nothing.
+"""
+
+import asyncio
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+
+from service.features.failures import failures_told
+from service.images import EXTENSIONS, Job, KeptPicture
+from service.pictures.previews import PREVIEW_TYPE, Previews
+from service.protocol.call import Call
+from service.protocol.catalog import ResourceEntry
+from service.protocol.jsonrpc import Result
+from service.storage.files import Files, StoredFile
+from service.storage.store import Store
+from service.tools.base import SCHEMAS
+from service.tools.escaping import alt_text
+from service.tools.job_result import describe, structure
+
+HISTORY: Final = "easel://history/"
+IMAGES: Final = "easel://images/"
+HISTORY_TEMPLATE: Final = f"{HISTORY}{{id}}"
+IMAGES_TEMPLATE: Final = f"{IMAGES}{{name}}"
+
+MAX_BYTES: Final = 590_000
+"""Of a picture in one answer: 787 kB as base64, so that the whole answer stays below 800 kB."""
+
+PAGE: Final = 50
+"""Generations of one page of the list."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Reads from history and files. `pictures_url` stands before a picture's name and ends in a slash."""
+
+    store: Store
+    files: Files
+    previews: Previews
+    pictures_url: str
+
+    def templates(self) -> dict[str, ResourceEntry]:
+        """The templates as the protocol offers them."""
+        words = orjson.loads((SCHEMAS / "resources.json").read_bytes())
+        reads = {"history": (HISTORY_TEMPLATE, self.read_job), "images": (IMAGES_TEMPLATE, self.read_picture)}
+        return {
+            template: ResourceEntry(listing={"uriTemplate": template, **words[name]}, read=read)
+            for name, (template, read) in reads.items()
+        }
+
+    async def pages(self, call: Call, cursor: str | None) -> tuple[Sequence[Result], str | None]:
+        """One page of the caller's pictures, and the cursor of the next where there is one."""
+        before = None if cursor is None else read_cursor(cursor)
+        with failures_told():
+            jobs = await self.store.pictured(call.owner, PAGE + 1, before)
+        entries: dict[str, Result] = {}
+        for job in jobs[:PAGE]:
+            for number, picture in enumerate(job.pictures, start=1):
+                if picture.kept:
+                    entries.setdefault(picture.name, entry_of(job, number, picture))  # bytes drawn twice are one
+        return list(entries.values()), str(jobs[PAGE - 1].history_id) if len(jobs) > PAGE else None
+
+    async def read_job(self, call: Call, uri: str) -> Sequence[Result] | None:
+        """A generation, for programs and for people."""
+        asked = re.fullmatch(rf"{HISTORY}([1-9][0-9]{{0,17}})", uri)
+        if asked is None:
+            return None
+        with failures_told():
+            job = await self.store.job(call.owner, int(asked[1]))
+        return None if job is None else told(uri, job, self.pictures_url)
+
+    async def read_picture(self, call: Call, uri: str) -> Sequence[Result] | None:
+        """A picture, whole or as a copy."""
+        if not uri.startswith(IMAGES):
+            return None
+        name = uri.removeprefix(IMAGES)
+        with failures_told():
+            stored = await self.files.find(name)
+            if stored is None or not await self.store.owns_file(call.owner, name):
+                return None
+            try:
+                if stored.size > MAX_BYTES:
+                    return [await self._copy(uri, name, stored)]
+                blob = await asyncio.to_thread(lambda: encoded(stored.path.read_bytes()))
+            except FileNotFoundError:  # removed meanwhile, to make room
+                return None
+        return [{"uri": uri, "mimeType": stored.media_type, "blob": blob}]
+
+    async def _copy(self, uri: str, name: str, stored: StoredFile) -> Result:
+        copy = await self.previews.copy(await asyncio.to_thread(stored.path.read_bytes), MAX_BYTES)
+        blob = await asyncio.to_thread(encoded, copy.data)
+        whole = f"{EXTENSIONS[stored.media_type].upper()}, {stored.size / 1_000_000:.1f} MB"
+        size, url = f"{copy.width}×{copy.height}", self.pictures_url + name
+        note = f"A JPEG copy of {size}. The picture itself ({whole}) is at {url}"
+        return {"uri": uri, "mimeType": PREVIEW_TYPE, "blob": blob, "_meta": {"easel/note": note}}
+
+
+def told(uri: str, job: Job, pictures_url: str) -> list[Result]:
+    """A generation as contents of its resource."""
+    return [
+        {"uri": uri, "mimeType": "application/json", "text": orjson.dumps(structure(job, pictures_url)).decode()},
+        {"uri": uri, "mimeType": "text/markdown", "text": describe(job, pictures_url)},
+    ]
+
+
+def entry_of(job: Job, number: int, picture: KeptPicture) -> Result:
+    """A picture as an entry of the list. `number` says which of its generation, from 1."""
+    which = f", picture {number} of {len(job.pictures)}" if len(job.pictures) > 1 else ""
+    shape = f"{picture.width}×{picture.height} {EXTENSIONS[picture.media_type].upper()}"
+    when = datetime.fromtimestamp(job.finished_at or job.created_at, UTC)
+    return {
+        "uri": IMAGES + picture.name,
+        "name": picture.name,
+        "title": alt_text(job.prompt) or picture.name,
+        "description": f"history_id {job.history_id}{which} · {job.model} · {shape}",
+        "mimeType": picture.media_type,
+        "size": picture.size,
+        "annotations": {"audience": ["user"], "lastModified": when.isoformat(timespec="seconds")},
+        "_meta": {"easel/history_id": job.history_id},
+    }
+
+
+def read_cursor(cursor: str) -> int:
+    """The generation that a cursor names; raises ValueError for a cursor that is not ours."""
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", cursor):
+        raise ValueError(f"no cursor of ours: {cursor[:40]!r}")
+    return int(cursor)
+
+
+def encoded(data: bytes) -> str:
+    """Base64, as JSON carries bytes; of megabytes it is a thread's work."""
+    return base64.b64encode(data).decode()

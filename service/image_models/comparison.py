@@ -1,0 +1,105 @@
+"""What the models file lists beside what the upstreams offer, and the file brought up to date. All of it is pure."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from service.image_models.models import DEFAULT_UPSTREAM, Model, Models, read_model
+from service.upstreams.base import Offers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One upstream: ids in both, only in the file, and only there. `sure` says that what is missing there is gone."""
+
+    both: tuple[str, ...]
+    only_in_file: tuple[str, ...]
+    only_there: tuple[str, ...]
+    sure: bool = True
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """What the upstream surely has no longer."""
+        return self.only_in_file if self.sure else ()
+
+
+def compare(models: Models, upstream: str, offers: Offers) -> Comparison:
+    """Compare the models of one upstream with what it offers. An id of the file counts if it is listed as anything.
+
+    A generic name whose variants are there works, though no list may hold it; where it is gone with all of them, it is
+    named alone.
+    """
+    there = {*offers.images, *offers.others}
+    ours = [model for model in models.listed if model.upstream == upstream]
+    missing = dict.fromkeys(id_ for model in ours for id_ in _missing(model, there))
+    taken = {id_ for id_, name in models.upstream_of.items() if name == upstream}
+    return Comparison(
+        both=tuple(model.id for model in ours if model.id not in missing),
+        only_in_file=tuple(missing),
+        only_there=tuple(id_ for id_ in dict.fromkeys(offers.images) if id_ not in taken),
+        sure=offers.complete,
+    )
+
+
+def _missing(model: Model, there: Collection[str]) -> list[str]:
+    """Of a model and its variants those that are not there."""
+    variants = [variant.id for variant in model.variants if variant.id not in there]
+    if len(variants) == len(model.variants) and model.id not in there:
+        return [model.id]
+    return variants
+
+
+def brought_up_to_date(text: bytes, compared: Mapping[str, Comparison]) -> bytes:
+    """The text of a file that can be read, without the models that are gone and with the new ones at the end.
+
+    All else stays as it was, keys that nobody knows and a default that is gone included.
+    """
+    file = orjson.loads(text)
+    families = file.get("families", {})
+    kept = [entry for entry in file["models"] if not _is_gone(read_model(entry, families), compared)]
+    new = [entry for name, each in compared.items() for entry in _entries(name, each.only_there, families)]
+    return _written({**file, "models": kept + new})
+
+
+def _is_gone(model: Model, compared: Mapping[str, Comparison]) -> bool:
+    return model.upstream in compared and model.id in compared[model.upstream].gone
+
+
+def _entries(upstream: str, ids: Iterable[str], families: Mapping[Any, Mapping[Any, Any]]) -> list[dict[str, Any]]:
+    """Entries for new ids. Those that differ only by the endings of a family become one model of that family."""
+    left = dict.fromkeys(ids)
+    entries = []
+    for name, family in families.items():
+        if family.get("upstream", DEFAULT_UPSTREAM) != upstream:
+            continue
+        endings = [each.id.removeprefix("-") for each in read_model({"id": "-", "family": name}, families).variants]
+        for id_ in tuple(left):
+            base = id_.removesuffix(endings[0]) if endings else id_
+            variants = {base + ending for ending in endings}
+            if base != id_ and variants == {each for each in left if each.startswith(base) and each != base}:
+                entries.append({"id": base, "family": name})
+                left = {each: None for each in left if each != base and each not in variants}
+    return entries + [{"id": id_, "upstream": upstream} for id_ in left]
+
+
+def _written(file: Mapping[str, object]) -> bytes:
+    """JSON with one line for each entry of a list or an object, as a person would write this file."""
+    return ("{\n" + ",\n".join(f"  {_json(key)}: {_block(value)}" for key, value in file.items()) + "\n}\n").encode()
+
+
+def _block(value: object) -> str:
+    match value:
+        case [_, *_]:
+            return "[\n" + ",\n".join(f"    {_json(each)}" for each in value) + "\n  ]"
+        case {**entries} if entries:
+            lines = (f"    {_json(key)}: {_json(each)}" for key, each in entries.items())
+            return "{\n" + ",\n".join(lines) + "\n  }"
+        case _:
+            return _json(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

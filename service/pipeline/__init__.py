@@ -1,0 +1,1 @@
+"""From an admitted image request to a finished job."""

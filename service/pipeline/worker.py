@@ -1,0 +1,252 @@
+"""The work on one job, from asking the image service to the end that its row tells.
+
+1. Draw: that the image service is asked is written down before it is, and that it refused before the pause until it is
+   asked again; retries are those that the failure allows.
+2. Work that goes on at the service without us is written down before it is asked about for the first time. Then it is
+   followed until the deadline, though whoever waited is gone; after that, or after this process, the job stays
+   `working` and can be taken up again.
+3. Keep: from here on neither a cancellation nor a stop loses what is paid for. The bytes are examined, stored, and the
+   row becomes `done` in one transaction.
+4. Whatever ends it otherwise, cancellation included, the row says so before anybody hears of it; a disk that does not
+   take that is asked again (`pipeline/durable.py`).
+5. Who is told of a failure is told whether it may be charged: after the image service has given something, it may.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
+from service.pictures.preview_cache import PreviewMemory
+from service.pictures.previews import Examined, Previews
+from service.pipeline.durable import DurableWrites, finish_despite_cancel
+from service.pipeline.progress import steady
+from service.pipeline.running_jobs import RunningJob
+from service.storage.files import Files
+from service.storage.store import Store
+from service.upstreams.base import RemoteTask, Upstream
+
+logger = logging.getLogger(__name__)
+
+CANCELLED_KIND: Final = "cancelled"
+CANCELLED: Final = "It was cancelled by the client before it was done."
+STOPPED: Final = "This server was stopped while the picture was being drawn."
+MAY_BE_CHARGED: Final = "The image service may have charged for it all the same."
+NOT_CHARGED: Final = "Nothing was charged."
+AGAIN: Final = "Call again if the picture is still wanted."
+BROKEN: Final = "Internal error. The server's log has the details."
+
+LONGEST_PAUSE_S: Final = 60.0
+"""Before another try, however often it was doubled."""
+
+STORING_TRIES: Final = 15
+"""Half a minute. A picture is megabytes of memory while the disk does not take it."""
+
+GIVE_UP_S: Final = 24 * 3600.0
+"""Work that has not ended a day after it was asked for never will."""
+
+
+async def nothing_more(job: Job) -> None:
+    """What else happens when a job ends, where nothing does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """Works on jobs. `ended` is told of each one that came to its end, after its row says so."""
+
+    upstreams: Mapping[str, Upstream]
+    store: Store
+    files: Files
+    previews: Previews
+    memory: PreviewMemory
+    retries: int
+    prompt_suffix: str
+    closing: Callable[[], bool]
+    ended: Callable[[Job], Awaitable[None]] = nothing_more
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def draw(self, job: Job, request: ImageRequest, running: RunningJob) -> None:
+        """Make the pictures of a job that has just begun."""
+        await self._to_its_end(job, running, self._draw(job, request, running))
+
+    async def follow(self, job: Job, running: RunningJob) -> None:
+        """Go on with a job whose work goes on at its image service."""
+        await self._to_its_end(job, running, self._follow(job, running, running.report))
+
+    async def _to_its_end(self, job: Job, running: RunningJob, work: Awaitable[Job | None]) -> None:
+        """Do the work, and have the row say how it ended. None: it has not, and can be taken up again."""
+        started = time.monotonic()
+        try:
+            ended = await work
+        except WorkError as error:
+            ended = await self._failed(job, running, error)
+        except asyncio.CancelledError:
+            await finish_despite_cancel(self.cancelled(job))
+            raise
+        except BaseException:
+            await self._failed(job, running, WorkError(f"{BROKEN} {await self._charge(job)}", kind="internal"))
+            raise
+        seconds = time.monotonic() - started
+        state = "left working" if ended is None else ended.state
+        logger.info("history_id %d: %s by %s in %.1f s", job.history_id, state, job.model, seconds)
+        if ended is not None:
+            await self.ended(ended)
+
+    async def cancelled(self, job: Job) -> None:
+        """End a job that was cancelled; but where the process ends and the work goes on without it, let go of it."""
+        try:
+            ended = await self._firm.write(lambda: self._end_cancelled(job))
+        except WorkError as error:  # the cancellation goes on: the next start finds the row and ends it
+            logger.warning("history_id %d could not be ended: %s", job.history_id, error)
+        else:
+            if ended is not None:
+                await self.ended(ended)
+
+    async def _end_cancelled(self, job: Job) -> Job | None:
+        current = await self.store.job(job.owner, job.history_id) or job
+        if self.closing() and current.task:
+            await self.store.release(current)
+            return None
+        kind, reason = ("interrupted", STOPPED) if self.closing() else (CANCELLED_KIND, CANCELLED)
+        reason = f"{reason} {_charge_of(current)} {AGAIN}"
+        logger.info("history_id %d: %s", job.history_id, kind)
+        return await self.store.fail(job, Failure(kind=kind, reason=reason))
+
+    async def _failed(self, job: Job, running: RunningJob, error: WorkError) -> Job | None:
+        """Have the row say why it failed. None where the service stops and the disk did not take it."""
+        running.wanted = True  # who leaves now has nothing to cancel
+        failure = Failure(kind=error.kind, reason=str(error))
+        try:
+            return await finish_despite_cancel(self._firm.write(lambda: self.store.fail(job, failure)))
+        except WorkError as problem:
+            logger.warning("history_id %d could not be ended: %s", job.history_id, problem)
+            return None
+
+    async def _charge(self, job: Job) -> str:
+        try:
+            return _charge_of(await self.store.job(job.owner, job.history_id) or job)
+        except WorkError:
+            return MAY_BE_CHARGED
+
+    async def _draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
+        upstream = self.upstreams[job.upstream]
+        async with steady(running.report) as report:
+            made = await self._ask(job, upstream, request, report)
+            if isinstance(made, RemoteTask):
+                running.goes_on = True
+                remembered = await finish_despite_cancel(self._firm.write(partial(self.store.remember, job, made.id)))
+                return await self._follow(remembered, running, report)
+            return await self._keep(job, made, running, report, upstream)
+
+    async def _ask(
+        self, job: Job, upstream: Upstream, request: ImageRequest, progress: Progress
+    ) -> Sequence[Picture] | RemoteTask:
+        sent = replace(request, prompt="\n".join(filter(None, (request.prompt, self.prompt_suffix))))
+        attempt = 0
+        while True:
+            if upstream.charges:
+                await asyncio.shield(self.store.submitted(job))
+            try:
+                async with asyncio.timeout(upstream.deadline_s):
+                    return await upstream.generate(sent, progress)
+            except TimeoutError as late:
+                raise WorkError(
+                    f"{upstream.name} gave no picture within {upstream.deadline_s:.0f} seconds, and the wait was "
+                    f"ended. {MAY_BE_CHARGED} Try again later, or with another model.",
+                    kind="timeout",
+                    may_be_charged=upstream.charges,
+                ) from late
+            except WorkError as error:
+                attempt += 1
+                if attempt > min(error.retries, self.retries):
+                    raise
+                if upstream.charges:  # who cancels during the pause has nothing to pay
+                    await asyncio.shield(self.store.submitted(job, refused=True))
+                pause_s = min(error.retry_after_s * 2 ** (attempt - 1), LONGEST_PAUSE_S)
+                logger.info("%s: %s; attempt %d follows in %.1f s", upstream.name, error.kind, attempt + 1, pause_s)
+                await progress(f"{upstream.name}: {error.kind}. Trying again in {pause_s:.0f} s ({attempt + 1}).")
+                await self.pause(pause_s)
+
+    async def _follow(self, job: Job, running: RunningJob, progress: Progress) -> Job | None:
+        """Wait for work that goes on without us, until its deadline; then anybody may take it up again."""
+        upstream = self.upstreams.get(job.upstream)
+        if upstream is None:
+            await self._leave(job, f"{job.upstream}, which has it, is not configured any more.")
+            return None
+        try:
+            async with asyncio.timeout(upstream.deadline_s):
+                pictures = await upstream.follow(RemoteTask(job.task), progress)
+        except TimeoutError:
+            await self._leave(job, f"{job.upstream} has not finished it.")
+            return None
+        return await self._keep(job, pictures, running, progress, upstream)
+
+    async def _leave(self, job: Job, why: str) -> None:
+        if time.time() - job.created_at > GIVE_UP_S:
+            raise WorkError(
+                f"{why} It was asked for more than a day ago, and is given up. {MAY_BE_CHARGED}", kind="timeout"
+            )
+        await finish_despite_cancel(self._firm.write(lambda: self.store.release(job)))
+
+    async def _keep(
+        self, job: Job, pictures: Sequence[Picture], running: RunningJob, progress: Progress, upstream: Upstream
+    ) -> Job:
+        """Store what was drawn."""
+        running.wanted = True  # paid for: who leaves now takes nothing away
+        await progress("Storing the picture", 95)
+        try:
+            return await finish_despite_cancel(self._store_all(job, pictures))
+        except WorkError as error:
+            paid = f" {MAY_BE_CHARGED}" if upstream.charges else ""
+            raise WorkError(f"{error}{paid}", kind=error.kind, may_be_charged=upstream.charges) from error
+
+    async def _store_all(self, job: Job, pictures: Sequence[Picture]) -> Job:
+        """Of several pictures that are paid for, one that is none, or finds no room, does not lose the others."""
+        kept: list[KeptPicture] = []
+        drawn: list[Picture] = []
+        problems: list[WorkError] = []
+        for picture in pictures:
+            try:
+                seen = await self.previews.examine(picture.data)
+                storing = partial(self.keep_picture, job.owner, picture, seen)
+                kept.append(await self._firm.write(storing, STORING_TRIES))
+                drawn.append(picture)
+            except WorkError as error:
+                problems.append(error)
+        if not kept:
+            raise problems[0] if problems else WorkError("The image service gave no picture.", kind="no_image")
+        if problems:
+            missing = f"{len(problems)} of {len(pictures)} pictures could not be used: {problems[0]}"
+            kept[0] = replace(kept[0], note=" ".join(filter(None, (kept[0].note, missing))))
+        done = await self._firm.write(lambda: self.store.finish(job, kept))
+        for picture, known in zip(drawn, kept, strict=True):
+            # The same bytes, drawn before, may have been removed to make room in the moment before the row named them.
+            if await self.files.find(known.name) is None:
+                await self.files.keep(job.owner, picture.data, known.media_type)
+        return done
+
+    async def keep_picture(self, owner: str, picture: Picture, seen: Examined) -> KeptPicture:
+        """Put one examined picture into our keeping."""
+        name = await self.files.keep(owner, picture.data, seen.media_type)
+        self.memory.remember(name, seen.preview)
+        return KeptPicture(
+            name=name,
+            media_type=seen.media_type,
+            width=seen.width,
+            height=seen.height,
+            size=len(picture.data),
+            note=picture.note,
+            source=picture.source,
+        )
+
+    @property
+    def _firm(self) -> DurableWrites:
+        return DurableWrites(pause=self.pause, stopping=self.closing)
+
+
+def _charge_of(job: Job) -> str:
+    return MAY_BE_CHARGED if job.submitted else NOT_CHARGED

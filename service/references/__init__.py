@@ -1,0 +1,1 @@
+"""Reference pictures: from the arguments of a call to bytes."""

@@ -1,0 +1,91 @@
+"""Which references the arguments of a call ask for, and whether the model takes so many. Pure: nothing is read yet.
+
+Models fill in what they leave out, with false, an empty text or a count of nothing: all that counts as left out. For a
+model that takes one picture, two kinds of arguments contradict each other; for others they come together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from service.image_models.models import Model, Models
+from service.images import WorkError
+
+KINDS: Final = ("history_id", "use_latest_user_image", "image_url", "use_upload")
+"""The arguments that bring references, in the order in which the image service gets them."""
+
+FOLDER: Final = frozenset({"use_latest_user_image", "user_image_count"})
+ARGUMENTS: Final = frozenset({*KINDS, "picture", "user_image_count"})
+"""Those, and what says more about one of them."""
+
+MOST_UNKNOWN: Final = 4
+"""How many a model may be given of which nobody says how many it takes."""
+
+SHOWN_MODELS: Final = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which references a call asks for; `newest` so many of the image folder."""
+
+    history_id: int | None = None
+    picture: int = 1
+    newest: int = 0
+    urls: tuple[str, ...] = ()
+    upload: bool = False
+
+    @classmethod
+    def read(cls, arguments: Mapping[str, Any]) -> "Wanted":
+        """Read arguments that passed the schema; 5.0 is an integer to it."""
+        history_id, urls = arguments.get("history_id"), arguments.get("image_url", ())
+        return cls(
+            history_id=None if history_id is None else int(history_id),
+            picture=int(arguments.get("picture", 1)),
+            newest=int(arguments.get("user_image_count", 1)) if arguments.get("use_latest_user_image") else 0,
+            urls=tuple(filter(str.strip, [urls] if isinstance(urls, str) else urls)),
+            upload=bool(arguments.get("use_upload")),
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pictures by which argument, of those that bring any. An upload brings one or more."""
+        counted = (int(self.history_id is not None), self.newest, len(self.urls), int(self.upload))
+        return {kind: count for kind, count in zip(KINDS, counted, strict=True) if count}
+
+
+def check_room(wanted: Wanted, model: Model, models: Models) -> int:
+    """How many pictures an upload may bring. Raise `WorkError` where the model does not take what is wanted."""
+    counts = wanted.counts
+    most = MOST_UNKNOWN if model.references is None else model.references
+    given = ", ".join(f"`{kind}`" for kind in counts)
+    if counts and not most:
+        raise problem(f"{model.id} draws without reference pictures: leave {given} out{_instead(models)}.")
+    if len(counts) > most:
+        raise problem(f"{model.id} starts from {_number(most)}: give only {'one' if most == 1 else most} of {given}.")
+    asked = sum(counts.values())
+    if asked > most:
+        raise problem(f"{model.id} starts from {_number(most)}, and {asked} are asked for by {given}.")
+    return most - asked + 1
+
+
+def offer(models: Models, properties: Mapping[str, Any], *, folder: bool) -> dict[str, Any]:
+    """The properties of a schema without what is of no use: for the models on offer, or without an image folder."""
+    some = any(model.references != 0 for model in models.listed)
+    left_out = (frozenset() if folder else FOLDER) if some else ARGUMENTS
+    return {name: schema for name, schema in properties.items() if name not in left_out}
+
+
+def problem(message: str) -> WorkError:
+    """What is wrong with the references of a call."""
+    return WorkError(message, kind="reference")
+
+
+def _number(most: int) -> str:
+    return "one picture" if most == 1 else f"up to {most} pictures"
+
+
+def _instead(models: Models) -> str:
+    takers = [each.id for each in models.listed if each.references] or [
+        each.id for each in models.listed if each.references is None
+    ]
+    return f", or use {' or '.join(takers[:SHOWN_MODELS])}" if takers else ""

@@ -1,0 +1,226 @@
+"""The pictures that a new one starts from: from the arguments of a call to bytes in our keeping.
+
+1. How many the model takes is checked before anything is read. The order is that of `reference_arguments.KINDS`.
+2. Everything is the caller's: jobs, files and uploads of somebody else do not exist. The image folder is one person's,
+   so it is for everybody only while there is one owner.
+3. What comes from outside is kept under its owner. So the same picture has the same name, and a call that is repeated
+   is paid for once.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import aiohttp
+
+from service.image_models.models import Model, Models
+from service.images import EXTENSIONS, Job, JobState, KeptPicture, Parent, Reference, WorkError
+from service.pictures.importer import Importer
+from service.pictures.previews import BadPictureError
+from service.references.arguments import Wanted, check_room, problem
+from service.references.image_folder import newest
+from service.references.uploads import MOST_BYTES, Uploads
+from service.references.urls import InlinePicture, OwnPicture, PlaceError, RemotePicture, decoded, read_place
+from service.storage.files import Files
+from service.storage.store import Store
+from service.upstreams.fetch import RetryPolicy, fetch
+
+REFERENCE_BYTES: Final = 20_000_000
+"""Largest reference taken from outside. Photos of phones have 3 to 12 MB."""
+
+SHOWN_HOST: Final = 60
+MEDIA_TYPES: Final = {extension: media_type for media_type, extension in EXTENSIONS.items()}
+
+PATIENCE: Final = RetryPolicy(total_s=20.0, pauses_s=(0.5,))
+"""The client waits, and nothing is paid for yet: two tries within what most of them allow."""
+
+Download: TypeAlias = Callable[[str], Awaitable[bytes]]
+ShowPicture: TypeAlias = Callable[[str, int, int], Awaitable[tuple[KeptPicture, bytes] | None]]
+"""Owner, history_id and number → that picture, brought back if need be; None when it cannot be had."""
+
+
+async def nothing_kept(names: Collection[str]) -> None:
+    """Where no room has to be made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """Collects references. `own_hosts` are the names, beside loopback, under which clients know this service.
+
+    `kept` is told of the files that they are in, and makes room for them. `image_dir` is the chat program's folder,
+    `several_owners` that it may not be shown to everybody who calls.
+    """
+
+    store: Store
+    files: Files
+    importer: Importer
+    uploads: Uploads
+    download: Download
+    picture: ShowPicture
+    kept: Callable[[Collection[str]], Awaitable[None]] = nothing_kept
+    own_hosts: frozenset[str] = frozenset()
+    image_dir: Path | None = None
+    several_owners: bool = False
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether there is an image folder, and whoever calls may have pictures of it."""
+        return self.image_dir is not None and not self.several_owners
+
+    async def collect(
+        self, owner: str, arguments: Mapping[str, Any], model: Model, models: Models
+    ) -> tuple[Reference, ...]:
+        """All references of a call. Raise `WorkError` of kind `reference`, which names the argument."""
+        wanted = Wanted.read(arguments)
+        room = check_room(wanted, model, models)
+        found: list[Reference] = []
+        try:
+            async with aclosing(self._all(owner, wanted, room, model)) as references:
+                async for each in references:
+                    found.append(each)
+                    if sum(len(each.data) for each in found) > MOST_BYTES:  # before the next one is read
+                        raise problem(
+                            f"The reference pictures have more than {MOST_BYTES // 1_000_000} MB together: use fewer "
+                            "or smaller ones."
+                        )
+        finally:
+            if found:
+                await self.kept([each.name for each in found])
+        return tuple(found)
+
+    async def _all(self, owner: str, wanted: Wanted, room: int, model: Model) -> AsyncGenerator[Reference, None]:
+        if wanted.history_id is not None:
+            yield await self._from_history(owner, wanted.history_id, wanted.picture)
+        if wanted.newest:
+            for each in await self._newest(owner, wanted.newest):
+                yield each
+        for number, url in enumerate(wanted.urls, start=1):
+            yield await self._from_url(owner, url, f"`image_url` {number}" if wanted.urls[1:] else "`image_url`")
+        if wanted.upload:
+            for each in await self._uploaded(owner, room, model):
+                yield each
+
+    async def _from_history(self, owner: str, history_id: int, picture: int) -> Reference:
+        job = await self.store.job(owner, history_id)
+        if job is None:
+            raise problem(
+                f"`history_id` is {history_id}, which is not in this history. Call `history` for the numbers."
+            )
+        if not 1 <= picture <= len(job.pictures):
+            raise problem(_why_not(job, picture))
+        had = await self.picture(owner, history_id, picture)
+        if had is None:
+            raise problem(
+                f"`history_id` is {history_id}, whose picture {picture} was removed and cannot be had again. "
+                "Start from another one, or have it drawn anew first."
+            )
+        kept, data = had
+        return Reference(
+            data=data,
+            media_type=kept.media_type,
+            name=kept.name,
+            origin=f"history_id {history_id}, picture {picture}",
+            parent=Parent(history_id=history_id, picture=picture),
+        )
+
+    async def _newest(self, owner: str, count: int) -> list[Reference]:
+        if self.image_dir is None or self.several_owners:
+            why = (
+                "several people have tokens here, and the image folder is one person's"
+                if self.image_dir
+                else "whoever runs this server did not name the chat program's image folder (EASEL_IMAGE_DIR)"
+            )
+            raise problem(f"`use_latest_user_image` cannot be used: {why}. Use `use_upload` instead.")
+        return [
+            await self._taken(owner, each.data, f"{each.name} of the image folder", "`use_latest_user_image`")
+            for each in await newest(self.image_dir, count, REFERENCE_BYTES)
+        ]
+
+    async def _from_url(self, owner: str, url: str, argument: str) -> Reference:
+        try:
+            match read_place(url, self.own_hosts):
+                case OwnPicture(name=name):
+                    return await self._own(owner, name, argument)
+                case InlinePicture() as inline:
+                    return await self._taken(owner, await asyncio.to_thread(decoded, inline), "a data: URI", argument)
+                case RemotePicture() as remote:
+                    return await self._taken(owner, await self.download(remote.url), remote.host[:SHOWN_HOST], argument)
+        except PlaceError as error:
+            raise problem(f"{argument} {error}.") from error
+        except WorkError as error:
+            if error.kind != "download":
+                raise
+            raise problem(f"{argument}: {error} Give another URL, or use `use_upload`.") from error
+
+    async def _own(self, owner: str, name: str, argument: str) -> Reference:
+        """A picture of the caller's, by its name: one of the history where it is that, so that the new one knows it."""
+        parent = await self.store.picture_of(owner, name)
+        if parent is not None:
+            return await self._from_history(owner, parent.history_id, parent.picture)
+        data = await self._bytes(name) if await self.store.owns_file(owner, name) else None
+        if data is None:
+            raise problem(
+                f"{argument} names a picture that is not kept here, or not for this person. `history` lists those that "
+                "are; another one comes by `use_upload`."
+            )
+        return await self._taken(owner, data, "an upload", argument)
+
+    async def _uploaded(self, owner: str, room: int, model: Model) -> list[Reference]:
+        upload = await self.uploads.ready(owner)
+        if upload is None:
+            raise problem("`use_upload`: nothing was sent yet. Give the person the link, and call again after that.")
+        sent = [
+            Reference(data=data, media_type=MEDIA_TYPES[name.rpartition(".")[2]], name=name, origin="an upload")
+            for name in upload.names
+            if (data := await self._bytes(name)) is not None
+        ]
+        if len(sent) < len(upload.names):
+            await self.uploads.spend(upload)
+            raise problem("`use_upload`: what was sent was removed meanwhile. Call again for a new link.")
+        if len(sent) > room:
+            await self.uploads.spend(upload)
+            raise problem(
+                f"`use_upload`: {len(sent)} pictures were sent, and {model.id} has room for {room}. Choose by "
+                f"`image_url` instead, in the order of sending: {', '.join(own_url(each.name) for each in sent)}."
+            )
+        return sent
+
+    async def _taken(self, owner: str, data: bytes, origin: str, argument: str) -> Reference:
+        try:
+            taken = await self.importer.take(owner, data)
+        except BadPictureError as error:
+            raise problem(f"{argument}: what came {error.problem}.") from error
+        return Reference(data=taken.data, media_type=taken.media_type, name=taken.name, origin=origin)
+
+    async def _bytes(self, name: str) -> bytes | None:
+        stored = await self.files.find(name)
+        try:
+            return None if stored is None else await asyncio.to_thread(stored.path.read_bytes)
+        except FileNotFoundError:  # removed since it was found
+            return None
+
+
+def guarded(session: aiohttp.ClientSession) -> Download:
+    """The download for URLs that a caller chose: no address is trusted."""
+    return lambda url: fetch(session, url, max_bytes=REFERENCE_BYTES, patience=PATIENCE)
+
+
+def own_url(name: str) -> str:
+    """A picture of ours as `image_url` takes it; whoever shows it to a person puts the public URL before it."""
+    return f"/mcp-cache/{name}"
+
+
+def _why_not(job: Job, picture: int) -> str:
+    """Why a job has no such picture, and what to do."""
+    match job.state:
+        case JobState.WORKING:
+            return (
+                f"`history_id` {job.history_id} is still being drawn. Call `history` with it: it waits for the picture."
+            )
+        case JobState.FAILED:
+            return f"`history_id` {job.history_id} failed and has no picture. Start from another one."
+        case JobState.DONE:
+            return f"`picture` is {picture}, but history_id {job.history_id} has only {len(job.pictures)}."

@@ -1,0 +1,1 @@
+"""Records and bytes: the contracts, SQLite, and the data folder."""

@@ -1,0 +1,144 @@
+"""Pictures as files: `files/<first two digits>/<name>` under the data folder.
+
+1. A name is HMAC-SHA256 over the owner and the bytes, keyed by our secret and cut to 128 bits. It cannot be guessed
+   from what it names, and one owner's name says nothing about whether another has the same picture.
+2. Bytes are written and fsynced in the folder of this process, then renamed into place, then the folder is fsynced.
+   Whatever lies under `files/` is whole.
+3. A name that somebody gives is matched against the one form that we mint before it becomes a path, and what lies
+   there counts only if it is a plain file in a plain folder: no link is followed, nor removed.
+"""
+
+import asyncio
+import hmac
+import logging
+import os
+import re
+import secrets
+import stat
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final, Self
+
+from service.images import EXTENSIONS, WorkError
+from service.storage.data_folder import PRIVATE_FOLDER, needing, sync_folder, write_durably
+from service.storage.files import Files, ListedFile, StoredFile
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPES: Final = {extension: media_type for media_type, extension in EXTENSIONS.items()}
+NAME: Final = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join(MEDIA_TYPES)})")
+OWNER_LENGTH_BYTES: Final = 8
+
+
+class DiskFiles(Files):
+    """Keeps pictures in a folder that several processes may share."""
+
+    def __init__(self, folder: Path, scratch: Path, key: bytes) -> None:
+        self._folder = folder
+        self._scratch = scratch
+        self._key = key
+
+    @classmethod
+    async def open(cls, folder: Path, scratch: Path, key: bytes) -> Self:
+        """Use `folder`, made if need be, with `scratch` for temporary files and `key` for names.
+
+        Raises `DataFolderError` when a file cannot be written to one and renamed into the other.
+        """
+        await asyncio.to_thread(_check, folder, scratch)
+        return cls(folder, scratch, key)
+
+    async def keep(self, owner: str, data: bytes, media_type: str) -> str:
+        try:
+            return await asyncio.to_thread(self._keep, owner, data, EXTENSIONS[media_type])
+        except OSError as error:
+            raise WorkError(
+                f"The picture was made but could not be stored: {error.strerror}. Whoever runs this server should "
+                "look at the space and the permissions of the folder that EASEL_DATA_DIR names.",
+                kind="storage",
+            ) from error
+
+    async def find(self, name: str) -> StoredFile | None:
+        matched = NAME.fullmatch(name)
+        if matched is None:
+            return None
+        path = self._path(name)
+        found = await asyncio.to_thread(_plain_file, path)
+        return None if found is None else StoredFile(path=path, media_type=MEDIA_TYPES[matched[1]], size=found.st_size)
+
+    async def remove(self, names: Collection[str]) -> list[str]:
+        return await asyncio.to_thread(lambda: [name for name in names if self._remove(name)])
+
+    async def listing(self) -> list[ListedFile]:
+        return await asyncio.to_thread(lambda: list(self._list()))
+
+    def _keep(self, owner: str, data: bytes, extension: str) -> str:
+        name = f"{_digest(self._key, owner, data)}.{extension}"
+        path = self._path(name)
+        found = _plain_file(path)
+        if found is None or found.st_size != len(data):
+            path.parent.mkdir(PRIVATE_FOLDER, exist_ok=True)
+            self._put(path, data)
+        # Also for a file that was there: another process may have renamed it a moment ago and not come this far.
+        sync_folder(path.parent)
+        sync_folder(self._folder)
+        return name
+
+    def _put(self, path: Path, data: bytes) -> None:
+        draft = self._scratch / secrets.token_hex(8)
+        try:
+            write_durably(draft, data)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _remove(self, name: str) -> bool:
+        """Whether nothing of ours lies there afterwards."""
+        if NAME.fullmatch(name) is None:
+            return True
+        path = self._path(name)
+        try:
+            if _plain_file(path) is not None:
+                path.unlink(missing_ok=True)  # another process may make room at the same moment
+        except OSError as error:
+            logger.warning("%s cannot be removed: %s", path, error.strerror)
+            return False
+        return True
+
+    def _list(self) -> Iterator[ListedFile]:
+        for folder in self._folder.iterdir():
+            if not stat.S_ISDIR(folder.lstat().st_mode):
+                continue
+            for path in folder.iterdir():
+                found = _plain_file(path) if NAME.fullmatch(path.name) and path == self._path(path.name) else None
+                if found is not None:
+                    yield ListedFile(name=path.name, size=found.st_size, written_at=found.st_mtime)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name[:2] / name
+
+
+def _digest(key: bytes, owner: str, data: bytes) -> str:
+    """Name bytes for an owner; the owner's length comes first, so that no two pairs read the same."""
+    prefix = owner.encode()
+    keyed = hmac.new(key, len(prefix).to_bytes(OWNER_LENGTH_BYTES, "big") + prefix, "sha256")
+    keyed.update(data)
+    return keyed.hexdigest()[:32]
+
+
+def _plain_file(path: Path) -> os.stat_result | None:
+    """What is known of a plain file in a plain folder; None for anything else."""
+    try:
+        folder, file = path.parent.lstat(), path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return file if stat.S_ISDIR(folder.st_mode) and stat.S_ISREG(file.st_mode) else None
+
+
+def _check(folder: Path, scratch: Path) -> None:
+    """Do once what `keep` will do: a full disk, a foreign owner or a second file system shows now, not after paying."""
+    with needing(folder):
+        folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
+        draft = scratch / "probe"
+        write_durably(draft, b"probe")
+        draft.replace(folder / "probe")
+        (folder / "probe").unlink(missing_ok=True)  # another process may check at the same moment

@@ -1,0 +1,110 @@
+"""This process's claim in the data folder, so that several may share it and a restart can tell which work died.
+
+`running/<id>/lock` is locked for as long as the process lives; the system lets go of it however the process ends. The
+folder also holds the temporary files of the process: they go when it goes, and a rename from here into place is atomic.
+
+1. `running/gate` is held for every look at these folders and every change to them, so that no process sees another
+   between making its folder and taking its lock, or mistakes a look for a life.
+2. An id is random and claimed once: who is not alive will never be again.
+3. A lock that is free, or a folder that is gone, means a dead process. `claim` removes what the dead left behind.
+
+All of it blocks for a moment: call it at start and at shutdown.
+"""
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from service.storage.data_folder import PRIVATE_FOLDER, DataFolderError, needing
+
+LEASE_ID: Final = re.compile(r"[0-9a-f]{32}")
+GATE_TIMEOUT_S: Final = 10
+"""The gate is held for milliseconds. Whoever waits this long waits for a stopped process, or a broken file system."""
+
+
+class Lease:
+    """A claim that is held. `id` marks the work of this process, `folder` takes its temporary files."""
+
+    def __init__(self, running: Path, lease_id: str, lock: BaseFileLock, dead: tuple[str, ...]) -> None:
+        self.id: Final = lease_id
+        self.folder: Final = running / lease_id
+        self.dead: Final = dead
+        """The ids of the processes that had died, as `claim` found them. For the log."""
+        self._running = running
+        self._lock = lock
+
+    @classmethod
+    def claim(cls, data: Path, gate_timeout_s: float = GATE_TIMEOUT_S) -> Self:
+        """Clear away what dead processes left in the data folder, and take a place in it. Creates the folder."""
+        running = data / "running"
+        with needing(data):
+            data.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+            running.mkdir(PRIVATE_FOLDER, exist_ok=True)
+        with _gate(running, gate_timeout_s):
+            dead = tuple(_clear_dead(running))
+            lease_id = secrets.token_hex(16)
+            (running / lease_id).mkdir(PRIVATE_FOLDER)
+            lock = _lock(running / lease_id / "lock")
+            lock.acquire(timeout=0)
+        return cls(running, lease_id, lock, dead)
+
+    def alive(self, lease_id: str) -> bool:
+        """Whether the process that claimed this id still runs. Once False, always False."""
+        if LEASE_ID.fullmatch(lease_id) is None:
+            return False
+        with _gate(self._running):
+            return _held(self._running / lease_id)
+
+    def release(self) -> None:
+        """Give the claim up and remove its folder, or leave that to the next start. Safe to call twice."""
+        try:
+            with _gate(self._running):
+                self._lock.release()
+                shutil.rmtree(self.folder, ignore_errors=True)
+        except DataFolderError:
+            self._lock.release()
+
+
+def _clear_dead(running: Path) -> Iterator[str]:
+    """Remove the folders of dead processes. One that cannot be removed is no reason not to start."""
+    for folder in sorted(running.iterdir()):
+        if LEASE_ID.fullmatch(folder.name) and not folder.is_symlink() and not _held(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            yield folder.name
+
+
+def _held(folder: Path) -> bool:
+    if not folder.is_dir():  # asked first, since the library makes the folders that a lock lacks
+        return False
+    lock = _lock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+@contextmanager
+def _gate(running: Path, timeout_s: float = GATE_TIMEOUT_S) -> Iterator[None]:
+    gate = _lock(running / "gate")
+    with needing(running):
+        try:
+            gate.acquire(timeout=timeout_s, poll_interval=0.005)
+        except Timeout as error:
+            raise DataFolderError(running, f"another process held {gate.lock_file} for too long") from error
+        try:
+            yield
+        finally:
+            gate.release()
+
+
+def _lock(path: Path) -> BaseFileLock:
+    """A lock of the operating system, which goes with the process; the library's substitute, a marker file, stays."""
+    return FileLock(path, thread_local=False, fallback_to_soft=False)

@@ -1,0 +1,47 @@
+"""What lies in the data folder, opened in order and closed in the reverse. Here alone it is known how each is kept."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.storage.disk import DiskFiles
+from service.storage.ended_sessions import EndedSessions
+from service.storage.lease import Lease
+from service.storage.secret import Secret
+from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_tasks import SqliteTasks
+from service.storage.sqlite_uploads import SqliteUploads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """The opened parts."""
+
+    secret: Secret
+    files: DiskFiles
+    store: SqliteStore
+    tasks: SqliteTasks
+    uploads: SqliteUploads
+    ended_sessions: EndedSessions
+
+
+async def open_storage(data: Path, stack: contextlib.AsyncExitStack) -> Storage:
+    """Open the data folder, and have `stack` close it. Raises `DataFolderError`."""
+    lease = await asyncio.to_thread(Lease.claim, data)
+    stack.callback(lease.release)
+    secret = await asyncio.to_thread(Secret.open, data, lease.folder)
+    files = await DiskFiles.open(data / "files", lease.folder, secret.derive("picture names"))
+    store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive)
+    stack.push_async_callback(store.close)
+    tasks = await SqliteTasks.open(store, lease.id, lease.alive, time.time)
+    ended = await asyncio.to_thread(EndedSessions, data / "ended-sessions", time.time)
+    return Storage(
+        secret=secret,
+        files=files,
+        store=store,
+        tasks=tasks,
+        uploads=SqliteUploads(store),
+        ended_sessions=ended,
+    )

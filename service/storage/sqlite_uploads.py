@@ -1,0 +1,96 @@
+"""Uploads in the file of the SQLite store, beside the jobs that use them: a trigger writes the first of these down."""
+
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_schema import transaction
+from service.storage.uploads import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper
+
+COLUMNS: Final = "uploads.id, uploads.owner, uploads.created_at, uploads.expires_at, uploads.names, uploads.used_at"
+FIND: Final = f"SELECT {COLUMNS} FROM uploads WHERE id = ?"  # noqa: S608 - the columns are written above
+PURGE: Final = "DELETE FROM uploads WHERE created_at <= ?"
+FRESH: Final = f"SELECT {COLUMNS} FROM uploads WHERE owner = ? AND names = '' AND expires_at >= ?"  # noqa: S608 - as above
+NEWEST: Final = "SELECT coalesce(max(created_at), 0) FROM uploads WHERE owner = ?"
+INSERT: Final = "INSERT INTO uploads (id, owner, created_at, expires_at) VALUES (?, ?, ?, ?)"
+RECEIVE: Final = "UPDATE uploads SET names = ? WHERE id = ? AND names = ''"
+SPEND: Final = "UPDATE uploads SET used_at = ?, history_id = NULL WHERE id = ?"
+
+BY_JOB: Final = f"""
+    SELECT {COLUMNS} FROM uploads LEFT JOIN jobs ON jobs.history_id = uploads.history_id AND jobs.owner = uploads.owner
+    WHERE uploads.owner = ? AND uploads.names <> '' AND uploads.created_at > ?
+"""  # noqa: S608 - the columns are written above
+PENDING: Final = "(jobs.state = 'working' OR jobs.state = 'done' AND jobs.delivered_at IS NULL)"
+READY: Final = f"""
+    {BY_JOB} AND (used_at IS NULL OR coalesce({PENDING}, 0))
+    ORDER BY used_at IS NULL DESC, uploads.created_at DESC LIMIT 1
+"""
+"""Pending jobs are those that a call of the same fingerprint joins."""
+
+LATEST_USED: Final = f"""
+    {BY_JOB} AND used_at IS NOT NULL AND NOT coalesce({PENDING}, 0) ORDER BY used_at DESC LIMIT 1
+"""
+
+
+class SqliteUploads(UploadKeeper):
+    """Keeps uploads by the store's writer."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def open(self, owner: str, now: float, id_of: Callable[[str, float], str]) -> Upload:
+        return await self._store.run(lambda connection: _open(connection, owner, now, id_of))
+
+    async def find(self, id_: str) -> Upload | None:
+        return await self._store.run(lambda connection: _first(connection, FIND, id_))
+
+    async def receive(self, id_: str, names: Sequence[str]) -> bool:
+        return await self._store.run(lambda connection: _write(connection, RECEIVE, json.dumps(list(names)), id_) > 0)
+
+    async def ready(self, owner: str, since: float) -> Upload | None:
+        return await self._store.run(lambda connection: _first(connection, READY, owner, since))
+
+    async def latest_used(self, owner: str, since: float) -> Upload | None:
+        return await self._store.run(lambda connection: _first(connection, LATEST_USED, owner, since))
+
+    async def spend(self, id_: str, now: float) -> None:
+        await self._store.run(lambda connection: _write(connection, SPEND, now, id_))
+
+
+def _open(connection: sqlite3.Connection, owner: str, now: float, id_of: Callable[[str, float], str]) -> Upload:
+    with transaction(connection, "IMMEDIATE"):
+        connection.execute(PURGE, (now - KEPT_S,))
+        for row in connection.execute(FRESH, (owner, now + FRESH_S)).fetchall():
+            fresh = _read(row)
+            if fresh.id == id_of(owner, fresh.created_at):
+                return fresh
+        newest: float = connection.execute(NEWEST, (owner,)).fetchone()[0]
+        created_at = max(now, math.nextafter(newest, math.inf))
+        made = Upload(id=id_of(owner, created_at), owner=owner, created_at=created_at, expires_at=created_at + OPEN_S)
+        connection.execute(INSERT, (made.id, made.owner, made.created_at, made.expires_at))
+        return made
+
+
+def _write(connection: sqlite3.Connection, statement: str, *values: object) -> int:
+    with transaction(connection, "IMMEDIATE"):
+        return connection.execute(statement, values).rowcount
+
+
+def _first(connection: sqlite3.Connection, query: str, *values: object) -> Upload | None:
+    row = connection.execute(query, values).fetchone()
+    return None if row is None else _read(row)
+
+
+def _read(row: tuple[Any, ...]) -> Upload:
+    id_, owner, created_at, expires_at, names, used_at = row
+    return Upload(
+        id=id_,
+        owner=owner,
+        created_at=created_at,
+        expires_at=expires_at,
+        names=tuple(json.loads(names)) if names else (),
+        used_at=used_at,
+    )

@@ -1,0 +1,113 @@
+"""The history in words: an entry of a list, where a picture came from and what became of it, how to go on from it.
+
+Everything is cut short: fifty entries must fit into one answer.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from service.images import Job, JobState, Parent
+from service.tools.escaping import alt_text, cut, plain, verbatim
+
+PROMPT_LENGTH: Final = 160
+LISTED_PROMPT_LENGTH: Final = 500
+"""Of a prompt in the fields of a list, for programs."""
+
+KIND_LENGTH: Final = 40
+REASON_LENGTH: Final = 300
+WHOLE_PROMPT_LENGTH: Final = 2000
+"""Of a prompt that is shown alone."""
+
+SHOWN_PICTURES: Final = 4
+"""Of one entry in a list."""
+
+SHOWN_CHILDREN: Final = 20
+
+
+def entry_text(job: Job, pictures_url: str) -> str:
+    """One entry of a list: what it is, its pictures, how to go on."""
+    title = f"**history_id {job.history_id}** · {_when(job.created_at)} · {plain(job.model, PROMPT_LENGTH)}"
+    made_from = f" · made from {_links(job.parents)}" if job.parents else ""
+    return "\n".join([f"{title}{made_from} · “{plain(job.prompt, PROMPT_LENGTH)}”", *_outcome(job, pictures_url)])
+
+
+def details_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
+    """What a single one says beside its picture: the whole request, what was made from it, how to go on."""
+    lines = [f"Prompt: {verbatim(job.prompt, WHOLE_PROMPT_LENGTH)}"]
+    asked = ", ".join(f"{name} {value}" for name, value in job.parameters.items() if name != "references")
+    lines += [f"Asked for: {plain(asked, REASON_LENGTH)}"] if asked else []
+    lines += [f"Made from it: {_made_from(job, children)}."] if children else []
+    if any(picture.kept for picture in job.pictures):
+        lines.append(f"To change it: {_go_on(job)}; the prompt says what to change.")
+    return "\n".join(lines)
+
+
+def loss_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
+    """What deleting it loses, as a question."""
+    lost = f"Its prompt and {counted(len(job.pictures), 'picture')}" if job.pictures else "Its prompt"
+    ended = " are lost, and links to them end." if job.pictures else " is lost."
+    family = " What was made from it stays." if children else ""
+    return f"Delete history_id {job.history_id}, “{plain(job.prompt, PROMPT_LENGTH)}”, for good? {lost}{ended}{family}"
+
+
+def cut_job(job: Job) -> Job:
+    """The job for the fields of a list, its texts cut short."""
+    failure = job.failure and replace(job.failure, reason=cut(job.failure.reason, REASON_LENGTH))
+    return replace(job, prompt=cut(job.prompt, LISTED_PROMPT_LENGTH), failure=failure)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as "1 picture" or "2 pictures"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _outcome(job: Job, pictures_url: str) -> list[str]:
+    if job.state is JobState.WORKING:
+        return [f"Still being drawn. `history` with history_id {job.history_id} waits for it."]
+    if job.failure is not None:
+        return [f"Failed ({plain(job.failure.kind, KIND_LENGTH)}): {plain(job.failure.reason, REASON_LENGTH)}"]
+    kept = [picture for picture in job.pictures if picture.kept]
+    lines = [f"![{alt_text(job.prompt)}]({pictures_url}{picture.name})" for picture in kept[:SHOWN_PICTURES]]
+    if len(kept) < len(job.pictures):
+        lines.append(_removed(job, len(job.pictures) - len(kept)))
+    elif len(kept) > SHOWN_PICTURES:
+        lines.append(
+            f"{counted(len(kept) - SHOWN_PICTURES, 'more picture')}: `history` with history_id {job.history_id}."
+        )
+    return [*lines, f"To change it: {_go_on(job)}."] if kept else lines
+
+
+def _removed(job: Job, gone: int) -> str:
+    what, which, back = "Its picture was", "", "it"
+    if len(job.pictures) > 1:
+        what, which, back = f"{gone} of its {len(job.pictures)} pictures {_were(gone)}", " and `picture`", "one"
+    return (
+        f"{what} removed. `history` with history_id {job.history_id}{which} brings {back} back, if its image service "
+        "still has it."
+    )
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
+
+
+def _go_on(job: Job) -> str:
+    choice = f" and picture 1 to {len(job.pictures)}" if len(job.pictures) > 1 else ""
+    return f"`generate` with history_id {job.history_id}{choice}"
+
+
+def _links(parents: Iterable[Parent]) -> str:
+    return "; ".join(f"history_id {parent.history_id}, picture {parent.picture}" for parent in parents)
+
+
+def _made_from(job: Job, children: Sequence[tuple[int, int]]) -> str:
+    several = len(job.pictures) > 1
+    shown = [f"{id_} (from picture {number})" if several else str(id_) for id_, number in children[-SHOWN_CHILDREN:]]
+    older = len(children) - len(shown)
+    return f"history_id {', '.join(shown)}" + (f", and {older} before them" if older else "")
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,236 @@
+"""The guarded download: one picture from a URL that somebody else chose.
+
+Its rules, for the first URL and for each redirect alike:
+
+- http and https only, no user name or password in the URL.
+- The name is resolved here, every address is checked, and the connection goes to a checked address: nothing is resolved
+  a second time. Private addresses are allowed only on the host of the image service that gave the URL, on any port.
+- The key goes to the exact origin of that service and nowhere else.
+- Bytes are counted while they come in. A page of HTML is not a picture, whatever its status.
+- The URL is sent byte for byte: a signed query does not survive being decoded and encoded again.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from service.images import WorkError
+
+CONNECT_S: Final = 10.0
+IDLE_S: Final = 30.0
+HOPS: Final = 5
+"""Redirects that are followed. Storage services need one or two."""
+
+PIECE: Final = 64 * 1024
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+NOT_THERE: Final = frozenset({400, 403, 404, 410})
+"""Storage services say 400 or 403 to a signature that has expired."""
+
+UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+"""All of IPv6 that is routed. A list of what is not (site-local, discard, local NAT64 …) would never be complete."""
+
+NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+TEREDO_AND_KIN: Final = ipaddress.IPv6Network("2001::/23")
+"""Protocol assignments: Teredo carries an IPv4 address that its client chose."""
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class FetchError(WorkError):
+    """The download failed. Names the host and never more of the URL.
+
+    `again` says that another try may help, `page` that a web page came instead of a picture, `gone` that whoever was
+    asked does not have it, or not for us.
+    """
+
+    def __init__(self, url: URL, why: str, *, again: bool = False, page: bool = False, gone: bool = False) -> None:
+        super().__init__(
+            f"Could not download the picture from {url.host or 'a URL without a host'}: {why}.", kind="download"
+        )
+        self.again = again
+        self.page = page
+        self.gone = gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """The configured image service that gave a URL: its host may be private, its origin gets the key."""
+
+    base: URL
+    key: str = field(repr=False)
+
+    def on_same_host(self, url: URL) -> bool:
+        return _host(url) == _host(self.base)
+
+    def headers(self, url: URL) -> dict[str, str]:
+        same_origin = (url.scheme, _host(url), url.port) == (self.base.scheme, _host(self.base), self.base.port)
+        return bearer(self.key) if same_origin else {}
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that carries a key, where there is one."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """How long one try may take, and how long to wait before each further one.
+
+    The picture is paid for, and another download costs nothing: three tries.
+    """
+
+    total_s: float = 120.0
+    pauses_s: Sequence[float] = (0.5, 2.0)
+
+
+PATIENCE: Final = RetryPolicy()
+
+
+async def fetch(
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    max_bytes: int,
+    trusted: Trusted | None = None,
+    patience: RetryPolicy = PATIENCE,
+) -> bytes:
+    """Download one picture, once more after each of the pauses if need be. Raise `FetchError`."""
+    target = read_url(url)
+    for pause_s in patience.pauses_s:
+        try:
+            return await _once(session, target, max_bytes, trusted, patience.total_s)
+        except FetchError as error:
+            if not error.again:
+                raise
+        await asyncio.sleep(pause_s)
+    return await _once(session, target, max_bytes, trusted, patience.total_s)
+
+
+def read_url(text: str, base: URL | None = None) -> URL:
+    """Read a URL without changing a byte of it, relative to a base where there is one. Raise `FetchError`."""
+    try:
+        url = URL(text, encoded=text.isascii())
+        url = base.join(url) if base is not None else url
+        readable = url.scheme in {"http", "https"} and bool(url.host) and url.port is not None
+    except ValueError as error:
+        raise FetchError(URL(), "its URL cannot be read") from error
+    if not readable:
+        raise FetchError(URL(), "only http and https URLs are fetched")
+    if url.raw_user is not None or url.raw_password is not None:
+        raise FetchError(url, "a URL with a user name or password is not fetched")
+    return url
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one that everybody on the internet may reach, with whatever it carries inside."""
+    return all(_is_routed(inner) for inner in _unwrapped(ipaddress.ip_address(address.partition("%")[0])))
+
+
+def _unwrapped(address: Address) -> Iterator[Address]:
+    """The address and the IPv4 address that it is a form of: mapped, NAT64 and 6to4 reach that one."""
+    match address:
+        case ipaddress.IPv6Address(ipv4_mapped=ipaddress.IPv4Address() as inner):
+            yield inner
+        case ipaddress.IPv6Address() if address in NAT64:
+            yield ipaddress.IPv4Address(address.packed[-4:])
+        case ipaddress.IPv6Address(sixtofour=ipaddress.IPv4Address() as inner):
+            yield address
+            yield inner
+        case _:
+            yield address
+
+
+def _is_routed(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        return address in UNICAST and address not in TEREDO_AND_KIN and address.is_global
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _host(url: URL) -> str:
+    """Spec RFC 1034, 3.1: a name with a trailing dot is the same name."""
+    return (url.host or "").lower().rstrip(".")
+
+
+async def _once(
+    session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted: Trusted | None, total_s: float
+) -> bytes:
+    try:
+        async with asyncio.timeout(total_s):
+            for _ in range(HOPS + 1):
+                answer = await _hop(session, url, max_bytes, trusted)
+                if isinstance(answer, bytes):
+                    return answer
+                url = answer
+    except TimeoutError as error:
+        raise FetchError(url, "it took too long", again=True) from error
+    raise FetchError(url, f"more than {HOPS} redirects")
+
+
+async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted: Trusted | None) -> bytes | URL:
+    """Ask one URL at one of its checked addresses, and return the bytes or where they are said to be."""
+    problem: FetchError | None = None
+    for address in await _checked_addresses(url, trusted):
+        try:
+            async with session.get(
+                url.with_host(address),
+                headers={"Host": url.host_port_subcomponent or "", "Accept-Encoding": "identity"}
+                | (trusted.headers(url) if trusted else {}),
+                server_hostname=url.raw_host if url.scheme == "https" else None,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=IDLE_S),
+            ) as response:
+                return await _read(response, url, max_bytes)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            problem = FetchError(url, "it does not accept connections", again=True)
+            problem.__cause__ = error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise FetchError(url, "the connection broke", again=True) from error
+    raise problem or FetchError(url, "its name is not known", again=True)
+
+
+async def _checked_addresses(url: URL, trusted: Trusted | None) -> list[str]:
+    """Spec getaddrinfo(3): also reads decimal, octal and hexadecimal IPv4, so those are checked as what they mean."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            found = await loop.getaddrinfo(url.raw_host, url.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise FetchError(url, "its name is not known", again=True) from error
+    addresses = [str(socket_address[0]) for *_, socket_address in found]
+    private = [address for address in addresses if not is_public(address)]
+    if private and not (trusted and trusted.on_same_host(url)):
+        raise FetchError(url, "it is on a private network, and not the host of the image service")
+    return addresses
+
+
+async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> bytes | URL:
+    location = response.headers.get("Location")
+    if response.status in REDIRECTS and location is not None:
+        return read_url(location, base=url)
+    if response.status != HTTPStatus.OK:
+        status = response.status
+        why = f"it answered HTTP {status}"
+        raise FetchError(url, why, again=status in WORTH_ANOTHER_TRY, gone=status in NOT_THERE)
+    if response.content_type in {"text/html", "application/xhtml+xml"}:
+        raise FetchError(url, "it answered with a web page instead of a picture", page=True)
+    if (response.content_length or 0) > max_bytes:
+        raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await response.content.read(PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > max_bytes:
+            raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
+    data = b"".join(pieces)
+    if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise FetchError(url, "it answered with a web page instead of a picture", page=True)
+    return data

@@ -1,0 +1,244 @@
+"""ModelScope API-Inference: a task is submitted, polled until it has ended, and its pictures are downloaded.
+
+1. Submit once. There is no key that makes it idempotent, so an answer that is lost is not asked for again.
+2. Poll. An error there says nothing about the work, which goes on: only a token that is no longer accepted, or a task
+   that is not known, ends the waiting.
+3. Download at once, without the token: the pictures lie on a storage host, and nobody says for how long.
+
+Source of the wire format: https://www.modelscope.cn/docs/model-service/API-Inference/intro, and the service's own
+client (https://github.com/modelscope/modelscope-mcp-server). No way to cancel a task is known.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from service.images import ImageRequest, Picture, Progress, Reference, WorkError
+from service.settings import TIMEOUTS, Endpoint, Timeouts
+from service.upstreams.base import Offers, RemoteTask
+from service.upstreams.base64_extractor import ExtractedBase64
+from service.upstreams.errors import UpstreamError, reaching, read_start, retry_after, upstream_error
+from service.upstreams.fetch import bearer
+from service.upstreams.http import HttpUpstream
+from service.upstreams.image_sources import Link
+from service.upstreams.kinds import Kind
+from service.upstreams.model_list import ask_models
+from service.upstreams.modelscope_answers import Finished, Waiting, read_polled, read_submitted, refused
+from service.upstreams.request_body import Body, json_body
+
+ANSWER_S: Final = 30.0
+"""For one answer, be it to a submission or to a poll. Neither waits for a picture, but for direct answers."""
+
+MAX_ANSWER: Final = 1024 * 1024
+"""Bytes of a good answer, which holds an id or some URLs."""
+
+STILL_THERE: Final = frozenset({408, 425, 429})
+"""Statuses of a poll that, like all from 500 on, say nothing about the task."""
+
+NEEDS_PICTURE: Final = ("-Edit", "Kontext")
+"""Parts of the names of models that change a picture; without one they answer "submit image generation task error"."""
+
+DRAWS: Final = re.compile(r"(?i)image|flux|kontext|diffusion")
+"""Words in the names of models that draw. Most that are listed are language models."""
+
+SHAPES: Final[Mapping[str, str]] = {
+    "1:1": "1024x1024",
+    "16:9": "1024x576",
+    "9:16": "576x1024",
+    "4:3": "1024x768",
+    "3:4": "768x1024",
+    "3:2": "1008x672",
+    "2:3": "672x1008",
+}
+"""Pixels for an aspect ratio where no size was given: 1024 is the longest side that every family of models takes."""
+
+QWEN_SHAPES: Final[Mapping[str, str]] = {
+    "1:1": "1328x1328",
+    "16:9": "1664x928",
+    "9:16": "928x1664",
+    "4:3": "1472x1104",
+    "3:4": "1104x1472",
+    "3:2": "1584x1056",
+    "2:3": "1056x1584",
+}
+"""The sizes that Qwen-Image was made for (https://github.com/QwenLM/Qwen-Image, README)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polling:
+    """How often to ask, and how long in all. A picture usually takes 7 to 30 seconds, in busy hours minutes.
+
+    The numbers are those that users of ModelScope Image MCP know. `pause` waits between two questions.
+    """
+
+    each_s: float = 5.0
+    total_s: float = 150.0
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+POLLING: Final = Polling()
+
+
+class ModelScopeUpstream(HttpUpstream):
+    """API-Inference of ModelScope, or what speaks like it."""
+
+    name: ClassVar[str] = "modelscope"
+    title: ClassVar[str] = "ModelScope"
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        endpoint: Endpoint,
+        *,
+        max_file_bytes: int,
+        polling: Polling = POLLING,
+        timeouts: Timeouts = TIMEOUTS,
+    ) -> None:
+        super().__init__(session, endpoint, max_file_bytes=max_file_bytes, timeouts=timeouts)
+        self.deadline_s = polling.total_s
+        self._polling = polling
+
+    async def offers(self) -> Offers:
+        """Its list is public, so that even a wrong token gets it, and does not say what draws: only the names do."""
+        with reaching(self.name, paid=False):
+            listed = await ask_models(self._session, self._base / "models", self._key)
+        images = tuple(id_ for id_ in listed if DRAWS.search(id_))
+        return Offers(images=images, others=frozenset(listed) - set(images), complete=False)
+
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture] | RemoteTask:
+        """Submit. A few models draw within the call; all others give a task."""
+        refuse_without_picture(request)
+        await progress("Handing the work to ModelScope", 0)
+        with reaching(self.name):
+            submitted = read_submitted(await self._submit(request))
+        match submitted:
+            case RemoteTask() as task:
+                return task  # at once: a call that is cancelled before the id is written down has paid for nothing
+            case Finished(links):
+                return await self._download(links)
+
+    async def follow(self, task: RemoteTask, progress: Progress) -> list[Picture]:
+        """Poll, first after half a pause: a task of an earlier process may have ended long ago."""
+        await progress(f"ModelScope took the work in: task {task.id}", 2)
+        clock = asyncio.get_running_loop().time
+        started, pause_s = clock(), self._polling.each_s / 2
+        while True:
+            await self._polling.pause(pause_s)
+            match await self._look(task):
+                case Finished(links):
+                    await progress("ModelScope has drawn the picture; downloading it", 90)
+                    return await self._download(links)
+                case Waiting(said, least_s):
+                    await progress(f"ModelScope: {said} ({clock() - started:.0f} s)")
+                    pause_s = max(self._polling.each_s, least_s)
+
+    async def _submit(self, request: ImageRequest) -> object:
+        headers = {"X-ModelScope-Async-Mode": "true"}
+        timeout = self._patience(ANSWER_S)
+        async with self._post("images/generations", body(request), headers=headers, timeout=timeout) as response:
+            if response.status != HTTPStatus.OK:
+                by_data = any(not each.url for each in request.references)
+                raise refused(response.status, await read_start(response), response.headers, by_data=by_data)
+            return await _json(response)
+
+    async def _look(self, task: RemoteTask) -> Waiting | Finished:
+        """Ask once how a task stands. Whatever fails on the way, there is no news of it, and it goes on."""
+        try:
+            return await self._poll(task)
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return Waiting("no answer when asked")
+
+    async def _poll(self, task: RemoteTask) -> Waiting | Finished:
+        url = URL(f"{self._base}/tasks/{quote(task.id, safe='')}", encoded=True)
+        headers = {"X-ModelScope-Task-Type": "image_generation"} | bearer(self._key)
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=self._timeouts.connect_s)
+        async with self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
+            status = response.status
+            if status == HTTPStatus.OK:
+                return read_polled(await _json(response))
+            if status in STILL_THERE or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                return Waiting(f"HTTP {status} when asked", retry_after(response.headers) or 0.0)
+            if status == HTTPStatus.NOT_FOUND:
+                raise UpstreamError(Kind.LOST, detail=f"(ModelScope does not know the task {task.id} any more.)")
+            raise upstream_error(status, await read_start(response), response.headers, taken_in=True)
+
+    async def _download(self, links: tuple[str, ...]) -> list[Picture]:
+        return await self._pictures.read([Link(link) for link in links], ExtractedBase64())
+
+
+def refuse_without_picture(request: ImageRequest) -> None:
+    """Raise `WorkError` where a model that changes pictures was given none."""
+    if needs_picture(request.model) and not request.references:
+        raise WorkError(
+            f"{request.model} changes a picture and was given none; nothing was sent. Pass one as a reference, such "
+            "as its public URL in `image_url`, or choose a model that draws from words alone, such as Qwen/Qwen-Image.",
+            kind=Kind.BAD_REQUEST,
+        )
+
+
+def body(request: ImageRequest) -> Body:
+    """The submission: what was asked for, and nothing else."""
+    fields: dict[str, Any] = {
+        "model": request.model,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "size": size_of(request),
+        "seed": request.seed,
+        "steps": request.steps,
+        "guidance": request.guidance,
+        "loras": _loras(request.loras),
+        "image_url": _pictures(request.references),
+    }
+    return json_body({name: value for name, value in fields.items() if value is not None})
+
+
+def needs_picture(model: str) -> bool:
+    """Whether a model only changes pictures, which its name says."""
+    return any(part in model for part in NEEDS_PICTURE)
+
+
+def size_of(request: ImageRequest) -> str | None:
+    """Pixels as they were asked for, or for an aspect ratio that was; None leaves it to the model."""
+    if request.size is not None or request.aspect_ratio is None:
+        return request.size
+    shapes = QWEN_SHAPES if request.model.startswith("Qwen/Qwen-Image") else SHAPES
+    return shapes.get(request.aspect_ratio)
+
+
+def _loras(loras: Mapping[str, float] | None) -> str | dict[str, float] | None:
+    """One stands by its name alone; of several, the weights have to add up to 1."""
+    match loras and list(loras):
+        case [str(only)]:
+            return only
+        case [_, *_] if loras:
+            return dict(loras)
+        case _:
+            return None
+
+
+def _pictures(references: tuple[Reference, ...]) -> str | Reference | list[str | Reference] | None:
+    """One by itself, which every edit model takes; several as a list in their order, which only the later ones do.
+
+    By their URLs where they have any; bytes become data URIs, which some models take.
+    """
+    pictures = [reference.url or reference for reference in references]
+    return pictures[0] if len(pictures) == 1 else pictures or None
+
+
+async def _json(response: aiohttp.ClientResponse) -> object:
+    """The body, parsed. Raise `ValueError` where it is none, or larger than any that we can use."""
+    data = b""
+    while piece := await response.content.read(MAX_ANSWER):
+        data += piece
+        if len(data) > MAX_ANSWER:
+            raise ValueError("the answer is too large")
+    parsed: object = orjson.loads(data)
+    return parsed

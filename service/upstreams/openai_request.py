@@ -1,0 +1,123 @@
+"""A request to an Images API: new pictures as JSON, pictures from references as a form, or as JSON by their URLs.
+
+OpenAI API reference, "Create image" and "Create image edit". What was not asked for is not sent, so that other
+services which speak this API meet only what they must know.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from service.images import ImageRequest, Reference
+from service.upstreams.error_body import parsed
+from service.upstreams.openai_rules import Family, check, family_of, size_of
+from service.upstreams.request_body import Body, form_body, json_body
+
+PARTIALS: Final = 2
+"""Partial pictures asked for. Each costs about 100 tokens, and keeps proxies from closing a silent connection."""
+
+OURS: Final = frozenset({"stream", "partial_images", "response_format"})
+"""What we ask for of ourselves; nobody misses it."""
+
+NEEDED: Final = frozenset({"model", "prompt", "images"})
+UNKNOWN: Final = re.compile(
+    r"(?i)(?:unknown|unrecognized|unsupported|unexpected)[\w ]* (?:parameter|argument)[\w ]*[:=]? *['\"`]?(?P<name>\w+)"
+)
+MAGIC: Final = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"RIFF", "image/webp"))
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """One request before it is encoded: where it goes, its parameters, and the references that go as files."""
+
+    path: str
+    parameters: Json
+    files: tuple[Reference, ...] = ()
+
+    def without(self, name: str) -> "Draft":
+        """The same without one parameter, and without what means nothing then."""
+        gone = {name, "partial_images"} if name == "stream" else {name}
+        return replace(self, parameters={each: self.parameters[each] for each in self.parameters if each not in gone})
+
+
+def draft(request: ImageRequest) -> Draft:
+    """What to send; raise `UnsuitableError` for what the model cannot do. References are bytes or `by_url`."""
+    family = family_of(request.model)
+    check(request, family)
+    parameters = {name: value for name, value in _parameters(request, family).items() if value is not None}
+    if not request.references:
+        return Draft(path="images/generations", parameters=parameters)
+    if by_url(request):
+        images = [{"image_url": each.url} for each in request.references]
+        return Draft(path="images/edits", parameters=parameters | {"images": images})
+    return Draft(path="images/edits", parameters=parameters, files=request.references)
+
+
+def by_url(request: ImageRequest) -> bool:
+    """Whether the service reads the references itself, by their URLs."""
+    return family_of(request.model).modern and not any(each.data for each in request.references)
+
+
+def encoded(draft: Draft) -> Body:
+    """The body. One file is `image`, several are `image[]`: relays know one or the other."""
+    if not draft.files:
+        return json_body(draft.parameters)
+    fields = {
+        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in draft.parameters.items()
+    }
+    files = [replace(each, media_type=each.media_type or media_type_of(each.data)) for each in draft.files]
+    return form_body(fields, "image" if len(files) == 1 else "image[]", files)
+
+
+def unknown_parameter(draft: Draft, body: bytes) -> str | None:
+    """Which parameter of the draft the service says that it does not know, if it can do without."""
+    match parsed(body):
+        case {"error": {"code": "unknown_parameter", "param": str(name)}}:
+            found = name
+        case {"error": {"param": "stream" | "partial_images" as name}}:
+            found = name
+        case {"error": {"message": str(message)}} | {"error": str(message)} | {"detail": str(message)}:
+            match_ = UNKNOWN.search(message[:1000])
+            found = match_["name"] if match_ else ""
+        case _:
+            return None
+    return found if found in draft.parameters and found not in NEEDED else None
+
+
+def media_type_of(data: bytes) -> str:
+    """By the first bytes; a reference that was downloaded has no other type."""
+    return next((media_type for magic, media_type in MAGIC if data.startswith(magic)), "application/octet-stream")
+
+
+def _in_form(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parameters(request: ImageRequest, family: Family) -> Json:
+    parameters: Json = {
+        "model": request.model,
+        "prompt": request.prompt,
+        "n": request.count if request.count > 1 else None,
+        "size": size_of(request, family),
+        "quality": request.quality,
+        "background": request.background,
+        "output_format": request.output_format,
+    }
+    if not family.known:
+        parameters |= {
+            "aspect_ratio": request.aspect_ratio,
+            "resolution": request.resolution,
+            "negative_prompt": request.negative_prompt,
+            "seed": request.seed,
+            "steps": request.steps,
+            "guidance": request.guidance,
+            "loras": request.loras,
+        }
+    if family.known and not family.modern:
+        parameters["response_format"] = "b64_json"  # its URLs last an hour, and may not be reachable from here
+    if family.modern and request.count == 1 and request.output_format != "gif":
+        # How several pictures stream is not specified, and a frame of an animation is none.
+        parameters |= {"stream": True, "partial_images": PARTIALS}
+    return parameters

@@ -1,0 +1,1 @@
+"""The HTTP edge: the MCP endpoint, the pictures, the upload page, health, and the guard before them."""

@@ -1,0 +1,11 @@
+"""The packages of the wheel: every folder of `service/`, and `schemas/` as `service.schemas`.
+
+`pyproject.toml` says everything else; its `packages.find` cannot add a folder that lies beside `service/`.
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[*find_packages(include=["service", "service.*"]), "service.schemas"],
+    package_dir={"service.schemas": "schemas"},
+)

@@ -1,0 +1,144 @@
+"""What stays of a picture and what does not: by pictures as Pillow writes them, read again by Pillow."""
+
+import io
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+
+from service.pictures.metadata import without_metadata
+from service.pictures.previews import pillow_format
+from tests.emulators.pictures import jpeg, png
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
+"""Broken EXIF; `Previews` does the same in the service."""
+
+TYPES = ["image/jpeg", "image/png", "image/webp"]
+SECRETS = (b"Canon", b"Anna was here", b"48.85", b"xpacket", b"thumbnail")
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+XMP = b"<?xpacket begin='' ?><x:xmpmeta xmlns:x='adobe:ns:meta/'>Anna was here</x:xmpmeta>"
+
+
+def photo(media_type: str, orientation: int = 1, **options: Any) -> bytes:
+    """A gradient with all that a phone writes beside it."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Canon"
+    exif[ExifTags.Base.Orientation] = orientation
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSAreaInformation] = b"48.85"
+    if media_type == "image/png":
+        text = PngImagePlugin.PngInfo()
+        text.add_text("Comment", "Anna was here")
+        text.add_itxt("XML:com.adobe.xmp", "xpacket", zip=False)
+        options["pnginfo"] = text
+    else:
+        options |= {"xmp": XMP, **({"comment": b"Anna was here"} if media_type == "image/jpeg" else {})}
+    out = io.BytesIO()
+    picture = Image.linear_gradient("L").resize((96, 64)).convert("RGB")
+    picture.save(out, pillow_format(media_type), exif=exif, icc_profile=PROFILE, **options)
+    return out.getvalue()
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize("media_type", TYPES)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_nothing_private_is_left_and_the_picture_is_the_same(media_type: str, orientation: int) -> None:
+    """Ours: a photo's place must reach neither an image service nor whoever opens the link."""
+    data = photo(media_type, orientation)
+    assert [secret for secret in SECRETS if secret in data]
+    stripped = without_metadata(data, media_type)
+    assert not [secret for secret in SECRETS if secret in stripped]
+    before, after = opened(data), opened(stripped)
+    assert after.tobytes() == before.tobytes()
+    assert after.info["icc_profile"] == PROFILE
+    assert dict(after.getexif()) == ({} if orientation == 1 else {ExifTags.Base.Orientation: orientation})
+
+
+@pytest.mark.parametrize("media_type", TYPES)
+def test_doing_it_twice_changes_nothing_more(media_type: str) -> None:
+    """Ours: the same photo sent twice has the same name, so that it is paid for once."""
+    once = without_metadata(photo(media_type, 3), media_type)
+    assert without_metadata(once, media_type) == once
+
+
+def test_a_progressive_photo_with_restarts_keeps_every_scan() -> None:
+    """ITU T.81: several scans, each with tables of its own before it."""
+    data = photo("image/jpeg", progressive=True, restart_marker_rows=1)
+    assert data.count(b"\xff\xda") > 1
+    assert opened(without_metadata(data, "image/jpeg")).tobytes() == opened(data).tobytes()
+
+
+def test_a_second_picture_behind_the_first_is_left_out() -> None:
+    """Ours: phones put a brightness map behind the photo, with an EXIF block of its own."""
+    data = photo("image/jpeg")
+    stripped = without_metadata(data + photo("image/jpeg", 6), "image/jpeg")
+    assert stripped == without_metadata(data, "image/jpeg")
+
+
+def test_filling_bytes_before_a_marker_are_no_mistake() -> None:
+    """ITU T.81, B.1.1.2: any marker may optionally be preceded by any number of fill bytes X'FF'."""
+    data = jpeg(1, (8, 8))
+    padded = data[:2] + b"\xff\xff\xff" + data[2:]
+    assert without_metadata(padded, "image/jpeg") == without_metadata(data, "image/jpeg")
+
+
+def test_an_animation_keeps_its_frames() -> None:
+    out = io.BytesIO()
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], xmp=XMP)
+    stripped = without_metadata(out.getvalue(), "image/webp")
+    assert len(stripped) < len(out.getvalue())
+    with Image.open(io.BytesIO(stripped)) as image:
+        assert getattr(image, "n_frames", 1) == 3
+
+
+@pytest.mark.parametrize("media_type", ["image/gif", "image/avif", "text/plain"])
+def test_what_is_not_known_stays_as_it_is(media_type: str) -> None:
+    assert without_metadata(b"anything", media_type) == b"anything"
+
+
+@pytest.mark.parametrize("media_type", TYPES)
+@given(data=st.data())
+def test_broken_pictures_raise_nothing(media_type: str, data: st.DataObject) -> None:
+    """Ours: whatever it is comes back, and whoever examines it says what is wrong."""
+    whole = photo(media_type, 6)
+    cut = data.draw(st.integers(0, len(whole)))
+    at = data.draw(st.integers(0, 400))
+    broken = bytearray(whole[:cut])
+    broken[at : at + 4] = struct.pack(">I", data.draw(st.integers(0, 2**32 - 1)))
+    without_metadata(bytes(broken), media_type)
+
+
+def test_a_large_photo_takes_milliseconds() -> None:
+    """Ours: scans are searched, not walked."""
+    noise = Image.merge("RGB", [Image.effect_noise((3000, 2000), 80) for _ in range(3)])
+    out = io.BytesIO()
+    noise.save(out, "JPEG", quality=95)
+    data = out.getvalue()
+    assert without_metadata(data, "image/jpeg") == data
+
+
+def test_a_png_with_no_end_stays_as_it_is() -> None:
+    data = png(1, (8, 8))[:-12]
+    assert without_metadata(data, "image/png") == data
+
+
+def test_nothing_is_decoded_to_strip_it() -> None:
+    """Bug: a PNG of 340 kB took 340 MB before its pixels were counted, as often at once as somebody sent one.
+
+    EXIF behind the pixels is found by decoding them; before them it is read with the head.
+    """
+    data = photo("image/png", orientation=6)
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4])
+    behind = data[:start] + data[end:-12] + data[start:end] + data[-12:]
+    assert opened(behind).getexif()[ExifTags.Base.Orientation] == 6
+    assert b"eXIf" in without_metadata(data, "image/png")
+    assert b"eXIf" not in without_metadata(behind, "image/png")

@@ -1,0 +1,140 @@
+"""A disk that does not take what has to be written, at each step of a generation: nothing that is paid for is lost.
+
+The refusal is SQLite's own, of a connection that only reads; a folder that is gone refuses the picture's bytes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
+from service.upstreams.base import RemoteTask
+from tests.emulators.pictures import png
+from tests.pipeline_fixture import FOX, Asleep, Pencil, Studio, files_in, studio
+
+
+class Filling(Pencil):
+    """Draws, and the disk is full from then on."""
+
+    def __init__(self, answer: list[Picture] | Exception) -> None:
+        super().__init__(answers=[answer])
+        self.studio: Studio | None = None
+
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
+        assert self.studio is not None
+        await full(self.studio)
+        return await super().generate(request, progress)
+
+
+class Kiln(Asleep):
+    """Takes the work in, and the disk is full from then on; has it done whenever it is asked."""
+
+    studio: Studio | None = None
+
+    async def generate(self, request: ImageRequest, progress: Progress) -> RemoteTask:  # type: ignore[override] # narrower
+        self.asked.append(request)
+        await progress("Taken in")
+        assert self.studio is not None
+        await full(self.studio)
+        return RemoteTask("vase 1")
+
+    async def follow(self, task: RemoteTask, progress: Progress) -> list[Picture]:
+        await progress(task.id)
+        return [Picture(data=png(1))]
+
+
+async def full(pipeline: Studio, *, reads_only: bool = True) -> None:
+    """Let nothing more be written to the history, or let it again."""
+    await pipeline.store.run(lambda connection: connection.execute(f"PRAGMA query_only = {reads_only:d}"))
+
+
+async def room(pipeline: Studio) -> None:
+    await full(pipeline, reads_only=False)
+
+
+@asynccontextmanager
+async def refused_once(folder: Path, upstream: Filling | Kiln) -> AsyncIterator[tuple[Studio, asyncio.Task[Job]]]:
+    """A generation whose next write was refused."""
+    async with studio(folder, upstream) as pipeline:
+        upstream.studio = pipeline
+        call = asyncio.create_task(pipeline.draw())
+        await pipeline.moments.wait("pause")
+        yield pipeline, call
+
+
+async def test_a_picture_whose_row_cannot_be_written_yet_is_done_when_it_can(tmp_path: Path) -> None:
+    """Bug: the row said `working` until the next start, and the picture was lost."""
+    async with refused_once(tmp_path, Filling([Picture(data=png(1))])) as (pipeline, call):
+        assert (await pipeline.job()).state is JobState.WORKING
+        await room(pipeline)
+        assert (await call).state is JobState.DONE
+        assert (await pipeline.job()).state is JobState.DONE
+
+
+async def test_a_failure_that_cannot_be_written_yet_is_written_when_it_can(tmp_path: Path) -> None:
+    """Bug: the same request joined a row that nobody worked on any more."""
+    async with refused_once(tmp_path, Filling(WorkError("No.", kind="policy"))) as (pipeline, call):
+        await room(pipeline)
+        failure = (await call).failure
+    assert failure is not None
+    assert failure.kind == "policy"
+
+
+async def test_a_task_that_cannot_be_noted_down_yet_is_followed_when_it_can(tmp_path: Path) -> None:
+    """Bug: it was submitted, and nobody asked for the picture."""
+    kiln = Kiln()
+    async with refused_once(tmp_path, kiln) as (pipeline, call):
+        await room(pipeline)
+        job = await call
+    assert (job.state, job.task, len(kiln.asked)) == ("done", "vase 1", 1)
+
+
+async def test_a_cancellation_that_cannot_be_written_yet_is_written_when_it_can(tmp_path: Path) -> None:
+    async with studio(tmp_path, Asleep()) as pipeline:
+        call = asyncio.create_task(pipeline.draw())
+        await pipeline.moments.wait("Dreaming")
+        await full(pipeline)
+        call.cancel()
+        await pipeline.moments.wait("pause")
+        assert not call.done()
+        await room(pipeline)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        failure = (await pipeline.job()).failure
+    assert failure is not None
+    assert failure.kind == "cancelled"
+
+
+async def test_a_call_that_leaves_while_a_failure_waits_for_room_cuts_nothing_short(tmp_path: Path) -> None:
+    """Ours: there is nothing left to cancel; the row says why it failed."""
+    async with refused_once(tmp_path, Filling(WorkError("No.", kind="policy"))) as (pipeline, call):
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await room(pipeline)
+        await pipeline.generation.close(drain_s=10)
+        failure = (await pipeline.job()).failure
+    assert failure is not None
+    assert failure.kind == "policy"
+
+
+async def test_a_stop_does_not_wait_for_a_disk_that_stays_full(tmp_path: Path) -> None:
+    """Ours: the next start ends the row; its log and the picture's file are there."""
+    async with refused_once(tmp_path, Filling([Picture(data=png(1))])) as (pipeline, call):
+        async with asyncio.timeout(10):
+            await pipeline.generation.close()
+            assert (await call).state is JobState.WORKING
+        assert len(files_in(tmp_path)) == 1
+
+
+async def test_a_picture_that_finds_no_room_at_first_is_kept_when_it_does(tmp_path: Path) -> None:
+    async with studio(tmp_path, Pencil()) as pipeline:
+        (tmp_path / "scratch").rmdir()
+        call = asyncio.create_task(pipeline.draw(FOX))
+        await pipeline.moments.wait("pause")
+        (tmp_path / "scratch").mkdir()
+        assert (await call).state is JobState.DONE
+    assert len(files_in(tmp_path)) == 1

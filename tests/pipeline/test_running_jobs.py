@@ -1,0 +1,275 @@
+"""Jobs that run by themselves, and calls that wait beside them."""
+
+import asyncio
+import logging
+
+import pytest
+
+from service.pipeline.running_jobs import UNREAD, DisconnectReason, RunningJob, RunningJobs, Waiter
+
+FIRST = Waiter()
+
+
+class Work:
+    """Something that goes on until it may end; notes how often it ran and was cancelled."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.undone = 0
+        self.begun = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def __call__(self, job: RunningJob) -> None:
+        self.running += 1
+        self.begun.set()
+        try:
+            await job.report("Working", 10)
+            await self.may_end.wait()
+            await job.report("Ready", 90)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            self.undone += 1
+            raise
+
+
+def soon() -> float:
+    """A time of the loop that is about to come."""
+    return asyncio.get_running_loop().time() + 0.02
+
+
+async def cancelled(call: asyncio.Task[None]) -> None:
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_the_end_waits_for_what_is_done_beside() -> None:
+    """Bug: each pipeline waited for its own notes of what had arrived, and the one that was closed never had any."""
+    jobs, noted = RunningJobs(), asyncio.Event()
+
+    async def note() -> None:
+        await asyncio.sleep(0)
+        noted.set()
+
+    jobs.run_in_background(note())
+    await jobs.close()
+    assert noted.is_set()
+
+
+async def test_all_who_wait_hear_all_of_it_and_leave_at_its_end() -> None:
+    jobs, work = RunningJobs(), Work()
+    said: list[tuple[int, str, float | None]] = []
+
+    def hear(who: int) -> Waiter:
+        async def progress(message: str, percent: float | None = None) -> None:
+            said.append((who, message, percent))
+
+        return Waiter(progress=progress)
+
+    job = jobs.start(1, work)
+    calls = [asyncio.create_task(job.wait(hear(who))) for who in (1, 2)]
+    await work.begun.wait()
+    work.may_end.set()
+    await asyncio.gather(*calls)
+    assert sorted(said) == [(who, *what) for who in (1, 2) for what in (("Ready", 90), ("Working", 10))]
+    assert jobs.find(1) is None
+
+
+async def test_a_client_that_does_not_read_holds_nobody_up() -> None:
+    """Ours: neither the job nor the other calls; what it misses is bounded."""
+    jobs, done = RunningJobs(), asyncio.Event()
+    heard: list[str] = []
+    stuck = asyncio.Event()
+
+    async def never_read(message: str, percent: float | None = None) -> None:
+        heard.append(message)
+        await stuck.wait()
+
+    async def talk(job: RunningJob) -> None:
+        await done.wait()
+        for number in range(3 * UNREAD):
+            await job.report(str(number))
+
+    job = jobs.start(1, talk)
+    slow = asyncio.create_task(job.wait(Waiter(progress=never_read)))
+    quick = asyncio.create_task(job.wait(FIRST))
+    await asyncio.sleep(0)
+    done.set()
+    await quick
+    assert jobs.find(1) is None
+    stuck.set()
+    await slow
+    assert len(heard) == UNREAD
+    assert heard[-1] == str(3 * UNREAD - 1)
+
+
+async def test_a_job_that_somebody_was_told_goes_on_goes_on_though_all_leave() -> None:
+    """Ours: who has a ticket comes again for the picture."""
+    jobs, work = RunningJobs(), Work()
+    job = jobs.start(1, work)
+    await job.wait(Waiter(until=soon()))
+    call = asyncio.create_task(job.wait(FIRST))
+    await asyncio.sleep(0)
+    await cancelled(call)
+    assert jobs.find(1) is job
+    work.may_end.set()
+    await job.wait(FIRST)
+    assert work.undone == 0
+
+
+async def test_the_last_call_that_is_cancelled_takes_the_job_with_it() -> None:
+    """Spec 2026-07-28, Cancellation: receivers should stop processing and free resources."""
+    jobs, work = RunningJobs(), Work()
+    job = jobs.start(1, work)
+    calls = [asyncio.create_task(job.wait(FIRST)) for _ in range(2)]
+    await work.begun.wait()
+    await cancelled(calls[0])
+    assert (work.undone, jobs.find(1)) == (0, job)
+    await cancelled(calls[1])
+    assert (work.undone, jobs.find(1)) == (1, None)
+
+
+async def test_a_client_that_only_gave_up_waiting_takes_nothing_with_it() -> None:
+    """Ours: a timeout of the client is no wish of the person."""
+    jobs, work = RunningJobs(), Work()
+    job = jobs.start(1, work)
+    call = asyncio.create_task(job.wait(Waiter(leaving=lambda: DisconnectReason.GAVE_UP)))
+    await work.begun.wait()
+    await cancelled(call)
+    assert (work.undone, jobs.find(1)) == (0, job)
+    await jobs.close()
+
+
+@pytest.mark.parametrize(("leaving", "undone"), [(DisconnectReason.GONE, 0), (DisconnectReason.CANCELLED, 1)], ids=str)
+async def test_work_that_goes_on_without_us_is_cancelled_only_where_that_was_asked_for(
+    leaving: DisconnectReason, undone: int
+) -> None:
+    """Bug: a client whose connection broke paid for each try, since the image service draws on whatever we do."""
+    jobs, work = RunningJobs(), Work()
+    job = jobs.start(1, work)
+    job.goes_on = True
+    call = asyncio.create_task(job.wait(Waiter(leaving=lambda: leaving)))
+    await work.begun.wait()
+    await cancelled(call)
+    assert work.undone == undone
+    await jobs.close()
+
+
+async def test_a_call_whose_progress_cannot_be_told_ends_and_leaves_nothing_behind() -> None:
+    jobs, work = RunningJobs(), Work()
+
+    async def broken(message: str, percent: float | None = None) -> None:
+        raise ValueError(message)
+
+    job = jobs.start(1, work)
+    call = asyncio.create_task(job.wait(Waiter(progress=broken, until=soon())))
+    with pytest.raises(ValueError, match="Working"):
+        await call
+    assert (work.undone, jobs.find(1)) == (1, None)
+
+
+async def test_a_mistake_of_ours_reaches_whoever_waits(caplog: pytest.LogCaptureFixture) -> None:
+    jobs, go_on = RunningJobs(), asyncio.Event()
+
+    async def broken(job: RunningJob) -> None:
+        await go_on.wait()
+        raise ZeroDivisionError
+
+    job = jobs.start(1, broken)
+    call = asyncio.create_task(job.wait(FIRST))
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(ZeroDivisionError):
+        await call
+    assert not caplog.records
+
+
+async def test_a_mistake_of_ours_that_nobody_waits_for_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    jobs = RunningJobs()
+
+    async def broken(job: RunningJob) -> None:
+        raise ZeroDivisionError
+
+    jobs.take_up(7, broken)
+    await jobs.close(10)
+    [record] = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is not None
+
+
+async def test_closing_lets_jobs_come_to_their_end_first() -> None:
+    """Ours: a picture that is nearly there is not thrown away by a restart."""
+    jobs, quick, slow = RunningJobs(), Work(), Work()
+    jobs.start(1, quick)
+    jobs.start(2, slow)
+    await slow.begun.wait()
+    quick.may_end.set()
+    await jobs.close(0.02)
+    assert (quick.undone, slow.undone) == (0, 1)
+    assert jobs.closing
+
+
+async def test_closing_waits_for_what_a_cancellation_takes() -> None:
+    """Ours: a store is closed after this, and whoever is cancelled still writes to it."""
+    jobs, work = RunningJobs(), Work()
+    jobs.start(1, work)
+    await work.begun.wait()
+    await jobs.close()
+    assert (work.undone, jobs.find(1)) == (1, None)
+
+
+async def test_work_on_a_job_follows_the_work_that_is_about_to_end() -> None:
+    """Bug: a job that was let go and taken up again in the same moment was followed by nobody."""
+    jobs, first, second = RunningJobs(), Work(), Work()
+    jobs.take_up(1, first)
+    again = jobs.take_up(1, second)
+    await first.begun.wait()
+    assert not second.begun.is_set()
+    first.may_end.set()
+    second.may_end.set()
+    await again.wait(FIRST)
+    assert (first.running, second.running, jobs.find(1)) == (1, 1, None)
+
+
+async def test_only_so_many_are_taken_up_at_once_and_new_ones_do_not_wait_for_them() -> None:
+    """Ours: after a crash there may be hundreds, each of which keeps asking a service."""
+    jobs, work = RunningJobs(at_once=2), Work()
+    for number in range(5):
+        jobs.take_up(number, work)
+    await work.begun.wait()
+    await asyncio.sleep(0)
+    assert work.running == 2
+    new = Work()
+    jobs.start(9, new)
+    await new.begun.wait()
+    work.may_end.set()
+    new.may_end.set()
+    await jobs.close(10)
+    assert work.running == 5
+
+
+async def test_a_second_cancellation_does_not_cut_the_first_one_short() -> None:
+    """Bug: a call that had joined and was cancelled as well ended the job before its row said so."""
+    jobs, work, undone = RunningJobs(), asyncio.Event(), asyncio.Event()
+
+    async def slow_to_end(job: RunningJob) -> None:
+        work.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await undone.wait()
+
+    job = jobs.start(1, slow_to_end)
+    first = asyncio.create_task(job.wait(FIRST))
+    await work.wait()
+    first.cancel()
+    await asyncio.sleep(0)
+    second = asyncio.create_task(job.wait(FIRST))
+    await asyncio.sleep(0)
+    second.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert jobs.find(1) is job
+    undone.set()
+    await asyncio.wait({first, second})
+    assert jobs.find(1) is None

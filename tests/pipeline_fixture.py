@@ -1,0 +1,226 @@
+"""A pipeline with a real store and real files, and image services of a few lines, for the tests of the pipeline."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from service.image_models.models import Model, Models
+from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress
+from service.pictures.previews import Examined, Previews
+from service.pipeline.generation import Generation
+from service.pipeline.running_jobs import Waiter
+from service.storage.disk import DiskFiles
+from service.storage.sqlite import SqliteStore
+from service.storage.store import Begun
+from service.upstreams.base import Upstream
+from tests.emulators.pictures import png
+
+FOX = ImageRequest(model="pencil-1", prompt="a fox")
+MODELS = Models(listed=(Model(id="pencil-1", upstream="pencil"),), default="pencil-1")
+
+
+class Moments:
+    """The steps of a generation, in the order in which they come. A test waits for one of them."""
+
+    def __init__(self) -> None:
+        self.passed: list[str] = []
+        self.at: dict[str, Callable[[], object]] = {}
+        """What is done at a step, in the same turn of the loop."""
+        self._awaited = ""
+        self._there = asyncio.Event()
+
+    def pass_(self, moment: str) -> None:
+        """Note that a step begins."""
+        self.passed.append(moment)
+        self.at.pop(moment, int)()
+        if self._awaited and moment.startswith(self._awaited):
+            self._there.set()
+
+    async def wait(self, moment: str) -> None:
+        """Wait until a step begins, from now on, whose name begins so."""
+        self._awaited = moment
+        self._there.clear()
+        async with asyncio.timeout(10):
+            await self._there.wait()
+
+
+class WatchedStore(SqliteStore):
+    """Says when it is called."""
+
+    moments: Moments
+
+    async def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
+        self.moments.pass_("begin")
+        return await super().begin(owner, request, upstream, fingerprint)
+
+    async def submitted(self, job: Job, *, refused: bool = False) -> Job:
+        self.moments.pass_("refused" if refused else "submitted")
+        return await super().submitted(job, refused=refused)
+
+    async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
+        self.moments.pass_("finish")
+        return await super().finish(job, pictures)
+
+    async def fail(self, job: Job, failure: Failure) -> Job:
+        self.moments.pass_("fail")
+        return await super().fail(job, failure)
+
+
+class WatchedFiles(DiskFiles):
+    """Says when it is called."""
+
+    moments: Moments
+
+    async def keep(self, owner: str, data: bytes, media_type: str) -> str:
+        self.moments.pass_("keep")
+        return await super().keep(owner, data, media_type)
+
+
+class WatchedPreviews(Previews):
+    """Says when it is called."""
+
+    moments: Moments
+
+    async def examine(self, data: bytes) -> Examined:
+        self.moments.pass_("examine")
+        return await super().examine(data)
+
+
+@dataclass
+class Pencil(Upstream):
+    """Answers with what it was given, one after the other, and then with a picture of its own each time."""
+
+    name: ClassVar[str] = "pencil"
+
+    deadline_s: float = 10.0
+    answers: list[list[Picture] | Exception] = field(default_factory=list)
+    asked: list[ImageRequest] = field(default_factory=list)
+
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
+        self.asked.append(request)
+        await progress("Drawing", 50)
+        answer = self.answers.pop(0) if self.answers else [Picture(data=png(len(self.asked)))]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def describe(self) -> str:
+        return "pencil"
+
+
+@dataclass
+class Asleep(Upstream):
+    """Never answers."""
+
+    name: ClassVar[str] = "pencil"
+
+    deadline_s: float = 600.0
+    asked: list[ImageRequest] = field(default_factory=list)
+    woken: int = 0
+
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
+        self.asked.append(request)
+        await progress("Dreaming")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.woken += 1
+        return []
+
+    def describe(self) -> str:
+        return "asleep"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studio:
+    """A pipeline and what it stands on. Its pauses are noted, and take no time."""
+
+    generation: Generation
+    store: SqliteStore
+    moments: Moments
+    said: list[tuple[str, float | None]] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+
+    async def draw(self, request: ImageRequest = FOX) -> Job:
+        """One generation, its progress noted, whose answer reaches its client."""
+        job = (await self.generation.generate("anna", request, self.waiter)).job
+        self.generation.delivered(job)
+        return job
+
+    @property
+    def waiter(self) -> Waiter:
+        """Somebody who waits to the end, and whose progress is noted."""
+        return Waiter(progress=self.hear)
+
+    async def hear(self, message: str, percent: float | None = None) -> None:
+        """Where progress goes; what is said is a moment too."""
+        self.moments.pass_(message)
+        self.said.append((message, percent))
+
+    async def job(self) -> Job:
+        """The only job there is, as the store has it."""
+        [job] = await self.store.jobs("anna", 10)
+        return job
+
+
+@asynccontextmanager
+async def studio(
+    folder: Path,
+    upstream: Upstream,
+    *,
+    retries: int = 2,
+    prompt_suffix: str = "",
+    real_pauses: bool = False,
+    store: type[WatchedStore] = WatchedStore,
+) -> AsyncIterator[Studio]:
+    moments = Moments()
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        moments.pass_("pause")
+        await asyncio.sleep(seconds if real_pauses else 0)
+
+    scratch = folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    kept = await store.open(folder / "easel.db", "lease", lambda _: True)
+    files = await WatchedFiles.open(folder / "files", scratch, b"k" * 32)
+    previews = WatchedPreviews()
+    kept.moments = files.moments = previews.moments = moments
+    generation = Generation(
+        models=MODELS,
+        upstreams={"pencil": upstream},
+        store=kept,
+        files=files,
+        previews=previews,
+        pictures_url="http://127.0.0.1/mcp-cache/",
+        retries=retries,
+        prompt_suffix=prompt_suffix,
+        pause=pause,
+    )
+    try:
+        yield Studio(generation=generation, store=kept, moments=moments, pauses=pauses)
+    finally:
+        await generation.close()
+        await previews.close()
+        await kept.close()
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in (folder / "files").rglob("*") if path.is_file()]
+
+
+async def cancelled_at(pipeline: Studio, moment: str) -> Job:
+    """Cancel a generation as soon as it has come to a step; returns what its row says once nothing runs any more."""
+    call = asyncio.create_task(pipeline.draw())
+    await pipeline.moments.wait(moment)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await pipeline.generation.close(drain_s=10)
+    return await pipeline.job()

@@ -1,0 +1,115 @@
+"""Where references and uploads come together, for their tests: a real store, real files, a clock that a test sets."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiohttp.test_utils import BaseTestServer, TestServer
+
+from service.images import ImageRequest, Job, KeptPicture, Reference
+from service.pictures.importer import Importer
+from service.pictures.previews import Previews
+from service.pipeline.retention import Retention
+from service.references.uploads import Uploads
+from service.settings import Limits, Settings
+from service.storage.disk import DiskFiles
+from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_uploads import SqliteUploads
+from service.web.guard import Guard
+from service.web.upload import UploadHandler, add_routes
+from tests.stores import Clock
+
+NOW: Final = 1_800_000_000.0
+MAX_BYTES: Final = 1_000_000
+MAX_ENTRIES: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """All that takes pictures in."""
+
+    clock: Clock
+    store: SqliteStore
+    files: DiskFiles
+    importer: Importer
+    uploads: Uploads
+    reception: UploadHandler
+    retention: Retention
+
+    async def keep(self, owner: str, data: bytes, *, media_type: str = "image/png") -> KeptPicture:
+        """A picture of the pipeline's, in our keeping."""
+        name = await self.files.keep(owner, data, media_type)
+        return KeptPicture(name=name, media_type=media_type, width=8, height=8, size=len(data))
+
+    async def job(self, owner: str, *pictures: bytes, references: tuple[Reference, ...] = ()) -> Job:
+        """A job that is done, with these pictures; one that is working without any."""
+        request = ImageRequest(model="m", prompt="a fox", references=references)
+        begun = await self.store.begin(owner, request, "pencil", "")
+        if not pictures:
+            return begun.job
+        return await self.store.finish(begun.job, [await self.keep(owner, each) for each in pictures])
+
+    async def sent(self, owner: str, *pictures: bytes) -> list[str]:
+        """What an owner sent by a link, as names."""
+        upload = await self.uploads.find(secret_of(await self.uploads.link(owner, len(pictures))))
+        assert upload is not None
+        names = [(await self.importer.take(owner, each)).name for each in pictures]
+        assert await self.uploads.receive(upload, names)
+        return names
+
+
+@asynccontextmanager
+async def desk(folder: Path) -> AsyncIterator[Desk]:
+    """A desk on the files of a folder."""
+    clock = Clock(NOW)
+    scratch = folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    store = await SqliteStore.open(folder / "easel.db", "lease", lambda _: True, clock)
+    files = await DiskFiles.open(folder / "files", scratch, b"k" * 32)
+    previews = Previews()
+    importer = Importer(files=files, store=store, previews=previews)
+    retention = Retention(store, files, Limits(entries=MAX_ENTRIES), clock)
+    uploads = Uploads(SqliteUploads(store), b"u" * 32, "https://easel.example.com/upload/", clock)
+    try:
+        yield Desk(
+            clock=clock,
+            store=store,
+            files=files,
+            importer=importer,
+            uploads=uploads,
+            reception=UploadHandler(
+                uploads=uploads,
+                importer=importer,
+                max_bytes=MAX_BYTES,
+                kept=retention.enforce,
+                dropped=retention.drop,
+                idle_s=5,
+            ),
+            retention=retention,
+        )
+    finally:
+        await previews.close()
+        await store.close()
+
+
+@asynccontextmanager
+async def serving(reception: UploadHandler) -> AsyncIterator[BaseTestServer]:
+    """The upload page on a free port of loopback, behind the guard of a service that has tokens."""
+    settings = Settings.from_env({"EASEL_TOKENS": "anna:s3cr3t", "EASEL_PUBLIC_URL": "https://easel.example.com"})
+    app = web.Application(middlewares=[Guard(settings).middleware()])
+    add_routes(app, reception)
+    async with TestServer(app, handler_cancellation=True) as server:
+        yield server
+
+
+def secret_of(url: str) -> str:
+    """The secret in a link."""
+    return url.rpartition("/")[2].partition("?")[0]
+
+
+def path_of(url: str) -> str:
+    """The path of a link, with its query."""
+    return url.partition("example.com")[2]

@@ -1,0 +1,41 @@
+"""The whole service as a process of its own, which can be stopped and killed."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.paths import ROOT
+from tests.wire import WireClient, wire_client
+
+DEADLINE_S = 20
+"""For one life of the service. It takes about a second."""
+
+
+@asynccontextmanager
+async def living(data: Path, **settings: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, WireClient]]:
+    """A service of its own process and a client; it is killed at the end, if it still lives."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "EASEL_PORT": "0", "EASEL_DATA_DIR": str(data)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "service",
+        env=env | {"EASEL_LOG": "error"} | settings, cwd=data.parent, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(DEADLINE_S), wire_client(await printed_url(process)) as client:
+            yield process, client
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def printed_url(process: asyncio.subprocess.Process) -> str:
+    """Where it says that it listens."""
+    assert process.stdout is not None
+    async for line in process.stdout:
+        if found := re.search(rb"MCP endpoint +(\S+)", line):
+            return found[1].decode()
+    raise AssertionError("it did not start")

@@ -1,0 +1,296 @@
+"""Pictures as files, and what a given name can reach."""
+
+import asyncio
+import hmac
+import os
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from service.images import EXTENSIONS, WorkError
+from service.storage.data_folder import DataFolderError
+from service.storage.disk import DiskFiles
+
+KEY = b"k" * 32
+PNG = b"\x89PNG and the rest"
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "files"
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    path = tmp_path / "scratch"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+async def files(folder: Path, scratch: Path) -> DiskFiles:
+    return await DiskFiles.open(folder, scratch, KEY)
+
+
+def put_in_the_way(path: Path) -> None:
+    path.write_text("a file, where a folder should be")
+
+
+def every_file(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if not path.is_dir()]
+
+
+@contextmanager
+def powerless(folder: Path) -> Iterator[None]:
+    """Without the right to change a folder. Root has every right, and becomes nobody for a while."""
+    mode, user = folder.stat().st_mode, os.geteuid()
+    folder.chmod(0o500)
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(mode)
+
+
+@pytest.mark.parametrize(("media_type", "extension"), EXTENSIONS.items())
+async def test_what_was_kept_is_found(files: DiskFiles, media_type: str, extension: str) -> None:
+    """Ours: each type that we keep comes back as itself."""
+    name = await files.keep("local", PNG, media_type)
+    found = await files.find(name)
+    assert found is not None
+    assert (found.path.read_bytes(), found.media_type, found.size) == (PNG, media_type, len(PNG))
+    assert name.endswith(f".{extension}")
+
+
+async def test_a_name_is_keyed_over_owner_and_bytes(files: DiskFiles) -> None:
+    """Ours: names stay the same in every release, since chats hold them."""
+    expected = hmac.new(KEY, b"\0\0\0\0\0\0\0\x05local" + PNG, "sha256").hexdigest()[:32]
+    assert await files.keep("local", PNG, "image/png") == f"{expected}.png"
+
+
+async def test_owners_folders_and_bytes_do_not_share_names(files: DiskFiles, folder: Path, scratch: Path) -> None:
+    """Ours: a name is a capability; having the same picture as somebody must not give theirs away."""
+    other_key = await DiskFiles.open(folder, scratch, b"l" * 32)
+    names = [
+        await files.keep("ann", PNG, "image/png"),
+        await files.keep("bob", PNG, "image/png"),
+        await files.keep("ann", PNG + b"!", "image/png"),
+        await files.keep("annX", b"Y", "image/png"),
+        await files.keep("ann", b"XY", "image/png"),
+        await other_key.keep("ann", PNG, "image/png"),
+    ]
+    assert len(set(names)) == 6
+
+
+async def test_the_same_bytes_again_touch_nothing(files: DiskFiles) -> None:
+    """Ours: a retried call costs no second file, and a served one is never swapped."""
+    name = await files.keep("local", PNG, "image/png")
+    found = await files.find(name)
+    assert found is not None
+    before = found.path.stat()
+    assert await files.keep("local", PNG, "image/png") == name
+    after = found.path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+async def test_a_file_of_the_wrong_size_is_replaced(files: DiskFiles) -> None:
+    """Ours: a file cut short by a repair of the disk heals when its picture comes by again."""
+    name = await files.keep("local", PNG, "image/png")
+    found = await files.find(name)
+    assert found is not None
+    found.path.write_bytes(PNG[:4])
+    await files.keep("local", PNG, "image/png")
+    assert found.path.read_bytes() == PNG
+
+
+async def test_keeping_leaves_nothing_else(files: DiskFiles, folder: Path, scratch: Path) -> None:
+    """Ours: one file per picture, in the folder of its first two digits, and no temporary file."""
+    names = await asyncio.gather(*(files.keep("local", bytes([n % 7]), "image/png") for n in range(28)))
+    assert {path.relative_to(folder).as_posix() for path in every_file(folder)} == {f"{n[:2]}/{n}" for n in names}
+    assert every_file(scratch) == []
+
+
+async def test_a_cancelled_keep_leaves_a_whole_file_or_none(files: DiskFiles, folder: Path, scratch: Path) -> None:
+    """Ours: a person who cancels must not leave half a picture behind."""
+    data = b"x" * 5_000_000
+    task = asyncio.create_task(files.keep("local", data, "image/png"))
+    await asyncio.sleep(0)  # lets the task start its thread
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert [path.stat().st_size for path in every_file(folder)] in ([], [len(data)])
+    assert every_file(scratch) == []
+
+
+NAME = "0123456789abcdef0123456789abcdef.png"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("", id="empty"),
+        pytest.param(NAME.upper(), id="upper case"),
+        pytest.param(NAME[1:], id="one digit short"),
+        pytest.param("0" + NAME, id="one digit more"),
+        pytest.param(NAME + ".", id="trailing dot"),
+        pytest.param(NAME + " ", id="trailing space"),
+        pytest.param(NAME + "\n", id="trailing newline"),
+        pytest.param(NAME + "\0", id="trailing nul"),
+        pytest.param(NAME + ".gz", id="compressed sibling"),
+        pytest.param(NAME + "::$DATA", id="windows stream"),
+        pytest.param(NAME.replace("png", "svg"), id="active content"),
+        pytest.param(NAME.replace("png", "jpeg"), id="extension we do not mint"),
+        pytest.param(NAME.replace("0", "\u0660"), id="arabic digits"),
+        pytest.param("../01/" + NAME, id="up and down"),
+        pytest.param("01/" + NAME, id="its own path"),
+        pytest.param("..\\01\\" + NAME, id="backslashes"),
+        pytest.param("probe", id="the probe"),
+    ],
+)
+async def test_a_name_of_another_form_is_none(files: DiskFiles, folder: Path, name: str) -> None:
+    """Attack: traversal through names (CVE-2026-7213 and its kin). The plain name is there, and only it is found."""
+    (folder / "01").mkdir()
+    (folder / "01" / NAME).write_bytes(PNG)
+    assert await files.find(NAME) is not None
+    assert await files.find(name) is None
+
+
+async def test_a_name_of_nothing_is_none(files: DiskFiles) -> None:
+    """Ours: unknown is None, not an error."""
+    assert await files.find(NAME) is None
+
+
+async def test_what_is_no_plain_file_is_none(files: DiskFiles, folder: Path, tmp_path: Path) -> None:
+    """Attack: a link planted in the folder must not show another file of the machine."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / NAME).write_bytes(b"private")
+    (folder / "01").mkdir()
+    (folder / "01" / NAME).symlink_to(outside / NAME)
+    assert await files.find(NAME) is None
+    (folder / "01" / NAME).unlink()
+    (folder / "01" / NAME).mkdir()
+    assert await files.find(NAME) is None
+    (folder / "01" / NAME).rmdir()
+    os.mkfifo(folder / "01" / NAME)
+    assert await files.find(NAME) is None
+    shutil.rmtree(folder / "01")
+    (folder / "01").symlink_to(outside)
+    assert await files.find(NAME) is None
+
+
+async def test_a_planted_link_is_replaced_not_written_through(files: DiskFiles, folder: Path, tmp_path: Path) -> None:
+    """Attack: keeping a picture must not write to where a link points."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(PNG)
+    name = await files.keep("local", PNG, "image/png")
+    path = folder / name[:2] / name
+    path.unlink()
+    path.symlink_to(victim)
+    await files.keep("local", PNG, "image/png")
+    assert not path.is_symlink()
+    assert path.read_bytes() == PNG
+
+
+async def test_what_was_removed_is_gone_and_the_rest_stays(files: DiskFiles, folder: Path) -> None:
+    """Ours: deletion really deletes. To remove what is not there is no mistake: a crash may have come between."""
+    first, second = [await files.keep("local", data, "image/png") for data in (b"1", b"2")]
+    assert await files.remove([first, NAME, "../escape.png"]) == [first, NAME, "../escape.png"]
+    assert await files.find(first) is None
+    assert [path.name for path in every_file(folder)] == [second]
+    assert await files.remove([first]) == [first]
+
+
+async def test_removing_follows_no_link(files: DiskFiles, folder: Path, tmp_path: Path) -> None:
+    """Attack: a link planted in the folder must not lead to a file elsewhere; nothing of ours lies there."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / NAME).write_bytes(b"private")
+    (folder / "01").symlink_to(outside)
+    assert await files.remove([NAME]) == [NAME]
+    (folder / "01").unlink()
+    (folder / "01").mkdir()
+    (folder / "01" / NAME).symlink_to(outside / NAME)
+    assert await files.remove([NAME]) == [NAME]
+    assert (folder / "01" / NAME).is_symlink()
+    assert (outside / NAME).read_bytes() == b"private"
+
+
+async def test_what_the_disk_does_not_let_go_is_not_told_as_gone(
+    files: DiskFiles, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ours: the index must not forget a file that still takes room."""
+    name = await files.keep("local", PNG, "image/png")
+    with powerless(folder / name[:2]):
+        assert await files.remove([name]) == []
+    assert "cannot be removed: Permission denied" in caplog.text
+    assert await files.find(name) is not None
+
+
+async def test_the_listing_holds_every_file_of_ours_and_nothing_else(files: DiskFiles, folder: Path) -> None:
+    """Ours: what a crash left is found; notes of a person, links and temporary files are none of our business."""
+    names = [await files.keep("local", data, "image/png") for data in (b"1", b"22")]
+    first = await files.find(names[0])
+    assert first is not None
+    os.utime(first.path, (1000, 1000))
+    (folder / "README.txt").write_text("mine")
+    (folder / "01").mkdir(exist_ok=True)
+    (folder / "01" / "notes.png").write_bytes(PNG)
+    (folder / "01" / NAME.replace("01", "02", 1)).write_bytes(PNG)
+    (folder / "01" / NAME).symlink_to(first.path)
+    listed = {each.name: each for each in await files.listing()}
+    assert set(listed) == set(names)
+    assert (listed[names[0]].size, listed[names[0]].written_at) == (1, 1000)
+
+
+async def test_a_disk_that_refuses_is_failed_work(files: DiskFiles, folder: Path) -> None:
+    """Ours: the person learns which setting to look at, the model no path of the machine."""
+    name = await files.keep("local", PNG, "image/png")
+    shutil.rmtree(folder)
+    put_in_the_way(folder)
+    with pytest.raises(WorkError, match="Not a directory.*EASEL_DATA_DIR") as caught:
+        await files.keep("local", PNG, "image/png")
+    assert caught.value.kind == "storage"
+    assert str(folder) not in str(caught.value)
+    assert await files.find(name) is None
+
+
+async def test_a_folder_that_cannot_be_written_stops_the_start(folder: Path, scratch: Path) -> None:
+    """Ours: a wrong folder shows at start, not after the first picture was paid for."""
+    put_in_the_way(folder)
+    with pytest.raises(DataFolderError, match="files: File exists.*EASEL_DATA_DIR"):
+        await DiskFiles.open(folder, scratch, KEY)
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="needs a second file system")
+async def test_folders_on_two_file_systems_stop_the_start(folder: Path) -> None:
+    """Ours: a volume mounted over `files` alone would make every rename fail."""
+    elsewhere = SHARED_MEMORY / f"easel-test-{os.getpid()}"
+    elsewhere.mkdir()
+    try:
+        with pytest.raises(DataFolderError, match="ross-device"):
+            await DiskFiles.open(folder, elsewhere, KEY)
+    finally:
+        shutil.rmtree(elsewhere)
+
+
+async def test_a_disk_that_fills_while_writing_leaves_no_part(files: DiskFiles, folder: Path, scratch: Path) -> None:
+    """Ours: half a picture must neither be served nor stay behind. A size limit stands in for the full disk."""
+    _, hard = soft_and_hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(WorkError, match="File too large") as caught:
+            await files.keep("local", b"x" * 5000, "image/png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft_and_hard)
+    assert caught.value.kind == "storage"
+    assert every_file(folder) == []
+    assert every_file(scratch) == []

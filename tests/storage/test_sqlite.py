@@ -1,0 +1,320 @@
+"""The contract of every store, then what SQLite adds: dead processes, and disks that refuse."""
+
+import asyncio
+import resource
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from service.images import ImageRequest, JobState, Reference, WorkError
+from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_rows import SELECT_IDS, SELECT_JOBS, SELECT_PARENTS, SELECT_PICTURES
+from service.storage.store import Store, Totals
+from tests.stores import POLICY, REQUEST, STORES, Clock, Factory, begin, open_sqlite, picture
+
+
+@pytest.fixture(params=STORES)
+def factory(request: pytest.FixtureRequest) -> Factory:
+    chosen: Factory = request.param
+    return chosen
+
+
+@pytest.fixture
+async def store(factory: Factory, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+    opened = await factory(tmp_path, clock)
+    yield opened
+    await opened.close()
+
+
+async def test_a_new_job_is_working(store: Store, clock: Clock) -> None:
+    """Ours: the row is the ticket, and is there before anything costs money."""
+    job = await begin(store, "ann", REQUEST)
+    assert (job.owner, job.state, job.model, job.prompt) == ("ann", "working", REQUEST.model, REQUEST.prompt)
+    assert (job.created_at, job.finished_at, job.pictures, job.failure) == (clock.now, None, (), None)
+    assert await store.job("ann", job.history_id) == job
+
+
+async def test_a_finished_job_has_its_pictures_in_order(store: Store, clock: Clock) -> None:
+    """Ours: the first picture of a call stays the first."""
+    job = await begin(store, "ann", REQUEST)
+    clock.now = 1_030.5
+    pictures = (picture("b.png"), picture("a.png", note="upscaling failed"), picture("b.png"))
+    done = await store.finish(job, pictures)
+    assert (done.state, done.pictures, done.finished_at, done.failure) == (JobState.DONE, pictures, 1_030.5, None)
+    assert await store.job("ann", job.history_id) == done
+
+
+async def test_a_failed_job_says_why(store: Store, clock: Clock) -> None:
+    """Ours: the history tells the model tomorrow what it told it today."""
+    job = await begin(store, "ann", REQUEST)
+    clock.now = 1_002.0
+    failed = await store.fail(job, POLICY)
+    assert (failed.state, failed.failure, failed.finished_at) == (JobState.FAILED, POLICY, 1_002.0)
+    assert await store.job("ann", job.history_id) == failed
+
+
+async def test_a_job_that_has_ended_stays_as_it_is(store: Store, clock: Clock) -> None:
+    """Ours: a late answer and a cancel may cross; the first end counts, and both callers learn it."""
+    done = await store.finish(await begin(store, "ann", REQUEST), [picture("a.png")])
+    failed = await store.fail(await begin(store, "ann", REQUEST), POLICY)
+    clock.now += 60
+    assert await store.fail(done, POLICY) == done
+    assert await store.finish(done, [picture("c.png")]) == done
+    assert await store.finish(failed, [picture("d.png")]) == failed
+    assert await store.totals("ann") == Totals(working=0, done=1, failed=1, pictures=1, picture_bytes=1000)
+
+
+async def test_a_foreign_job_does_not_exist(store: Store) -> None:
+    """Attack: history ids count up, so anybody can guess one."""
+    job = await store.finish(await begin(store, "ann", REQUEST), [picture("a.png")])
+    assert await store.job("bob", job.history_id) is None
+    assert await store.jobs("bob", 10) == []
+    assert await store.totals("bob") == Totals(working=0, done=0, failed=0, pictures=0, picture_bytes=0)
+
+
+@pytest.mark.parametrize("history_id", [0, -1, 2, 2**63 - 1, 2**63, 10**30, -(10**30)])
+async def test_an_id_of_nothing_is_none(store: Store, history_id: int) -> None:
+    """Ours: a model may ask for any number, and gets an answer, not an overflow."""
+    await begin(store, "ann", REQUEST)
+    assert await store.job("ann", history_id) is None
+
+
+async def test_jobs_come_newest_first_with_their_own_pictures(store: Store) -> None:
+    """Ours: `history` shows the last pictures, each under its own job, and nobody else's."""
+    mine = []
+    for number in range(4):
+        mine.append(await store.finish(await begin(store, "ann", REQUEST), [picture(f"{number}.png")] * (number % 3)))
+        await store.finish(await begin(store, "bob", REQUEST), [picture("bob.png")])
+    working = await begin(store, "ann", REQUEST)
+    newest_first = [working, *reversed(mine)]
+    assert await store.jobs("ann", 10) == newest_first
+    assert await store.jobs("ann", 2) == newest_first[:2]
+    assert await store.jobs("ann", 2, before=newest_first[1].history_id) == newest_first[2:4]
+    assert await store.jobs("ann", 2, before=newest_first[-1].history_id) == []
+
+
+@pytest.mark.parametrize(("limit", "before", "found"), [
+    pytest.param(0, None, 0, id="none asked"),
+    pytest.param(-1, None, 0, id="negative limit is not unlimited"),
+    pytest.param(10**30, 10**30, 3, id="beyond what a database counts"),
+    pytest.param(5, -(10**30), 0, id="before everything"),
+    pytest.param(5, 1, 0, id="before the first"),
+])  # fmt: skip
+async def test_odd_pages_are_answered(store: Store, limit: int, before: int | None, found: int) -> None:
+    """Ours: numbers from a model never become an error of the database."""
+    for _ in range(3):
+        await begin(store, "ann", REQUEST)
+    assert len(await store.jobs("ann", limit, before)) == found
+
+
+async def test_totals_count_each_state_and_every_picture(store: Store) -> None:
+    """Ours: `cache` reports what is kept, per owner."""
+    for size in (10, 20):
+        pictures = [picture(f"a{size}.png", size), picture(f"b{size}.png", size)]
+        await store.finish(await begin(store, "ann", REQUEST), pictures)
+    await store.fail(await begin(store, "ann", REQUEST), POLICY)
+    await begin(store, "ann", REQUEST)
+    await begin(store, "bob", REQUEST)
+    assert await store.totals("ann") == Totals(working=1, done=2, failed=1, pictures=4, picture_bytes=60)
+
+
+async def test_jobs_begun_at_once_have_ids_of_their_own(store: Store) -> None:
+    """Ours: an id is a ticket for one job."""
+    jobs = await asyncio.gather(*(begin(store, "ann", REQUEST) for _ in range(50)))
+    assert len({job.history_id for job in jobs}) == 50
+
+
+async def test_any_text_is_kept_as_it_came(store: Store) -> None:
+    """Attack: text from outside is data, whatever it looks like."""
+    text = "'); DROP TABLE jobs; --\n\0 ü 猫 🐈"
+    job = await begin(store, text, ImageRequest(model=text, prompt=text))
+    done = await store.finish(job, [picture("a.png", note=text)])
+    assert await store.job(text, job.history_id) == done
+    assert (done.owner, done.prompt, done.pictures[0].note) == (text, text, text)
+
+
+async def test_a_cancelled_write_is_still_written_whole(store: Store) -> None:
+    """Ours: a picture that was paid for stays in the history when its caller leaves; the writer goes on for others."""
+    job = await begin(store, "ann", REQUEST)
+    leaving = [asyncio.create_task(store.finish(job, [picture("a.png")]))]
+    leaving += [asyncio.create_task(store.finish(await begin(store, "ann", REQUEST), [])) for _ in range(20)]
+    await asyncio.sleep(0)  # lets each task hand its write over
+    for task in leaving:
+        task.cancel()
+    await asyncio.gather(*leaving, return_exceptions=True)
+    assert [job.state for job in await store.jobs("ann", 100)] == ["done"] * 21
+    kept = await store.job("ann", job.history_id)
+    assert kept is not None
+    assert kept.pictures == (picture("a.png"),)
+
+
+async def test_close_finishes_what_was_asked(factory: Factory, tmp_path: Path, clock: Clock) -> None:
+    """Ours: a shutdown loses no answer that was on its way to the disk."""
+    store = await factory(tmp_path, clock)
+    writes = [asyncio.create_task(begin(store, "ann", REQUEST)) for _ in range(20)]
+    await asyncio.sleep(0)  # lets each task hand its write over
+    await store.close()
+    await asyncio.gather(*writes)
+    reopened = await factory(tmp_path, clock)
+    assert len(await reopened.jobs("ann", 100)) == 20
+    await reopened.close()
+
+
+async def test_close_twice_is_one_close_and_nothing_works_after(store: Store) -> None:
+    """Ours: shutdown paths cross, and a call that comes too late is our mistake."""
+    await asyncio.gather(store.close(), store.close())
+    await store.close()
+    with pytest.raises(RuntimeError, match="the store is closed"):
+        await store.jobs("ann", 1)
+
+
+async def test_ending_a_job_that_never_was_is_our_mistake(store: Store) -> None:
+    """Ours: a job comes from this store, or somebody mixed two up."""
+    job = await begin(store, "ann", REQUEST)
+    with pytest.raises(LookupError):
+        await store.fail(type(job)(**{**vars(job), "owner": "bob"}), POLICY)
+
+
+async def test_what_was_asked_for_is_kept(store: Store) -> None:
+    """Ours: the history can show it tomorrow; of references only where they came from, for they may be megabytes."""
+    asked = ImageRequest(
+        model="m", prompt="一只猫", aspect_ratio="16:9", seed=0, guidance=4.5, loras={"a/b": 0.6}, count=1,
+        references=(Reference(url="https://pics.example/a?signature=secret"),) * 2,
+    )  # fmt: skip
+    job = await begin(store, "ann", asked)
+    parameters: dict[str, object] = {"aspect_ratio": "16:9", "seed": 0, "guidance": 4.5, "loras": {"a/b": 0.6}}
+    parameters |= {"references": ["a picture"] * 2}
+    assert job.parameters == parameters
+    assert (await store.finish(job, [])).parameters == parameters
+    assert (await begin(store, "ann", REQUEST)).parameters == {}
+
+
+async def test_a_task_is_remembered(store: Store) -> None:
+    """Ours: with it any process can ask the image service how the work stands."""
+    job = await begin(store, "ann", REQUEST)
+    assert (job.upstream, job.task) == ("kiln", "")
+    remembered = await store.remember(job, "a/b?1")
+    assert (remembered.upstream, remembered.task, remembered.state) == ("kiln", "a/b?1", "working")
+    done = await store.finish(job, [])
+    assert (done.upstream, done.task) == ("kiln", "a/b?1")
+    assert await store.remember(done, "another") == done
+
+
+async def test_only_what_was_let_go_can_be_claimed(store: Store) -> None:
+    """Ours: one job, one follower."""
+    job = await store.remember(await begin(store, "ann", REQUEST), "1")
+    ended = await store.remember(await begin(store, "ann", REQUEST), "2")
+    without = await begin(store, "ann", REQUEST)
+    assert await store.claim() == []
+    assert await store.claim_one("ann", job.history_id) is None
+    for each in (job, ended, without):
+        await store.release(each)
+    await store.fail(ended, POLICY)
+    assert await store.claim() == [job]
+    assert await store.claim() == []
+    await store.release(job)
+    assert await store.claim_one("bob", job.history_id) is None
+    assert await store.claim_one("ann", without.history_id) is None
+    assert await store.claim_one("ann", 10**30) is None
+    assert await store.claim_one("ann", job.history_id) == job
+    assert await store.claim_one("ann", job.history_id) is None
+
+
+# SQLite.
+
+
+async def test_work_that_goes_on_without_a_dead_process_can_be_claimed_once(tmp_path: Path) -> None:
+    """Ours: it is not interrupted; of several processes that look for it at once, one gets it."""
+    path = tmp_path / "easel.sqlite3"
+    dead = await SqliteStore.open(path, "dead", lambda _: True)
+    jobs = [await dead.remember(await begin(dead, "ann", REQUEST), str(number)) for number in range(20)]
+    await dead.close()
+    stores = [await SqliteStore.open(path, f"new {n}", lambda lease: lease != "dead") for n in range(4)]
+    assert [job.state for job in await stores[0].jobs("ann", 100)] == ["working"] * 20
+    claimed = await asyncio.gather(*(store.claim() for store in stores))
+    assert sorted(job.history_id for each in claimed for job in each) == [job.history_id for job in jobs]
+    assert [await store.claim() for store in stores] == [[]] * 4
+    for store in stores:
+        await store.close()
+
+
+async def test_work_of_dead_processes_is_interrupted_and_of_living_ones_is_not(tmp_path: Path) -> None:
+    """Ours: after a crash the person learns what happened, what it may have cost, and what to do."""
+    path = tmp_path / "easel.sqlite3"
+    begun = {}
+    for lease in ("dead", "alive"):
+        earlier = await SqliteStore.open(path, lease, lambda _: True, Clock(5.0))
+        begun[lease] = await begin(earlier, "ann", REQUEST)
+        begun[f"{lease}, but done"] = await earlier.finish(await begin(earlier, "ann", REQUEST), [picture("a.png")])
+        await earlier.close()
+    store = await SqliteStore.open(path, "new", lambda lease: lease == "alive", Clock(9.0))
+    after = {name: await store.job("ann", job.history_id) for name, job in begun.items()}
+    await store.close()
+    interrupted = after.pop("dead")
+    assert after == {name: job for name, job in begun.items() if name != "dead"}
+    assert interrupted is not None
+    assert interrupted.failure is not None
+    assert (interrupted.state, interrupted.failure.kind, interrupted.finished_at) == ("failed", "interrupted", 9.0)
+    for word in ("stopped", "charged", "`generate`"):
+        assert word in interrupted.failure.reason
+
+
+async def test_two_stores_share_one_file(tmp_path: Path, clock: Clock) -> None:
+    """Ours: several processes share a data folder; each sees the other's jobs, and no id is given twice."""
+    one, two = await open_sqlite(tmp_path, clock), await open_sqlite(tmp_path, clock)
+    jobs = await asyncio.gather(*(begin(store, "ann", REQUEST) for store in (one, two) * 20))
+    assert len({job.history_id for job in jobs}) == 40
+    assert await one.jobs("ann", 100) == await two.jobs("ann", 100)
+    await one.close()
+    await two.close()
+
+
+async def test_an_id_is_never_used_again(tmp_path: Path, clock: Clock) -> None:
+    """Ours: an old chat that names a deleted job must not get somebody's new one."""
+    store = await open_sqlite(tmp_path, clock)
+    last = await begin(store, "ann", REQUEST)
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "easel.sqlite3")
+    connection.execute("DELETE FROM jobs")
+    connection.commit()
+    connection.close()
+    store = await open_sqlite(tmp_path, clock)
+    assert (await begin(store, "ann", REQUEST)).history_id > last.history_id
+    await store.close()
+
+
+async def test_a_page_of_history_reads_few_rows(tmp_path: Path, clock: Clock) -> None:
+    """Ours: five jobs of 10,000 cost the same as of 10: every query goes by an index, and nothing is sorted."""
+    store = await open_sqlite(tmp_path, clock)
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "easel.sqlite3")
+    for sql, values in (
+        (SELECT_IDS, ("ann", 1, 2**63 - 1, 5)),
+        (SELECT_JOBS, ("ann", "[1]")),
+        (SELECT_PICTURES, ("[1]",)),
+        (SELECT_PARENTS, ("[1]",)),
+    ):
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+        steps = [step for step in plan if "json_each" not in step]  # the ids that are asked for
+        assert not any(step.startswith(("SCAN", "USE TEMP B-TREE")) for step in steps), plan
+    connection.close()
+
+
+async def test_a_disk_that_refuses_is_failed_work_and_passes(tmp_path: Path, clock: Clock) -> None:
+    """Ours: the person learns which setting to look at; once there is space, the same store goes on."""
+    store = await open_sqlite(tmp_path, clock)
+    before = await begin(store, "ann", REQUEST)
+    _, hard = soft_and_hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(WorkError, match="EASEL_DATA_DIR") as caught:
+            await begin(store, "ann", REQUEST)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft_and_hard)
+    after = await begin(store, "ann", REQUEST)
+    assert caught.value.kind == "storage"
+    assert str(tmp_path) not in str(caught.value)
+    assert await store.jobs("ann", 10) == [after, before]
+    await store.close()

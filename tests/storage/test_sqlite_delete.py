@@ -1,0 +1,217 @@
+"""Deleting: the job goes with all that is its own, and of its files only those that nothing else uses."""
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from service.images import ImageRequest, Job, Parent, Reference, WorkError
+from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_delete import AT_ONCE, clear_some, newest_id
+from service.storage.store import Search, Store, Totals
+from tests.stores import POLICY, Clock, begin, made, open_sqlite, picture
+
+COUNT_ROWS = """
+    SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM pictures), (SELECT count(*) FROM prompts),
+        (SELECT count(*) FROM lineage), (SELECT count(*) FROM working_files)
+"""
+UPLOAD = "INSERT INTO uploads (id, owner, created_at, expires_at, names, used_at) VALUES (?, 'ann', 1, 2, ?, ?)"
+NOTHING = Totals(working=0, done=0, failed=0, pictures=0, picture_bytes=0)
+
+
+def referring(*names: str, parent: Job | None = None) -> ImageRequest:
+    from_whom = Parent(history_id=parent.history_id) if parent else None
+    references = tuple(Reference(name=name, parent=from_whom) for name in names)
+    return ImageRequest(model="m", prompt="p", references=references)
+
+
+async def test_a_deleted_job_is_gone(store: Store) -> None:
+    one, two = await made(store, "one", "a.png", "b.png"), await made(store, "two", "c.png")
+    assert await store.delete("ann", one.history_id) == ["a.png", "b.png"]
+    assert await store.job("ann", one.history_id) is None
+    assert await store.jobs("ann", 10) == [two]
+    assert (await store.page("ann", Search(), 10)).total == 1
+    assert await store.totals("ann") == Totals(working=0, done=1, failed=0, pictures=1, picture_bytes=1000)
+    assert await store.delete("ann", one.history_id) is None
+
+
+async def test_a_failed_job_can_be_deleted(store: Store) -> None:
+    job = await store.fail(await begin(store), POLICY)
+    assert await store.delete("ann", job.history_id) == []
+    assert await store.totals("ann") == NOTHING
+
+
+async def test_what_is_not_there_or_foreign_cannot_be_deleted(store: Store) -> None:
+    """Attack: history ids count up, so anybody can guess one."""
+    job = await made(store, "one", "a.png")
+    for owner, history_id in (("bob", job.history_id), ("ann", 99), ("ann", 10**30), ("ann", -1)):
+        assert await store.delete(owner, history_id) is None
+    assert await store.jobs("ann", 10) == [job]
+
+
+async def test_a_working_job_cannot_be_deleted(store: Store) -> None:
+    """Ours: it may be paid for already; the person learns what to do."""
+    job = await begin(store)
+    with pytest.raises(WorkError, match=r"history_id 1 .*`history`") as caught:
+        await store.delete("ann", job.history_id)
+    assert caught.value.kind == "working"
+    assert await store.delete("bob", job.history_id) is None
+    assert await store.jobs("ann", 10) == [job]
+
+
+async def test_an_id_is_never_given_again(store: Store) -> None:
+    """Ours: an old chat that names a deleted job must not get somebody's new one."""
+    ids = []
+    for _ in range(3):
+        ids.append((await made(store, "one")).history_id)
+        await store.delete("ann", ids[-1])
+        ids.append((await made(store, "two")).history_id)
+        await store.clear("ann")
+    assert ids == sorted(set(ids))
+
+
+async def test_files_that_others_use_stay(store: Store) -> None:
+    """Ours: the same bytes have one name; a picture, or work that draws from it, keeps them."""
+    one = await made(store, "one", "shared.png", "drawn from.png", "own.png")
+    two = await made(store, "two", "shared.png")
+    working = await begin(store, request=referring("drawn from.png"))
+    assert await store.delete("ann", one.history_id) == ["own.png"]
+    assert await store.delete("ann", two.history_id) == ["shared.png"]
+    await store.finish(working, [])
+    assert sorted(await store.clear("ann")) == ["drawn from.png", "own.png", "shared.png"]
+
+
+async def test_of_some_files_those_that_nothing_uses_are_told(store: Store) -> None:
+    """Ours: what came in for nothing goes again; what a picture or somebody else has stays."""
+    await made(store, "one", "drawn.png")
+    for owner, name in (("ann", "loose.png"), ("ann", "other.png"), ("bob", "his.png")):
+        await store.file_kept(owner, name, 10)
+    assert await store.unused("ann", ["drawn.png", "loose.png", "his.png", "nowhere.png"]) == ["loose.png"]
+    assert await store.files_beyond(entries=3, size=10**9, before=0) == ["loose.png"]
+
+
+async def test_files_of_uploads_that_wait_to_be_used_stay(tmp_path: Path, clock: Clock) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    uploads = [
+        ("not yet", "", None),
+        ("waiting", json.dumps(["waiting.png", "a.png"]), None),
+        ("used", json.dumps(["used.png"]), 5.0),
+    ]
+    await store.run(lambda connection: connection.executemany(UPLOAD, uploads))
+    await store.file_kept("ann", "waiting.png", 10)
+    await store.file_kept("ann", "used.png", 10)
+    job = await made(store, "one", "a.png", "b.png", "waiting.png")
+    assert await store.delete("ann", job.history_id) == ["b.png"]
+    assert await store.clear("ann") == ["b.png", "used.png"]
+    await store.close()
+
+
+async def test_children_keep_naming_a_parent_that_is_gone(store: Store) -> None:
+    """Ours: where a picture came from stays true."""
+    parent = await made(store, "one", "a.png")
+    child = await store.finish(await begin(store, request=referring("a.png", parent=parent)), [picture("b.png")])
+    await store.delete("ann", parent.history_id)
+    assert await store.job("ann", child.history_id) == child
+    assert child.parents == (Parent(history_id=parent.history_id),)
+    assert await store.children("ann", parent.history_id) == [(child.history_id, 1)]
+    await store.delete("ann", child.history_id)
+    assert await store.children("ann", parent.history_id) == []
+
+
+async def test_clear_deletes_what_has_ended_and_nothing_else(store: Store) -> None:
+    await made(store, "one", "a.png")
+    await store.fail(await begin(store), POLICY)
+    working = await begin(store, request=referring("r.png"))
+    others = await made(store, "bob's", "b.png", owner="bob")
+    for name in ("r.png", "left over.png"):
+        await store.file_kept("ann", name, 10)
+    assert await store.clear("ann") == ["a.png", "left over.png"]
+    assert await store.jobs("ann", 10) == [working]
+    assert await store.totals("ann") == Totals(working=1, done=0, failed=0, pictures=0, picture_bytes=0)
+    assert await store.jobs("bob", 10) == [others]
+    assert await store.clear("carol") == []
+
+
+async def test_clear_can_leave_the_newest(store: Store) -> None:
+    """Ours: what works counts among them, and stays where it is older."""
+    working = await begin(store)
+    jobs = [await made(store, "p", f"{n}.png") for n in range(4)]
+    assert await store.clear("ann", keep=2) == ["0.png", "1.png"]
+    assert await store.jobs("ann", 10) == [jobs[3], jobs[2], working]
+    assert await store.clear("ann", keep=10) == ["0.png", "1.png"]
+
+
+async def test_files_of_deleted_jobs_are_the_oldest_until_they_are_gone(store: Store, clock: Clock) -> None:
+    """Ours: after a crash whoever makes room finds them, whatever the limits are."""
+    await made(store, "old", "old.png")
+    clock.now += 1
+    job = await made(store, "deleted", "deleted.png")
+    await store.delete("ann", job.history_id)
+    assert (await store.files_total("ann")).oldest == 0
+    assert await store.files_beyond(entries=9, size=9_000, before=1) == ["deleted.png"]
+    await made(store, "drawn again", "deleted.png")
+    assert await store.files_beyond(entries=9, size=9_000, before=1) == []
+    await store.clear("ann")
+    assert await store.files_beyond(entries=9, size=9_000, before=1) == ["deleted.png", "old.png"]
+
+
+async def test_a_long_history_is_cleared_while_others_write(tmp_path: Path, clock: Clock) -> None:
+    """Ours: nobody waits for more than a few of the deletions; what is begun meanwhile stays."""
+    one, two = await open_sqlite(tmp_path, clock), await open_sqlite(tmp_path, clock)
+    await asyncio.gather(*(made(one, "p", f"{n}.png") for n in range(2 * AT_ONCE + 1)))
+    clearing = asyncio.create_task(one.clear("ann"))
+    new = [await begin(two) for _ in range(20)]
+    assert len(await clearing) == 2 * AT_ONCE + 1
+    assert await one.jobs("ann", 1000) == new[::-1]
+    await one.close()
+    await two.close()
+
+
+async def test_what_ends_or_begins_while_a_history_is_cleared_stays(tmp_path: Path, clock: Clock) -> None:
+    """Ours: nobody loses a picture that came after they asked."""
+    store = await open_sqlite(tmp_path, clock)
+    before, working = await made(store, "before"), await begin(store)
+    newest = await store.run(lambda connection: newest_id(connection, "ann", 0))
+    begun_later = await made(store, "begun later")
+    clock.now += 1
+    ended_later = await store.finish(working, [])
+    assert not await store.run(lambda connection: clear_some(connection, "ann", newest, before.created_at))
+    assert await store.jobs("ann", 10) == [begun_later, ended_later]
+    await store.close()
+
+
+async def test_what_a_dead_process_left_working_can_be_deleted(tmp_path: Path) -> None:
+    """Ours: nobody has to restart the service to be rid of it."""
+    path, dead = tmp_path / "easel.sqlite3", set[str]()
+    other = await SqliteStore.open(path, "other", lambda _: True)
+    jobs = [await begin(other) for _ in range(3)]
+    goes_on = await other.remember(jobs[2], "vase 1")
+    await other.close()
+    store = await SqliteStore.open(path, "new", lambda lease: lease not in dead)
+    dead.add("other")
+    assert await store.delete("ann", jobs[0].history_id) == []
+    assert await store.clear("ann") == []
+    assert await store.jobs("ann", 10) == [goes_on]
+    await store.close()
+
+
+@pytest.mark.parametrize("foreign_keys", ["ON", "OFF"])
+async def test_rows_deleted_by_hand_take_theirs_along(tmp_path: Path, clock: Clock, foreign_keys: str) -> None:
+    """Ours: the triggers are in the file, so that it stays right whoever writes it."""
+    store = await open_sqlite(tmp_path, clock)
+    parent = await made(store, "a fox", "a.png", "b.png")
+    await begin(store, request=referring("a.png", parent=parent))
+    await store.fail(await begin(store), POLICY)
+    left = await made(store, "a hen", "a.png", owner="bob")
+    with closing(sqlite3.connect(tmp_path / "easel.sqlite3", isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA foreign_keys = {foreign_keys}")
+        connection.execute("DELETE FROM jobs WHERE owner = 'ann'")
+        rows = connection.execute(COUNT_ROWS).fetchone()
+    assert rows == (1, 1, 1, 0, 0)
+    assert await store.totals("ann") == NOTHING
+    assert await store.totals("bob") == Totals(working=0, done=1, failed=0, pictures=1, picture_bytes=1000)
+    assert await store.jobs("bob", 10) == [left]
+    await store.close()

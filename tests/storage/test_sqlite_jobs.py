@@ -1,0 +1,317 @@
+"""A request is paid for once: which jobs a new call joins, what is told of charges, and what a job started from."""
+
+import asyncio
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.images import ImageRequest, JobState, Parent, Reference
+from service.storage.lease import Lease
+from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_jobs import SELECT_TO_JOIN
+from service.storage.store import INTERRUPTED, Begun, Store
+from tests.stores import POLICY, REQUEST, Clock, begin, made, picture
+
+BEGIN_ON_A_LINE = """
+import asyncio, sys
+from pathlib import Path
+from service.storage.lease import Lease
+from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_jobs import SELECT_TO_JOIN
+from tests.stores import REQUEST
+
+async def main():
+    data = Path(sys.argv[1])
+    lease = Lease.claim(data)
+    store = await SqliteStore.open(data / "easel.sqlite3", lease.id, lease.alive)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        begun = await store.begin("ann", REQUEST, "kiln", line.strip())
+        print(begun.job.history_id, begun.joined, flush=True)
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+async def again(store: Store, owner: str = "ann", fingerprint: str = "f") -> Begun:
+    return await store.begin(owner, REQUEST, "kiln", fingerprint)
+
+
+async def opened(folder: Path, lease: str, *dead: str) -> SqliteStore:
+    """The store of a process that knows who is dead."""
+    return await SqliteStore.open(folder / "easel.sqlite3", lease, lambda each: each not in dead, Clock(1_000.0))
+
+
+# Joining.
+
+
+async def test_a_working_job_is_joined(store: Store) -> None:
+    first = await again(store)
+    assert not first.joined
+    assert await again(store) == Begun(job=first.job, joined=True)
+    submitted = await store.submitted(first.job)
+    assert await again(store) == Begun(job=submitted, joined=True)
+
+
+async def test_a_done_job_is_joined_until_it_is_delivered(store: Store) -> None:
+    """Ours: whoever asks again after a timeout gets what was paid for; whoever has it gets a new one."""
+    done = await store.finish((await again(store)).job, [picture("a.png"), picture("b.png")])
+    assert await again(store) == Begun(job=done, joined=True)
+    await store.delivered("ann", [done.history_id])
+    new = await again(store)
+    assert (new.joined, new.job.history_id) == (False, done.history_id + 1)
+
+
+async def test_a_job_whose_pictures_are_gone_is_not_joined(store: Store) -> None:
+    """Ours: nobody is handed an empty frame; a picture that was brought back counts again."""
+    job = (await again(store)).job
+    done = await store.finish(job, [picture("a.png"), picture("b.png")])
+    await store.files_gone(["b.png"])
+    new = await again(store)
+    assert not new.joined
+    await store.fail(new.job, POLICY)
+    await store.restored(done, 1, picture("b.png"))
+    assert (await again(store)).job.history_id == done.history_id
+
+
+async def test_a_failed_job_is_not_joined(store: Store) -> None:
+    await store.fail((await again(store)).job, POLICY)
+    assert not (await again(store)).joined
+
+
+async def test_of_several_the_newest_is_joined(store: Store) -> None:
+    older = await store.finish((await again(store)).job, [picture("a.png")])
+    await store.files_gone(["a.png"])
+    newer = await store.finish((await again(store)).job, [picture("b.png")])
+    await store.restored(older, 0, picture("a.png"))
+    assert (await again(store)).job == newer
+
+
+async def test_only_the_same_owner_and_fingerprint_join(store: Store) -> None:
+    """Attack: a picture of somebody else is not had by asking for the same."""
+    first = await again(store)
+    for other in (again(store, "bob"), again(store, fingerprint="g")):
+        assert not (await other).joined
+    assert first.job.history_id == (await again(store)).job.history_id
+
+
+async def test_an_empty_fingerprint_joins_nothing(store: Store) -> None:
+    await again(store, fingerprint="")
+    assert not (await again(store, fingerprint="")).joined
+
+
+async def test_calls_at_once_make_one_job(store: Store) -> None:
+    begun = await asyncio.gather(*(again(store) for _ in range(20)))
+    assert len({each.job.history_id for each in begun}) == 1
+    assert sorted(each.joined for each in begun) == [False] + [True] * 19
+
+
+async def test_a_joined_job_keeps_what_it_was_begun_with(store: Store) -> None:
+    """Ours: the fingerprint says that the requests are one; the row stays as the first wrote it."""
+    first = await store.begin("ann", ImageRequest(model="m", prompt="p", seed=1), "kiln", "f")
+    other = await store.begin("ann", ImageRequest(model="n", prompt="q"), "oven", "f")
+    assert other == replace(first, joined=True)
+
+
+async def test_two_processes_that_begin_at_once_make_one_job(tmp_path: Path) -> None:
+    """Ours: the same call through two processes is charged once, each time that they meet."""
+    writers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", BEGIN_ON_A_LINE, tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    pipes = [(writer.stdin, writer.stdout) for writer in writers if writer.stdin and writer.stdout]
+    assert [await out.readline() for _, out in pipes] == [b"ready\n"] * 3
+    for pipe, _ in pipes:
+        pipe.writelines(b"fingerprint %d\n" % n for n in range(50))
+    for _ in range(50):  # all live until each has answered: the jobs of one that has gone are not joined
+        said = [(await out.readline()).split() for _, out in pipes]
+        assert len({history_id for history_id, _ in said}) == 1
+        assert sorted(joined for _, joined in said) == [b"False", b"True", b"True"]
+    for writer in writers:
+        await writer.communicate(b"")
+
+
+async def test_work_of_a_dead_process_is_ended_and_not_joined(tmp_path: Path) -> None:
+    """Ours: it died while we live, and nobody will ever finish what it began."""
+    other = await opened(tmp_path, "other")
+    left = [(await again(other, fingerprint=name)).job for name in ("f", "asked")]
+    await other.submitted(left[1])
+    await other.close()
+    dead = set[str]()
+    store = await SqliteStore.open(tmp_path / "easel.sqlite3", "new", lambda lease: lease not in dead)
+    assert (await again(store)).job == left[0]
+    dead.add("other")
+    for job, told in zip(left, ("Nothing was charged", "may have charged"), strict=True):
+        begun = await again(store, fingerprint="f" if job is left[0] else "asked")
+        ended = await store.job("ann", job.history_id)
+        assert not begun.joined
+        assert ended is not None
+        assert ended.failure is not None
+        assert (ended.state, ended.failure.kind) == ("failed", "interrupted")
+        assert told in ended.failure.reason
+    assert (await store.totals("ann")).working == 2
+    await store.close()
+
+
+async def test_who_waits_for_work_of_a_process_that_dies_learns_its_end(tmp_path: Path) -> None:
+    """Ours: another process tells it, without a restart and without asking for the same again."""
+    other = await opened(tmp_path, "other")
+    job = (await again(other)).job
+    await other.close()
+    dead = set[str]()
+    store = await SqliteStore.open(tmp_path / "easel.sqlite3", "new", lambda lease: lease not in dead)
+    assert await store.claim_one("ann", job.history_id) is None
+    assert await store.job("ann", job.history_id) == job
+    dead.add("other")
+    assert await store.claim_one("ann", job.history_id) is None
+    ended = await store.job("ann", job.history_id)
+    assert ended is not None
+    assert ended.failure == INTERRUPTED
+    await store.close()
+
+
+async def test_work_that_goes_on_without_its_process_is_joined(tmp_path: Path) -> None:
+    """Ours: the image service has it, and it is paid for, whoever follows it."""
+    other = await opened(tmp_path, "other")
+    job = await other.remember((await again(other)).job, "vase 1")
+    await other.close()
+    store = await opened(tmp_path, "new", "other")
+    assert await again(store) == Begun(job=job, joined=True)
+    claimed = await store.claim_one("ann", job.history_id)
+    await store.release(job)
+    assert claimed == job
+    assert (await again(store)).joined
+    await store.close()
+
+
+async def test_work_that_was_let_go_without_a_task_is_not_joined(store: Store) -> None:
+    job = (await again(store)).job
+    await store.release(job)
+    assert not (await again(store)).joined
+    assert (await store.totals("ann")).failed == 1
+
+
+async def test_to_look_for_a_job_to_join_reads_few_rows(tmp_path: Path) -> None:
+    """Ours: every call asks, and what was delivered long ago is not even in the index."""
+    store = await opened(tmp_path, "one")
+    plan = await store.run(lambda c: c.execute(f"EXPLAIN QUERY PLAN {SELECT_TO_JOIN}", ("ann", "f")).fetchall())
+    await store.close()
+    assert plan[0][3] == "SEARCH jobs USING INDEX jobs_to_join (owner=? AND fingerprint=?)"
+    assert not [step for *_, step in plan if step.startswith(("SCAN", "USE TEMP B-TREE"))]
+
+
+async def test_a_real_kill_is_seen_by_who_begins_the_same(tmp_path: Path) -> None:
+    """Ours: the lock of the dead process tells, not a timeout."""
+    lease = Lease.claim(tmp_path)
+    store = await SqliteStore.open(tmp_path / "easel.sqlite3", lease.id, lease.alive)
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", BEGIN_ON_A_LINE, tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdin
+    assert other.stdout
+    await other.stdout.readline()
+    other.stdin.write(b"f\n")
+    assert await other.stdout.readline() == b"1 False\n"
+    assert (await again(store)).joined
+    other.kill()
+    await other.communicate()
+    assert await again(store) == Begun(job=(await store.jobs("ann", 1))[0], joined=False)
+    assert [job.state for job in await store.jobs("ann", 10)] == ["working", "failed"]
+    await store.close()
+    lease.release()
+
+
+# What is told.
+
+
+async def test_a_job_says_whether_its_image_service_was_asked(store: Store) -> None:
+    job = await begin(store)
+    assert (job.upstream, job.submitted) == ("kiln", False)
+    submitted = await store.submitted(job)
+    assert submitted == replace(job, submitted=True) == await store.job("ann", job.history_id)
+    assert await store.submitted(job, refused=True) == job
+    failed = await store.fail(await begin(store), POLICY)
+    assert await store.submitted(failed) == failed
+    with pytest.raises(LookupError):
+        await store.submitted(replace(job, owner="bob"))
+
+
+async def test_delivery_is_noted_once_and_only_of_done_jobs(store: Store, clock: Clock) -> None:
+    done = [await made(store, "p", f"{n}.png") for n in range(2)]
+    failed, working = await store.fail(await begin(store), POLICY), await begin(store)
+    ids = [job.history_id for job in (*done, failed, working)]
+    await store.delivered("bob", ids)
+    assert {job.delivered_at for job in await store.jobs("ann", 10)} == {None}
+    clock.now = 2_000.0
+    await store.delivered("ann", [*ids[1:], 99, 10**30])
+    clock.now = 3_000.0
+    await store.delivered("ann", ids)
+    await store.delivered("ann", [])
+    assert [job.delivered_at for job in await store.jobs("ann", 10)] == [None, None, 2_000.0, 3_000.0]
+
+
+# What a job started from.
+
+
+def referring(*parents: tuple[int, int]) -> ImageRequest:
+    references = [Reference(parent=Parent(history_id=history_id, picture=number)) for history_id, number in parents]
+    return ImageRequest(model="m", prompt="p", references=(Reference(origin="an upload"), *references))
+
+
+async def test_a_job_names_its_parents_and_they_their_children(store: Store) -> None:
+    one, two = await made(store, "one", "1.png"), await made(store, "two", "2.png", "3.png")
+    child = await begin(store, request=referring((two.history_id, 2), (one.history_id, 1)))
+    assert child.parents == (Parent(history_id=two.history_id, picture=2), Parent(history_id=one.history_id))
+    done = await store.finish(child, [picture("4.png")])
+    other = await begin(store, request=referring((two.history_id, 1), (two.history_id, 2)))
+    assert (await store.job("ann", child.history_id)) == done
+    assert done.parents == child.parents
+    assert await store.children("ann", one.history_id) == [(child.history_id, 1)]
+    assert await store.children("ann", two.history_id) == [
+        (child.history_id, 2), (other.history_id, 1), (other.history_id, 2),
+    ]  # fmt: skip
+    assert await store.children("ann", child.history_id) == await store.children("ann", 10**30) == []
+
+
+async def test_children_of_others_are_not_told(store: Store) -> None:
+    """Attack: who refers to a number of somebody else shows nothing to them, and learns nothing."""
+    job = await made(store, "one", "1.png")
+    mine = await begin(store, "bob", referring((job.history_id, 1)))
+    assert await store.children("ann", job.history_id) == []
+    assert await store.children("bob", job.history_id) == [(mine.history_id, 1)]
+
+
+# Pictures that came back.
+
+
+async def test_a_restored_picture_takes_its_place(store: Store) -> None:
+    """Ours: the image service may give other bytes under the same address; sums and names follow."""
+    before = [picture("a.png", 10, source="https://a.example/1"), picture("b.png", 20, source="https://a.example/2")]
+    job = await store.finish(await begin(store), before)
+    await store.files_gone(["a.png", "b.png"])
+    assert [each.kept for each in (await store.jobs("ann", 1))[0].pictures] == [False, False]
+    new = picture("c.png", 500, source="https://a.example/2")
+    restored = await store.restored(job, 1, new)
+    assert restored.pictures == (replace(before[0], kept=False), new)
+    assert restored == await store.job("ann", job.history_id)
+    assert (await store.totals("ann")).picture_bytes == 510
+    assert (await store.files_total("ann")).bytes == 500
+    assert await store.restored(job, 7, new) == restored
+    with pytest.raises(LookupError):
+        await store.restored(replace(job, owner="bob"), 0, new)
+    assert await store.job("ann", job.history_id) == restored
+    assert (await store.files_total("bob")).entries == 0
+
+
+async def test_a_picture_that_was_never_kept_says_so(store: Store) -> None:
+    """Ours: some services run with no room for pictures, and hand out the addresses they were given."""
+    given = replace(picture("a.png", source="https://a.example/1"), kept=False)
+    job = await store.finish(await begin(store), [given])
+    assert (job.state, job.pictures) == (JobState.DONE, (given,))
+    assert (await store.files_total("ann")).entries == 0

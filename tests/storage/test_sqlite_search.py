@@ -1,0 +1,170 @@
+"""Pages of the history: by words of both kinds, by model and state, newest first and exactly counted."""
+
+from pathlib import Path
+
+import pytest
+
+from service.images import ImageRequest, JobState
+from service.storage.sqlite import SqliteStore
+from service.storage.store import Page, Search, Store
+from tests.stores import POLICY, Clock, begin, made, open_sqlite
+
+
+async def prompts(store: Store, query: str) -> list[str]:
+    """What a query finds, newest first; the count must agree."""
+    page = await store.page("ann", Search(query=query), 100)
+    assert (page.total, page.more) == (len(page.jobs), False)
+    return [job.prompt for job in page.jobs]
+
+
+@pytest.mark.parametrize(("query", "found"), [
+    pytest.param("猫", ["一只猫", "黑猫警长", "a cat 猫"], id="one character, wherever it stands"),
+    pytest.param("黑猫", ["黑猫警长"], id="two"),
+    pytest.param("警长", ["黑猫警长"], id="the last two"),
+    pytest.param("黑猫警长", ["黑猫警长"], id="all"),
+    pytest.param("黑警", [], id="characters that are not neighbours"),
+    pytest.param("猫黑", [], id="the wrong way round"),
+    pytest.param("猫 黑", ["黑猫警长"], id="apart and in any order"),
+    pytest.param("cat 猫", ["a cat 猫"], id="both kinds"),
+    pytest.param("猫cat", ["a cat 猫"], id="both kinds in one"),
+    pytest.param("CAT", ["A Cat, in a hat!", "a cat 猫"], id="upper case"),
+    pytest.param("nig", ["Café by night"], id="the beginning of the last word"),
+    pytest.param("nig cafe", [], id="not of another word"),
+    pytest.param("ca", [], id="not of two letters"),
+    pytest.param("hat cat", ["A Cat, in a hat!"], id="all words, in any order"),
+    pytest.param("at", [], id="not the end of a word"),
+    pytest.param("cafe", ["Café by night"], id="without the accent"),
+    pytest.param("cat's", [], id="punctuation separates"),
+    pytest.param("dog", [], id="nothing"),
+    pytest.param("!?", [], id="no word at all"),
+    pytest.param("  ", ["Café by night", "一只猫", "黑猫警长", "A Cat, in a hat!", "a cat 猫"], id="empty means all"),
+])  # fmt: skip
+async def test_words_are_found(store: Store, query: str, found: list[str]) -> None:
+    for prompt in ("a cat 猫", "A Cat, in a hat!", "黑猫警长", "一只猫", "Café by night"):
+        await made(store, prompt)
+    assert await prompts(store, query) == found
+
+
+@pytest.mark.parametrize("query", [
+    '"', '""', '"cat', "'", "cat*", "*", "(", "cat AND", "NOT", "OR OR", "NEAR(", "words:cat", "owner : x", "-cat",
+    "^c", "cat\0", "\0", "{words}: cat", "a" * 100_000, "cat " * 10_000, "猫" * 10_000,
+    " ".join(map(str, range(5_000))),
+])  # fmt: skip
+async def test_no_query_is_an_error(store: Store, query: str) -> None:
+    """Ours: a model may ask for anything, and signs that a database takes for its own are just signs."""
+    await made(store, "a cat")
+    assert await prompts(store, query) in ([], ["a cat"])
+
+
+async def test_prompts_of_others_are_not_found(store: Store) -> None:
+    """Attack: neither by their words nor by their number."""
+    await made(store, "a cat", owner="bob")
+    nothing = Page(jobs=[], more=False, total=0)
+    for query in ("cat", "", "bob", "o626f62", "owner"):
+        assert await store.page("ann", Search(query=query), 10) == nothing
+    assert (await store.page("bob", Search(query="cat"), 10)).total == 1
+
+
+async def test_pages_follow_one_another_and_count_the_same(store: Store) -> None:
+    """Ours: a person pages through what was found, and is told how much there is."""
+    jobs = [await made(store, f"a fox {'red' if n % 2 else 'blue'}") for n in range(10)]
+    wanted = [job for job in reversed(jobs) if "red" in job.prompt]
+    first = await store.page("ann", Search(query="red"), 2)
+    second = await store.page("ann", Search(query="red"), 2, before=first.jobs[-1].history_id)
+    third = await store.page("ann", Search(query="red"), 2, before=second.jobs[-1].history_id)
+    assert [first.jobs, second.jobs, third.jobs] == [wanted[:2], wanted[2:4], wanted[4:]]
+    assert [each.more for each in (first, second, third)] == [True, True, False]
+    assert [each.total for each in (first, second, third)] == [5, 5, 5]
+
+
+async def test_conditions_hold_together(store: Store) -> None:
+    fox = ImageRequest(model="kiln-1", prompt="a fox")
+    done = await made(store, "a fox", model="kiln-1")
+    failed = await store.fail(await begin(store, request=fox), POLICY)
+    working = await begin(store, request=fox)
+    other = await made(store, "a fox", model="kiln-2")
+    for query in ("", "fox"):
+        for search, jobs in (
+            (Search(query=query, model="kiln-1"), [working, failed, done]),
+            (Search(query=query, state=JobState.DONE), [other, done]),
+            (Search(query=query, state=JobState.FAILED, model="kiln-1"), [failed]),
+            (Search(query=query, state=JobState.WORKING), [working]),
+            (Search(query=query, model="kiln-3"), []),
+            (Search(query=query and "hen", model="kiln-2", state=JobState.FAILED), []),
+        ):
+            assert await store.page("ann", search, 10) == Page(jobs=list(jobs), more=False, total=len(jobs)), search
+
+
+@pytest.mark.parametrize("query", ["", "fox"])
+@pytest.mark.parametrize(("newest", "beyond", "found"), [
+    pytest.param(2, None, [4, 3], id="recent"),
+    pytest.param(None, 2, [2, 1, 0], id="archive"),
+    pytest.param(5, None, [4, 3, 2, 1, 0], id="all are recent"),
+    pytest.param(50, None, [4, 3, 2, 1, 0], id="fewer than recent holds"),
+    pytest.param(None, 5, [], id="no archive yet"),
+    pytest.param(None, 50, [], id="far from an archive"),
+    pytest.param(0, None, [], id="nothing is recent"),
+    pytest.param(None, 0, [4, 3, 2, 1, 0], id="everything is archive"),
+    pytest.param(3, 1, [3, 2], id="between the two"),
+    pytest.param(1, 3, [], id="both at once, where nothing is left"),
+    pytest.param(-1, None, [], id="less than nothing"),
+    pytest.param(10**30, -(10**30), [4, 3, 2, 1, 0], id="beyond what a database counts"),
+])  # fmt: skip
+async def test_scopes_go_by_how_new_a_job_is(
+    store: Store, query: str, newest: int | None, beyond: int | None, found: list[int]
+) -> None:
+    """Ours: among the owner's own jobs, whatever others make meanwhile."""
+    jobs = []
+    for _ in range(5):
+        jobs.append(await made(store, "a fox"))
+        await made(store, "a fox", owner="bob")
+    page = await store.page("ann", Search(query=query, newest=newest, beyond=beyond), 10)
+    assert page == Page(jobs=[jobs[n] for n in found], more=False, total=len(found))
+
+
+@pytest.mark.parametrize("query", ["", "fox"])
+async def test_odd_pages_are_answered(store: Store, query: str) -> None:
+    """Ours: numbers from a model never become an error of the database."""
+    search = Search(query=query)
+    jobs = [await made(store, "a fox") for _ in range(3)][::-1]
+    assert await store.page("ann", search, 0) == Page(jobs=[], more=True, total=3)
+    assert await store.page("ann", search, -5) == Page(jobs=[], more=True, total=3)
+    assert await store.page("ann", search, 10**30, 10**30) == Page(jobs=jobs, more=False, total=3)
+    assert await store.page("ann", search, 5, -(10**30)) == Page(jobs=[], more=False, total=3)
+
+
+@pytest.mark.parametrize("query", ["", "fox"])
+@pytest.mark.parametrize("model", ["", "m"])
+@pytest.mark.parametrize("state", [None, JobState.DONE])
+async def test_a_search_reads_no_row_that_it_does_not_show(
+    tmp_path: Path, query: str, model: str, state: JobState | None
+) -> None:
+    """Ours: a search among 100,000 takes milliseconds: every query goes by an index, and nothing is sorted."""
+    store = await open_sqlite(tmp_path, Clock(1_000.0))
+    asked: list[str] = []
+    await store.run(lambda connection: connection.set_trace_callback(asked.append))
+    await store.page("ann", Search(query=query, model=model, state=state, newest=50, beyond=10), 10, before=99)
+    await store.run(lambda connection: connection.set_trace_callback(None))
+    # FTS5 traces queries of its own, such as of its settings when it finds that the tables have changed.
+    queries = [sql for sql in asked if sql.lstrip().startswith("SELECT") and "json_each" not in sql]
+    queries = [sql for sql in queries if "_config" not in sql]
+    steps = [step for sql in queries for step in await plan_of(store, sql)]
+    await store.close()
+    assert len(steps) >= 3
+    for step in steps:
+        by_index = "USING COVERING INDEX" in step or "USING PRIMARY KEY" in step or "INTEGER PRIMARY KEY" in step
+        assert by_index or "VIRTUAL TABLE INDEX" in step, steps
+        assert "USE TEMP B-TREE" not in step
+
+
+async def plan_of(store: SqliteStore, sql: str) -> list[str]:
+    rows = await store.run(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
+    return [step for *_, step in rows]
+
+
+async def test_what_is_deleted_is_found_no_more(store: Store) -> None:
+    """Ours: also not by its words, which would tell what it was."""
+    fox, hen = await made(store, "a fox"), await made(store, "a hen")
+    await store.delete("ann", fox.history_id)
+    assert await prompts(store, "fox") == []
+    assert await prompts(store, "hen") == await prompts(store, "") == [hen.prompt]

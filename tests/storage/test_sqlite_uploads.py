@@ -1,0 +1,142 @@
+"""Uploads beside the jobs that use them: which one the next call starts from."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from service.images import Failure, Job, Reference
+from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_uploads import SqliteUploads
+from service.storage.uploads import KEPT_S, Upload
+from tests.emulators.pictures import png
+from tests.reference_fixture import Desk, desk
+
+REFUSED = Failure(kind="policy", reason="The image service refused the prompt.")
+
+
+@pytest.fixture
+async def at_desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with desk(tmp_path) as open_desk:
+        yield open_desk
+
+
+def references(names: list[str]) -> tuple[Reference, ...]:
+    return tuple(Reference(data=b"x", name=name, origin="an upload") for name in names)
+
+
+async def begun(at_desk: Desk, names: list[str], owner: str = "anna") -> Job:
+    """A working job that started from these."""
+    return await at_desk.job(owner, references=references(names))
+
+
+async def done(at_desk: Desk, job: Job) -> Job:
+    return await at_desk.store.finish(job, [await at_desk.keep(job.owner, png(99, (8, 8)))])
+
+
+async def ready(at_desk: Desk, owner: str = "anna") -> list[str]:
+    upload = await at_desk.uploads.ready(owner)
+    return [] if upload is None else list(upload.names)
+
+
+async def used_up(at_desk: Desk, owner: str = "anna") -> list[str]:
+    upload = await at_desk.uploads.latest_used(owner)
+    return [] if upload is None else list(upload.names)
+
+
+async def test_an_upload_stays_ready_until_the_picture_made_from_it_was_handed_over(at_desk: Desk) -> None:
+    """Ours: a call that is repeated after a timeout finds the same picture, and so joins what is paid for."""
+    names = await at_desk.sent("anna", png(1, (8, 8)), png(2, (8, 8)))
+    assert await ready(at_desk) == names
+    job = await begun(at_desk, names)
+    assert await ready(at_desk) == names
+    await done(at_desk, job)
+    assert await ready(at_desk) == names
+    assert await used_up(at_desk) == []
+    await at_desk.store.delivered("anna", [job.history_id])
+    assert await ready(at_desk) == []
+    assert await used_up(at_desk) == names
+
+
+@pytest.mark.parametrize("end", ["failed", "deleted"])
+async def test_an_upload_whose_job_has_no_picture_is_used_up(at_desk: Desk, end: str) -> None:
+    """Ours: or who wants to send a better one would never be given a link."""
+    names = await at_desk.sent("anna", png(1, (8, 8)))
+    job = await begun(at_desk, names)
+    await at_desk.store.fail(job, REFUSED)
+    if end == "deleted":
+        await at_desk.store.delete("anna", job.history_id)
+    assert (await ready(at_desk), await used_up(at_desk)) == ([], names)
+
+
+async def test_what_no_job_uses_goes_before_what_one_does(at_desk: Desk) -> None:
+    """Ours: who sends another picture means that one."""
+    first = await at_desk.sent("anna", png(1, (8, 8)))
+    await begun(at_desk, first)
+    at_desk.clock.now += 10
+    second = await at_desk.sent("anna", png(2, (8, 8)))
+    assert await ready(at_desk) == second
+    await at_desk.store.delivered("anna", [(await done(at_desk, await begun(at_desk, second))).history_id])
+    assert await ready(at_desk) == first
+
+
+async def test_the_newest_of_two_goes_first(at_desk: Desk) -> None:
+    await at_desk.sent("anna", png(1, (8, 8)))
+    at_desk.clock.now += 10
+    second = await at_desk.sent("anna", png(2, (8, 8)))
+    assert await ready(at_desk) == second
+
+
+async def test_a_second_job_that_uses_a_picture_again_changes_nothing(at_desk: Desk) -> None:
+    """Ours: it came by its URL then; whoever calls for an upload meanwhile means a new one."""
+    names = await at_desk.sent("anna", png(1, (8, 8)))
+    await at_desk.store.delivered("anna", [(await done(at_desk, await begun(at_desk, names))).history_id])
+    await begun(at_desk, names)
+    assert await ready(at_desk) == []
+
+
+async def test_the_jobs_of_others_use_nothing_up(at_desk: Desk) -> None:
+    """Ours: a name that somebody else got hold of is not theirs."""
+    names = await at_desk.sent("anna", png(1, (8, 8)))
+    await at_desk.store.fail(await begun(at_desk, names, owner="ben"), REFUSED)
+    assert await ready(at_desk) == names
+
+
+async def test_one_that_no_job_can_start_from_can_be_used_up_at_once(at_desk: Desk) -> None:
+    names = await at_desk.sent("anna", png(1, (8, 8)))
+    upload = await at_desk.uploads.ready("anna")
+    assert upload is not None
+    await at_desk.uploads.spend(upload)
+    assert (await ready(at_desk), await used_up(at_desk)) == ([], names)
+
+
+async def test_what_is_older_than_a_day_is_removed_with_the_next_link(at_desk: Desk) -> None:
+    """Ours: nothing grows without end."""
+    for number in range(3):
+        await at_desk.sent("anna", png(number, (8, 8)))
+    at_desk.clock.now += KEPT_S + 1
+    await at_desk.uploads.link("ben")
+    count = await at_desk.store.run(lambda connection: connection.execute("SELECT count(*) FROM uploads").fetchone())
+    assert count == (1,)
+
+
+async def test_two_of_one_moment_are_told_apart(at_desk: Desk) -> None:
+    """Ours: the time is part of what the secret is made of."""
+    keeper = SqliteUploads(at_desk.store)
+
+    async def opened() -> Upload:
+        upload = await keeper.open("anna", 1.0, lambda owner, created_at: f"{owner} {created_at!r}")
+        await keeper.receive(upload.id, ["a.png"])
+        return upload
+
+    uploads = [await opened() for _ in range(3)]
+    assert len({each.id for each in uploads}) == len({each.created_at for each in uploads}) == 3
+
+
+async def test_uploads_outlive_the_process(at_desk: Desk, tmp_path: Path) -> None:
+    names = await at_desk.sent("anna", png(1, (8, 8)))
+    store = await SqliteStore.open(tmp_path / "easel.db", "other", lambda _: True, at_desk.clock)
+    found = await SqliteUploads(store).ready("anna", 0)
+    await store.close()
+    assert found is not None
+    assert list(found.names) == names

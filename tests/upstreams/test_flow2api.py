@@ -1,0 +1,309 @@
+"""Tests of service/upstreams/flow2api.py: against the emulator, and against what a real server sent."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from PIL import Image
+from yarl import URL
+
+from service.images import ImageRequest, Picture, Progress, Reference, WorkError
+from service.settings import Endpoint
+from service.upstreams.address import api_base
+from service.upstreams.flow2api import UPSCALE_NOTE, Flow2ApiUpstream, body, percent_of
+from service.upstreams.flow2api_models import Asked
+from tests.emulators import pictures
+from tests.emulators.flow2api import Flow2Api, running
+from tests.emulators.flow2api_requests import data_of, references
+from tests.paths import RECORDINGS
+
+FLOW2API = RECORDINGS / "flow2api"
+RECORDED_HOST = b"127.0.0.1:18000"
+MODEL = "gemini-3.1-flash-image-square"
+LIMIT = 10_000_000
+
+
+class Told:
+    """A progress that remembers."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, float | None]] = []
+
+    async def __call__(self, message: str, percent: float | None = None) -> None:
+        self.said.append((message, percent))
+
+    @property
+    def percents(self) -> list[float]:
+        return [percent for _, percent in self.said if percent is not None]
+
+
+@pytest.fixture
+async def flow2api() -> AsyncIterator[Flow2Api]:
+    async with running() as emulator:
+        yield emulator
+
+
+async def generate(
+    url: str, key: str, prompt: str, *, model: str = MODEL, told: Progress | None = None
+) -> list[Picture]:
+    async with aiohttp.ClientSession() as session:
+        upstream = Flow2ApiUpstream(session, Endpoint(url=url, key=key), max_file_bytes=LIMIT)
+        return await upstream.generate(ImageRequest(model=model, prompt=prompt), told or Told())
+
+
+def size_and_colour(picture: Picture) -> tuple[tuple[int, int], tuple[int, int, int]]:
+    image = Image.open(io.BytesIO(picture.data)).convert("RGB")
+    red, green, blue = image.tobytes()[:3]
+    return image.size, (red, green, blue)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "downloads"),
+    [
+        ("ok-1k-google-url", 1),
+        ("ok-1k-cache", 1),
+        ("ok-bare-url", 1),
+        ("json-for-stream", 1),
+        ("never-done", 1),
+        ("download-flaky", 2),
+    ],
+)
+async def test_every_form_of_answer_gives_the_picture(flow2api: Flow2Api, scenario: str, downloads: int) -> None:
+    """Ours: the picture that was made, made once, and no key at the picture host."""
+    (picture,) = await generate(flow2api.url, flow2api.key, f"a lighthouse [{scenario}]")
+    assert size_and_colour(picture) == ((1024, 1024), pictures.colour(1))
+    assert (len(flow2api.requests), len(flow2api.downloads), flow2api.leaks) == (1, downloads, [])
+    assert picture.note == ""
+
+
+@pytest.mark.parametrize(("scenario", "downloads"), [("ok-2k-cache", 1), ("relative-url", 1), ("wrong-base-url", 1)])
+async def test_a_stored_picture_is_found_whatever_host_is_named(
+    flow2api: Flow2Api, scenario: str, downloads: int
+) -> None:
+    """Bug: flow2api #103 named `0.0.0.0` or another wrong host; the path on the API's own origin works."""
+    (picture,) = await generate(flow2api.url, flow2api.key, f"a [{scenario}]", model=f"{MODEL}-2k")
+    assert picture.data.startswith(b"\xff\xd8\xff")
+    assert size_and_colour(picture)[0] == (2048, 2048)
+    assert [each.headers["Authorization"] for each in flow2api.downloads] == [f"Bearer {flow2api.key}"] * downloads
+
+
+async def test_megabytes_inline_are_the_picture_byte_for_byte(flow2api: Flow2Api) -> None:
+    """Spec Flow2API, generation_handler.py, when storing fails: one SSE line of several MB."""
+    (picture,) = await generate(flow2api.url, flow2api.key, "a [ok-inline-data-uri]", model=f"{MODEL}-2k")
+    assert picture.data == pictures.large_jpeg()
+    assert flow2api.downloads == []
+
+
+async def test_a_failed_upscale_is_noted(flow2api: Flow2Api) -> None:
+    """Spec Flow2API, generation_handler.py: the 1K picture comes as success, and the person asked for more."""
+    told = Told()
+    (picture,) = await generate(flow2api.url, flow2api.key, "a [upscale-fallback]", model=f"{MODEL}-2k", told=told)
+    assert picture.note == UPSCALE_NOTE
+    assert told.percents == sorted(told.percents)
+
+
+async def test_progress_comes_as_it_is_made_and_never_goes_back(flow2api: Flow2Api) -> None:
+    """Spec MCP, Progress: the value must increase; ours: before the picture is there."""
+    told: asyncio.Queue[tuple[str, float | None]] = asyncio.Queue()
+
+    async def tell(message: str, percent: float | None = None) -> None:
+        await told.put((message, percent))
+
+    generating = asyncio.create_task(generate(flow2api.url, flow2api.key, "a [slow]", told=tell))
+    assert await told.get() == ("✨ 图片生成任务已启动", 0)
+    assert [(await told.get())[1] for _ in range(2)] == [8, 38]
+    flow2api.go_on.set()
+    assert len(await generating) == 1
+
+
+async def test_exactly_one_message_is_sent_and_a_stream_is_asked_for(flow2api: Flow2Api) -> None:
+    """Spec Flow2API, routes.py: more messages become references, and old servers draw only for a stream."""
+    await generate(flow2api.url, flow2api.key, "a lighthouse")
+    (request,) = flow2api.requests
+    assert request.json == {
+        "model": MODEL,
+        "stream": True,
+        "messages": [{"role": "user", "content": "a lighthouse"}],
+    }
+    assert request.headers["Authorization"] == f"Bearer {flow2api.key}"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "kind", "retries"),
+    [
+        ("error-policy", "policy", 0),
+        ("error-reference", "reference", 0),
+        ("error-captcha", "captcha", 1),
+        ("error-captcha-service", "captcha", 1),
+        ("error-quota", "quota", 0),
+        ("error-rate", "rate", 3),
+        ("error-unclear", "transient", 1),
+        ("error-no-token", "unavailable", 2),
+        ("error-tier", "tier", 0),
+        ("error-unknown-model", "model", 0),
+        ("error-empty", "transient", 1),
+        ("error-string", "transient", 1),
+        ("error-html", "transient", 1),
+        ("legacy-nonstream-text", "no_image", 0),
+        ("tmp-expired", "download", 0),
+        ("download-html", "download", 0),
+        ("drop-mid-stream", "lost", 0),
+    ],
+)
+async def test_every_failure_has_its_kind(flow2api: Flow2Api, scenario: str, kind: str, retries: int) -> None:
+    """Ours: no progress text, query or key gets into the message."""
+    with pytest.raises(WorkError) as raised:
+        await generate(flow2api.url, flow2api.key, f"a [{scenario}]")
+    assert (raised.value.kind, raised.value.retries) == (kind, retries)
+    message = str(raised.value)
+    assert not [word for word in ("初始化", "错误:", "Signature", flow2api.key) if word in message]
+    assert len(flow2api.requests) == 1
+
+
+async def test_a_wrong_key_is_the_operators_to_correct(flow2api: Flow2Api) -> None:
+    """Spec Flow2API, auth.py: 401 with `detail`."""
+    with pytest.raises(WorkError) as raised:
+        await generate(flow2api.url, "wrong", "a")
+    assert (raised.value.kind, flow2api.drawn) == ("auth", 0)
+
+
+async def test_a_picture_over_the_cap_is_refused(flow2api: Flow2Api) -> None:
+    """Ours: the cap of the settings holds for downloads and for inline pictures."""
+    async with aiohttp.ClientSession() as session:
+        upstream = Flow2ApiUpstream(session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=100)
+        for scenario in ("ok-1k-google-url", "ok-inline-data-uri"):
+            with pytest.raises(WorkError, match="larger than 0.0001 MB"):
+                await upstream.generate(ImageRequest(model=MODEL, prompt=f"a [{scenario}]"), Told())
+
+
+async def test_three_references_go_as_parts_in_their_order(flow2api: Flow2Api) -> None:
+    """Spec Flow2API, routes.py: data URIs and URLs, one part each. Megabytes go in pieces, and their length is told."""
+    large = Reference(data=pictures.large_jpeg(), media_type="image/jpeg")
+    small = Reference(data=pictures.png(7, (8, 8)), media_type="image/png")
+    by_url = Reference(url="https://pictures.example/1.png")
+    told = Told()
+    async with aiohttp.ClientSession() as session:
+        upstream = Flow2ApiUpstream(session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=LIMIT)
+        await upstream.generate(ImageRequest(model=MODEL, prompt="a", references=(large, by_url, small)), told)
+    (request,) = flow2api.requests
+    first, second, third = (part["url"] for part in references(request.json) if isinstance(part, dict))
+    assert data_of(first) == ("image/jpeg", large.data)
+    assert second == by_url.url
+    assert data_of(third) == ("image/png", small.data)
+    assert request.headers["Content-Length"] == str(len(request.body))
+    assert "Transfer-Encoding" not in request.headers
+    assert "已上传第 3/3 张图片" in [message for message, _ in told.said]
+
+
+def test_openrouter_gets_its_own_words_and_no_other_does() -> None:
+    """Spec OpenRouter, Image generation; Flow2API reads other names."""
+    request = ImageRequest(model="google/demo-image", prompt="a", resolution="2K")
+    asked = Asked(model=request.model, image_size="2K")
+    sent = json.loads(b"".join(body(request, asked, URL("https://openrouter.ai/api/v1"))))
+    assert (sent["modalities"], sent["image_config"]) == (["image", "text"], {"image_size": "2K"})
+    assert "generationConfig" not in sent
+    assert b"modalities" not in b"".join(body(request, asked, URL("http://127.0.0.1:8000/v1")))
+
+
+@pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1//"])
+async def test_the_base_url_may_be_written_either_way(flow2api: Flow2Api, tail: str) -> None:
+    """Ours: whether the base ends in /v1 varies, accept both."""
+    assert str(api_base(flow2api.url + tail)) == f"{flow2api.url}/v1"
+    assert len(await generate(flow2api.url + tail, flow2api.key, "a")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "percent"),
+    [
+        ("✨ 图片生成任务已启动", 0),
+        ("初始化生成环境...", 8),
+        ("上传 2 张参考图片...", 28),
+        ("已上传第 1/2 张图片", 33),
+        ("已上传第 2/2 张图片", 38),
+        ("参考图片上传完成，正在进行打码验证...", 38),
+        ("正在进行打码验证并提交图片生成请求...", 38),
+        ("正在生成图片...", 48),
+        ("正在放大图片到 2K...", 82),
+        ("⚠️ 放大遇到超时，正在重试 (2/3)...", 82),
+        ("✅ 图片已放大到 4K", 88),
+        ("缓存 2K 图片中...", 90),
+        ("正在缓存 1K 图片文件...", 90),
+        ("✅ 2K 图片缓存成功", 95),
+        ("⚠️ 放大失败: x，返回原图...", 90),
+        ("⚠️ 缓存失败: x，返回内联图片...", 95),
+        ("缓存已关闭,正在返回官方图片链接...", 95),
+        ("错误: 生成失败", None),
+        ("❌ 生成失败", None),
+        ("进度 40%", 40),
+        ("Image Generation Progress: 100 %", 95),
+        ("something new", None),
+    ],
+)
+def test_percent_follows_stable_fragments(text: str, percent: float | None) -> None:
+    """Spec Flow2API, generation_handler.py: its texts, of several versions."""
+    assert percent_of(text) == percent
+
+
+@asynccontextmanager
+async def replaying(name: str) -> AsyncIterator[tuple[str, list[str]]]:
+    """A raw server that answers a POST with a recording, byte for byte but for its port, and a GET with a picture."""
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        asked.append(head.split("\r\n", 1)[0])
+        if head.startswith("POST"):
+            headers = (FLOW2API / f"{name}.headers").read_bytes()
+            body = (FLOW2API / f"{name}.body").read_bytes().replace(RECORDED_HOST, here.encode())
+        else:
+            headers, body = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\n", pictures.png(7)
+        for byte in (headers, b"connection: close\r\n\r\n", body[:200], body[200:]):
+            writer.write(byte)
+            await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    here = "{}:{}".format(*server.sockets[0].getsockname())
+    async with server:
+        yield f"http://{here}", asked
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "percents"),
+    [
+        ("stream_ok", "/gcs/image/6121978680573221562.jpg?sv=1&sig=abc&Expires=9", [0, 8, 38, 95]),
+        ("stream_2k", "/tmp/f33658e378ed0519dbac5705a6003a2b_2K.jpg", [0, 8, 38, 82, 88, 90, 95]),
+        ("stream_i2i", "/gcs/image/927860737221575281.jpg?sv=1&sig=abc&Expires=9", [0, 8, 28, 38, 38, 95]),
+        ("nonstream_ok", "/gcs/image/4176759744977610984.jpg?sv=1&sig=abc&Expires=9", []),
+    ],
+)
+async def test_recorded_successes_give_their_picture(name: str, target: str, percents: list[float]) -> None:
+    """Ours: what a real server sent in August 2026."""
+    told = Told()
+    async with replaying(name) as (url, asked):
+        (picture,) = await generate(url, "k", "a", told=told)
+    assert picture.data == pictures.png(7)
+    assert asked == ["POST /v1/chat/completions HTTP/1.1", f"GET {target} HTTP/1.1"]
+    assert told.percents == percents
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("stream_forbid", "policy", "PUBLIC_ERROR_UNSAFE_GENERATION prominent people filter"),
+        ("nonstream_quota", "quota", "RESOURCE_EXHAUSTED quota"),
+        ("noprompt", "bad_request", "Messages or contents cannot be empty"),
+        ("badkey", "auth", "Invalid API key"),
+    ],
+)
+async def test_recorded_failures_have_their_kind(name: str, kind: str, words: str) -> None:
+    """Ours: what a real server sent in August 2026."""
+    async with replaying(name) as (url, _):
+        with pytest.raises(WorkError, match=words) as raised:
+            await generate(url, "k", "a")
+    assert raised.value.kind == kind

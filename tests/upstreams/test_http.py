@@ -1,0 +1,238 @@
+"""Tests of service/upstreams/http.py: what every image service over HTTP has to do, each against its emulator."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+import pytest
+
+from service.images import ImageRequest, Picture, WorkError
+from service.settings import Endpoint
+from service.upstreams.base import RemoteTask, Upstream
+from service.upstreams.flow2api import Flow2ApiUpstream
+from service.upstreams.http import HttpUpstream
+from service.upstreams.modelscope import ModelScopeUpstream, Polling
+from service.upstreams.openai import OpenAiUpstream
+from tests.emulators import chat, flow2api, modelscope, openai_images
+from tests.emulators.emulated import Emulated
+
+LIMIT: Final = 10_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """An emulator, the upstream that reaches it, a model of it, and the scenarios that matter here."""
+
+    running: Callable[[], AbstractAsyncContextManager[Emulated]]
+    upstream: Callable[[aiohttp.ClientSession, Endpoint], HttpUpstream]
+    model: str
+    held: str
+    urls: Mapping[str, str]
+    """Scenarios with a picture behind a URL, and what that ends with."""
+    inline: str = ""
+
+
+async def at_once(_: float) -> None:
+    """A pause between polls that is none."""
+    await asyncio.sleep(0)
+
+
+def a_flow2api(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpstream:
+    return Flow2ApiUpstream(session, endpoint, max_file_bytes=LIMIT)
+
+
+def a_modelscope(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpstream:
+    return ModelScopeUpstream(session, endpoint, max_file_bytes=LIMIT, polling=Polling(pause=at_once))
+
+
+def an_openai(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpstream:
+    return OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT)
+
+
+FLOW2API: Final = Service(
+    running=flow2api.running,
+    upstream=a_flow2api,
+    model="gemini-3.1-flash-image-square",
+    held="slow",
+    urls={
+        "ok-1k-google-url": "/image/11111111-2222-4333-8444-000000000001"
+        "?Expires=1795021600&KeyName=demo-key&Signature=a%2Bb%2F1%3D",
+        "ok-1k-cache": ".png",
+        "relative-url": "_2K.jpg",
+        "wrong-base-url": "_2K.jpg",
+    },
+    inline="ok-inline-data-uri",
+)
+CHAT: Final = Service(
+    running=chat.running,
+    upstream=a_flow2api,
+    model=FLOW2API.model,
+    held="hangs",
+    urls={"f1": "/files/1.png?sig=a%2Bb%3D"},
+    inline="f5",
+)
+OPENAI: Final = Service(
+    running=openai_images.running,
+    upstream=an_openai,
+    model="gpt-image-1.5",
+    held="slow",
+    urls={"url": "/files/1.png?sig=a%2Bb"},
+    inline="done-added",
+)
+MODELSCOPE: Final = Service(
+    running=modelscope.running,
+    upstream=a_modelscope,
+    model="Qwen/Qwen-Image",
+    held="submit-silent",
+    urls={"ok": ".png", "immediate": ".png"},
+)
+SERVICES: Final = {"flow2api": FLOW2API, "chat": CHAT, "openai": OPENAI, "modelscope": MODELSCOPE}
+
+each_service = pytest.mark.parametrize("service", list(SERVICES.values()), ids=list(SERVICES))
+each_url = pytest.mark.parametrize(
+    ("service", "scenario"),
+    [pytest.param(each, word, id=f"{name}-{word}") for name, each in SERVICES.items() for word in each.urls],
+)
+
+
+async def silent(message: str, percent: float | None = None) -> None:
+    """A progress that nobody hears."""
+
+
+@asynccontextmanager
+async def reached(service: Service) -> AsyncIterator[tuple[Any, HttpUpstream]]:
+    async with service.running() as emulator, aiohttp.ClientSession() as session:
+        yield emulator, service.upstream(session, Endpoint(url=emulator.url, key=emulator.key))
+
+
+async def drawn(upstream: Upstream, service: Service, scenario: str) -> list[Picture]:
+    """Ask, and follow what goes on without us."""
+    made = await upstream.generate(ImageRequest(model=service.model, prompt=f"a boat [{scenario}]"), silent)
+    return await upstream.follow(made, silent) if isinstance(made, RemoteTask) else made
+
+
+def asked(emulator: Any) -> int:
+    """How many requests came in that may be charged."""
+    return len(emulator.submissions if isinstance(emulator, modelscope.ModelScope) else emulator.requests)
+
+
+@each_service
+async def test_cancelling_closes_the_request_at_once(service: Service) -> None:
+    """Spec MCP, Cancellation: the work stops; Flow2API stops it when the connection closes, and charges nothing."""
+    async with reached(service) as (emulator, upstream):
+        drawing = asyncio.create_task(drawn(upstream, service, service.held))
+        await emulator.silent.wait()
+        drawing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await drawing
+        async with asyncio.timeout(5):
+            await emulator.disconnected.wait()
+        assert asked(emulator) == 1
+
+
+@each_service
+async def test_a_connection_that_breaks_after_the_request_may_have_cost_something(service: Service) -> None:
+    """Ours: it is said, and the request is not sent again."""
+    async with reached(service) as (emulator, upstream):
+        with pytest.raises(WorkError, match="may have been charged") as raised:
+            await drawn(upstream, service, "submit-dropped")
+        assert (raised.value.kind, raised.value.retries, raised.value.may_be_charged) == ("lost", 0, True)
+        assert asked(emulator) == 1
+        assert emulator.charges == {"a boat [submit-dropped]": 1}
+
+
+@each_service
+async def test_a_service_that_nobody_reaches_has_charged_nothing(service: Service, unused_tcp_port: int) -> None:
+    """Ours: this may be tried again, and says so."""
+    async with aiohttp.ClientSession() as session:
+        upstream = service.upstream(session, Endpoint(url=f"http://127.0.0.1:{unused_tcp_port}", key="k"))
+        with pytest.raises(WorkError, match="nothing was charged") as raised:
+            await drawn(upstream, service, "ok")
+    assert (raised.value.kind, raised.value.retries, raised.value.may_be_charged) == ("unreachable", 2, False)
+
+
+@each_url
+async def test_a_picture_knows_the_url_it_was_given_by(service: Service, scenario: str) -> None:
+    """Ours: byte for byte, so that the signature holds."""
+    async with reached(service) as (_, upstream):
+        (picture,) = await drawn(upstream, service, scenario)
+        assert picture.source.startswith("http://")
+        assert picture.source.endswith(service.urls[scenario])
+        assert picture.source not in repr(picture)
+
+
+@pytest.mark.parametrize("service", [FLOW2API, CHAT, OPENAI], ids=["flow2api", "chat", "openai"])
+async def test_a_picture_inside_the_answer_has_no_source(service: Service) -> None:
+    async with reached(service) as (_, upstream):
+        (picture,) = await drawn(upstream, service, service.inline)
+        assert picture.source == ""
+
+
+@each_url
+async def test_a_picture_can_be_had_again_and_costs_nothing_more(service: Service, scenario: str) -> None:
+    """Ours: what was removed to make room is downloaded, never drawn again."""
+    async with reached(service) as (emulator, upstream):
+        (picture,) = await drawn(upstream, service, scenario)
+        before = asked(emulator), dict(emulator.charges)
+        assert await upstream.fetch_again(picture.source) == picture.data
+        assert (asked(emulator), dict(emulator.charges)) == before == (1, {f"a boat [{scenario}]": 1})
+
+
+@each_url
+async def test_a_picture_that_is_not_there_any_more_is_gone(service: Service, scenario: str) -> None:
+    """Ours: storage says 400, 403 or 404 for what has expired; none of them costs anything."""
+    async with reached(service) as (emulator, upstream):
+        (picture,) = await drawn(upstream, service, scenario)
+        emulator.expired = True
+        with pytest.raises(WorkError, match="does not have this picture any more") as raised:
+            await upstream.fetch_again(picture.source)
+        assert (raised.value.kind, raised.value.retries, raised.value.may_be_charged) == ("gone", 0, False)
+        assert "?" not in str(raised.value)
+        assert (asked(emulator), emulator.charges.total()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("service", "scenario", "keyed"),
+    [
+        pytest.param(FLOW2API, "ok-1k-google-url", False, id="flow2api-picture-host"),
+        pytest.param(FLOW2API, "ok-1k-cache", True, id="flow2api-own-origin"),
+        pytest.param(MODELSCOPE, "ok", False, id="modelscope-picture-host"),
+    ],
+)
+async def test_the_key_goes_to_the_exact_origin_only(service: Service, scenario: str, keyed: bool) -> None:
+    """Spec RFC 6454, origin: another port is another origin, the first time and again."""
+    async with reached(service) as (emulator, upstream):
+        (picture,) = await drawn(upstream, service, scenario)
+        await upstream.fetch_again(picture.source)
+        keys = {each.headers.get("Authorization") for each in emulator.downloads}
+        assert (len(emulator.downloads), keys) == (2, {f"Bearer {emulator.key}" if keyed else None})
+        assert emulator.leaks == []
+
+
+@each_service
+async def test_a_source_on_somebody_elses_private_host_is_refused(service: Service, unused_tcp_port: int) -> None:
+    """Ours: whatever the record says, our own network is nobody's to read."""
+    async with reached(service) as (_, upstream):
+        with pytest.raises(WorkError, match="private network") as raised:
+            await upstream.fetch_again(f"http://127.0.0.2:{unused_tcp_port}/1.png")
+        assert (raised.value.kind, raised.value.may_be_charged) == ("download", False)
+
+
+@pytest.mark.parametrize("source", ["", "file:///etc/passwd", "/tmp/1.png", "data:image/png;base64,AAAA"])
+async def test_what_is_no_url_is_no_source(source: str) -> None:
+    async with reached(FLOW2API) as (emulator, upstream):
+        with pytest.raises(WorkError) as raised:
+            await upstream.fetch_again(source)
+        assert (raised.value.kind, emulator.downloads) == ("download", [])
+
+
+@each_service
+async def test_a_service_may_charge_and_its_description_holds_no_secret(service: Service) -> None:
+    """Ours: the description is printed at start."""
+    async with aiohttp.ClientSession() as session:
+        upstream = service.upstream(session, Endpoint(url="https://me:pw@images.example/v1?key=k", key="secret-key"))
+    assert upstream.charges
+    assert upstream.describe() == f"{upstream.title} at https://images.example/v1"

@@ -1,0 +1,84 @@
+"""Tests of service/upstreams/image_sources.py."""
+
+import pytest
+
+from service.upstreams.image_sources import Inline, Link, Source, in_field, in_text, in_words
+
+SIGNED = "https://flow-content.google/image/1111-2222?Expires=1&KeyName=k&Signature=a%2Bb%2F%3D"
+DIGITS = "iVBORw0KGgo" + "A" * 80 + "=="
+DATA_URI = f"data:image/png;base64,{DIGITS}"
+
+
+@pytest.mark.parametrize(
+    ("text", "sources"),
+    [
+        pytest.param(f"![Generated Image]({SIGNED})", [Link(SIGNED)], id="F1-signed-without-extension"),
+        pytest.param(f"Done: ![]({SIGNED}) and ![b](/tmp/1.jpg)!", [Link(SIGNED), Link("/tmp/1.jpg")], id="F1-two"),
+        pytest.param('![a](https://h/1.png "title")', [Link("https://h/1.png")], id="F1-title"),
+        pytest.param("![a](<https://h/1.png>)", [Link("https://h/1.png")], id="F1-angle-brackets"),
+        pytest.param(f"![image]({DATA_URI})", [Inline(DIGITS)], id="F2"),
+        pytest.param("![i](data:image/jpeg;base64,\ue0003\ue001)", [Inline("\ue0003\ue001")], id="F2-lifted"),
+        pytest.param(f"![i](data:image/jpeg;base64,{DATA_URI})", [Inline(DIGITS)], id="F2-double-prefix"),
+        pytest.param(
+            "data:image/png;base64,\ue0000\ue001AAAA\ue0001\ue001",
+            [Inline("\ue0000\ue001AAAA\ue0001\ue001")],
+            id="F3-mixture",
+        ),
+        pytest.param(DATA_URI, [Inline(DIGITS)], id="F3-data-uri"),
+        pytest.param(f"{DATA_URI}\nHere you are", [Inline(DIGITS)], id="F3-prose-after"),
+        pytest.param(SIGNED, [Link(SIGNED)], id="F3-url"),
+        pytest.param("10%\nSee https://h/o/1.jpg?x=%2B now.", [Link("https://h/o/1.jpg?x=%2B")], id="F3-url-in-prose"),
+        pytest.param("图片：https://h/o/1.jpg。", [Link("https://h/o/1.jpg")], id="F3-url-in-a-chinese-sentence"),
+        pytest.param(f'<img alt="a" src="{SIGNED}"/>', [Link(SIGNED)], id="html"),
+        pytest.param("I cannot draw that, see https://policies.example/terms for why.", [], id="refusal"),
+        pytest.param("", [], id="nothing"),
+    ],
+)
+def test_pictures_are_found_in_text(text: str, sources: list[Source]) -> None:
+    """Ours: markdown, HTML, data URI or URL, as gateways write them."""
+    assert in_text(text) == sources
+
+
+def test_only_a_url_that_nothing_shows_is_a_guess() -> None:
+    """Ours: what is behind it may be a page of rules, and then nobody made a picture."""
+    assert [each.guessed for each in in_text(f"![]({SIGNED})") if isinstance(each, Link)] == [False]
+    assert [each.guessed for each in in_text(f"Here:\n{SIGNED}") if isinstance(each, Link)] == [True]
+    assert in_words(f"Here:\n{SIGNED}") == []
+
+
+def test_what_stands_at_the_end_of_a_cut_text_is_no_picture() -> None:
+    """Ours: half a data URI decodes to half a picture."""
+    assert in_text(DATA_URI, ended=False) == []
+    assert in_text(f"![a]({DATA_URI})\n", ended=False) == [Inline(DIGITS)]
+
+
+@pytest.mark.parametrize(
+    ("value", "sources"),
+    [
+        pytest.param([{"type": "image_url", "image_url": {"url": DATA_URI}}], [Inline(DIGITS)], id="F5"),
+        pytest.param([DATA_URI], [Inline(DIGITS)], id="F5-strings"),
+        pytest.param({"url": SIGNED}, [Link(SIGNED)], id="F5-one-object"),
+        pytest.param([{"imageUrl": {"url": SIGNED}}], [Link(SIGNED)], id="F5-camel-case"),
+        pytest.param([{"image_url": SIGNED}], [Link(SIGNED)], id="F5-plain-string"),
+        pytest.param([{"data": "/9j/" + DIGITS}], [Inline("/9j/" + DIGITS)], id="F6-jpeg-begins-with-a-slash"),
+        pytest.param([{"url": SIGNED}, {"b64_json": DIGITS}], [Link(SIGNED), Inline(DIGITS)], id="F7"),
+        pytest.param([{"url": None, "b64_json": DIGITS}], [Inline(DIGITS)], id="null-before"),
+        pytest.param("/tmp/1.jpg", [Link("/tmp/1.jpg")], id="path"),
+        pytest.param({"mimeType": "image/png", "data": DIGITS}, [Inline(DIGITS)], id="F10"),
+        pytest.param({"inlineData": {"mimeType": "audio/wav", "data": DIGITS}}, [], id="F10-sound"),
+        pytest.param([{"url": SIGNED, "b64_json": DIGITS}], [Inline(DIGITS)], id="both-need-no-download"),
+        pytest.param({"caption": "no"}, [], id="unknown"),
+        pytest.param(None, [], id="null"),
+    ],
+)
+def test_pictures_are_found_in_fields(value: object, sources: list[Source]) -> None:
+    """Spec OpenRouter, Image generation; LiteLLM before 1.77, grok2api and others do it otherwise."""
+    assert list(in_field(value)) == sources
+
+
+def test_a_field_nested_without_end_is_left() -> None:
+    """Ours: an upstream may not lead us into a recursion error."""
+    value: object = SIGNED
+    for _ in range(900):
+        value = [value]
+    assert list(in_field(value)) == []

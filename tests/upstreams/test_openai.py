@@ -1,0 +1,226 @@
+"""Tests of service/upstreams/openai.py, against the emulator."""
+
+import io
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from PIL import Image
+
+from service.images import ImageRequest, Picture, Progress, Reference, WorkError
+from service.settings import Endpoint, Timeouts
+from service.upstreams.openai import OpenAiUpstream
+from tests.emulators import pictures
+from tests.emulators.openai_images import OpenAiImages, running
+
+MODEL = "gpt-image-1.5"
+PNG = Reference(data=pictures.png(7, (64, 64)), media_type="image/png")
+LARGE = Reference(data=pictures.large_jpeg(), media_type="image/jpeg")
+LIMIT = 10_000_000
+
+
+class Told:
+    """A progress that remembers."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, float | None]] = []
+
+    async def __call__(self, message: str, percent: float | None = None) -> None:
+        self.said.append((message, percent))
+
+
+@pytest.fixture
+async def openai() -> AsyncIterator[OpenAiImages]:
+    async with running() as emulator:
+        yield emulator
+
+
+async def generate(
+    emulator: OpenAiImages,
+    request: ImageRequest,
+    *,
+    told: Progress | None = None,
+    key: str | None = None,
+    timeouts: Timeouts | None = None,
+) -> list[Picture]:
+    async with aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=emulator.url, key=emulator.key if key is None else key)
+        upstream = OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT, timeouts=timeouts or Timeouts())
+        return await upstream.generate(request, told or Told())
+
+
+def asked(prompt: str = "a lighthouse", model: str = MODEL, **fields: object) -> ImageRequest:
+    return ImageRequest(model=model, prompt=prompt, **fields)  # type: ignore[arg-type]  # a table's fields
+
+
+def colour(picture: Picture) -> tuple[int, int, int]:
+    red, green, blue = Image.open(io.BytesIO(picture.data)).convert("RGB").tobytes()[:3]
+    return red, green, blue
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "", "final-first", "done-added", "no-event-line", "event-line-only", "json-for-stream", "url-in-completed",
+        "url", "data-uri", "data-uri-b64", "empty-b64",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("references", [(), (PNG,)], ids=["new", "edit"])
+async def test_every_form_of_answer_gives_the_picture(
+    openai: OpenAiImages, scenario: str, references: tuple[Reference, ...]
+) -> None:
+    """Spec OpenAI API reference, Images streaming; relays leave out names and types, and add [DONE]."""
+    (picture,) = await generate(openai, asked(f"a lighthouse [{scenario}]", references=references))
+    assert (colour(picture), picture.note) == (pictures.colour(1), "")
+    assert (openai.drawn, len(openai.requests)) == (1, 1)
+    assert set(openai.downloads) <= {f"Bearer {openai.key}"}
+
+
+async def test_partial_pictures_are_progress(openai: OpenAiImages) -> None:
+    """Spec OpenAI API reference, Images streaming: the index counts from 0."""
+    told = Told()
+    await generate(openai, asked(), told=told)
+    assert [percent for _, percent in told.said] == [0, pytest.approx(100 / 3), pytest.approx(200 / 3)]
+
+
+async def test_only_what_was_asked_for_is_sent(openai: OpenAiImages) -> None:
+    """Bug: gpt-image answers 400 to `response_format` (vercel/ai #6102); relays answer so to more."""
+    await generate(openai, asked())
+    (request,) = openai.requests
+    assert request.path == "/v1/images/generations"
+    assert request.parameters == {"model": MODEL, "prompt": "a lighthouse", "stream": True, "partial_images": 2}
+
+
+async def test_everything_asked_for_is_sent(openai: OpenAiImages) -> None:
+    fields = {"size": "1536x1024", "quality": "low", "background": "opaque", "output_format": "jpeg"}
+    request = asked(count=3, size="1536x1024", quality="low", background="opaque", output_format="jpeg")
+    found = await generate(openai, request)
+    assert openai.requests[0].parameters == {"model": MODEL, "prompt": "a lighthouse", "n": 3, **fields}
+    assert len(found) == openai.drawn == 3
+    assert {Image.open(io.BytesIO(each.data)).size for each in found} == {(1536, 1024)}
+
+
+@pytest.mark.parametrize(("references", "name"), [((PNG,), "image"), ((PNG, LARGE, PNG), "image[]")])
+async def test_references_go_as_named_files(openai: OpenAiImages, references: tuple[Reference, ...], name: str) -> None:
+    """Spec OpenAI API reference, Create image edit; relays know `image` for one file and `image[]` for several."""
+    await generate(openai, asked(references=references, size="1024x1024"))
+    (request,) = openai.requests
+    assert (request.path, request.form) == ("/v1/images/edits", True)
+    assert [file.name for file in request.files] == [name] * len(references)
+    assert [file.content_type for file in request.files] == [each.media_type for each in references]
+    assert [file.data for file in request.files] == [each.data for each in references]
+    names = ["reference-1.png", "reference-2.jpg", "reference-3.png"]
+    assert [file.filename for file in request.files] == names[: len(references)]
+    assert "Transfer-Encoding" not in request.headers
+    assert request.parameters["stream"] == "true"
+
+
+async def test_references_by_url_go_as_json(openai: OpenAiImages) -> None:
+    """Spec OpenAI API reference, Create image edit, JSON body: the service reads them itself."""
+    url = "https://pictures.example/1.png"
+    await generate(openai, asked(references=(Reference(url=url),)))
+    (request,) = openai.requests
+    assert (request.form, request.parameters["images"]) == (False, [{"image_url": url}])
+
+
+async def test_a_reference_on_a_private_address_is_not_read_for_the_service(openai: OpenAiImages) -> None:
+    """Ours: whoever names the URL may not make us read our own network."""
+    request = asked(model="dall-e-2", references=(Reference(url=f"{openai.url}/files/1.png"),))
+    with pytest.raises(WorkError, match=r"private network.*nothing charged") as raised:
+        await generate(openai, request)
+    assert (raised.value.kind, raised.value.may_be_charged) == ("bad_request", False)
+    assert (openai.requests, openai.downloads) == ([], [])
+
+
+async def test_dall_e_is_asked_for_base64_and_does_not_stream(openai: OpenAiImages) -> None:
+    """Spec OpenAI API reference: its URLs are valid for an hour only."""
+    (picture,) = await generate(openai, asked(model="dall-e-3", aspect_ratio="16:9", quality="hd"))
+    assert Image.open(io.BytesIO(picture.data)).size == (1792, 1024)
+    assert openai.requests[0].parameters == {
+        "model": "dall-e-3", "prompt": "a lighthouse", "size": "1792x1024", "quality": "hd",
+        "response_format": "b64_json",
+    }  # fmt: skip
+
+
+async def test_what_the_model_cannot_do_is_never_sent(openai: OpenAiImages) -> None:
+    """Ours: it is told before anything is paid."""
+    with pytest.raises(WorkError, match=r"size '512x512' does not suit gpt-image-1.5: use auto, 1024x1024") as raised:
+        await generate(openai, asked(size="512x512"))
+    assert (raised.value.kind, openai.requests) == ("bad_request", [])
+
+
+async def test_a_relay_that_does_not_know_a_parameter_is_asked_once_without(openai: OpenAiImages) -> None:
+    """Spec OpenAI API, `unknown_parameter`: nothing was drawn; the person hears what was left out."""
+    (picture,) = await generate(openai, asked("a [no-quality]", quality="low"))
+    assert "quality" in picture.note
+    assert ["quality" in each.parameters for each in openai.requests] == [True, False]
+
+
+async def test_a_relay_that_does_not_stream_is_asked_once_without(openai: OpenAiImages) -> None:
+    """Bug: LiteLLM #19569; nobody asked for a stream, so nobody is told."""
+    (picture,) = await generate(openai, asked("a [no-stream]"))
+    assert (picture.note, len(openai.requests)) == ("", 2)
+    assert "partial_images" not in openai.requests[1].parameters
+
+
+async def test_one_picture_of_two_that_cannot_be_had_leaves_the_other(openai: OpenAiImages) -> None:
+    """Ours: both were paid for."""
+    (picture,) = await generate(openai, asked("a [one-lost]", count=2))
+    assert "1 more could not be had" in picture.note
+    assert "HTTP 404" in picture.note
+
+
+@pytest.mark.parametrize(
+    ("scenario", "kind", "retries", "wait_s"),
+    [
+        ("drop-after-partial", "lost", 0, 0),
+        ("end-after-partial", "lost", 0, 0),
+        ("error-mid-stream", "policy", 0, 0),
+        ("error-key-mid-stream", "policy", 0, 0),
+        ("truncated", "lost", 0, 0),
+        ("gateway-timeout", "lost", 0, 0),
+        ("empty-data", "no_image", 0, 0),
+        ("nothing-in-b64", "no_image", 0, 0),
+        ("moderation", "policy", 0, 0),
+        ("moderation-words", "policy", 0, 0),
+        ("verification", "account", 0, 0),
+        ("rate", "rate", 3, 7),
+        ("quota", "quota", 0, 0),
+        ("billing", "quota", 0, 0),
+        ("server-error-once", "transient", 1, 2),
+        ("message-only", "transient", 1, 2),
+        ("html", "address", 0, 0),
+    ],
+)
+async def test_every_failure_has_its_kind(
+    openai: OpenAiImages, scenario: str, kind: str, retries: int, wait_s: float
+) -> None:
+    """Spec OpenAI API, error codes; ours: what may have been charged is not tried again."""
+    with pytest.raises(WorkError) as raised:
+        await generate(openai, asked(f"a [{scenario}]"))
+    assert (raised.value.kind, raised.value.retries, raised.value.retry_after_s) == (kind, retries, wait_s)
+    assert not [word for word in ("<", "b64_json", openai.key) if word in str(raised.value)]
+    assert len(openai.requests) == 1
+
+
+async def test_a_wrong_key_is_the_operators_to_correct(openai: OpenAiImages) -> None:
+    with pytest.raises(WorkError) as raised:
+        await generate(openai, asked(), key="sk-wrong-0123456789")
+    assert raised.value.kind == "auth"
+    assert "sk-wrong" not in str(raised.value)
+
+
+async def test_a_service_that_hangs_is_given_up(openai: OpenAiImages) -> None:
+    """Ours: it may be charged, so it is not asked again."""
+    with pytest.raises(WorkError) as raised:
+        await generate(openai, asked("a [slow]"), timeouts=Timeouts(silence_s=0.05))
+    assert (raised.value.kind, raised.value.retries) == ("lost", 0)
+
+
+async def test_the_models_on_offer_are_those_for_images(openai: OpenAiImages) -> None:
+    """Spec OpenAI API reference, List models: nothing but the id says what a model does."""
+    async with aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=openai.url, key=openai.key)
+        offers = await OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT).offers()
+    assert MODEL in offers.images
+    assert offers.others == {"gpt-9"}

@@ -1,0 +1,128 @@
+"""Tests of service/upstreams/pictures.py."""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from service.images import WorkError
+from service.settings import Timeouts
+from service.upstreams.base64_extractor import ExtractedBase64
+from service.upstreams.errors import UpstreamError
+from service.upstreams.fetch import Trusted
+from service.upstreams.image_sources import Inline, Link, Source
+from service.upstreams.pictures import MOST, PictureReader
+from tests.emulators import pictures
+from tests.emulators.loopback import serving
+
+INLINE = [Inline(base64.b64encode(pictures.png(number, (8, 8))).decode()) for number in range(MOST + 4)]
+LIMIT = 10_000
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[str]:
+    """A service that has `/1.png` and some more, a page everywhere below `/pages`, and any status."""
+
+    async def picture(_: web.Request) -> web.Response:
+        return web.Response(body=pictures.png(1, (8, 8)), content_type="image/png")
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<!DOCTYPE html>", content_type="text/html")
+
+    async def moved(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/1.png?once=1"})
+
+    async def second(_: web.Request) -> web.Response:
+        return web.Response(body=pictures.png(2, (8, 8)), content_type="image/png")
+
+    async def status(request: web.Request) -> web.Response:
+        return web.Response(status=int(request.match_info["status"]))
+
+    app = web.Application()
+    app.router.add_get("/1.png", picture)
+    app.router.add_get("/moved", moved)
+    app.router.add_get("/tmp/1.png", picture)
+    app.router.add_get("/tmp/2.png", second)
+    app.router.add_get("/status/{status}", status)
+    app.router.add_get("/pages/{name}", page)
+    async with serving(app) as url:
+        yield url
+
+
+@asynccontextmanager
+async def reader(host: str, limit: int = LIMIT) -> AsyncIterator[PictureReader]:
+    async with aiohttp.ClientSession() as session:
+        trusted = Trusted(base=URL(host) / "v1", key="k")
+        yield PictureReader(session=session, trusted=trusted, max_file_bytes=limit, timeouts=Timeouts(download_s=5))
+
+
+async def read(host: str, *sources: Source, note: str = "", limit: int = LIMIT) -> list[tuple[bytes, str]]:
+    async with reader(host, limit) as reading:
+        return [(each.data, each.note) for each in await reading.read(sources, ExtractedBase64(), note)]
+
+
+async def test_pictures_come_in_order_and_each_once(host: str) -> None:
+    """Ours: a service may give the same picture inline and by its URL."""
+    found = await read(host, INLINE[2], INLINE[1], Link(f"{host}/1.png"), note="said")
+    assert found == [(pictures.png(2, (8, 8)), "said"), (pictures.png(1, (8, 8)), "said")]
+
+
+@pytest.mark.parametrize("lost", [Link("/gone.png"), Inline("A" * 81), Link("file:///etc/passwd")])
+async def test_one_that_cannot_be_had_leaves_the_others(host: str, lost: Source) -> None:
+    """Ours: they are paid for; the person is told."""
+    ((data, note),) = await read(host, lost, INLINE[1])
+    assert data == pictures.png(1, (8, 8))
+    assert note.startswith("1 more could not be had.")
+
+
+@pytest.mark.parametrize("lost", [Link("/gone.png"), Inline("A" * 81), Link("/pages/1.png")])
+async def test_when_none_is_left_it_is_a_failed_download(host: str, lost: Source) -> None:
+    """Ours: it is not made again by itself."""
+    with pytest.raises(UpstreamError) as raised:
+        await read(host, lost)
+    assert (raised.value.kind, raised.value.retries) == ("download", 0)
+
+
+async def test_the_source_of_a_picture_is_the_url_it_was_given_by(host: str) -> None:
+    """Ours: a redirect may be for once. Relative to the service it is whole, so that it can be read on its own."""
+    sources: list[Source] = [Link(f"{host}/moved"), Link("/tmp/2.png"), INLINE[3]]
+    async with reader(host) as reading:
+        found = await reading.read(sources, ExtractedBase64())
+        assert [each.source for each in found] == [f"{host}/moved", f"{host}/tmp/2.png", ""]
+        for each in found[:2]:
+            assert await reading.again(each.source) == each.data
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, "gone"), (403, "gone"), (404, "gone"), (410, "gone"), (401, "download"), (413, "download")],
+)
+async def test_again_what_is_gone_is_told_apart_from_what_fails(host: str, status: int, kind: str) -> None:
+    """Spec storage services: 400 or 403 for a signature that has expired. Nothing more is charged in any case."""
+    async with reader(host) as reading:
+        with pytest.raises(WorkError, match=f"HTTP {status}") as raised:
+            await reading.again(f"{host}/status/{status}")
+    assert (raised.value.kind, raised.value.retries, raised.value.may_be_charged) == (kind, 0, False)
+
+
+async def test_a_page_behind_a_mere_guess_is_no_failure(host: str) -> None:
+    """Ours: a refusal may name the rules it follows."""
+    assert await read(host, Link("/pages/rules", guessed=True)) == []
+    assert len(await read(host, Link("/pages/rules", guessed=True), INLINE[1])) == 1
+
+
+async def test_a_stored_picture_is_found_on_the_services_own_origin(host: str) -> None:
+    """Bug: flow2api #103 named hosts that nobody can reach."""
+    assert len(await read(host, Link("http://0.0.0.0:1/tmp/1.png"))) == 1
+
+
+async def test_size_and_number_are_bounded(host: str) -> None:
+    """Ours: for what is inline as for what is downloaded."""
+    assert len(await read(host, *INLINE)) == MOST
+    for source in (INLINE[1], Link("/1.png")):
+        with pytest.raises(UpstreamError, match="larger than 1e-05 MB"):
+            await read(host, source, limit=10)

@@ -1,0 +1,300 @@
+"""Pictures over HTTP, by real sockets."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientError, web
+from aiohttp.test_utils import TestClient
+
+from service.images import EXTENSIONS
+from service.storage.disk import DiskFiles
+from service.storage.files import StoredFile
+from service.web.images import add_routes, read_range
+
+PICTURE = bytes(range(256)) * 400
+SIZE = len(PICTURE)
+
+Client = TestClient[web.Request, web.Application]
+MakeClient = Callable[[web.Application], Awaitable[Client]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "files"
+
+
+@pytest.fixture
+async def files(folder: Path, tmp_path: Path) -> DiskFiles:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return await DiskFiles.open(folder, scratch, b"k" * 32)
+
+
+@pytest.fixture
+async def client(files: DiskFiles, aiohttp_client: MakeClient) -> Client:
+    app = web.Application()
+    add_routes(app, files)
+    return await aiohttp_client(app)
+
+
+@pytest.fixture
+async def name(files: DiskFiles) -> str:
+    return await files.keep("local", PICTURE, "image/png")
+
+
+@pytest.mark.parametrize("media_type", EXTENSIONS)
+async def test_a_picture_comes_whole_and_with_every_header(files: DiskFiles, client: Client, media_type: str) -> None:
+    """Ours: shown by any chat page, kept by its browser, and never run as a page of ours."""
+    name = await files.keep("local", PICTURE, media_type)
+    async with client.get(f"/mcp-cache/{name}") as response:
+        assert (response.status, await response.read()) == (200, PICTURE)
+        assert response.headers.getall("Content-Type") == [media_type]
+        assert response.headers["Content-Length"] == str(SIZE)
+        assert response.headers["Content-Disposition"] == f'inline; filename="{name}"'
+        assert response.headers["Accept-Ranges"] == "bytes"
+        assert_lasting(response.headers, name)
+
+
+def assert_lasting(headers: Mapping[str, str], name: str) -> None:
+    """What 200, 206 and 304 all say."""
+    assert headers["ETag"] == f'"{name}"'
+    assert headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert_safe(headers)
+
+
+def assert_safe(headers: Mapping[str, str]) -> None:
+    """What every answer says."""
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+
+
+async def test_head_says_the_same_without_the_bytes(client: Client, name: str) -> None:
+    """RFC 9110, 9.3.2: the same fields as GET; and 14.2: ranges are for GET alone."""
+    async with (
+        client.get(f"/mcp-cache/{name}") as got,
+        client.head(f"/mcp-cache/{name}", headers={"Range": "bytes=0-9"}) as head,
+    ):
+        assert (head.status, await head.read()) == (200, b"")
+        assert {**head.headers, "Date": ""} == {**got.headers, "Date": ""}
+
+
+async def test_an_empty_file_is_an_empty_answer(client: Client, files: DiskFiles) -> None:
+    """Ours: sending no bytes must not fail."""
+    name = await files.keep("local", b"", "image/png")
+    async with client.get(f"/mcp-cache/{name}") as response:
+        assert (response.status, await response.read()) == (200, b"")
+
+
+@pytest.mark.parametrize(("condition", "status"), [
+    pytest.param({"If-None-Match": '"{name}"'}, 304, id="same"),
+    pytest.param({"If-None-Match": 'W/"{name}"'}, 304, id="weak, as a proxy makes it"),
+    pytest.param({"If-None-Match": '"other", "{name}"'}, 304, id="one of several"),
+    pytest.param({"If-None-Match": "*"}, 304, id="any"),
+    pytest.param({"If-None-Match": '"other"'}, 200, id="other"),
+    pytest.param({"If-None-Match": "{name}"}, 200, id="not quoted"),
+    pytest.param({"If-None-Match": '"{name}"', "Range": "bytes=0-9"}, 304, id="before a range"),
+    pytest.param({"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, 200, id="dates are not ours"),
+    pytest.param({"If-Match": '"{name}"'}, 200, id="must be this"),
+    pytest.param({"If-Match": "*"}, 200, id="must be any"),
+    pytest.param({"If-Match": '"other"'}, 412, id="must be other"),
+    pytest.param({"If-Match": 'W/"{name}"'}, 412, id="must be this, weakly"),
+])  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_conditions(client: Client, name: str, method: str, condition: dict[str, str], status: int) -> None:
+    """RFC 9110, 13.1 and 13.2.2; 304 repeats what a cache needs (15.4.5)."""
+    headers = {field: value.format(name=name) for field, value in condition.items()}
+    async with client.request(method, f"/mcp-cache/{name}", headers=headers) as response:
+        assert response.status == status
+        assert_safe(response.headers)
+        if status == 304:
+            assert_lasting(response.headers, name)
+            assert await response.read() == b""
+            assert "Content-Length" not in response.headers
+
+
+@pytest.mark.parametrize(("asked", "span"), [
+    pytest.param("bytes=0-0", range(1), id="the first byte"),
+    pytest.param("bytes=10-19", range(10, 20), id="some"),
+    pytest.param("bytes=100-", range(100, SIZE), id="from somewhere on"),
+    pytest.param("bytes=-5", range(SIZE - 5, SIZE), id="the last"),
+    pytest.param(f"bytes=-{SIZE + 1}", range(SIZE), id="more of the last than there are"),
+    pytest.param("bytes=5-99999999999999999999", range(5, SIZE), id="beyond the end"),
+    pytest.param("bytes=0-", range(SIZE), id="all, as a range"),
+    pytest.param("BYTES=0-0", range(1), id="unit in upper case"),
+])  # fmt: skip
+async def test_a_range_is_206(client: Client, name: str, asked: str, span: range) -> None:
+    """RFC 9110, 14.1.2 and 15.3.7: the same fields as 200, and which part this is."""
+    async with client.get(f"/mcp-cache/{name}", headers={"Range": asked}) as response:
+        assert (response.status, await response.read()) == (206, PICTURE[span.start : span.stop])
+        assert response.headers["Content-Range"] == f"bytes {span.start}-{span.stop - 1}/{SIZE}"
+        assert response.headers["Content-Length"] == str(len(span))
+        assert response.headers["Content-Type"] == "image/png"
+        assert_lasting(response.headers, name)
+
+
+@pytest.mark.parametrize("asked", [f"bytes={SIZE}-", f"bytes={SIZE}-{SIZE + 5}", "bytes=-0", "bytes=99999999999999-"])
+async def test_a_range_of_nothing_is_416(client: Client, name: str, asked: str) -> None:
+    """RFC 9110, 15.5.17: with the size, so that the client can ask again."""
+    async with client.get(f"/mcp-cache/{name}", headers={"Range": asked}) as response:
+        assert response.status == 416
+        assert response.headers["Content-Range"] == f"bytes */{SIZE}"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert_safe(response.headers)
+
+
+@pytest.mark.parametrize("asked", [
+    "", "bytes", "bytes=", "bytes=-", "bytes=9-5", "bytes=a-b", "bytes=0x1-", "bytes=+1-2", "bytes=1_0-2_0",
+    "items=0-5", "bytes=0-1,5-6", "bytes=\u0661-\u0662", "byte\u017f=0-1", "bytes=" + "9" * 5000 + "-",
+])  # fmt: skip
+def test_a_range_of_another_form_is_ignored(asked: str) -> None:
+    """RFC 9110, 14.2: malformed MUST be ignored, other units and several ranges MAY be. No number is too long."""
+    assert read_range(asked, SIZE) is None
+
+
+@pytest.mark.parametrize(("if_range", "status"), [
+    pytest.param('"{name}"', 206, id="same"),
+    pytest.param('"other"', 200, id="other"),
+    pytest.param('W/"{name}"', 200, id="weak never matches"),
+    pytest.param("Fri, 01 Jan 2100 00:00:00 GMT", 200, id="a date never matches"),
+])  # fmt: skip
+async def test_a_range_holds_only_for_the_bytes_meant(client: Client, name: str, if_range: str, status: int) -> None:
+    """RFC 9110, 13.1.5: else a client would join parts of two pictures."""
+    headers = {"Range": "bytes=0-9", "If-Range": if_range.format(name=name)}
+    async with client.get(f"/mcp-cache/{name}", headers=headers) as response:
+        assert response.status == status
+        assert len(await response.read()) == (10 if status == 206 else SIZE)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_other_methods_are_405(client: Client, name: str, method: str) -> None:
+    """Ours: this path gives, and takes nothing."""
+    async with client.request(method, f"/mcp-cache/{name}") as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "GET,HEAD"
+
+
+async def raw_get(client: Client, target: bytes) -> bytes:
+    """Ask for a target as it stands, which clients would tidy up, and return the whole answer."""
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+@pytest.mark.parametrize("form", [
+    "/mcp-cache/", "/mcp-cache/.", "/mcp-cache/..", "/mcp-cache/../secret", "/mcp-cache/%2e%2e%2fsecret",
+    "/mcp-cache/..%2fsecret", "/mcp-cache/..%2f..%2f..%2fetc%2fpasswd", "/mcp-cache/%2e%2e%5csecret",
+    "/mcp-cache/%252e%252e%252fsecret", "/mcp-cache//etc/passwd", "/mcp-cache/%2fetc%2fpasswd", "//etc/passwd",
+    "/mcp-cache/{sub}/{name}", "/mcp-cache/{sub}%2f{name}", "/mcp-cache/{name}/", "/mcp-cache/{name}%00",
+    "/mcp-cache/{name}%00.png", "/mcp-cache/%00{name}", "/mcp-cache/{name}.", "/mcp-cache/{name}%2e",
+    "/mcp-cache/{name}%20", "/mcp-cache/{name}%0a", "/mcp-cache/{name}%0d%0aX-Planted:%201",
+    "/mcp-cache/{name}.gz", "/mcp-cache/{upper}",
+    "/mcp-cache/{name}%3a%3a$DATA", "/mcp-cache/{name};v=1", "/mcp-cache/%ff%fe", "/mcp-cache/{linked}",
+    "/MCP-CACHE/{name}",
+])  # fmt: skip
+async def test_no_other_form_of_a_name_reaches_a_file(
+    client: Client, name: str, folder: Path, tmp_path: Path, form: str
+) -> None:
+    """Attack: traversal, encoded in every way, and planted links. Refused alike, without a word of what was asked."""
+    (tmp_path / "secret").write_bytes(b"SECRET")
+    (folder / name[:2] / f"{name}.gz").write_bytes(b"SECRET")
+    linked = f"{name[:2]}{'0' * 30}.png"
+    (folder / name[:2] / linked).symlink_to(tmp_path / "secret")
+    target = form.format(name=name, sub=name[:2], upper=name[:-4].upper() + ".png", linked=linked)
+    answer = await raw_get(client, target.encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split()[1] in {b"404", b"400"}
+    assert body in {b"There is no such picture.\n", b"404: Not Found"}
+    assert b"X-Planted" not in head
+
+
+async def test_compressed_siblings_are_never_served(client: Client, name: str, folder: Path) -> None:
+    """Bug: aiohttp's own file answer sends `<name>.gz` to whoever accepts gzip."""
+    for extension in ("gz", "br"):
+        (folder / name[:2] / f"{name}.{extension}").write_bytes(b"planted")
+    async with client.get(f"/mcp-cache/{name}", headers={"Accept-Encoding": "gzip, br"}) as response:
+        assert await response.read() == PICTURE
+        assert "Content-Encoding" not in response.headers
+
+
+async def test_an_unknown_name_is_a_plain_404(client: Client) -> None:
+    """Ours: not to be kept, since the picture may come; and no page that could be made to show something."""
+    async with client.get(f"/mcp-cache/{'0' * 32}.png") as response:
+        assert (response.status, await response.text()) == (404, "There is no such picture.\n")
+        assert response.content_type == "text/plain"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert_safe(response.headers)
+
+
+class Removed(DiskFiles):
+    """Finds what somebody removes a moment later."""
+
+    async def find(self, name: str) -> StoredFile | None:
+        found = await super().find(name)
+        if found is not None:
+            found.path.unlink()
+        return found
+
+
+async def test_a_picture_removed_after_it_was_found_is_404(
+    folder: Path, tmp_path: Path, files: DiskFiles, name: str, aiohttp_client: MakeClient
+) -> None:
+    """Ours: deleting goes on while others look."""
+    app = web.Application()
+    add_routes(app, await Removed.open(folder, tmp_path / "scratch", b"k" * 32))
+    client = await aiohttp_client(app)
+    async with client.get(f"/mcp-cache/{name}") as response:
+        assert response.status == 404
+
+
+class Shortened(DiskFiles):
+    """Finds more bytes than there are."""
+
+    async def find(self, name: str) -> StoredFile | None:
+        found = await super().find(name)
+        return found and replace(found, size=found.size + 1)
+
+
+async def test_a_file_shorter_than_promised_ends_the_connection(
+    folder: Path, tmp_path: Path, files: DiskFiles, name: str, aiohttp_client: MakeClient
+) -> None:
+    """Ours: on a connection kept alive, the next answer would be read as the rest of this picture."""
+    app = web.Application()
+    add_routes(app, await Shortened.open(folder, tmp_path / "scratch", b"k" * 32))
+    client = await aiohttp_client(app)
+    with pytest.raises(ClientError):
+        async with asyncio.timeout(5), client.get(f"/mcp-cache/{name}") as response:
+            await response.read()
+
+
+async def test_a_reader_who_leaves_halfway_is_no_error(
+    client: Client, files: DiskFiles, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ours: people close tabs; that is no traceback, and the next request is served."""
+    big = await files.keep("local", bytes(20_000_000), "image/png")
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(f"GET /mcp-cache/{big} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await reader.readexactly(1000)
+    writer.transport.abort()
+    async with client.get(f"/mcp-cache/{big}") as response:
+        assert len(await response.read()) == 20_000_000
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_many_readers_on_kept_connections_get_whole_pictures(client: Client, files: DiskFiles) -> None:
+    """Ours: answers to many at once do not mix."""
+    pictures = [bytes([number]) * 300_000 for number in range(8)]
+    names = [await files.keep("local", data, "image/png") for data in pictures]
+
+    async def read(name: str) -> bytes:
+        async with client.get(f"/mcp-cache/{name}") as response:
+            return await response.read()
+
+    assert await asyncio.gather(*(read(name) for name in names * 4)) == pictures * 4

@@ -1,0 +1,237 @@
+"""The MCP endpoint over HTTP, against the whole service: both eras, transport refusals, streams."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from io import BytesIO
+from typing import Any
+
+import aiohttp
+import pytest
+
+from service.app import Running
+from service.web.mcp import MAX_BODY_BYTES
+from tests.conftest import Serve
+from tests.emulators import flow2api
+from tests.wire import LEGACY, MODERN, WireClient, modern_headers, modern_params, request, wire_client
+
+
+def env_of(upstream: flow2api.Flow2Api) -> dict[str, str]:
+    return {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+
+
+DRAW = {"name": "generate", "arguments": {"prompt": "a red fox in snow"}}
+
+
+async def test_a_legacy_session_from_initialize_to_a_picture(client: WireClient) -> None:
+    hello = await client.open()
+    assert hello.status == 200
+    assert hello.result["protocolVersion"] == LEGACY
+    assert client.session_id
+    noted = await client.post(
+        {"jsonrpc": "2.0", "method": "notifications/initialized"}, {"Mcp-Session-Id": client.session_id}
+    )
+    assert (noted.status, noted.message) == (202, {})
+    assert [tool["name"] for tool in (await client.legacy("tools/list")).result["tools"]] == [
+        "generate",
+        "history",
+        "cache",
+    ]
+    made = await client.legacy("tools/call", {**DRAW, "_meta": {"progressToken": "p"}})
+    assert made.result["structuredContent"]["state"] == "done"
+    steps = [each["params"]["progress"] for each in made.notifications]
+    assert steps == sorted(set(steps))
+    assert {each["params"]["progressToken"] for each in made.notifications} == {"p"}
+
+
+async def test_a_modern_call_needs_no_session_and_gets_none(client: WireClient) -> None:
+    heard = await client.modern("tools/call", DRAW)
+    assert heard.status == 200
+    assert heard.result["resultType"] == "complete"
+    assert "Mcp-Session-Id" not in heard.headers
+
+
+async def test_an_answer_is_json_but_for_what_takes_long(client: WireClient) -> None:
+    """Spec 2026-07-28, Sending Messages: either form; a stream where something comes before the result.
+
+    Ours: for a picture its head is sent at once, for a proxy gives up on a request that is not answered at all.
+    """
+    plain = await client.modern("tools/call", {"name": "cache", "arguments": {}})
+    streamed = await client.modern("tools/call", DRAW, progressToken=7)
+    assert plain.headers["Content-Type"] == "application/json"
+    assert streamed.headers["Content-Type"] == "text/event-stream"
+    assert streamed.headers["X-Accel-Buffering"] == "no"
+    assert "no-cache" in streamed.headers["Cache-Control"]
+    assert (plain.notifications, len(streamed.notifications) > 1) == ([], True)
+
+
+async def test_a_failed_initialize_opens_no_session(client: WireClient) -> None:
+    """Bug: a server that hands out a session with each refusal leaks one for every bad request."""
+    heard = await client.post(request("initialize", {}, 0))
+    assert "Mcp-Session-Id" not in heard.headers
+
+
+@pytest.mark.parametrize(
+    ("message", "headers", "status", "code"),
+    [
+        pytest.param(b"{", {}, 400, -32700, id="no JSON"),
+        pytest.param([], {}, 400, -32600, id="batch"),
+        pytest.param(request("ping", id_=1), {}, 400, -32600, id="no session"),
+        pytest.param(request("ping", id_=1), {"Mcp-Session-Id": "x"}, 404, -32600, id="unknown session"),
+        pytest.param(
+            request("nope", modern_params()), modern_headers("nope"), 404, -32601, id="unknown method, modern"
+        ),
+        pytest.param(request("ping", modern_params()), modern_headers("tools/list"), 400, -32020, id="header differs"),
+        pytest.param(request("ping"), {"Mcp-Protocol-Version": MODERN}, 400, -32602, id="no meta"),
+        pytest.param(request("ping"), {"Content-Type": "text/plain"}, 415, -32600, id="content type"),
+        pytest.param(request("ping"), {"Content-Encoding": "gzip"}, 415, -32600, id="compressed"),
+        pytest.param(request("ping"), {"Accept": "text/html"}, 406, -32600, id="accepts neither form"),
+        pytest.param(request("ping"), {"Accept": "application/json;q=0"}, 406, -32600, id="accepts JSON with q=0"),
+    ],
+)
+async def test_a_wrong_request_is_refused_in_json_rpc(
+    client: WireClient, message: object, headers: dict[str, str], status: int, code: int
+) -> None:
+    heard = await client.post(message, headers)
+    assert (heard.status, heard.code) == (status, code)
+    assert heard.headers["Content-Type"].startswith("application/json")
+    assert heard.message["error"]["message"]
+
+
+async def test_a_body_without_end_is_refused(client: WireClient) -> None:
+    """Ours: a body is held in memory, so it is bounded, and what is beyond is not even read."""
+    headers = {"Content-Type": "application/json"}
+    async with client.session.post(client.url, data=BytesIO(b" " * (MAX_BODY_BYTES + 1)), headers=headers) as answer:
+        assert answer.status == 413
+        assert str(MAX_BODY_BYTES) in (await answer.json())["error"]["message"]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*", "application/*", "text/event-stream, application/json"])
+async def test_a_client_that_takes_json_gets_an_answer(client: WireClient, accept: str) -> None:
+    """Ours: the spec has clients list both; one that lists what we can answer with is not turned away."""
+    message = request("tools/call", modern_params(DRAW, progressToken=1))
+    heard = await client.post(message, modern_headers("tools/call", "generate") | {"Accept": accept})
+    assert heard.result["structuredContent"]["state"] == "done"
+    assert bool(heard.notifications) is (accept not in {"application/json", "application/*"})
+
+
+async def test_a_client_that_takes_streams_alone_gets_one(client: WireClient) -> None:
+    heard = await client.post(
+        request("tools/list", modern_params()), modern_headers("tools/list") | {"Accept": "text/event-stream"}
+    )
+    assert heard.headers["Content-Type"] == "text/event-stream"
+    assert heard.result["tools"]
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "PATCH", "OPTIONS", "HEAD"])
+@pytest.mark.parametrize("session", [{}, {"Mcp-Session-Id": "x", "Last-Event-Id": "y-1"}], ids=["plain", "legacy too"])
+async def test_modern_clients_are_told_that_post_is_the_one(
+    client: WireClient, method: str, session: dict[str, str]
+) -> None:
+    """Spec 2026-07-28, Earlier Streamable HTTP Revisions: 405; session and event ids mean nothing here."""
+    headers = {"Mcp-Protocol-Version": MODERN, "Accept": "text/event-stream", **session}
+    async with client.session.request(method, client.url, headers=headers) as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS", "HEAD"])
+async def test_other_methods_are_told_which_there_are(client: WireClient, method: str) -> None:
+    async with client.session.request(method, client.url) as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST, GET, DELETE")
+
+
+async def test_two_thousand_calls_go_over_one_connection(easel: Running) -> None:
+    """Ours: nothing piles up over the life of a connection."""
+    connector = aiohttp.TCPConnector(limit=1)
+    body = json.dumps(request("tools/call", modern_params({"name": "history", "arguments": {"limit": 1}}))).encode()
+    headers = modern_headers("tools/call", "history") | {"Content-Type": "application/json"}
+    async with aiohttp.ClientSession(connector=connector) as session:
+        for _ in range(2000):
+            async with session.post(easel.mcp_url, data=body, headers=headers) as answer:
+                assert answer.status == 200
+                await answer.read()
+
+
+def draw_silently() -> dict[str, object]:
+    arguments = {"prompt": "a fox [detect-disconnect]"}
+    return {"name": "generate", "arguments": arguments, "_meta": {"progressToken": 1}}
+
+
+async def state_of_newest(client: WireClient) -> dict[str, Any]:
+    """The newest entry of the history, once it has ended."""
+    async with asyncio.timeout(10):
+        while True:
+            result = await client.call("history", {"limit": 1})
+            entry: dict[str, Any] = result["structuredContent"]["entries"][0]
+            if entry["state"] != "working":
+                return entry
+            await asyncio.sleep(0.01)
+
+
+async def test_closing_the_stream_cancels_a_modern_call_and_its_upstream_request(serve: Serve) -> None:
+    """Spec 2026-07-28, Cancellation: closing the SSE response stream MUST be treated as cancellation."""
+    async with flow2api.running() as upstream, serve(**env_of(upstream)) as easel, wire_client(easel.mcp_url) as client:
+        call = asyncio.create_task(client.modern("tools/call", draw_silently(), progressToken=1))
+        await upstream.silent.wait()
+        call.cancel()
+        async with asyncio.timeout(10):
+            await upstream.disconnected.wait()
+        entry = await state_of_newest(client)
+    assert (entry["state"], entry["failure"]["kind"]) == ("failed", "cancelled")
+
+
+async def test_a_legacy_call_goes_on_without_its_connection(serve: Serve) -> None:
+    """Spec 2025-11-25, Transports: disconnection SHOULD NOT be interpreted as the client cancelling its request."""
+    async with flow2api.running() as upstream, serve(**env_of(upstream)) as easel, wire_client(easel.mcp_url) as client:
+        await client.open()
+        call = asyncio.create_task(client.legacy("tools/call", draw_silently()))
+        await upstream.silent.wait()
+        call.cancel()
+        await asyncio.wait({call})
+        upstream.go_on.set()
+        entry = await state_of_newest(client)
+    assert (entry["state"], upstream.disconnected.is_set()) == ("done", False)
+
+
+async def test_a_legacy_call_is_cancelled_by_notification(serve: Serve) -> None:
+    """Spec 2025-11-25, Cancellation: the work stops, and no response is sent for it."""
+    async with flow2api.running() as upstream, serve(**env_of(upstream)) as easel, wire_client(easel.mcp_url) as client:
+        await client.open()
+        call = asyncio.create_task(client.legacy("tools/call", draw_silently(), id_="call-1"))
+        await upstream.silent.wait()
+        params = {"requestId": "call-1", "reason": "the person changed their mind"}
+        notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
+        assert (await client.post(notice, {"Mcp-Session-Id": client.session_id})).status == 202
+        async with asyncio.timeout(10):
+            await upstream.disconnected.wait()
+            heard = await call
+        entry = await state_of_newest(client)
+    assert "result" not in heard.message
+    assert "error" not in heard.message
+    assert (entry["state"], entry["failure"]["kind"]) == ("failed", "cancelled")
+
+
+async def test_two_hundred_generations_at_once_all_arrive(serve: Serve) -> None:
+    """Ours: each call gets its own picture, and is paid for once."""
+    async with flow2api.running() as upstream, serve(**env_of(upstream)) as easel, wire_client(easel.mcp_url) as client:
+        calls = [client.call("generate", {"prompt": f"picture {n}"}) for n in range(200)]
+        made = await asyncio.gather(*calls)
+        asked = await client.call("cache")
+    assert {each["structuredContent"]["prompt"] for each in made} == {f"picture {n}" for n in range(200)}
+    assert len({each["structuredContent"]["images"][0]["url"] for each in made}) == 200
+    assert upstream.drawn == 200
+    assert asked["structuredContent"]["done"] == 200
+
+
+async def test_a_call_that_runs_when_the_service_stops_is_answered(serve: Serve) -> None:
+    """Ours: a stop waits for what is being paid for."""
+    async with flow2api.running() as upstream:
+        stack = AsyncExitStack()
+        easel = await stack.enter_async_context(serve(**env_of(upstream), EASEL_DRAIN_S="20"))
+        async with wire_client(easel.mcp_url) as client:
+            call = asyncio.create_task(client.modern("tools/call", draw_silently(), progressToken=1))
+            await upstream.silent.wait()
+            stopping = asyncio.create_task(stack.aclose())
+            upstream.go_on.set()
+            assert (await call).result["structuredContent"]["state"] == "done"
+            await stopping

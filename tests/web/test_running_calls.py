@@ -1,0 +1,150 @@
+"""The calls that run: owned, cancelled as their era has it, and ended at shutdown."""
+
+import asyncio
+
+import pytest
+
+from service.protocol.call import Call
+from service.protocol.client import Client
+from service.protocol.dispatch import Answer
+from service.protocol.jsonrpc import Request
+from service.protocol.session import Session
+from service.protocol.versions import Era
+from service.web.running_calls import RunningCalls
+
+SESSION = Session(id="s", version="2025-11-25", client=Client(), owner="anna")
+OTHER = Session(id="t", version="2025-11-25", client=Client(), owner="anna")
+
+
+def call(era: Era = Era.LEGACY, id_: int | str = 1) -> Call:
+    session = SESSION if era is Era.LEGACY else None
+    request = Request(id=id_, method="tools/call", params={})
+    return Call(request=request, era=era, version="v", owner="anna", client=Client(), session=session)
+
+
+class Work:
+    """Work that waits until it is let go, and remembers how it ended."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.ended = ""
+
+    async def run(self) -> Answer:
+        self.began.set()
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.ended = "cancelled"
+            raise
+        self.ended = "done"
+        return Answer(body=b"{}")
+
+
+async def test_the_answer_comes_back() -> None:
+    work = Work()
+    work.go_on.set()
+    assert await RunningCalls().run(call(), work.run()) == Answer(body=b"{}")
+
+
+@pytest.mark.parametrize(("era", "ended"), [(Era.MODERN, "cancelled"), (Era.LEGACY, "")])
+async def test_a_lost_connection_ends_a_modern_call_and_not_a_legacy_one(era: Era, ended: str) -> None:
+    calls, work = RunningCalls(), Work()
+    handler = asyncio.create_task(calls.run(call(era), work.run()))
+    await work.began.wait()
+    handler.cancel()
+    await asyncio.wait({handler})
+    assert (handler.cancelled(), work.ended) == (True, ended)
+    await calls.close(0)
+
+
+@pytest.mark.parametrize(
+    ("session", "request_id", "ended"),
+    [
+        pytest.param(SESSION, 7, "cancelled", id="the session's own call"),
+        pytest.param(OTHER, 7, "done", id="another session"),
+        pytest.param(SESSION, "7", "done", id="another id, of another type"),
+        pytest.param(SESSION, None, "done", id="no id"),
+        pytest.param(SESSION, 7.0, "done", id="a number that is no id"),
+        pytest.param(SESSION, [], "done", id="no id at all"),
+    ],
+)
+async def test_a_session_cancels_its_own_calls_only(session: Session, request_id: object, ended: str) -> None:
+    """Ours: who knows or guesses an id of somebody else's call cannot end it."""
+    calls, work = RunningCalls(), Work()
+    handler = asyncio.create_task(calls.run(call(id_=7), work.run()))
+    await work.began.wait()
+    calls.cancel(session, request_id)
+    work.go_on.set()
+    answer = await handler
+    assert (work.ended, answer is None) == (ended, ended == "cancelled")
+
+
+async def test_true_is_not_the_id_one() -> None:
+    """Bug: JSON's true is 1 to Python."""
+    calls, work = RunningCalls(), Work()
+    handler = asyncio.create_task(calls.run(call(id_=1), work.run()))
+    await work.began.wait()
+    calls.cancel(SESSION, True)
+    work.go_on.set()
+    assert await handler is not None
+
+
+async def test_an_id_used_again_belongs_to_the_later_call() -> None:
+    calls, first, second = RunningCalls(), Work(), Work()
+    earlier = asyncio.create_task(calls.run(call(), first.run()))
+    later = asyncio.create_task(calls.run(call(), second.run()))
+    await second.began.wait()
+    first.go_on.set()
+    await earlier
+    calls.cancel(SESSION, 1)
+    assert (await later, second.ended) == (None, "cancelled")
+
+
+async def test_a_call_that_is_left_goes_on_and_nobody_waits_for_it() -> None:
+    """SEP-1699: the connection is ended, and the client comes again for the answer."""
+    calls, work, left = RunningCalls(), Work(), call()
+    handler = asyncio.create_task(calls.run(left, work.run()))
+    await work.began.wait()
+    calls.leave(left)
+    calls.leave(left)
+    assert await handler is None
+    assert work.ended == ""
+    calls.leave(left)
+    work.go_on.set()
+    await calls.close(10)
+    assert work.ended == "done"
+
+
+@pytest.mark.parametrize("era", Era)
+async def test_what_has_ended_is_not_remembered(era: Era) -> None:
+    calls, works = RunningCalls(), [Work() for _ in range(3)]
+    for work in works:
+        work.go_on.set()
+        await calls.run(call(era), work.run())
+    assert calls == RunningCalls()
+
+
+async def test_a_modern_call_is_part_of_its_request() -> None:
+    """Ours: it ends with its connection anyway, and a task of its own costs as much as the rest of it."""
+    tasks = []
+
+    async def work() -> Answer:
+        tasks.append(asyncio.current_task())
+        return Answer(body=b"{}")
+
+    await RunningCalls().run(call(Era.MODERN), work())
+    await RunningCalls().run(call(Era.LEGACY), work())
+    mine = asyncio.current_task()
+    assert [task is mine for task in tasks] == [True, False]
+
+
+@pytest.mark.parametrize("era", Era)
+async def test_at_the_end_calls_get_their_grace_and_no_more(era: Era) -> None:
+    calls, quick, stuck = RunningCalls(), Work(), Work()
+    handlers = [asyncio.create_task(calls.run(call(era, n), work.run())) for n, work in enumerate((quick, stuck))]
+    await stuck.began.wait()
+    asyncio.get_running_loop().call_soon(quick.go_on.set)
+    await calls.close(0.05)
+    await asyncio.wait(handlers)
+    assert (quick.ended, stuck.ended) == ("done", "cancelled")

@@ -1,0 +1,295 @@
+"""One answer: JSON or a stream, comments in silence, and a client that is gone."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from yarl import URL
+
+from service.protocol.receipts import Receipts
+from service.protocol.replay import Stream, Streams
+from service.protocol.sse import KEEP_ALIVE, frame
+from service.web.keep_alive import Silences
+from service.web.stream import Accepts, ReplyStream
+from tests.wire import until
+
+DONE = b'{"done":1}'
+LONG = b'"' + b"x" * 16_000_000 + b'"'
+"""More than the buffers of both ends of a connection hold."""
+
+
+Handle = Callable[[ReplyStream], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def answering(
+    handle: Handle,
+    silence_s: float = 60,
+    deadline_s: float = 60,
+    keep: Stream | None = None,
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Answer every request by `handle`; the client session has its address as base."""
+    kept = (lambda: keep) if keep is not None else None
+    silences = Silences(silence_s)
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        accepts = Accepts(request.headers.getall("Accept", []))
+        stream = ReplyStream(request, accepts, silences, keep=kept, deadline_s=deadline_s)
+        try:
+            return await handle(stream)
+        except asyncio.CancelledError:
+            stream.abandon()
+            raise
+
+    app = web.Application()
+    app.router.add_get("/", serve)
+    async with TestServer(app) as server, aiohttp.ClientSession(server.make_url("/")) as session:
+        yield session
+
+
+async def test_a_result_alone_is_json_with_its_own_status_and_headers() -> None:
+    async with answering(lambda stream: stream.finish(DONE, 404, {"X-A": "b"})) as session, session.get("/") as answer:
+        assert (answer.status, answer.content_type, answer.headers["X-A"]) == (404, "application/json", "b")
+        assert await answer.read() == DONE
+
+
+async def test_something_before_the_result_opens_a_stream_that_the_result_ends() -> None:
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        await stream.send(b"2")
+        return await stream.finish(DONE, 404, {})
+
+    async with answering(handle) as session, session.get("/") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+        assert await answer.read() == frame(b"1") + frame(b"2") + frame(DONE)
+
+
+async def test_silence_is_broken_by_comments() -> None:
+    """Bug: a client that heard nothing for five minutes gave up with "fetch failed" (cherry-studio #7746)."""
+    heard = asyncio.Event()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await heard.wait()
+        return await stream.finish(DONE, 404, {})
+
+    async with answering(handle, silence_s=0.01) as session, session.get("/") as answer:
+        async with asyncio.timeout(5):
+            assert await answer.content.readexactly(2 * len(KEEP_ALIVE)) == 2 * KEEP_ALIVE
+        heard.set()
+        assert (await answer.read()).endswith(frame(DONE))
+
+
+async def test_a_client_that_takes_json_alone_gets_the_result_alone() -> None:
+    heard = asyncio.Event()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        asyncio.get_running_loop().call_later(0.03, heard.set)
+        await heard.wait()
+        return await stream.finish(DONE, 404, {})
+
+    async with answering(handle, silence_s=0.01) as session:
+        async with session.get("/", headers={"Accept": "application/json"}) as answer:
+            assert (answer.content_type, await answer.read()) == ("application/json", DONE)
+
+
+@pytest.mark.parametrize(("accept", "status"), [("*/*", 200), ("application/json", 202)])
+async def test_a_cancelled_call_ends_without_a_result(accept: str, status: int) -> None:
+    """Ours: a client that takes no streams is not sent one, though it is empty."""
+    async with answering(lambda stream: stream.end()) as session:
+        async with session.get("/", headers={"Accept": accept}) as answer:
+            assert (answer.status, await answer.read()) == (status, b"")
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_answer_that_meets_a_comment_is_sent_once(turns: int) -> None:
+    """Bug: a comment whose turn came after the answer's opened a stream where a whole answer had been sent."""
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await stream.finish(DONE, 200, {})
+
+    async with answering(handle, silence_s=0) as session:
+        for _ in range(20):
+            async with session.get("/") as answer:
+                assert (await answer.read()).replace(KEEP_ALIVE, b"") in (DONE, frame(DONE))
+
+
+async def test_what_is_sent_to_a_client_that_is_gone_is_dropped() -> None:
+    sent = asyncio.get_running_loop().create_future()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        stream.abandon()
+        await stream.send(b"2")
+        sent.set_result(None)
+        return await stream.finish(DONE, 404, {})
+
+    async with answering(handle) as session, session.get("/") as answer:
+        assert await answer.content.readany() == frame(b"1")
+        await sent
+        with pytest.raises(aiohttp.ClientPayloadError):  # for it is not all of the answer
+            await answer.read()
+
+
+@asynccontextmanager
+async def deaf(session: aiohttp.ClientSession, accept: str = "*/*") -> AsyncIterator[asyncio.StreamWriter]:
+    """A client that sends a request and reads nothing."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    address = URL(str(session._base_url))
+    await asyncio.get_running_loop().sock_connect(raw, (address.host, address.port))
+    _, writer = await asyncio.open_connection(sock=raw, limit=1)
+    writer.write(f"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n".encode())
+    yield writer
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_a_client_that_does_not_read_is_cut_off(accept: str) -> None:
+    """Ours: it holds an answer in our memory, and a connection, for no longer than the deadline."""
+    over = asyncio.Event()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        try:
+            return await stream.finish(LONG, 200, {})
+        finally:
+            over.set()
+
+    async with answering(handle, deadline_s=0.05) as session, deaf(session, accept):
+        async with asyncio.timeout(5):
+            await over.wait()
+
+
+async def test_comments_to_a_client_that_does_not_read_do_not_pile_up() -> None:
+    """Bug: each beat started a write of its own, none of which had a deadline, and the result waited for them."""
+    over = asyncio.get_running_loop().create_future()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        while not stream._answer.waiting:
+            await stream.send(b"x" * 1000)
+        before = stream._answer.waiting
+        goes_on = {stream.beat() for _ in range(20)}
+        over.set_result((goes_on, stream._answer.waiting - before))
+        return await stream.end()
+
+    async with answering(handle) as session, deaf(session), asyncio.timeout(5):
+        assert await over == ({True}, 0)
+
+
+async def test_a_client_that_is_gone_is_told_no_comments() -> None:
+    over, began = asyncio.get_running_loop().create_future(), asyncio.Event()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        began.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        over.set_result((stream.beat(), stream.beat(), await stream.send(b"2")))
+        return await stream.end()
+
+    async with answering(handle) as session, deaf(session) as writer, asyncio.timeout(5):
+        await began.wait()
+        writer.transport.abort()
+        assert await over == (False, False, False)
+
+
+async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> None:
+    """Ours: a transport takes 64 KiB from who writes, long before a client that does not read has any of it."""
+    receipts, delivered, waits = Receipts(), asyncio.Event(), asyncio.Event()
+    receipts.add(delivered.set)
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        while not stream._answer.waiting:
+            await stream.send(b"x" * 1000)
+        stream.leave_behind(DONE, receipts)
+        asyncio.get_running_loop().call_soon(waits.set)
+        return await stream.finish(DONE, 200, {})
+
+    async with answering(handle) as session, deaf(session) as writer:
+        async with asyncio.timeout(5):
+            await waits.wait()
+            assert not delivered.is_set()
+            writer.transport.abort()
+        assert not delivered.is_set()
+
+
+async def all_of(kept: Stream) -> list[bytes]:
+    """What a client is told that comes again for everything; fails when the stream does not end."""
+    async with asyncio.timeout(5):
+        return [event async for event in kept.follow(0)]
+
+
+async def test_a_connection_that_breaks_within_the_result_leaves_it_whole_for_later() -> None:
+    """Bug: the stream was never ended, so that a client which came again waited for ever after the result."""
+    kept = Streams().open("s", "session", primed=True)
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        stream.leave_behind(LONG)
+        return await stream.finish(LONG, 200, {})
+
+    async with answering(handle, keep=kept) as session, deaf(session) as writer:
+        await until(lambda: kept.size >= len(LONG))
+        writer.transport.abort()
+        assert await all_of(kept) == [frame(b"1", "s-1"), frame(LONG, "s-2")]
+
+
+async def test_a_connection_that_breaks_just_after_the_call_ended_loses_no_result() -> None:
+    """Bug: between the end of the call and its answer nobody kept the result."""
+    kept = Streams().open("s", "session", primed=True)
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        stream.leave_behind(DONE)
+        stream.abandon()
+        return await stream.end()
+
+    async with answering(handle, keep=kept) as session, session.get("/"):
+        assert await all_of(kept) == [frame(b"1", "s-1"), frame(DONE, "s-2")]
+
+
+async def test_hanging_up_on_a_client_that_is_gone_is_no_error() -> None:
+    """Bug: the tool that hung up failed with an internal error, and its result was lost."""
+    kept, over = Streams().open("s", "session", primed=True), asyncio.Event()
+
+    async def handle(stream: ReplyStream) -> web.StreamResponse:
+        await stream.send(b"1")
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        stream.hang_up()
+        stream.leave_behind(DONE)
+        over.set()
+        return await stream.end()
+
+    async with answering(handle, keep=kept) as session, deaf(session) as writer:
+        await until(lambda: bool(kept.size))
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            await over.wait()
+        assert (await all_of(kept))[-1] == frame(DONE, "s-2")
+
+
+@pytest.mark.parametrize(
+    ("lines", "json", "sse"),
+    [
+        pytest.param([], True, True, id="nothing said"),
+        pytest.param(["application/json, text/event-stream"], True, True, id="both"),
+        pytest.param(["text/event-stream", "application/json"], True, True, id="both, in two lines"),
+        pytest.param(["Application/JSON;q=0.5"], True, False, id="weighted, in capitals"),
+        pytest.param(["*/*"], True, True, id="anything"),
+        pytest.param(["text/*"], False, True, id="any text"),
+        pytest.param(["application/json;q=0, */*;q=0.0"], False, False, id="weighted with nothing"),
+        pytest.param(["text/html"], False, False, id="neither"),
+    ],
+)
+def test_accept_is_read_as_http_has_it(lines: list[str], json: bool, sse: bool) -> None:
+    accepts = Accepts(lines)
+    assert (accepts.json, accepts.sse) == (json, sse)
