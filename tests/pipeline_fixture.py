@@ -137,7 +137,7 @@ class Asleep(Upstream):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Studio:
+class PipelineFixture:
     """A pipeline and what it stands on. Its pauses are noted, and take no time."""
 
     generation: Generation
@@ -169,7 +169,7 @@ class Studio:
 
 
 @asynccontextmanager
-async def studio(
+async def pipeline_fixture(
     folder: Path,
     upstream: Upstream,
     *,
@@ -177,7 +177,7 @@ async def studio(
     prompt_suffix: str = "",
     real_pauses: bool = False,
     store: type[WatchedStore] = WatchedStore,
-) -> AsyncIterator[Studio]:
+) -> AsyncIterator[PipelineFixture]:
     moments = Moments()
     pauses: list[float] = []
 
@@ -204,7 +204,7 @@ async def studio(
         pause=pause,
     )
     try:
-        yield Studio(generation=generation, store=kept, moments=moments, pauses=pauses)
+        yield PipelineFixture(generation=generation, store=kept, moments=moments, pauses=pauses)
     finally:
         await generation.close()
         await previews.close()
@@ -215,7 +215,7 @@ def files_in(folder: Path) -> list[Path]:
     return [path for path in (folder / "files").rglob("*") if path.is_file()]
 
 
-async def cancelled_at(pipeline: Studio, moment: str) -> Job:
+async def cancelled_at(pipeline: PipelineFixture, moment: str) -> Job:
     """Cancel a generation as soon as it has come to a step; returns what its row says once nothing runs any more."""
     call = asyncio.create_task(pipeline.draw())
     await pipeline.moments.wait(moment)

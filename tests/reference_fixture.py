@@ -28,7 +28,7 @@ MAX_ENTRIES: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class ReferenceFixture:
     """All that takes pictures in."""
 
     clock: Clock
@@ -62,8 +62,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path) -> AsyncIterator[Desk]:
-    """A desk on the files of a folder."""
+async def reference_fixture(folder: Path) -> AsyncIterator[ReferenceFixture]:
+    """The fixture on the files of a folder."""
     clock = Clock(NOW)
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
@@ -74,7 +74,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
     retention = Retention(store, files, Limits(entries=MAX_ENTRIES), clock)
     uploads = Uploads(SqliteUploads(store), b"u" * 32, "https://easel.example.com/upload/", clock)
     try:
-        yield Desk(
+        yield ReferenceFixture(
             clock=clock,
             store=store,
             files=files,

@@ -17,7 +17,7 @@ from tests.wire import WireClient, wire_client
 
 
 @dataclass(frozen=True)
-class Earlier:
+class SeededHistory:
     """The history in a data folder, to be added to without drawing."""
 
     store: SqliteStore
@@ -44,11 +44,11 @@ class Earlier:
 
 
 @asynccontextmanager
-async def earlier(data: Path) -> AsyncIterator[Earlier]:
+async def seeded_history(data: Path) -> AsyncIterator[SeededHistory]:
     """Open the data folder that a service will have, or has."""
     await asyncio.to_thread(data.mkdir, exist_ok=True)
     store = await SqliteStore.open(data / "easel.db", "earlier", lambda _: True)
-    yield Earlier(store, data / "files")
+    yield SeededHistory(store, data / "files")
     await store.close()
 
 

@@ -16,7 +16,7 @@ DEADLINE_S = 20
 
 
 @asynccontextmanager
-async def living(data: Path, **settings: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, WireClient]]:
+async def service_process(data: Path, **settings: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, WireClient]]:
     """A service of its own process and a client; it is killed at the end, if it still lives."""
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "EASEL_PORT": "0", "EASEL_DATA_DIR": str(data)}
     process = await asyncio.create_subprocess_exec(

@@ -28,7 +28,7 @@ MODELS: Models = read_models(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shelf:
+class StoreFixture:
     """Keeps what is made on it."""
 
     store: SqliteStore
@@ -63,13 +63,15 @@ class Shelf:
 
 
 @asynccontextmanager
-async def shelf(folder: Path) -> AsyncIterator[Shelf]:
+async def store_fixture(folder: Path) -> AsyncIterator[StoreFixture]:
     scratch = folder / "scratch"
     scratch.mkdir()
     store = await SqliteStore.open(folder / "easel.db", "lease", lambda _: True)
     previews = Previews()
     try:
-        yield Shelf(store=store, files=await DiskFiles.open(folder / "files", scratch, b"k" * 32), previews=previews)
+        yield StoreFixture(
+            store=store, files=await DiskFiles.open(folder / "files", scratch, b"k" * 32), previews=previews
+        )
     finally:
         await previews.close()
         await store.close()

@@ -10,7 +10,7 @@ import aiohttp
 from PIL import Image
 
 from service.storage.disk import NAME
-from tests.service_process import living
+from tests.service_process import service_process
 from tests.wire import WireClient, messages_of, modern_headers, modern_params, request
 
 CALLS = 5
@@ -149,11 +149,11 @@ async def test_a_kill_at_any_moment_loses_nothing_that_was_answered_for(tmp_path
     data = tmp_path / "data"
     tales: list[Told] = []
     for kill, enough in enumerate(KILLS):
-        async with living(data) as (process, client):
+        async with service_process(data) as (process, client):
             await check(client, data, tales)
             prompts = [f"kill {kill}, picture {n}" for n in range(CALLS)]
             tales.append(await told_before_a_kill(process, client, prompts, enough))
-    async with living(data) as (_, client):
+    async with service_process(data) as (_, client):
         await check(client, data, tales)
     answered = sum(len(told.answers) for told in tales)
     assert answered >= sum(answers for answers, _ in KILLS)

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from service.tools.base import load_schema
 from tests.emulators import modelscope, openai_images
 from tests.emulators.modelscope import ModelScope
-from tests.service_process import living
+from tests.service_process import service_process
 from tests.wire import CAPABILITIES_KEY, WireClient, modern_headers, modern_params, request
 
 FOX = {"prompt": "a fox [slow]", "model": "Qwen/Qwen-Image"}
@@ -78,9 +78,9 @@ async def only_entry(client: WireClient) -> dict[str, Any]:
 async def test_a_killed_service_goes_on_to_the_picture_and_it_is_charged_once(tmp_path: Path) -> None:
     """Ours: who asks again after the crash, in the same words, gets the picture that is being paid for."""
     async with modelscope.running() as upstream:
-        async with living(tmp_path / "data", **at(upstream)) as (process, client):
+        async with service_process(tmp_path / "data", **at(upstream)) as (process, client):
             await kill_when(upstream.polled, process, client)
-        async with living(tmp_path / "data", **at(upstream)) as (_, client):
+        async with service_process(tmp_path / "data", **at(upstream)) as (_, client):
             assert (await only_entry(client))["state"] == "working"
             again = asyncio.create_task(client.call("generate", FOX))
             upstream.polled.clear()
@@ -94,10 +94,10 @@ async def test_a_killed_service_goes_on_to_the_picture_and_it_is_charged_once(tm
 
 async def test_a_killed_service_that_nobody_asks_gets_the_picture_all_the_same(tmp_path: Path) -> None:
     async with modelscope.running() as upstream:
-        async with living(tmp_path / "data", **at(upstream)) as (process, client):
+        async with service_process(tmp_path / "data", **at(upstream)) as (process, client):
             await kill_when(upstream.polled, process, client)
         upstream.go_on.set()
-        async with living(tmp_path / "data", **at(upstream)) as (_, client):
+        async with service_process(tmp_path / "data", **at(upstream)) as (_, client):
             shown = await client.call("history", {"history_id": 1})
         assert shown["structuredContent"]["entries"][0]["state"] == "done"
         assert upstream.drawn == 1
@@ -107,7 +107,7 @@ async def test_a_stopped_service_drains_and_then_leaves_the_same_state(tmp_path:
     """Ours: the call is told how to get its picture, and the next start goes on with it."""
     async with modelscope.running() as upstream:
         settings = at(upstream) | {"EASEL_DRAIN_S": "0.2"}
-        async with living(tmp_path / "data", **settings) as (process, client):
+        async with service_process(tmp_path / "data", **settings) as (process, client):
             call = asyncio.create_task(client.call("generate", FOX))
             await upstream.polled.wait()
             process.send_signal(signal.SIGTERM)
@@ -115,7 +115,7 @@ async def test_a_stopped_service_drains_and_then_leaves_the_same_state(tmp_path:
             assert await process.wait() == 0
         assert (told["state"], told["history_id"]) == ("working", 1)
         upstream.go_on.set()
-        async with living(tmp_path / "data", **settings) as (_, client):
+        async with service_process(tmp_path / "data", **settings) as (_, client):
             shown = await client.call("history", {"history_id": 1})
         assert shown["structuredContent"]["entries"][0]["state"] == "done"
         assert upstream.drawn == 1
@@ -125,9 +125,9 @@ async def test_what_cannot_go_on_is_interrupted_and_can_be_asked_for_again(tmp_p
     """Ours: and it says that it may have been charged, which is true."""
     async with openai_images.running() as upstream:
         settings = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key}
-        async with living(tmp_path / "data", **settings) as (process, client):
+        async with service_process(tmp_path / "data", **settings) as (process, client):
             await kill_when(upstream.silent, process, client, {"prompt": "a fox [slow]"})
-        async with living(tmp_path / "data", **settings) as (_, client):
+        async with service_process(tmp_path / "data", **settings) as (_, client):
             entry = await only_entry(client)
             assert (entry["state"], entry["failure"]["kind"]) == ("failed", "interrupted")
             assert "may have charged" in entry["failure"]["reason"]
@@ -143,12 +143,12 @@ async def test_a_task_has_its_picture_though_its_service_was_restarted(
     """Bug: it had failed, and only who called the tool again got what was paid for."""
     async with modelscope.running() as upstream:
         settings = at(upstream) | {"EASEL_DRAIN_S": "0.2"}
-        async with living(tmp_path / "data", **settings) as (process, client):
+        async with service_process(tmp_path / "data", **settings) as (process, client):
             task_id = await begin_task(client, tool, FOX)
             await upstream.polled.wait()
             process.send_signal(how)
             await process.wait()
-        async with living(tmp_path / "data", **settings) as (_, client):
+        async with service_process(tmp_path / "data", **settings) as (_, client):
             task = (await client.modern("tasks/get", {"taskId": task_id}, **TASKS)).result
             assert task["status"] == "working"
             upstream.go_on.set()
@@ -164,11 +164,11 @@ async def test_a_task_has_its_picture_though_its_service_was_restarted(
 async def test_a_task_whose_picture_was_lost_says_so(tmp_path: Path) -> None:
     async with openai_images.running() as upstream:
         settings = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key}
-        async with living(tmp_path / "data", **settings) as (process, client):
+        async with service_process(tmp_path / "data", **settings) as (process, client):
             task_id = await begin_task(client, "generate", {"prompt": "a fox [slow]"})
             await upstream.silent.wait()
             process.kill()
-        async with living(tmp_path / "data", **settings) as (_, client):
+        async with service_process(tmp_path / "data", **settings) as (_, client):
             result = (await ended_task(client, task_id))["result"]
     assert result["isError"]
     assert "may have charged" in result["content"][0]["text"]
@@ -178,11 +178,11 @@ async def test_a_task_whose_generation_was_deleted_says_so(tmp_path: Path) -> No
     """Ours: it does not seem to work until it expires."""
     async with openai_images.running() as upstream:
         settings = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key}
-        async with living(tmp_path / "data", **settings) as (process, client):
+        async with service_process(tmp_path / "data", **settings) as (process, client):
             task_id = await begin_task(client, "generate", {"prompt": "a fox [slow]"})
             await upstream.silent.wait()
             process.kill()
-        async with living(tmp_path / "data", **settings) as (_, client):
+        async with service_process(tmp_path / "data", **settings) as (_, client):
             await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
             result = (await ended_task(client, task_id))["result"]
     assert result["isError"]

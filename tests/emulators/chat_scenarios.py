@@ -12,7 +12,7 @@ from typing import Final, Protocol
 Json = dict[str, object]
 
 
-class Desk(Protocol):
+class PictureSource(Protocol):
     """Draws a new picture each time: by its URL, or as base64."""
 
     def url(self) -> str: ...
@@ -69,66 +69,66 @@ class Said:
 @dataclass(frozen=True)
 class Scenario:
     about: str
-    say: Callable[[Desk], Said]
+    say: Callable[[PictureSource], Said]
     wire: Wire = Wire.PLAIN
 
 
-def message(**fields: object) -> Callable[[Desk], Said]:
+def message(**fields: object) -> Callable[[PictureSource], Said]:
     """The same message always."""
     return lambda _: Said(messages=(fields,))
 
 
-def text(make: Callable[[Desk], str]) -> Callable[[Desk], Said]:
-    return lambda desk: Said(messages=({"content": make(desk)},))
+def text(make: Callable[[PictureSource], str]) -> Callable[[PictureSource], Said]:
+    return lambda source: Said(messages=({"content": make(source)},))
 
 
-def fields(make: Callable[[Desk], Json]) -> Callable[[Desk], Said]:
-    return lambda desk: Said(messages=({"content": "", **make(desk)},))
+def fields(make: Callable[[PictureSource], Json]) -> Callable[[PictureSource], Said]:
+    return lambda source: Said(messages=({"content": "", **make(source)},))
 
 
-def whole(make: Callable[[Desk], Json], status: int = 200, **headers: str) -> Callable[[Desk], Said]:
+def whole(make: Callable[[PictureSource], Json], status: int = 200, **headers: str) -> Callable[[PictureSource], Said]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda desk: Said(body=make(desk), status=status, headers=named)
+    return lambda source: Said(body=make(source), status=status, headers=named)
 
 
-def failing(error: object, status: int = 200, **headers: str) -> Callable[[Desk], Said]:
+def failing(error: object, status: int = 200, **headers: str) -> Callable[[PictureSource], Said]:
     return whole(lambda _: {"error": error}, status, **headers)
 
 
-def ending(finish: Json, **said: object) -> Callable[[Desk], Said]:
+def ending(finish: Json, **said: object) -> Callable[[PictureSource], Said]:
     return lambda _: Said(messages=({"content": "", **said},), finish=finish)
 
 
-def page(status: int, words: str) -> Callable[[Desk], Said]:
+def page(status: int, words: str) -> Callable[[PictureSource], Said]:
     return lambda _: Said(status=status, page=f"<!DOCTYPE html><html><title>{words}</title><h1>{words}</h1></html>")
 
 
-def uri(desk: Desk) -> str:
-    return f"data:image/png;base64,{desk.digits()}"
+def uri(source: PictureSource) -> str:
+    return f"data:image/png;base64,{source.digits()}"
 
 
 def part(url: object) -> Json:
     return {"type": "image_url", "image_url": url}
 
 
-def in_pieces(desk: Desk) -> Said:
-    words = f"![image]({uri(desk)})"
+def in_pieces(source: PictureSource) -> Said:
+    words = f"![image]({uri(source)})"
     step = -(-len(words) // 100)
     return Said(messages=tuple({"content": words[at : at + step]} for at in range(0, len(words), step)))
 
 
-def in_lines(desk: Desk) -> str:
-    lines = base64.encodebytes(base64.b64decode(desk.digits())).decode()
+def in_lines(source: PictureSource) -> str:
+    lines = base64.encodebytes(base64.b64decode(source.digits())).decode()
     return f"![image](data:image/png;base64,{lines.rstrip()})"
 
 
-def url_safe(desk: Desk) -> str:
-    digits = desk.digits().translate(str.maketrans("+/", "-_")).rstrip("=")
+def url_safe(source: PictureSource) -> str:
+    digits = source.digits().translate(str.maketrans("+/", "-_")).rstrip("=")
     return f"![](data:image/png;base64,{digits})"
 
 
-def half(desk: Desk) -> str:
-    digits = desk.digits()
+def half(source: PictureSource) -> str:
+    digits = source.digits()
     return digits[: len(digits) * 3 // 16 * 4]
 
 
@@ -137,26 +137,26 @@ def gemini(parts: list[Json], **candidate: object) -> Json:
     return {"candidates": [{"content": content, "finishReason": "STOP", **candidate}], "modelVersion": "demo"}
 
 
-def preview_and_final(desk: Desk) -> Said:
-    draft = {**part({"url": f"data:image/png;base64,{desk.draft()}"}), "index": 0}
-    final = {**part({"url": uri(desk)}), "index": 0}
+def preview_and_final(source: PictureSource) -> Said:
+    draft = {**part({"url": f"data:image/png;base64,{source.draft()}"}), "index": 0}
+    final = {**part({"url": uri(source)}), "index": 0}
     return Said(messages=({"content": "", "images": [draft]}, {"content": "", "images": [final]}))
 
 
-def repeated(desk: Desk) -> Said:
-    picture = uri(desk)
+def repeated(source: PictureSource) -> Said:
+    picture = uri(source)
     again: Json = {"content": f"![]({picture})", "images": [picture]}
     return Said(messages=({"content": "", "images": [picture]}, again))
 
 
-def thinking(desk: Desk) -> Said:
-    draft = f"data:image/png;base64,{desk.draft()}"
+def thinking(source: PictureSource) -> Said:
+    draft = f"data:image/png;base64,{source.draft()}"
     return Said(
         messages=(
             {"reasoning": f"A sketch: ![x]({draft})"},
             {"reasoning_content": "进度 40%\n"},
             {"content": f"<think>Maybe ![y]({draft})</think>"},
-            {"content": f"![z]({uri(desk)})"},
+            {"content": f"![z]({uri(source)})"},
         )
     )
 

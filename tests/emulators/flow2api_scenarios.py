@@ -46,7 +46,7 @@ class Drawing:
         return pictures.jpeg(self.number, self.size)
 
 
-class Shelf(Protocol):
+class PictureHost(Protocol):
     """What the server does with a drawing."""
 
     @property
@@ -83,7 +83,7 @@ class Scenario:
 
     about: str
     lines: tuple[str, ...]
-    outcome: Failure | Callable[[Shelf, Drawing], str]
+    outcome: Failure | Callable[[PictureHost, Drawing], str]
     twist: Twist = Twist.NONE
 
 
@@ -96,39 +96,39 @@ def name_of(drawing: Drawing) -> str:
     return hashlib.md5(f"source {drawing.number}".encode(), usedforsecurity=False).hexdigest()
 
 
-def signed_url(shelf: Shelf, drawing: Drawing) -> str:
-    return markdown(shelf.sign(drawing))
+def signed_url(host: PictureHost, drawing: Drawing) -> str:
+    return markdown(host.sign(drawing))
 
 
-def stored_1k(shelf: Shelf, drawing: Drawing) -> str:
-    return markdown(shelf.url + shelf.store(drawing, f"{name_of(drawing)}.png"))
+def stored_1k(host: PictureHost, drawing: Drawing) -> str:
+    return markdown(host.url + host.store(drawing, f"{name_of(drawing)}.png"))
 
 
-def stored_large(shelf: Shelf, drawing: Drawing) -> str:
-    return markdown(shelf.url + shelf.store(drawing, f"{name_of(drawing)}_2K.jpg"))
+def stored_large(host: PictureHost, drawing: Drawing) -> str:
+    return markdown(host.url + host.store(drawing, f"{name_of(drawing)}_2K.jpg"))
 
 
-def relative(shelf: Shelf, drawing: Drawing) -> str:
-    return markdown(shelf.store(drawing, f"{name_of(drawing)}_2K.jpg"))
+def relative(host: PictureHost, drawing: Drawing) -> str:
+    return markdown(host.store(drawing, f"{name_of(drawing)}_2K.jpg"))
 
 
-def wrong_base(shelf: Shelf, drawing: Drawing) -> str:
-    return markdown("http://0.0.0.0:8000" + shelf.store(drawing, f"{name_of(drawing)}_2K.jpg"))
+def wrong_base(host: PictureHost, drawing: Drawing) -> str:
+    return markdown("http://0.0.0.0:8000" + host.store(drawing, f"{name_of(drawing)}_2K.jpg"))
 
 
-def expired(shelf: Shelf, drawing: Drawing) -> str:
-    return markdown(f"{shelf.url}{TMP}{name_of(drawing)}.jpg")
+def expired(host: PictureHost, drawing: Drawing) -> str:
+    return markdown(f"{host.url}{TMP}{name_of(drawing)}.jpg")
 
 
-def inline(_: Shelf, __: Drawing) -> str:
+def inline(_: PictureHost, __: Drawing) -> str:
     return markdown(f"data:image/jpeg;base64,{base64.b64encode(pictures.large_jpeg()).decode()}")
 
 
-def bare_url(shelf: Shelf, drawing: Drawing) -> str:
-    return shelf.sign(drawing)
+def bare_url(host: PictureHost, drawing: Drawing) -> str:
+    return host.sign(drawing)
 
 
-def availability(_: Shelf, __: Drawing) -> str:
+def availability(_: PictureHost, __: Drawing) -> str:
     return "所有Token可用，请使用流式模式生成图片"
 
 

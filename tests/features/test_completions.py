@@ -12,7 +12,7 @@ from service.features.prompts import Prompts
 from service.features.resources import HISTORY_TEMPLATE, IMAGES_TEMPLATE, Resources
 from service.protocol.dispatch import answer
 from tests.protocol.samples import call, result, server
-from tests.store_fixture import MODELS, URL, Shelf, shelf
+from tests.store_fixture import MODELS, URL, StoreFixture, store_fixture
 
 BUILDER = {"type": "ref/prompt", "name": "flow2api_prompt_builder"}
 TROUBLE = {"type": "ref/prompt", "name": "flow2api_troubleshoot_generate"}
@@ -21,12 +21,14 @@ IMAGES = {"type": "ref/resource", "uri": IMAGES_TEMPLATE}
 
 
 @pytest.fixture
-async def kept(tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with shelf(tmp_path) as kept:
+async def kept(tmp_path: Path) -> AsyncIterator[StoreFixture]:
+    async with store_fixture(tmp_path) as kept:
         yield kept
 
 
-async def completion(kept: Shelf, ref: Mapping[str, str], name: str, typed: str = "", **known: str) -> dict[str, Any]:
+async def completion(
+    kept: StoreFixture, ref: Mapping[str, str], name: str, typed: str = "", **known: str
+) -> dict[str, Any]:
     """The answer, on a server that offers all there is."""
     store, files, previews = kept.store, kept.files, kept.previews
     offering = server(
@@ -39,7 +41,7 @@ async def completion(kept: Shelf, ref: Mapping[str, str], name: str, typed: str 
     return given
 
 
-async def values(kept: Shelf, ref: Mapping[str, str], name: str, typed: str = "", **known: str) -> list[str]:
+async def values(kept: StoreFixture, ref: Mapping[str, str], name: str, typed: str = "", **known: str) -> list[str]:
     found: list[str] = (await completion(kept, ref, name, typed, **known))["values"]
     return found
 
@@ -54,11 +56,11 @@ async def values(kept: Shelf, ref: Mapping[str, str], name: str, typed: str = ""
         pytest.param("q" * (MAX_TYPED + 1), [], id="longer than anything there is"),
     ],
 )
-async def test_models_on_offer(kept: Shelf, typed: str, found: list[str]) -> None:
+async def test_models_on_offer(kept: StoreFixture, typed: str, found: list[str]) -> None:
     assert await values(kept, BUILDER, "model", typed) == found
 
 
-async def test_shapes_are_those_of_the_model_if_it_was_chosen(kept: Shelf) -> None:
+async def test_shapes_are_those_of_the_model_if_it_was_chosen(kept: StoreFixture) -> None:
     """Spec 2026-07-28, Completion: `context.arguments` holds what was filled in before."""
     assert await values(kept, BUILDER, "aspect_ratio") == ["16:9", "1:1", "2:1"]
     assert await values(kept, BUILDER, "aspect_ratio", model="plain") == ["1:1", "2:1"]
@@ -66,12 +68,12 @@ async def test_shapes_are_those_of_the_model_if_it_was_chosen(kept: Shelf) -> No
     assert await values(kept, BUILDER, "aspect_ratio", "2") == ["2:1"]
 
 
-async def test_a_range_of_sizes_is_no_value(kept: Shelf) -> None:
+async def test_a_range_of_sizes_is_no_value(kept: StoreFixture) -> None:
     assert await values(kept, BUILDER, "size") == ["auto"]
 
 
 @pytest.mark.parametrize(("ref", "name"), [(HISTORY, "id"), (TROUBLE, "history_id")], ids=["template", "prompt"])
-async def test_history_ids_are_the_callers_newest_first(kept: Shelf, ref: Mapping[str, str], name: str) -> None:
+async def test_history_ids_are_the_callers_newest_first(kept: StoreFixture, ref: Mapping[str, str], name: str) -> None:
     for number in range(12):
         await kept.working("bob" if number == 9 else "anna")
     assert await values(kept, ref, name) == ["12", "11", "9", "8", "7", "6", "5", "4", "3", "2", "1"]
@@ -81,12 +83,12 @@ async def test_history_ids_are_the_callers_newest_first(kept: Shelf, ref: Mappin
 
 
 @pytest.mark.parametrize("typed", ["x", "-1", " ", "１", "%", "*", "1" * 100])
-async def test_what_begins_no_number_completes_to_none(kept: Shelf, typed: str) -> None:
+async def test_what_begins_no_number_completes_to_none(kept: StoreFixture, typed: str) -> None:
     await kept.working()
     assert await values(kept, HISTORY, "id", typed) == []
 
 
-async def test_names_of_pictures_are_the_callers(kept: Shelf) -> None:
+async def test_names_of_pictures_are_the_callers(kept: StoreFixture) -> None:
     first, foreign, last = await kept.done(), await kept.done("bob"), await kept.done()
     mine = [last.pictures[0].name, first.pictures[0].name]
     assert sorted(await values(kept, IMAGES, "name")) == sorted(mine)
@@ -97,12 +99,12 @@ async def test_names_of_pictures_are_the_callers(kept: Shelf) -> None:
 
 
 @pytest.mark.parametrize("typed", ["%", "*", "_", "?", "[", "\U0010ffff", "z"])
-async def test_what_begins_no_name_completes_to_none(kept: Shelf, typed: str) -> None:
+async def test_what_begins_no_name_completes_to_none(kept: StoreFixture, typed: str) -> None:
     await kept.done()
     assert await values(kept, IMAGES, "name", typed) == []
 
 
-async def test_a_hundred_are_shown_and_all_are_counted(kept: Shelf) -> None:
+async def test_a_hundred_are_shown_and_all_are_counted(kept: StoreFixture) -> None:
     """Spec 2026-07-28, Completion."""
     for _ in range(120):
         await kept.working()
@@ -116,6 +118,6 @@ async def test_a_hundred_are_shown_and_all_are_counted(kept: Shelf) -> None:
     [(BUILDER, "user_request"), (TROUBLE, "error"), (BUILDER, "nope"), (HISTORY, "name"), (IMAGES, "id")],
     ids=["request", "error", "unknown argument", "a name of a generation", "a number of a picture"],
 )
-async def test_what_nobody_can_list_has_no_values(kept: Shelf, ref: Mapping[str, str], name: str) -> None:
+async def test_what_nobody_can_list_has_no_values(kept: StoreFixture, ref: Mapping[str, str], name: str) -> None:
     await kept.done()
     assert await completion(kept, ref, name) == {"values": [], "total": 0, "hasMore": False}

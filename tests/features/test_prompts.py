@@ -15,15 +15,15 @@ from service.protocol.dispatch import answer
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS
 from service.protocol.jsonrpc import Result
 from tests.protocol.samples import call, error, result, server
-from tests.store_fixture import MODELS, Shelf, shelf
+from tests.store_fixture import MODELS, StoreFixture, store_fixture
 
 REFERENCE, BUILDER, TROUBLE = "flow2api_reference_sop", "flow2api_prompt_builder", "flow2api_troubleshoot_generate"
 WORDS = PromptTemplates.read()
 
 
 @pytest.fixture
-async def kept(tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with shelf(tmp_path) as kept:
+async def kept(tmp_path: Path) -> AsyncIterator[StoreFixture]:
+    async with store_fixture(tmp_path) as kept:
         yield kept
 
 
@@ -47,7 +47,7 @@ ALL = tools(
 )
 
 
-async def got(kept: Shelf, name: str, offered: Mapping[str, ToolEntry] = ALL, **arguments: object) -> str:
+async def got(kept: StoreFixture, name: str, offered: Mapping[str, ToolEntry] = ALL, **arguments: object) -> str:
     """The text of a prompt."""
     prompts = Prompts(words=WORDS, models=MODELS, store=kept.store, tools=offered)
     given = await answer(server(prompts=prompts.entries()), call("prompts/get", {"name": name, "arguments": arguments}))
@@ -57,7 +57,7 @@ async def got(kept: Shelf, name: str, offered: Mapping[str, ToolEntry] = ALL, **
     return text
 
 
-async def refused(kept: Shelf, name: str, **arguments: object) -> str:
+async def refused(kept: StoreFixture, name: str, **arguments: object) -> str:
     """The message of the refusal."""
     prompts = Prompts(words=WORDS, models=MODELS, store=kept.store, tools=ALL)
     given = error(
@@ -68,7 +68,7 @@ async def refused(kept: Shelf, name: str, **arguments: object) -> str:
     return message
 
 
-async def test_the_prompts_have_the_names_and_arguments_of_the_flow2api_mcp_server(kept: Shelf) -> None:
+async def test_the_prompts_have_the_names_and_arguments_of_the_flow2api_mcp_server(kept: StoreFixture) -> None:
     """Ours: who used them there finds them here; what was required is no more than it was."""
     entries = Prompts(words=WORDS, models=MODELS, store=kept.store, tools=ALL).entries()
     assert list(entries) == [REFERENCE, BUILDER, TROUBLE]
@@ -80,7 +80,7 @@ async def test_the_prompts_have_the_names_and_arguments_of_the_flow2api_mcp_serv
 
 
 @pytest.mark.parametrize("name", WORDS.texts)
-async def test_every_prompt_can_be_written_whatever_was_filled_in(kept: Shelf, name: str) -> None:
+async def test_every_prompt_can_be_written_whatever_was_filled_in(kept: StoreFixture, name: str) -> None:
     jobs = [await kept.done(), await kept.working(), await kept.failed("policy")]
     values = {
         "user_request": ["a fox"] if name == BUILDER else ["", "a fox"],
@@ -97,7 +97,7 @@ async def test_every_prompt_can_be_written_whatever_was_filled_in(kept: Shelf, n
             assert "\n\n\n" not in text
 
 
-async def test_references_are_told_by_the_arguments_that_generate_takes(kept: Shelf) -> None:
+async def test_references_are_told_by_the_arguments_that_generate_takes(kept: StoreFixture) -> None:
     """Ours: no word of an argument that would be refused, such as of an image folder that is not set."""
     every = await got(kept, REFERENCE)
     for argument in ("history_id", "use_latest_user_image", "image_url", "use_upload"):
@@ -107,32 +107,32 @@ async def test_references_are_told_by_the_arguments_that_generate_takes(kept: Sh
     assert not [each for each in ("use_latest_user_image", "image_url", "use_upload", "query") if each in few]
 
 
-async def test_references_are_told_with_how_many_each_model_takes(kept: Shelf) -> None:
+async def test_references_are_told_with_how_many_each_model_takes(kept: StoreFixture) -> None:
     text = await got(kept, REFERENCE)
     assert "- `quick` (the default): up to 3\n- `Quill/Pen`: up to 1\n- `plain`: none\n" in text
 
 
-async def test_an_earlier_picture_is_named_by_its_prompt(kept: Shelf) -> None:
+async def test_an_earlier_picture_is_named_by_its_prompt(kept: StoreFixture) -> None:
     job = await kept.done(prompt="a fox\n\nin the snow " + "x" * 1000)
     text = await got(kept, REFERENCE, history_id=str(job.history_id))
     assert f"history_id {job.history_id}, drawn from: a fox in the snow x" in text
     assert "x" * 500 not in text
 
 
-async def test_a_picture_that_is_not_there_is_not_offered_as_a_reference(kept: Shelf) -> None:
+async def test_a_picture_that_is_not_there_is_not_offered_as_a_reference(kept: StoreFixture) -> None:
     working, failed = await kept.working(), await kept.failed("policy")
     assert "still being drawn" in await got(kept, REFERENCE, history_id=str(working.history_id))
     assert "that failed" in await got(kept, REFERENCE, history_id=str(failed.history_id))
 
 
-async def test_the_builder_has_the_request_the_guide_and_the_models(kept: Shelf) -> None:
+async def test_the_builder_has_the_request_the_guide_and_the_models(kept: StoreFixture) -> None:
     text = await got(kept, BUILDER, user_request=" a fox\nthat costs $5 ")
     assert "The person wants: a fox\nthat costs $5\n" in text
     assert "The default suits most pictures." in text
     assert "- `quick` (the default): quick; shapes 16:9, 1:1\n- `Quill/Pen`\n- `plain`; shapes 1:1, 2:1\n" in text
 
 
-async def test_the_builder_keeps_to_a_model_and_a_shape_that_were_asked_for(kept: Shelf) -> None:
+async def test_the_builder_keeps_to_a_model_and_a_shape_that_were_asked_for(kept: StoreFixture) -> None:
     text = await got(kept, BUILDER, user_request="a fox", model="plain", aspect_ratio="2:1")
     assert "Model: `plain`, as the person asked." in text
     assert "`aspect_ratio` 2:1, as the person asked" in text
@@ -158,13 +158,13 @@ async def test_the_builder_keeps_to_a_model_and_a_shape_that_were_asked_for(kept
     ],
 )
 async def test_a_wrong_argument_is_told_what_would_be_right(
-    kept: Shelf, arguments: dict[str, object], told: str
+    kept: StoreFixture, arguments: dict[str, object], told: str
 ) -> None:
     """Spec 2026-07-28, Prompts, Error Handling: -32602."""
     assert told in await refused(kept, BUILDER, **arguments)
 
 
-async def test_an_endless_argument_name_is_not_repeated(kept: Shelf) -> None:
+async def test_an_endless_argument_name_is_not_repeated(kept: StoreFixture) -> None:
     assert len(await refused(kept, TROUBLE, **{"x" * 100_000: ""})) < 200
 
 
@@ -172,14 +172,14 @@ def test_a_field_of_a_form_that_was_left_empty_is_no_argument() -> None:
     assert read_arguments(WORDS.listings[TROUBLE], {"error": "", "history_id": " 12 "}) == {"history_id": "12"}
 
 
-async def test_trouble_of_which_nothing_is_known_gets_all_advice(kept: Shelf) -> None:
+async def test_trouble_of_which_nothing_is_known_gets_all_advice(kept: StoreFixture) -> None:
     text = await got(kept, TROUBLE)
     assert WORDS.all_advice in text
     assert "401" in text
     assert "What was said: boom" in await got(kept, TROUBLE, error="boom")
 
 
-async def test_a_generation_that_failed_gets_the_advice_for_its_kind_alone(kept: Shelf) -> None:
+async def test_a_generation_that_failed_gets_the_advice_for_its_kind_alone(kept: StoreFixture) -> None:
     job = await kept.failed("quota", "Nothing is left.")
     text = await got(kept, TROUBLE, history_id=str(job.history_id))
     assert f"history_id {job.history_id} failed as `quota`: Nothing is left." in text
@@ -187,7 +187,7 @@ async def test_a_generation_that_failed_gets_the_advice_for_its_kind_alone(kept:
     assert WORDS.advice["policy"] not in text
 
 
-async def test_words_of_others_are_no_markup_in_a_prompt(kept: Shelf) -> None:
+async def test_words_of_others_are_no_markup_in_a_prompt(kept: StoreFixture) -> None:
     """Attack: what an image service said, and what an earlier prompt holds, speak with the person's own voice here."""
     hostile = "![a](https://evil.example/p.png) <b>Obey\u202e</b>"
     failed, done = await kept.failed("policy", hostile), await kept.done(prompt=hostile)
@@ -198,19 +198,19 @@ async def test_words_of_others_are_no_markup_in_a_prompt(kept: Shelf) -> None:
             assert markup not in text
 
 
-async def test_a_failure_of_a_kind_that_nobody_wrote_about_gets_general_advice(kept: Shelf) -> None:
+async def test_a_failure_of_a_kind_that_nobody_wrote_about_gets_general_advice(kept: StoreFixture) -> None:
     job = await kept.failed("new_kind")
     assert WORDS.other_failure in await got(kept, TROUBLE, history_id=str(job.history_id))
 
 
-async def test_what_has_not_failed_is_to_be_shown_and_not_made_again(kept: Shelf) -> None:
+async def test_what_has_not_failed_is_to_be_shown_and_not_made_again(kept: StoreFixture) -> None:
     working, done = await kept.working(), await kept.done()
     assert "still being drawn" in await got(kept, TROUBLE, history_id=str(working.history_id))
     assert "did not fail" in await got(kept, TROUBLE, history_id=str(done.history_id))
 
 
 @pytest.mark.parametrize("name", [REFERENCE, TROUBLE])
-async def test_nobody_learns_of_a_generation_of_somebody_else(kept: Shelf, name: str) -> None:
+async def test_nobody_learns_of_a_generation_of_somebody_else(kept: StoreFixture, name: str) -> None:
     """Ours: a foreign id does not exist, in the same words as one that there never was."""
     foreign = (await kept.failed("policy", owner="bob")).history_id
     message = await refused(kept, name, history_id=str(foreign))
@@ -218,11 +218,11 @@ async def test_nobody_learns_of_a_generation_of_somebody_else(kept: Shelf, name:
 
 
 @pytest.mark.parametrize("history_id", ["x", "-1", "1.5", "１２", "1" * 5000])
-async def test_a_history_id_that_is_no_number_is_refused(kept: Shelf, history_id: str) -> None:
+async def test_a_history_id_that_is_no_number_is_refused(kept: StoreFixture, history_id: str) -> None:
     assert "must be a number" in await refused(kept, TROUBLE, history_id=history_id)
 
 
-async def test_a_history_that_cannot_be_read_is_said_to_be_so(kept: Shelf) -> None:
+async def test_a_history_that_cannot_be_read_is_said_to_be_so(kept: StoreFixture) -> None:
     """Ours: an operator learns from it where to look, which "Internal error" would not say."""
     prompts = Prompts(words=WORDS, models=MODELS, store=kept.store, tools=ALL)
     await kept.store.run(lambda connection: connection.execute("ALTER TABLE jobs RENAME TO lost"))

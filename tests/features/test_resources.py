@@ -21,43 +21,43 @@ from service.storage.files import StoredFile
 from service.tools.job_result import describe, structure
 from tests.emulators.pictures import large_jpeg, png
 from tests.protocol.samples import call, error, result, server
-from tests.store_fixture import URL, Shelf, shelf
+from tests.store_fixture import URL, StoreFixture, store_fixture
 
 
 @pytest.fixture
-async def kept(tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with shelf(tmp_path) as kept:
+async def kept(tmp_path: Path) -> AsyncIterator[StoreFixture]:
+    async with store_fixture(tmp_path) as kept:
         yield kept
 
 
-def serving(kept: Shelf) -> Server:
+def serving(kept: StoreFixture) -> Server:
     resources = Resources(store=kept.store, files=kept.files, previews=kept.previews, pictures_url=URL)
     return server(templates=resources.templates(), resource_pages=resources.pages)
 
 
-async def read(kept: Shelf, uri: str) -> list[dict[str, Any]]:
+async def read(kept: StoreFixture, uri: str) -> list[dict[str, Any]]:
     contents: list[dict[str, Any]] = result(await answer(serving(kept), call("resources/read", {"uri": uri})))[
         "contents"
     ]
     return contents
 
 
-async def refused(kept: Shelf, uri: str) -> Any:
+async def refused(kept: StoreFixture, uri: str) -> Any:
     return error(await answer(serving(kept), call("resources/read", {"uri": uri})))
 
 
-async def listed(kept: Shelf, cursor: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
+async def listed(kept: StoreFixture, cursor: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
     page = result(await answer(serving(kept), call("resources/list", {} if cursor is None else {"cursor": cursor})))
     return page["resources"], page.get("nextCursor")
 
 
-async def test_the_templates_are_listed_with_what_they_are_for(kept: Shelf) -> None:
+async def test_the_templates_are_listed_with_what_they_are_for(kept: StoreFixture) -> None:
     given = result(await answer(serving(kept), call("resources/templates/list")))["resourceTemplates"]
     assert [each["uriTemplate"] for each in given] == ["easel://history/{id}", "easel://images/{name}"]
     assert all(each["name"] and each["title"] and each["description"] for each in given)
 
 
-async def test_a_generation_reads_as_json_and_as_markdown(kept: Shelf) -> None:
+async def test_a_generation_reads_as_json_and_as_markdown(kept: StoreFixture) -> None:
     job = await kept.done()
     uri = f"easel://history/{job.history_id}"
     structured, described = await read(kept, uri)
@@ -67,13 +67,13 @@ async def test_a_generation_reads_as_json_and_as_markdown(kept: Shelf) -> None:
     assert URL + job.pictures[0].name in described["text"]
 
 
-async def test_a_generation_that_has_no_picture_reads_as_it_stands(kept: Shelf) -> None:
+async def test_a_generation_that_has_no_picture_reads_as_it_stands(kept: StoreFixture) -> None:
     working, failed = await kept.working(), await kept.failed("policy")
     assert json.loads((await read(kept, f"easel://history/{working.history_id}"))[0]["text"])["state"] == "working"
     assert json.loads((await read(kept, f"easel://history/{failed.history_id}"))[0]["text"])["state"] == "failed"
 
 
-async def test_a_picture_reads_as_its_bytes(kept: Shelf) -> None:
+async def test_a_picture_reads_as_its_bytes(kept: StoreFixture) -> None:
     data = png(7)
     job = await kept.done(pictures=(data,))
     uri = f"easel://images/{job.pictures[0].name}"
@@ -81,7 +81,7 @@ async def test_a_picture_reads_as_its_bytes(kept: Shelf) -> None:
     assert content == {"uri": uri, "mimeType": "image/png", "blob": base64.b64encode(data).decode()}
 
 
-async def test_a_reference_that_was_kept_reads_too(kept: Shelf) -> None:
+async def test_a_reference_that_was_kept_reads_too(kept: StoreFixture) -> None:
     """Ours: what a person uploaded or pointed to is theirs as much as what was drawn for them."""
     data = png(8)
     name = await kept.files.keep("anna", data, "image/png")
@@ -90,7 +90,7 @@ async def test_a_reference_that_was_kept_reads_too(kept: Shelf) -> None:
     assert base64.b64decode(content["blob"]) == data
 
 
-async def test_a_large_picture_reads_as_a_copy_that_says_what_it_is(kept: Shelf) -> None:
+async def test_a_large_picture_reads_as_a_copy_that_says_what_it_is(kept: StoreFixture) -> None:
     """Ours: no answer above 800 kB. The note says where the picture itself is."""
     job = await kept.done(pictures=(large_jpeg(),))
     name = job.pictures[0].name
@@ -103,7 +103,7 @@ async def test_a_large_picture_reads_as_a_copy_that_says_what_it_is(kept: Shelf)
     assert content["_meta"]["easel/note"].endswith(URL + name)
 
 
-async def test_the_largest_picture_that_is_given_whole_fits(kept: Shelf) -> None:
+async def test_the_largest_picture_that_is_given_whole_fits(kept: StoreFixture) -> None:
     padded = png(9) + b"\0" * (MAX_BYTES - len(png(9)))
     job = await kept.done(pictures=(padded,))
     given = await answer(serving(kept), call("resources/read", {"uri": f"easel://images/{job.pictures[0].name}"}))
@@ -135,14 +135,14 @@ async def test_the_largest_picture_that_is_given_whole_fits(kept: Shelf) -> None
     ],
     ids=lambda uri: repr(uri)[:40],
 )
-async def test_a_uri_that_names_nothing_does_not_exist(kept: Shelf, uri: str) -> None:
+async def test_a_uri_that_names_nothing_does_not_exist(kept: StoreFixture, uri: str) -> None:
     """SEP-2164: -32602 with the URI in `data`."""
     await kept.done()
     given = await refused(kept, uri)
     assert (given["code"], given["data"]) == (INVALID_PARAMS, {"uri": uri})
 
 
-async def test_what_is_somebody_elses_does_not_exist(kept: Shelf) -> None:
+async def test_what_is_somebody_elses_does_not_exist(kept: StoreFixture) -> None:
     """Ours: also not where its name is known, and whichever of the two kinds it is."""
     job = await kept.done("bob")
     reference = await kept.files.keep("bob", png(5), "image/png")
@@ -156,14 +156,14 @@ async def test_what_is_somebody_elses_does_not_exist(kept: Shelf) -> None:
     assert await listed(kept) == ([], None)
 
 
-async def test_a_picture_that_was_removed_to_make_room_does_not_exist(kept: Shelf) -> None:
+async def test_a_picture_that_was_removed_to_make_room_does_not_exist(kept: StoreFixture) -> None:
     lost, left = (await kept.done(pictures=(png(1), png(2)))).pictures
     await kept.lose(lost)
     assert (await refused(kept, f"easel://images/{lost.name}"))["code"] == INVALID_PARAMS
     assert [each["name"] for each in (await listed(kept))[0]] == [left.name]
 
 
-async def test_a_picture_that_is_removed_while_it_is_read_does_not_exist(kept: Shelf, tmp_path: Path) -> None:
+async def test_a_picture_that_is_removed_while_it_is_read_does_not_exist(kept: StoreFixture, tmp_path: Path) -> None:
     """Ours: between the look and the reading another call may make room."""
 
     class Vanishing(DiskFiles):
@@ -178,7 +178,7 @@ async def test_a_picture_that_is_removed_while_it_is_read_does_not_exist(kept: S
     assert (await refused(vanishing, f"easel://images/{picture.name}"))["code"] == INVALID_PARAMS
 
 
-async def test_an_entry_of_the_list_says_what_a_person_and_a_program_need(kept: Shelf) -> None:
+async def test_an_entry_of_the_list_says_what_a_person_and_a_program_need(kept: StoreFixture) -> None:
     data = png(1, (64, 32))
     job = await kept.done(prompt="a [red] fox " + "in the snow " * 50, pictures=(data, png(2, (8, 8))))
     first, second = (await listed(kept))[0]
@@ -195,12 +195,12 @@ async def test_an_entry_of_the_list_says_what_a_person_and_a_program_need(kept: 
     assert first["_meta"] == {"easel/history_id": job.history_id}
 
 
-async def test_a_title_is_never_empty(kept: Shelf) -> None:
+async def test_a_title_is_never_empty(kept: StoreFixture) -> None:
     job = await kept.done(prompt="![](#)")
     assert (await listed(kept))[0][0]["title"] == job.pictures[0].name
 
 
-async def test_every_listed_picture_can_be_read(kept: Shelf) -> None:
+async def test_every_listed_picture_can_be_read(kept: StoreFixture) -> None:
     for _ in range(3):
         await kept.done()
     for entry in (await listed(kept))[0]:
@@ -208,7 +208,7 @@ async def test_every_listed_picture_can_be_read(kept: Shelf) -> None:
         assert len(base64.b64decode(content["blob"])) == entry["size"]
 
 
-async def test_the_list_is_newest_first_by_pages_that_new_pictures_do_not_shift(kept: Shelf) -> None:
+async def test_the_list_is_newest_first_by_pages_that_new_pictures_do_not_shift(kept: StoreFixture) -> None:
     """Ours: nothing twice and nothing left out, whatever comes or goes between two pages."""
     jobs = []
     for _ in range(PAGE + 3):
@@ -223,7 +223,7 @@ async def test_the_list_is_newest_first_by_pages_that_new_pictures_do_not_shift(
     assert (len(first), end) == (PAGE, None)
 
 
-async def test_pages_are_not_wasted_on_generations_without_pictures(kept: Shelf) -> None:
+async def test_pages_are_not_wasted_on_generations_without_pictures(kept: StoreFixture) -> None:
     """Ours: some clients stop at an empty page."""
     job = await kept.done()
     for _ in range(PAGE + 1):
@@ -234,7 +234,7 @@ async def test_pages_are_not_wasted_on_generations_without_pictures(kept: Shelf)
     assert cursor is None
 
 
-async def test_the_same_bytes_are_listed_once(kept: Shelf) -> None:
+async def test_the_same_bytes_are_listed_once(kept: StoreFixture) -> None:
     await kept.done(pictures=(png(1), png(2)))
     newer = await kept.done(pictures=(png(1),))
     entries, _ = await listed(kept)
@@ -242,14 +242,14 @@ async def test_the_same_bytes_are_listed_once(kept: Shelf) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["0", "-1", "x", "", "1.5", "１", "01", "9" * 5000])
-async def test_a_cursor_that_is_not_ours_is_refused(kept: Shelf, cursor: str) -> None:
+async def test_a_cursor_that_is_not_ours_is_refused(kept: StoreFixture, cursor: str) -> None:
     """Spec 2026-07-28, Pagination: invalid cursors are -32602."""
     mine = "~" + base64.urlsafe_b64encode(cursor.encode()).decode()
     given = error(await answer(serving(kept), call("resources/list", {"cursor": mine})))
     assert (given["code"], "first page" in given["message"]) == (INVALID_PARAMS, True)
 
 
-async def test_a_history_that_cannot_be_read_is_said_to_be_so(kept: Shelf) -> None:
+async def test_a_history_that_cannot_be_read_is_said_to_be_so(kept: StoreFixture) -> None:
     """Ours: an operator learns from it where to look, which "Internal error" would not say."""
     await kept.store.run(lambda connection: connection.execute("ALTER TABLE jobs RENAME TO lost"))
     given = await refused(kept, "easel://history/1")

@@ -8,12 +8,12 @@ from PIL import Image
 
 from service.pictures.previews import BadPictureError
 from tests.emulators.pictures import jpeg, png
-from tests.reference_fixture import desk
+from tests.reference_fixture import reference_fixture
 
 
 async def test_the_same_picture_has_one_name_for_each_owner(tmp_path: Path) -> None:
     """Ours: a repeated call is known again by it, and nobody learns from it what others have."""
-    async with desk(tmp_path) as at:
+    async with reference_fixture(tmp_path) as at:
         first, again, other = [await at.importer.take(owner, png(1, (8, 8))) for owner in ("anna", "anna", "ben")]
         assert first == again
         assert other.name != first.name
@@ -27,7 +27,7 @@ async def test_what_is_kept_is_what_was_examined(tmp_path: Path) -> None:
     plain, photo = io.BytesIO(), io.BytesIO()
     Image.new("RGB", (8, 8)).save(plain, "JPEG")
     Image.new("RGB", (8, 8)).save(photo, "JPEG", exif=exif)
-    async with desk(tmp_path) as at:
+    async with reference_fixture(tmp_path) as at:
         taken = await at.importer.take("anna", photo.getvalue())
         assert taken == await at.importer.take("anna", plain.getvalue())
         stored = await at.files.find(taken.name)
@@ -46,7 +46,7 @@ async def test_what_is_kept_is_what_was_examined(tmp_path: Path) -> None:
     ],
 )
 async def test_what_is_no_picture_leaves_nothing_behind(tmp_path: Path, data: bytes, problem: str) -> None:
-    async with desk(tmp_path) as at:
+    async with reference_fixture(tmp_path) as at:
         with pytest.raises(BadPictureError) as caught:
             await at.importer.take("anna", data)
         assert caught.value.problem == problem

@@ -13,7 +13,7 @@ import pytest
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
 from service.upstreams.base import RemoteTask
 from tests.emulators.pictures import png
-from tests.pipeline_fixture import FOX, Asleep, Pencil, Studio, files_in, studio
+from tests.pipeline_fixture import FOX, Asleep, Pencil, PipelineFixture, files_in, pipeline_fixture
 
 
 class Filling(Pencil):
@@ -21,24 +21,24 @@ class Filling(Pencil):
 
     def __init__(self, answer: list[Picture] | Exception) -> None:
         super().__init__(answers=[answer])
-        self.studio: Studio | None = None
+        self.pipeline: PipelineFixture | None = None
 
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
-        assert self.studio is not None
-        await full(self.studio)
+        assert self.pipeline is not None
+        await full(self.pipeline)
         return await super().generate(request, progress)
 
 
 class Kiln(Asleep):
     """Takes the work in, and the disk is full from then on; has it done whenever it is asked."""
 
-    studio: Studio | None = None
+    pipeline: PipelineFixture | None = None
 
     async def generate(self, request: ImageRequest, progress: Progress) -> RemoteTask:  # type: ignore[override] # narrower
         self.asked.append(request)
         await progress("Taken in")
-        assert self.studio is not None
-        await full(self.studio)
+        assert self.pipeline is not None
+        await full(self.pipeline)
         return RemoteTask("vase 1")
 
     async def follow(self, task: RemoteTask, progress: Progress) -> list[Picture]:
@@ -46,20 +46,22 @@ class Kiln(Asleep):
         return [Picture(data=png(1))]
 
 
-async def full(pipeline: Studio, *, reads_only: bool = True) -> None:
+async def full(pipeline: PipelineFixture, *, reads_only: bool = True) -> None:
     """Let nothing more be written to the history, or let it again."""
     await pipeline.store.run(lambda connection: connection.execute(f"PRAGMA query_only = {reads_only:d}"))
 
 
-async def room(pipeline: Studio) -> None:
+async def room(pipeline: PipelineFixture) -> None:
     await full(pipeline, reads_only=False)
 
 
 @asynccontextmanager
-async def refused_once(folder: Path, upstream: Filling | Kiln) -> AsyncIterator[tuple[Studio, asyncio.Task[Job]]]:
+async def refused_once(
+    folder: Path, upstream: Filling | Kiln
+) -> AsyncIterator[tuple[PipelineFixture, asyncio.Task[Job]]]:
     """A generation whose next write was refused."""
-    async with studio(folder, upstream) as pipeline:
-        upstream.studio = pipeline
+    async with pipeline_fixture(folder, upstream) as pipeline:
+        upstream.pipeline = pipeline
         call = asyncio.create_task(pipeline.draw())
         await pipeline.moments.wait("pause")
         yield pipeline, call
@@ -93,7 +95,7 @@ async def test_a_task_that_cannot_be_noted_down_yet_is_followed_when_it_can(tmp_
 
 
 async def test_a_cancellation_that_cannot_be_written_yet_is_written_when_it_can(tmp_path: Path) -> None:
-    async with studio(tmp_path, Asleep()) as pipeline:
+    async with pipeline_fixture(tmp_path, Asleep()) as pipeline:
         call = asyncio.create_task(pipeline.draw())
         await pipeline.moments.wait("Dreaming")
         await full(pipeline)
@@ -131,7 +133,7 @@ async def test_a_stop_does_not_wait_for_a_disk_that_stays_full(tmp_path: Path) -
 
 
 async def test_a_picture_that_finds_no_room_at_first_is_kept_when_it_does(tmp_path: Path) -> None:
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         (tmp_path / "scratch").rmdir()
         call = asyncio.create_task(pipeline.draw(FOX))
         await pipeline.moments.wait("pause")

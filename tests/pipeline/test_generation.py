@@ -11,7 +11,7 @@ import pytest
 
 from service.images import Failure, JobState, Picture, WorkError
 from tests.emulators.pictures import png
-from tests.pipeline_fixture import FOX, Asleep, Pencil, cancelled_at, files_in, studio
+from tests.pipeline_fixture import FOX, Asleep, Pencil, cancelled_at, files_in, pipeline_fixture
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from tests.pipeline_fixture import FOX, Asleep, Pencil, cancelled_at, files_in, 
 )
 async def test_a_call_that_is_cancelled_says_so_in_its_row(tmp_path: Path, moment: str, charged: str) -> None:
     """Ours: and what it may have cost, which depends on whether the image service was asked."""
-    async with studio(tmp_path, Asleep()) as pipeline:
+    async with pipeline_fixture(tmp_path, Asleep()) as pipeline:
         job = await cancelled_at(pipeline, moment)
     assert job.failure is not None
     assert job.failure.kind == "cancelled"
@@ -30,7 +30,7 @@ async def test_a_call_that_is_cancelled_says_so_in_its_row(tmp_path: Path, momen
 
 async def test_a_call_that_is_cancelled_as_its_job_begins_takes_the_job_with_it(tmp_path: Path) -> None:
     """Bug: cancelled between the two, the job went on without anybody, and was paid for."""
-    async with studio(tmp_path, Asleep()) as pipeline:
+    async with pipeline_fixture(tmp_path, Asleep()) as pipeline:
         call = asyncio.create_task(pipeline.draw())
         pipeline.moments.at["submitted"] = call.cancel
         with pytest.raises(asyncio.CancelledError):
@@ -43,7 +43,7 @@ async def test_a_call_that_is_cancelled_as_its_job_begins_takes_the_job_with_it(
 @pytest.mark.parametrize("moment", ["examine", "keep", "finish"])
 async def test_a_picture_that_has_come_is_not_lost_to_a_cancellation(tmp_path: Path, moment: str) -> None:
     """Ours: it is paid for, so the history has it."""
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         job = await cancelled_at(pipeline, moment)
     assert job.state is JobState.DONE
 
@@ -51,7 +51,7 @@ async def test_a_picture_that_has_come_is_not_lost_to_a_cancellation(tmp_path: P
 @pytest.mark.parametrize("moment", ["examine", "keep", "finish"])
 async def test_a_picture_that_has_come_is_not_lost_to_a_stop(tmp_path: Path, moment: str) -> None:
     """Bug: the bytes were there, and the row said that the service was stopped while it was drawn."""
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         call = asyncio.create_task(pipeline.draw())
         await pipeline.moments.wait(moment)
         await pipeline.generation.close()
@@ -61,7 +61,7 @@ async def test_a_picture_that_has_come_is_not_lost_to_a_stop(tmp_path: Path, mom
 async def test_a_call_that_is_cancelled_while_it_is_drawn_stops_the_upstream(tmp_path: Path) -> None:
     """Spec 2026-07-28, Cancellation: receivers should stop processing and free resources."""
     asleep = Asleep()
-    async with studio(tmp_path, asleep) as pipeline:
+    async with pipeline_fixture(tmp_path, asleep) as pipeline:
         job = await cancelled_at(pipeline, "Dreaming")
     assert job.state is JobState.FAILED
     assert (len(asleep.asked), asleep.woken) == (1, 1)
@@ -69,7 +69,7 @@ async def test_a_call_that_is_cancelled_while_it_is_drawn_stops_the_upstream(tmp
 
 async def test_a_call_that_is_cancelled_while_it_waits_to_try_again_is_not_tried_again(tmp_path: Path) -> None:
     pencil = Pencil(answers=[WorkError("Slow down.", retries=1, retry_after_s=600)])
-    async with studio(tmp_path, pencil, real_pauses=True) as pipeline:
+    async with pipeline_fixture(tmp_path, pencil, real_pauses=True) as pipeline:
         job = await cancelled_at(pipeline, "pencil: failed. Trying again")
     assert job.failure is not None
     assert "Nothing was charged" in job.failure.reason
@@ -77,7 +77,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_to_try_again_is_not_tried
 
 
 async def test_a_failure_that_is_being_written_down_is_not_lost_to_a_cancellation(tmp_path: Path) -> None:
-    async with studio(tmp_path, Pencil(answers=[WorkError("No.", kind="policy")])) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(answers=[WorkError("No.", kind="policy")])) as pipeline:
         job = await cancelled_at(pipeline, "fail")
         assert job.failure == Failure(kind="policy", reason="No.")
 
@@ -85,7 +85,7 @@ async def test_a_failure_that_is_being_written_down_is_not_lost_to_a_cancellatio
 @pytest.mark.parametrize("turns", range(0, 60, 2))
 async def test_no_moment_of_cancellation_leaves_a_row_working(tmp_path: Path, turns: int) -> None:
     """Ours: a row that works for ever is a picture that somebody waits for."""
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         call = asyncio.create_task(pipeline.draw())
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -101,14 +101,14 @@ async def test_no_moment_of_cancellation_leaves_a_row_working(tmp_path: Path, tu
 
 
 async def test_an_earlier_picture_is_shown_with_the_same_preview(tmp_path: Path) -> None:
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         made = await pipeline.generation.generate("anna", FOX, pipeline.waiter)
         assert await pipeline.generation.show("anna", made.job.history_id) == made
 
 
 async def test_what_is_not_there_is_not_shown(tmp_path: Path) -> None:
     """Ours: another person's generation is answered for like one that never was."""
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         made = await pipeline.draw()
         assert await pipeline.generation.show("ben", made.history_id) is None
         assert await pipeline.generation.show("anna", made.history_id + 1) is None
@@ -116,11 +116,11 @@ async def test_what_is_not_there_is_not_shown(tmp_path: Path) -> None:
 
 async def test_a_job_whose_file_is_damaged_is_shown_without_a_preview(tmp_path: Path) -> None:
     """Ours: a bad disk takes a picture, and not the sight of its prompt."""
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         made = await pipeline.draw()
         [path] = files_in(tmp_path)
         path.write_bytes(b"rubbish")
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         shown = await pipeline.generation.show("anna", made.history_id)
     assert shown is not None
     assert (shown.job.prompt, shown.preview) == ("a fox", None)
@@ -128,7 +128,7 @@ async def test_a_job_whose_file_is_damaged_is_shown_without_a_preview(tmp_path: 
 
 async def test_a_job_without_a_file_is_shown_without_a_preview(tmp_path: Path) -> None:
     """Ours: who removed the file by hand still finds the prompt."""
-    async with studio(tmp_path, Pencil(answers=[[Picture(data=png(1))], WorkError("No.")])) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(answers=[[Picture(data=png(1))], WorkError("No.")])) as pipeline:
         made, failed = await pipeline.draw(), await pipeline.draw()
         [path] = files_in(tmp_path)
         path.unlink()

@@ -12,7 +12,7 @@ from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkE
 from service.pipeline.generation import Outcome
 from service.pipeline.running_jobs import Waiter
 from tests.emulators.pictures import png
-from tests.pipeline_fixture import FOX, Pencil, Studio, files_in, studio
+from tests.pipeline_fixture import FOX, Pencil, PipelineFixture, files_in, pipeline_fixture
 
 
 @dataclass
@@ -38,15 +38,17 @@ class Gated(Pencil):
 
 
 @asynccontextmanager
-async def gated(folder: Path, *, open_: bool = True) -> AsyncIterator[tuple[Studio, Gated]]:
+async def gated(folder: Path, *, open_: bool = True) -> AsyncIterator[tuple[PipelineFixture, Gated]]:
     upstream = Gated()
     if open_:
         upstream.may_draw.set()
-    async with studio(folder, upstream) as pipeline:
+    async with pipeline_fixture(folder, upstream) as pipeline:
         yield pipeline, upstream
 
 
-async def ask(pipeline: Studio, request: ImageRequest = FOX, owner: str = "anna", patience_s: float = 60) -> Outcome:
+async def ask(
+    pipeline: PipelineFixture, request: ImageRequest = FOX, owner: str = "anna", patience_s: float = 60
+) -> Outcome:
     """One call, whose answer reaches nobody."""
     until = asyncio.get_running_loop().time() + patience_s
     return await pipeline.generation.generate(owner, request, Waiter(until=until))
@@ -182,7 +184,7 @@ async def test_who_joins_a_job_that_is_just_beginning_waits_beside_it(tmp_path: 
             heard.set()
 
     upstream = Telling()
-    async with studio(tmp_path, upstream) as pipeline:
+    async with pipeline_fixture(tmp_path, upstream) as pipeline:
         first = asyncio.create_task(pipeline.generation.generate("anna", FOX, Waiter(begun=hold)))
         await pipeline.moments.wait("begin")
         second = asyncio.create_task(pipeline.generation.generate("anna", FOX, Waiter(progress=hear)))
@@ -216,7 +218,7 @@ class Reluctant(Gated):
 async def test_who_joins_a_job_that_is_just_being_cancelled_gets_one_of_their_own(tmp_path: Path) -> None:
     """Bug: who pressed stop and asked again at once was told that they had cancelled it."""
     upstream = Reluctant()
-    async with studio(tmp_path, upstream) as pipeline:
+    async with pipeline_fixture(tmp_path, upstream) as pipeline:
         first = asyncio.create_task(ask(pipeline))
         await upstream.begun.wait()
         first.cancel()
@@ -299,7 +301,7 @@ async def test_a_picture_that_does_not_come_back_in_time_is_not_waited_for(tmp_p
 
     upstream = Stuck()
     upstream.may_draw.set()
-    async with studio(tmp_path, upstream) as pipeline:
+    async with pipeline_fixture(tmp_path, upstream) as pipeline:
         made = await ask(pipeline)
         await remove(tmp_path)
         async with asyncio.timeout(10):
@@ -319,7 +321,7 @@ async def test_a_picture_of_a_job_that_is_deleted_meanwhile_does_not_come_back(t
 
     upstream = Deleting()
     upstream.may_draw.set()
-    async with studio(tmp_path, upstream) as pipeline:
+    async with pipeline_fixture(tmp_path, upstream) as pipeline:
         made = await ask(pipeline)
         await remove(tmp_path)
         await pipeline.store.files_gone([made.job.pictures[0].name])

@@ -9,11 +9,11 @@ import pytest
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Picture, Progress, WorkError
 from service.pipeline.worker import LONGEST_PAUSE_S
 from tests.emulators.pictures import png
-from tests.pipeline_fixture import FOX, Asleep, Pencil, WatchedStore, files_in, studio
+from tests.pipeline_fixture import FOX, Asleep, Pencil, WatchedStore, files_in, pipeline_fixture
 
 
 async def test_a_picture_is_kept_and_its_row_is_done(tmp_path: Path) -> None:
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         outcome = await pipeline.generation.generate("anna", FOX, pipeline.waiter)
         assert outcome.job == await pipeline.job()
     [picture] = outcome.job.pictures
@@ -34,27 +34,27 @@ async def test_the_row_is_there_before_the_upstream_is_called(tmp_path: Path) ->
             return await super().generate(request, progress)
 
     seen: list[Job] = []
-    async with studio(tmp_path, Witness()) as pipeline:
+    async with pipeline_fixture(tmp_path, Witness()) as pipeline:
         made = await pipeline.draw()
     assert [(job.history_id, job.state, job.prompt) for job in seen] == [(made.history_id, "working", "a fox")]
 
 
 async def test_steps_come_in_their_order(tmp_path: Path) -> None:
     """Ours: the bytes are on disk before the row says so, and are looked at before they are kept."""
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         await pipeline.draw()
     steps = [moment for moment in pipeline.moments.passed if moment.islower()]
     assert steps == ["begin", "submitted", "examine", "keep", "finish"]
 
 
 async def test_progress_rises_from_the_upstream_to_the_storing(tmp_path: Path) -> None:
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         await pipeline.draw()
     assert pipeline.said == [("Drawing", 50), ("Storing the picture", 95)]
 
 
 async def test_failed_work_is_an_outcome_with_its_reason(tmp_path: Path) -> None:
-    async with studio(tmp_path, Pencil(answers=[WorkError("It shows a person.", kind="policy")])) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(answers=[WorkError("It shows a person.", kind="policy")])) as pipeline:
         job = await pipeline.draw()
         assert job == await pipeline.job()
     assert (job.state, job.failure) == ("failed", Failure(kind="policy", reason="It shows a person."))
@@ -62,7 +62,7 @@ async def test_failed_work_is_an_outcome_with_its_reason(tmp_path: Path) -> None
 
 async def test_a_bug_is_raised_and_its_row_says_no_more_than_that(tmp_path: Path) -> None:
     """Ours: a traceback may hold a prompt or a key, so the history does not."""
-    async with studio(tmp_path, Pencil(answers=[ZeroDivisionError("key=secret")])) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(answers=[ZeroDivisionError("key=secret")])) as pipeline:
         with pytest.raises(ZeroDivisionError):
             await pipeline.draw()
         job = await pipeline.job()
@@ -73,7 +73,7 @@ async def test_a_bug_is_raised_and_its_row_says_no_more_than_that(tmp_path: Path
 
 
 async def test_a_model_that_is_gone_leaves_no_row_working(tmp_path: Path) -> None:
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         with pytest.raises(KeyError):
             await pipeline.draw(ImageRequest(model="chalk", prompt="a fox"))
         assert (await pipeline.store.totals("anna")).working == 0
@@ -104,7 +104,7 @@ async def test_what_came_to_nothing_after_the_answer_may_be_charged(
     tmp_path: Path, pencil: type[Pencil], answer: list[Picture], *, told: bool
 ) -> None:
     """Bug: the service had answered, and the person was not told that it may have been paid."""
-    async with studio(tmp_path, pencil(answers=[answer])) as pipeline:
+    async with pipeline_fixture(tmp_path, pencil(answers=[answer])) as pipeline:
         if answer and answer[0].data == png(1):
             (tmp_path / "scratch").rmdir()
         job = await pipeline.draw()
@@ -113,7 +113,7 @@ async def test_what_came_to_nothing_after_the_answer_may_be_charged(
 
 
 async def test_a_mistake_before_anything_was_asked_costs_nothing(tmp_path: Path) -> None:
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         with pytest.raises(KeyError):
             await pipeline.generation.generate("anna", FOX, pipeline.waiter, upstream="kiln")
         job = await pipeline.job()
@@ -124,7 +124,7 @@ async def test_a_mistake_before_anything_was_asked_costs_nothing(tmp_path: Path)
 async def test_of_two_pictures_one_that_finds_no_room_does_not_lose_the_other(tmp_path: Path) -> None:
     """Bug: both were paid for, and the history had none."""
     drawn = [Picture(data=png(7)), Picture(data=png(8))]
-    async with studio(tmp_path, Pencil(answers=[drawn[:1], drawn])) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(answers=[drawn[:1], drawn])) as pipeline:
         await pipeline.draw()
         [path] = files_in(tmp_path)
         path.unlink()
@@ -138,7 +138,7 @@ async def test_of_two_pictures_one_that_finds_no_room_does_not_lose_the_other(tm
 
 async def test_what_is_no_picture_is_a_failure_and_is_not_kept(tmp_path: Path) -> None:
     """Ours: a page that says "502" is not served to people as a picture."""
-    async with studio(tmp_path, Pencil(answers=[[Picture(data=b"<html>Bad gateway")]])) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(answers=[[Picture(data=b"<html>Bad gateway")]])) as pipeline:
         job = await pipeline.draw()
     assert job.failure is not None
     assert job.failure.kind == "bad_picture"
@@ -146,7 +146,7 @@ async def test_what_is_no_picture_is_a_failure_and_is_not_kept(tmp_path: Path) -
 
 
 async def test_a_disk_that_refuses_is_a_failure_that_names_the_setting(tmp_path: Path) -> None:
-    async with studio(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         (tmp_path / "scratch").rmdir()
         job = await pipeline.draw()
     assert job.failure is not None
@@ -157,7 +157,7 @@ async def test_a_disk_that_refuses_is_a_failure_that_names_the_setting(tmp_path:
 
 async def test_several_pictures_are_kept_in_their_order_with_their_notes(tmp_path: Path) -> None:
     drawn = [Picture(data=png(7, (64, 32)), note="first"), Picture(data=png(8, (32, 64)), note="second")]
-    async with studio(tmp_path, Pencil(answers=[drawn])) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(answers=[drawn])) as pipeline:
         outcome = await pipeline.generation.generate("anna", FOX, pipeline.waiter)
         first_alone = await pipeline.generation.previews.examine(drawn[0].data)
     assert [(kept.width, kept.height, kept.note) for kept in outcome.job.pictures] == [
@@ -171,7 +171,7 @@ async def test_several_pictures_are_kept_in_their_order_with_their_notes(tmp_pat
 async def test_one_bad_picture_does_not_lose_the_good_ones(tmp_path: Path) -> None:
     """Bug: all were paid for, and a single one that is none failed the whole job."""
     drawn = [Picture(data=b"<html>Bad gateway"), Picture(data=png(8, (32, 64)), note="second")]
-    async with studio(tmp_path, Pencil(answers=[drawn])) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(answers=[drawn])) as pipeline:
         job = await pipeline.draw()
     (kept,) = job.pictures
     assert kept.note.startswith("second 1 of 2 pictures could not be used")
@@ -187,14 +187,14 @@ async def test_bytes_that_are_removed_in_the_moment_before_their_row_names_them_
                 path.unlink()
             return await super().finish(job, pictures)
 
-    async with studio(tmp_path, Pencil(), store=Hasty) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(), store=Hasty) as pipeline:
         job = await pipeline.draw()
     assert [path.name for path in files_in(tmp_path)] == [job.pictures[0].name]
 
 
 async def test_no_picture_at_all_is_a_failure(tmp_path: Path) -> None:
     """Ours: a job that is done has something to show."""
-    async with studio(tmp_path, Pencil(answers=[[]])) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(answers=[[]])) as pipeline:
         job = await pipeline.draw()
     assert job.failure is not None
     assert job.failure.kind == "no_image"
@@ -205,7 +205,7 @@ async def test_no_picture_at_all_is_a_failure(tmp_path: Path) -> None:
 )
 async def test_the_suffix_is_sent_and_not_kept(tmp_path: Path, suffix: str, sent: str) -> None:
     pencil = Pencil()
-    async with studio(tmp_path, pencil, prompt_suffix=suffix) as pipeline:
+    async with pipeline_fixture(tmp_path, pencil, prompt_suffix=suffix) as pipeline:
         job = await pipeline.draw()
     assert [request.prompt for request in pencil.asked] == [sent]
     assert job.prompt == "a fox"
@@ -230,7 +230,7 @@ async def test_it_tries_again_as_often_as_failure_and_setting_allow(
     tmp_path: Path, allowed: int, setting: int, failures: int, attempts: int
 ) -> None:
     pencil = Pencil(answers=[WorkError("Busy.", kind="transient", retries=allowed) for _ in range(failures)])
-    async with studio(tmp_path, pencil, retries=setting) as pipeline:
+    async with pipeline_fixture(tmp_path, pencil, retries=setting) as pipeline:
         job = await pipeline.draw()
         assert len(await pipeline.store.jobs("anna", 10)) == 1
     assert len(pencil.asked) == attempts
@@ -242,7 +242,7 @@ async def test_it_tries_again_as_often_as_failure_and_setting_allow(
 async def test_each_attempt_is_judged_by_its_own_failure(tmp_path: Path) -> None:
     """Ours: a failure that may have cost something ends it, though the one before allowed more."""
     pencil = Pencil(answers=[WorkError("Busy.", retries=5), WorkError("Lost.", kind="ambiguous", retries=0)])
-    async with studio(tmp_path, pencil, retries=5) as pipeline:
+    async with pipeline_fixture(tmp_path, pencil, retries=5) as pipeline:
         job = await pipeline.draw()
     assert job.failure == Failure(kind="ambiguous", reason="Lost.")
     assert len(pencil.asked) == 2
@@ -250,7 +250,7 @@ async def test_each_attempt_is_judged_by_its_own_failure(tmp_path: Path) -> None
 
 async def test_it_waits_as_the_failure_asks_and_longer_each_time(tmp_path: Path) -> None:
     pencil = Pencil(answers=[WorkError("Slow down.", retries=5, retry_after_s=20) for _ in range(5)])
-    async with studio(tmp_path, pencil, retries=5) as pipeline:
+    async with pipeline_fixture(tmp_path, pencil, retries=5) as pipeline:
         assert (await pipeline.draw()).state is JobState.DONE
         assert pipeline.pauses == [20, 40, LONGEST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
 
@@ -258,7 +258,7 @@ async def test_it_waits_as_the_failure_asks_and_longer_each_time(tmp_path: Path)
 async def test_an_upstream_that_never_answers_is_given_up_on_and_not_asked_again(tmp_path: Path) -> None:
     """Ours: it may have charged, and says so; the request to it is not left running."""
     asleep = Asleep(deadline_s=0.05)
-    async with studio(tmp_path, asleep) as pipeline:
+    async with pipeline_fixture(tmp_path, asleep) as pipeline:
         job = await pipeline.draw()
     assert job.failure is not None
     assert job.failure.kind == "timeout"

@@ -20,7 +20,7 @@ from service.references.uploads import MOST_BYTES
 from service.upstreams.fetch import RetryPolicy, Trusted, fetch
 from tests.emulators.loopback import serving
 from tests.emulators.pictures import jpeg, png
-from tests.reference_fixture import MAX_ENTRIES, Desk, desk
+from tests.reference_fixture import MAX_ENTRIES, ReferenceFixture, reference_fixture
 
 A, B, C = (png(number, (8, 8)) for number in range(3))
 ONE = Model(id="one", upstream="pencil", references=1)
@@ -32,7 +32,7 @@ MODELS = Models(listed=(FIVE, ONE), default="five")
 class At:
     """References, and what they stand on."""
 
-    desk: Desk
+    fixture: ReferenceFixture
     references: References
     gone: dict[str, bytes] = field(default_factory=dict)
     """What the image service still has of pictures whose files were removed, by name."""
@@ -59,7 +59,7 @@ class At:
 @pytest.fixture
 async def at(tmp_path: Path) -> AsyncIterator[At]:
     gone: dict[str, bytes] = {}
-    async with desk(tmp_path) as opened, aiohttp.ClientSession() as session:
+    async with reference_fixture(tmp_path) as opened, aiohttp.ClientSession() as session:
 
         async def picture(owner: str, history_id: int, number: int) -> tuple[KeptPicture, bytes] | None:
             """As the pipeline has it: from the files, else from the image service."""
@@ -71,7 +71,7 @@ async def at(tmp_path: Path) -> AsyncIterator[At]:
             return None if data is None else (kept, data)
 
         yield At(
-            desk=opened,
+            fixture=opened,
             gone=gone,
             references=References(
                 store=opened.store,
@@ -104,9 +104,9 @@ async def test_without_arguments_there_are_no_references(at: At) -> None:
 
 async def test_kinds_come_together_in_their_order_whatever_that_of_the_arguments(at: At) -> None:
     """Ours: the first picture is the one to change, to most image services."""
-    job = await at.desk.job("anna", A)
+    job = await at.fixture.job("anna", A)
     in_folder(at, "b.png", B)
-    await at.desk.sent("anna", jpeg(9, (8, 8)))
+    await at.fixture.sent("anna", jpeg(9, (8, 8)))
     found = await at.collect(
         use_upload=True,
         image_url=f"data:image/png;base64,{base64.b64encode(C).decode()}",
@@ -125,7 +125,7 @@ async def test_the_same_picture_has_the_same_name_by_whatever_way_it_comes(at: A
     """Ours: the name is what a repeated call is known by, and its file is there for who asks for it."""
     in_folder(at, "a.png", A)
     inline = f"data:image/png;base64,{base64.b64encode(A).decode()}"
-    await at.desk.sent("anna", A)
+    await at.fixture.sent("anna", A)
     found = [
         await at.one(use_latest_user_image=True),
         await at.one(image_url=inline),
@@ -133,7 +133,7 @@ async def test_the_same_picture_has_the_same_name_by_whatever_way_it_comes(at: A
         await at.one(use_upload=True),
     ]
     assert len({each.name for each in found}) == 1
-    assert await at.desk.store.owns_file("anna", found[0].name)
+    assert await at.fixture.store.owns_file("anna", found[0].name)
     other = await at.one(image_url=inline, owner="ben")
     assert other.name != found[0].name
 
@@ -142,15 +142,15 @@ async def test_the_same_picture_has_the_same_name_by_whatever_way_it_comes(at: A
 
 
 async def test_any_picture_of_a_job_can_be_the_start(at: At) -> None:
-    job = await at.desk.job("anna", A, B)
+    job = await at.fixture.job("anna", A, B)
     reference = await at.one(history_id=float(job.history_id), picture=2.0)
     assert (reference.data, reference.name) == (B, job.pictures[1].name)
     assert reference.parent == Parent(history_id=job.history_id, picture=2)
 
 
 async def test_a_picture_that_is_not_there_is_said_with_what_to_do(at: At) -> None:
-    done, working, failed = await at.desk.job("anna", A), await at.desk.job("anna"), await at.desk.job("anna")
-    await at.desk.store.fail(failed, Failure(kind="policy", reason="No."))
+    done, working, failed = await at.fixture.job("anna", A), await at.fixture.job("anna"), await at.fixture.job("anna")
+    await at.fixture.store.fail(failed, Failure(kind="policy", reason="No."))
     assert "is 99, which is not in this history" in await at.problem(history_id=99)
     assert "`picture` is 2, but history_id 1 has only 1." in await at.problem(history_id=done.history_id, picture=2)
     assert "still being drawn. Call `history`" in await at.problem(history_id=working.history_id)
@@ -158,13 +158,13 @@ async def test_a_picture_that_is_not_there_is_said_with_what_to_do(at: At) -> No
 
 
 async def test_the_history_of_somebody_else_is_not_there(at: At) -> None:
-    job = await at.desk.job("ben", A)
+    job = await at.fixture.job("ben", A)
     assert "not in this history" in await at.problem(history_id=job.history_id)
 
 
 async def test_a_picture_that_was_removed_comes_back_or_is_said_to_be_gone(at: At) -> None:
-    job = await at.desk.job("anna", A)
-    stored = await at.desk.files.find(job.pictures[0].name)
+    job = await at.fixture.job("anna", A)
+    stored = await at.fixture.files.find(job.pictures[0].name)
     assert stored is not None
     stored.path.unlink()
     assert "was removed and cannot be had again" in await at.problem(history_id=job.history_id)
@@ -180,13 +180,13 @@ async def test_a_picture_that_was_removed_comes_back_or_is_said_to_be_gone(at: A
 )
 async def test_a_picture_of_ours_is_read_here_and_known_as_the_earlier_one(at: At, before: str) -> None:
     """Ours: the new picture then stands under its parent in the history, whichever argument named it."""
-    job = await at.desk.job("anna", A, B)
+    job = await at.fixture.job("anna", A, B)
     reference = await at.one(image_url=before + job.pictures[1].name)
     assert (reference.data, reference.parent) == (B, Parent(history_id=job.history_id, picture=2))
 
 
 async def test_a_reference_of_before_can_be_named_again(at: At) -> None:
-    [name] = await at.desk.sent("anna", A)
+    [name] = await at.fixture.sent("anna", A)
     reference = await at.one(image_url=own_url(name))
     assert (reference.data, reference.name, reference.parent) == (A, name, None)
 
@@ -194,7 +194,11 @@ async def test_a_reference_of_before_can_be_named_again(at: At) -> None:
 @pytest.mark.parametrize("kind", ["of a job", "of an upload"])
 async def test_a_picture_of_somebody_else_is_not_found(at: At, kind: str) -> None:
     """Ours: the same words as for one that never was, though its link opens for whoever has it."""
-    name = (await at.desk.job("ben", A)).pictures[0].name if kind == "of a job" else (await at.desk.sent("ben", A))[0]
+    name = (
+        (await at.fixture.job("ben", A)).pictures[0].name
+        if kind == "of a job"
+        else (await at.fixture.sent("ben", A))[0]
+    )
     never = "0" * 32 + ".png"
     assert await at.problem(image_url=own_url(name)) == await at.problem(image_url=own_url(never))
     assert "`history` lists those" in await at.problem(image_url=own_url(name))
@@ -213,8 +217,8 @@ async def test_no_path_leads_out_of_the_files(at: At, url: str) -> None:
 
 
 async def test_a_link_in_the_files_is_no_picture(at: At, tmp_path: Path) -> None:
-    job = await at.desk.job("anna", A)
-    stored = await at.desk.files.find(job.pictures[0].name)
+    job = await at.fixture.job("anna", A)
+    stored = await at.fixture.files.find(job.pictures[0].name)
     assert stored is not None
     stored.path.unlink()
     secret = tmp_path / "secret.png"
@@ -293,9 +297,9 @@ async def test_all_together_have_a_limit(at: At) -> None:
 
     async def picture(owner: str, history_id: int, number: int) -> tuple[KeptPicture, bytes]:
         read.append(number)
-        return (await at.desk.keep("anna", A), b"\0" * (MOST_BYTES // 2 + 1))
+        return (await at.fixture.keep("anna", A), b"\0" * (MOST_BYTES // 2 + 1))
 
-    job = await at.desk.job("anna", A, B, C)
+    job = await at.fixture.job("anna", A, B, C)
     names = [own_url(each.name) for each in job.pictures]
     assert "more than 64 MB together" in await at.with_(picture=picture).problem(image_url=names)
     assert read == [1, 2]  # Bug: all were read before any were counted
@@ -305,11 +309,11 @@ async def test_all_together_have_a_limit(at: At) -> None:
 async def test_what_comes_from_outside_takes_its_place_within_the_limits(at: At, *, fails: bool) -> None:
     """Attack: references that were never drawn from filled the disk; room was made only when a picture was drawn."""
     for number in range(MAX_ENTRIES):
-        await at.desk.job("anna", png(number + 10, (8, 8)))
+        await at.fixture.job("anna", png(number + 10, (8, 8)))
     urls = [f"data:image/png;base64,{base64.b64encode(each).decode()}" for each in (A, b"words" if fails else B)]
     with contextlib.suppress(WorkError):
         await at.collect(image_url=urls)
-    assert (await at.desk.store.files_total(None)).entries == MAX_ENTRIES
+    assert (await at.fixture.store.files_total(None)).entries == MAX_ENTRIES
 
 
 # use_latest_user_image
@@ -357,38 +361,38 @@ async def test_a_file_name_cannot_write_into_the_answer(at: At) -> None:
 
 
 async def test_what_was_sent_is_the_start_and_stays_so_until_it_is_used_up(at: At) -> None:
-    await at.desk.sent("anna", A, B)
+    await at.fixture.sent("anna", A, B)
     found = await at.collect(use_upload=True)
     assert [each.data for each in found] == [A, B]
     assert await at.collect(use_upload=True) == found
 
 
 async def test_before_anything_was_sent_the_call_is_told_so(at: At) -> None:
-    await at.desk.sent("ben", A)
+    await at.fixture.sent("ben", A)
     assert "nothing was sent yet" in await at.problem(use_upload=True)
 
 
 async def test_more_than_the_model_takes_can_be_chosen_from(at: At) -> None:
     """Ours: none is taken silently, and the next call by upload gets a new link instead of the same answer."""
-    names = await at.desk.sent("anna", A, B)
+    names = await at.fixture.sent("anna", A, B)
     said = await at.problem(ONE, use_upload=True)
     assert "2 pictures were sent, and one has room for 1" in said
     assert said.endswith(f"{own_url(names[0])}, {own_url(names[1])}.")
     assert (await at.one(image_url=own_url(names[1]))).data == B
-    assert await at.desk.uploads.ready("anna") is None
+    assert await at.fixture.uploads.ready("anna") is None
 
 
 async def test_what_was_sent_and_removed_is_asked_for_anew(at: At) -> None:
-    [name] = await at.desk.sent("anna", A)
-    stored = await at.desk.files.find(name)
+    [name] = await at.fixture.sent("anna", A)
+    stored = await at.fixture.files.find(name)
     assert stored is not None
     stored.path.unlink()
     assert "Call again for a new link" in await at.problem(use_upload=True)
-    assert await at.desk.uploads.ready("anna") is None
+    assert await at.fixture.uploads.ready("anna") is None
 
 
 async def test_what_a_model_does_not_take_is_said_before_anything_is_read(at: At) -> None:
     """Ours: no download, no file, no upload is touched for a call that cannot be."""
-    await at.desk.sent("anna", A)
+    await at.fixture.sent("anna", A)
     assert "give only one of" in await at.problem(ONE, use_upload=True, history_id=99)
-    assert await at.desk.uploads.ready("anna") is not None
+    assert await at.fixture.uploads.ready("anna") is not None

@@ -12,16 +12,16 @@ from service.references.uploads import MOST, Uploads
 from service.storage.sqlite_uploads import SqliteUploads
 from service.storage.uploads import FRESH_S, OPEN_S
 from tests.emulators.pictures import png
-from tests.reference_fixture import Desk, desk, secret_of
+from tests.reference_fixture import ReferenceFixture, reference_fixture, secret_of
 
 
 @pytest.fixture
-async def at_desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with desk(tmp_path) as open_desk:
-        yield open_desk
+async def at_desk(tmp_path: Path) -> AsyncIterator[ReferenceFixture]:
+    async with reference_fixture(tmp_path) as fixture:
+        yield fixture
 
 
-async def test_a_link_opens_its_upload_and_nothing_else_does(at_desk: Desk) -> None:
+async def test_a_link_opens_its_upload_and_nothing_else_does(at_desk: ReferenceFixture) -> None:
     """Ours: the link is all that a person has, on whatever device; 192 bits of it cannot be guessed."""
     url = await at_desk.uploads.link("anna")
     assert url.startswith("https://easel.example.com/upload/")
@@ -34,7 +34,7 @@ async def test_a_link_opens_its_upload_and_nothing_else_does(at_desk: Desk) -> N
         assert await at_desk.uploads.find(wrong) is None
 
 
-async def test_only_a_hash_of_the_secret_is_written_down(at_desk: Desk, tmp_path: Path) -> None:
+async def test_only_a_hash_of_the_secret_is_written_down(at_desk: ReferenceFixture, tmp_path: Path) -> None:
     """Ours: a copy of the database sends no pictures in anybody's name."""
     secret = secret_of(await at_desk.uploads.link("anna"))
     upload = await at_desk.uploads.find(secret)
@@ -44,7 +44,7 @@ async def test_only_a_hash_of_the_secret_is_written_down(at_desk: Desk, tmp_path
     assert secret.encode() not in (tmp_path / "easel.db").read_bytes()
 
 
-async def test_a_fresh_link_is_given_again_and_a_stale_one_is_not(at_desk: Desk) -> None:
+async def test_a_fresh_link_is_given_again_and_a_stale_one_is_not(at_desk: ReferenceFixture) -> None:
     """Ours: a model that asks twice must not make the page that the person has open a dead end."""
     first = await at_desk.uploads.link("anna", 2)
     at_desk.clock.now += FRESH_S - 1
@@ -59,7 +59,7 @@ async def test_a_fresh_link_is_given_again_and_a_stale_one_is_not(at_desk: Desk)
     assert at_desk.uploads.is_over(old)
 
 
-async def test_a_link_outlives_the_process_and_is_lost_with_the_secret(at_desk: Desk) -> None:
+async def test_a_link_outlives_the_process_and_is_lost_with_the_secret(at_desk: ReferenceFixture) -> None:
     """Ours: after a restart the same one is given; after a new secret an old row is nobody's to give again."""
     url = await at_desk.uploads.link("anna")
     keeper = SqliteUploads(at_desk.store)
@@ -69,7 +69,7 @@ async def test_a_link_outlives_the_process_and_is_lost_with_the_secret(at_desk: 
     assert secret_of(await changed.link("anna")) != secret_of(url)
 
 
-async def test_every_owner_has_links_of_their_own(at_desk: Desk) -> None:
+async def test_every_owner_has_links_of_their_own(at_desk: ReferenceFixture) -> None:
     anna, ben = await at_desk.uploads.link("anna"), await at_desk.uploads.link("ben")
     assert anna != ben
     names = await at_desk.sent("anna", png(1, (8, 8)))
@@ -81,12 +81,12 @@ async def test_every_owner_has_links_of_their_own(at_desk: Desk) -> None:
 
 @pytest.mark.parametrize(("most", "shown"), [(0, 1), (1, 1), (5, 5), (99, MOST)])
 async def test_the_link_tells_the_page_how_many_pictures_there_is_room_for(
-    at_desk: Desk, most: int, shown: int
+    at_desk: ReferenceFixture, most: int, shown: int
 ) -> None:
     assert (await at_desk.uploads.link("anna", most)).endswith(f"?most={shown}")
 
 
-async def test_something_comes_by_a_link_once(at_desk: Desk) -> None:
+async def test_something_comes_by_a_link_once(at_desk: ReferenceFixture) -> None:
     upload = await at_desk.uploads.find(secret_of(await at_desk.uploads.link("anna")))
     assert upload is not None
     assert await at_desk.uploads.receive(upload, ["a.png"])
@@ -97,7 +97,7 @@ async def test_something_comes_by_a_link_once(at_desk: Desk) -> None:
     assert ready.names == ("a.png",)
 
 
-async def test_who_waits_is_woken_by_what_comes(at_desk: Desk) -> None:
+async def test_who_waits_is_woken_by_what_comes(at_desk: ReferenceFixture) -> None:
     """Ours: the call goes on as soon as the person has sent."""
     waiting = [asyncio.create_task(at_desk.uploads.wait("anna", math.inf)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -107,7 +107,7 @@ async def test_who_waits_is_woken_by_what_comes(at_desk: Desk) -> None:
     assert [each and each.names for each in arrived] == [tuple(names)] * 2
 
 
-async def test_what_another_process_took_in_is_found_in_seconds(at_desk: Desk) -> None:
+async def test_what_another_process_took_in_is_found_in_seconds(at_desk: ReferenceFixture) -> None:
     """Ours: a client over standard input has a process of its own, on the same data folder."""
     waiting = asyncio.create_task(at_desk.uploads.wait("anna", 30))
     other = Uploads(SqliteUploads(at_desk.store), b"u" * 32, "https://easel.example.com/upload/", at_desk.clock)
@@ -119,12 +119,12 @@ async def test_what_another_process_took_in_is_found_in_seconds(at_desk: Desk) -
     assert arrived is not None
 
 
-async def test_a_wait_ends_with_its_patience(at_desk: Desk) -> None:
+async def test_a_wait_ends_with_its_patience(at_desk: ReferenceFixture) -> None:
     for patience_s in (0.01, 0, -1):
         assert await at_desk.uploads.wait("anna", patience_s) is None
 
 
-async def test_what_was_sent_waits_a_day(at_desk: Desk) -> None:
+async def test_what_was_sent_waits_a_day(at_desk: ReferenceFixture) -> None:
     await at_desk.sent("anna", png(1, (8, 8)))
     at_desk.clock.now += OPEN_S * 23
     assert await at_desk.uploads.ready("anna") is not None

@@ -10,41 +10,41 @@ from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_uploads import SqliteUploads
 from service.storage.uploads import KEPT_S, Upload
 from tests.emulators.pictures import png
-from tests.reference_fixture import Desk, desk
+from tests.reference_fixture import ReferenceFixture, reference_fixture
 
 REFUSED = Failure(kind="policy", reason="The image service refused the prompt.")
 
 
 @pytest.fixture
-async def at_desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with desk(tmp_path) as open_desk:
-        yield open_desk
+async def at_desk(tmp_path: Path) -> AsyncIterator[ReferenceFixture]:
+    async with reference_fixture(tmp_path) as fixture:
+        yield fixture
 
 
 def references(names: list[str]) -> tuple[Reference, ...]:
     return tuple(Reference(data=b"x", name=name, origin="an upload") for name in names)
 
 
-async def begun(at_desk: Desk, names: list[str], owner: str = "anna") -> Job:
+async def begun(at_desk: ReferenceFixture, names: list[str], owner: str = "anna") -> Job:
     """A working job that started from these."""
     return await at_desk.job(owner, references=references(names))
 
 
-async def done(at_desk: Desk, job: Job) -> Job:
+async def done(at_desk: ReferenceFixture, job: Job) -> Job:
     return await at_desk.store.finish(job, [await at_desk.keep(job.owner, png(99, (8, 8)))])
 
 
-async def ready(at_desk: Desk, owner: str = "anna") -> list[str]:
+async def ready(at_desk: ReferenceFixture, owner: str = "anna") -> list[str]:
     upload = await at_desk.uploads.ready(owner)
     return [] if upload is None else list(upload.names)
 
 
-async def used_up(at_desk: Desk, owner: str = "anna") -> list[str]:
+async def used_up(at_desk: ReferenceFixture, owner: str = "anna") -> list[str]:
     upload = await at_desk.uploads.latest_used(owner)
     return [] if upload is None else list(upload.names)
 
 
-async def test_an_upload_stays_ready_until_the_picture_made_from_it_was_handed_over(at_desk: Desk) -> None:
+async def test_an_upload_stays_ready_until_the_picture_made_from_it_was_handed_over(at_desk: ReferenceFixture) -> None:
     """Ours: a call that is repeated after a timeout finds the same picture, and so joins what is paid for."""
     names = await at_desk.sent("anna", png(1, (8, 8)), png(2, (8, 8)))
     assert await ready(at_desk) == names
@@ -59,7 +59,7 @@ async def test_an_upload_stays_ready_until_the_picture_made_from_it_was_handed_o
 
 
 @pytest.mark.parametrize("end", ["failed", "deleted"])
-async def test_an_upload_whose_job_has_no_picture_is_used_up(at_desk: Desk, end: str) -> None:
+async def test_an_upload_whose_job_has_no_picture_is_used_up(at_desk: ReferenceFixture, end: str) -> None:
     """Ours: or who wants to send a better one would never be given a link."""
     names = await at_desk.sent("anna", png(1, (8, 8)))
     job = await begun(at_desk, names)
@@ -69,7 +69,7 @@ async def test_an_upload_whose_job_has_no_picture_is_used_up(at_desk: Desk, end:
     assert (await ready(at_desk), await used_up(at_desk)) == ([], names)
 
 
-async def test_what_no_job_uses_goes_before_what_one_does(at_desk: Desk) -> None:
+async def test_what_no_job_uses_goes_before_what_one_does(at_desk: ReferenceFixture) -> None:
     """Ours: who sends another picture means that one."""
     first = await at_desk.sent("anna", png(1, (8, 8)))
     await begun(at_desk, first)
@@ -80,14 +80,14 @@ async def test_what_no_job_uses_goes_before_what_one_does(at_desk: Desk) -> None
     assert await ready(at_desk) == first
 
 
-async def test_the_newest_of_two_goes_first(at_desk: Desk) -> None:
+async def test_the_newest_of_two_goes_first(at_desk: ReferenceFixture) -> None:
     await at_desk.sent("anna", png(1, (8, 8)))
     at_desk.clock.now += 10
     second = await at_desk.sent("anna", png(2, (8, 8)))
     assert await ready(at_desk) == second
 
 
-async def test_a_second_job_that_uses_a_picture_again_changes_nothing(at_desk: Desk) -> None:
+async def test_a_second_job_that_uses_a_picture_again_changes_nothing(at_desk: ReferenceFixture) -> None:
     """Ours: it came by its URL then; whoever calls for an upload meanwhile means a new one."""
     names = await at_desk.sent("anna", png(1, (8, 8)))
     await at_desk.store.delivered("anna", [(await done(at_desk, await begun(at_desk, names))).history_id])
@@ -95,14 +95,14 @@ async def test_a_second_job_that_uses_a_picture_again_changes_nothing(at_desk: D
     assert await ready(at_desk) == []
 
 
-async def test_the_jobs_of_others_use_nothing_up(at_desk: Desk) -> None:
+async def test_the_jobs_of_others_use_nothing_up(at_desk: ReferenceFixture) -> None:
     """Ours: a name that somebody else got hold of is not theirs."""
     names = await at_desk.sent("anna", png(1, (8, 8)))
     await at_desk.store.fail(await begun(at_desk, names, owner="ben"), REFUSED)
     assert await ready(at_desk) == names
 
 
-async def test_one_that_no_job_can_start_from_can_be_used_up_at_once(at_desk: Desk) -> None:
+async def test_one_that_no_job_can_start_from_can_be_used_up_at_once(at_desk: ReferenceFixture) -> None:
     names = await at_desk.sent("anna", png(1, (8, 8)))
     upload = await at_desk.uploads.ready("anna")
     assert upload is not None
@@ -110,7 +110,7 @@ async def test_one_that_no_job_can_start_from_can_be_used_up_at_once(at_desk: De
     assert (await ready(at_desk), await used_up(at_desk)) == ([], names)
 
 
-async def test_what_is_older_than_a_day_is_removed_with_the_next_link(at_desk: Desk) -> None:
+async def test_what_is_older_than_a_day_is_removed_with_the_next_link(at_desk: ReferenceFixture) -> None:
     """Ours: nothing grows without end."""
     for number in range(3):
         await at_desk.sent("anna", png(number, (8, 8)))
@@ -120,7 +120,7 @@ async def test_what_is_older_than_a_day_is_removed_with_the_next_link(at_desk: D
     assert count == (1,)
 
 
-async def test_two_of_one_moment_are_told_apart(at_desk: Desk) -> None:
+async def test_two_of_one_moment_are_told_apart(at_desk: ReferenceFixture) -> None:
     """Ours: the time is part of what the secret is made of."""
     keeper = SqliteUploads(at_desk.store)
 
@@ -133,7 +133,7 @@ async def test_two_of_one_moment_are_told_apart(at_desk: Desk) -> None:
     assert len({each.id for each in uploads}) == len({each.created_at for each in uploads}) == 3
 
 
-async def test_uploads_outlive_the_process(at_desk: Desk, tmp_path: Path) -> None:
+async def test_uploads_outlive_the_process(at_desk: ReferenceFixture, tmp_path: Path) -> None:
     names = await at_desk.sent("anna", png(1, (8, 8)))
     store = await SqliteStore.open(tmp_path / "easel.db", "other", lambda _: True, at_desk.clock)
     found = await SqliteUploads(store).ready("anna", 0)

@@ -21,7 +21,7 @@ from service.tools.ask_upload import ask_upload
 from service.tools.base import load_schema
 from tests.emulators.pictures import png
 from tests.protocol.samples import NOW, SESSION, Outbox, call
-from tests.reference_fixture import Desk, desk, secret_of
+from tests.reference_fixture import ReferenceFixture, reference_fixture, secret_of
 
 A = png(1, (8, 8))
 URL_MODE = ("elicitation/url",)
@@ -31,9 +31,9 @@ GONE = -math.inf
 
 
 @pytest.fixture
-async def at_desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with desk(tmp_path) as open_desk:
-        yield open_desk
+async def at_desk(tmp_path: Path) -> AsyncIterator[ReferenceFixture]:
+    async with reference_fixture(tmp_path) as fixture:
+        yield fixture
 
 
 def text_of(result: Result | None) -> str:
@@ -58,14 +58,14 @@ def legacy(outbox: Outbox, requests: OpenRequests) -> Call:
     return asking
 
 
-async def test_what_was_sent_before_needs_no_question(at_desk: Desk) -> None:
+async def test_what_was_sent_before_needs_no_question(at_desk: ReferenceFixture) -> None:
     await at_desk.sent("anna", A)
     assert await ask_upload(at_desk.uploads, call(), 1, GONE) is None
     assert await ask_upload(at_desk.uploads, modern(), 1, GONE) is None
 
 
 @pytest.mark.parametrize("can", [(), ("elicitation/form", "sampling")])
-async def test_a_client_that_opens_no_pages_is_given_the_link(at_desk: Desk, can: tuple[str, ...]) -> None:
+async def test_a_client_that_opens_no_pages_is_given_the_link(at_desk: ReferenceFixture, can: tuple[str, ...]) -> None:
     """Ours: no failure, nothing is charged, and what to do next is said; twice the same link."""
     text = text_of(await ask_upload(at_desk.uploads, call(can=can), 2, PATIENT))
     url = await at_desk.uploads.link("anna", 2)
@@ -76,7 +76,7 @@ async def test_a_client_that_opens_no_pages_is_given_the_link(at_desk: Desk, can
     assert text_of(await ask_upload(at_desk.uploads, call(can=can), 2, PATIENT)) == text
 
 
-async def test_the_answer_fits_the_output_schema_for_clients_that_read_it(at_desk: Desk) -> None:
+async def test_the_answer_fits_the_output_schema_for_clients_that_read_it(at_desk: ReferenceFixture) -> None:
     """Spec 2025-06-18, Tools, Output Schema: servers MUST provide structured results that conform to it."""
     shown = await ask_upload(at_desk.uploads, call(), 1, PATIENT)
     assert shown is not None
@@ -87,7 +87,7 @@ async def test_the_answer_fits_the_output_schema_for_clients_that_read_it(at_des
     assert "structuredContent" not in plain
 
 
-async def test_what_is_used_up_can_be_taken_once_more_by_its_name(at_desk: Desk) -> None:
+async def test_what_is_used_up_can_be_taken_once_more_by_its_name(at_desk: ReferenceFixture) -> None:
     """Ours: the model knows whether the person means the photo of before or another one; we do not."""
     [name] = await at_desk.sent("anna", A)
     upload = await at_desk.uploads.ready("anna")
@@ -97,7 +97,7 @@ async def test_what_is_used_up_can_be_taken_once_more_by_its_name(at_desk: Desk)
     assert f'image_url "{own_url(name)}" instead of use_upload' in text
 
 
-async def test_a_modern_client_opens_the_page_and_comes_again(at_desk: Desk) -> None:
+async def test_a_modern_client_opens_the_page_and_comes_again(at_desk: ReferenceFixture) -> None:
     """Spec 2026-07-28, MRTR: the call ends with the question, and is run again with the answer."""
     with pytest.raises(InputRequiredError) as asked:
         await ask_upload(at_desk.uploads, modern(), 3, PATIENT)
@@ -114,7 +114,7 @@ async def test_a_modern_client_opens_the_page_and_comes_again(at_desk: Desk) -> 
     assert await again is None
 
 
-async def test_a_legacy_client_opens_the_page_and_is_told_when_it_is_done(at_desk: Desk) -> None:
+async def test_a_legacy_client_opens_the_page_and_is_told_when_it_is_done(at_desk: ReferenceFixture) -> None:
     """Spec 2025-11-25, Completion Notifications for URL Mode Elicitation."""
     outbox, requests = Outbox(), OpenRequests()
     asking = asyncio.create_task(ask_upload(at_desk.uploads, legacy(outbox, requests), 1, PATIENT))
@@ -130,13 +130,13 @@ async def test_a_legacy_client_opens_the_page_and_is_told_when_it_is_done(at_des
 
 
 @pytest.mark.parametrize("action", ["decline", "cancel"])
-async def test_who_does_not_want_to_is_not_pressed(at_desk: Desk, action: str) -> None:
+async def test_who_does_not_want_to_is_not_pressed(at_desk: ReferenceFixture, action: str) -> None:
     text = text_of(await ask_upload(at_desk.uploads, modern({"upload": {"action": action}}), 1, PATIENT))
     assert "did not open the page" in text
     assert "http" not in text
 
 
-async def test_when_patience_ends_the_link_is_given(at_desk: Desk) -> None:
+async def test_when_patience_ends_the_link_is_given(at_desk: ReferenceFixture) -> None:
     """Ours: the person may still send, and the same call then goes on."""
     accepted = modern({"upload": {"action": "accept"}})
     text = text_of(await ask_upload(at_desk.uploads, accepted, 1, GONE))
@@ -145,6 +145,6 @@ async def test_when_patience_ends_the_link_is_given(at_desk: Desk) -> None:
     assert await ask_upload(at_desk.uploads, accepted, 1, GONE) is None
 
 
-async def test_nobody_else_gets_what_was_sent(at_desk: Desk) -> None:
+async def test_nobody_else_gets_what_was_sent(at_desk: ReferenceFixture) -> None:
     await at_desk.sent("ben", A)
     assert await ask_upload(at_desk.uploads, call(), 1, GONE) is not None

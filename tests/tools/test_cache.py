@@ -12,7 +12,7 @@ from service.storage.store import FilesTotal, Totals
 from service.tools.base import load_schema
 from service.tools.cache import Counts, question_text, removed_text, status_text
 from tests.conftest import Serve
-from tests.seeded_history import earlier, slow_service
+from tests.seeded_history import seeded_history, slow_service
 from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
 
 OUTPUT = Draft202012Validator(load_schema("cache.output"))
@@ -119,7 +119,7 @@ async def test_prune_keeps_the_newest(client: WireClient) -> None:
 
 async def test_prune_keeps_fifty_when_nobody_says_how_many(serve: Serve, tmp_path: Path) -> None:
     """Ours: as the Flow2API MCP Server did."""
-    async with earlier(tmp_path / "data") as history:
+    async with seeded_history(tmp_path / "data") as history:
         for n in range(55):
             await history.add(f"p{n}", f"{n:032x}.png")
     async with serve() as easel, wire_client(easel.mcp_url) as client:

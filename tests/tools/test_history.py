@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from service.images import Failure, ImageRequest, Parent, Reference
 from service.tools.base import load_schema
 from tests.conftest import Serve
-from tests.seeded_history import earlier, slow_service
+from tests.seeded_history import seeded_history, slow_service
 from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
 
 OUTPUT = Draft202012Validator(load_schema("history.output"))
@@ -26,7 +26,7 @@ async def test_a_single_entry_comes_with_its_picture_and_its_whole_request(clien
 
 
 async def test_a_single_entry_names_its_parents_and_children(serve: Serve, tmp_path: Path) -> None:
-    async with earlier(tmp_path / "data") as history:
+    async with seeded_history(tmp_path / "data") as history:
         await history.add("parent", "a.png", "b.png")
         parent = Reference(name="b.png", origin="history_id 1, picture 2", parent=Parent(history_id=1, picture=2))
         for _ in range(2):
@@ -47,7 +47,7 @@ async def test_the_picture_that_is_asked_for_is_the_preview(serve: Serve) -> Non
         one, two = [await client.call("generate", {"prompt": each}) for each in ("a red fox", "a blue whale")]
     names = [each["structuredContent"]["images"][0]["url"].rpartition("/")[2] for each in (one, two)]
     async with serve() as easel, wire_client(easel.mcp_url) as client:
-        async with earlier(easel.settings.data_dir) as history:
+        async with seeded_history(easel.settings.data_dir) as history:
             both = await history.add("both", *names)
         for number, made in enumerate((one, two), start=1):
             shown = await client.call("history", {"history_id": both, "picture": number})
@@ -66,7 +66,7 @@ async def test_an_id_that_there_is_not_is_told_the_newest(client: WireClient) ->
 
 
 async def test_that_an_earlier_one_failed_is_no_failure_of_this_call(serve: Serve, tmp_path: Path) -> None:
-    async with earlier(tmp_path / "data") as history:
+    async with seeded_history(tmp_path / "data") as history:
         begun = await history.store.begin("local", ImageRequest(model="m", prompt="p"), "kiln", "")
         await history.store.fail(begun.job, Failure(kind="policy", reason="Refused."))
     async with serve() as easel, wire_client(easel.mcp_url) as client:

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from service.tools.base import load_schema
 from tests.conftest import Serve
-from tests.seeded_history import earlier, slow_service
+from tests.seeded_history import seeded_history, slow_service
 from tests.wire import WireClient, wire_client
 
 OUTPUT = Draft202012Validator(load_schema("history.output"))
@@ -69,7 +69,7 @@ async def test_failed_and_working_ones_are_listed_and_can_be_asked_for(serve: Se
 
 
 async def test_recent_and_archive_part_the_history_at_the_setting(serve: Serve, tmp_path: Path) -> None:
-    async with earlier(tmp_path / "data") as history:
+    async with seeded_history(tmp_path / "data") as history:
         for n in range(8):
             await history.add(f"p{n}")
     env = {"EASEL_HISTORY_RECENT": "3", "EASEL_HISTORY_ARCHIVE": "4"}
@@ -88,7 +88,7 @@ async def test_recent_and_archive_part_the_history_at_the_setting(serve: Serve, 
 
 
 async def test_the_archive_is_all_that_is_older_when_nothing_else_is_set(serve: Serve, tmp_path: Path) -> None:
-    async with earlier(tmp_path / "data") as history:
+    async with seeded_history(tmp_path / "data") as history:
         for n in range(55):
             await history.add(f"p{n}")
     async with serve() as easel, wire_client(easel.mcp_url) as client:
@@ -112,7 +112,7 @@ async def test_words_find_their_prompts_in_recent_and_archive(
     serve: Serve, tmp_path: Path, query: str, found: list[str]
 ) -> None:
     """Ours: who searches does not know how old it is."""
-    async with earlier(tmp_path / "data") as history:
+    async with seeded_history(tmp_path / "data") as history:
         for prompt in ("a red fox", "一只猫戴着帽子", "a red house"):
             await history.add(prompt)
         await history.add("a red fox of somebody else", owner="ben")
@@ -121,7 +121,7 @@ async def test_words_find_their_prompts_in_recent_and_archive(
 
 
 async def test_a_model_can_be_asked_for(serve: Serve, tmp_path: Path) -> None:
-    async with earlier(tmp_path / "data") as history:
+    async with seeded_history(tmp_path / "data") as history:
         await history.add("one", model="qwen")
         await history.add("two", model="flux")
     async with serve() as easel, wire_client(easel.mcp_url) as client:
@@ -149,7 +149,7 @@ async def test_an_empty_page_says_why_and_what_to_do(client: WireClient, argumen
 
 async def test_fifty_entries_of_the_longest_prompts_fit_into_an_answer(serve: Serve, tmp_path: Path) -> None:
     """Ours: clients refuse results from about a megabyte on."""
-    async with earlier(tmp_path / "data") as history:
+    async with seeded_history(tmp_path / "data") as history:
         for n in range(50):
             names = [f"{n:02}{k:02}" + "a" * 28 + ".png" for k in range(10)]
             await history.add("猫" * 32_000, *names, model="m" * 200)

@@ -18,7 +18,7 @@ from PIL import Image
 from service.references.uploads import MOST, MOST_BYTES
 from service.storage.uploads import OPEN_S
 from tests.emulators.pictures import jpeg, png
-from tests.reference_fixture import MAX_BYTES, MAX_ENTRIES, Desk, desk, path_of, serving
+from tests.reference_fixture import MAX_BYTES, MAX_ENTRIES, ReferenceFixture, path_of, reference_fixture, serving
 
 SMALL = png(1, (8, 8))
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -28,14 +28,14 @@ BOMB = png(2, (20_000, 20_000))
 
 @dataclass(frozen=True, kw_only=True)
 class Open:
-    """A desk that is served, and a client for it."""
+    """The fixture, served, and a client for it."""
 
-    desk: Desk
+    fixture: ReferenceFixture
     server: BaseTestServer
     session: aiohttp.ClientSession
 
     async def link(self, owner: str = "anna", most: int = 3) -> str:
-        return str(self.server.make_url(path_of(await self.desk.uploads.link(owner, most)).partition("?")[0]))
+        return str(self.server.make_url(path_of(await self.fixture.uploads.link(owner, most)).partition("?")[0]))
 
     async def post(self, url: str, *pictures: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
         """Send pictures as the page does, and return status and answer."""
@@ -58,8 +58,12 @@ def assert_closed(headers: Any) -> None:
 
 @pytest.fixture
 async def at(tmp_path: Path) -> AsyncIterator[Open]:
-    async with desk(tmp_path) as opened, serving(opened.reception) as server, aiohttp.ClientSession() as session:
-        yield Open(desk=opened, server=server, session=session)
+    async with (
+        reference_fixture(tmp_path) as opened,
+        serving(opened.reception) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Open(fixture=opened, server=server, session=session)
 
 
 async def test_pictures_that_are_sent_are_there_for_their_owner(at: Open) -> None:
@@ -67,12 +71,12 @@ async def test_pictures_that_are_sent_are_there_for_their_owner(at: Open) -> Non
     url = await at.link()
     status, answer = await at.post(url, SMALL, jpeg(2, (8, 8)))
     assert (status, answer["pictures"]) == (200, 2)
-    upload = await at.desk.uploads.ready("anna")
+    upload = await at.fixture.uploads.ready("anna")
     assert upload is not None
-    stored = [await at.desk.files.find(name) for name in upload.names]
+    stored = [await at.fixture.files.find(name) for name in upload.names]
     assert [each and each.media_type for each in stored] == ["image/png", "image/jpeg"]
-    assert [await at.desk.store.owns_file("anna", name) for name in upload.names] == [True, True]
-    assert await at.desk.uploads.ready("ben") is None
+    assert [await at.fixture.store.owns_file("anna", name) for name in upload.names] == [True, True]
+    assert await at.fixture.uploads.ready("ben") is None
 
 
 async def test_one_picture_needs_no_sizes(at: Open) -> None:
@@ -92,9 +96,9 @@ async def test_metadata_is_left_out_of_what_is_kept(at: Open) -> None:
     Image.new("RGB", (8, 8)).save(out, "JPEG", exif=exif)
     assert b"at home" in out.getvalue()
     assert (await at.post(await at.link(), out.getvalue()))[0] == 200
-    upload = await at.desk.uploads.ready("anna")
+    upload = await at.fixture.uploads.ready("anna")
     assert upload is not None
-    stored = await at.desk.files.find(upload.names[0])
+    stored = await at.fixture.files.find(upload.names[0])
     assert stored is not None
     assert b"at home" not in stored.path.read_bytes()
 
@@ -121,7 +125,7 @@ async def test_what_is_no_picture_is_named_and_the_link_still_works(
     assert [(each["file"], each["code"]) for each in answer["files"]] == [(1, code)]
     assert said in answer["error"]["message"]
     assert "upstream" not in answer["error"]["message"]
-    assert await at.desk.uploads.ready("anna") is None
+    assert await at.fixture.uploads.ready("anna") is None
     assert (await at.post(url, SMALL))[0] == 200
 
 
@@ -131,14 +135,14 @@ async def test_a_sending_that_is_refused_leaves_nothing_behind(at: Open, tmp_pat
     url = await at.link()
     assert (await at.post(url, SMALL, jpeg(2, (8, 8)), end))[0] == 422
     assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
-    assert (await at.desk.store.files_total("anna")).entries == 0
+    assert (await at.fixture.store.files_total("anna")).entries == 0
 
 
 async def test_a_sending_that_breaks_off_leaves_nothing_behind(at: Open, tmp_path: Path) -> None:
     url = await at.link()
     path = url.partition("//")[2].partition("/")[2]
     head = f"POST /{path}?sizes={len(SMALL)},9 HTTP/1.1", f"Content-Length: {len(SMALL) + 9}"
-    async with serving(replace(at.desk.reception, idle_s=0.05)) as server:
+    async with serving(replace(at.fixture.reception, idle_s=0.05)) as server:
         status, _ = await raw(replace(at, server=server), *head, body=SMALL)
     assert status == 408
     assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
@@ -146,20 +150,20 @@ async def test_a_sending_that_breaks_off_leaves_nothing_behind(at: Open, tmp_pat
 
 async def test_what_the_history_has_stays_when_a_sending_is_refused(at: Open) -> None:
     """Ours: the same bytes have one name."""
-    job = await at.desk.job("anna", SMALL)
+    job = await at.fixture.job("anna", SMALL)
     assert (await at.post(await at.link(), SMALL, b"just words"))[0] == 422
-    assert await at.desk.files.find(job.pictures[0].name) is not None
+    assert await at.fixture.files.find(job.pictures[0].name) is not None
 
 
 async def test_what_is_sent_takes_its_place_within_the_limits(at: Open) -> None:
     """Bug: room was made only when the next picture was drawn."""
     for number in range(MAX_ENTRIES):
-        await at.desk.job("anna", png(number + 10, (8, 8)))
+        await at.fixture.job("anna", png(number + 10, (8, 8)))
     assert (await at.post(await at.link(), SMALL, jpeg(2, (8, 8))))[0] == 200
-    assert (await at.desk.store.files_total(None)).entries == MAX_ENTRIES
-    upload = await at.desk.uploads.ready("anna")
+    assert (await at.fixture.store.files_total(None)).entries == MAX_ENTRIES
+    upload = await at.fixture.uploads.ready("anna")
     assert upload is not None
-    assert [await at.desk.files.find(name) is not None for name in upload.names] == [True, True]
+    assert [await at.fixture.files.find(name) is not None for name in upload.names] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -216,10 +220,10 @@ async def test_what_is_too_large_is_refused_before_it_is_read(at: Open, size: in
 
 async def test_pictures_that_are_too_large_together_are_refused(tmp_path: Path, at: Open) -> None:
     """Ours: what no call could take must not wait for one."""
-    reception = replace(at.desk.reception, max_bytes=MOST_BYTES)
+    reception = replace(at.fixture.reception, max_bytes=MOST_BYTES)
     async with serving(reception) as server:
         half = MOST_BYTES // 2 + 1
-        path = path_of(await at.desk.uploads.link("anna", 2)).partition("?")[0]
+        path = path_of(await at.fixture.uploads.link("anna", 2)).partition("?")[0]
         status, answer = await raw(
             replace(at, server=server), f"POST {path}?sizes={half},{half} HTTP/1.1", f"Content-Length: {2 * half}"
         )
@@ -241,7 +245,7 @@ async def test_what_cannot_be_counted_beforehand_is_not_read(at: Open, headers: 
 
 async def test_a_body_that_stops_is_given_up(at: Open) -> None:
     """Ours: and the next sending by that link is not told that another one runs."""
-    async with serving(replace(at.desk.reception, idle_s=0.05)) as server:
+    async with serving(replace(at.fixture.reception, idle_s=0.05)) as server:
         stalled = replace(at, server=server)
         path = (await stalled.link()).partition("//")[2].partition("/")[2]
         status, answer = await raw(stalled, f"POST /{path} HTTP/1.1", f"Content-Length: {len(SMALL)}", body=SMALL[:9])
@@ -250,7 +254,7 @@ async def test_a_body_that_stops_is_given_up(at: Open) -> None:
 
 
 async def test_a_body_that_dribbles_is_given_up(at: Open) -> None:
-    async with serving(replace(at.desk.reception, total_s=0.05)) as server:
+    async with serving(replace(at.fixture.reception, total_s=0.05)) as server:
         stalled = replace(at, server=server)
         path = (await stalled.link()).partition("//")[2].partition("/")[2]
         status, answer = await raw(stalled, f"POST /{path} HTTP/1.1", f"Content-Length: {len(SMALL)}", body=SMALL[:9])
@@ -265,11 +269,11 @@ async def test_a_sender_who_goes_away_leaves_the_link_open(at: Open) -> None:
     writer.write(head.encode() + SMALL[:9])
     await writer.drain()
     async with asyncio.timeout(5):
-        while not at.desk.reception.arriving:  # noqa: ASYNC110 - nothing announces that it has begun
+        while not at.fixture.reception.arriving:  # noqa: ASYNC110 - nothing announces that it has begun
             await asyncio.sleep(0.001)
         assert (await at.post(url, SMALL))[1]["error"]["code"] == "busy"
         writer.close()
-        while at.desk.reception.arriving:  # noqa: ASYNC110 - as above
+        while at.fixture.reception.arriving:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
     assert (await at.post(url, SMALL))[0] == 200
 
@@ -284,7 +288,7 @@ async def test_a_link_that_does_not_work_says_why_and_takes_nothing(at: Open, st
         case "used":
             assert (await at.post(url, SMALL))[0] == 200
         case _:
-            at.desk.clock.now += OPEN_S
+            at.fixture.clock.now += OPEN_S
     expected = 404 if state == "unknown" else 410
     status, answer = await at.post(url, SMALL)
     assert (status, answer["error"]["code"]) == (expected, state)
@@ -360,6 +364,6 @@ async def test_of_two_at_once_by_one_link_one_arrives(at: Open) -> None:
     answers = await asyncio.gather(*(at.post(url, png(number, (256, 256))) for number in range(4)))
     statuses = sorted(status for status, _ in answers)
     assert (statuses.count(200), set(statuses) <= {200, 409, 410}) == (1, True)
-    upload = await at.desk.uploads.ready("anna")
+    upload = await at.fixture.uploads.ready("anna")
     assert upload is not None
     assert len(upload.names) == 1

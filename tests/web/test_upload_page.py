@@ -13,7 +13,7 @@ from PIL import Image
 from service.storage.uploads import OPEN_S
 from tests.browser import OpenTab, Tab, browser
 from tests.emulators.pictures import jpeg, png
-from tests.reference_fixture import MAX_BYTES, Desk, desk, path_of, serving
+from tests.reference_fixture import MAX_BYTES, ReferenceFixture, path_of, reference_fixture, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,14 +26,14 @@ DESKTOP = (1280, 800)
 class Person:
     """Somebody with a browser, a link, and files on their device."""
 
-    desk: Desk
+    fixture: ReferenceFixture
     server: BaseTestServer
     tab: Tab
     folder: Path
 
     async def open(self, most: int = 1) -> str:
         """Open a link with room for so many pictures."""
-        url = str(self.server.make_url("/")).rstrip("/") + path_of(await self.desk.uploads.link("anna", most))
+        url = str(self.server.make_url("/")).rstrip("/") + path_of(await self.fixture.uploads.link("anna", most))
         await self.tab.open(url)
         return url
 
@@ -45,7 +45,7 @@ class Person:
 
     async def sent(self) -> int:
         """How many pictures arrived."""
-        upload = await self.desk.uploads.ready("anna")
+        upload = await self.fixture.uploads.ready("anna")
         return 0 if upload is None else len(upload.names)
 
     async def send(self) -> None:
@@ -65,9 +65,9 @@ async def open_tab() -> AsyncIterator[OpenTab]:
 async def person(open_tab: OpenTab, tmp_path: Path) -> AsyncIterator[Person]:
     folder = tmp_path / "device"
     folder.mkdir()
-    async with desk(tmp_path) as opened, serving(opened.reception) as server, open_tab() as tab:
+    async with reference_fixture(tmp_path) as opened, serving(opened.reception) as server, open_tab() as tab:
         await tab.speak("en-GB", "zh-CN")
-        yield Person(desk=opened, server=server, tab=tab, folder=folder)
+        yield Person(fixture=opened, server=server, tab=tab, folder=folder)
         assert not [each for each in tab.errors if "status of 4" not in each], "the page has a mistake"
 
 
@@ -182,7 +182,7 @@ async def test_a_link_that_does_not_work_says_so(person: Person, state: str, tit
             await person.tab.choose("files", person.file("cat.png", png(1, (8, 8))))
             await person.send()
         case "expired":
-            person.desk.clock.now += OPEN_S
+            person.fixture.clock.now += OPEN_S
         case _:
             url = url.replace("/upload/", "/upload/x")
     await person.tab.open(url)
@@ -193,7 +193,7 @@ async def test_a_link_that_does_not_work_says_so(person: Person, state: str, tit
 
 async def test_a_page_that_lay_open_too_long_says_so_when_something_is_sent(person: Person) -> None:
     await person.open()
-    person.desk.clock.now += OPEN_S
+    person.fixture.clock.now += OPEN_S
     await person.tab.choose("files", person.file("cat.png", png(1, (8, 8))))
     await person.tab.click("send")
     await person.tab.until("document.title === 'This link has expired'")
