@@ -30,8 +30,7 @@ from service.protocol.headers import NAMED_BY
 from service.protocol.methods import METHODS
 from service.web.mcp import MAX_BODY_BYTES
 from tests.conformance.server import running
-from tests.conformance.test_left_out import listening
-from tests.web.test_sessions import get
+from tests.session_stream import get
 from tests.wire import (
     ACCEPT,
     CAPABILITIES_KEY,
@@ -39,6 +38,7 @@ from tests.wire import (
     MODERN,
     VERSION_KEY,
     WireClient,
+    listening,
     modern_headers,
     modern_params,
     request,

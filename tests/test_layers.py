@@ -5,6 +5,7 @@ and only `app` and the commands know all of them.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,3 +128,15 @@ def test_a_module_says_what_it_is_and_stays_readable(name: str, path: Path) -> N
 
 def test_no_mcp_sdk_is_used_by_the_service() -> None:
     assert not [name for name, path in modules() for each in imports(path) if each in {"mcp", "fastmcp", "mcp_types"}]
+
+
+def test_no_test_module_imports_another() -> None:
+    """Ours: parts that tests share stand in a module of their own, so that each test file can be read and run alone."""
+    tests = ROOT / "tests"
+    borrowed = [
+        f"{path.relative_to(tests)}: {node.module}"
+        for path in sorted(tests.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and re.fullmatch(r"tests\b.*\.test_\w+", node.module or "")
+    ]
+    assert not borrowed

@@ -5,9 +5,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,59 +15,17 @@ import pytest
 
 from service.commands.main import secrets_of
 from service.settings import SETTINGS, Settings
+from tests.command_process import HANGS_S, Process, banner_of, easel, value_of
 from tests.emulators import flow2api
-from tests.paths import ROOT
 from tests.wire import modern_params, wire_client
 
 STOP_S = 2
 """How long an idle service may take to stop."""
 
-HANGS_S = 30
-"""After so long a process is no longer waited for, and its test fails."""
-
 STOP_SIGNALS = [
     pytest.param(signal.SIGINT, id="SIGINT"),
     pytest.param(signal.SIGTERM, id="SIGTERM"),
 ]
-
-Process = subprocess.Popen[str]
-
-
-@contextmanager
-def easel(folder: Path, *arguments: str, **env: str) -> Iterator[Process]:
-    """Run the command in `folder`, with nothing of the environment of the tests."""
-    base = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", "EASEL_PORT": "0"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "service", *arguments],
-        cwd=folder,
-        env=base | env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        watchdog = threading.Timer(HANGS_S, process.kill)
-        watchdog.start()
-        try:
-            yield process
-        finally:
-            watchdog.cancel()
-            process.kill()
-
-
-def banner_of(process: Process) -> str:
-    """All that it prints until it is ready."""
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("Stop with"):
-            return "".join(lines)
-    raise AssertionError("it ended: " + "".join(lines) + (process.stderr.read() if process.stderr else ""))
-
-
-def value_of(banner: str, label: str) -> str:
-    [line] = [line for line in banner.splitlines() if line.strip().startswith(label)]
-    return line.strip().removeprefix(label).strip()
 
 
 def stop(process: Process, number: signal.Signals = signal.SIGTERM) -> tuple[str, str]:

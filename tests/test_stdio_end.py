@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.emulators import flow2api, modelscope
-from tests.test_stdio import easel, generate, hello
+from tests.stdio_process import easel, generate, hello
 from tests.wire import request
 
 STOP_SIGNALS = [pytest.param(signal.SIGINT, id="SIGINT"), pytest.param(signal.SIGTERM, id="SIGTERM")]

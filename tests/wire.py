@@ -122,3 +122,26 @@ async def wire_client(url: str, token: str | None = None) -> AsyncIterator[WireC
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with aiohttp.ClientSession() as session:
         yield WireClient(session, url, headers)
+
+
+class Listener:
+    """An open `subscriptions/listen` stream, past its acknowledgement."""
+
+    def __init__(self, messages: AsyncIterator[dict[str, Any]], acknowledged: dict[str, Any]) -> None:
+        self.acknowledged = acknowledged
+        self._messages = messages
+
+    async def next(self) -> dict[str, Any]:
+        async with asyncio.timeout(5):
+            return await anext(self._messages)
+
+
+@asynccontextmanager
+async def listening(
+    client: WireClient, notifications: Mapping[str, Any], id_: object = 1, **meta: Any
+) -> AsyncIterator[Listener]:
+    method = "subscriptions/listen"
+    message = request(method, modern_params({"notifications": notifications}, **meta), id_)
+    async with client.session.post(client.url, json=message, headers=modern_headers(method) | client.headers) as answer:
+        messages = messages_of(answer)
+        yield Listener(messages, await anext(messages))

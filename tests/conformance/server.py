@@ -32,7 +32,7 @@ from service.web.sessions import BEAT_S, add_routes
 from service.web.sockets import listen
 from service.web.stream import SILENCE_S
 from tests.conformance.content import embedded, image, png, text
-from tests.conformance.tools import tools
+from tests.conformance.tools import entry, tools
 
 Arguments = Mapping[str, Any]
 TEMPLATE: Final = re.compile(r"test://template/([^/]+)/data")
@@ -131,6 +131,13 @@ def server() -> Server:
     )
     fixture.tools = tools(fixture.hub)
     fixture.tasks = Tasks(keeper=MemoryKeeper(), clock=time.time, hub=fixture.hub)
+    return fixture
+
+
+def with_tool(name: str, run: Any, schema: Mapping[str, Any] | None = None) -> Server:
+    """The fixture with one more tool."""
+    fixture = server()
+    fixture.tools = {**fixture.tools, name: entry(name, run, schema or {"type": "object", "properties": {}})}
     return fixture
 
 

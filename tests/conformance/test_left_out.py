@@ -13,13 +13,13 @@ from service.protocol.call import Call
 from service.protocol.catalog import Server
 from service.protocol.subscriptions import PROMPTS, RESOURCES, TOOLS, Notice, ResourceUpdated
 from tests.conformance.content import said
-from tests.conformance.server import running, server
-from tests.conformance.tools import entry
+from tests.conformance.server import running, server, with_tool
 from tests.wire import (
     CAPABILITIES_KEY,
     MODERN,
     Heard,
     WireClient,
+    listening,
     messages_of,
     modern_headers,
     modern_params,
@@ -33,13 +33,6 @@ LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 TASKS: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 ELICITS: dict[str, Any] = {"elicitation": {}}
 PAIR = "anna:s3cr3t-a,ben:s3cr3t-b"
-
-
-def with_tool(name: str, run: Any, schema: Mapping[str, Any] | None = None) -> Server:
-    """The fixture with one more tool."""
-    fixture = server()
-    fixture.tools = {**fixture.tools, name: entry(name, run, schema or {"type": "object", "properties": {}})}
-    return fixture
 
 
 @asynccontextmanager
@@ -225,29 +218,6 @@ async def test_a_level_that_there_is_not_is_refused_on_either_wire() -> None:
 
 
 # Subscriptions.
-
-
-class Listener:
-    """An open `subscriptions/listen` stream, past its acknowledgement."""
-
-    def __init__(self, messages: AsyncIterator[dict[str, Any]], acknowledged: dict[str, Any]) -> None:
-        self.acknowledged = acknowledged
-        self._messages = messages
-
-    async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
-            return await anext(self._messages)
-
-
-@asynccontextmanager
-async def listening(
-    client: WireClient, notifications: Mapping[str, Any], id_: object = 1, **meta: Any
-) -> AsyncIterator[Listener]:
-    method = "subscriptions/listen"
-    message = request(method, modern_params({"notifications": notifications}, **meta), id_)
-    async with client.session.post(client.url, json=message, headers=modern_headers(method) | client.headers) as answer:
-        messages = messages_of(answer)
-        yield Listener(messages, await anext(messages))
 
 
 KINDS: list[tuple[dict[str, Any], Notice, str, dict[str, Any]]] = [

@@ -1,13 +1,7 @@
 """Words of others in results: they stay words, on one line, and short."""
 
-from typing import Final
-
 from service.tools.escaping import ALT_LENGTH, alt_text, cut, plain
-
-HOSTILE: Final = (
-    'see ![x](https://evil.example/a.png) [y](z) <img src="q"> `code\n# head\x00\x7f\u202e\U000e0041 '
-    "[r]: http://evil.example"
-)
+from tests.tools.hostile_text import HOSTILE
 
 
 def test_a_prompt_cannot_leave_the_markdown_that_shows_it() -> None:

@@ -13,7 +13,7 @@ from service.tools.base import load_schema
 from service.tools.history_text import entry_text
 from service.tools.job_result import describe, job_result, structure
 from tests.profiles.golden import CASES, FIRST, SECOND, Outcome, job
-from tests.tools.test_escaping import HOSTILE
+from tests.tools.hostile_text import HOSTILE
 
 URL = "https://e.example/mcp-cache/"
 PICTURE = replace(FIRST, note="1K")

@@ -13,8 +13,8 @@ from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.sse import KEEP_ALIVE
 from service.protocol.versions import Era
 from tests.conformance.content import said
-from tests.conformance.server import running
-from tests.web.test_sessions import calling, get, reset, with_tool
+from tests.conformance.server import running, with_tool
+from tests.session_stream import calling, get, reset
 from tests.wire import WireClient, modern_headers, modern_params, request, until, wire_client
 
 LARGE = "x" * 16_000_000
@@ -61,7 +61,7 @@ class Tool:
 
 @asynccontextmanager
 async def serving(tool: Tool) -> AsyncIterator[WireClient]:
-    async with running(fixture=with_tool(tool.run)) as url, wire_client(url) as client:
+    async with running(fixture=with_tool("steps", tool.run)) as url, wire_client(url) as client:
         yield client
 
 

@@ -3,32 +3,27 @@
 import asyncio
 import json
 import shutil
-import socket
-import struct
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
-from yarl import URL
 
 from service.images import LOCAL_OWNER
 from service.protocol.call import Call
-from service.protocol.catalog import Server
 from service.protocol.client import Client
 from service.protocol.questions import elicit
 from service.protocol.session import LIFETIME_S, Sessions
 from service.protocol.subscriptions import PROMPTS, RESOURCES, TOOLS, ResourceUpdated
 from service.storage.ended_sessions import LOOK_S
+from tests.command_process import banner_of, easel, value_of
 from tests.conformance.content import said
-from tests.conformance.server import running, server
-from tests.conformance.tools import NAME_FORM, entry
+from tests.conformance.server import running, server, with_tool
+from tests.conformance.tools import NAME_FORM
 from tests.conftest import Serve
-from tests.test_main import banner_of, easel, value_of
+from tests.session_stream import calling, events_of, get, reset
 from tests.wire import ACCEPT, LEGACY, MODERN, WireClient, request, until, wire_client
 
 OLDER = ("2025-06-18", "2025-03-26")
@@ -36,72 +31,10 @@ REVISIONS = (LEGACY, *OLDER)
 WATCHED = "test://watched-resource"
 
 
-@dataclass
-class Event:
-    """One server-sent event: its id, and the message it carries, if any."""
-
-    id: str = ""
-    message: dict[str, Any] = field(default_factory=dict)
-    primes: bool = False
-
-
-async def events_of(content: aiohttp.StreamReader | asyncio.StreamReader) -> AsyncIterator[Event]:
-    """The events of a stream, one by one; comments and whatever frames chunks are passed over."""
-    event = Event()
-    async for line in content:
-        name, _, value = line.decode().rstrip("\r\n").partition(":")
-        if name == "id":
-            event.id = value.strip()
-        elif name == "data":
-            event.message = json.loads(value) if value.strip() else {}
-            event.primes = not event.message
-        elif not name and not value and (event.message or event.primes):
-            yield event
-            event = Event()
-
-
-@dataclass
-class Stream:
-    """An open GET stream."""
-
-    answer: aiohttp.ClientResponse
-    events: AsyncIterator[Event]
-
-    async def next(self) -> Event:
-        async with asyncio.timeout(5):
-            return await anext(self.events)
-
-    async def ended(self) -> bool:
-        """Whether there is nothing more; waits for it."""
-        try:
-            await self.next()
-        except StopAsyncIteration:
-            return True
-        return False
-
-
-@asynccontextmanager
-async def get(client: WireClient, session_id: str = "", **headers: str) -> AsyncIterator[Stream]:
-    """Open the session's stream, or come again with `last_event_id`, past the first sign of life."""
-    sent = {"Accept": "text/event-stream", "Mcp-Session-Id": session_id or client.session_id}
-    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    async with client.session.get(client.url, headers=sent | client.headers) as answer:
-        if answer.status == 200:
-            assert (await answer.content.readline()).startswith(b":")
-        yield Stream(answer, events_of(answer.content))
-
-
 async def delete(client: WireClient, session_id: str = "") -> int:
     headers = {"Mcp-Session-Id": session_id or client.session_id} | client.headers
     async with client.session.delete(client.url, headers=headers) as answer:
         return answer.status
-
-
-def with_tool(run: Any) -> Server:
-    """The fixture with a tool `steps`."""
-    fixture = server()
-    fixture.tools = {**fixture.tools, "steps": entry("steps", run, {"type": "object", "properties": {}})}
-    return fixture
 
 
 # The stream of change notices.
@@ -187,40 +120,6 @@ async def test_a_get_that_cannot_be_served_says_why(headers: dict[str, str], sta
 # What was missed.
 
 
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Break a connection as a crashed client does: RST, no goodbye."""
-    raw = writer.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
-
-
-@asynccontextmanager
-async def calling(
-    client: WireClient, tool: str, id_: object = 1
-) -> AsyncIterator[tuple[AsyncIterator[Event], asyncio.StreamWriter]]:
-    """Call a tool over a connection of one's own, to break it."""
-    url = URL(client.url)
-    reader, writer = await asyncio.open_connection(url.host, url.port)
-    params = {"name": tool, "_meta": {"progressToken": "p"}}
-    body = json.dumps(request("tools/call", params, id_)).encode()
-    head = [
-        "POST /mcp HTTP/1.1",
-        "Host: localhost",
-        f"Accept: {ACCEPT}",
-        "Content-Type: application/json",
-        f"Mcp-Session-Id: {client.session_id}",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-    ]
-    writer.write("\r\n".join([*head, "", ""]).encode() + body)
-    while (await reader.readline()).strip():
-        pass
-    try:
-        yield events_of(reader), writer
-    finally:
-        writer.transport.abort()
-
-
 @pytest.mark.parametrize("seen", [0, 1, 2], ids=["nothing but the primer", "one event", "two events"])
 @pytest.mark.parametrize("when", ["while it runs", "after its end"])
 async def test_what_a_broken_connection_lost_is_replayed(seen: int, when: str) -> None:
@@ -234,7 +133,7 @@ async def test_what_a_broken_connection_lost_is_replayed(seen: int, when: str) -
         over.set()
         return said("It came through.")
 
-    async with running(fixture=with_tool(run)) as url, wire_client(url) as client:
+    async with running(fixture=with_tool("steps", run)) as url, wire_client(url) as client:
         await client.open()
         async with calling(client, "steps") as (events, writer):
             primer = await anext(events)
@@ -273,7 +172,7 @@ async def test_nobody_comes_again_and_again_for_a_call_that_was_cancelled() -> N
         await asyncio.Event().wait()
         return said("never")
 
-    async with running(fixture=with_tool(run)) as url, wire_client(url) as client:
+    async with running(fixture=with_tool("steps", run)) as url, wire_client(url) as client:
         await client.open()
         async with calling(client, "steps", "call") as (events, _):
             await started.wait()
@@ -321,7 +220,7 @@ async def test_a_question_that_was_lost_is_asked_again_on_the_next_connection() 
         answer = await call.ask("name", elicit("Your name?", NAME_FORM))
         return said(str(answer["content"]["name"]))
 
-    async with running(fixture=with_tool(run)) as url, wire_client(url) as client:
+    async with running(fixture=with_tool("steps", run)) as url, wire_client(url) as client:
         await client.open(elicitation={})
         async with calling(client, "steps") as (events, writer):
             last = (await anext(events)).id
@@ -496,7 +395,7 @@ async def test_a_batch_goes_on_without_its_connection() -> None:
         over.set()
         return said("It went on.")
 
-    async with running(fixture=with_tool(run)) as url, wire_client(url) as client:
+    async with running(fixture=with_tool("steps", run)) as url, wire_client(url) as client:
         await client.open("2025-03-26")
         posting = asyncio.create_task(post_batch(client, [request("tools/call", {"name": "steps"}), request("ping")]))
         async with asyncio.timeout(5):
@@ -537,7 +436,7 @@ async def test_delete_ends_the_calls_that_wait_for_an_answer() -> None:
             over.set_result("ended")
         raise AssertionError
 
-    async with running(fixture=with_tool(run)) as url, wire_client(url) as client:
+    async with running(fixture=with_tool("steps", run)) as url, wire_client(url) as client:
         await client.open(elicitation={})
         async with calling(client, "steps") as (events, _):
             await anext(events)
