@@ -89,16 +89,15 @@ class Resources:
             stored = await self.files.find(name)
             if stored is None or not await self.store.owns_file(call.owner, name):
                 return None
-            try:
-                if stored.size > MAX_BYTES:
-                    return [await self._copy(uri, name, stored)]
-                blob = await asyncio.to_thread(lambda: encoded(stored.path.read_bytes()))
-            except FileNotFoundError:  # removed meanwhile, to make room
+            data = await self.files.read(name)
+            if data is None:  # removed meanwhile, to make room
                 return None
-        return [{"uri": uri, "mimeType": stored.media_type, "blob": blob}]
+            if stored.size > MAX_BYTES:
+                return [await self._copy(uri, name, stored, data)]
+        return [{"uri": uri, "mimeType": stored.media_type, "blob": await asyncio.to_thread(encoded, data)}]
 
-    async def _copy(self, uri: str, name: str, stored: StoredFile) -> Result:
-        copy = await self.previews.copy(await asyncio.to_thread(stored.path.read_bytes), MAX_BYTES)
+    async def _copy(self, uri: str, name: str, stored: StoredFile, data: bytes) -> Result:
+        copy = await self.previews.copy(data, MAX_BYTES)
         blob = await asyncio.to_thread(encoded, copy.data)
         whole = f"{EXTENSIONS[stored.media_type].upper()}, {stored.size / 1_000_000:.1f} MB"
         size, url = f"{copy.width}×{copy.height}", self.pictures_url + name

@@ -161,11 +161,7 @@ class Generation:
 
     async def read(self, picture: KeptPicture) -> bytes | None:
         """The bytes of a kept picture, or None when they are gone."""
-        stored = await self.files.find(picture.name)
-        try:
-            return None if stored is None else await asyncio.to_thread(stored.path.read_bytes)
-        except OSError:  # removed since it was found
-            return None
+        return await self.files.read(picture.name)
 
     async def jpeg(self, picture: KeptPicture, max_bytes: int) -> JpegCopy | None:
         """A kept picture as a JPEG of at most so many bytes; None when its bytes are gone."""

@@ -160,7 +160,7 @@ class References:
         parent = await self.store.picture_of(owner, name)
         if parent is not None:
             return await self._from_history(owner, parent.history_id, parent.picture)
-        data = await self._bytes(name) if await self.store.owns_file(owner, name) else None
+        data = await self.files.read(name) if await self.store.owns_file(owner, name) else None
         if data is None:
             raise problem(
                 f"{argument} names a picture that is not kept here, or not for this person. `history` lists those that "
@@ -175,7 +175,7 @@ class References:
         sent = [
             Reference(data=data, media_type=MEDIA_TYPES[name.rpartition(".")[2]], name=name, origin="an upload")
             for name in upload.names
-            if (data := await self._bytes(name)) is not None
+            if (data := await self.files.read(name)) is not None
         ]
         if len(sent) < len(upload.names):
             await self.uploads.spend(upload)
@@ -194,13 +194,6 @@ class References:
         except BadPictureError as error:
             raise problem(f"{argument}: what came {error.problem}.") from error
         return Reference(data=taken.data, media_type=taken.media_type, name=taken.name, origin=origin)
-
-    async def _bytes(self, name: str) -> bytes | None:
-        stored = await self.files.find(name)
-        try:
-            return None if stored is None else await asyncio.to_thread(stored.path.read_bytes)
-        except FileNotFoundError:  # removed since it was found
-            return None
 
 
 def guarded(session: aiohttp.ClientSession) -> Download:

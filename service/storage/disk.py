@@ -15,19 +15,42 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from service.images import EXTENSIONS, WorkError
 from service.storage.data_folder import PRIVATE_FOLDER, needing, sync_folder, write_durably
-from service.storage.files import Files, ListedFile, StoredFile
+from service.storage.files import Files, ListedFile, OpenRange, StoredFile
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPES: Final = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 NAME: Final = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join(MEDIA_TYPES)})")
 OWNER_LENGTH_BYTES: Final = 8
+CHUNK_BYTES: Final = 256 * 1024
+
+
+class DiskRange(OpenRange):
+    """A range of a file on a local disk."""
+
+    def __init__(self, file: BinaryIO, span: range) -> None:
+        self.disk_file: BinaryIO = file
+        self._span = span
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for at in range(self._span.start, self._span.stop, CHUNK_BYTES):
+            chunk = await asyncio.to_thread(self._read_at, at, min(CHUNK_BYTES, self._span.stop - at))
+            if not chunk:
+                return
+            yield chunk
+
+    async def close(self) -> None:
+        self.disk_file.close()
+
+    def _read_at(self, start: int, length: int) -> bytes:
+        self.disk_file.seek(start)
+        return self.disk_file.read(length)
 
 
 class DiskFiles(Files):
@@ -61,9 +84,15 @@ class DiskFiles(Files):
         matched = NAME.fullmatch(name)
         if matched is None:
             return None
-        path = self._path(name)
-        found = await asyncio.to_thread(_plain_file, path)
-        return None if found is None else StoredFile(path=path, media_type=MEDIA_TYPES[matched[1]], size=found.st_size)
+        found = await asyncio.to_thread(_plain_file, self.path(name))
+        return None if found is None else StoredFile(media_type=MEDIA_TYPES[matched[1]], size=found.st_size)
+
+    async def read(self, name: str) -> bytes | None:
+        return await asyncio.to_thread(self._read, name)
+
+    async def open_range(self, name: str, span: range) -> OpenRange | None:
+        file = await asyncio.to_thread(self._open, name)
+        return None if file is None else DiskRange(file, span)
 
     async def remove(self, names: Collection[str]) -> list[str]:
         return await asyncio.to_thread(lambda: [name for name in names if self._remove(name)])
@@ -71,9 +100,13 @@ class DiskFiles(Files):
     async def listing(self) -> list[ListedFile]:
         return await asyncio.to_thread(lambda: list(self._list()))
 
+    def path(self, name: str) -> Path:
+        """The path of the file that this name has, or would have. The name has the form that `NAME` checks."""
+        return self._folder / name[:2] / name
+
     def _keep(self, owner: str, data: bytes, extension: str) -> str:
         name = f"{_digest(self._key, owner, data)}.{extension}"
-        path = self._path(name)
+        path = self.path(name)
         found = _plain_file(path)
         if found is None or found.st_size != len(data):
             path.parent.mkdir(PRIVATE_FOLDER, exist_ok=True)
@@ -91,11 +124,37 @@ class DiskFiles(Files):
         finally:
             draft.unlink(missing_ok=True)
 
+    def _read(self, name: str) -> bytes | None:
+        file = self._open(name)
+        if file is None:
+            return None
+        with file:
+            try:
+                return file.read()
+            except OSError as error:
+                logger.warning("%s cannot be read: %s", self.path(name), error.strerror)
+                return None
+
+    def _open(self, name: str) -> BinaryIO | None:
+        """The file behind a name, opened unbuffered as `sendfile` needs it; a link is not followed."""
+        if NAME.fullmatch(name) is None:
+            return None
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # each system lacks one
+        try:
+            if _plain_file(self.path(name)) is None:
+                return None
+            return os.fdopen(os.open(self.path(name), flags), "rb", buffering=0)
+        except FileNotFoundError:  # removed since the look
+            return None
+        except OSError as error:
+            logger.warning("%s cannot be read: %s", self.path(name), error.strerror)
+            return None
+
     def _remove(self, name: str) -> bool:
         """Whether nothing of ours lies there afterwards."""
         if NAME.fullmatch(name) is None:
             return True
-        path = self._path(name)
+        path = self.path(name)
         try:
             if _plain_file(path) is not None:
                 path.unlink(missing_ok=True)  # another process may make room at the same moment
@@ -109,12 +168,9 @@ class DiskFiles(Files):
             if not stat.S_ISDIR(folder.lstat().st_mode):
                 continue
             for path in folder.iterdir():
-                found = _plain_file(path) if NAME.fullmatch(path.name) and path == self._path(path.name) else None
+                found = _plain_file(path) if NAME.fullmatch(path.name) and path == self.path(path.name) else None
                 if found is not None:
                     yield ListedFile(name=path.name, size=found.st_size, written_at=found.st_mtime)
-
-    def _path(self, name: str) -> Path:
-        return self._folder / name[:2] / name
 
 
 def _digest(key: bytes, owner: str, data: bytes) -> str:

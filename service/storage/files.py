@@ -5,18 +5,41 @@ see the picture, so it is keyed by our secret and cannot be guessed from a promp
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO, Self
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFile:
-    """Where a picture lies. The bytes under one name never change."""
+    """Media type and size in bytes of a stored picture. The bytes under one name never change."""
 
-    path: Path
     media_type: str
     size: int
+
+
+class OpenRange(ABC):
+    """A range of a stored picture's bytes, open for reading. An async context manager, which closes it.
+
+    It ends early when the picture has fewer bytes than the range asks for.
+    """
+
+    disk_file: BinaryIO | None = None
+    """The unbuffered file that holds the picture, for `loop.sendfile`. None where the bytes lie on no local disk."""
+
+    @abstractmethod
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes of the range, in pieces of a size that the storage likes to read."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release what the storage holds open."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +65,14 @@ class Files(ABC):
     @abstractmethod
     async def find(self, name: str) -> StoredFile | None:
         """The file behind a name, or None. A name of any other form is None without a look at the disk."""
+
+    @abstractmethod
+    async def read(self, name: str) -> bytes | None:
+        """All bytes behind a name, or None when there are none or the disk cannot read them, which is logged."""
+
+    @abstractmethod
+    async def open_range(self, name: str, span: range) -> OpenRange | None:
+        """Bytes `span.start` up to `span.stop` of a picture, for sending them in pieces; None as for `read`."""
 
     @abstractmethod
     async def remove(self, names: Collection[str]) -> list[str]:

@@ -12,16 +12,14 @@ restore or a second machine changes, and answers a range whatever an ETag in `If
 """
 
 import asyncio
-import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
-from service.storage.files import Files, StoredFile
+from service.storage.files import Files, OpenRange, StoredFile
 
 FILES: Final[web.AppKey[Files]] = web.AppKey("files")
 
@@ -62,12 +60,12 @@ async def picture_get(request: web.Request) -> web.StreamResponse:
     response = _head(name, stored, span)
     if request.method == hdrs.METH_HEAD or stored.size == 0:
         return response
-    try:
-        file = await asyncio.to_thread(_open, stored.path)
-    except OSError:  # removed since it was found
+    wanted = span or range(stored.size)
+    opened = await request.app[FILES].open_range(name, wanted)
+    if opened is None:  # removed since it was found
         return _absent()
-    with file:
-        await _send(request, response, file, span or range(stored.size))
+    async with opened:
+        await _send(request, response, opened, wanted)
     return response
 
 
@@ -122,19 +120,25 @@ def _absent() -> web.Response:
     return web.Response(status=404, text="There is no such picture.\n", headers=ABSENT)
 
 
-def _open(path: Path) -> BinaryIO:
-    """Open for `sendfile`, and no link: `find` looked a moment ago. Windows has no such flag."""
-    return os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)), "rb", buffering=0)
-
-
-async def _send(request: web.Request, response: web.StreamResponse, file: BinaryIO, span: range) -> None:
-    """Hand the bytes to the kernel. Once fewer than announced were sent, only closing tells the client."""
+async def _send(request: web.Request, response: web.StreamResponse, opened: OpenRange, span: range) -> None:
+    """Send the bytes of the range. Once fewer than announced were sent, only closing tells the client."""
     sent = 0
     with suppress(ConnectionError, TimeoutError):  # the client has gone, or stopped reading
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await response.prepare(request)
-            if request.transport is not None:
+            if opened.disk_file is None:
+                sent = await _send_chunks(response, opened)
+            elif request.transport is not None:
                 loop = asyncio.get_running_loop()
-                sent = await loop.sendfile(request.transport, file, span.start, len(span))
+                sent = await loop.sendfile(request.transport, opened.disk_file, span.start, len(span))
     if sent != len(span) and request.transport is not None:
         request.transport.abort()
+
+
+async def _send_chunks(response: web.StreamResponse, opened: OpenRange) -> int:
+    """Pass the bytes on as the storage gives them, and count them."""
+    sent = 0
+    async for chunk in opened.chunks():
+        await response.write(chunk)
+        sent += len(chunk)
+    return sent

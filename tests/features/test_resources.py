@@ -169,8 +169,7 @@ async def test_a_picture_that_is_removed_while_it_is_read_does_not_exist(kept: S
     class Vanishing(DiskFiles):
         async def find(self, name: str) -> StoredFile | None:
             stored = await super().find(name)
-            assert stored is not None
-            stored.path.unlink()
+            self.path(name).unlink()
             return stored
 
     picture = (await kept.done()).pictures[0]

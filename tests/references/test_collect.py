@@ -66,8 +66,7 @@ async def at(tmp_path: Path) -> AsyncIterator[At]:
             job = await opened.store.job(owner, history_id)
             assert job is not None
             kept = job.pictures[number - 1]
-            stored = await opened.files.find(kept.name)
-            data = gone.get(kept.name) if stored is None else stored.path.read_bytes()
+            data = await opened.files.read(kept.name) or gone.get(kept.name)
             return None if data is None else (kept, data)
 
         yield At(
@@ -164,9 +163,7 @@ async def test_the_history_of_somebody_else_is_not_there(at: At) -> None:
 
 async def test_a_picture_that_was_removed_comes_back_or_is_said_to_be_gone(at: At) -> None:
     job = await at.fixture.job("anna", A)
-    stored = await at.fixture.files.find(job.pictures[0].name)
-    assert stored is not None
-    stored.path.unlink()
+    at.fixture.files.path(job.pictures[0].name).unlink()
     assert "was removed and cannot be had again" in await at.problem(history_id=job.history_id)
     at.gone[job.pictures[0].name] = A
     assert (await at.one(history_id=job.history_id)).data == A
@@ -218,12 +215,11 @@ async def test_no_path_leads_out_of_the_files(at: At, url: str) -> None:
 
 async def test_a_link_in_the_files_is_no_picture(at: At, tmp_path: Path) -> None:
     job = await at.fixture.job("anna", A)
-    stored = await at.fixture.files.find(job.pictures[0].name)
-    assert stored is not None
-    stored.path.unlink()
+    path = at.fixture.files.path(job.pictures[0].name)
+    path.unlink()
     secret = tmp_path / "secret.png"
     secret.write_bytes(B)
-    stored.path.symlink_to(secret)
+    path.symlink_to(secret)
     assert "was removed and cannot be had again" in await at.problem(image_url=own_url(job.pictures[0].name))
 
 
@@ -384,9 +380,7 @@ async def test_more_than_the_model_takes_can_be_chosen_from(at: At) -> None:
 
 async def test_what_was_sent_and_removed_is_asked_for_anew(at: At) -> None:
     [name] = await at.fixture.sent("anna", A)
-    stored = await at.fixture.files.find(name)
-    assert stored is not None
-    stored.path.unlink()
+    at.fixture.files.path(name).unlink()
     assert "Call again for a new link" in await at.problem(use_upload=True)
     assert await at.fixture.uploads.ready("anna") is None
 

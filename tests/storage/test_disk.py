@@ -13,7 +13,7 @@ import pytest
 
 from service.images import EXTENSIONS, WorkError
 from service.storage.data_folder import DataFolderError
-from service.storage.disk import DiskFiles
+from service.storage.disk import CHUNK_BYTES, DiskFiles
 
 KEY = b"k" * 32
 PNG = b"\x89PNG and the rest"
@@ -65,7 +65,7 @@ async def test_what_was_kept_is_found(files: DiskFiles, media_type: str, extensi
     name = await files.keep("local", PNG, media_type)
     found = await files.find(name)
     assert found is not None
-    assert (found.path.read_bytes(), found.media_type, found.size) == (PNG, media_type, len(PNG))
+    assert (await files.read(name), found.media_type, found.size) == (PNG, media_type, len(PNG))
     assert name.endswith(f".{extension}")
 
 
@@ -92,22 +92,18 @@ async def test_owners_folders_and_bytes_do_not_share_names(files: DiskFiles, fol
 async def test_the_same_bytes_again_touch_nothing(files: DiskFiles) -> None:
     """Ours: a retried call costs no second file, and a served one is never swapped."""
     name = await files.keep("local", PNG, "image/png")
-    found = await files.find(name)
-    assert found is not None
-    before = found.path.stat()
+    before = files.path(name).stat()
     assert await files.keep("local", PNG, "image/png") == name
-    after = found.path.stat()
+    after = files.path(name).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 async def test_a_file_of_the_wrong_size_is_replaced(files: DiskFiles) -> None:
     """Ours: a file cut short by a repair of the disk heals when its picture comes by again."""
     name = await files.keep("local", PNG, "image/png")
-    found = await files.find(name)
-    assert found is not None
-    found.path.write_bytes(PNG[:4])
+    files.path(name).write_bytes(PNG[:4])
     await files.keep("local", PNG, "image/png")
-    assert found.path.read_bytes() == PNG
+    assert await files.read(name) == PNG
 
 
 async def test_keeping_leaves_nothing_else(files: DiskFiles, folder: Path, scratch: Path) -> None:
@@ -161,11 +157,40 @@ async def test_a_name_of_another_form_is_none(files: DiskFiles, folder: Path, na
     (folder / "01" / NAME).write_bytes(PNG)
     assert await files.find(NAME) is not None
     assert await files.find(name) is None
+    assert await files.read(NAME) == PNG
+    assert await files.read(name) is None
+    assert await files.open_range(name, range(1)) is None
 
 
 async def test_a_name_of_nothing_is_none(files: DiskFiles) -> None:
     """Ours: unknown is None, not an error."""
     assert await files.find(NAME) is None
+
+
+async def test_a_range_is_given_in_pieces(files: DiskFiles) -> None:
+    """Ours: a picture of 100 MB takes no more memory than one piece, and a range beyond its end just ends there."""
+    data = bytes(range(256)) * 4000
+    name = await files.keep("local", data, "image/png")
+    for span in (range(len(data)), range(100, 100), range(5, 700_001), range(1_000_000, len(data) + 50)):
+        opened = await files.open_range(name, span)
+        assert opened is not None
+        async with opened:
+            pieces = [piece async for piece in opened.chunks()]
+        assert b"".join(pieces) == data[span.start : span.stop]
+        assert all(0 < len(piece) <= CHUNK_BYTES for piece in pieces)
+        assert opened.disk_file is not None
+        assert opened.disk_file.closed
+
+
+async def test_a_file_that_cannot_be_read_is_none_and_logged(
+    files: DiskFiles, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ours: a picture is then had from its image service again, or said to be gone."""
+    name = await files.keep("local", PNG, "image/png")
+    with powerless(folder / name[:2]):
+        assert await files.read(name) is None
+        assert await files.open_range(name, range(1)) is None
+    assert "cannot be read: Permission denied" in caplog.text
 
 
 async def test_what_is_no_plain_file_is_none(files: DiskFiles, folder: Path, tmp_path: Path) -> None:
@@ -238,14 +263,13 @@ async def test_what_the_disk_does_not_let_go_is_not_told_as_gone(
 async def test_the_listing_holds_every_file_of_ours_and_nothing_else(files: DiskFiles, folder: Path) -> None:
     """Ours: what a crash left is found; notes of a person, links and temporary files are none of our business."""
     names = [await files.keep("local", data, "image/png") for data in (b"1", b"22")]
-    first = await files.find(names[0])
-    assert first is not None
-    os.utime(first.path, (1000, 1000))
+    first = files.path(names[0])
+    os.utime(first, (1000, 1000))
     (folder / "README.txt").write_text("mine")
     (folder / "01").mkdir(exist_ok=True)
     (folder / "01" / "notes.png").write_bytes(PNG)
     (folder / "01" / NAME.replace("01", "02", 1)).write_bytes(PNG)
-    (folder / "01" / NAME).symlink_to(first.path)
+    (folder / "01" / NAME).symlink_to(first)
     listed = {each.name: each for each in await files.listing()}
     assert set(listed) == set(names)
     assert (listed[names[0]].size, listed[names[0]].written_at) == (1, 1000)

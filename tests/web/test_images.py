@@ -1,7 +1,7 @@
 """Pictures over HTTP, by real sockets."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient
 
 from service.images import EXTENSIONS
 from service.storage.disk import DiskFiles
-from service.storage.files import StoredFile
+from service.storage.files import OpenRange, StoredFile
 from service.web.images import add_routes, read_range
 
 PICTURE = bytes(range(256)) * 400
@@ -26,11 +26,33 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "files"
 
 
-@pytest.fixture
-async def files(folder: Path, tmp_path: Path) -> DiskFiles:
+class RemoteRange(OpenRange):
+    """A range that shows no file of a disk."""
+
+    def __init__(self, inner: OpenRange) -> None:
+        self._inner = inner
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self._inner.chunks()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class RemoteFiles(DiskFiles):
+    """Gives pictures only in pieces, as a storage beyond the network does."""
+
+    async def open_range(self, name: str, span: range) -> OpenRange | None:
+        opened = await super().open_range(name, span)
+        return opened and RemoteRange(opened)
+
+
+@pytest.fixture(params=[pytest.param(DiskFiles, id="disk"), pytest.param(RemoteFiles, id="remote")])
+async def files(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> DiskFiles:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return await DiskFiles.open(folder, scratch, b"k" * 32)
+    kind: type[DiskFiles] = request.param
+    return await kind.open(folder, scratch, b"k" * 32)
 
 
 @pytest.fixture
@@ -238,8 +260,7 @@ class Removed(DiskFiles):
 
     async def find(self, name: str) -> StoredFile | None:
         found = await super().find(name)
-        if found is not None:
-            found.path.unlink()
+        self.path(name).unlink()
         return found
 
 
@@ -262,12 +283,18 @@ class Shortened(DiskFiles):
         return found and replace(found, size=found.size + 1)
 
 
+class ShortenedRemote(Shortened, RemoteFiles):
+    """Does so without a file of a disk."""
+
+
+@pytest.mark.parametrize("kind", [Shortened, ShortenedRemote])
 async def test_a_file_shorter_than_promised_ends_the_connection(
-    folder: Path, tmp_path: Path, files: DiskFiles, name: str, aiohttp_client: MakeClient
+    folder: Path, tmp_path: Path, name: str, aiohttp_client: MakeClient, kind: type[DiskFiles]
 ) -> None:
     """Ours: on a connection kept alive, the next answer would be read as the rest of this picture."""
+
     app = web.Application()
-    add_routes(app, await Shortened.open(folder, tmp_path / "scratch", b"k" * 32))
+    add_routes(app, await kind.open(folder, tmp_path / "scratch", b"k" * 32))
     client = await aiohttp_client(app)
     with pytest.raises(ClientError):
         async with asyncio.timeout(5), client.get(f"/mcp-cache/{name}") as response:
