@@ -25,8 +25,7 @@ from service.image_models.file import ModelsFile
 from service.image_models.models import Model, Models, ModelsError
 from service.image_models.survey import warn_about_removed_models
 from service.images import LOCAL_OWNER, Job
-from service.pictures.preview_cache import PreviewMemory
-from service.pictures.previews import Previews
+from service.pictures.previews import PreviewMemory, Previews
 from service.pipeline.retention import Retention
 from service.pipeline.running_jobs import RunningJobs
 from service.profiles import Profiles, ProfilesError, read_overrides
@@ -282,14 +281,14 @@ def _application(service: Running, offered: Offered, endpoint: Endpoint | None) 
         add_routes(app, service.settings.path, endpoint, offered.kept.ended_sessions)
     web_files.add_routes(app, offered.kept.files)
     largest = min(REFERENCE_BYTES, service.settings.max_file_bytes)
-    reception = web_upload.UploadHandler(
+    uploads = web_upload.UploadHandler(
         uploads=offered.uploads,
         importer=offered.importer,
         max_bytes=largest,
-        kept=offered.retention.enforce,
-        dropped=offered.retention.drop,
+        make_room=offered.retention.enforce,
+        discard=offered.retention.drop,
     )
-    web_upload.add_routes(app, reception)
+    web_upload.add_routes(app, uploads)
     web_health.add_routes(app)
     return app
 

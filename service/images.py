@@ -18,6 +18,8 @@ EXTENSIONS: Final[Mapping[str, str]] = {
 }
 """The media types we keep and serve, and the extension each is stored under. SVG is active content and stays out."""
 
+MEDIA_TYPES: Final[Mapping[str, str]] = {extension: media_type for media_type, extension in EXTENSIONS.items()}
+
 LOCAL_OWNER: Final = "local"
 """Owner of everything made while no tokens are configured."""
 

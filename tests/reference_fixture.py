@@ -29,14 +29,14 @@ MAX_ENTRIES: Final = 20
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceFixture:
-    """All that takes pictures in."""
+    """Store, files, importer, uploads and the upload route on one folder."""
 
     clock: Clock
     store: SqliteStore
     files: DiskFiles
     importer: Importer
     uploads: Uploads
-    reception: UploadHandler
+    upload_handler: UploadHandler
     retention: Retention
 
     async def keep(self, owner: str, data: bytes, *, media_type: str = "image/png") -> KeptPicture:
@@ -56,7 +56,7 @@ class ReferenceFixture:
         """What an owner sent by a link, as names."""
         upload = await self.uploads.find(secret_of(await self.uploads.link(owner, len(pictures))))
         assert upload is not None
-        names = [(await self.importer.take(owner, each)).name for each in pictures]
+        names = [(await self.importer.import_picture(owner, each)).name for each in pictures]
         assert await self.uploads.receive(upload, names)
         return names
 
@@ -80,12 +80,12 @@ async def reference_fixture(folder: Path) -> AsyncIterator[ReferenceFixture]:
             files=files,
             importer=importer,
             uploads=uploads,
-            reception=UploadHandler(
+            upload_handler=UploadHandler(
                 uploads=uploads,
                 importer=importer,
                 max_bytes=MAX_BYTES,
-                kept=retention.enforce,
-                dropped=retention.drop,
+                make_room=retention.enforce,
+                discard=retention.drop,
                 idle_s=5,
             ),
             retention=retention,
@@ -96,11 +96,11 @@ async def reference_fixture(folder: Path) -> AsyncIterator[ReferenceFixture]:
 
 
 @asynccontextmanager
-async def serving(reception: UploadHandler) -> AsyncIterator[BaseTestServer]:
+async def serving(upload_handler: UploadHandler) -> AsyncIterator[BaseTestServer]:
     """The upload page on a free port of loopback, behind the guard of a service that has tokens."""
     settings = Settings.from_env({"EASEL_TOKENS": "anna:s3cr3t", "EASEL_PUBLIC_URL": "https://easel.example.com"})
     app = web.Application(middlewares=[Guard(settings).middleware()])
-    add_routes(app, reception)
+    add_routes(app, upload_handler)
     async with TestServer(app, handler_cancellation=True) as server:
         yield server
 

@@ -12,8 +12,7 @@ from service.features.resources import Resources
 from service.image_models.models import Models
 from service.images import Job
 from service.pictures.importer import Importer
-from service.pictures.preview_cache import PreviewMemory
-from service.pictures.previews import Previews
+from service.pictures.previews import PreviewMemory, Previews
 from service.pipeline.generation import Generation
 from service.pipeline.retention import Retention
 from service.pipeline.running_jobs import RunningJobs
@@ -98,7 +97,7 @@ class Offered:
 
     @property
     def importer(self) -> Importer:
-        """Where pictures come in that nobody drew for us."""
+        """The importer of references and uploads."""
         return Importer(files=self.kept.files, store=self.kept.store, previews=self.previews)
 
     def _references(self, generation: Generation) -> References:
@@ -109,7 +108,7 @@ class Offered:
             uploads=self.uploads,
             download=guarded(self.session),
             picture=generation.picture,
-            kept=self.retention.enforce,
+            make_room=self.retention.enforce,
             own_hosts=self.own_hosts,
             image_dir=self.settings.image_dir,
             several_owners=len(self.settings.tokens) > 1,

@@ -1,9 +1,9 @@
-"""Leaves out what a camera and its programs wrote beside a picture: place, time, owner, comments, small copies.
+"""Removal of metadata: place, time, owner, comments and small copies that a camera wrote beside a picture.
 
-A reference goes on to an image service and lies behind a link, and a photo from a phone says where its maker lives. So
-what is kept of it are the segments that make the picture: nothing is decoded or encoded again. Colour profiles stay,
-and so does the orientation, as an EXIF block that holds nothing else. JPEG, PNG and WebP, which is what cameras, phones
-and screenshots come in; GIF and AVIF stay as they are, and so does whatever is not built as its format says.
+A reference goes on to an image service and lies behind a link, and a photo from a phone says where its maker lives.
+Only the segments that make the picture are kept; nothing is decoded or encoded again. Colour profiles stay, and so does
+the orientation, as an EXIF block that holds nothing else. JPEG, PNG and WebP are stripped, the formats of cameras,
+phones and screenshots. GIF and AVIF stay as they are, and so do bytes that are not built as their format says.
 """
 
 import io
@@ -14,16 +14,16 @@ from typing import Final
 
 from PIL import Image
 
-from service.pictures.previews import DAMAGED, orientation_of, pillow_format
+from service.pictures.decoding import DAMAGED, orientation_of, pillow_format
 from service.pictures.segments import END, NEXT_MARKER, RESTARTS, SCAN, TEMPORARY, has_too_many_segments
 
 EXIF: Final = b"Exif\x00\x00"
-"""Stands before the block in a JPEG segment (Exif 2.32, 4.7.2.1)."""
+"""The identifier before the block in a JPEG segment (Exif 2.32, 4.7.2.1)."""
 
 APPLICATION: Final = range(0xE0, 0xF0)
 COMMENT: Final = 0xFE
 KEPT_APPLICATIONS: Final = ((0xE0, b"JFIF\x00"), (0xE2, b"ICC_PROFILE\x00"), (0xEE, b"Adobe"))
-"""What a decoder needs: density, colour profile, colour transform."""
+"""APPn segments that a decoder needs: density, colour profile, colour transform."""
 
 PNG_START: Final = 8
 PNG_PRIVATE: Final = frozenset({b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf", b"caBX"})
@@ -37,7 +37,7 @@ class OddError(ValueError):
 
 
 def without_metadata(data: bytes, media_type: str) -> bytes:
-    """The same picture without metadata; takes milliseconds, in the calling thread."""
+    """Return the same picture without metadata. Blocks for milliseconds."""
     strip = STRIPPERS.get(media_type)
     if strip is None or has_too_many_segments(data, media_type):
         return data
@@ -46,16 +46,16 @@ def without_metadata(data: bytes, media_type: str) -> bytes:
             orientation = orientation_of(image)
         return b"".join(strip(data, b"" if orientation == 1 else _exif(orientation)))
     except (OddError, struct.error, IndexError, *DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return data  # whoever examines the picture says what is wrong with it
+        return data  # `examine` says what is wrong with it
 
 
 def _exif(orientation: int) -> bytes:
-    """A TIFF block with this one field (Exif 2.32, 4.6.4 A): big-endian, one entry, type SHORT, no further block."""
+    """Return a TIFF block with this one field (Exif 2.32, 4.6.4 A): big-endian, one SHORT entry, no further block."""
     return struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
 def _jpeg(data: bytes, exif: bytes) -> Iterator[bytes]:
-    """The segments (ITU T.81, B.1.1) that are kept; what comes after the end of the picture is another one."""
+    """Yield the segments (ITU T.81, B.1.1) that are kept; behind the end of the picture another one may follow."""
     yield data[:2]
     block = struct.pack(">BBH", 0xFF, 0xE1, len(EXIF + exif) + 2) + EXIF + exif if exif else b""
     at = 2
@@ -98,7 +98,7 @@ def _belongs(marker: int, start: bytes) -> bool:
 
 
 def _png(data: bytes, exif: bytes) -> Iterator[bytes]:
-    """The chunks (PNG Third Edition, 5.3) that are kept; eXIf stands before the first IDAT."""
+    """Yield the chunks (PNG Third Edition, 5.3) that are kept; eXIf stands before the first IDAT."""
     yield data[:PNG_START]
     at = PNG_START
     while True:
@@ -117,7 +117,7 @@ def _png(data: bytes, exif: bytes) -> Iterator[bytes]:
 
 
 def _webp(data: bytes, exif: bytes) -> Iterator[bytes]:
-    """The chunks of the RIFF container that are kept, its size and its flags put right."""
+    """Yield the kept chunks of the RIFF container, its size and its flags put right."""
     chunks = list(_webp_chunks(data, exif))
     yield struct.pack("<4sI4s", b"RIFF", 4 + sum(map(len, chunks)), b"WEBP")
     yield from chunks

@@ -1,7 +1,7 @@
-"""How many pieces a picture is built of, counted before a library walks through them.
+"""The limit of segments a picture may be built of, checked before a library walks through them.
 
-Twenty megabytes can be five million segments of nothing. Pillow reads each of them in Python, ten seconds in which
-nobody else gets their share of the processor; the pieces of an honest picture are kilobytes. So what is built of more
+Twenty megabytes can be five million empty segments. Pillow reads each of them in Python, ten seconds in which no other
+thread gets its share of the processor; the segments of an honest picture have kilobytes each. A file of more segments
 than its size warrants is not opened. WebP and AVIF are walked through in C.
 """
 
@@ -16,33 +16,33 @@ RESTARTS: Final = range(0xD0, 0xD8)
 NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 """Ends a scan: in its data FF is followed by 00, or by a restart (ITU T.81, B.1.1.2 and B.1.1.5)."""
 
-ALWAYS: Final = 10_000
-"""Pieces that any picture may have: some ten milliseconds."""
+ALWAYS_ALLOWED: Final = 10_000
+"""Segments that any picture may have: some ten milliseconds."""
 
-BYTES_EACH: Final = 1000
-"""And one more for so many bytes. Encoders write PNG in pieces of four kilobytes and more."""
+BYTES_FOR_ONE_MORE: Final = 1000
+"""Bytes that allow one segment more. Encoders write PNG in chunks of four kilobytes and more."""
 
-ALONE: Final = frozenset({0x00, TEMPORARY, START, END, *RESTARTS})
-"""Markers without a length behind them (ITU T.81, B.1.1.3), and what only looks like one."""
+WITHOUT_LENGTH: Final = frozenset({0x00, TEMPORARY, START, END, *RESTARTS})
+"""Markers without a length behind them (ITU T.81, B.1.1.3), and 00, which only looks like one."""
 
 GIF_HEAD: Final = 13
 IMAGE, EXTENSION = 0x2C, 0x21
 
 
 def has_too_many_segments(data: bytes, media_type: str) -> bool:
-    """Whether there are more pieces than the size warrants; takes no longer than those that it may have."""
-    count = PIECES.get(media_type)
+    """Tell whether a file has more segments than its size warrants. Counts no further than it may have."""
+    count = COUNTERS.get(media_type)
     if count is None:
         return False
-    allowed = ALWAYS + len(data) // BYTES_EACH
+    allowed = ALWAYS_ALLOWED + len(data) // BYTES_FOR_ONE_MORE
     try:
         return sum(1 for _ in islice(count(data), allowed + 1)) > allowed
     except (IndexError, struct.error):
-        return False  # cut short: whoever opens it says so
+        return False  # cut short: the decoder says so
 
 
 def _jpeg(data: bytes) -> Iterator[None]:
-    """Segments, and every byte between them (ITU T.81, B.1.1), to the end behind a scan."""
+    """Yield for each segment, and each byte between them (ITU T.81, B.1.1), to the end behind a scan."""
     at, scanned = 2, False
     while at < len(data):
         yield
@@ -52,7 +52,7 @@ def _jpeg(data: bytes) -> Iterator[None]:
         marker = data[at + 1]
         if marker == END and scanned:
             return
-        at += 2 if marker in ALONE else 2 + max(2, int.from_bytes(data[at + 2 : at + 4]))
+        at += 2 if marker in WITHOUT_LENGTH else 2 + max(2, int.from_bytes(data[at + 2 : at + 4]))
         if marker == SCAN:
             scanned = True
             following = NEXT_MARKER.search(data, at)
@@ -60,7 +60,7 @@ def _jpeg(data: bytes) -> Iterator[None]:
 
 
 def _png(data: bytes) -> Iterator[None]:
-    """Chunks (PNG Third Edition, 5.3), to the one that says that it is the last."""
+    """Yield for each chunk (PNG Third Edition, 5.3) before IEND."""
     at = 8
     while at < len(data) and data[at + 4 : at + 8] != b"IEND":
         yield
@@ -68,7 +68,7 @@ def _png(data: bytes) -> Iterator[None]:
 
 
 def _gif(data: bytes) -> Iterator[None]:
-    """Sub-blocks of what stands before the first picture, and every byte between (GIF89a, 15, 16 and 24)."""
+    """Yield for each sub-block before the first picture, and each byte between (GIF89a, 15, 16 and 24)."""
     at = GIF_HEAD + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
     while at < len(data) and data[at] != IMAGE:
         yield
@@ -82,7 +82,7 @@ def _gif(data: bytes) -> Iterator[None]:
         at += 1
 
 
-PIECES: Final[Mapping[str, Callable[[bytes], Iterator[None]]]] = {
+COUNTERS: Final[Mapping[str, Callable[[bytes], Iterator[None]]]] = {
     "image/jpeg": _jpeg,
     "image/png": _png,
     "image/gif": _gif,

@@ -16,8 +16,7 @@ from typing import Final
 
 from service.image_models.models import Models
 from service.images import ImageRequest, Job, JobState, KeptPicture, Picture, WorkError
-from service.pictures.preview_cache import PreviewMemory
-from service.pictures.previews import PREVIEW_TYPE, JpegCopy, Previews
+from service.pictures.previews import PREVIEW_TYPE, JpegCopy, PreviewMemory, Previews
 from service.pipeline.durable import finish_despite_cancel
 from service.pipeline.fingerprint import fingerprint_of
 from service.pipeline.progress import steady

@@ -21,8 +21,7 @@ from functools import partial
 from typing import Final
 
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
-from service.pictures.preview_cache import PreviewMemory
-from service.pictures.previews import Examined, Previews
+from service.pictures.previews import Examined, PreviewMemory, Previews
 from service.pipeline.durable import DurableWrites, finish_despite_cancel
 from service.pipeline.progress import steady
 from service.pipeline.running_jobs import RunningJob

@@ -1,7 +1,8 @@
-"""Which references the arguments of a call ask for, and whether the model takes so many. Pure: nothing is read yet.
+"""The arguments of a call that bring reference pictures, and the check of their number against the model.
 
-Models fill in what they leave out, with false, an empty text or a count of nothing: all that counts as left out. For a
-model that takes one picture, two kinds of arguments contradict each other; for others they come together.
+Pure: nothing is read yet. Models fill in arguments that they mean to leave out, with false, an empty text or a count of
+nothing: all of these count as left out. For a model that takes one picture, two kinds of arguments contradict each
+other; for others they come together.
 """
 
 from collections.abc import Mapping
@@ -16,17 +17,17 @@ KINDS: Final = ("history_id", "use_latest_user_image", "image_url", "use_upload"
 
 FOLDER: Final = frozenset({"use_latest_user_image", "user_image_count"})
 ARGUMENTS: Final = frozenset({*KINDS, "picture", "user_image_count"})
-"""Those, and what says more about one of them."""
+"""`KINDS`, and the arguments that say more about one of them."""
 
 MOST_UNKNOWN: Final = 4
-"""How many a model may be given of which nobody says how many it takes."""
+"""Most references of a model whose own limit is not known."""
 
 SHOWN_MODELS: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """Which references a call asks for; `newest` so many of the image folder."""
+class ReferenceArguments:
+    """The references that a call asks for; `newest` is the number of pictures of the image folder."""
 
     history_id: int | None = None
     picture: int = 1
@@ -35,7 +36,7 @@ class Wanted:
     upload: bool = False
 
     @classmethod
-    def read(cls, arguments: Mapping[str, Any]) -> "Wanted":
+    def read(cls, arguments: Mapping[str, Any]) -> "ReferenceArguments":
         """Read arguments that passed the schema; 5.0 is an integer to it."""
         history_id, urls = arguments.get("history_id"), arguments.get("image_url", ())
         return cls(
@@ -48,13 +49,13 @@ class Wanted:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many pictures by which argument, of those that bring any. An upload brings one or more."""
+        """The number of pictures by argument, for arguments that bring any. An upload brings one or more."""
         counted = (int(self.history_id is not None), self.newest, len(self.urls), int(self.upload))
         return {kind: count for kind, count in zip(KINDS, counted, strict=True) if count}
 
 
-def check_room(wanted: Wanted, model: Model, models: Models) -> int:
-    """How many pictures an upload may bring. Raise `WorkError` where the model does not take what is wanted."""
+def check_room(wanted: ReferenceArguments, model: Model, models: Models) -> int:
+    """Return the room for pictures of an upload. Raises `WorkError` where the model takes fewer than asked."""
     counts = wanted.counts
     most = MOST_UNKNOWN if model.references is None else model.references
     given = ", ".join(f"`{kind}`" for kind in counts)
@@ -69,14 +70,14 @@ def check_room(wanted: Wanted, model: Model, models: Models) -> int:
 
 
 def offer(models: Models, properties: Mapping[str, Any], *, folder: bool) -> dict[str, Any]:
-    """The properties of a schema without what is of no use: for the models on offer, or without an image folder."""
+    """Return the properties of a schema that are of use, with these models and perhaps without an image folder."""
     some = any(model.references != 0 for model in models.listed)
     left_out = (frozenset() if folder else FOLDER) if some else ARGUMENTS
     return {name: schema for name, schema in properties.items() if name not in left_out}
 
 
 def problem(message: str) -> WorkError:
-    """What is wrong with the references of a call."""
+    """Make the error about the references of a call."""
     return WorkError(message, kind="reference")
 
 

@@ -1,10 +1,10 @@
-"""The pictures that a new one starts from: from the arguments of a call to bytes in our keeping.
+"""Reference pictures, the pictures that a new one starts from: from the arguments of a call to stored bytes.
 
-1. How many the model takes is checked before anything is read. The order is that of `reference_arguments.KINDS`.
-2. Everything is the caller's: jobs, files and uploads of somebody else do not exist. The image folder is one person's,
-   so it is for everybody only while there is one owner.
-3. What comes from outside is kept under its owner. So the same picture has the same name, and a call that is repeated
-   is paid for once.
+1. Their number is checked against the model before anything is read. Their order is that of `arguments.KINDS`.
+2. Jobs, files and uploads of another owner do not exist. The image folder is one person's, so it is open to callers
+   only while there is one owner.
+3. A picture from outside is stored under its owner. The same picture has the same name, so a repeated call is paid for
+   once.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from typing import Any, Final, TypeAlias
 import aiohttp
 
 from service.image_models.models import Model, Models
-from service.images import EXTENSIONS, Job, JobState, KeptPicture, Parent, Reference, WorkError
+from service.images import MEDIA_TYPES, Job, JobState, KeptPicture, Parent, Reference, WorkError
+from service.pictures.decoding import BadPictureError
 from service.pictures.importer import Importer
-from service.pictures.previews import BadPictureError
-from service.references.arguments import Wanted, check_room, problem
+from service.references.arguments import ReferenceArguments, check_room, problem
 from service.references.image_folder import newest
-from service.references.uploads import MOST_BYTES, Uploads
-from service.references.urls import InlinePicture, OwnPicture, PlaceError, RemotePicture, decoded, read_place
+from service.references.uploads import MAX_TOTAL_BYTES, Uploads
+from service.references.urls import ImageUrlError, InlinePicture, OwnPicture, RemotePicture, decode, parse_image_url
 from service.storage.files import Files
 from service.storage.store import Store
 from service.upstreams.fetch import RetryPolicy, fetch
@@ -32,26 +32,22 @@ REFERENCE_BYTES: Final = 20_000_000
 """Largest reference taken from outside. Photos of phones have 3 to 12 MB."""
 
 SHOWN_HOST: Final = 60
-MEDIA_TYPES: Final = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 
 PATIENCE: Final = RetryPolicy(total_s=20.0, pauses_s=(0.5,))
-"""The client waits, and nothing is paid for yet: two tries within what most of them allow."""
+"""Two tries: the client waits, and nothing is paid for yet."""
 
 Download: TypeAlias = Callable[[str], Awaitable[bytes]]
 ShowPicture: TypeAlias = Callable[[str, int, int], Awaitable[tuple[KeptPicture, bytes] | None]]
-"""Owner, history_id and number → that picture, brought back if need be; None when it cannot be had."""
-
-
-async def nothing_kept(names: Collection[str]) -> None:
-    """Where no room has to be made."""
+"""Owner, history_id and number → that picture, fetched again if need be; None when it cannot be had."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class References:
-    """Collects references. `own_hosts` are the names, beside loopback, under which clients know this service.
+    """Collects references.
 
-    `kept` is told of the files that they are in, and makes room for them. `image_dir` is the chat program's folder,
-    `several_owners` that it may not be shown to everybody who calls.
+    `make_room` is called with the names of their files, and removes older files over the limits. `own_hosts` are the
+    names, beside loopback, under which clients know this service. `image_dir` is the chat program's folder;
+    `several_owners` closes it to all callers.
     """
 
     store: Store
@@ -60,38 +56,40 @@ class References:
     uploads: Uploads
     download: Download
     picture: ShowPicture
-    kept: Callable[[Collection[str]], Awaitable[None]] = nothing_kept
+    make_room: Callable[[Collection[str]], Awaitable[None]]
     own_hosts: frozenset[str] = frozenset()
     image_dir: Path | None = None
     several_owners: bool = False
 
     @property
     def has_folder(self) -> bool:
-        """Whether there is an image folder, and whoever calls may have pictures of it."""
+        """True when there is an image folder and callers may have pictures of it."""
         return self.image_dir is not None and not self.several_owners
 
     async def collect(
         self, owner: str, arguments: Mapping[str, Any], model: Model, models: Models
     ) -> tuple[Reference, ...]:
-        """All references of a call. Raise `WorkError` of kind `reference`, which names the argument."""
-        wanted = Wanted.read(arguments)
+        """Return all references of a call. Raises `WorkError` of kind `reference`, which names the argument."""
+        wanted = ReferenceArguments.read(arguments)
         room = check_room(wanted, model, models)
         found: list[Reference] = []
         try:
             async with aclosing(self._all(owner, wanted, room, model)) as references:
                 async for each in references:
                     found.append(each)
-                    if sum(len(each.data) for each in found) > MOST_BYTES:  # before the next one is read
+                    if sum(len(each.data) for each in found) > MAX_TOTAL_BYTES:  # before the next one is read
                         raise problem(
-                            f"The reference pictures have more than {MOST_BYTES // 1_000_000} MB together: use fewer "
-                            "or smaller ones."
+                            f"The reference pictures have more than {MAX_TOTAL_BYTES // 1_000_000} MB together: "
+                            "use fewer or smaller ones."
                         )
         finally:
             if found:
-                await self.kept([each.name for each in found])
+                await self.make_room([each.name for each in found])
         return tuple(found)
 
-    async def _all(self, owner: str, wanted: Wanted, room: int, model: Model) -> AsyncGenerator[Reference, None]:
+    async def _all(
+        self, owner: str, wanted: ReferenceArguments, room: int, model: Model
+    ) -> AsyncGenerator[Reference, None]:
         if wanted.history_id is not None:
             yield await self._from_history(owner, wanted.history_id, wanted.picture)
         if wanted.newest:
@@ -141,14 +139,14 @@ class References:
 
     async def _from_url(self, owner: str, url: str, argument: str) -> Reference:
         try:
-            match read_place(url, self.own_hosts):
+            match parse_image_url(url, self.own_hosts):
                 case OwnPicture(name=name):
                     return await self._own(owner, name, argument)
                 case InlinePicture() as inline:
-                    return await self._taken(owner, await asyncio.to_thread(decoded, inline), "a data: URI", argument)
+                    return await self._taken(owner, await asyncio.to_thread(decode, inline), "a data: URI", argument)
                 case RemotePicture() as remote:
                     return await self._taken(owner, await self.download(remote.url), remote.host[:SHOWN_HOST], argument)
-        except PlaceError as error:
+        except ImageUrlError as error:
             raise problem(f"{argument} {error}.") from error
         except WorkError as error:
             if error.kind != "download":
@@ -156,7 +154,7 @@ class References:
             raise problem(f"{argument}: {error} Give another URL, or use `use_upload`.") from error
 
     async def _own(self, owner: str, name: str, argument: str) -> Reference:
-        """A picture of the caller's, by its name: one of the history where it is that, so that the new one knows it."""
+        """Read a file of the caller by its name; a picture of the history becomes the parent."""
         parent = await self.store.picture_of(owner, name)
         if parent is not None:
             return await self._from_history(owner, parent.history_id, parent.picture)
@@ -190,24 +188,24 @@ class References:
 
     async def _taken(self, owner: str, data: bytes, origin: str, argument: str) -> Reference:
         try:
-            taken = await self.importer.take(owner, data)
+            taken = await self.importer.import_picture(owner, data)
         except BadPictureError as error:
             raise problem(f"{argument}: what came {error.problem}.") from error
         return Reference(data=taken.data, media_type=taken.media_type, name=taken.name, origin=origin)
 
 
 def guarded(session: aiohttp.ClientSession) -> Download:
-    """The download for URLs that a caller chose: no address is trusted."""
+    """Return the download for URLs that a caller chose: no address is trusted."""
     return lambda url: fetch(session, url, max_bytes=REFERENCE_BYTES, patience=PATIENCE)
 
 
 def own_url(name: str) -> str:
-    """A picture of ours as `image_url` takes it; whoever shows it to a person puts the public URL before it."""
+    """Return the path of a stored picture as `image_url` takes it; people need the public URL before it."""
     return f"/mcp-cache/{name}"
 
 
 def _why_not(job: Job, picture: int) -> str:
-    """Why a job has no such picture, and what to do."""
+    """Say that a job has no such picture, and how to go on."""
     match job.state:
         case JobState.WORKING:
             return (

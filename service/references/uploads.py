@@ -1,12 +1,12 @@
-"""Pictures that a person sends from their own device: the one-time link, what came by it, and who waits for it.
+"""Uploads, the pictures that a person sends from their own device: one-time links, arrivals, and waiting for them.
 
 1. A link is open for an hour, for one sending of a few pictures. While it is fresh, an owner is given the same one
-   again: a model that asks twice does not make the page that the person has open a dead end.
-2. The link is the key. It holds a secret of 192 bits, made of the owner and the time by our own secret, so that it can
-   be told again; written down is only its SHA-256.
-3. What was sent waits a day for a call. The first job that starts from it uses it, which the keeper sees by itself; it
-   is used up when that job has failed or its picture was handed over, and not before: a call that is repeated after a
-   timeout finds the same pictures, and so joins the same job.
+   again: a model that asks twice keeps the page that the person has open alive.
+2. The link is the key. It holds a secret of 192 bits, derived from the owner and the time with the server's own secret,
+   so that the same link can be made again; the records hold only its SHA-256.
+3. An upload waits a day for a call. The first job that starts from it uses it, which the keeper sees by itself. It is
+   used up once that job has failed or its picture was delivered: a call that is repeated after a timeout finds the same
+   pictures, and so joins the same job.
 """
 
 import asyncio
@@ -23,23 +23,24 @@ from typing import Final
 from service.storage.uploads import KEPT_S, Upload, UploadKeeper
 
 LOOK_S: Final = 2.0
-"""Between two looks whether it came in by another process that shares the data folder."""
+"""Seconds between two looks for an upload that came in by another process on the same data folder."""
 
-MOST: Final = 16
-"""Pictures in one sending: no image service takes more references."""
+MAX_PICTURES: Final = 16
+"""Most pictures in one sending: no image service takes more references."""
 
-MOST_BYTES: Final = 64_000_000
-"""Of the references of one call together, and so of one sending: they are held in memory, and sent on as base64."""
+MAX_TOTAL_BYTES: Final = 64_000_000
+"""Most bytes of the references of one call, and so of one sending: they are held in memory, and sent on as base64."""
 
 SECRET_BYTES: Final = 24
 
 
 class Uploads:
-    """Gives links, takes in what comes by them, and has it ready for the next call. `pages_url` ends in a slash."""
+    """Makes upload links, receives the pictures, and hands them to the next call."""
 
     def __init__(
         self, keeper: UploadKeeper, key: bytes, pages_url: str, clock: Callable[[], float] = time.time
     ) -> None:
+        """Sign links with `key`; `pages_url` stands before the secret of a link and ends in a slash."""
         self._keeper = keeper
         self._key = key
         self._pages_url = pages_url
@@ -47,21 +48,21 @@ class Uploads:
         self._arrivals: dict[str, asyncio.Event] = {}
 
     async def link(self, owner: str, most: int = 1) -> str:
-        """A link by which this owner can send up to `most` pictures, once."""
+        """Return a link by which this owner can send up to `most` pictures, once."""
         upload = await self._keeper.open(owner, self._clock(), self._id)
         secret = self._secret(owner, upload.created_at)
-        return f"{self._pages_url}{secret}?most={max(1, min(most, MOST))}"
+        return f"{self._pages_url}{secret}?most={max(1, min(most, MAX_PICTURES))}"
 
     async def find(self, secret: str) -> Upload | None:
-        """The upload that a secret opens. A wrong one costs the same hash and the same look as a right one."""
+        """Return the upload that a secret opens. A wrong secret costs the same hash and look-up as a right one."""
         return await self._keeper.find(_hashed(secret))
 
     def is_over(self, upload: Upload) -> bool:
-        """Whether its hour has passed."""
+        """Tell whether the hour of an upload has passed."""
         return self._clock() >= upload.expires_at
 
     async def receive(self, upload: Upload, names: Sequence[str]) -> bool:
-        """Take in what was sent, and wake who waits for it; false if something came by this link before."""
+        """Record the files that were sent, and wake the calls that wait; false if the link was used before."""
         received = await self._keeper.receive(upload.id, names)
         arrival = self._arrivals.pop(upload.owner, None)
         if arrival is not None:
@@ -69,15 +70,15 @@ class Uploads:
         return received
 
     async def ready(self, owner: str) -> Upload | None:
-        """What the owner sent and is not used up."""
+        """Return the upload that the owner's next call starts from, or None."""
         return await self._keeper.ready(owner, self._clock() - KEPT_S)
 
     async def latest_used(self, owner: str) -> Upload | None:
-        """What the owner sent last, if it is used up."""
+        """Return the newest upload of the owner that is used up, or None."""
         return await self._keeper.latest_used(owner, self._clock() - KEPT_S)
 
     async def wait(self, owner: str, patience_s: float) -> Upload | None:
-        """Wait until something is ready; None if nothing came in that time."""
+        """Wait for an upload that is ready; None after `patience_s` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(None if patience_s == math.inf else patience_s):
                 while True:
@@ -90,7 +91,7 @@ class Uploads:
         return None
 
     async def spend(self, upload: Upload) -> None:
-        """Count it as used up, since no job can start from it: the next call gets a new link."""
+        """Count an upload that no job can start from as used up: the next call gets a new link."""
         await self._keeper.spend(upload.id, self._clock())
 
     def _secret(self, owner: str, created_at: float) -> str:

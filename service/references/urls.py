@@ -1,8 +1,8 @@
-"""What one value of `image_url` names: a picture of ours, bytes inside it, or something to download.
+"""Values of `image_url`: a picture that is stored here, a picture as base64 in a data: URI, or a URL to download.
 
-A URL of ours is recognised whatever stands before `/mcp-cache/`: the public URL, the address that we listen on,
-loopback with any port, or nothing at all. Such a picture is read here and never fetched: behind a proxy the way out and
-in again may not exist, and the fetch refuses loopback.
+The URL of a stored picture is recognised by any of the hosts before `/mcp-cache/`: the public URL, the address that is
+listened on, loopback with any port, or no host at all. Such a picture is read from the files and never downloaded:
+behind a proxy the way out and in again may be closed, and the download refuses loopback.
 """
 
 import base64
@@ -29,13 +29,13 @@ WRITTEN_OTHERWISE: Final = str.maketrans("-_", "+/", " \t\r\n")
 DATA_URI: Final = re.compile(r"data:[^,;]{0,100}(?P<parameters>(?:;[^,;]{0,100}){0,8}),", re.IGNORECASE)
 
 
-class PlaceError(Exception):
+class ImageUrlError(Exception):
     """The value cannot be used; the message is the end of a sentence that begins with the argument."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnPicture:
-    """A picture that we keep, by the last segment of its path; whether there is one is for the files to say."""
+    """A picture that may be stored here, by the last segment of its path."""
 
     name: str
 
@@ -55,18 +55,18 @@ class RemotePicture:
     host: str
 
 
-def read_place(text: str, hosts: Collection[str]) -> OwnPicture | InlinePicture | RemotePicture:
-    """Read one value; `hosts` are our own names beside loopback. Raise `PlaceError` for what is none of the three."""
+def parse_image_url(text: str, hosts: Collection[str]) -> OwnPicture | InlinePicture | RemotePicture:
+    """Read one value; `hosts` are our own names beside loopback. Raises `ImageUrlError` for any other text."""
     text = text.strip()
     if text[:5].lower() == "data:":
         return InlinePicture(base64=_payload(text))
     if len(text) > LONGEST_URL:
-        raise PlaceError(f"has {len(text)} characters; a URL has {LONGEST_URL} at most")
+        raise ImageUrlError(f"has {len(text)} characters; a URL has {LONGEST_URL} at most")
     try:
         parts = urlsplit(text)
         host = (parts.hostname or "").lower()
     except ValueError as error:
-        raise PlaceError("is not a URL that can be read") from error
+        raise ImageUrlError("is not a URL that can be read") from error
     if parts.scheme.lower() in ("http", "https") and host:
         own = OWN_PATH.fullmatch(parts.path) if is_loopback(host) or host in hosts else None
         return OwnPicture(name=own[1]) if own else RemotePicture(url=text, host=host)
@@ -74,25 +74,25 @@ def read_place(text: str, hosts: Collection[str]) -> OwnPicture | InlinePicture 
         own = OWN_PATH.fullmatch(parts.path)
         if own or OWN_NAME.fullmatch(parts.path):
             return OwnPicture(name=own[1] if own else parts.path)
-    raise PlaceError(
+    raise ImageUrlError(
         "is none of what it can be: an http or https URL, a link to a picture of this server, or a data: URI. A file "
         "on the person's device comes by `use_upload`"
     )
 
 
-def decoded(picture: InlinePicture) -> bytes:
-    """The bytes of a picture within the value; takes milliseconds for megabytes. Raise `PlaceError`."""
+def decode(picture: InlinePicture) -> bytes:
+    """Decode the base64 of a picture; takes milliseconds for megabytes. Raises `ImageUrlError`."""
     if len(picture.base64) > INLINE_BYTES * 4 / 3 + 4:
-        raise PlaceError(f"has more than {INLINE_BYTES // 1_000_000} MB in its data: URI")
+        raise ImageUrlError(f"has more than {INLINE_BYTES // 1_000_000} MB in its data: URI")
     try:
         plain = picture.base64.translate(WRITTEN_OTHERWISE).rstrip("=")
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise PlaceError("is a data: URI whose base64 is broken or cut short") from error
+        raise ImageUrlError("is a data: URI whose base64 is broken or cut short") from error
 
 
 def _payload(text: str) -> str:
     head = DATA_URI.match(text)
     if head is None or not head["parameters"].lower().endswith(";base64"):
-        raise PlaceError("is a data: URI without base64: write data:image/png;base64, and the picture after it")
+        raise ImageUrlError("is a data: URI without base64: write data:image/png;base64, and the picture after it")
     return text[head.end() :]

@@ -19,13 +19,12 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
-from service.images import EXTENSIONS, WorkError
+from service.images import EXTENSIONS, MEDIA_TYPES, WorkError
 from service.storage.data_folder import PRIVATE_FOLDER, needing, sync_folder, write_durably
 from service.storage.files import Files, ListedFile, OpenRange, StoredFile
 
 logger = logging.getLogger(__name__)
 
-MEDIA_TYPES: Final = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 NAME: Final = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join(MEDIA_TYPES)})")
 OWNER_LENGTH_BYTES: Final = 8
 CHUNK_BYTES: Final = 256 * 1024

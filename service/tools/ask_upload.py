@@ -1,8 +1,8 @@
-"""Asks the person for pictures from their own device: by a page that their client opens, or by a link in the chat.
+"""The request for pictures from the person's own device: by a page that their client opens, or by a link in the chat.
 
-A client that opens pages for its person (elicitation by URL) is asked to, and the call goes on as soon as something was
-sent. For any other the link is the result: the person sends, and the model calls again with the same arguments. Nothing
-has begun until then, and nothing is charged.
+A client that opens pages for its person (elicitation by URL) is asked to open it, and the call goes on as soon as
+pictures were sent. For other clients the link is the result: the person sends, and the model calls again with the same
+arguments. Nothing has begun until then, and nothing is charged.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from service.references.collect import own_url
 from service.references.uploads import Uploads
 
 LONGEST_S: Final = 300.0
-"""How long a call waits for a person at the page, however long its client would."""
+"""Seconds a call waits at most for a person at the page; its client may wait less."""
 
 
 async def ask_upload(
     uploads: Uploads, call: Call, most: int, until: float, *, structured: bool = True
 ) -> Result | None:
-    """See that something is sent; None when it is there, else the result of the call.
+    """Wait for the upload of a call; return None when it is there, else the result that asks for it.
 
-    `most` is how many pictures the call has room for, `until` the time of the loop up to which its client waits, and
-    `structured` whether it is shown `structuredContent`.
+    `most` is the number of pictures the call has room for, `until` the time of the loop up to which its client waits.
+    `structured` clients get `structuredContent`.
     """
     if await uploads.ready(call.owner) is not None:
         return None
@@ -56,7 +56,7 @@ async def _arrived(uploads: Uploads, call: Call, until: float) -> bool:
 
 
 async def _give(uploads: Uploads, call: Call, url: str, before: str = "", *, structured: bool) -> Result:
-    """The link, and how to go on from it. No failure: all goes as it should."""
+    """Return the link and the next steps as a result. It is no failure."""
     lines = [
         f"{before}Give the person this link. It opens a page to send the picture by, on a phone too. It works once, "
         "within an hour:",

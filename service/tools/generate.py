@@ -8,7 +8,7 @@ from service.images import ImageRequest, JobState, Reference
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.references import arguments as reference_arguments
-from service.references.arguments import Wanted, check_room, problem
+from service.references.arguments import ReferenceArguments, check_room, problem
 from service.tools.ask_upload import ask_upload
 from service.tools.base import Arguments, Schema, Tool, refused
 from service.tools.context import ToolContext
@@ -70,7 +70,7 @@ async def _upload_link(
     context: ToolContext, call: Call, arguments: Arguments, model: Model, until: float
 ) -> Result | None:
     """See that the person has sent what is to be started from; else the result says how they can."""
-    wanted = Wanted.read(arguments)
+    wanted = ReferenceArguments.read(arguments)
     room = check_room(wanted, model, context.generation.models)
     if not wanted.upload:
         return None

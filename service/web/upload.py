@@ -1,12 +1,12 @@
-"""`/upload/{secret}`: the page by which a person sends pictures from their device, and where they arrive.
+"""`/upload/{secret}`: the page by which a person sends pictures from their device, and the POST that receives them.
 
-1. The link is the key, so no token is asked for. It works once; one that is unknown, used or over shows a page that
-   says so and how to get another. To open the page uses nothing up: chat programs look at links before people do.
-2. POST takes the bytes of all pictures, one after the other, and `sizes` in the query says where each ends; without it
-   there is one (`curl --data-binary @cat.png`). All of them are taken, or none: nothing of it stays, and the link
-   still works.
-3. The whole body is read before it is answered, since a browser that is still sending does not read an answer. It is
-   bounded before it begins, and one picture at a time is in memory.
+1. The link is the key, so no token is asked for. It works once; a link that is unknown, used or expired shows a page
+   that says so and how to get another. GET uses nothing up: chat programs look at links before people do.
+2. POST takes the bytes of all pictures, one after the other. `sizes` in the query gives the bytes of each; without it
+   the body is one picture (`curl --data-binary @cat.png`). All pictures are stored, or none, and then the link still
+   works.
+3. The whole body is read before it is answered, since a browser that is still sending does not read an answer. Its
+   length is checked before the reading begins, and one picture at a time is in memory.
 4. The page is one file. Its policy allows the script and the style in it by their hashes, and nothing from elsewhere.
 """
 
@@ -24,22 +24,23 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from service.images import WorkError
+from service.pictures.decoding import BadPictureError
 from service.pictures.importer import Importer
-from service.pictures.previews import BadPictureError, sniff
+from service.pictures.sniffing import sniff
 from service.pipeline.durable import finish_despite_cancel
-from service.references.uploads import MOST, MOST_BYTES, Uploads
+from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
 from service.storage.uploads import Upload
 
 logger = logging.getLogger(__name__)
 
 IDLE_S: Final = 30.0
-"""Between two pieces of a body; a phone in a tunnel comes back within that or starts anew."""
+"""Seconds between two pieces of a body; a phone in a tunnel comes back within that or starts anew."""
 
 TOTAL_S: Final = 900.0
-"""For a whole body: the largest at 600 kilobits per second."""
+"""Seconds for a whole body: the largest at 600 kilobits per second."""
 
 PIECE: Final = 256 * 1024
-SIZES: Final = re.compile(rf"[0-9]{{1,9}}(?:,[0-9]{{1,9}}){{0,{MOST - 1}}}", re.ASCII)
+SIZES: Final = re.compile(rf"[0-9]{{1,9}}(?:,[0-9]{{1,9}}){{0,{MAX_PICTURES - 1}}}", re.ASCII)
 NUMBER: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 SAFE: Final = {
@@ -53,26 +54,19 @@ SAFE: Final = {
 NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 """The policy of answers to programs."""
 
-GONE: Final = {
+DEAD_LINKS: Final = {
     "unknown": (404, "There is no such upload link. Ask for a new one in the chat."),
     "used": (410, "Something was sent by this link before. Ask for a new one in the chat."),
     "expired": (410, "This link could be used for an hour. Ask for a new one in the chat."),
 }
-"""Why a link does not work, each with its status; the page has words of its own for each."""
-
-
-async def nothing_kept(names: Collection[str]) -> None:
-    """Where no room has to be made."""
-
-
-async def nothing_dropped(owner: str, names: Collection[str]) -> None:
-    """Where what came in for nothing stays."""
+"""States of a link that does not work, with status and message; the page has words of its own for each."""
 
 
 class RefusedError(Exception):
-    """The sending is refused as a whole: `code` is what the page has words for."""
+    """The whole sending is refused; `code` is a key of the page's words."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
+        """Answer with this HTTP status, and tell `message` to programs."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -80,7 +74,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """The page, and the policy by which only its own script and style run."""
+    """The page, and the Content-Security-Policy by which only its own script and style run."""
 
     html: str
     policy: str
@@ -97,36 +91,36 @@ class Page:
         )
 
     def shown(self, state: str, most: int, max_bytes: int) -> str:
-        """The page in one of its states: `open`, or one of `GONE`."""
+        """Return the page in one of its states: `open`, or one of `DEAD_LINKS`."""
         values = {
             "state": state,
             "most": str(most),
             "megabytes": str(max_bytes // 1_000_000),
-            "together": str(MOST_BYTES // 1_000_000),
+            "together": str(MAX_TOTAL_BYTES // 1_000_000),
         }
         return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], self.html, count=len(values))
 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadHandler:
-    """What the route answers from. `arriving` are the links by which something is being sent at this moment.
+    """The state and the limits of the route. `arriving` are the links by which pictures are being sent at this moment.
 
-    `kept` is told of the files that were taken in, and makes room for them; `dropped` removes those of an owner that
-    were kept for a sending that came to nothing.
+    `make_room` is called with the names of new files, and removes older ones over the limits. `discard` removes the
+    files of an owner that were stored for a sending that failed.
     """
 
     uploads: Uploads
     importer: Importer
     max_bytes: int
-    kept: Callable[[Collection[str]], Awaitable[None]] = nothing_kept
-    dropped: Callable[[str, Collection[str]], Coroutine[Any, Any, None]] = nothing_dropped
+    make_room: Callable[[Collection[str]], Awaitable[None]]
+    discard: Callable[[str, Collection[str]], Coroutine[Any, Any, None]]
     page: Page = field(default_factory=Page.read)
     arriving: set[str] = field(default_factory=set)
     idle_s: float = IDLE_S
     total_s: float = TOTAL_S
 
     async def state(self, secret: str) -> tuple[Upload | None, str]:
-        """The upload that a secret opens, and `open` or why it does not."""
+        """Return the upload that a secret opens, and `open` or one of `DEAD_LINKS`."""
         upload = await self.uploads.find(secret)
         if upload is None:
             return None, "unknown"
@@ -136,7 +130,7 @@ class UploadHandler:
 
     @contextmanager
     def alone(self, upload: Upload) -> Iterator[None]:
-        """One sending at a time by each link, so that a link in many hands does not cost memory in each."""
+        """Allow one sending at a time by each link, which bounds the memory that one link can cost."""
         if upload.id in self.arriving:
             raise RefusedError(409, "busy", "Pictures are being sent by this link at this moment.")
         self.arriving.add(upload.id)
@@ -146,37 +140,37 @@ class UploadHandler:
             self.arriving.discard(upload.id)
 
 
-RECEPTION: Final[web.AppKey[UploadHandler]] = web.AppKey("reception")
+HANDLER: Final[web.AppKey[UploadHandler]] = web.AppKey("upload_handler")
 
 
-def add_routes(app: web.Application, reception: UploadHandler) -> None:
-    """Serve the page and take in what it sends."""
-    app[RECEPTION] = reception
+def add_routes(app: web.Application, handler: UploadHandler) -> None:
+    """Serve the page and receive the pictures it sends."""
+    app[HANDLER] = handler
     app.router.add_get("/upload/{secret}", upload_get, allow_head=True)
     app.router.add_post("/upload/{secret}", upload_post)
 
 
 async def upload_get(request: web.Request) -> web.Response:
-    """The page; a link that does not work has one too."""
-    reception = request.app[RECEPTION]
-    _, state = await reception.state(request.match_info["secret"])
-    shown = reception.page.shown(state, _most(request), reception.max_bytes)
-    headers = {**SAFE, "Content-Security-Policy": reception.page.policy}
-    status = GONE[state][0] if state in GONE else 200
+    """Answer with the page, also for a link that does not work."""
+    handler = request.app[HANDLER]
+    _, state = await handler.state(request.match_info["secret"])
+    shown = handler.page.shown(state, _most(request), handler.max_bytes)
+    headers = {**SAFE, "Content-Security-Policy": handler.page.policy}
+    status = DEAD_LINKS[state][0] if state in DEAD_LINKS else 200
     return web.Response(text=shown, content_type="text/html", status=status, headers=headers)
 
 
 async def upload_post(request: web.Request) -> web.Response:
-    """Take the pictures in."""
-    reception = request.app[RECEPTION]
+    """Receive the pictures of one sending."""
+    handler = request.app[HANDLER]
     try:
-        upload, state = await reception.state(request.match_info["secret"])
-        if upload is None or state in GONE:
+        upload, state = await handler.state(request.match_info["secret"])
+        if upload is None or state in DEAD_LINKS:
             raise _gone(state)
-        sizes = _sizes(request, reception.max_bytes)
-        with reception.alone(upload):
-            async with asyncio.timeout(reception.total_s):
-                return await _take(request, reception, upload, sizes)
+        sizes = _sizes(request, handler.max_bytes)
+        with handler.alone(upload):
+            async with asyncio.timeout(handler.total_s):
+                return await _receive(request, handler, upload, sizes)
     except TimeoutError:
         return _answer(408, {"error": {"code": "network", "message": "It took too long."}})
     except RefusedError as refusal:
@@ -185,35 +179,35 @@ async def upload_post(request: web.Request) -> web.Response:
         return _answer(507, {"error": {"code": "failed", "message": str(error)}})
 
 
-async def _take(request: web.Request, reception: UploadHandler, upload: Upload, sizes: Sequence[int]) -> web.Response:
-    """Read and keep one picture after the other; all of them came by the link then, or nothing did."""
+async def _receive(request: web.Request, handler: UploadHandler, upload: Upload, sizes: Sequence[int]) -> web.Response:
+    """Read and store one picture after the other, and record all of them as the upload, or none."""
     names: list[str] = []
     received = False
     try:
-        wrong = await _keep(request, reception, upload, sizes, names)
+        wrong = await _store(request, handler, upload, sizes, names)
         if wrong:
             message = " ".join(each["message"] for each in wrong) + " Nothing was taken, and the link still works."
             return _answer(422, {"error": {"code": "bad_pictures", "message": message}, "files": wrong})
-        received = await reception.uploads.receive(upload, names)
+        received = await handler.uploads.receive(upload, names)
         if not received:
             raise _gone("used")
     finally:
         if not received and names:
-            await finish_despite_cancel(reception.dropped(upload.owner, names))
-    await reception.kept(names)
+            await finish_despite_cancel(handler.discard(upload.owner, names))
+    await handler.make_room(names)
     logger.info("%d pictures were sent for %s", len(names), upload.owner)
     return _answer(200, {"pictures": len(names), "message": "Received. Go back to the chat."})
 
 
-async def _keep(
-    request: web.Request, reception: UploadHandler, upload: Upload, sizes: Sequence[int], names: list[str]
+async def _store(
+    request: web.Request, handler: UploadHandler, upload: Upload, sizes: Sequence[int], names: list[str]
 ) -> list[dict[str, Any]]:
-    """Read and keep, adding to `names`; what is wrong with those that are no pictures."""
+    """Read and store the pictures, adding to `names`; return the problems of those that cannot be used."""
     wrong: list[dict[str, Any]] = []
     for number, size in enumerate(sizes):
-        data = await _read(request, size, reception.idle_s)
+        data = await _read(request, size, handler.idle_s)
         try:
-            names.append((await reception.importer.take(upload.owner, data)).name)
+            names.append((await handler.importer.import_picture(upload.owner, data)).name)
         except BadPictureError as error:
             message = f"Picture {number + 1} {error.problem}."
             wrong.append({"file": number, "code": _code(data, error), "message": message})
@@ -221,26 +215,28 @@ async def _keep(
 
 
 def _sizes(request: web.Request, max_bytes: int) -> list[int]:
-    """How many bytes each picture has, checked before any is read."""
+    """Return the bytes of each picture, checked before any is read."""
     if hdrs.CONTENT_ENCODING in request.headers:
         raise RefusedError(415, "failed", "Send the bytes as they are, without Content-Encoding.")
     if request.content_length is None:
         raise RefusedError(411, "failed", "Send Content-Length.")
     text = request.query.get("sizes", str(request.content_length))
     if not SIZES.fullmatch(text):
-        raise RefusedError(400, "failed", f"`sizes` must be numbers of bytes with commas between, {MOST} at most.")
+        raise RefusedError(
+            400, "failed", f"`sizes` must be numbers of bytes with commas between, {MAX_PICTURES} at most."
+        )
     sizes = [int(each) for each in text.split(",")]
     if sum(sizes) != request.content_length:
         raise RefusedError(400, "failed", "`sizes` and Content-Length do not agree.")
     if max(sizes) > max_bytes:
         raise RefusedError(413, "too_large", f"A picture may have {max_bytes // 1_000_000} MB.")
-    if sum(sizes) > MOST_BYTES:
-        raise RefusedError(413, "too_large_together", f"All together may have {MOST_BYTES // 1_000_000} MB.")
+    if sum(sizes) > MAX_TOTAL_BYTES:
+        raise RefusedError(413, "too_large_together", f"All together may have {MAX_TOTAL_BYTES // 1_000_000} MB.")
     return sizes
 
 
 async def _read(request: web.Request, size: int, idle_s: float) -> bytes:
-    """Exactly so many bytes of the body."""
+    """Read exactly `size` bytes of the body."""
     pieces: list[bytes] = []
     left = size
     try:
@@ -259,7 +255,7 @@ async def _read(request: web.Request, size: int, idle_s: float) -> bytes:
 
 
 def _code(data: bytes, error: BadPictureError) -> str:
-    """What the page has words for; the problem itself is for programs."""
+    """Return the key of the page's words for a problem; its message is for programs."""
     if not data:
         return "empty"
     if sniff(data) is None:
@@ -268,13 +264,13 @@ def _code(data: bytes, error: BadPictureError) -> str:
 
 
 def _most(request: web.Request) -> int:
-    """How many pictures the page lets a person choose: those that the call has room for, a number in the link."""
+    """Return the number of pictures that the page lets a person choose: the room of the call, as the link has it."""
     text = request.query.get("most", "")
-    return max(1, min(int(text), MOST)) if NUMBER.fullmatch(text) else 1
+    return max(1, min(int(text), MAX_PICTURES)) if NUMBER.fullmatch(text) else 1
 
 
 def _gone(state: str) -> RefusedError:
-    status, message = GONE[state]
+    status, message = DEAD_LINKS[state]
     return RefusedError(status, state, message)
 
 
@@ -283,7 +279,7 @@ def _answer(status: int, body: dict[str, Any]) -> web.Response:
 
 
 def _hashes(html: str, name: str) -> list[str]:
-    """The sources of one kind in the page, as a policy names them (CSP Level 3, 2.3.1)."""
+    """Return the sources of one kind in the page, as a policy names them (CSP Level 3, 2.3.1)."""
     inside = re.findall(rf"<{name}>(.*?)</{name}>", html, re.DOTALL)
     digests = [hashlib.sha256(each.encode()).digest() for each in inside]
     return [f"'sha256-{base64.b64encode(each).decode()}'" for each in digests]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service.pictures.previews import BadPictureError
+from service.pictures.decoding import BadPictureError
 from tests.emulators.pictures import jpeg, png
 from tests.reference_fixture import reference_fixture
 
@@ -14,7 +14,9 @@ from tests.reference_fixture import reference_fixture
 async def test_the_same_picture_has_one_name_for_each_owner(tmp_path: Path) -> None:
     """Ours: a repeated call is known again by it, and nobody learns from it what others have."""
     async with reference_fixture(tmp_path) as at:
-        first, again, other = [await at.importer.take(owner, png(1, (8, 8))) for owner in ("anna", "anna", "ben")]
+        first, again, other = [
+            await at.importer.import_picture(owner, png(1, (8, 8))) for owner in ("anna", "anna", "ben")
+        ]
         assert first == again
         assert other.name != first.name
         assert (await at.store.files_total("anna")).entries == 1
@@ -28,8 +30,8 @@ async def test_what_is_kept_is_what_was_examined(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(plain, "JPEG")
     Image.new("RGB", (8, 8)).save(photo, "JPEG", exif=exif)
     async with reference_fixture(tmp_path) as at:
-        taken = await at.importer.take("anna", photo.getvalue())
-        assert taken == await at.importer.take("anna", plain.getvalue())
+        taken = await at.importer.import_picture("anna", photo.getvalue())
+        assert taken == await at.importer.import_picture("anna", plain.getvalue())
         assert await at.files.read(taken.name) == taken.data
         assert await at.store.owns_file("anna", taken.name)
         assert not await at.store.owns_file("ben", taken.name)
@@ -46,7 +48,7 @@ async def test_what_is_kept_is_what_was_examined(tmp_path: Path) -> None:
 async def test_what_is_no_picture_leaves_nothing_behind(tmp_path: Path, data: bytes, problem: str) -> None:
     async with reference_fixture(tmp_path) as at:
         with pytest.raises(BadPictureError) as caught:
-            await at.importer.take("anna", data)
+            await at.importer.import_picture("anna", data)
         assert caught.value.problem == problem
         assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
         assert (await at.store.files_total(None)).entries == 0

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
+from service.pictures.decoding import pillow_format
 from service.pictures.metadata import without_metadata
-from service.pictures.previews import pillow_format
 from tests.emulators.pictures import jpeg, png
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from service.pictures.decoding import BadPictureError, pillow_format
 from service.pictures.metadata import without_metadata
-from service.pictures.previews import BadPictureError, examined, pillow_format
-from service.pictures.segments import ALWAYS, PIECES, has_too_many_segments
+from service.pictures.previews import examine
+from service.pictures.segments import ALWAYS_ALLOWED, COUNTERS, has_too_many_segments
 from tests.emulators.pictures import large_jpeg
 
-MANY = 4 * ALWAYS
+MANY = 4 * ALWAYS_ALLOWED
 EMPTY_CHUNK = b"\0\0\0\0abCd\0\0\0\0"
 EMPTY_TEXT = b"\0\0\0\0tEXt\0\0\0\0"
 
@@ -24,7 +25,7 @@ def plain(media_type: str, **options: object) -> bytes:
     return out.getvalue()
 
 
-JPEG, PNG, GIF = (plain(media_type) for media_type in PIECES)
+JPEG, PNG, GIF = (plain(media_type) for media_type in COUNTERS)
 FIRST = GIF.index(b",")
 """Where the picture begins in a GIF, behind its colours, which hold no comma."""
 
@@ -48,7 +49,7 @@ def test_what_is_nothing_but_pieces_is_not_opened(media_type: str, data: bytes) 
     assert has_too_many_segments(data, media_type)
     assert without_metadata(data, media_type) == data
     with pytest.raises(BadPictureError, match="too many pieces"):
-        examined(data, Lock())
+        examine(data, Lock())
 
 
 @pytest.mark.parametrize(
@@ -67,18 +68,18 @@ def test_what_is_nothing_but_pieces_is_not_opened(media_type: str, data: bytes) 
 )
 def test_an_honest_picture_has_few_pieces(media_type: str, data: bytes) -> None:
     assert not has_too_many_segments(data, media_type)
-    assert examined(data, Lock()).media_type == media_type
-    if media_type in PIECES:
-        assert sum(1 for _ in PIECES[media_type](data)) < 100
+    assert examine(data, Lock()).media_type == media_type
+    if media_type in COUNTERS:
+        assert sum(1 for _ in COUNTERS[media_type](data)) < 100
 
 
 def test_a_large_picture_may_have_more_of_them() -> None:
     """Ours: an encoder that writes pieces of four kilobytes is an honest one."""
     piece = (4096).to_bytes(4) + b"IDAT" + bytes(4096 + 4)
-    assert not has_too_many_segments(PNG[:33] + piece * 2 * ALWAYS, "image/png")
+    assert not has_too_many_segments(PNG[:33] + piece * 2 * ALWAYS_ALLOWED, "image/png")
 
 
-@given(st.sampled_from(sorted(PIECES)), st.binary(max_size=300))
+@given(st.sampled_from(sorted(COUNTERS)), st.binary(max_size=300))
 def test_whatever_the_bytes_are_the_count_ends(media_type: str, data: bytes) -> None:
     """Ours: the next step says what is wrong with them."""
     assert not has_too_many_segments(data, media_type)

@@ -6,7 +6,7 @@ import pytest
 
 from service.image_models.models import Model, Models
 from service.images import WorkError
-from service.references.arguments import ARGUMENTS, Wanted, check_room, offer
+from service.references.arguments import ARGUMENTS, ReferenceArguments, check_room, offer
 
 
 def model(name: str, references: int | None) -> Model:
@@ -18,7 +18,7 @@ MODELS = Models(listed=(NONE, ONE, THREE, UNKNOWN), default="one")
 
 
 def room(chosen: Model, **arguments: Any) -> int:
-    return check_room(Wanted.read(arguments), chosen, MODELS)
+    return check_room(ReferenceArguments.read(arguments), chosen, MODELS)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def room(chosen: Model, **arguments: Any) -> int:
 )
 def test_what_models_fill_in_for_nothing_is_nothing(arguments: dict[str, Any]) -> None:
     """Ours: many models send every argument that a schema has."""
-    assert Wanted.read(arguments).counts == {}
+    assert ReferenceArguments.read(arguments).counts == {}
     assert room(NONE, **arguments) >= 0
 
 
@@ -45,8 +45,8 @@ def test_the_counts_are_those_of_each_argument_in_their_order() -> None:
         "picture": 2.0,
         "history_id": 7.0,
     }
-    wanted = Wanted.read(arguments)
-    assert wanted == Wanted(history_id=7, picture=2, newest=2, urls=("a", "b"), upload=True)
+    wanted = ReferenceArguments.read(arguments)
+    assert wanted == ReferenceArguments(history_id=7, picture=2, newest=2, urls=("a", "b"), upload=True)
     assert list(wanted.counts.items()) == [
         ("history_id", 1), ("use_latest_user_image", 2), ("image_url", 2), ("use_upload", 1),
     ]  # fmt: skip
@@ -113,9 +113,9 @@ def test_what_a_model_does_not_take_is_said_with_what_would_be_right(
 
 def test_where_no_model_takes_any_none_is_named() -> None:
     with pytest.raises(WorkError, match=r"leave `use_upload` out\.$"):
-        check_room(Wanted(upload=True), NONE, Models(listed=(NONE,), default="none"))
+        check_room(ReferenceArguments(upload=True), NONE, Models(listed=(NONE,), default="none"))
     with pytest.raises(WorkError, match=r"or use unknown\.$"):
-        check_room(Wanted(upload=True), NONE, Models(listed=(NONE, UNKNOWN), default="none"))
+        check_room(ReferenceArguments(upload=True), NONE, Models(listed=(NONE, UNKNOWN), default="none"))
 
 
 def test_only_what_can_be_of_use_is_offered() -> None:

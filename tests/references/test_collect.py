@@ -16,7 +16,7 @@ from yarl import URL
 from service.image_models.models import Model, Models
 from service.images import Failure, KeptPicture, Parent, Reference, WorkError
 from service.references.collect import REFERENCE_BYTES, References, guarded, own_url
-from service.references.uploads import MOST_BYTES
+from service.references.uploads import MAX_TOTAL_BYTES
 from service.upstreams.fetch import RetryPolicy, Trusted, fetch
 from tests.emulators.loopback import serving
 from tests.emulators.pictures import jpeg, png
@@ -79,7 +79,7 @@ async def at(tmp_path: Path) -> AsyncIterator[At]:
                 uploads=opened.uploads,
                 download=guarded(session),
                 picture=picture,
-                kept=opened.retention.enforce,
+                make_room=opened.retention.enforce,
                 own_hosts=frozenset({"easel.example.com"}),
                 image_dir=tmp_path / "images",
             ),
@@ -293,7 +293,7 @@ async def test_all_together_have_a_limit(at: At) -> None:
 
     async def picture(owner: str, history_id: int, number: int) -> tuple[KeptPicture, bytes]:
         read.append(number)
-        return (await at.fixture.keep("anna", A), b"\0" * (MOST_BYTES // 2 + 1))
+        return (await at.fixture.keep("anna", A), b"\0" * (MAX_TOTAL_BYTES // 2 + 1))
 
     job = await at.fixture.job("anna", A, B, C)
     names = [own_url(each.name) for each in job.pictures]

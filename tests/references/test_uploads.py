@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.references.uploads import MOST, Uploads
+from service.references.uploads import MAX_PICTURES, Uploads
 from service.storage.sqlite_uploads import SqliteUploads
 from service.storage.uploads import FRESH_S, OPEN_S
 from tests.emulators.pictures import png
@@ -79,7 +79,7 @@ async def test_every_owner_has_links_of_their_own(at_desk: ReferenceFixture) -> 
     assert await at_desk.uploads.ready("ben") is None
 
 
-@pytest.mark.parametrize(("most", "shown"), [(0, 1), (1, 1), (5, 5), (99, MOST)])
+@pytest.mark.parametrize(("most", "shown"), [(0, 1), (1, 1), (5, 5), (99, MAX_PICTURES)])
 async def test_the_link_tells_the_page_how_many_pictures_there_is_room_for(
     at_desk: ReferenceFixture, most: int, shown: int
 ) -> None:

@@ -7,12 +7,12 @@ import pytest
 
 from service.references.urls import (
     INLINE_BYTES,
+    ImageUrlError,
     InlinePicture,
     OwnPicture,
-    PlaceError,
     RemotePicture,
-    decoded,
-    read_place,
+    decode,
+    parse_image_url,
 )
 
 NAME = "0123456789abcdef0123456789abcdef.png"
@@ -38,7 +38,7 @@ HOSTS = {"easel.example.com", "192.168.1.5"}
 )
 def test_pictures_of_ours_are_recognised_whatever_stands_before(text: str) -> None:
     """Bug of the Flow2API MCP server: behind a proxy it knew its own pictures no more."""
-    assert read_place(text, HOSTS) == OwnPicture(name=NAME)
+    assert parse_image_url(text, HOSTS) == OwnPicture(name=NAME)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_pictures_of_ours_are_recognised_whatever_stands_before(text: str) -> No
 def test_what_comes_out_of_a_path_is_one_segment(text: str, name: str | None) -> None:
     """CVE-2026-7213 and kin: the files look for exactly one form of name, and get no path."""
     if name is None:
-        with pytest.raises(PlaceError):
-            read_place(text, HOSTS)
+        with pytest.raises(ImageUrlError):
+            parse_image_url(text, HOSTS)
     else:
-        assert read_place(text, HOSTS) == OwnPicture(name=name)
+        assert parse_image_url(text, HOSTS) == OwnPicture(name=name)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_what_comes_out_of_a_path_is_one_segment(text: str, name: str | None) ->
 )
 def test_everything_else_is_to_be_downloaded(url: str, host: str) -> None:
     """Ours: whether it may be is for the fetch to say, which looks at every address."""
-    assert read_place(url, HOSTS) == RemotePicture(url=url, host=host)
+    assert parse_image_url(url, HOSTS) == RemotePicture(url=url, host=host)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_everything_else_is_to_be_downloaded(url: str, host: str) -> None:
      "https://", "http://[::1", "javascript:alert(1)", "//example.org/cat.png", "", "../mcp-cache"],
 )  # fmt: skip
 def test_other_values_are_refused_with_the_way_that_works(text: str) -> None:
-    with pytest.raises(PlaceError, match=r"use_upload|cannot be read|is not a URL"):
-        read_place(text, HOSTS)
+    with pytest.raises(ImageUrlError, match=r"use_upload|cannot be read|is not a URL"):
+        parse_image_url(text, HOSTS)
 
 
 def test_no_time_is_spent_on_what_is_too_long_for_a_url() -> None:
-    with pytest.raises(PlaceError, match="has 4000000 characters"):
-        read_place("/" * 4_000_000, HOSTS)
-    assert isinstance(read_place("https://example.org/?" + "x" * 8000, HOSTS), RemotePicture)
+    with pytest.raises(ImageUrlError, match="has 4000000 characters"):
+        parse_image_url("/" * 4_000_000, HOSTS)
+    assert isinstance(parse_image_url("https://example.org/?" + "x" * 8000, HOSTS), RemotePicture)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_no_time_is_spent_on_what_is_too_long_for_a_url() -> None:
 def test_a_data_uri_is_its_bytes_however_it_is_written(written: Callable[[str], str]) -> None:
     """Ours: the type that it names counts for nothing; the bytes say what they are."""
     data = bytes(range(256))
-    place = read_place(written(base64.b64encode(data).decode()), HOSTS)
+    place = parse_image_url(written(base64.b64encode(data).decode()), HOSTS)
     assert isinstance(place, InlinePicture)
-    assert decoded(place) == data
+    assert decode(place) == data
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_data_uri_is_its_bytes_however_it_is_written(written: Callable[[str], 
     ],
 )
 def test_a_data_uri_that_cannot_be_used_is_refused(text: str, said: str) -> None:
-    with pytest.raises(PlaceError, match=said):
-        place = read_place(text, HOSTS)
+    with pytest.raises(ImageUrlError, match=said):
+        place = parse_image_url(text, HOSTS)
         assert isinstance(place, InlinePicture)
-        decoded(place)
+        decode(place)

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from service.images import ImageRequest, WorkError
-from service.pictures.previews import Examined, examined
+from service.pictures.previews import Examined, examine
 from service.settings import Endpoint, Timeouts
 from service.upstreams.base import RemoteTask, Upstream
 from service.upstreams.flow2api import Flow2ApiUpstream
@@ -249,4 +249,4 @@ async def drawn(upstream: Upstream, request: ImageRequest) -> list[Examined]:
     """What the pipeline gets out of it: the pictures, looked at."""
     result = await upstream.generate(request, silent)
     pictures = await upstream.follow(result, silent) if isinstance(result, RemoteTask) else result
-    return [examined(picture.data, Lock()) for picture in pictures]
+    return [examine(picture.data, Lock()) for picture in pictures]

@@ -15,7 +15,7 @@ import pytest
 from aiohttp.test_utils import BaseTestServer
 from PIL import Image
 
-from service.references.uploads import MOST, MOST_BYTES
+from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES
 from service.storage.uploads import OPEN_S
 from tests.emulators.pictures import jpeg, png
 from tests.reference_fixture import MAX_BYTES, MAX_ENTRIES, ReferenceFixture, path_of, reference_fixture, serving
@@ -60,7 +60,7 @@ def assert_closed(headers: Any) -> None:
 async def at(tmp_path: Path) -> AsyncIterator[Open]:
     async with (
         reference_fixture(tmp_path) as opened,
-        serving(opened.reception) as server,
+        serving(opened.upload_handler) as server,
         aiohttp.ClientSession() as session,
     ):
         yield Open(fixture=opened, server=server, session=session)
@@ -142,7 +142,7 @@ async def test_a_sending_that_breaks_off_leaves_nothing_behind(at: Open, tmp_pat
     url = await at.link()
     path = url.partition("//")[2].partition("/")[2]
     head = f"POST /{path}?sizes={len(SMALL)},9 HTTP/1.1", f"Content-Length: {len(SMALL) + 9}"
-    async with serving(replace(at.fixture.reception, idle_s=0.05)) as server:
+    async with serving(replace(at.fixture.upload_handler, idle_s=0.05)) as server:
         status, _ = await raw(replace(at, server=server), *head, body=SMALL)
     assert status == 408
     assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
@@ -174,7 +174,7 @@ async def test_what_is_sent_takes_its_place_within_the_limits(at: Open) -> None:
         pytest.param("-1,11", id="negative"),
         pytest.param("٣", id="digits of another script"),
         pytest.param("", id="no number"),
-        pytest.param(",".join(["1"] * (MOST + 1)), id="too many"),
+        pytest.param(",".join(["1"] * (MAX_PICTURES + 1)), id="too many"),
     ],
 )
 async def test_a_body_that_is_not_as_said_is_refused(at: Open, sizes: str) -> None:
@@ -220,9 +220,9 @@ async def test_what_is_too_large_is_refused_before_it_is_read(at: Open, size: in
 
 async def test_pictures_that_are_too_large_together_are_refused(tmp_path: Path, at: Open) -> None:
     """Ours: what no call could take must not wait for one."""
-    reception = replace(at.fixture.reception, max_bytes=MOST_BYTES)
-    async with serving(reception) as server:
-        half = MOST_BYTES // 2 + 1
+    upload_handler = replace(at.fixture.upload_handler, max_bytes=MAX_TOTAL_BYTES)
+    async with serving(upload_handler) as server:
+        half = MAX_TOTAL_BYTES // 2 + 1
         path = path_of(await at.fixture.uploads.link("anna", 2)).partition("?")[0]
         status, answer = await raw(
             replace(at, server=server), f"POST {path}?sizes={half},{half} HTTP/1.1", f"Content-Length: {2 * half}"
@@ -245,7 +245,7 @@ async def test_what_cannot_be_counted_beforehand_is_not_read(at: Open, headers: 
 
 async def test_a_body_that_stops_is_given_up(at: Open) -> None:
     """Ours: and the next sending by that link is not told that another one runs."""
-    async with serving(replace(at.fixture.reception, idle_s=0.05)) as server:
+    async with serving(replace(at.fixture.upload_handler, idle_s=0.05)) as server:
         stalled = replace(at, server=server)
         path = (await stalled.link()).partition("//")[2].partition("/")[2]
         status, answer = await raw(stalled, f"POST /{path} HTTP/1.1", f"Content-Length: {len(SMALL)}", body=SMALL[:9])
@@ -254,7 +254,7 @@ async def test_a_body_that_stops_is_given_up(at: Open) -> None:
 
 
 async def test_a_body_that_dribbles_is_given_up(at: Open) -> None:
-    async with serving(replace(at.fixture.reception, total_s=0.05)) as server:
+    async with serving(replace(at.fixture.upload_handler, total_s=0.05)) as server:
         stalled = replace(at, server=server)
         path = (await stalled.link()).partition("//")[2].partition("/")[2]
         status, answer = await raw(stalled, f"POST /{path} HTTP/1.1", f"Content-Length: {len(SMALL)}", body=SMALL[:9])
@@ -269,11 +269,11 @@ async def test_a_sender_who_goes_away_leaves_the_link_open(at: Open) -> None:
     writer.write(head.encode() + SMALL[:9])
     await writer.drain()
     async with asyncio.timeout(5):
-        while not at.fixture.reception.arriving:  # noqa: ASYNC110 - nothing announces that it has begun
+        while not at.fixture.upload_handler.arriving:  # noqa: ASYNC110 - nothing announces that it has begun
             await asyncio.sleep(0.001)
         assert (await at.post(url, SMALL))[1]["error"]["code"] == "busy"
         writer.close()
-        while at.fixture.reception.arriving:  # noqa: ASYNC110 - as above
+        while at.fixture.upload_handler.arriving:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
     assert (await at.post(url, SMALL))[0] == 200
 

@@ -65,7 +65,7 @@ async def open_tab() -> AsyncIterator[OpenTab]:
 async def person(open_tab: OpenTab, tmp_path: Path) -> AsyncIterator[Person]:
     folder = tmp_path / "device"
     folder.mkdir()
-    async with reference_fixture(tmp_path) as opened, serving(opened.reception) as server, open_tab() as tab:
+    async with reference_fixture(tmp_path) as opened, serving(opened.upload_handler) as server, open_tab() as tab:
         await tab.speak("en-GB", "zh-CN")
         yield Person(fixture=opened, server=server, tab=tab, folder=folder)
         assert not [each for each in tab.errors if "status of 4" not in each], "the page has a mistake"
