@@ -1,4 +1,7 @@
-"""Logging set-up: where lines go, their form, and the filter that keeps secrets out of them."""
+"""Logging set-up: destination and form of the lines, and the filter that keeps secrets out of them.
+
+A faulty log call, such as `warning("%d pictures", "three")`, is logged as it stands and never raises into its caller.
+"""
 
 import json
 import logging
@@ -18,7 +21,7 @@ _HIDDEN: Final = "[hidden]"
 
 
 class SecretFilter(logging.Filter):
-    """Replaces the secrets it was given, and whatever looks like a credential, in every record."""
+    """Replaces known secrets, and all that looks like a credential, in every record."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
@@ -28,7 +31,7 @@ class SecretFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record's message and traceback; let every record pass."""
-        record.msg, record.args = self.clean(record.getMessage()), None
+        record.msg, record.args = self.clean(message_of(record)), None
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:
@@ -36,14 +39,27 @@ class SecretFilter(logging.Filter):
         return True
 
     def clean(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text without secrets."""
         if self._known:
             text = self._known.sub(_HIDDEN, text)
         return _SHAPES.sub(lambda match: match[1] + _HIDDEN, text)
 
 
+def message_of(record: logging.LogRecord) -> str:
+    """Return the message of a record; where its arguments do not fit, the template and the types of the arguments.
+
+    The arguments themselves stay out: one that cannot be shown as intended may hold a secret in another form.
+    """
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - formatting runs code of whoever logs, and a filter must not raise into it
+        template = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+        arguments = record.args if isinstance(record.args, tuple) else (record.args,)
+        return f"{template} (arguments that do not fit: {', '.join(type(each).__name__ for each in arguments)})"
+
+
 def is_worth_a_line(record: logging.LogRecord) -> bool:
-    """False for aiohttp's tracebacks of malformed HTTP: anybody could fill the log with them."""
+    """Reject aiohttp's tracebacks of malformed HTTP: anybody could fill the log with them."""
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or kind.__module__ != "aiohttp.http_exceptions"
 

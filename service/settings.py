@@ -1,4 +1,4 @@
-"""What the environment may set, frozen at start. `SETTINGS` is the one table: `--help` and README show it.
+"""The settings of one process, read from its environment and frozen at start, by the rows of `settings_table.py`.
 
 `Settings.from_env` is pure: it takes a mapping and reads nothing else. An older name counts where the newer one is
 not set; a value that cannot be read raises `SettingsError`, which names the setting as it was written.
@@ -8,11 +8,11 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
-from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+
+from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, OLDER_VALUES, SETTINGS
 
 
 class SettingsError(Exception):
@@ -25,7 +25,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Where an upstream listens, as the person wrote it, and the key that goes to its origin and nowhere else."""
+    """The address of an image service, as the person wrote it, and the key that goes to its origin and nowhere else."""
 
     url: str
     key: str = field(repr=False)
@@ -33,7 +33,7 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
-    """How many seconds an image service is waited for, so that one which hangs ends as a failure."""
+    """Limits of waiting for an image service, in seconds, so that one that hangs ends as a failure."""
 
     connect_s: float = 10.0
     silence_s: float = 300.0
@@ -49,68 +49,12 @@ TIMEOUTS: Final = Timeouts()
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How many pictures are kept, of all owners together, of how many bytes, for how many days; 0 is no limit."""
+    """Limits of the picture store, for all owners together: pictures, bytes, and days of age. 0 is no limit."""
 
     entries: int = 0
     size: int = 0
     days: int = 0
 
-
-@dataclass(frozen=True)
-class Setting:
-    """One row of the table."""
-
-    name: str
-    default: str
-    meaning: str
-    older: tuple[str, ...] = ()
-
-
-SETTINGS: Final = (
-    Setting("FLOW2API_BASE_URL", "", "root of Flow2API, with or without /v1; http://127.0.0.1:8000 with a key"),
-    Setting("FLOW2API_API_KEY", "", "its key, without Bearer"),
-    Setting("OPENAI_API_KEY", "", "key of the OpenAI Images API, or of a service that speaks it; turns it on"),
-    Setting("OPENAI_BASE_URL", "", "root of such a service, with or without /v1; https://api.openai.com with a key"),
-    Setting("MODELSCOPE_API_KEY", "", "token of ModelScope API-Inference; turns it and `generate_image` on",
-            ("MODELSCOPE_SDK_TOKEN",)),
-    Setting("MODELSCOPE_BASE_URL", "", "root of ModelScope; https://api-inference.modelscope.cn with a token"),
-    Setting("EASEL_MODELSCOPE_POLL_S", "5", "seconds between two questions whether ModelScope has drawn the picture"),
-    Setting("EASEL_MODELSCOPE_TIMEOUT_S", "150", "seconds to wait for a ModelScope picture; `history` waits on"),
-    Setting("EASEL_UPSTREAM_TIMEOUT_S", "600", "seconds that an image service may take for one request in all"),
-    Setting("EASEL_UPSTREAM_SILENCE_S", "300", "seconds that it may send nothing meanwhile; twice that for 4K"),
-    Setting("EASEL_CONNECT_TIMEOUT_S", "10", "seconds to reach an image service"),
-    Setting("EASEL_DOWNLOAD_TIMEOUT_S", "120", "seconds to download one picture from where a service put it"),
-    Setting("EASEL_HOST", "127.0.0.1", "address to listen on; beyond loopback EASEL_TOKENS is needed"),
-    Setting("EASEL_PORT", "8866", "port to listen on; 0 takes a free one"),
-    Setting("EASEL_PATH", "/mcp", "path of the MCP endpoint"),
-    Setting("EASEL_PUBLIC_URL", "", "what links begin with, before /mcp-cache/ and /upload/; host and port when empty",
-            ("FLOW2API_MCP_EXTERNAL_URL_PREFIX",)),
-    Setting("EASEL_TOKENS", "", "who may call: name:token pairs with commas, each with its own history; or auto"),
-    Setting("EASEL_DATA_DIR", "data", "folder of the history and the pictures"),
-    Setting("EASEL_IMAGE_DIR", "", "folder where the chat program keeps what is attached, for `use_latest_user_image`",
-            ("FLOW2API_MCP_IMAGE_DIR", "FLOW2API_MCP_CHERRYSTUDIO_FILES_DIR", "FLOW2API_MCP_LOCAL_FILES_ROOT")),
-    Setting("EASEL_MODELS_FILE", "service/models.json", "which models are offered"),
-    Setting("EASEL_DRAIN_S", "20", "seconds that a stop waits for pictures that are still being drawn"),
-    Setting("EASEL_RETRIES", "2", "how often a failed generation is tried again, where that costs nothing twice",
-            ("FLOW2API_MCP_GENERATE_RETRY_COUNT",)),
-    Setting("EASEL_PROMPT_SUFFIX", "", "text added to each prompt, on a line of its own, for the image service only",
-            ("FLOW2API_MCP_PROMPT_SUFFIX",)),
-    Setting("EASEL_HISTORY_RECENT", "50", "how many of the newest generations `history` calls recent",
-            ("FLOW2API_MCP_HISTORY_RECENT_SIZE",)),
-    Setting("EASEL_HISTORY_ARCHIVE", "0", "how many before those it calls the archive; 0: all. Older ones stay, too",
-            ("FLOW2API_MCP_HISTORY_ARCHIVE_SIZE",)),
-    Setting("EASEL_CACHE_MAX_ENTRIES", "2000", "how many pictures are kept, of everybody; the oldest go first; 0: all",
-            ("FLOW2API_MCP_URL_CACHE_MAX_ENTRIES",)),
-    Setting("EASEL_CACHE_MAX_MB", "10000", "megabytes that they may take together; 0: no limit"),
-    Setting("EASEL_CACHE_MAX_DAYS", "0", "days after which a picture is removed; 0: never"),
-    Setting("EASEL_CACHE_MAX_FILE_MB", "100", "largest picture taken, in megabytes",
-            ("FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES",)),
-    Setting("EASEL_PROFILES", "", "how a client is answered, such as "
-            "cherry-studio:patience=120,preview=off; *:structured=off"),
-    Setting("EASEL_LOG", "info", "how much is logged: debug, info, warning, error", ("FLOW2API_MCP_DEBUG",)),
-    Setting("EASEL_LOG_FORMAT", "text", "text, or json for machines"),
-)  # fmt: skip
-"""Every setting, in the order in which `--help` and README show them."""
 
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 AUTO: Final = "auto"
@@ -120,9 +64,6 @@ _TOKEN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LOCAL_FLOW2API: Final = "http://127.0.0.1:8000"
 _PUBLIC_OPENAI: Final = "https://api.openai.com/v1"
 _PUBLIC_MODELSCOPE: Final = "https://api-inference.modelscope.cn/v1"
-_LEVELS: Final = ("debug", "info", "warning", "error")
-_SWITCHES: Final[Mapping[str, str]] = {"1": "debug", "true": "debug", "0": "info", "false": "info"}
-"""FLOW2API_MCP_DEBUG was a switch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,31 +128,20 @@ class Settings:
             modelscope_timeout_s=read.seconds("EASEL_MODELSCOPE_TIMEOUT_S", 0.01, 3600),
             timeouts=read.timeouts(),
             drain_s=read.seconds("EASEL_DRAIN_S", 0, 3600),
-            retries=read.number("EASEL_RETRIES", 0, 10),
+            retries=read.number("EASEL_RETRIES", 0, MOST_RETRIES),
             prompt_suffix=read.text("EASEL_PROMPT_SUFFIX"),
-            max_file_bytes=read.number("EASEL_CACHE_MAX_FILE_MB", 1, 1000) * 1_000_000,
+            max_file_bytes=read.number("EASEL_CACHE_MAX_FILE_MB", 1, LARGEST_FILE_MB) * 1_000_000,
             profiles=read.text("EASEL_PROFILES"),
             limits=read.limits(),
             history_recent=read.number("EASEL_HISTORY_RECENT", 1, 1_000_000),
             history_archive=read.number("EASEL_HISTORY_ARCHIVE", 0, 999_999_999),
-            log_level=read.log_level(),
+            log_level=read.choice("EASEL_LOG", ("debug", "info", "warning", "error")),
             log_format=read.choice("EASEL_LOG_FORMAT", ("text", "json")),
         )
 
 
-def unknown_names(env: Mapping[str, str]) -> list[str]:
-    """What is set as if it were a setting of ours, and is none: a slip of the pen, each with the nearest name."""
-    known = [name for setting in SETTINGS for name in (setting.name, *setting.older)]
-    strangers = sorted(name for name in env if name.startswith("EASEL_") and name not in known)
-    return [f"{name} is no setting; did you mean {min(known, key=partial(_distance, name))}?" for name in strangers]
-
-
-def _distance(name: str, known: str) -> float:
-    return 1 - SequenceMatcher(None, name, known).ratio()
-
-
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address reaches this machine only."""
+    """Tell that a host name or address reaches this machine only."""
     if host.lower() == "localhost":
         return True
     try:
@@ -227,8 +157,10 @@ class _Reader:
         self._env = env
 
     def text(self, name: str) -> str:
-        setting = _BY_NAME[name]
-        return self._env.get(self._written(name), "").strip() or setting.default
+        """The value of a setting, or its default; the value of an older name in the words of the newer one."""
+        written = self._written(name)
+        value = self._env.get(written, "").strip()
+        return OLDER_VALUES.get(written, str)(value) if value else _BY_NAME[name].default
 
     def error(self, name: str, problem: str) -> SettingsError:
         return SettingsError(self._written(name), problem)
@@ -249,14 +181,6 @@ class _Reader:
         text = self.text(name).lower()
         if text not in allowed:
             raise self.error(name, f"{text!r} is none of {', '.join(allowed)}")
-        return text
-
-    def log_level(self) -> str:
-        text = self.text("EASEL_LOG").lower()
-        if self._written("EASEL_LOG") != "EASEL_LOG":
-            text = _SWITCHES.get(text, text)
-        if text not in _LEVELS:
-            raise self.error("EASEL_LOG", f"{text!r} is none of {', '.join(_LEVELS)}")
         return text
 
     def url(self, name: str) -> str:

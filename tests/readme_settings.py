@@ -1,8 +1,8 @@
-"""The table of settings in README: `python -m tests.readme_settings` writes it anew from `service/settings.py`."""
+"""The table of settings in README: `python -m tests.readme_settings` writes it anew from that of the service."""
 
 from typing import Final
 
-from service.settings import SETTINGS, Setting
+from service.settings_table import SETTINGS, Setting
 from tests.paths import ROOT
 
 README: Final = ROOT / "README.md"

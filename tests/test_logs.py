@@ -3,6 +3,8 @@
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
@@ -55,18 +57,56 @@ def test_json_lines_are_one_object_each() -> None:
     assert line["time"].endswith("Z")
 
 
+class Unprintable:
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+    __repr__ = __str__
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_the_level_counts_for_the_service_alone(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("template", "arguments", "shown"),
+    [
+        pytest.param("%d pictures", ("three",), "%d pictures (arguments that do not fit: str)", id="a wrong type"),
+        pytest.param("key %d of", ("s3cr3t",), "key %d of (arguments that do not fit: str)", id="a secret"),
+        pytest.param("s3cr3t %d", ("x",), "[hidden] %d (arguments that do not fit: str)", id="a secret in the words"),
+        pytest.param("%s", (1, 2), "%s (arguments that do not fit: int, int)", id="too many"),
+        pytest.param("%(a)s", ({"b": 1},), "%(a)s (arguments that do not fit: dict)", id="a name that is missing"),
+        pytest.param("%s", (Unprintable(),), "%s (arguments that do not fit: Unprintable)", id="no text"),
+        pytest.param(Unprintable(), (), "Unprintable (arguments that do not fit: )", id="a message that is no text"),
+    ],
+)
+def test_a_faulty_log_call_is_logged_and_raises_nothing(
+    capsys: pytest.CaptureFixture[str], form: str, template: object, arguments: tuple[object, ...], shown: str
+) -> None:
+    """Bug: a slip in a log line of any library ended the call that logged it. No secret comes out by that way."""
+    with configured("info", form):
+        logging.getLogger("aiohttp.x").warning(template, *arguments)
+    heard = capsys.readouterr().err
+    assert shown in heard
+    assert "s3cr3t" not in heard
+
+
+@contextmanager
+def configured(level: str, form: str) -> Iterator[None]:
+    """Log as the service does, and afterwards as before."""
     root, ours = logging.getLogger(), logging.getLogger("service")
     before = (root.handlers[:], root.level, ours.level)
     try:
-        set_up("debug", form, ["s3cr3t"])
-        logging.getLogger("service.x").debug("ours s3cr3t")
-        logging.getLogger("aiohttp").info("theirs")
+        set_up(level, form, ["s3cr3t"])
+        yield
     finally:
         root.handlers[:], _, _ = before
         root.setLevel(before[1])
         ours.setLevel(before[2])
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_level_counts_for_the_service_alone(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with configured("debug", form):
+        logging.getLogger("service.x").debug("ours s3cr3t")
+        logging.getLogger("aiohttp").info("theirs")
     heard = capsys.readouterr().err
     assert "ours [hidden]" in heard
     assert "theirs" not in heard

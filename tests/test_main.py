@@ -14,7 +14,8 @@ from typing import BinaryIO
 import pytest
 
 from service.commands.main import secrets_of
-from service.settings import SETTINGS, Settings
+from service.settings import Settings
+from service.settings_table import SETTINGS
 from tests.command_process import HANGS_S, Process, banner_of, easel, value_of
 from tests.emulators import flow2api
 from tests.wire import modern_params, wire_client
@@ -145,7 +146,7 @@ async def test_a_second_signal_ends_it_without_waiting_for_a_call(tmp_path: Path
         pytest.param(
             {"EASEL_MODELS_FILE": "none.json", "FLOW2API_API_KEY": "k"}, "EASEL_MODELS_FILE: none.json: ", id="models"
         ),
-        pytest.param({"FLOW2API_MCP_DEBUG": "loud"}, "FLOW2API_MCP_DEBUG: ", id="older name"),
+        pytest.param({"FLOW2API_MCP_GENERATE_RETRY_COUNT": "x"}, "FLOW2API_MCP_GENERATE_RETRY_COUNT: ", id="older"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_one_line(tmp_path: Path, env: dict[str, str], said: str) -> None:

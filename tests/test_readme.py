@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from service.profiles import FIELDS, KEYS
-from service.settings import SETTINGS, Settings
+from service.settings import Settings
+from service.settings_table import SETTINGS, unknown_names
 from tests.paths import ROOT, SERVICE
 from tests.readme_settings import README, table, written
 
@@ -44,6 +45,13 @@ def test_a_settings_file_that_is_shown_can_be_read(block: str) -> None:
     names = {name for setting in SETTINGS for name in (setting.name, *setting.older)}
     assert {name for name, _, _ in lines} <= names
     Settings.from_env({name: value for name, _, value in lines})
+
+
+def test_a_variable_that_a_client_reads_is_no_slip_of_ours() -> None:
+    """Bug: README had Cursor users set EASEL_TOKEN, of which a service started beside it says that it is no setting."""
+    named = re.findall(r"\$\{env:(\w+)\}", TEXT)
+    assert named
+    assert not unknown_names(dict.fromkeys(named, "x"))
 
 
 def test_every_make_target_that_is_named_is_there() -> None:

@@ -15,7 +15,8 @@ from dotenv.parser import parse_stream
 from service import logs
 from service.commands import demo, serve
 from service.commands import models as models_command
-from service.settings import SETTINGS, Settings, SettingsError, unknown_names
+from service.settings import Settings, SettingsError
+from service.settings_table import SETTINGS, unknown_names
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,106 @@
+"""The table of settings: names, defaults, meanings, older names, and how the values of older names are read.
+
+`--help` and README show it; `service/settings.py` reads an environment by it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import partial
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table. `older` are names of earlier programs, which count where the newer one is not set."""
+
+    name: str
+    default: str
+    meaning: str
+    older: tuple[str, ...] = ()
+
+
+SETTINGS: Final = (
+    Setting("FLOW2API_BASE_URL", "", "root of Flow2API, with or without /v1; http://127.0.0.1:8000 with a key"),
+    Setting("FLOW2API_API_KEY", "", "its key, without Bearer"),
+    Setting("OPENAI_API_KEY", "", "key of the OpenAI Images API, or of a service that speaks it; turns it on"),
+    Setting("OPENAI_BASE_URL", "", "root of such a service, with or without /v1; https://api.openai.com with a key"),
+    Setting("MODELSCOPE_API_KEY", "", "token of ModelScope API-Inference; turns it and `generate_image` on",
+            ("MODELSCOPE_SDK_TOKEN",)),
+    Setting("MODELSCOPE_BASE_URL", "", "root of ModelScope; https://api-inference.modelscope.cn with a token"),
+    Setting("EASEL_MODELSCOPE_POLL_S", "5", "seconds between two questions whether ModelScope has drawn the picture"),
+    Setting("EASEL_MODELSCOPE_TIMEOUT_S", "150", "seconds to wait for a ModelScope picture; `history` waits on"),
+    Setting("EASEL_UPSTREAM_TIMEOUT_S", "600", "seconds that an image service may take for one request in all"),
+    Setting("EASEL_UPSTREAM_SILENCE_S", "300", "seconds that it may send nothing meanwhile; twice that for 4K"),
+    Setting("EASEL_CONNECT_TIMEOUT_S", "10", "seconds to reach an image service"),
+    Setting("EASEL_DOWNLOAD_TIMEOUT_S", "120", "seconds to download one picture from where a service put it"),
+    Setting("EASEL_HOST", "127.0.0.1", "address to listen on; beyond loopback EASEL_TOKENS is needed"),
+    Setting("EASEL_PORT", "8866", "port to listen on; 0 takes a free one"),
+    Setting("EASEL_PATH", "/mcp", "path of the MCP endpoint"),
+    Setting("EASEL_PUBLIC_URL", "", "what links begin with, before /mcp-cache/ and /upload/; host and port when empty",
+            ("FLOW2API_MCP_EXTERNAL_URL_PREFIX",)),
+    Setting("EASEL_TOKENS", "", "who may call: name:token pairs with commas, each with its own history; or auto"),
+    Setting("EASEL_DATA_DIR", "data", "folder of the history and the pictures"),
+    Setting("EASEL_IMAGE_DIR", "", "folder where the chat program keeps what is attached, for `use_latest_user_image`",
+            ("FLOW2API_MCP_IMAGE_DIR", "FLOW2API_MCP_CHERRYSTUDIO_FILES_DIR", "FLOW2API_MCP_LOCAL_FILES_ROOT")),
+    Setting("EASEL_MODELS_FILE", "service/models.json", "which models are offered"),
+    Setting("EASEL_DRAIN_S", "20", "seconds that a stop waits for pictures that are still being drawn"),
+    Setting("EASEL_RETRIES", "2", "how often a failed generation is tried again, where that costs nothing twice",
+            ("FLOW2API_MCP_GENERATE_RETRY_COUNT",)),
+    Setting("EASEL_PROMPT_SUFFIX", "", "text added to each prompt, on a line of its own, for the image service only",
+            ("FLOW2API_MCP_PROMPT_SUFFIX",)),
+    Setting("EASEL_HISTORY_RECENT", "50", "how many of the newest generations `history` calls recent",
+            ("FLOW2API_MCP_HISTORY_RECENT_SIZE",)),
+    Setting("EASEL_HISTORY_ARCHIVE", "0", "how many before those it calls the archive; 0: all. Older ones stay, too",
+            ("FLOW2API_MCP_HISTORY_ARCHIVE_SIZE",)),
+    Setting("EASEL_CACHE_MAX_ENTRIES", "2000", "how many pictures are kept, of everybody; the oldest go first; 0: all",
+            ("FLOW2API_MCP_URL_CACHE_MAX_ENTRIES",)),
+    Setting("EASEL_CACHE_MAX_MB", "10000", "megabytes that they may take together; 0: no limit"),
+    Setting("EASEL_CACHE_MAX_DAYS", "0", "days after which a picture is removed; 0: never"),
+    Setting("EASEL_CACHE_MAX_FILE_MB", "100", "largest picture taken, in megabytes",
+            ("FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES",)),
+    Setting("EASEL_PROFILES", "", "how a client is answered, such as "
+            "cherry-studio:patience=120,preview=off; *:structured=off"),
+    Setting("EASEL_LOG", "info", "how much is logged: debug, info, warning, error", ("FLOW2API_MCP_DEBUG",)),
+    Setting("EASEL_LOG_FORMAT", "text", "text, or json for machines"),
+)  # fmt: skip
+"""Every setting, in the order of `--help` and README."""
+
+MOST_RETRIES: Final = 10
+LARGEST_FILE_MB: Final = 1000
+
+
+def _switch(value: str) -> str:
+    return "info" if value == "0" else "debug"
+
+
+def _capped(value: str) -> str:
+    return str(min(max(int(value), 0), MOST_RETRIES)) if re.fullmatch(r"-?[0-9]{1,9}", value) else value
+
+
+def _megabytes(value: str) -> str:
+    """Early releases counted bytes, later ones megabytes, under the same name."""
+    if not re.fullmatch(r"[0-9]{1,15}", value):
+        return value
+    size = int(value)
+    return str(min(-(-size // 1_000_000) if size > 1_000_000 else size, LARGEST_FILE_MB))
+
+
+OLDER_VALUES: Final[Mapping[str, Callable[[str], str]]] = {
+    "FLOW2API_MCP_DEBUG": _switch,
+    "FLOW2API_MCP_GENERATE_RETRY_COUNT": _capped,
+    "FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES": _megabytes,
+}
+"""The value of an older name, as the older program read it, in the words of the newer setting. Others mean the same."""
+
+
+def unknown_names(env: Mapping[str, str]) -> list[str]:
+    """Name each variable that looks like a setting of ours and is none, a slip of the pen, with the nearest setting."""
+    known = [name for setting in SETTINGS for name in (setting.name, *setting.older)]
+    strangers = sorted(name for name in env if name.startswith("EASEL_") and name not in known)
+    return [f"{name} is no setting; did you mean {min(known, key=partial(_distance, name))}?" for name in strangers]
+
+
+def _distance(name: str, known: str) -> float:
+    return 1 - SequenceMatcher(None, name, known).ratio()

@@ -1,0 +1,68 @@
+"""The table of settings: names of today, names of earlier programs, and slips of the pen."""
+
+import pytest
+
+from service.settings import Settings
+from service.settings_table import SETTINGS, unknown_names
+from tests.paths import ROOT
+
+
+@pytest.mark.parametrize(
+    ("value", "level"), [("1", "debug"), ("0", "info"), ("true", "debug"), ("yes", "debug"), ("on", "debug"),
+                         ("false", "debug"), ("error", "debug")],
+)  # fmt: skip
+def test_the_older_debug_switch_is_on_unless_it_is_0(value: str, level: str) -> None:
+    """Bug: `yes` stopped the start. The Flow2API MCP Server read `!= "0"`."""
+    assert Settings.from_env({"FLOW2API_MCP_DEBUG": value}).log_level == level
+    assert Settings.from_env({"FLOW2API_MCP_DEBUG": value, "EASEL_LOG": "warning"}).log_level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        pytest.param("26214400", 27_000_000, id="bytes, the earlier default"),
+        pytest.param("209715200", 210_000_000, id="200 MB in bytes"),
+        pytest.param("1000001", 2_000_000, id="the fewest bytes"),
+        pytest.param("25", 25_000_000, id="megabytes"),
+        pytest.param("5000", 1_000_000_000, id="more megabytes than are taken"),
+        pytest.param("5368709120", 1_000_000_000, id="more bytes than are taken"),
+    ],
+)
+def test_the_older_file_size_is_bytes_or_megabytes(value: str, size: int) -> None:
+    """Bug: 26214400 stopped the start. Early releases of the Flow2API MCP Server counted bytes, later ones MB."""
+    assert Settings.from_env({"FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES": value}).max_file_bytes == size
+
+
+@pytest.mark.parametrize(("value", "retries"), [("3", 3), ("10", 10), ("20", 10), ("-1", 0)])
+def test_the_older_retry_count_is_capped(value: str, retries: int) -> None:
+    """Bug: 20 stopped the start. The Flow2API MCP Server took it for 10."""
+    assert Settings.from_env({"FLOW2API_MCP_GENERATE_RETRY_COUNT": value}).retries == retries
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "value"),
+    [
+        (older, setting.name, "3")
+        for setting in SETTINGS
+        for older in setting.older
+        if older.endswith(("COUNT", "BYTES", "SIZE", "ENTRIES"))
+    ],
+)
+def test_a_newer_name_wins_over_an_older_one(older: str, newer: str, value: str) -> None:
+    assert Settings.from_env({older: value}) != Settings.from_env({})
+    assert Settings.from_env({older: "nonsense", newer: value}) == Settings.from_env({newer: value})
+
+
+def test_readme_has_every_setting() -> None:
+    """Ours: one table; README repeats it and may not fall behind."""
+    readme = (ROOT / "README.md").read_text()
+    missing = [s.name for s in SETTINGS if f"`{s.name}`" not in readme or s.meaning not in readme]
+    missing += [older for s in SETTINGS for older in s.older if f"`{older}`" not in readme]
+    assert not missing
+
+
+def test_a_slip_of_the_pen_is_told_the_nearest_name() -> None:
+    """Ours: `EASEL_TOKEN=…` would otherwise leave the door open without a word."""
+    assert unknown_names({"EASEL_TOKEN": "x", "EASEL_PORT": "1", "HOME": "/", "FLOW2API_MCP_DEBUG": "1"}) == [
+        "EASEL_TOKEN is no setting; did you mean EASEL_TOKENS?"
+    ]
