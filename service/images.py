@@ -20,6 +20,9 @@ EXTENSIONS: Final[Mapping[str, str]] = {
 
 MEDIA_TYPES: Final[Mapping[str, str]] = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 
+SAID: Final = "It said: "
+"""Stands before the quoted words of an image service, on the last line of a failure."""
+
 LOCAL_OWNER: Final = "local"
 """Owner of everything made while no tokens are configured."""
 
@@ -133,10 +136,25 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a job failed: a short word for programs (`policy`, `interrupted`, …) and a sentence for people and models."""
+    """The failure of a job: a short word for programs (`policy`, `interrupted`, …), and words for people and models.
+
+    `reason` is up to three lines: the fact, the advice of that moment, and `SAID` with the image service's own words in
+    quotes. A list of old failures shows `fact` and `quote`, since the advice is out of date there.
+    """
 
     kind: str
     reason: str
+
+    @property
+    def fact(self) -> str:
+        """The first line of the reason."""
+        return first_line(self.reason)
+
+    @property
+    def quote(self) -> str:
+        """The image service's own words, in quotes; empty where it said nothing."""
+        last = self.reason.rpartition("\n")[2]
+        return last.removeprefix(SAID) if last.startswith(SAID) else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,11 +186,12 @@ class Job:
 class Progress(Protocol):
     """Where an upstream reports how far it is: a line for the person, and percent (0 to 100) when it can be told."""
 
-    async def __call__(self, message: str, percent: float | None = None) -> None: ...
+    async def __call__(self, message: str, percent: float | None = None) -> None:
+        """Report one step."""
 
 
 class WorkError(Exception):
-    """The work failed. The message is one or more sentences that a model can act on and a person can read.
+    """The work failed. The message, for a model to act on and a person to read, has the lines of `Failure.reason`.
 
     It never holds a key, a signed query, base64, HTML or a path of this machine. `kind` is the short word that the
     history keeps. `retries` says how often the same work may be tried again without anybody's leave (0 where that may
@@ -189,8 +208,19 @@ class WorkError(Exception):
         retry_after_s: float = 0.0,
         may_be_charged: bool = False,
     ) -> None:
+        """Fail with a message; by default nothing is tried again."""
         super().__init__(message)
         self.kind = kind
         self.retries = retries
         self.retry_after_s = retry_after_s
         self.may_be_charged = may_be_charged
+
+    @property
+    def fact(self) -> str:
+        """The first line of the message: what happened, without advice."""
+        return first_line(str(self))
+
+
+def first_line(text: str) -> str:
+    """Return the text up to its first line break."""
+    return text.partition("\n")[0]

@@ -17,13 +17,13 @@ from service.upstreams.answer import listen
 from service.upstreams.base import Offers
 from service.upstreams.chat import ChatAnswer
 from service.upstreams.chat_request import is_openrouter, messages, openrouter_extras
+from service.upstreams.error_body import sanitize
 from service.upstreams.errors import UpstreamError, reaching, read_error
 from service.upstreams.flow2api_list import ModelList
 from service.upstreams.flow2api_models import Asked, guess, how_to_ask, is_full_id
 from service.upstreams.http import HttpUpstream
 from service.upstreams.kinds import Kind
 from service.upstreams.request_body import Body, json_body
-from service.upstreams.sanitize import sanitize
 
 STAGES: Final[tuple[tuple[str, float | None], ...]] = (
     ("错误", None),

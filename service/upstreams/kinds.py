@@ -1,4 +1,8 @@
-"""Why an image service gave no picture, and what follows from that: `RULES` is the only place that says it."""
+"""The kinds of failure of an image service. `RULES` is the one table of what each kind says and allows.
+
+A failure is up to three lines: the fact, the advice, and the service's own words in quotes. The fact stays true for
+ever and is what a list of old failures shows; the advice is for the moment at which it happens.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,17 +10,20 @@ from typing import Final, NamedTuple
 
 
 class Kind(StrEnum):
-    """Why the work failed: what the history keeps, and what decides whether it is tried again."""
+    """The kind of a failure: kept in the history, and the key of `RULES`."""
 
     AUTH = "auth"
     ACCOUNT = "account"
+    FORBIDDEN = "forbidden"
     TIER = "tier"
+    BLOCKED = "blocked"
     ADDRESS = "address"
     POLICY = "policy"
     REFERENCE = "reference"
     MODEL = "model"
     BAD_REQUEST = "bad_request"
     QUOTA = "quota"
+    LIMIT = "limit"
     RATE = "rate"
     CAPTCHA = "captcha"
     UNAVAILABLE = "unavailable"
@@ -26,110 +33,124 @@ class Kind(StrEnum):
     LOST = "lost"
     DOWNLOAD = "download"
     GONE = "gone"
+    ACCEPTED = "accepted"
 
 
 class Rule(NamedTuple):
-    """How often a kind may be tried again, how many seconds before the first time, and what to tell the person.
+    """The consequences of a kind.
 
-    `may_be_charged`: money may be gone, so that nothing is tried again.
+    `fact` and `advice` may hold `{Service}` and `{service}` (its name, at the start of a sentence or within one),
+    `{key}` and `{url}` (the settings of its key and its base URL, in parentheses). `unexplained` replaces the advice
+    where the service gave no reason. `retries` is how often the same request may be sent again, `delay_s` the seconds
+    before the first of them. `may_be_charged`: money may be gone, so nothing is sent again.
     """
 
-    retries: int
-    delay_s: float
-    sentence: str
+    fact: str
+    advice: str
+    retries: int = 0
+    delay_s: float = 0
     may_be_charged: bool = False
+    unexplained: str = ""
 
+
+OPERATOR: Final = "Only whoever runs Easel can correct it; calling again does not help."
+ASK_FIRST: Final = "It is not asked for again by itself: ask the person before calling again."
 
 RULES: Final[Mapping[Kind, Rule]] = {
-    Kind.AUTH: Rule(
-        0, 0, "The image service did not accept our key. Whoever runs this server has to correct it; do not try again."
-    ),
+    Kind.AUTH: Rule("{Service} refused the key of this server{key}.", OPERATOR),
     Kind.ACCOUNT: Rule(
-        0,
-        0,
-        "The image service wants its account completed first, as it says below: bound to another account, or verified. "
-        "Whoever runs this server has to do that with the service; do not try again.",
+        "{Service} wants the account of this server{key} completed first: verified, bound to another account, or "
+        "opened for this model.",
+        OPERATOR,
+    ),
+    Kind.FORBIDDEN: Rule(
+        "{Service} does not let the account of this server{key} use this model.",
+        "Choose another model. Whoever runs Easel can have this one opened; calling again does not help.",
     ),
     Kind.TIER: Rule(
-        0,
-        0,
-        "The image service's account may not use this model or size. Choose a smaller size or another model.",
+        "{Service} has no account of the tier that this model or size needs.",
+        "Choose a smaller size or another model.",
+    ),
+    Kind.BLOCKED: Rule(
+        "A guard in front of {service}, or its rule on countries and networks, blocked this server before the service "
+        "saw the request.",
+        "Only whoever runs Easel can mend that: with the service, by another network, or by another base URL{url}. "
+        "Calling again does not help.",
     ),
     Kind.ADDRESS: Rule(
-        0,
-        0,
-        "No image service answered at the configured address. Whoever runs this server has to check its base URL.",
+        "No image service answers at the configured address.",
+        "Only whoever runs Easel can correct its base URL{url}; calling again does not help.",
     ),
     Kind.POLICY: Rule(
-        0,
-        0,
-        "The image service refused this prompt or its result under its content policy. "
+        "{Service} refused this prompt or its result under its content policy.",
         "Tell the person, and change the prompt before calling again.",
     ),
     Kind.REFERENCE: Rule(
-        0,
-        0,
-        "The image service refused a reference picture under its content policy. "
-        "Tell the person, and use another reference or none.",
+        "{Service} refused a reference picture under its content policy.",
+        "Tell the person, and use another reference picture or none.",
     ),
     Kind.MODEL: Rule(
-        0,
-        0,
-        "The image service does not have this model. Choose another one; "
-        "whoever runs this server can compare the lists with `python -m service models`.",
+        "{Service} does not have this model.",
+        "Choose another one. Whoever runs Easel can compare the lists with `python -m service models`.",
     ),
     Kind.BAD_REQUEST: Rule(
-        0, 0, "The image service could not accept this request. Correct what it names before calling again."
+        "{Service} could not accept this request.",
+        "Correct what it names before calling again.",
+        unexplained="It gave no reason. Leave out what is special about the request, or choose another model.",
     ),
     Kind.QUOTA: Rule(
-        0,
-        0,
-        "The image service's quota or balance is used up. Wait until it is renewed, or choose another model.",
+        "The quota or balance of this server at {service} is used up.",
+        "Whoever runs Easel can top it up, or it is renewed in time; until then only another model may work.",
     ),
-    Kind.RATE: Rule(3, 2, "The image service asks for fewer requests. Wait a minute and call again."),
+    Kind.LIMIT: Rule(
+        "{Service} takes no more requests for now.",
+        "Nothing was charged. Call again after that time, or choose another model.",
+    ),
+    Kind.RATE: Rule("{Service} asks for fewer requests.", "Wait a minute and call again.", retries=3, delay_s=2),
     Kind.CAPTCHA: Rule(
-        1,
-        5,
-        "The image service's account was stopped by a captcha. Call again in a few minutes; "
-        "if it stays so, whoever runs the image service has to look at its captcha settings.",
+        "A captcha stopped the account behind {service}.",
+        "Call again in a few minutes; if it stays so, whoever runs the image service has to look at its captcha "
+        "settings.",
+        retries=1,
+        delay_s=5,
     ),
-    Kind.UNAVAILABLE: Rule(2, 10, "The image service has no account or capacity free just now. Call again later."),
-    Kind.TRANSIENT: Rule(1, 2, "The image service failed. Call again; if it fails the same way, change the request."),
+    Kind.UNAVAILABLE: Rule(
+        "{Service} is busy.",
+        "It has no account or capacity free just now. Call again later.",
+        retries=2,
+        delay_s=10,
+    ),
+    Kind.TRANSIENT: Rule("{Service} failed.", "Call again; if it fails the same way, change the request.", 1, 2),
     Kind.UNREACHABLE: Rule(
-        2,
-        1,
-        "The image service could not be reached, and nothing was charged. Call again; "
-        "if it stays so, whoever runs this server has to check that the image service is up.",
+        "{Service} could not be reached, and nothing was charged.",
+        "Call again; if it stays so, whoever runs Easel has to check that it is up, and its base URL{url}.",
+        retries=2,
+        delay_s=1,
     ),
     Kind.NO_IMAGE: Rule(
-        0,
-        0,
-        "The image service answered without a picture, and may have charged for it. "
+        "{Service} answered without a picture, and may have charged for it.",
         "Ask for a picture more plainly, or choose another model.",
         may_be_charged=True,
     ),
     Kind.LOST: Rule(
-        0,
-        0,
-        "The answer of the image service was lost after the request had been sent. It may have been charged, "
-        "so it is not sent again by itself: ask the person before calling again.",
+        "{Service} failed, or its answer was lost, after the work may have begun: it may have been charged.",
+        ASK_FIRST,
         may_be_charged=True,
     ),
     Kind.DOWNLOAD: Rule(
-        0,
-        0,
-        "The picture was made, and may have been charged, but could not be downloaded. "
-        "It is not made again by itself: ask the person before calling again.",
+        "The picture was made, and may have been charged, but could not be downloaded.",
+        ASK_FIRST,
         may_be_charged=True,
     ),
-    Kind.GONE: Rule(
-        0,
-        0,
-        "The image service does not have this picture any more. It is not made anew by itself: "
-        "ask the person before calling again.",
+    Kind.GONE: Rule("{Service} does not have this picture any more.", ASK_FIRST),
+    Kind.ACCEPTED: Rule(
+        "{Service} took the work in and gives the picture later, in a way that Easel does not follow; it may have been "
+        "charged.",
+        "Do not call again for it: the person can look for the picture at the service.",
+        may_be_charged=True,
     ),
 }
-"""`RATE` doubles from 2 s: 2, 4, 8. A captcha and an account pool need longer to recover than a failure of chance."""
+"""`RATE` doubles from 2 s: 2, 4, 8. A captcha and an account pool need longer to recover."""
 
-TAKEN_IN: Final = "The image service had taken the work in, and may have charged for it."
-"""Of a failure that comes later than its kind usually does: then nothing is tried again either."""
+TAKEN_IN: Final = "The service had begun, and it may have been charged."
+"""Added to the fact of a failure that came later than its kind usually does; such a request is never sent again."""

@@ -14,9 +14,9 @@ from http import HTTPStatus
 from typing import Final
 
 from service.upstreams.base import RemoteTask
+from service.upstreams.error_body import sanitize
 from service.upstreams.errors import UpstreamError, upstream_error
 from service.upstreams.kinds import Kind
-from service.upstreams.sanitize import sanitize
 
 SUCCEEDED: Final = frozenset({"SUCCEED", "SUCCEEDED", "SUCCESS"})
 ENDED_BADLY: Final = frozenset({"FAILED", "FAIL", "TIMEOUT", "CANCELED", "CANCELLED"})

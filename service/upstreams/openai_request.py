@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from service.images import ImageRequest, Reference
-from service.upstreams.error_body import parsed
+from service.upstreams.error_body import parse_body
 from service.upstreams.openai_rules import Family, check, family_of, size_of
 from service.upstreams.request_body import Body, form_body, json_body
 
@@ -73,7 +73,7 @@ def encoded(draft: Draft) -> Body:
 
 def unknown_parameter(draft: Draft, body: bytes) -> str | None:
     """Which parameter of the draft the service says that it does not know, if it can do without."""
-    match parsed(body):
+    match parse_body(body):
         case {"error": {"code": "unknown_parameter", "param": str(name)}}:
             found = name
         case {"error": {"param": "stream" | "partial_images" as name}}:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.upstreams.error_body import parsed, reported
+from service.upstreams.error_body import QUOTED, find_error, parse_body, sanitize
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from service.upstreams.error_body import parsed, reported
 )
 def test_the_error_is_found_in_any_shape(body: object, message: str, status: int | None) -> None:
     """Ours: the shapes of Flow2API, OpenRouter, ModelScope, FastAPI and relays."""
-    assert (reported(body).message, reported(body).status) == (message, status)
+    assert (find_error(body).message, find_error(body).status) == (message, status)
 
 
 def test_a_list_of_details_names_the_fields_and_not_the_input() -> None:
@@ -33,10 +33,46 @@ def test_a_list_of_details_names_the_fields_and_not_the_input() -> None:
     body = {
         "detail": [{"type": "missing", "loc": ["body", "model"], "msg": "Field required", "input": {"x": "secret"}}]
     }
-    assert reported(body).message == "body.model: Field required"
+    assert find_error(body).message == "body.model: Field required"
 
 
 def test_what_is_no_json_stays_text() -> None:
     """Ours: a proxy's page still says something."""
-    assert parsed(b"<h1>502</h1>") == "<h1>502</h1>"
-    assert parsed('{"a":1}') == {"a": 1}
+    assert parse_body(b"<h1>502</h1>") == "<h1>502</h1>"
+    assert parse_body('{"a":1}') == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        pytest.param(
+            "Incorrect API key provided: sk-abcdefgh12345678.", "Incorrect API key provided: [key]", id="openai-key"
+        ),
+        pytest.param("bad token ms-0a1b2c3d-0a1b-4c5d", "bad token [key]", id="modelscope-key"),
+        pytest.param("sent Bearer han1234", "sent [key]", id="bearer"),
+        pytest.param(
+            "GET http://h:8000/v1/models?key=han1234 failed", "GET http://h:8000/v1/models failed", id="query"
+        ),
+        pytest.param("at https://me:pw@h/x", "at https://h/x", id="userinfo"),
+        pytest.param("key=han1234", "key=[key]", id="key-without-url"),
+        pytest.param("Unsupported image URI: data:text/html,<b>abc", "Unsupported image URI: [data]", id="data-uri"),
+        pytest.param("got " + "iVBORw0K" * 20, "got [data]", id="base64"),
+        pytest.param("got \ue00012\ue001", "got 12", id="stand-in"),
+        pytest.param(
+            "<html><head><title>x</title></head><h1>502 Bad\nGateway</h1></html>", "502 Bad Gateway", id="html"
+        ),
+        pytest.param("a\x00b\n\tc", "a b c", id="one-line"),
+        pytest.param(
+            "PUBLIC_ERROR_PROMINENT_PEOPLE_FILTER_FAILED", "PUBLIC_ERROR_PROMINENT_PEOPLE_FILTER_FAILED", id="reason"
+        ),
+    ],
+)
+def test_secrets_and_data_are_taken_out(said: str, shown: str) -> None:
+    """Ours: errors echo what they were given, and ours reach the model and the history."""
+    assert sanitize(said) == shown
+
+
+def test_long_words_are_shortened() -> None:
+    """Ours: a result has to stay small, and a refusal may be an essay."""
+    assert sanitize("word " * 1000).endswith("…")
+    assert len(sanitize("word " * 1000)) <= QUOTED
