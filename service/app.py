@@ -40,6 +40,7 @@ from service.settings import Settings, SettingsError
 from service.storage.data_folder import DataFolderError
 from service.storage.opened import Storage, open_storage
 from service.upstreams.base import Upstream
+from service.upstreams.connector import Connector
 from service.upstreams.flow2api import Flow2ApiUpstream
 from service.upstreams.modelscope import ModelScopeUpstream, Polling
 from service.upstreams.openai import OpenAiUpstream
@@ -179,9 +180,9 @@ async def _listen(
 
 
 def _client_session() -> aiohttp.ClientSession:
-    """The one session. How many requests run at once is for the pipeline to say, not for the connector."""
+    """The one session."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=Connector(),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"easel/{VERSION}"},
     )

@@ -14,7 +14,7 @@ import pytest
 
 from tests.paths import ROOT, SERVICE
 
-VALUES = {"images", "logs", "profiles", "settings", "settings_table"}
+VALUES = {"bodies", "images", "logs", "profiles", "settings", "settings_table"}
 """Modules that import nothing of ours but each other; everybody may import them."""
 
 CONTRACTS = {"storage.store", "storage.files", "storage.uploads", "upstreams.base", "protocol.task_records"}
@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
 UNTESTED = {"images", "protocol.call", "protocol.catalog", "tools.context", *CONTRACTS}
 """Values and abstract classes: what they promise is tested where it is kept."""
 
-LARGEST_FOLDER = 31
+LARGEST_FOLDER = 27
 LONGEST_MODULE = 400
 
 

@@ -33,7 +33,7 @@ REFERENCE_BYTES: Final = 20_000_000
 
 SHOWN_HOST: Final = 60
 
-PATIENCE: Final = RetryPolicy(total_s=20.0, pauses_s=(0.5,))
+RETRY_POLICY: Final = RetryPolicy(total_s=20.0, pauses_s=(0.5,))
 """Two tries: the client waits, and nothing is paid for yet."""
 
 Download: TypeAlias = Callable[[str], Awaitable[bytes]]
@@ -196,7 +196,7 @@ class References:
 
 def guarded(session: aiohttp.ClientSession) -> Download:
     """Return the download for URLs that a caller chose: no address is trusted."""
-    return lambda url: fetch(session, url, max_bytes=REFERENCE_BYTES, patience=PATIENCE)
+    return lambda url: fetch(session, url, max_bytes=REFERENCE_BYTES, retry=RETRY_POLICY)
 
 
 def own_url(name: str) -> str:

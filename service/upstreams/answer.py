@@ -1,13 +1,17 @@
-"""One answer of an image service, read as its bytes arrive: parsed JSON out, however it was framed.
+"""An answer of an image service, read as its bytes arrive: server-sent events, or one body, become parsed JSON.
 
-Bytes go through a `Base64Extractor` (long base64 out), an `SseReader` (events) and `orjson`. A service that was asked
-to stream may answer with one JSON body, one that was not may stream, and some leave out the blank lines between events:
-all come out as `Event`s. `listen` is the one loop that waits for the bytes.
+1. A `Base64Extractor` takes long base64 out of the bytes, so that no parser sees megabytes.
+2. An `SseReader` cuts them into events. A service that was asked to stream may answer with one JSON body, one that was
+   not may stream, and some leave out the blank lines between events: all of it comes out as `Event`s.
+3. A subclass of `ImageAnswer` reads the events of its API, and finds the pictures.
+
+`listen` is the one loop that waits for the bytes.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Final, NamedTuple, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import aiohttp
 import orjson
@@ -16,120 +20,186 @@ from service.upstreams.base64_extractor import Base64Extractor, ExtractedBase64
 from service.upstreams.errors import UpstreamError
 from service.upstreams.image_sources import Source
 from service.upstreams.kinds import Kind
-from service.upstreams.sse import SseReader
 
 MAX_ANSWER: Final = 100 * 1024 * 1024
 """Bytes of one answer: several pictures of the largest size, inline."""
 
 MAX_EVENT: Final = 8 * 1024 * 1024
-"""Bytes of one event or body without its long base64: what is parsed in one go. No service says as much."""
+"""Bytes of one event or body without its long base64: the most that is parsed in one go. Services send far less."""
 
 PIECE: Final = 32 * 1024
 """Bytes taken at one go, at most 0.5 ms of work."""
 
 DONE: Final = b"[DONE]"
+IGNORED_FIELDS: Final = (b"id", b"retry")
+"""SSE fields into which image services put nothing."""
 
-Said = TypeVar("Said")
-Said_co = TypeVar("Said_co", covariant=True)
+Step = TypeVar("Step")
+"""A sign of progress that an answer holds before its picture: a thought, the number of a partial picture."""
 
 
 class Event(NamedTuple):
-    """One JSON value of an answer, and what its event calls itself, if anything."""
+    """One JSON value of an answer, and the name of its SSE event; empty where it has none."""
 
     name: str
     value: object
 
 
-class AnswerReader:
-    """`feed` it all bytes, then `end` it. `done` says that the service has said all, though the connection is open.
+class SseReader:
+    """Cuts one stream of server-sent events into the data of each event.
 
-    `unreadable` says that some event was no JSON, `text` is what came outside of all events and is no JSON either.
+    WHATWG HTML, Server-sent events, "Interpreting an event stream", read generously: `data:` with or without the space,
+    CRLF, several `data:` lines, comments (OpenRouter sends `: OPENROUTER PROCESSING`), any length of line. `other`
+    collects the lines that are no field: the body of a service that does not stream, a proxy's page of HTML.
     """
 
     def __init__(self) -> None:
-        self.lifted: Final = ExtractedBase64()
-        self.done = False
-        self.unreadable = False
-        self.text = ""
-        self._size = 0
-        self._bytes = Base64Extractor(self.lifted, json=True)
-        self._events = SseReader()
+        """Begin a stream."""
+        self.other: list[bytes] = []
+        self._name = b""
+        self._line: list[bytes] = []
+        self._data: list[bytes] = []
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """Take bytes and yield the events that they complete."""
+    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the name and the data of each event that these bytes complete."""
+        events: list[tuple[bytes, bytes]] = []
+        first, *lines = data.split(b"\n")
+        self._line.append(first)
+        for line in lines:
+            self._end_line(events)
+            self._line.append(line)
+        return events
+
+    def rest(self) -> list[tuple[bytes, bytes]]:
+        """Return the event that the end of the stream completes: many servers leave out the last blank line."""
+        events: list[tuple[bytes, bytes]] = []
+        self._end_line(events)
+        self._end_event(events)
+        return events
+
+    def _end_line(self, events: list[tuple[bytes, bytes]]) -> None:
+        line = b"".join(self._line).removesuffix(b"\r")
+        self._line.clear()
+        name, _, value = line.partition(b":")
+        if not line:
+            self._end_event(events)
+        elif name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            self._name = value.removeprefix(b" ")
+        elif name and name not in IGNORED_FIELDS:
+            self.other.append(line)
+
+    def _end_event(self, events: list[tuple[bytes, bytes]]) -> None:
+        if self._data:
+            events.append((self._name, b"\n".join(self._data)))
+            self._data = []
+        self._name = b""
+
+
+class ImageAnswer(ABC, Generic[Step]):
+    """One answer: `feed` it all bytes, `end` it (or `cut` it), then take `pictures` or raise `without_picture`.
+
+    `extracted` holds the base64 that was taken out; `is_unreadable` says that some event was no JSON; `text` is what
+    came outside of all events and is no JSON either.
+    """
+
+    def __init__(self) -> None:
+        """Begin an answer."""
+        self.extracted: Final = ExtractedBase64()
+        self.is_unreadable = False
+        self.text = ""
+        self._said_done = False
+        self._size = 0
+        self._base64 = Base64Extractor(self.extracted, json=True)
+        self._sse = SseReader()
+
+    @property
+    def is_complete(self) -> bool:
+        """Nothing more comes, though the connection is still open."""
+        return self._said_done
+
+    @property
+    @abstractmethod
+    def is_finished(self) -> bool:
+        """The picture is there, or said to be; more may come, such as statistics, and may just as well not."""
+
+    @abstractmethod
+    def pictures(self) -> list[Source]:
+        """Return the sources of the pictures, each once, in order."""
+
+    @abstractmethod
+    def without_picture(self) -> UpstreamError:
+        """Return the error for an answer that holds no picture, with the reason as far as the answer gives one."""
+
+    @abstractmethod
+    def _read(self, event: Event) -> list[Step]:
+        """Read one event of this API. Raise `UpstreamError` for one that reports an error."""
+
+    def feed(self, data: bytes) -> list[Step]:
+        """Read bytes, cut anywhere, and return the steps that they complete. Raise `UpstreamError`."""
         self._size += len(data)
         if self._size > MAX_ANSWER:
             raise UpstreamError(Kind.LOST, detail=f"(Its answer is larger than {MAX_ANSWER // 2**20} MB.)")
-        for event in self._events.feed(self._bytes.lift(data)):
-            yield from self._event(event)
+        return self._parse_all(self._sse.feed(self._base64.extract(data)))
 
-    def end(self) -> Iterator[Event]:
-        """Yield what the end of the answer completes: a last event, or a body that was no stream."""
-        for event in self._events.feed(self._bytes.rest()):
-            yield from self._event(event)
-        for event in self._events.rest():
-            yield from self._event(event)
-        yield from self._body(b"\n".join(self._events.other))
+    def end(self) -> list[Step]:
+        """Read what the end of the answer completes: a last event, or a body that was no stream."""
+        events = self._sse.feed(self._base64.rest())
+        steps = self._parse_all(events + self._sse.rest())
+        return steps + self._parse_body(b"\n".join(self._sse.other))
 
-    def _event(self, data: bytes) -> Iterator[Event]:
-        """Read the data of one event. Lines that only make sense one by one were sent without blank lines between."""
+    def cut(self) -> None:
+        """Take note that the connection broke: the last event may be half a picture."""
+
+    def _parse_all(self, events: list[tuple[bytes, bytes]]) -> list[Step]:
+        steps: list[Step] = []
+        for name, data in events:
+            steps += self._parse(data, name)
+        return steps
+
+    def _parse(self, data: bytes, name: bytes = b"") -> list[Step]:
+        """Read the data of one event. Lines that are JSON only one by one were sent without blank lines between."""
         if data.strip() == DONE:
-            self.done = True
-            return
+            self._said_done = True
+            return []
         if len(data) > MAX_EVENT:
             raise UpstreamError(Kind.LOST, detail=f"(One part of its answer is larger than {MAX_EVENT // 2**20} MB.)")
         try:
             value = orjson.loads(data)
         except orjson.JSONDecodeError:
             lines = data.splitlines()
-            self.unreadable |= len(lines) == 1
-            for line in lines if len(lines) > 1 else ():
-                yield from self._event(line)
-        else:
-            yield Event(self._events.name.decode(errors="replace"), value)
+            self.is_unreadable |= len(lines) == 1
+            return self._parse_all([(name, line) for line in lines]) if len(lines) > 1 else []
+        return self._read(Event(name.decode(errors="replace"), value))
 
-    def _body(self, body: bytes) -> Iterator[Event]:
+    def _parse_body(self, body: bytes) -> list[Step]:
         """Read what came outside of all events: one JSON body, JSON by lines, or a page of a proxy."""
         if body.lstrip().startswith((b"{", b"[")):
-            yield from self._event(body)
-        elif body.lstrip().startswith(b"<"):
+            return self._parse(body)
+        if body.lstrip().startswith(b"<"):
             raise UpstreamError(Kind.ADDRESS, body.decode(errors="replace"))
-        else:
-            self.text = body.decode(errors="replace")
-
-
-class Answer(Protocol[Said_co]):
-    """What `listen` needs of an answer. `finished`: all was said, and only the end of the connection is missing."""
-
-    @property
-    def done(self) -> bool: ...
-
-    @property
-    def finished(self) -> bool: ...
-
-    def feed(self, data: bytes) -> Iterator[Said_co]: ...
-
-    def end(self) -> Iterator[Said_co]: ...
-
-    def cut(self) -> None: ...
-
-    def pictures(self) -> list[Source]: ...
+        self.text = body.decode(errors="replace")
+        return []
 
 
 async def listen(
-    response: aiohttp.ClientResponse, answer: Answer[Said], tell: Callable[[Said], Awaitable[None]], linger_s: float
+    response: aiohttp.ClientResponse,
+    answer: ImageAnswer[Step],
+    report: Callable[[Step], Awaitable[None]],
+    linger_s: float,
 ) -> None:
-    """Read the answer to its end and tell what it says on the way.
+    """Read the answer to its end and report each step of it.
 
-    A connection that breaks after the picture arrived has lost nothing. One that stays open, or breaks, after all was
-    said has ended.
+    A connection that breaks after the picture arrived has lost nothing. One that stays open, or breaks, after the
+    answer was finished has ended; it is waited for `linger_s` seconds.
     """
-    while not answer.done:
+    while not answer.is_complete:
         try:
-            async with asyncio.timeout(linger_s if answer.finished else None):
+            async with asyncio.timeout(linger_s if answer.is_finished else None):
                 piece = await response.content.read(PIECE)
         except (aiohttp.ClientError, TimeoutError):
-            if answer.finished:
+            if answer.is_finished:
                 break
             answer.cut()
             if not answer.pictures():
@@ -137,8 +207,8 @@ async def listen(
             return
         if not piece:
             break
-        for said in answer.feed(piece):
-            await tell(said)
+        for step in answer.feed(piece):
+            await report(step)
         await asyncio.sleep(0)  # reading what is buffered already lets nobody else run
-    for said in answer.end():
-        await tell(said)
+    for step in answer.end():
+        await report(step)

@@ -1,11 +1,11 @@
-"""Long base64, lifted out of an answer as it arrives, so that no parser ever sees megabytes.
+"""Long base64, taken out of an answer as it arrives, so that no parser ever sees megabytes.
 
 An image service may put a whole picture into one JSON string: as a data URI in markdown, as `b64_json`, split over
 many deltas. Run through a JSON parser and one big decode, 10 MB hold up every other call for tens of milliseconds. So
 each run of base64 that is long enough is taken out of the bytes and a short stand-in is left in its place:
 
-1. `Base64Extractor.lift` takes the bytes as they come and gives back what is left; `Base64Extractor.rest` gives back
-   what it held at the end.
+1. `Base64Extractor.extract` takes the bytes as they come and returns what is left; `Base64Extractor.rest` returns what
+   it held at the end.
 2. The rest is parsed as usual. A stand-in is an ordinary piece of text there.
 3. `ExtractedBase64.decode` reads any mixture of stand-ins and literal base64, in pieces, and lets others run in
    between.
@@ -65,10 +65,11 @@ class ExtractedBase64:
     """The runs taken out of one answer."""
 
     def __init__(self) -> None:
+        """Begin without any."""
         self._runs: list[list[bytes]] = []
 
     def begin(self) -> tuple[bytes, list[bytes]]:
-        """Begin a run: return what stands in its place, and the list to which its pieces are appended."""
+        """Begin a run: return its stand-in, and the list to which its pieces are appended."""
         pieces: list[bytes] = []
         self._runs.append(pieces)
         return f"\ue000{len(self._runs) - 1}\ue001".encode(), pieces
@@ -103,15 +104,16 @@ class ExtractedBase64:
 class Base64Extractor:
     """Takes the long runs out of one stream of bytes, cut anywhere. Where that is JSON, a run may hold escapes."""
 
-    def __init__(self, lifted: ExtractedBase64, *, json: bool) -> None:
-        self._lifted = lifted
+    def __init__(self, extracted: ExtractedBase64, *, json: bool) -> None:
+        """Put the runs into `extracted`."""
+        self._extracted = extracted
         self._json = json
         self._starts, self._runs = (JSON_START, JSON_RUN) if json else (PLAIN_START, PLAIN_RUN)
         self._stand_in = b""
         self._run: list[bytes] | None = None
         self._held = b""
 
-    def lift(self, data: bytes) -> bytes:
+    def extract(self, data: bytes) -> bytes:
         """Return what is left of the data, less a tail that may be the beginning of a run, or half an escape."""
         data = self._held + data
         end = self._before_cut(data)
@@ -133,7 +135,7 @@ class Base64Extractor:
                     continue
                 left += data[at : found.start()]
                 at = found.start()
-                self._stand_in, self._run = self._lifted.begin()
+                self._stand_in, self._run = self._extracted.begin()
             stop = self._end_of_run(data, at, end)
             self._take(self._run, data[at:stop])
             at = stop
@@ -150,14 +152,14 @@ class Base64Extractor:
         return (self._close() if self._run is not None else b"") + held
 
     def _before_cut(self, data: bytes) -> int:
-        """Where to stop, so that no escape and no break between two lines is read half."""
+        """Return where to stop, so that no escape and no break between two lines is read half."""
         cut = (JSON_CUT if self._json else PLAIN_CUT).search(data, max(0, len(data) - LONGEST_CUT))
         end = cut.start() if cut else len(data)
         escape = data.rfind(b"\\", max(0, len(data) - LONGEST_ESCAPE)) if self._json else -1
         return end if escape < 0 else min(end, escape)
 
     def _before_tail(self, data: bytes, at: int, end: int) -> int:
-        """Where the digits at the end begin, with the escape that they may be the rest of."""
+        """Return where the digits at the end begin, with the escape that they may be the rest of."""
         tail = at + len(data[at:end].rstrip(ALPHABET))
         return tail - 1 if self._json and at < tail < end and data[tail - 1 : tail] == b"\\" else tail
 

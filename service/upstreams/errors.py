@@ -16,6 +16,7 @@ from typing import Final
 
 import aiohttp
 
+from service.bodies import read_limited
 from service.images import SAID, WorkError
 from service.upstreams.error_body import READ, find_error, parse_body, sanitize
 from service.upstreams.kinds import RULES, TAKEN_IN, Kind
@@ -94,10 +95,7 @@ async def read_error(response: aiohttp.ClientResponse) -> UpstreamError:
 
 async def read_start(response: aiohttp.ClientResponse) -> bytes:
     """Read as much of a bad answer as is of use."""
-    body = b""
-    while len(body) < MAX_ERROR and (piece := await response.content.read(MAX_ERROR)):
-        body += piece
-    return body
+    return await read_limited(response.content, MAX_ERROR)
 
 
 @contextmanager

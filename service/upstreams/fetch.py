@@ -1,10 +1,10 @@
-"""The guarded download: one picture from a URL that somebody else chose.
+"""The guarded download: one picture from a URL that an image service or a caller chose.
 
 Its rules, for the first URL and for each redirect alike:
 
 - http and https only, no user name or password in the URL.
-- The name is resolved here, every address is checked, and the connection goes to a checked address: nothing is resolved
-  a second time. Private addresses are allowed only on the host of the image service that gave the URL, on any port.
+- The name is resolved once, every address is checked, and the connection goes to a checked address. Private addresses
+  and names of the local network are allowed only on the host of the image service that gave the URL, on any port.
 - The key goes to the exact origin of that service and nowhere else.
 - Bytes are counted while they come in. A page of HTML is not a picture, whatever its status.
 - The URL is sent byte for byte: a signed query does not survive being decoded and encoded again.
@@ -21,21 +21,24 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from service.bodies import read_limited
 from service.images import WorkError
+from service.upstreams.connector import addresses_of, is_local_name
 
 CONNECT_S: Final = 10.0
 IDLE_S: Final = 30.0
 HOPS: Final = 5
 """Redirects that are followed. Storage services need one or two."""
 
-PIECE: Final = 64 * 1024
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 NOT_THERE: Final = frozenset({400, 403, 404, 410})
-"""Storage services say 400 or 403 to a signature that has expired."""
+"""Storage services answer 400 or 403 to a signature that has expired."""
+
+PRIVATE: Final = "it is on a private network, and not the host of the image service"
 
 UNICAST: Final = ipaddress.IPv6Network("2000::/3")
-"""All of IPv6 that is routed. A list of what is not (site-local, discard, local NAT64 …) would never be complete."""
+"""All of IPv6 that is routed. A list of the rest (site-local, discard, local NAT64 …) would never be complete."""
 
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 TEREDO_AND_KIN: Final = ipaddress.IPv6Network("2001::/23")
@@ -47,11 +50,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class FetchError(WorkError):
     """The download failed. Names the host and never more of the URL.
 
-    `again` says that another try may help, `page` that a web page came instead of a picture, `gone` that whoever was
-    asked does not have it, or not for us.
+    `again` says that another try may help, `page` that a web page came instead of a picture, `gone` that the host does
+    not have the picture, or not for us.
     """
 
     def __init__(self, url: URL, why: str, *, again: bool = False, page: bool = False, gone: bool = False) -> None:
+        """Fail for the reason `why`, a clause without its full stop."""
         super().__init__(
             f"Could not download the picture from {url.host or 'a URL without a host'}: {why}.", kind="download"
         )
@@ -68,21 +72,23 @@ class Trusted:
     key: str = field(repr=False)
 
     def on_same_host(self, url: URL) -> bool:
+        """Tell whether a URL is on the service's host, on any port."""
         return _host(url) == _host(self.base)
 
     def headers(self, url: URL) -> dict[str, str]:
+        """Return the header with the key for a URL on the service's exact origin, else none."""
         same_origin = (url.scheme, _host(url), url.port) == (self.base.scheme, _host(self.base), self.base.port)
         return bearer(self.key) if same_origin else {}
 
 
 def bearer(key: str) -> dict[str, str]:
-    """The header that carries a key, where there is one."""
+    """Return the header that carries a key, or none for an empty key."""
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """How long one try may take, and how long to wait before each further one.
+    """The seconds that one try may take, and the pause before each further one.
 
     The picture is paid for, and another download costs nothing: three tries.
     """
@@ -91,7 +97,7 @@ class RetryPolicy:
     pauses_s: Sequence[float] = (0.5, 2.0)
 
 
-PATIENCE: Final = RetryPolicy()
+RETRY_POLICY: Final = RetryPolicy()
 
 
 async def fetch(
@@ -100,18 +106,18 @@ async def fetch(
     *,
     max_bytes: int,
     trusted: Trusted | None = None,
-    patience: RetryPolicy = PATIENCE,
+    retry: RetryPolicy = RETRY_POLICY,
 ) -> bytes:
     """Download one picture, once more after each of the pauses if need be. Raise `FetchError`."""
     target = read_url(url)
-    for pause_s in patience.pauses_s:
+    for pause_s in retry.pauses_s:
         try:
-            return await _once(session, target, max_bytes, trusted, patience.total_s)
+            return await _once(session, target, max_bytes, trusted, retry.total_s)
         except FetchError as error:
             if not error.again:
                 raise
         await asyncio.sleep(pause_s)
-    return await _once(session, target, max_bytes, trusted, patience.total_s)
+    return await _once(session, target, max_bytes, trusted, retry.total_s)
 
 
 def read_url(text: str, base: URL | None = None) -> URL:
@@ -130,12 +136,12 @@ def read_url(text: str, base: URL | None = None) -> URL:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one that everybody on the internet may reach, with whatever it carries inside."""
+    """Tell whether an address, and one that is embedded in it, can be reached by everybody on the internet."""
     return all(_is_routed(inner) for inner in _unwrapped(ipaddress.ip_address(address.partition("%")[0])))
 
 
 def _unwrapped(address: Address) -> Iterator[Address]:
-    """The address and the IPv4 address that it is a form of: mapped, NAT64 and 6to4 reach that one."""
+    """Yield the address and the IPv4 address that is embedded in it: mapped, NAT64 and 6to4 reach that one."""
     match address:
         case ipaddress.IPv6Address(ipv4_mapped=ipaddress.IPv4Address() as inner):
             yield inner
@@ -177,7 +183,7 @@ async def _once(
 async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted: Trusted | None) -> bytes | URL:
     """Ask one URL at one of its checked addresses, and return the bytes or where they are said to be."""
     problem: FetchError | None = None
-    for address in await _checked_addresses(url, trusted):
+    for address in await _checked_addresses(session, url, trusted):
         try:
             async with session.get(
                 url.with_host(address),
@@ -196,19 +202,28 @@ async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted
     raise problem or FetchError(url, "its name is not known", again=True)
 
 
-async def _checked_addresses(url: URL, trusted: Trusted | None) -> list[str]:
-    """Spec getaddrinfo(3): also reads decimal, octal and hexadecimal IPv4, so those are checked as what they mean."""
-    loop = asyncio.get_running_loop()
+async def _checked_addresses(session: aiohttp.ClientSession, url: URL, trusted: Trusted | None) -> list[str]:
+    host = url.raw_host or ""
+    addresses = _numeric(host)
+    may_be_private = trusted is not None and trusted.on_same_host(url)
+    if not (addresses or may_be_private) and is_local_name(host):
+        raise FetchError(url, PRIVATE)
     try:
         async with asyncio.timeout(CONNECT_S):
-            found = await loop.getaddrinfo(url.raw_host, url.port, type=socket.SOCK_STREAM)
+            addresses = addresses or await addresses_of(session, host)
     except (OSError, UnicodeError) as error:
         raise FetchError(url, "its name is not known", again=True) from error
-    addresses = [str(socket_address[0]) for *_, socket_address in found]
-    private = [address for address in addresses if not is_public(address)]
-    if private and not (trusted and trusted.on_same_host(url)):
-        raise FetchError(url, "it is on a private network, and not the host of the image service")
+    if not may_be_private and not all(is_public(address) for address in addresses):
+        raise FetchError(url, PRIVATE)
     return addresses
+
+
+def _numeric(host: str) -> list[str]:
+    """Read an IPv4 address as getaddrinfo(3) does: also decimal, octal and hexadecimal, with one to four parts."""
+    try:
+        return [socket.inet_ntoa(socket.inet_aton(host))]
+    except OSError:
+        return []
 
 
 async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> bytes | URL:
@@ -223,14 +238,9 @@ async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> b
         raise FetchError(url, "it answered with a web page instead of a picture", page=True)
     if (response.content_length or 0) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await response.content.read(PIECE):
-        pieces.append(piece)
-        size += len(piece)
-        if size > max_bytes:
-            raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
-    data = b"".join(pieces)
+    data = await read_limited(response.content, max_bytes)
+    if len(data) > max_bytes:
+        raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
     if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise FetchError(url, "it answered with a web page instead of a picture", page=True)
     return data

@@ -2,28 +2,30 @@
 
 Flow2API always streams and answers with one picture in markdown. It reports failures inside HTTP 200, says how far it
 is in `reasoning_content`, is silent for minutes while Google draws, and cancels the work when the connection closes.
+
+A request is one message, its references as parts of it, and what OpenRouter needs beside it. References are `image_url`
+parts in the object form: Flow2API answers 500 to a plain string. They come in their order, however many: Flow2API and
+OpenRouter have no limit of their own.
 """
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar, Final
 
 import aiohttp
 from yarl import URL
 
-from service.images import ImageRequest, Picture, Progress
+from service.images import ImageRequest, Picture, Progress, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.answer import listen
 from service.upstreams.base import Offers
 from service.upstreams.chat import ChatAnswer
-from service.upstreams.chat_request import is_openrouter, messages, openrouter_extras
 from service.upstreams.error_body import sanitize
 from service.upstreams.errors import UpstreamError, reaching, read_error
-from service.upstreams.flow2api_list import ModelList
-from service.upstreams.flow2api_models import Asked, guess, how_to_ask, is_full_id
-from service.upstreams.http import HttpUpstream
+from service.upstreams.flow2api_models import ModelChoice, ModelList, choose, guess, is_full_id
+from service.upstreams.http import Body, HttpUpstream, json_body
 from service.upstreams.kinds import Kind
-from service.upstreams.request_body import Body, json_body
 
 STAGES: Final[tuple[tuple[str, float | None], ...]] = (
     ("错误", None),
@@ -43,34 +45,46 @@ STAGES: Final[tuple[tuple[str, float | None], ...]] = (
     ("初始化", 8),
     ("已启动", 0),
 )
-"""How far each text says that the work is, the first fragment counts. Whole texts differ by version in every comma."""
+"""Percent of the work that is done by each progress text of Flow2API; the first fragment that the text holds counts.
+
+Whole texts differ by version in every comma.
+"""
 
 UPLOADED: Final = re.compile(r"已上传第 ?([0-9]{1,3})/([0-9]{1,3})")
 PERCENT: Final = re.compile(r"(?<![0-9.])([0-9]{1,3})(?:\.[0-9]+)? ?[%％]")
-"""As grok's gateways and others count."""
+"""The form in which grok's gateways and others count."""
 
 UPSCALE_FAILED: Final = "放大失败"
 UPSCALE_NOTE: Final = "The service could not enlarge this picture: it is the original in 1K."
 
 
+OPENROUTER: Final = "openrouter.ai"
+
+TALKATIVE: Final = ("google/", "openai/", "openrouter/")
+"""Makers whose image models also write. OpenRouter finds no provider for words from the others, such as FLUX."""
+
+Json = dict[str, object]
+
+
 class Narration:
-    """Hands the server's thoughts on as progress that never goes back, and remembers what the person should know."""
+    """Reports the server's thoughts as progress that never goes back, and keeps the note for the person in `note`."""
 
     def __init__(self, progress: Progress) -> None:
+        """Report to `progress`."""
         self.note = ""
         self._progress = progress
         self._percent = 0.0
 
     async def tell(self, thought: str) -> None:
-        message = sanitize(thought)
-        if not message:
-            return
-        if UPSCALE_FAILED in message:
-            self.note = UPSCALE_NOTE
-        percent = percent_of(message)
+        """Report one thought."""
+        percent = percent_of(thought)
         if percent is not None:
             self._percent = percent = max(percent, self._percent)
-        await self._progress(message, percent)
+        if UPSCALE_FAILED in thought:
+            self.note = UPSCALE_NOTE
+        message = sanitize(thought)
+        if message:
+            await self._progress(message, percent)
 
 
 class Flow2ApiUpstream(HttpUpstream):
@@ -82,60 +96,92 @@ class Flow2ApiUpstream(HttpUpstream):
     def __init__(
         self, session: aiohttp.ClientSession, endpoint: Endpoint, *, max_file_bytes: int, timeouts: Timeouts = TIMEOUTS
     ) -> None:
+        """Reach one server, as `HttpUpstream` does."""
         super().__init__(session, endpoint, max_file_bytes=max_file_bytes, timeouts=timeouts)
         self._list = ModelList(session, self._base, endpoint.key)
+        self._is_openrouter = is_openrouter(self._base)
 
     async def offers(self) -> Offers:
-        """Full ids and generic names."""
+        """Return full ids and generic names."""
         return (await self._list.read()).offers
 
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
+        """Draw one picture."""
         narration = Narration(progress)
         with reaching(self.name):
-            answer = await self._ask_for_what_it_has(request, narration)
-            return await self._drawn(answer, narration.note)
+            answer = await self._ask_by_best_name(request, narration)
+            return await self._pictures_of(answer, narration.note)
 
-    async def _ask_for_what_it_has(self, request: ImageRequest, narration: Narration) -> ChatAnswer:
-        """Send the request, and once more in other words if the server does not know the model: that costs nothing."""
-        first = how_to_ask(request, None if self._takes_ids_as_they_are(request) else await self._list.known())
+    async def _ask_by_best_name(self, request: ImageRequest, narration: Narration) -> ChatAnswer:
+        """Send the request, and once more by another name if the server does not know the model: that costs nothing."""
+        if self._is_openrouter or is_full_id(request.model):
+            return await self._ask(request, choose(request, None), narration)
+        first = choose(request, await self._list.known())
         try:
             return await self._ask(request, first, narration)
         except UpstreamError as error:
-            if error.kind != Kind.MODEL or self._takes_ids_as_they_are(request):
+            if error.kind != Kind.MODEL:
                 raise
             listed = await self._list.renewed()
-            second = how_to_ask(request, listed) if listed else guess(request)
+            second = choose(request, listed) if listed else guess(request)
             if second == first:
                 raise
         return await self._ask(request, second, narration)
 
-    def _takes_ids_as_they_are(self, request: ImageRequest) -> bool:
-        return is_full_id(request.model) or is_openrouter(self._base)
-
-    async def _ask(self, request: ImageRequest, asked: Asked, narration: Narration) -> ChatAnswer:
-        """Send the request and read the whole answer. Cancelled, it closes the connection, which stops the work."""
+    async def _ask(self, request: ImageRequest, choice: ModelChoice, narration: Narration) -> ChatAnswer:
+        """Send the request and read the whole answer. A cancellation closes the connection, which stops the work."""
         answer = ChatAnswer()
         # There are no heartbeats: captcha, launch queue and upscaling may each be silent for minutes.
-        timeout = self._patience(self._timeouts.silence_s * (2 if is_4k(request) else 1))
-        async with self._post("chat/completions", body(request, asked, self._base), timeout=timeout) as response:
+        silence_s = self._timeouts.silence_s * (2 if is_4k(request) else 1)
+        body = chat_body(request, choice, for_openrouter=self._is_openrouter)
+        async with self._post("chat/completions", body, silence_s=silence_s) as response:
             if response.status != HTTPStatus.OK:
                 raise await read_error(response)
             await listen(response, answer, narration.tell, self._timeouts.linger_s)
         return answer
 
 
-def body(request: ImageRequest, asked: Asked, base: URL) -> Body:
-    """Always streaming: Flow2API before 2026-03-14 (commit c579630) draws nothing otherwise."""
-    extras = openrouter_extras(request) if is_openrouter(base) else asked.parameters()
-    return json_body({"model": asked.model, "stream": True, "messages": messages(request)} | extras)
+def chat_body(request: ImageRequest, choice: ModelChoice, *, for_openrouter: bool = False) -> Body:
+    """Encode the request. It always asks for a stream: Flow2API before 2026-03-14 (c579630) draws nothing otherwise."""
+    extras = openrouter_extras(request) if for_openrouter else choice.parameters()
+    return json_body({"model": choice.model, "stream": True, "messages": messages(request)} | extras)
+
+
+def messages(request: ImageRequest) -> list[Json]:
+    """Return exactly one message: Flow2API takes a picture in an earlier answer for a reference."""
+    if not request.references:
+        return [{"role": "user", "content": request.prompt}]
+    parts: list[Json] = [{"type": "text", "text": request.prompt}]
+    parts += [{"type": "image_url", "image_url": {"url": _address(each)}} for each in request.references]
+    return [{"role": "user", "content": parts}]
+
+
+def _address(reference: Reference) -> str | Reference:
+    """Return the URL of a reference, or the reference where it has bytes, which are sent as a data URI."""
+    return reference if reference.data else reference.url
+
+
+def is_openrouter(base: URL) -> bool:
+    """Tell whether this is OpenRouter, which draws only when it is told that a picture is wanted."""
+    host = base.host or ""
+    return host == OPENROUTER or host.endswith(f".{OPENROUTER}")
+
+
+def openrouter_extras(request: ImageRequest) -> Json:
+    """Return the extra fields of OpenRouter, "Image generation": without `modalities` many models answer in words."""
+    wanted: Mapping[str, str | None] = {"aspect_ratio": request.aspect_ratio, "image_size": request.resolution}
+    config = {name: value for name, value in wanted.items() if value is not None}
+    modalities = ["image", "text"] if request.model.startswith(TALKATIVE) else ["image"]
+    return {"modalities": modalities} | ({"image_config": config} if config else {})
 
 
 def is_4k(request: ImageRequest) -> bool:
+    """Tell whether 4K was asked for, which takes twice as long."""
     return request.resolution == "4K" or request.model.endswith("-4k")
 
 
 def percent_of(message: str) -> float | None:
-    """How far the work is by this text, or `None` where it does not say."""
+    """Return the percent done by this progress text, or `None` for one that does not say."""
     uploaded = UPLOADED.search(message)
     if uploaded and int(uploaded[2]):
         return 28 + 10 * min(1.0, int(uploaded[1]) / int(uploaded[2]))

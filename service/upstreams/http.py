@@ -1,43 +1,136 @@
-"""What image services that are reached over HTTP have in common: an address, a key, patience, and their pictures."""
+"""An image service that is reached over HTTP: its address, the bodies sent to it, and one way to post and to read.
 
-from collections.abc import Mapping
+A body that holds pictures is made in pieces while it is sent, and its length is known before. To encode a picture of
+ten megabytes as base64, and that as JSON, takes 30 ms at one go, in which nobody else runs; a thread would not help,
+since both keep the interpreter to themselves. So the JSON is made with a place for each picture, and the base64 for it
+when its turn comes. No whole body is ever in memory.
+"""
+
+import asyncio
+import base64
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import ClassVar, Protocol
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, ClassVar, Final
 
 import aiohttp
+import orjson
+from yarl import URL
 
-from service.images import Picture
+from service.images import EXTENSIONS, Picture, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
-from service.upstreams.address import api_base
+from service.upstreams.answer import ImageAnswer
 from service.upstreams.base import Upstream
-from service.upstreams.base64_extractor import ExtractedBase64
-from service.upstreams.errors import UpstreamError
 from service.upstreams.fetch import Trusted, bearer
-from service.upstreams.image_sources import Source
 from service.upstreams.pictures import PictureReader
-from service.upstreams.request_body import Body
+
+ENDPOINTS: Final = re.compile(r"/(?:chat/completions|images/(?:generations|edits)|models)/*\Z")
+VERSION: Final = re.compile(r"/v[0-9]+(?:alpha|beta)?[0-9]*(?:/|\Z)")
+
+PIECE: Final = 48 * 1024
+"""Bytes sent at one go, 0.1 ms as base64: whole groups of three, so that the pieces join to one text."""
+
+PLACE: Final = b"\0"
+"""Stands in JSON where a picture goes. No other byte there is this one: in a text it is written as an escape."""
 
 
-class Answered(Protocol):
-    """An answer that was read to its end: where its pictures are, or why there are none."""
+def api_base(text: str) -> URL:
+    """Return the root of an API from the URL that a person configured.
 
-    @property
-    def lifted(self) -> ExtractedBase64: ...
+    People write the server's root, the root with `/v1`, or copy a whole endpoint from a manual; Google and others count
+    their versions elsewhere in the path (`/v1beta/openai`, `/api/paas/v4`). The result has no endpoint, no slash at its
+    end, no user name and no query, and ends in `/v1` unless it names a version.
+    """
+    url = URL(text.strip())
+    root = ENDPOINTS.sub("", url.path).rstrip("/")
+    return url.with_user(None).with_path(root if VERSION.search(root) else f"{root}/v1")
 
-    def pictures(self) -> list[Source]: ...
 
-    def without_picture(self) -> UpstreamError: ...
+@dataclass(frozen=True)
+class Base64:
+    """Bytes that are sent as base64."""
+
+    data: bytes
+
+    def __len__(self) -> int:
+        """Return the length as base64."""
+        return (len(self.data) + 2) // 3 * 4
+
+
+class Body:
+    """A request body, sent part after part. It has a `Content-Length`, since some proxies refuse a body without."""
+
+    def __init__(self, content_type: str, parts: Sequence[bytes | Base64]) -> None:
+        """Join `parts` to one body, without copying them."""
+        self.headers: Final = {"Content-Type": content_type, "Content-Length": str(sum(map(len, parts)))}
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the body in pieces."""
+        for part in self._parts:
+            data = part.data if isinstance(part, Base64) else part
+            for at in range(0, len(data), PIECE):
+                piece = data[at : at + PIECE]
+                yield base64.b64encode(piece) if isinstance(part, Base64) else piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the body in pieces, and let others run in between."""
+        for piece in self:
+            yield piece
+            await asyncio.sleep(0)  # a connection that takes all at once lets nobody else run
+
+
+def json_body(value: object) -> Body:
+    """Encode a value as JSON, each `Reference` in it as a data URI."""
+    pictures: list[Reference] = []
+
+    def place(picture: object) -> orjson.Fragment:
+        if not isinstance(picture, Reference):
+            raise TypeError
+        pictures.append(picture)
+        return orjson.Fragment(PLACE)
+
+    json = orjson.dumps(value, default=place, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+    parts: list[bytes | Base64] = []
+    for before, picture in zip_longest(json.split(PLACE), pictures):
+        parts.append(before)
+        if picture is not None:
+            start = orjson.dumps(f"data:{picture.media_type or 'image/png'};base64,").removesuffix(b'"')
+            parts += [start, Base64(picture.data), b'"']
+    return Body("application/json", parts)
+
+
+def form_body(fields: Mapping[str, str], name: str, pictures: Sequence[Reference]) -> Body:
+    """Encode a form (RFC 7578): the fields, then the pictures as files, all under one name."""
+    boundary = secrets.token_hex(16)
+    parts: list[bytes | Base64] = [
+        _form_part(boundary, f'name="{each}"') + fields[each].encode() + b"\r\n" for each in fields
+    ]
+    for number, picture in enumerate(pictures, start=1):
+        filename = f"reference-{number}.{EXTENSIONS.get(picture.media_type, 'png')}"
+        head = _form_part(boundary, f'name="{name}"; filename="{filename}"\r\nContent-Type: {picture.media_type}')
+        parts += [head, picture.data, b"\r\n"]
+    parts.append(f"--{boundary}--\r\n".encode())
+    return Body(f"multipart/form-data; boundary={boundary}", parts)
+
+
+def _form_part(boundary: str, disposition: str) -> bytes:
+    return f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n".encode()
 
 
 class HttpUpstream(Upstream):
     """One server. Its pictures may lie on its own host, private or not, and on any public one."""
 
     title: ClassVar[str]
-    """What a person calls it."""
+    """The name that people know it by."""
 
     def __init__(
         self, session: aiohttp.ClientSession, endpoint: Endpoint, *, max_file_bytes: int, timeouts: Timeouts = TIMEOUTS
     ) -> None:
+        """Reach the server at `endpoint` through `session`, and take pictures of at most `max_file_bytes`."""
         self.deadline_s = timeouts.total_s + timeouts.download_s
         self._session = session
         self._base = api_base(endpoint.url)
@@ -51,31 +144,32 @@ class HttpUpstream(Upstream):
         )
 
     def describe(self) -> str:
+        """Return the service's name and the root of its API."""
         return f"{self.title} at {self._base}"
 
     async def fetch_again(self, source: str) -> bytes:
+        """Download a picture once more from the URL at which the service gave it."""
         return await self._pictures.again(source)
 
     def _post(
-        self, path: str, body: Body, *, timeout: aiohttp.ClientTimeout, headers: Mapping[str, str] | None = None
+        self, path: str, body: Body, *, silence_s: float, headers: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Send one request. Whoever leaves the block, cancelled or not, closes what is left of the connection."""
+        """Send one request, whose answer may pause for `silence_s` seconds.
+
+        Leaving the block closes the connection unless the answer was read to its end; a cancellation does so, too.
+        """
+        timeouts = self._timeouts
         return self._session.post(
             self._base / path,
             data=body,
             headers=body.headers | dict(headers or {}) | bearer(self._key),
             allow_redirects=False,  # the key would go along
-            timeout=timeout,
+            timeout=aiohttp.ClientTimeout(total=timeouts.total_s, sock_connect=timeouts.connect_s, sock_read=silence_s),
         )
 
-    def _patience(self, silence_s: float) -> aiohttp.ClientTimeout:
-        """For one request and its answer. The silence is counted once the request is sent."""
-        timeouts = self._timeouts
-        return aiohttp.ClientTimeout(total=timeouts.total_s, sock_connect=timeouts.connect_s, sock_read=silence_s)
-
-    async def _drawn(self, answer: Answered, note: str) -> list[Picture]:
-        """The pictures of an answer, at least one. Raise `UpstreamError`."""
-        pictures = await self._pictures.read(answer.pictures(), answer.lifted, note)
+    async def _pictures_of(self, answer: ImageAnswer[Any], note: str) -> list[Picture]:
+        """Return the pictures of an answer, at least one. Raise `UpstreamError`."""
+        pictures = await self._pictures.read(answer.pictures(), answer.extracted, note)
         if not pictures:
             raise answer.without_picture()
         return pictures

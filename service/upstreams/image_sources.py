@@ -1,6 +1,6 @@
-"""Where a chat answer can hold a picture: in fields of its own, or in its text.
+"""Sources of pictures in an answer: fields that are made for them, and markdown, HTML and URLs in its text.
 
-A picture is found as a `Link` to it or as `Inline` base64; the base64 may be a stand-in of `upstream_base64`.
+A source is a `Link` or `Inline` base64; the base64 may be a stand-in of `base64_extractor`.
 """
 
 import re
@@ -13,7 +13,7 @@ from service.upstreams.base64_extractor import STAND_IN
 
 @dataclass(frozen=True)
 class Link:
-    """A URL, or a path on the service's own origin. `guessed`: nothing but its place says that it is a picture."""
+    """A URL, or a path on the service's own origin. `guessed`: its place alone says that it is a picture."""
 
     url: str
     guessed: bool = field(default=False, compare=False)
@@ -73,7 +73,7 @@ DATA_URI: Final = re.compile(rf"{PREFIX}(?P<digits>{DIGITS})", re.IGNORECASE)
 
 
 def in_text(text: str, *, ended: bool = True) -> list[Source]:
-    """Find the pictures in the text. Of a text that was cut, what stands at the very end may be half a picture."""
+    """Find the pictures in the text. At the very end of a text that was cut may stand half a picture."""
     shown = in_words(text, ended=ended)
     if shown:
         return shown
@@ -97,9 +97,9 @@ def _matching(text: str, patterns: Sequence[tuple[re.Pattern[str], re.Pattern[st
 
 
 def in_field(value: object, depth: int = DEPTH) -> Iterator[Source]:
-    """Find the pictures in a field that holds nothing else: a text, an object, or a list of either.
+    """Yield the pictures in a field that is made for them: a text, an object, or a list of either.
 
-    Gemini and the Responses API say of what type the data is: what is no picture is left.
+    Gemini and the Responses API name the type of the data: other types than pictures are skipped.
     """
     match value:
         case _ if depth == 0:
@@ -121,11 +121,12 @@ def in_field(value: object, depth: int = DEPTH) -> Iterator[Source]:
 
 
 def is_image(media_type: str) -> bool:
+    """Tell whether a media type is one of pictures."""
     return media_type.lower().startswith("image/")
 
 
 def _source(text: str) -> Source | None:
-    """A data URI, bare base64 (which may begin with a slash, as every JPEG does), a URL, or a path."""
+    """Read a data URI, bare base64 (which may begin with a slash, as every JPEG does), a URL, or a path."""
     data_uri = DATA_URI.match(text)
     if data_uri:
         return Inline(data_uri["digits"])

@@ -9,6 +9,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from service.bodies import read_limited
 from service.upstreams.errors import read_error, upstream_error
 from service.upstreams.fetch import bearer
 
@@ -33,16 +34,14 @@ async def ask_models(session: aiohttp.ClientSession, url: URL, key: str) -> dict
     ) as response:
         if response.status != HTTPStatus.OK:
             raise await read_error(response)
-        body = b""
-        while piece := await response.content.read(LARGEST):
-            body += piece
-            if len(body) > LARGEST:
-                raise ValueError(f"the list of models is larger than {LARGEST} bytes")
+        body = await read_limited(response.content, LARGEST)
+    if len(body) > LARGEST:
+        raise ValueError(f"the list of models is larger than {LARGEST} bytes")
     return read_model_list(await asyncio.to_thread(orjson.loads, body))
 
 
 def looks_like_images(id_: str) -> bool:
-    """Whether an id is taken for an image model where no field of a list says so."""
+    """Tell whether an id looks like that of an image model, for lists without a field that says so."""
     return IMAGE_WORDS.search(id_) is not None
 
 

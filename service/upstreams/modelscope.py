@@ -21,18 +21,18 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from service.bodies import read_limited
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.base import Offers, RemoteTask
 from service.upstreams.base64_extractor import ExtractedBase64
 from service.upstreams.errors import UpstreamError, reaching, read_start, retry_after, upstream_error
 from service.upstreams.fetch import bearer
-from service.upstreams.http import HttpUpstream
+from service.upstreams.http import Body, HttpUpstream, json_body
 from service.upstreams.image_sources import Link
 from service.upstreams.kinds import Kind
 from service.upstreams.model_list import ask_models
 from service.upstreams.modelscope_answers import Finished, Waiting, read_polled, read_submitted, refused
-from service.upstreams.request_body import Body, json_body
 
 ANSWER_S: Final = 30.0
 """For one answer, be it to a submission or to a poll. Neither waits for a picture, but for direct answers."""
@@ -142,8 +142,7 @@ class ModelScopeUpstream(HttpUpstream):
 
     async def _submit(self, request: ImageRequest) -> object:
         headers = {"X-ModelScope-Async-Mode": "true"}
-        timeout = self._patience(ANSWER_S)
-        async with self._post("images/generations", body(request), headers=headers, timeout=timeout) as response:
+        async with self._post("images/generations", body(request), headers=headers, silence_s=ANSWER_S) as response:
             if response.status != HTTPStatus.OK:
                 by_data = any(not each.url for each in request.references)
                 raise refused(response.status, await read_start(response), response.headers, by_data=by_data)
@@ -235,10 +234,8 @@ def _pictures(references: tuple[Reference, ...]) -> str | Reference | list[str |
 
 async def _json(response: aiohttp.ClientResponse) -> object:
     """The body, parsed. Raise `ValueError` where it is none, or larger than any that we can use."""
-    data = b""
-    while piece := await response.content.read(MAX_ANSWER):
-        data += piece
-        if len(data) > MAX_ANSWER:
-            raise ValueError("the answer is too large")
+    data = await read_limited(response.content, MAX_ANSWER)
+    if len(data) > MAX_ANSWER:
+        raise ValueError("the answer is too large")
     parsed: object = orjson.loads(data)
     return parsed

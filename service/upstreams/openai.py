@@ -1,7 +1,7 @@
 """The OpenAI Images API, and services that speak it.
 
-It is synchronous and has no task id: an answer that is lost was paid for all the same. So what the model cannot do is
-said before anything is sent, and partial pictures keep the connection alive and say how far the work is.
+It is synchronous and has no task id: an answer that is lost was paid for all the same. So arguments that the model does
+not take are refused before anything is sent, and partial pictures keep the connection alive and show progress.
 """
 
 from dataclasses import replace
@@ -38,22 +38,23 @@ class OpenAiUpstream(HttpUpstream):
     title: ClassVar[str] = "OpenAI Images API"
 
     async def offers(self) -> Offers:
-        """No field says what a model does, so its name decides. Relays may have more than they list."""
+        """Return the models whose names look like image models. Relays may have more than they list."""
         with reaching(self.name, paid=False):
             listed = await ask_models(self._session, self._base / "models", self._key)
         images = tuple(id_ for id_ in listed if looks_like_images(id_))
         return Offers(images=images, others=frozenset(listed) - set(images), complete=self._base.host == OFFICIAL)
 
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
+        """Draw the pictures, from references where there are any."""
         wanted = draft(await self._readable(request))
         await progress(f"Asking {request.model} for a picture", 0)
         with reaching(self.name):
             answer, left_out = await self._ask(wanted, request.count, progress)
             note = f"The service does not know {left_out}, and drew without it." if left_out else ""
-            return await self._drawn(answer, note)
+            return await self._pictures_of(answer, note)
 
     async def _readable(self, request: ImageRequest) -> ImageRequest:
-        """The request with its references as bytes, unless the service reads them all by their URLs."""
+        """Return the request with its references as bytes, unless the service reads them all by their URLs."""
         if by_url(request):
             return request
         return replace(request, references=tuple([await self._bytes(each) for each in request.references]))
@@ -69,7 +70,7 @@ class OpenAiUpstream(HttpUpstream):
         return Reference(data=data, media_type=media_type_of(data))
 
     async def _ask(self, wanted: Draft, count: int, progress: Progress) -> tuple[ImagesAnswer, str]:
-        """Send the request; once more without a parameter that the service does not know. Say which, if asked for."""
+        """Send the request; once more without a parameter that the service does not know, and return its name."""
         answer = ImagesAnswer(count)
         unknown = await self._send(wanted, answer, progress, last=False)
         if unknown is None:
@@ -78,14 +79,13 @@ class OpenAiUpstream(HttpUpstream):
         return answer, "" if unknown in OURS else unknown
 
     async def _send(self, wanted: Draft, answer: ImagesAnswer, progress: Progress, *, last: bool) -> str | None:
-        """Send one request and read the whole answer, or return the parameter that it cannot have."""
+        """Send one request and read the whole answer, or return the parameter that the service does not know."""
 
         async def tell(partial: int) -> None:
             percent = min(100.0 * (partial + 1) / (PARTIALS + 1), 95.0)
             await progress(f"Partial picture {partial + 1} of {PARTIALS}", percent)
 
-        timeout = self._patience(self._timeouts.silence_s)
-        async with self._post(wanted.path, encoded(wanted), timeout=timeout) as response:
+        async with self._post(wanted.path, encoded(wanted), silence_s=self._timeouts.silence_s) as response:
             if response.status == HTTPStatus.OK:
                 await listen(response, answer, tell, self._timeouts.linger_s)
                 return None

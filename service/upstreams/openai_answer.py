@@ -1,90 +1,72 @@
-"""An answer of an Images API: how far it is on the way, the pictures at the end.
+"""An answer of an Images API: partial pictures while it arrives, the pictures at the end.
 
 Streaming, `image_generation.partial_image` and `.completed` events, or `image_edit.…`; else one body with `data`.
 Relays leave out the names of events or their `type`, give `url` in place of `b64_json`, add `[DONE]`, or answer with
 one body though a stream was asked for. A partial picture is never the result.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from service.upstreams.answer import AnswerReader, Event
-from service.upstreams.base64_extractor import ExtractedBase64
+from service.upstreams.answer import Event, ImageAnswer
 from service.upstreams.errors import UpstreamError, upstream_error
 from service.upstreams.image_sources import Source, in_field
 from service.upstreams.kinds import Kind
 
 
-class ImagesAnswer:
-    """One answer. `feed` it all bytes, `end` it (or `cut` it), then take `pictures` or say `without_picture`.
-
-    What it yields on the way is the number of each partial picture, from 0.
-    """
+class ImagesAnswer(ImageAnswer[int]):
+    """One answer with `expected` pictures. Its steps are the numbers of partial pictures, from 0."""
 
     def __init__(self, expected: int) -> None:
+        """Begin an answer."""
+        super().__init__()
         self._expected = expected
-        self._answer = AnswerReader()
         self._completed = 0
-        self._listed = False
+        self._has_list = False
         self._partials = 0
         self._pictures: list[Source] = []
 
     @property
-    def lifted(self) -> ExtractedBase64:
-        return self._answer.lifted
+    def is_complete(self) -> bool:
+        """All pictures that were asked for are complete, or the stream says that it is done."""
+        return self._said_done or self._completed >= self._expected
 
     @property
-    def done(self) -> bool:
-        return self._answer.done or self._completed >= self._expected
-
-    @property
-    def finished(self) -> bool:
-        """There may be more pictures, but none was promised."""
+    def is_finished(self) -> bool:
+        """A picture is complete. There may be more, but none was promised."""
         return self._completed > 0
 
-    def feed(self, data: bytes) -> Iterator[int]:
-        """Take bytes, and yield each partial picture they complete. Raise `UpstreamError` for an error event."""
-        for event in self._answer.feed(data):
-            yield from self._read(event)
-
-    def end(self) -> Iterator[int]:
-        for event in self._answer.end():
-            yield from self._read(event)
-
-    def cut(self) -> None:
-        """The connection broke. Each event that was read is whole, so nothing is left to do."""
-
     def pictures(self) -> list[Source]:
-        """The pictures, each once, in order."""
+        """Return the pictures, each once, in order."""
         return list(dict.fromkeys(self._pictures))
 
     def without_picture(self) -> UpstreamError:
-        if self._listed:
-            return UpstreamError(Kind.NO_IMAGE, self._answer.text or "an empty list")
+        """Return the error: an empty list, or an answer that ended before its picture."""
+        if self._has_list:
+            return UpstreamError(Kind.NO_IMAGE, self.text or "an empty list")
         if self._completed:
             return UpstreamError(Kind.NO_IMAGE, detail="(It says that the picture is complete, and holds none.)")
-        if self._partials or self._answer.unreadable or not self._answer.text:
+        if self._partials or self.is_unreadable or not self.text:
             return UpstreamError(Kind.LOST, detail="(Its answer ended before the picture was complete.)")
-        return UpstreamError(Kind.NO_IMAGE, self._answer.text)
+        return UpstreamError(Kind.NO_IMAGE, self.text)
 
-    def _read(self, event: Event) -> Iterator[int]:
+    def _read(self, event: Event) -> list[int]:
         match event.value:
             case {"error": error} | {"errors": error} | {"detail": error} if error:
                 raise upstream_error(200, event.value)
             case {**fields}:
-                yield from self._step(fields, _kind(event.name, fields))
-            case _:
-                return
+                return self._step(fields, _kind(event.name, fields))
+        return []
 
-    def _step(self, fields: Mapping[object, object], kind: str) -> Iterator[int]:
+    def _step(self, fields: Mapping[object, object], kind: str) -> list[int]:
         match fields:
             case _ if kind == "partial_image":
                 index = fields.get("partial_image_index")
                 self._partials += 1
-                yield index if isinstance(index, int) else self._partials - 1
+                return [index if isinstance(index, int) else self._partials - 1]
             case _ if kind == "error":
                 raise upstream_error(200, {"error": fields})
             case {"data": items} if items or ("message" not in fields and "msg" not in fields):
-                self._listed = True
+                self._has_list = True
                 self._pictures += in_field(items)
             case {"message": str()} | {"msg": str()}:
                 raise upstream_error(200, fields)
@@ -93,10 +75,11 @@ class ImagesAnswer:
                 self._pictures += in_field(fields)
             case _ if kind == "completed":
                 self._completed += 1
+        return []
 
 
 def _kind(name: str, fields: Mapping[object, object]) -> str:
-    """The last part of an event's type, or what it must be by what it holds."""
+    """Return the last part of an event's type; for an event without any, the one that its fields mean."""
     type_ = fields.get("type")
     kind = (type_ if isinstance(type_, str) else name).rpartition(".")[2]
     return "partial_image" if not kind and "partial_image_index" in fields else kind

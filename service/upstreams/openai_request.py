@@ -1,7 +1,7 @@
 """A request to an Images API: new pictures as JSON, pictures from references as a form, or as JSON by their URLs.
 
-OpenAI API reference, "Create image" and "Create image edit". What was not asked for is not sent, so that other
-services which speak this API meet only what they must know.
+OpenAI API reference, "Create image" and "Create image edit". Only parameters that were asked for are sent, since other
+services which speak this API refuse some that they do not know.
 """
 
 import re
@@ -10,14 +10,14 @@ from typing import Final
 
 from service.images import ImageRequest, Reference
 from service.upstreams.error_body import parse_body
+from service.upstreams.http import Body, form_body, json_body
 from service.upstreams.openai_rules import Family, check, family_of, size_of
-from service.upstreams.request_body import Body, form_body, json_body
 
 PARTIALS: Final = 2
 """Partial pictures asked for. Each costs about 100 tokens, and keeps proxies from closing a silent connection."""
 
 OURS: Final = frozenset({"stream", "partial_images", "response_format"})
-"""What we ask for of ourselves; nobody misses it."""
+"""Parameters that no caller asks for: a service may go without them unnoticed."""
 
 NEEDED: Final = frozenset({"model", "prompt", "images"})
 UNKNOWN: Final = re.compile(
@@ -37,13 +37,13 @@ class Draft:
     files: tuple[Reference, ...] = ()
 
     def without(self, name: str) -> "Draft":
-        """The same without one parameter, and without what means nothing then."""
+        """Return the same without one parameter, and without those that mean nothing then."""
         gone = {name, "partial_images"} if name == "stream" else {name}
         return replace(self, parameters={each: self.parameters[each] for each in self.parameters if each not in gone})
 
 
 def draft(request: ImageRequest) -> Draft:
-    """What to send; raise `UnsuitableError` for what the model cannot do. References are bytes or `by_url`."""
+    """Draft the request. Raise `UnsuitableError` for what the model cannot do. References are bytes or `by_url`."""
     family = family_of(request.model)
     check(request, family)
     parameters = {name: value for name, value in _parameters(request, family).items() if value is not None}
@@ -56,12 +56,12 @@ def draft(request: ImageRequest) -> Draft:
 
 
 def by_url(request: ImageRequest) -> bool:
-    """Whether the service reads the references itself, by their URLs."""
+    """Tell whether the service reads the references itself, by their URLs."""
     return family_of(request.model).modern and not any(each.data for each in request.references)
 
 
 def encoded(draft: Draft) -> Body:
-    """The body. One file is `image`, several are `image[]`: relays know one or the other."""
+    """Encode the body. One file is `image`, several are `image[]`: relays know one or the other."""
     if not draft.files:
         return json_body(draft.parameters)
     fields = {
@@ -72,7 +72,7 @@ def encoded(draft: Draft) -> Body:
 
 
 def unknown_parameter(draft: Draft, body: bytes) -> str | None:
-    """Which parameter of the draft the service says that it does not know, if it can do without."""
+    """Return the parameter of the draft that the service says it does not know, if the request can do without."""
     match parse_body(body):
         case {"error": {"code": "unknown_parameter", "param": str(name)}}:
             found = name
@@ -89,10 +89,6 @@ def unknown_parameter(draft: Draft, body: bytes) -> str | None:
 def media_type_of(data: bytes) -> str:
     """By the first bytes; a reference that was downloaded has no other type."""
     return next((media_type for magic, media_type in MAGIC if data.startswith(magic)), "application/octet-stream")
-
-
-def _in_form(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _parameters(request: ImageRequest, family: Family) -> Json:

@@ -1,9 +1,9 @@
-"""From where a picture is to the picture: base64 decoded, URLs downloaded, each once.
+"""The pictures of an answer from their sources: base64 is decoded, URLs are downloaded, each once.
 
-The pictures are paid for. So one that cannot be had does not take the others with it, and a URL that names the wrong
-host is tried again on the service's own. Where a URL led to a picture it is the picture's source, by which anybody can
-download it once more: as it was given, signed or not, whatever it redirects to. Services are known to keep a picture
-for an hour at least (DALL·E; Flow2API for two to six), so none of their URLs is too short-lived to be noted down.
+The pictures are paid for. So the loss of one does not lose the others, and a URL that names the wrong host is tried
+again on the service's own. The URL of a picture is kept as its source, by which it can be downloaded once more: as it
+was given, signed or not, whatever it redirects to. Services are known to keep a picture for an hour at least (DALL·E;
+Flow2API for two to six), so none of their URLs is too short-lived to be noted down.
 """
 
 from collections.abc import Sequence
@@ -31,20 +31,20 @@ STORED: Final = "/tmp/"  # noqa: S108 - a path of Flow2API's web server, not of 
 
 
 class UnreadableError(Exception):
-    """A picture within the answer cannot be used."""
+    """A picture inside the answer cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureReader:
-    """Gets the pictures of one service, which may lie on its own host, private or not, and on any public one."""
+    """Reads the pictures of one service, which may lie on its own host, private or not, and on any public one."""
 
     session: aiohttp.ClientSession
     trusted: Trusted
     max_file_bytes: int
     timeouts: Timeouts
 
-    async def read(self, sources: Sequence[Source], lifted: ExtractedBase64, note: str = "") -> list[Picture]:
-        """The pictures that can be had; none where all that was found is a web page that nobody called a picture.
+    async def read(self, sources: Sequence[Source], extracted: ExtractedBase64, note: str = "") -> list[Picture]:
+        """Return the pictures that can be had; none where a guessed link alone was found, and led to a web page.
 
         Raise `UpstreamError` for the first failure when no picture is left, else note on each picture that some failed.
         """
@@ -53,7 +53,7 @@ class PictureReader:
         for source in sources[:MOST]:
             left = MOST_BYTES - sum(len(each.data) for each in found)
             try:
-                picture = await self._picture(source, lifted, min(left, self.max_file_bytes))
+                picture = await self._picture(source, extracted, min(left, self.max_file_bytes))
             except FetchError as error:
                 if not (error.page and isinstance(source, Link) and source.guessed):
                     missing.append(str(error))
@@ -64,12 +64,12 @@ class PictureReader:
                     found.append(picture)
         if missing and not found:
             raise UpstreamError(Kind.DOWNLOAD, detail=missing[0])
-        lost = f"{len(missing)} more could not be had. {missing[0]}" if missing else ""
-        notes = " ".join(filter(None, (note, lost)))
+        loss = f"{len(missing)} more could not be had. {missing[0]}" if missing else ""
+        notes = " ".join(filter(None, (note, loss)))
         return [replace(each, note=notes) for each in found]
 
     async def again(self, source: str) -> bytes:
-        """Download a picture once more by its source. Raise `WorkError`; nothing is sent that could be charged."""
+        """Download a picture once more by its source, which is never charged. Raise `WorkError`."""
         try:
             return await self._download(read_url(source), self.max_file_bytes)
         except FetchError as error:
@@ -77,11 +77,11 @@ class PictureReader:
                 raise UpstreamError(Kind.GONE, detail=f"({error})") from error
             raise
 
-    async def _picture(self, source: Source, lifted: ExtractedBase64, max_bytes: int) -> Picture:
+    async def _picture(self, source: Source, extracted: ExtractedBase64, max_bytes: int) -> Picture:
         match source:
             case Inline(digits):
                 try:
-                    data = await lifted.decode(digits)
+                    data = await extracted.decode(digits)
                 except ValueError as error:
                     raise UnreadableError("Its base64 cannot be read.") from error
                 if len(data) > max_bytes:
@@ -94,13 +94,13 @@ class PictureReader:
     async def _download(self, url: URL, max_bytes: int) -> bytes:
         """Download a picture. Quirk: Flow2API may not know its own address (flow2api #103, `0.0.0.0` until ef4e9b3)."""
         stored = self.trusted.base.join(URL(url.raw_path_qs, encoded=True))
-        patience = RetryPolicy(total_s=self.timeouts.download_s)
+        retry = RetryPolicy(total_s=self.timeouts.download_s)
         if url == stored or not url.raw_path.startswith(STORED):
-            return await self._fetch(url, max_bytes, patience)
+            return await self._fetch(url, max_bytes, retry)
         try:
-            return await self._fetch(url, max_bytes, replace(patience, pauses_s=()))
+            return await self._fetch(url, max_bytes, replace(retry, pauses_s=()))
         except FetchError:
-            return await self._fetch(stored, max_bytes, patience)
+            return await self._fetch(stored, max_bytes, retry)
 
-    async def _fetch(self, url: URL, max_bytes: int, patience: RetryPolicy) -> bytes:
-        return await fetch(self.session, str(url), max_bytes=max_bytes, trusted=self.trusted, patience=patience)
+    async def _fetch(self, url: URL, max_bytes: int, retry: RetryPolicy) -> bytes:
+        return await fetch(self.session, str(url), max_bytes=max_bytes, trusted=self.trusted, retry=retry)

@@ -237,9 +237,7 @@ async def test_a_picture_elsewhere_is_downloaded_and_kept(at: At) -> None:
         async def download(text: str) -> bytes:
             """As `guarded`, but loopback stands for the internet."""
             here = Trusted(base=URL(url), key="")
-            return await fetch(
-                session, text, max_bytes=REFERENCE_BYTES, trusted=here, patience=RetryPolicy(pauses_s=())
-            )
+            return await fetch(session, text, max_bytes=REFERENCE_BYTES, trusted=here, retry=RetryPolicy(pauses_s=()))
 
         found = await at.with_(download=download).collect(image_url=[f"{url}/a", f"{url}/b"])
     assert [(each.data, each.origin) for each in found] == [(A, "127.0.0.1"), (B, "127.0.0.1")]

@@ -9,19 +9,37 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from service.upstreams.answer import MAX_ANSWER, MAX_EVENT, AnswerReader, Event, listen
+from service.upstreams.answer import MAX_ANSWER, MAX_EVENT, Event, ImageAnswer, SseReader, listen
 from service.upstreams.chat import ChatAnswer
 from service.upstreams.errors import UpstreamError
-from service.upstreams.image_sources import Link
+from service.upstreams.image_sources import Link, Source
+from service.upstreams.kinds import Kind
 from tests.emulators.loopback import serving
 
 URL = "https://img.example/1.png"
 
 
-def read(stream: bytes, step: int = 65536) -> tuple[AnswerReader, list[Event]]:
-    reader = AnswerReader()
-    events = [event for at in range(0, len(stream), step) for event in reader.feed(stream[at : at + step])]
-    return reader, [*events, *reader.end()]
+class Events(ImageAnswer[Event]):
+    """An answer whose steps are its events."""
+
+    @property
+    def is_finished(self) -> bool:
+        return False
+
+    def pictures(self) -> list[Source]:
+        return []
+
+    def without_picture(self) -> UpstreamError:
+        return UpstreamError(Kind.NO_IMAGE)
+
+    def _read(self, event: Event) -> list[Event]:
+        return [event]
+
+
+def read(stream: bytes, step: int = 65536) -> tuple[Events, list[Event]]:
+    answer = Events()
+    events = [event for at in range(0, len(stream), step) for event in answer.feed(stream[at : at + step])]
+    return answer, [*events, *answer.end()]
 
 
 @pytest.mark.parametrize("step", [1, 65536])
@@ -43,8 +61,8 @@ def test_json_comes_out_however_it_is_framed(stream: bytes, events: list[object]
 
 
 def test_an_answer_says_when_it_is_done_and_what_it_could_not_read() -> None:
-    reader, events = read(b"event: x\ndata: 1\n\ndata: ping\n\ndata: [DONE]\n\n")
-    assert (events, reader.done, reader.unreadable, reader.text) == ([Event("x", 1)], True, True, "")
+    answer, events = read(b"event: x\ndata: 1\n\ndata: ping\n\ndata: [DONE]\n\n")
+    assert (events, answer.is_complete, answer.is_unreadable, answer.text) == ([Event("x", 1)], True, True, "")
     assert read(b"sorry, no")[0].text == "sorry, no"
 
 
@@ -57,10 +75,10 @@ def test_a_page_of_html_means_a_wrong_address() -> None:
 
 def test_an_answer_without_end_is_given_up() -> None:
     """Ours: memory is bounded, whatever a service sends."""
-    reader, piece = AnswerReader(), b"A" * 1024 * 1024
+    answer, piece = Events(), b"A" * 1024 * 1024
     with pytest.raises(UpstreamError, match="larger than 100 MB") as raised:
         for _ in range(MAX_ANSWER // len(piece) + 1):
-            assert list(reader.feed(piece)) == []
+            assert answer.feed(piece) == []
     assert (raised.value.kind, raised.value.retries) == ("lost", 0)
 
 
@@ -142,3 +160,47 @@ async def test_silence_ends_the_wait() -> None:
     async with answering(hang, sock_read=0.05) as response:
         with pytest.raises(TimeoutError):
             await listen(response, ChatAnswer(), nobody, 1)
+
+
+def read_sse(stream: bytes, step: int = 65536) -> tuple[list[bytes], list[bytes]]:
+    """The events of a stream that comes in pieces of this many bytes, and the other lines."""
+    reader = SseReader()
+    events = [event for at in range(0, len(stream), step) for event in reader.feed(stream[at : at + step])]
+    return [data for _, data in [*events, *reader.rest()]], reader.other
+
+
+@pytest.mark.parametrize(
+    ("stream", "events"),
+    [
+        pytest.param(b"data: {}\n\ndata: 2\n\n", [b"{}", b"2"], id="plain"),
+        pytest.param(b"data:{}\n\n", [b"{}"], id="no-space"),
+        pytest.param(b"data: {}\r\n\r\ndata: 2\r\n\r\n", [b"{}", b"2"], id="crlf"),
+        pytest.param(b"data: {\ndata: }\n\n", [b"{\n}"], id="several-data-lines"),
+        pytest.param(b": OPENROUTER PROCESSING\n\ndata: 1\n\n", [b"1"], id="comment"),
+        pytest.param(b"event: message\nid: 7\nretry: 1\ndata: 1\n\n", [b"1"], id="other-fields"),
+        pytest.param(b"data: 1", [b"1"], id="no-blank-line-at-the-end"),
+        pytest.param("data: 图片\n\n".encode(), ["图片".encode()], id="utf-8"),
+        pytest.param(b"\n\n\n", [], id="nothing"),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 2, 65536])
+def test_events_are_the_same_however_the_stream_is_cut(stream: bytes, events: list[bytes], step: int) -> None:
+    """Spec WHATWG HTML, Server-sent events, and what gateways make of it."""
+    assert read_sse(stream, step) == (events, [])
+
+
+def test_lines_that_are_no_fields_are_kept() -> None:
+    """Ours: a body of JSON or HTML under `text/event-stream` still says something."""
+    assert read_sse(b'{\n  "error": "no"\n}\n') == ([], [b"{", b'  "error": "no"', b"}"])
+
+
+def test_a_line_has_no_limit() -> None:
+    """Bug: readers by line died at 64 KB (goclaw #1348), 512 KB, 1 MB (ferro-labs #129)."""
+    assert read_sse(b"data: " + b"x" * 3_000_000 + b"\n\n", 1000)[0] == [b"x" * 3_000_000]
+
+
+def test_an_event_has_its_own_name_and_no_other() -> None:
+    """Spec WHATWG HTML, Server-sent events: the name is reset with each dispatch, with or without data."""
+    reader = SseReader()
+    stream = b"event: ping\n\nevent: a\ndata: 1\n\ndata: 2\nevent:b\n\ndata: 3\n\n"
+    assert reader.feed(stream) == [(b"a", b"1"), (b"b", b"2"), (b"", b"3")]

@@ -14,12 +14,12 @@ PICTURE = random.Random(1).randbytes(3 * LONG + 1)  # noqa: S311 - data, not a s
 DIGITS = base64.b64encode(PICTURE).decode()
 
 
-def lift(data: bytes, step: int, *, is_json: bool = True) -> tuple[bytes, ExtractedBase64]:
+def extract(data: bytes, step: int, *, is_json: bool = True) -> tuple[bytes, ExtractedBase64]:
     """What is left of the data when it comes in pieces of this many bytes."""
-    lifted = ExtractedBase64()
-    lifter = Base64Extractor(lifted, json=is_json)
-    left = b"".join(lifter.lift(data[at : at + step]) for at in range(0, len(data), step))
-    return left + lifter.rest(), lifted
+    extracted = ExtractedBase64()
+    extractor = Base64Extractor(extracted, json=is_json)
+    left = b"".join(extractor.extract(data[at : at + step]) for at in range(0, len(data), step))
+    return left + extractor.rest(), extracted
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000, LONG, 65536])
@@ -35,20 +35,20 @@ def lift(data: bytes, step: int, *, is_json: bool = True) -> tuple[bytes, Extrac
 )
 async def test_any_base64_cut_anywhere_decodes_to_the_same_bytes(escaped: str, step: int) -> None:
     """Ours: TCP cuts where it likes, and encoders escape what they like."""
-    left, lifted = lift(b'{"b64_json":"%b","after":"\\n"}' % escaped.encode(), step)
+    left, extracted = extract(b'{"b64_json":"%b","after":"\\n"}' % escaped.encode(), step)
     parsed = orjson.loads(left)
     assert parsed["after"] == "\n"
-    assert await lifted.decode(parsed["b64_json"]) == PICTURE
+    assert await extracted.decode(parsed["b64_json"]) == PICTURE
 
 
 @pytest.mark.parametrize("step", [1, 100, 65536])
 async def test_a_run_that_ends_in_an_escaped_quote_gives_the_quote_back(step: int) -> None:
     """Ours: HTML within JSON; a backslash taken into the run would end the string too early."""
-    left, lifted = lift(json.dumps({"content": f'<img src="data:image/png;base64,{DIGITS}">'}).encode(), step)
+    left, extracted = extract(json.dumps({"content": f'<img src="data:image/png;base64,{DIGITS}">'}).encode(), step)
     content = orjson.loads(left)["content"]
     assert content.endswith('">')
     stand_in = content.removeprefix('<img src="data:image/png;base64,').removesuffix('">')
-    assert await lifted.decode(stand_in) == PICTURE
+    assert await extracted.decode(stand_in) == PICTURE
 
 
 ESCAPED = [
@@ -63,7 +63,7 @@ ESCAPED = [
 @pytest.mark.parametrize("escaped", ESCAPED)
 def test_nothing_long_reaches_the_parser(escaped: str, step: int) -> None:
     """Ours: megabytes in a JSON parser hold up every other call, however they are escaped."""
-    left, _ = lift(b'{"url":"data:image/png;base64,%b"}' % (escaped.encode() * 50), step)
+    left, _ = extract(b'{"url":"data:image/png;base64,%b"}' % (escaped.encode() * 50), step)
     assert len(left) < 4 * LONG
 
 
@@ -71,8 +71,8 @@ def test_nothing_long_reaches_the_parser(escaped: str, step: int) -> None:
 @pytest.mark.parametrize("escaped", ESCAPED)
 async def test_a_run_may_begin_after_a_break(escaped: str, step: int) -> None:
     """Bug: the `n` of an escaped line break looks like base64, and was taken into it."""
-    left, lifted = lift(b'{"b64_json":"\\n%b\\n"}' % escaped.encode(), step)
-    assert await lifted.decode(orjson.loads(left)["b64_json"]) == PICTURE
+    left, extracted = extract(b'{"b64_json":"\\n%b\\n"}' % escaped.encode(), step)
+    assert await extracted.decode(orjson.loads(left)["b64_json"]) == PICTURE
 
 
 @pytest.mark.parametrize("is_json", [True, False])
@@ -80,29 +80,29 @@ async def test_a_run_may_begin_after_a_break(escaped: str, step: int) -> None:
 async def test_words_after_a_picture_are_not_part_of_it(step: int, is_json: bool) -> None:
     """Ours: a bare data URI, and a line of prose below."""
     text = f"data:image/png;base64,{DIGITS}\nHere you are"
-    left, lifted = lift(json.dumps(text).encode() if is_json else text.encode(), step, is_json=is_json)
+    left, extracted = extract(json.dumps(text).encode() if is_json else text.encode(), step, is_json=is_json)
     found = orjson.loads(left) if is_json else left.decode()
     assert found.endswith("\nHere you are")
     digits = found.removesuffix("\nHere you are").removeprefix("data:image/png;base64,")
-    assert await lifted.decode(digits) == PICTURE
+    assert await extracted.decode(digits) == PICTURE
 
 
 @pytest.mark.parametrize("step", [1, 50, 65536])
 def test_what_is_no_base64_is_left_as_it_is(step: int) -> None:
     """Ours: words, escapes and other scripts pass through, whatever their place."""
     data = '{"content": "✨ 图片生成任务已启动\\n \\"quoted\\" \\\\ http://h/x?y=%2B", "n": 1}\n\\'.encode()
-    assert lift(data, step)[0] == data
+    assert extract(data, step)[0] == data
 
 
-async def test_two_lifters_share_one_table() -> None:
-    """Ours: the bytes of the wire and the joined text of the deltas are lifted one within the other."""
-    lifted = ExtractedBase64()
-    outer, inner = Base64Extractor(lifted, json=True), Base64Extractor(lifted, json=False)
-    left = outer.lift(b"[" + DIGITS[:LONG].encode())
-    inner_left = inner.lift(DIGITS.encode()) + inner.rest()
-    left += outer.lift(DIGITS[LONG:].encode() + b"]") + outer.rest()
-    assert await lifted.decode(inner_left.decode()) == PICTURE
-    assert await lifted.decode(left.decode().strip("[]")) == PICTURE
+async def test_two_extractors_share_one_table() -> None:
+    """Ours: the bytes of the wire and the joined text of the deltas are extracted one within the other."""
+    extracted = ExtractedBase64()
+    outer, inner = Base64Extractor(extracted, json=True), Base64Extractor(extracted, json=False)
+    left = outer.extract(b"[" + DIGITS[:LONG].encode())
+    inner_left = inner.extract(DIGITS.encode()) + inner.rest()
+    left += outer.extract(DIGITS[LONG:].encode() + b"]") + outer.rest()
+    assert await extracted.decode(inner_left.decode()) == PICTURE
+    assert await extracted.decode(left.decode().strip("[]")) == PICTURE
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ async def test_what_is_no_base64_is_refused(text: str) -> None:
 
 async def test_decoding_lets_others_run() -> None:
     """Ours: nothing may hold the loop for the length of a picture."""
-    lifted = ExtractedBase64()
-    lifter = Base64Extractor(lifted, json=False)
-    left = b"".join(lifter.lift(b"A" * 65536) for _ in range(16)) + lifter.rest()
+    extracted = ExtractedBase64()
+    extractor = Base64Extractor(extracted, json=False)
+    left = b"".join(extractor.extract(b"A" * 65536) for _ in range(16)) + extractor.rest()
     turns = 0
 
     async def count() -> None:
@@ -133,6 +133,6 @@ async def test_decoding_lets_others_run() -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    await lifted.decode(left.decode())
+    await extracted.decode(left.decode())
     counting.cancel()
     assert turns >= 16

@@ -43,7 +43,7 @@ def read(stream: bytes, step: int = 65536) -> tuple[ChatAnswer, list[str]]:
 
 
 async def decoded(answer: ChatAnswer) -> list[bytes]:
-    return [await answer.lifted.decode(each.digits) for each in answer.pictures() if isinstance(each, Inline)]
+    return [await answer.extracted.decode(each.digits) for each in answer.pictures() if isinstance(each, Inline)]
 
 
 @pytest.mark.parametrize("step", [1, 13, 65536])
@@ -219,7 +219,7 @@ def test_a_page_of_html_means_a_wrong_address() -> None:
 def test_a_whole_picture_survives_a_broken_connection() -> None:
     """Ours: the picture is paid for."""
     answer = ChatAnswer()
-    assert list(answer.feed(sse(delta(content=MARKDOWN))[:-14] + b"data: {")) == []
+    assert answer.feed(sse(delta(content=MARKDOWN))[:-14] + b"data: {") == []
     answer.cut()
     assert answer.pictures() == [Link(URL)]
 

@@ -53,8 +53,8 @@ async def picture(_: web.Request) -> web.Response:
 
 async def get(url: str, trusted: Trusted | None, *, max_bytes: int = LIMIT, tries: int = 1) -> bytes:
     async with aiohttp.ClientSession() as session:
-        patience = RetryPolicy(pauses_s=[0.0] * (tries - 1))
-        return await fetch(session, url, max_bytes=max_bytes, trusted=trusted, patience=patience)
+        retry = RetryPolicy(pauses_s=[0.0] * (tries - 1))
+        return await fetch(session, url, max_bytes=max_bytes, trusted=trusted, retry=retry)
 
 
 @pytest.mark.parametrize(
@@ -230,9 +230,9 @@ async def test_a_download_that_trickles_is_given_up() -> None:
             await asyncio.sleep(0.01)
 
     async with host(trickle) as api, aiohttp.ClientSession() as session:
-        patience = RetryPolicy(total_s=0.1, pauses_s=())
+        retry = RetryPolicy(total_s=0.1, pauses_s=())
         with pytest.raises(FetchError, match="took too long"):
-            await fetch(session, f"{api.url}/x", max_bytes=LIMIT, trusted=api.trusted(), patience=patience)
+            await fetch(session, f"{api.url}/x", max_bytes=LIMIT, trusted=api.trusted(), retry=retry)
 
 
 @pytest.mark.parametrize(("status", "asked"), [(503, 3), (500, 3), (404, 1), (403, 1)])

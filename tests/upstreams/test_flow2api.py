@@ -13,9 +13,17 @@ from yarl import URL
 
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.settings import Endpoint
-from service.upstreams.address import api_base
-from service.upstreams.flow2api import UPSCALE_NOTE, Flow2ApiUpstream, body, percent_of
-from service.upstreams.flow2api_models import Asked
+from service.upstreams.flow2api import (
+    UPSCALE_NOTE,
+    Flow2ApiUpstream,
+    chat_body,
+    is_openrouter,
+    messages,
+    openrouter_extras,
+    percent_of,
+)
+from service.upstreams.flow2api_models import ModelChoice
+from service.upstreams.http import api_base
 from tests.emulators import pictures
 from tests.emulators.flow2api import Flow2Api, running
 from tests.emulators.flow2api_requests import data_of, references
@@ -202,11 +210,11 @@ async def test_three_references_go_as_parts_in_their_order(flow2api: Flow2Api) -
 def test_openrouter_gets_its_own_words_and_no_other_does() -> None:
     """Spec OpenRouter, Image generation; Flow2API reads other names."""
     request = ImageRequest(model="google/demo-image", prompt="a", resolution="2K")
-    asked = Asked(model=request.model, image_size="2K")
-    sent = json.loads(b"".join(body(request, asked, URL("https://openrouter.ai/api/v1"))))
+    choice = ModelChoice(model=request.model, image_size="2K")
+    sent = json.loads(b"".join(chat_body(request, choice, for_openrouter=True)))
     assert (sent["modalities"], sent["image_config"]) == (["image", "text"], {"image_size": "2K"})
     assert "generationConfig" not in sent
-    assert b"modalities" not in b"".join(body(request, asked, URL("http://127.0.0.1:8000/v1")))
+    assert b"modalities" not in b"".join(chat_body(request, choice))
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1//"])
@@ -307,3 +315,46 @@ async def test_recorded_failures_have_their_kind(name: str, kind: str, words: st
         with pytest.raises(WorkError, match=words) as raised:
             await generate(url, "k", "a")
     assert raised.value.kind == kind
+
+
+PNG = Reference(data=b"\x89PNG", media_type="image/png")
+BY_URL = Reference(url="https://pictures.example/1.jpg")
+
+
+def test_a_prompt_alone_is_one_message() -> None:
+    """Bug: Flow2API takes a picture in an earlier message for a reference."""
+    assert messages(ImageRequest(model="m", prompt="a")) == [{"role": "user", "content": "a"}]
+
+
+def test_references_are_parts_in_the_object_form_in_order() -> None:
+    """Bug: Flow2API answers 500 to a plain string as `image_url`. One with bytes becomes a data URI as it is sent."""
+    (message,) = messages(ImageRequest(model="m", prompt="a", references=(PNG, BY_URL)))
+    assert message["content"] == [
+        {"type": "text", "text": "a"},
+        {"type": "image_url", "image_url": {"url": PNG}},
+        {"type": "image_url", "image_url": {"url": "https://pictures.example/1.jpg"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("base", "answer"),
+    [
+        ("https://openrouter.ai/api/v1", True),
+        ("https://eu.openrouter.ai/api/v1", True),
+        ("https://notopenrouter.ai/v1", False),
+        ("https://openrouter.ai.example/v1", False),
+        ("http://127.0.0.1:8000/v1", False),
+    ],
+)
+def test_openrouter_is_known_by_its_host(base: str, answer: bool) -> None:
+    assert is_openrouter(URL(base)) is answer
+
+
+def test_openrouter_is_told_that_a_picture_is_wanted_and_how_large() -> None:
+    """Spec OpenRouter, Image generation: without `modalities` many models answer in words."""
+    asked = ImageRequest(model="google/demo-image", prompt="a", aspect_ratio="16:9", resolution="2K")
+    assert openrouter_extras(asked) == {
+        "modalities": ["image", "text"],
+        "image_config": {"aspect_ratio": "16:9", "image_size": "2K"},
+    }
+    assert openrouter_extras(ImageRequest(model="demo/flux", prompt="a")) == {"modalities": ["image"]}

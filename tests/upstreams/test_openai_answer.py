@@ -90,9 +90,9 @@ def test_the_picture_is_found_and_a_partial_one_is_none(
 def test_it_is_done_with_as_many_pictures_as_were_asked_for() -> None:
     """Ours: a relay may leave the connection open."""
     stream = event(COMPLETED)
-    assert read(stream)[0].done
+    assert read(stream)[0].is_complete
     answer, _ = read(stream, expected=2)
-    assert (answer.done, answer.finished) == (False, True)
+    assert (answer.is_complete, answer.is_finished) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""The connector of the one `ClientSession`: host names are resolved on the event loop, by c-ares.
+
+The system's `getaddrinfo` blocks a thread for as long as a name server is silent, and its threads are those that read
+and write pictures: eight names of a dead name server held up everybody's pictures for seven seconds. A lookup of c-ares
+is a socket that ends with its call, so nobody else notices it, however many one owner starts.
+
+c-ares reads the hosts file and asks name servers. Names of the local network may come from elsewhere (multicast DNS,
+RFC 6762; LLMNR, RFC 4795), so those are asked of the system. Only a configured service is ever reached by such a name:
+the guarded download (`fetch.py`) refuses the others before they are resolved.
+"""
+
+import socket
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import ResolveResult
+
+
+def is_local_name(host: str) -> bool:
+    """Tell whether a host name is one of the local network: it has no dot, or ends in `.local`."""
+    name = host.rstrip(".").lower()
+    return ("." not in name and ":" not in name) or name.endswith(".local")
+
+
+class Resolver(aiohttp.AsyncResolver):
+    """Resolves by c-ares, and names of the local network by the system. Raise `OSError` for an unknown name."""
+
+    def __init__(self, **options: Any) -> None:
+        """Resolve as the system is configured; `options` are those of `aiodns.DNSResolver`."""
+        super().__init__(**options)
+        self._system = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host, IPv4 and IPv6."""
+        if is_local_name(host):
+            return await self._system.resolve(host, port, family)
+        return await super().resolve(host, port, family)
+
+
+class Connector(aiohttp.TCPConnector):
+    """Connects to any number of servers at once: the pipeline bounds how many requests run, not the connector."""
+
+    def __init__(self, resolver: Resolver | None = None) -> None:
+        """Resolve names by `resolver`, which the guarded download uses as well."""
+        self.resolver = resolver or Resolver()
+        super().__init__(limit=0, resolver=self.resolver)
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        """Close the connections and end the lookups."""
+        await super().close(abort_ssl=abort_ssl)
+        await self.resolver.close()
+
+
+async def addresses_of(session: aiohttp.ClientSession, host: str) -> list[str]:
+    """Resolve a host name by the resolver of a session. Raise `OSError` for an unknown name."""
+    resolver = session.connector.resolver if isinstance(session.connector, Connector) else Resolver()
+    return [each["host"] for each in await resolver.resolve(host)]
