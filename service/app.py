@@ -1,49 +1,57 @@
 """The composition root: opens everything in order and closes it in the reverse.
 
 1. Sockets first: a port in use ends the start before anything was touched.
-2. The data folder (`storage/opened.py`). What a dead process left working is told so.
-3. The one `ClientSession`, the upstreams that are on, the models, and what is offered with them
+2. The data folder (`storage/opened.py`). Jobs that a dead process left working are ended or resumed.
+3. The one `ClientSession`, the upstreams that are on, the models, the pipeline, and the catalog of all that is offered
    (`features/catalog.py`).
 4. Stop: take nothing new, let jobs come to their end for a while, then let go of them, so that each row says how it
    stands; calls get their answers; then close in reverse.
 """
 
+import asyncio
 import contextlib
+import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import aiohttp
 from aiohttp import hdrs, web
 
-from service.background import beside
-from service.features.catalog import Offered
+from service import logs
+from service.features.catalog import offer
 from service.features.notifications import PictureNotifications
 from service.image_models.file import ModelsFile
 from service.image_models.models import Model, Models, ModelsError
 from service.image_models.survey import warn_about_removed_models
 from service.images import LOCAL_OWNER, Job
-from service.pictures.previews import PreviewMemory, Previews
+from service.pictures.importer import Importer
+from service.pictures.library import Pictures
+from service.pictures.previews import Previews
+from service.pipeline.generation import Generation
+from service.pipeline.restoration import Restoration
 from service.pipeline.retention import Retention
 from service.pipeline.running_jobs import RunningJobs
+from service.pipeline.worker import Worker
 from service.profiles import Profiles, ProfilesError, read_overrides
 from service.protocol.admission import Keys
 from service.protocol.catalog import Server
 from service.protocol.session import Sessions
 from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
 from service.protocol.tasks import Tasks
-from service.references.collect import REFERENCE_BYTES
+from service.references.collect import REFERENCE_BYTES, References, guarded
 from service.references.uploads import Uploads
 from service.settings import Settings, SettingsError
 from service.storage.data_folder import DataFolderError
 from service.storage.opened import Storage, open_storage
+from service.storage.secret import Secret
+from service.storage.store import Store
+from service.tools.context import ToolContext
+from service.upstreams import configured
 from service.upstreams.base import Upstream
 from service.upstreams.connector import Connector
-from service.upstreams.flow2api import Flow2ApiUpstream
-from service.upstreams.modelscope import ModelScopeUpstream, Polling
-from service.upstreams.openai import OpenAiUpstream
 from service.upstreams.sketch import SketchUpstream
 from service.web import health as web_health
 from service.web import images as web_files
@@ -54,17 +62,19 @@ from service.web.response import SERVER
 from service.web.sessions import add_routes
 from service.web.sockets import BACKLOG, listen, listen_beside
 
+logger = logging.getLogger(__name__)
+
 VERSION: Final = "0.1.0"
 GRACE_S: Final = 6.0
-"""How long calls may go on once no job runs any more: their answers go out."""
+"""Seconds that calls may go on once no job runs any more: their answers go out."""
 
 SKETCH: Final = Models(
     listed=(Model(id=SketchUpstream.name, upstream=SketchUpstream.name, references=0),), default=SketchUpstream.name
 )
-"""What is on offer when no image service is configured."""
+"""The models on offer when no image service is configured."""
 
 IDLE_S: Final = 120.0
-"""How long a connection may stay open without a request, or dribble the head of one."""
+"""Seconds that a connection may stay open without a request, or dribble the head of one."""
 
 INSTRUCTIONS: Final = (
     "Easel makes pictures. Call `generate` with a prompt; the result holds a markdown image line: repeat it in your "
@@ -76,38 +86,37 @@ INSTRUCTIONS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """A service that listens. `settings` hold the port that it really has."""
+    """A service that listens. `settings` hold the port that it really has, `context` the models of the start."""
 
     settings: Settings
-    upstreams: Mapping[str, Upstream]
-    models: Models
-    """What was on offer at the start."""
-    models_file: ModelsFile | None = None
-    """Where that is written and may change. None while the sketch stands in for all models of the file."""
-    endpoint: Endpoint | None = None
-    jobs: RunningJobs = field(default_factory=RunningJobs)
+    endpoint: Endpoint
+    context: ToolContext
 
     @property
     def origin(self) -> str:
-        """Where it listens, as a URL."""
-        host = self.settings.host
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not listened on
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
+        """The URL by which this machine reaches the service."""
+        return origin_of(self.settings)
 
     @property
     def mcp_url(self) -> str:
-        """What a client on this machine is given."""
+        """The URL of the MCP endpoint for a client on this machine."""
         return self.origin + self.settings.path
 
     @property
-    def public_url(self) -> str:
-        """What people reach this service by, without a slash at its end."""
-        return self.settings.public_url or self.origin
-
-    @property
     def pictures_url(self) -> str:
-        """What stands before a picture's name."""
-        return f"{self.public_url}/mcp-cache/"
+        """The URL before a picture's name, with a slash at its end."""
+        return f"{public_url_of(self.settings)}/mcp-cache/"
+
+
+def public_url_of(settings: Settings) -> str:
+    """Return the URL by which people reach the service, without a slash at its end."""
+    return settings.public_url or origin_of(settings)
+
+
+def origin_of(settings: Settings) -> str:
+    """Return the URL under which a service with these settings is reached on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared with, not listened on
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 @contextlib.asynccontextmanager
@@ -121,35 +130,73 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         sockets = listen(settings.host, settings.port) if over_http else listen_beside(settings.port)
         for each in sockets:
             stack.callback(each.close)
-        try:
-            kept = await open_storage(settings.data_dir, stack)
-        except DataFolderError as error:
-            raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
+        storage = await _storage(settings, stack)
         settings = replace(settings, port=sockets[0].getsockname()[1])
         if settings.auto_token:
-            settings = replace(settings, tokens={LOCAL_OWNER: kept.secret.derive("access token").hex()})
+            settings = with_auto_token(settings, storage.secret)
         session = await stack.enter_async_context(_client_session())
-        upstreams = _upstreams(settings, session)
+        upstreams = configured.connect(settings, session)
         models_file = await _models_file(settings, upstreams)
-        models = models_file.models if models_file else SKETCH
-        service = Running(settings=settings, upstreams=upstreams, models=models, models_file=models_file)
-        endpoint = _endpoint(kept)
+        endpoint = _endpoint(storage)
         previews = Previews()
         stack.push_async_callback(previews.close)
-        offered = _offered(service, kept, previews, session, endpoint.server)
-        offered.put_on(endpoint.server, models)
-        app = _application(service, offered, endpoint if over_http else None)
-        generation = offered.generation(models)
+        context = _context(
+            settings=settings,
+            upstreams=upstreams,
+            models=models_file.models if models_file else SKETCH,
+            storage=storage,
+            previews=previews,
+            session=session,
+            server=endpoint.server,
+        )
+        jobs = context.generation.jobs
+        offer(endpoint.server, context)
+        app = _application(settings, context, endpoint if over_http else None, storage)
         # The last answers go out after the jobs have ended; that they arrived is written down as well.
-        stack.push_async_callback(offered.jobs.close)
-        await _listen(app, endpoint, sockets, stack, lambda: offered.jobs.close(settings.drain_s))
-        await generation.resume()
-        at_work = [generation.keep_resuming(), offered.retention.watch()]
-        if models_file is not None:
-            at_work += [models_file.watch(lambda models: _offer(offered, endpoint.server, models))]
-            at_work += [warn_about_removed_models(models, upstreams)]
-        await stack.enter_async_context(beside(*at_work))
-        yield replace(service, endpoint=endpoint, jobs=offered.jobs)
+        stack.push_async_callback(jobs.close)
+        await _listen(app, endpoint, sockets, stack, lambda: jobs.close(settings.drain_s))
+        await context.generation.resume()
+        await stack.enter_async_context(background_tasks(*_background(context, models_file, endpoint.server)))
+        yield Running(settings=settings, endpoint=endpoint, context=context)
+
+
+def with_auto_token(settings: Settings, secret: Secret) -> Settings:
+    """Return the settings with the one token that `EASEL_TOKENS=auto` stands for; the log is kept from showing it."""
+    token = secret.derive("access token").hex()
+    logs.hide(token)
+    return replace(settings, tokens={LOCAL_OWNER: token})
+
+
+def _background(
+    context: ToolContext, models_file: ModelsFile | None, server: Server
+) -> list[Coroutine[Any, Any, None]]:
+    """Return the work that goes on as long as the service runs."""
+    work = [context.generation.keep_resuming(), context.retention.watch()]
+    if models_file is not None:
+        work += [models_file.watch(lambda models: _offer_anew(server, replace(context, models=models)))]
+        work += [warn_about_removed_models(context.models, context.upstreams)]
+    return work
+
+
+@contextlib.asynccontextmanager
+async def background_tasks(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run the coroutines until the block ends. The failure of one is logged and stops none of the others."""
+    tasks = [asyncio.create_task(_logged(each)) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for each in work:
+            each.close()  # one that was cancelled before its first step was never begun
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        logger.exception("Work in the background ended.")
 
 
 async def _listen(
@@ -159,7 +206,7 @@ async def _listen(
     stack: contextlib.AsyncExitStack,
     drain: Callable[[], Awaitable[None]],
 ) -> None:
-    """Serve `app`; at the end stop listening, drain, let running calls end, then close what is left."""
+    """Serve `app`; at the end stop listening, drain, let running calls end, then close the rest."""
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -180,7 +227,7 @@ async def _listen(
 
 
 def _client_session() -> aiohttp.ClientSession:
-    """The one session."""
+    """Return the one session, over the connector of the upstreams."""
     return aiohttp.ClientSession(
         connector=Connector(),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -188,31 +235,22 @@ def _client_session() -> aiohttp.ClientSession:
     )
 
 
-def _upstreams(settings: Settings, session: aiohttp.ClientSession) -> dict[str, Upstream]:
-    """The image services that are on; the built-in sketch when none is."""
-    upstreams: list[Upstream] = []
-    caps, waits = settings.max_file_bytes, settings.timeouts
-    if settings.flow2api is not None:
-        upstreams.append(Flow2ApiUpstream(session, settings.flow2api, max_file_bytes=caps, timeouts=waits))
-    if settings.modelscope is not None:
-        polling = Polling(each_s=settings.modelscope_poll_s, total_s=settings.modelscope_timeout_s)
-        upstreams.append(
-            ModelScopeUpstream(session, settings.modelscope, max_file_bytes=caps, polling=polling, timeouts=waits)
-        )
-    if settings.openai is not None:
-        upstreams.append(OpenAiUpstream(session, settings.openai, max_file_bytes=caps, timeouts=waits))
-    return {upstream.name: upstream for upstream in upstreams or [SketchUpstream()]}
-
-
 @contextlib.asynccontextmanager
 async def upstreams_of(settings: Settings) -> AsyncIterator[Mapping[str, Upstream]]:
-    """The image services that are on, for a command that asks them something and serves nobody."""
+    """The upstreams that are on, for a command that asks them something and serves no client."""
     async with _client_session() as session:
-        yield _upstreams(settings, session)
+        yield configured.connect(settings, session)
+
+
+async def _storage(settings: Settings, stack: contextlib.AsyncExitStack) -> Storage:
+    try:
+        return await open_storage(settings.data_dir, stack)
+    except DataFolderError as error:
+        raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
 
 
 async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) -> ModelsFile | None:
-    """The models file, read."""
+    """Read the models file; None while the sketch stands in for all models of the file."""
     if SketchUpstream.name in upstreams:
         return None
     try:
@@ -223,71 +261,117 @@ async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) ->
         raise SettingsError("EASEL_MODELS_FILE", f"{settings.models_file}: {error}") from error
 
 
-def _endpoint(kept: Storage) -> Endpoint:
-    """The endpoint of a server that offers nothing yet."""
+def _profiles(settings: Settings) -> Profiles:
+    try:
+        return Profiles(read_overrides(settings.profiles))
+    except ProfilesError as error:
+        raise SettingsError("EASEL_PROFILES", str(error)) from error
+
+
+def _endpoint(storage: Storage) -> Endpoint:
+    """Return the endpoint of a server that offers nothing yet."""
     server = Server(name="easel", version=VERSION, title="Easel", instructions=INSTRUCTIONS)
-    server.tasks = Tasks(keeper=kept.tasks, clock=time.time, hub=server.hub)
+    server.tasks = Tasks(keeper=storage.tasks, clock=time.time, hub=server.hub)
     keys = Keys(
-        sessions=Sessions(kept.secret.derive("session ids")),
-        request_state=kept.secret.derive("request state"),
-        is_ended=kept.ended_sessions.contains,
+        sessions=Sessions(storage.secret.derive("session ids")),
+        request_state=storage.secret.derive("request state"),
+        is_ended=storage.ended_sessions.contains,
     )
     return Endpoint(server=server, keys=keys)
 
 
-def _offered(
-    service: Running, kept: Storage, previews: Previews, session: aiohttp.ClientSession, server: Server
-) -> Offered:
-    """What the tools and their company stand on."""
-    settings = service.settings
-    try:
-        profiles = Profiles(read_overrides(settings.profiles))
-    except ProfilesError as error:
-        raise SettingsError("EASEL_PROFILES", str(error)) from error
-    notices = PictureNotifications(server.hub)
-    retention = Retention(kept.store, kept.files, settings.limits, removed=notices.removed)
+def _context(  # noqa: PLR0913 - the composition root hands each part on once
+    *,
+    settings: Settings,
+    upstreams: Mapping[str, Upstream],
+    models: Models,
+    storage: Storage,
+    previews: Previews,
+    session: aiohttp.ClientSession,
+    server: Server,
+) -> ToolContext:
+    """Build the pipeline and everything beside it that tools work with."""
+    public_url = public_url_of(settings)
+    notifications = PictureNotifications(server.hub)
+    retention = Retention(storage.store, storage.files, settings.limits, removed=notifications.removed)
+    pictures = Pictures(files=storage.files, previews=previews, url=f"{public_url}/mcp-cache/")
+    uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), f"{public_url}/upload/")
 
     async def ended(job: Job) -> None:
-        notices.ended(job)
+        notifications.ended(job)
         await retention.enforce(spare=[picture.name for picture in job.pictures])
 
-    return Offered(
-        settings=settings,
-        kept=kept,
-        previews=previews,
-        upstreams=service.upstreams,
-        session=session,
-        pictures_url=service.pictures_url,
+    generation = _generation(settings, upstreams, storage.store, pictures, ended)
+    references = References(
+        store=storage.store,
+        files=storage.files,
+        importer=Importer(files=storage.files, store=storage.store, previews=previews),
+        uploads=uploads,
+        download=guarded(session),
+        picture=generation.picture,
+        make_room=retention.enforce,
         own_hosts=own_names(settings),
-        profiles=profiles,
-        uploads=Uploads(kept.uploads, kept.secret.derive("upload links"), f"{service.public_url}/upload/"),
+        image_dir=settings.image_dir,
+        several_owners=len(settings.tokens) > 1,
+    )
+    return ToolContext(
+        models=models,
+        upstreams=upstreams,
+        store=storage.store,
+        pictures=pictures,
+        generation=generation,
+        profiles=_profiles(settings),
+        references=references,
+        uploads=uploads,
         retention=retention,
-        jobs=RunningJobs(),
-        memory=PreviewMemory(),
-        ended=ended,
+        history_recent=settings.history_recent,
+        history_archive=settings.history_archive,
     )
 
 
-def _offer(offered: Offered, server: Server, models: Models) -> None:
-    """Offer everything anew, since other models are on offer, and tell who listens."""
-    offered.put_on(server, models)
+def _generation(
+    settings: Settings,
+    upstreams: Mapping[str, Upstream],
+    store: Store,
+    pictures: Pictures,
+    ended: Callable[[Job], Awaitable[None]],
+) -> Generation:
+    """Build the pipeline, once for the process."""
+    jobs = RunningJobs()
+    worker = Worker(
+        upstreams=upstreams,
+        store=store,
+        pictures=pictures,
+        jobs=jobs,
+        retries=settings.retries,
+        prompt_suffix=settings.prompt_suffix,
+        ended=ended,
+    )
+    restoration = Restoration(upstreams=upstreams, store=store, pictures=pictures, ended=ended)
+    return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration)
+
+
+def _offer_anew(server: Server, context: ToolContext) -> None:
+    """Offer the catalog of a context with other models, and notify the clients that listen."""
+    offer(server, context)
     server.hub.publish(TOOLS_CHANGED)
 
 
-def _application(service: Running, offered: Offered, endpoint: Endpoint | None) -> web.Application:
+def _application(
+    settings: Settings, context: ToolContext, endpoint: Endpoint | None, storage: Storage
+) -> web.Application:
     """Put the routes together, behind the guard; without an endpoint those of pictures, uploads and health."""
-    app = web.Application(middlewares=[Guard(service.settings).middleware()], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(middlewares=[Guard(settings).middleware()], client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(_name_the_server)
     if endpoint is not None:
-        add_routes(app, service.settings.path, endpoint, offered.kept.ended_sessions)
-    web_files.add_routes(app, offered.kept.files)
-    largest = min(REFERENCE_BYTES, service.settings.max_file_bytes)
+        add_routes(app, settings.path, endpoint, storage.ended_sessions)
+    web_files.add_routes(app, storage.files)
     uploads = web_upload.UploadHandler(
-        uploads=offered.uploads,
-        importer=offered.importer,
-        max_bytes=largest,
-        make_room=offered.retention.enforce,
-        discard=offered.retention.drop,
+        uploads=context.uploads,
+        importer=context.references.importer,
+        max_bytes=min(REFERENCE_BYTES, settings.max_file_bytes),
+        make_room=context.retention.enforce,
+        discard=context.retention.drop,
     )
     web_upload.add_routes(app, uploads)
     web_health.add_routes(app)
@@ -295,5 +379,5 @@ def _application(service: Running, offered: Offered, endpoint: Endpoint | None) 
 
 
 async def _name_the_server(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - aiohttp's signature
-    """Say who answers; aiohttp's own header tells which versions to attack."""
+    """Name this server; aiohttp's own header tells which versions to attack."""
     response.headers[hdrs.SERVER] = SERVER

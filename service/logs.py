@@ -25,8 +25,14 @@ class SecretFilter(logging.Filter):
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
+        self._secrets: set[str] = set()
+        self.add(*secrets)
+
+    def add(self, *secrets: str) -> None:
+        """Hide these secrets, too, from now on."""
+        self._secrets.update(each for each in secrets if len(each) >= SHORTEST)
         # The longest first, so that no secret that holds another leaves a rest of itself behind.
-        words = sorted((re.escape(each) for each in secrets if len(each) >= SHORTEST), key=len, reverse=True)
+        words = sorted(map(re.escape, self._secrets), key=len, reverse=True)
         self._known = re.compile("|".join(words)) if words else None
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -78,6 +84,14 @@ class JsonFormatter(logging.Formatter):
         if record.exc_text:
             line["traceback"] = record.exc_text
         return json.dumps(line, ensure_ascii=False)
+
+
+def hide(secret: str) -> None:
+    """Keep a secret that was made after `set_up` out of the log."""
+    for handler in logging.getLogger().handlers:
+        for each in handler.filters:
+            if isinstance(each, SecretFilter):
+                each.add(secret)
 
 
 def set_up(level: str, form: str, secrets: Iterable[str]) -> None:

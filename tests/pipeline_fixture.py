@@ -1,27 +1,29 @@
 """A pipeline with a real store and real files, and image services of a few lines, for the tests of the pipeline."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from service.image_models.models import Model, Models
-from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress
+from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
+from service.pictures.library import Pictures
 from service.pictures.previews import Examined, Previews
-from service.pipeline.generation import Generation
-from service.pipeline.running_jobs import Waiter
+from service.pipeline.generation import Generation, Outcome
+from service.pipeline.restoration import Restoration
+from service.pipeline.running_jobs import RunningJobs, Waiter
+from service.pipeline.worker import Worker
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
-from service.storage.store import Begun
+from service.storage.store import Begun, Store
 from service.upstreams.base import Upstream
 from tests.emulators.pictures import png
 
 FOX = ImageRequest(model="pencil-1", prompt="a fox")
-MODELS = Models(listed=(Model(id="pencil-1", upstream="pencil"),), default="pencil-1")
+URL = "http://127.0.0.1/mcp-cache/"
 
 
 class Moments:
@@ -148,7 +150,7 @@ class PipelineFixture:
 
     async def draw(self, request: ImageRequest = FOX) -> Job:
         """One generation, its progress noted, whose answer reaches its client."""
-        job = (await self.generation.generate("anna", request, self.waiter)).job
+        job = (await self.generation.generate("anna", request, self.waiter, upstream="pencil")).job
         self.generation.delivered(job)
         return job
 
@@ -166,6 +168,37 @@ class PipelineFixture:
         """The only job there is, as the store has it."""
         [job] = await self.store.jobs("anna", 10)
         return job
+
+
+def pipeline(
+    upstreams: Mapping[str, Upstream],
+    store: Store,
+    files: DiskFiles,
+    previews: Previews,
+    pause: Callable[[float], Awaitable[None]],
+    *,
+    retries: int = 2,
+    prompt_suffix: str = "",
+    ended: Callable[[Job], Awaitable[None]] | None = None,
+) -> Generation:
+    """A pipeline as `app` builds it, with pauses of a test's own."""
+
+    async def nothing(job: Job) -> None:
+        """No client listens."""
+
+    jobs, pictures = RunningJobs(), Pictures(files=files, previews=previews, url=URL)
+    worker = Worker(
+        upstreams=upstreams,
+        store=store,
+        pictures=pictures,
+        jobs=jobs,
+        retries=retries,
+        prompt_suffix=prompt_suffix,
+        ended=ended or nothing,
+        pause=pause,
+    )
+    restoration = Restoration(upstreams=upstreams, store=store, pictures=pictures, ended=ended or nothing)
+    return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration, pause=pause)
 
 
 @asynccontextmanager
@@ -192,27 +225,62 @@ async def pipeline_fixture(
     files = await WatchedFiles.open(folder / "files", scratch, b"k" * 32)
     previews = WatchedPreviews()
     kept.moments = files.moments = previews.moments = moments
-    generation = Generation(
-        models=MODELS,
-        upstreams={"pencil": upstream},
-        store=kept,
-        files=files,
-        previews=previews,
-        pictures_url="http://127.0.0.1/mcp-cache/",
-        retries=retries,
-        prompt_suffix=prompt_suffix,
-        pause=pause,
+    generation = pipeline(
+        {"pencil": upstream}, kept, files, previews, pause, retries=retries, prompt_suffix=prompt_suffix
     )
     try:
         yield PipelineFixture(generation=generation, store=kept, moments=moments, pauses=pauses)
     finally:
-        await generation.close()
+        await generation.jobs.close()
         await previews.close()
         await kept.close()
 
 
 def files_in(folder: Path) -> list[Path]:
     return [path for path in (folder / "files").rglob("*") if path.is_file()]
+
+
+@dataclass
+class Gated(Pencil):
+    """Draws when it may, and has what it drew under a URL for as long as it is `there`."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    may_draw: asyncio.Event = field(default_factory=asyncio.Event)
+    there: bool = True
+    fetched: list[str] = field(default_factory=list)
+
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
+        self.begun.set()
+        await self.may_draw.wait()
+        [picture] = await super().generate(request, progress)
+        return [replace(picture, source=f"https://pics.example/{len(self.asked)}")]
+
+    async def fetch_again(self, source: str) -> bytes:
+        self.fetched.append(source)
+        if not self.there:
+            raise WorkError("It is not there any more.", kind="gone")
+        return png(int(source.rpartition("/")[2]))
+
+
+@asynccontextmanager
+async def gated(folder: Path, *, open_: bool = True) -> AsyncIterator[tuple[PipelineFixture, Gated]]:
+    upstream = Gated()
+    if open_:
+        upstream.may_draw.set()
+    async with pipeline_fixture(folder, upstream) as pipeline:
+        yield pipeline, upstream
+
+
+async def ask(
+    pipeline: PipelineFixture, request: ImageRequest = FOX, owner: str = "anna", patience_s: float = 60
+) -> Outcome:
+    """One call, whose answer reaches nobody."""
+    until = asyncio.get_running_loop().time() + patience_s
+    return await pipeline.generation.generate(owner, request, Waiter(until=until), upstream="pencil")
+
+
+def id_of(outcome: Outcome) -> int:
+    return outcome.job.history_id
 
 
 async def cancelled_at(pipeline: PipelineFixture, moment: str) -> Job:
@@ -222,5 +290,5 @@ async def cancelled_at(pipeline: PipelineFixture, moment: str) -> Job:
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    await pipeline.generation.close(drain_s=10)
+    await pipeline.generation.jobs.close(drain_s=10)
     return await pipeline.job()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from service.image_models.models import Models, read_models
 from service.images import Failure, ImageRequest, Job, KeptPicture
+from service.pictures.library import Pictures
 from service.pictures.previews import Previews
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
@@ -34,6 +35,11 @@ class StoreFixture:
     store: SqliteStore
     files: DiskFiles
     previews: Previews
+
+    @property
+    def pictures(self) -> Pictures:
+        """The pictures of this store, under a public URL."""
+        return Pictures(files=self.files, previews=self.previews, url=URL)
 
     async def working(self, owner: str = "anna", prompt: str = "a fox") -> Job:
         """A job that was begun."""

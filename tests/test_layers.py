@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": {*BELOW, "orjson"},
     "references": {*BELOW, "upstreams.fetch", "aiohttp"},
     "tools": {*BELOW, "pipeline", "protocol", "references", "jsonschema", "orjson"},
-    "features": {*BELOW, "storage.opened", "pipeline", "protocol", "references", "tools", "aiohttp", "orjson"},
+    "features": {*BELOW, "pipeline", "protocol", "references", "tools", "orjson"},
     "web": {*BELOW, "pipeline", "protocol", "references", "storage.ended_sessions", "aiohttp"},
     "commands": {"*"},
 }

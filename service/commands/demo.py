@@ -13,14 +13,14 @@ import aiohttp
 
 from service.app import running
 from service.settings import Settings
+from service.upstreams.configured import turned_off
 
 PROMPT = "A lighthouse above the sea at dusk, waves, a first star"
 
 
 async def demo(settings: Settings) -> int:
     """Print every step; returns 0 when the picture arrived, 1 when it did not."""
-    settings = replace(settings, host="127.0.0.1", port=0, public_url="", tokens={}, auto_token=False)
-    settings = replace(settings, flow2api=None, openai=None, modelscope=None)
+    settings = replace(turned_off(settings), host="127.0.0.1", port=0, public_url="", tokens={}, auto_token=False)
     async with running(settings) as service, aiohttp.ClientSession() as session:
         print(f"1. started        {service.mcp_url}")
         client = _Client(session, service.mcp_url)

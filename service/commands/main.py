@@ -17,6 +17,7 @@ from service.commands import demo, serve
 from service.commands import models as models_command
 from service.settings import Settings, SettingsError
 from service.settings_table import SETTINGS, unknown_names
+from service.upstreams import configured
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -72,9 +73,8 @@ def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the s
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Everything that must never reach a log."""
-    endpoints = filter(None, (settings.flow2api, settings.openai, settings.modelscope))
-    return [*settings.tokens.values(), *(endpoint.key for endpoint in endpoints if endpoint.key)]
+    """Return the tokens and keys that must never reach a log."""
+    return [*settings.tokens.values(), *configured.keys(settings)]
 
 
 def _overrides(asked: argparse.Namespace) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The main job: serve, say where and how to connect, and stop when told to."""
+"""The command `serve`: serve over HTTP or standard input and output, greet, and stop at a signal."""
 
 import asyncio
 import gc
@@ -7,15 +7,18 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from types import FrameType
 from typing import Final
 from urllib.parse import urlsplit
 
-from service.app import GRACE_S, VERSION, Running, running
+from service.app import GRACE_S, VERSION, origin_of, public_url_of, running
+from service.image_models.models import Models
 from service.images import LOCAL_OWNER
 from service.settings import Settings, is_loopback
 from service.stdio import StdioServer
+from service.upstreams.base import Upstream
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +30,11 @@ async def serve(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM; a second one ends the process without waiting."""
     stop = _stop_signal()
     async with running(settings) as service:
-        print(greeting(service), flush=True)
+        print(greeting(service.settings, service.context.upstreams, service.context.models), flush=True)
         # What is loaded by now stays: the collector need not look through it again and again, 20 ms each time.
         gc.freeze()
         await stop.wait()
-        print(farewell(service), flush=True)
+        print(farewell(service.context.generation.jobs.at_work, settings.drain_s), flush=True)
     return 0
 
 
@@ -49,8 +52,6 @@ async def serve_stdio(settings: Settings) -> int:
     settings = replace(settings, host="127.0.0.1", tokens={}, auto_token=False)
     stop = _stop_signal()
     async with running(settings, over_http=False) as service:
-        if service.endpoint is None:
-            raise RuntimeError("a running service has its endpoint")
         logger.info("serving on standard input and output; pictures at %s", service.pictures_url)
         endpoint = service.endpoint
         stdio = StdioServer(server=endpoint.server, keys=endpoint.keys, owner=LOCAL_OWNER, output=output)
@@ -58,7 +59,7 @@ async def serve_stdio(settings: Settings) -> int:
         async def drain() -> None:
             for number in STOP_SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
-            await service.jobs.close(settings.drain_s)
+            await service.context.generation.jobs.close(settings.drain_s)
 
         serving = asyncio.create_task(stdio.serve(source, GRACE_S, drain))
         stopped = asyncio.create_task(stop.wait())
@@ -72,7 +73,7 @@ async def serve_stdio(settings: Settings) -> int:
 
 
 def _stop_signal() -> asyncio.Event:
-    """Set at the first stop signal; at the second the system ends the process."""
+    """Return the event that the first stop signal sets; at the second the system ends the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -85,19 +86,17 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def farewell(service: Running) -> str:
-    """What is waited for, if anything, and how not to."""
-    count, drain_s = service.jobs.at_work, service.settings.drain_s
-    if not count or not drain_s:
+def farewell(jobs: int, drain_s: float) -> str:
+    """Say how long the stop waits for how many jobs, if at all, and how to end at once."""
+    if not jobs or not drain_s:
         return "Stopping."
-    what = "a picture that is" if count == 1 else f"{count} pictures that are"
-    return f"Stopping. Waiting up to {drain_s:g} s for {what} being made; Ctrl-C again ends at once."
+    pictures = "a picture that is" if jobs == 1 else f"{jobs} pictures that are"
+    return f"Stopping. Waiting up to {drain_s:g} s for {pictures} being made; Ctrl-C again ends at once."
 
 
-def greeting(service: Running) -> str:
-    """What a person needs to go on: addresses, upstreams, and what to paste into a client."""
-    settings = service.settings
-    url = f"{settings.public_url}{settings.path}" if settings.public_url else service.mcp_url
+def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Models) -> str:
+    """Return the lines of the start: addresses, upstreams, and the entry to paste into a client."""
+    url = public_url_of(settings) + settings.path
     entry: dict[str, object] = {"type": "streamableHttp", "url": url}
     option = ""
     if settings.tokens:
@@ -107,12 +106,12 @@ def greeting(service: Running) -> str:
         option = f' --header "Authorization: Bearer {token}"'
     lines = [
         f"Easel {VERSION} is ready.",
-        f"  MCP endpoint  {service.mcp_url}",
-        f"  Pictures      {service.pictures_url}<name>",
+        f"  MCP endpoint  {origin_of(settings)}{settings.path}",
+        f"  Pictures      {public_url_of(settings)}/mcp-cache/<name>",
         f"  Data folder   {settings.data_dir}",
         *_image_folder(settings),
-        *(f"  Image service {upstream.describe()}" for upstream in service.upstreams.values()),
-        f"  Models        {len(service.models.ids)}, default {service.models.default}",
+        *(f"  Image service {upstream.describe()}" for upstream in upstreams.values()),
+        f"  Models        {len(models.ids)}, default {models.default}",
     ]
     if not is_loopback(settings.host) and not settings.public_url:
         lines.append(
@@ -134,7 +133,7 @@ def greeting(service: Running) -> str:
 
 
 def _image_folder(settings: Settings) -> list[str]:
-    """Where attachments are read from, and what is amiss with it; nothing where no folder is set."""
+    """Return the line about the image folder and its faults; none where no folder is set."""
     if settings.image_dir is None:
         return []
     amiss = "" if settings.image_dir.is_dir() else ", which is not there"

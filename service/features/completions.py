@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.features.failures import failures_told
 from service.features.resources import HISTORY_TEMPLATE, IMAGES_TEMPLATE
 from service.image_models.models import CHOICES, Model, Models
 from service.protocol.call import Call
@@ -48,12 +47,10 @@ class Completions:
     async def _history_ids(self, call: Call, typed: str) -> Sequence[str]:
         if typed and not (typed.isascii() and typed.isdecimal()):
             return []
-        with failures_told():
-            return [str(each) for each in await self.store.history_ids(call.owner, typed, MAX_MATCHES)]
+        return [str(each) for each in await self.store.history_ids(call.owner, typed, MAX_MATCHES)]
 
     async def _picture_names(self, call: Call, typed: str) -> Sequence[str]:
-        with failures_told():
-            return await self.store.file_names(call.owner, typed, MAX_MATCHES)
+        return await self.store.file_names(call.owner, typed, MAX_MATCHES)
 
     def _chosen(self, call: Call) -> Sequence[Model]:
         """The model that the prompt is given, if the client says that already; else all."""

@@ -1,12 +1,12 @@
-"""The words of the prompts, out of `schemas/prompts.json`, and how they become a text.
+"""The templates of the prompts, out of `schemas/prompts.json`, and how they become a text.
 
 A text is a list of lines. A line is a string, or an object that stands there only `when` a fact is known or `unless` it
-is; `$name` in it is replaced by what is known. What a person typed is put in once and never read as a line of ours.
+is; `$name` in it is replaced by that fact. A text that a person typed is put in once, and never read as a line of ours.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from string import Template
 from typing import Any, TypeAlias
 
@@ -16,14 +16,14 @@ from service.tools.base import SCHEMAS
 
 Line: TypeAlias = str | Mapping[str, str]
 Facts: TypeAlias = Mapping[str, str]
-"""What is known, by name. A fact that only says that something is so has no words."""
+"""Facts by name. One that only says that something is so is an empty text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptTemplates:
-    """What `prompts/list` says of each prompt, and its lines; what to do about each failure.
+    """The listing of each prompt for `prompts/list`, its lines, and the advice for each kind of failure.
 
-    `model` and `model_references` are parts of one line: what one model is good at, and how many references it takes.
+    `model` and `model_references` are parts of one line: the strengths of a model, and how many references it takes.
     """
 
     listings: Mapping[str, Mapping[str, Any]]
@@ -34,15 +34,16 @@ class PromptTemplates:
     other_failure: str
 
     @classmethod
+    @cache
     def read(cls) -> "PromptTemplates":
-        """Read the file."""
+        """Read `schemas/prompts.json`, once for the process."""
         file = orjson.loads((SCHEMAS / "prompts.json").read_bytes())
         return cls(
             listings={
-                name: {"name": name, **{key: value for key, value in said.items() if key != "text"}}
-                for name, said in file["prompts"].items()
+                name: {"name": name, **{key: value for key, value in entry.items() if key != "text"}}
+                for name, entry in file["prompts"].items()
             },
-            texts={name: said["text"] for name, said in file["prompts"].items()},
+            texts={name: entry["text"] for name, entry in file["prompts"].items()},
             model=file["model"],
             model_references=file["model_references"],
             failures=file["failures"],
@@ -51,22 +52,22 @@ class PromptTemplates:
 
     @cached_property
     def advice(self) -> Mapping[str, str]:
-        """What to do, by the kind of failure."""
+        """The advice by the kind of failure."""
         return {kind: each["text"] for each in self.failures for kind in each["kinds"]}
 
     @cached_property
     def all_advice(self) -> str:
-        """The same as a list; kinds that call for the same are named together."""
+        """All advice as a markdown list; kinds with the same advice share a line."""
         return "\n".join(f"- {', '.join(each['kinds'])}: {each['text']}" for each in self.failures)
 
 
 def written(lines: Iterable[Line], facts: Facts, between: str = "\n") -> str:
-    """The lines that stand, filled in. An empty line goes where the one before it is empty or is not there."""
+    """Fill in the lines that stand and join them. An empty line is dropped where no text comes before it."""
     shown: list[str] = []
     for line in lines:
         if isinstance(line, str) or _stands(line, facts):
-            words = line if isinstance(line, str) else line["text"]
-            shown += [Template(words).substitute(facts)] if words or any(shown[-1:]) else []
+            text = line if isinstance(line, str) else line["text"]
+            shown += [Template(text).substitute(facts)] if text or any(shown[-1:]) else []
     return between.join(shown)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.features.failures import failures_told
 from service.features.prompt_templates import PromptTemplates, written
 from service.image_models.models import Model, Models
 from service.images import Job, JobState
@@ -19,9 +18,9 @@ from service.protocol.catalog import PromptEntry, Run, ToolEntry
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.jsonrpc import Result
 from service.storage.store import Store
-from service.tools.escaping import plain
-from service.tools.job_result import REASON_LENGTH
+from service.tools.escaping import escape_markdown
 from service.tools.model_arguments import find_misfits
+from service.tools.results import REASON_LENGTH
 
 MAX_LENGTH: Final = 32_000
 """Characters of one argument, as many as `generate` takes of a prompt."""
@@ -32,64 +31,64 @@ SHOWN_PROMPT: Final = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Prompts:
-    """What fills the prompts in. `tools` are those on offer: no prompt speaks of an argument that there is not."""
+    """Fills the prompts in. `tools` are those on offer: no prompt names an argument that a tool does not take."""
 
-    words: PromptTemplates
+    templates: PromptTemplates
     models: Models
     store: Store
     tools: Mapping[str, ToolEntry]
 
     def entries(self) -> dict[str, PromptEntry]:
-        """The prompts as the protocol offers them."""
-        return {name: PromptEntry(listing=self.words.listings[name], get=self._get(name)) for name in self.words.texts}
+        """Return the prompts by name, as `prompts/list` and `prompts/get` need them."""
+        listings = self.templates.listings
+        return {name: PromptEntry(listing=listings[name], get=self._get(name)) for name in self.templates.texts}
 
     def _get(self, name: str) -> Run:
         async def get(call: Call, arguments: Mapping[str, Any]) -> Result:
-            listing = self.words.listings[name]
-            given = read_arguments(listing, arguments)
-            self._check_models(given)
-            facts = {**self._standing(), **given, **await self._earlier(call, given)}
-            text = written(self.words.texts[name], facts)
+            listing = self.templates.listings[name]
+            filled = read_arguments(listing, arguments)
+            self._check_models(filled)
+            facts = {**self._standing(), **filled, **await self._earlier(call, filled)}
+            text = written(self.templates.texts[name], facts)
             message = {"role": "user", "content": {"type": "text", "text": text}}
             return {"description": listing["description"], "messages": [message]}
 
         return get
 
     def _standing(self) -> dict[str, str]:
-        """What is so for every call."""
+        """Return the facts that are the same for every call."""
         models = [model_facts(self.models.by_id[id_], self.models) for id_ in self.models.ids]
         return {
             **dict.fromkeys(arguments_of(self.tools), ""),
             **({"guide": self.models.guide} if self.models.guide else {}),
-            "models": "\n".join(written(self.words.model, facts, "") for facts in models),
-            "models_references": "\n".join(written(self.words.model_references, facts, "") for facts in models),
-            "all_advice": self.words.all_advice,
+            "models": "\n".join(written(self.templates.model, facts, "") for facts in models),
+            "models_references": "\n".join(written(self.templates.model_references, facts, "") for facts in models),
+            "all_advice": self.templates.all_advice,
         }
 
-    def _check_models(self, given: Mapping[str, str]) -> None:
-        """Refuse a model that is not on offer, and a shape that it, or that no model can do."""
-        asked = {name: given[name] for name in ("model", "aspect_ratio") if name in given}
-        tried = [asked] if "model" in asked else [{**asked, "model": id_} for id_ in self.models.ids]
+    def _check_models(self, arguments: Mapping[str, str]) -> None:
+        """Raise -32602 for a model that is not on offer, and for a shape that it, or no model at all, can do."""
+        chosen = {name: arguments[name] for name in ("model", "aspect_ratio") if name in arguments}
+        tried = [chosen] if "model" in chosen else [{**chosen, "model": id_} for id_ in self.models.ids]
         problems = [find_misfits(self.models, each) for each in tried]
-        if asked and all(problems):
+        if chosen and all(problems):
             raise RpcError(INVALID_PARAMS, " ".join(problems[0]))
 
-    async def _earlier(self, call: Call, given: Mapping[str, str]) -> dict[str, str]:
-        """What there is to say of the generation that the caller names."""
-        if "history_id" not in given:
+    async def _earlier(self, call: Call, arguments: Mapping[str, str]) -> dict[str, str]:
+        """Return the facts of the generation that the caller names, if any."""
+        if "history_id" not in arguments:
             return {}
-        number = given["history_id"]
+        number = arguments["history_id"]
         if not re.fullmatch(r"[0-9]{1,18}", number):
             raise RpcError(INVALID_PARAMS, "`history_id` must be a number, such as 12.")
-        with failures_told():
-            job = await self.store.job(call.owner, int(number))
+        job = await self.store.job(call.owner, int(number))
         if job is None:
             raise RpcError(INVALID_PARAMS, f"There is no generation with history_id {number}. `history` lists them.")
-        return job_facts(job, self.words)
+        return job_facts(job, self.templates)
 
 
 def read_arguments(listing: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, str]:
-    """The arguments that were filled in. Raises -32602, naming one that is unknown, missing or of no use."""
+    """Return the arguments that were filled in. Raises -32602, which names an unknown, missing or unusable one."""
     declared = {each["name"]: each for each in listing["arguments"]}
     for name, value in arguments.items():
         if name not in declared:
@@ -100,24 +99,24 @@ def read_arguments(listing: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
         if len(value) > MAX_LENGTH:
             raise RpcError(INVALID_PARAMS, f"`{name}` has {len(value)} characters; at most {MAX_LENGTH} are taken.")
     # A client that shows a form sends a field that was left empty as an empty text.
-    given = {name: value.strip() for name, value in arguments.items() if value.strip()}
+    filled = {name: value.strip() for name, value in arguments.items() if value.strip()}
     for name, each in declared.items():
-        if each.get("required") and name not in given:
+        if each.get("required") and name not in filled:
             raise RpcError(INVALID_PARAMS, f"`{name}` is empty. {each['description']}")
-    return given
+    return filled
 
 
 def arguments_of(tools: Mapping[str, ToolEntry]) -> Iterator[str]:
-    """Each tool, and each of its arguments as `generate.seed`."""
+    """Yield the name of each tool, and of each of its arguments as `generate.seed`."""
     for name, tool in tools.items():
         yield name
         yield from (f"{name}.{argument}" for argument in tool.listing["inputSchema"].get("properties", ()))
 
 
 def model_facts(model: Model, models: Models) -> dict[str, str]:
-    """What there is to say of a model."""
+    """Return the facts of a model."""
     facts = {"id": model.id, "about": model.about, "aspect_ratios": ", ".join(model.choices.get("aspect_ratio", ()))}
-    known = {name: words for name, words in facts.items() if words}
+    known = {name: value for name, value in facts.items() if value}
     match model.references:
         case None:
             references = {"unknown_references": ""}
@@ -130,13 +129,13 @@ def model_facts(model: Model, models: Models) -> dict[str, str]:
     return {**known, **references, **({"is_default": ""} if model.id == models.default else {})}
 
 
-def job_facts(job: Job, words: PromptTemplates) -> dict[str, str]:
-    """What there is to say of an earlier generation."""
+def job_facts(job: Job, templates: PromptTemplates) -> dict[str, str]:
+    """Return the facts of an earlier generation."""
     if job.state is JobState.WORKING:
         return {"earlier_working": ""}
     if job.failure is None:
-        return {"earlier_done": "", "earlier_prompt": plain(job.prompt, SHOWN_PROMPT)}
+        return {"earlier_done": "", "earlier_prompt": escape_markdown(job.prompt, SHOWN_PROMPT)}
     kind = job.failure.kind
-    reason = plain(job.failure.reason, REASON_LENGTH)
-    advice = words.advice.get(kind, words.other_failure)
+    reason = escape_markdown(job.failure.reason, REASON_LENGTH)
+    advice = templates.advice.get(kind, templates.other_failure)
     return {"earlier_failed": "", "failure_kind": kind, "failure_reason": reason, "advice": advice}

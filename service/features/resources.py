@@ -13,21 +13,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import orjson
 
-from service.features.failures import failures_told
 from service.images import EXTENSIONS, Job, KeptPicture
-from service.pictures.previews import PREVIEW_TYPE, Previews
+from service.pictures.library import Pictures
+from service.pictures.previews import PREVIEW_TYPE
 from service.protocol.call import Call
 from service.protocol.catalog import ResourceEntry
 from service.protocol.jsonrpc import Result
-from service.storage.files import Files, StoredFile
+from service.storage.files import StoredFile
 from service.storage.store import Store
 from service.tools.base import SCHEMAS
 from service.tools.escaping import alt_text
-from service.tools.job_result import describe, structure
+from service.tools.results import describe, structure
 
 HISTORY: Final = "easel://history/"
 IMAGES: Final = "easel://images/"
@@ -35,35 +36,32 @@ HISTORY_TEMPLATE: Final = f"{HISTORY}{{id}}"
 IMAGES_TEMPLATE: Final = f"{IMAGES}{{name}}"
 
 MAX_BYTES: Final = 590_000
-"""Of a picture in one answer: 787 kB as base64, so that the whole answer stays below 800 kB."""
+"""Largest picture in one answer: 787 kB as base64, so that the whole answer stays below 800 kB."""
 
 PAGE: Final = 50
-"""Generations of one page of the list."""
+"""Generations on one page of the list."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """Reads from history and files. `pictures_url` stands before a picture's name and ends in a slash."""
+    """Reads generations and pictures of the caller."""
 
     store: Store
-    files: Files
-    previews: Previews
-    pictures_url: str
+    pictures: Pictures
 
     def templates(self) -> dict[str, ResourceEntry]:
-        """The templates as the protocol offers them."""
-        words = orjson.loads((SCHEMAS / "resources.json").read_bytes())
+        """Return the templates by URI template, as `resources/templates/list` and `resources/read` need them."""
+        listings = read_listings()
         reads = {"history": (HISTORY_TEMPLATE, self.read_job), "images": (IMAGES_TEMPLATE, self.read_picture)}
         return {
-            template: ResourceEntry(listing={"uriTemplate": template, **words[name]}, read=read)
+            template: ResourceEntry(listing={"uriTemplate": template, **listings[name]}, read=read)
             for name, (template, read) in reads.items()
         }
 
     async def pages(self, call: Call, cursor: str | None) -> tuple[Sequence[Result], str | None]:
-        """One page of the caller's pictures, and the cursor of the next where there is one."""
+        """Return one page of the caller's pictures, and the cursor of the next where there is one."""
         before = None if cursor is None else read_cursor(cursor)
-        with failures_told():
-            jobs = await self.store.pictured(call.owner, PAGE + 1, before)
+        jobs = await self.store.pictured(call.owner, PAGE + 1, before)
         entries: dict[str, Result] = {}
         for job in jobs[:PAGE]:
             for number, picture in enumerate(job.pictures, start=1):
@@ -72,41 +70,46 @@ class Resources:
         return list(entries.values()), str(jobs[PAGE - 1].history_id) if len(jobs) > PAGE else None
 
     async def read_job(self, call: Call, uri: str) -> Sequence[Result] | None:
-        """A generation, for programs and for people."""
-        asked = re.fullmatch(rf"{HISTORY}([1-9][0-9]{{0,17}})", uri)
-        if asked is None:
-            return None
-        with failures_told():
-            job = await self.store.job(call.owner, int(asked[1]))
-        return None if job is None else told(uri, job, self.pictures_url)
+        """Read a generation, as JSON and as markdown; None when the URI names none of the caller's."""
+        matched = re.fullmatch(rf"{HISTORY}([1-9][0-9]{{0,17}})", uri)
+        job = None if matched is None else await self.store.job(call.owner, int(matched[1]))
+        return None if job is None else contents_of(uri, job, self.pictures.url)
 
     async def read_picture(self, call: Call, uri: str) -> Sequence[Result] | None:
-        """A picture, whole or as a copy."""
+        """Read a picture as base64, one over `MAX_BYTES` as a JPEG copy; None when the caller has none of that name."""
         if not uri.startswith(IMAGES):
             return None
         name = uri.removeprefix(IMAGES)
-        with failures_told():
-            stored = await self.files.find(name)
-            if stored is None or not await self.store.owns_file(call.owner, name):
-                return None
-            data = await self.files.read(name)
-            if data is None:  # removed meanwhile, to make room
-                return None
-            if stored.size > MAX_BYTES:
-                return [await self._copy(uri, name, stored, data)]
+        stored = await self.pictures.files.find(name)
+        if stored is None or not await self.store.owns_file(call.owner, name):
+            return None
+        if stored.size > MAX_BYTES:
+            return await self._copy(uri, name, stored)
+        data = await self.pictures.read(name)
+        if data is None:  # removed meanwhile, to make room
+            return None
         return [{"uri": uri, "mimeType": stored.media_type, "blob": await asyncio.to_thread(encoded, data)}]
 
-    async def _copy(self, uri: str, name: str, stored: StoredFile, data: bytes) -> Result:
-        copy = await self.previews.copy(data, MAX_BYTES)
+    async def _copy(self, uri: str, name: str, stored: StoredFile) -> Sequence[Result] | None:
+        copy = await self.pictures.copy(name, MAX_BYTES)
+        if copy is None:
+            return None
         blob = await asyncio.to_thread(encoded, copy.data)
         whole = f"{EXTENSIONS[stored.media_type].upper()}, {stored.size / 1_000_000:.1f} MB"
-        size, url = f"{copy.width}×{copy.height}", self.pictures_url + name
+        size, url = f"{copy.width}×{copy.height}", self.pictures.url + name
         note = f"A JPEG copy of {size}. The picture itself ({whole}) is at {url}"
-        return {"uri": uri, "mimeType": PREVIEW_TYPE, "blob": blob, "_meta": {"easel/note": note}}
+        return [{"uri": uri, "mimeType": PREVIEW_TYPE, "blob": blob, "_meta": {"easel/note": note}}]
 
 
-def told(uri: str, job: Job, pictures_url: str) -> list[Result]:
-    """A generation as contents of its resource."""
+@cache
+def read_listings() -> dict[str, Any]:
+    """Read `schemas/resources.json`, once for the process: the listing of each template without its URI."""
+    listings: dict[str, Any] = orjson.loads((SCHEMAS / "resources.json").read_bytes())
+    return listings
+
+
+def contents_of(uri: str, job: Job, pictures_url: str) -> list[Result]:
+    """Return the contents of a generation's resource: JSON for programs, markdown for people."""
     return [
         {"uri": uri, "mimeType": "application/json", "text": orjson.dumps(structure(job, pictures_url)).decode()},
         {"uri": uri, "mimeType": "text/markdown", "text": describe(job, pictures_url)},
@@ -114,7 +117,7 @@ def told(uri: str, job: Job, pictures_url: str) -> list[Result]:
 
 
 def entry_of(job: Job, number: int, picture: KeptPicture) -> Result:
-    """A picture as an entry of the list. `number` says which of its generation, from 1."""
+    """Return the entry of a picture in `resources/list`. `number` counts the pictures of its generation from 1."""
     which = f", picture {number} of {len(job.pictures)}" if len(job.pictures) > 1 else ""
     shape = f"{picture.width}×{picture.height} {EXTENSIONS[picture.media_type].upper()}"
     when = datetime.fromtimestamp(job.finished_at or job.created_at, UTC)
@@ -131,12 +134,12 @@ def entry_of(job: Job, number: int, picture: KeptPicture) -> Result:
 
 
 def read_cursor(cursor: str) -> int:
-    """The generation that a cursor names; raises ValueError for a cursor that is not ours."""
+    """Return the history_id that a cursor names; raises ValueError for a cursor that is not ours."""
     if not re.fullmatch(r"[1-9][0-9]{0,17}", cursor):
         raise ValueError(f"no cursor of ours: {cursor[:40]!r}")
     return int(cursor)
 
 
 def encoded(data: bytes) -> str:
-    """Base64, as JSON carries bytes; of megabytes it is a thread's work."""
+    """Return base64, as JSON carries bytes. Takes milliseconds for megabytes: a thread's work."""
     return base64.b64encode(data).decode()

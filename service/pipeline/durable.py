@@ -1,15 +1,14 @@
-"""Writes that must not be lost, since they say what was paid for.
+"""Durable writes: rows and files that say what was paid for, so that none may be lost.
 
-1. To their end: who is cancelled meanwhile is cancelled after it.
-2. Again and again: a disk that is full, or gone for a while, is tried until it takes them, or the service stops. Until
-   then the job is at work for everybody who asks.
+1. A write is finished; a cancellation that comes meanwhile takes effect after it.
+2. A write is tried again while the disk is full, or gone for a while, until it succeeds or the service stops. Until
+   then the job counts as `working`.
 """
 
 import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from service.images import WorkError
@@ -19,11 +18,11 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 PAUSE_S: Final = 2.0
-"""Between two tries. A stop waits no longer than this for one that is under way."""
+"""Pause between two tries. A stop waits no longer than this for one that is under way."""
 
 
 async def finish_despite_cancel(work: Coroutine[Any, Any, R]) -> R:
-    """Do all of it; a cancellation goes on after that."""
+    """Run `work` to its end and return its result; a cancellation that came meanwhile is raised after that."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -38,23 +37,24 @@ async def finish_despite_cancel(work: Coroutine[Any, Any, R]) -> R:
     raise cancelled
 
 
-@dataclass(frozen=True, kw_only=True)
-class DurableWrites:
-    """Tries until it is written. `pause` waits between tries; `stopping` says that there is no time for another."""
+async def retry_until_written(
+    write: Callable[[], Awaitable[R]],
+    pause: Callable[[float], Awaitable[None]],
+    stopping: Callable[[], bool],
+    tries: float = math.inf,
+) -> R:
+    """Return the result of `write`, tried every `PAUSE_S` seconds until it succeeds.
 
-    pause: Callable[[float], Awaitable[None]]
-    stopping: Callable[[], bool]
-
-    async def write(self, write: Callable[[], Awaitable[R]], tries: float = math.inf) -> R:
-        """The outcome of `write`. Raises what it raised last, once it was tried often enough or the service stops."""
-        tried = 0
-        while True:
-            try:
-                return await write()
-            except WorkError as error:
-                tried += 1
-                if tried >= tries or self.stopping():
-                    raise
-                if tried == 1:
-                    logger.warning("It is tried again until it succeeds: %s", error)
-            await self.pause(PAUSE_S)
+    Raises the `WorkError` of the last try after `tries` of them, or once `stopping` says that no time is left.
+    """
+    tried = 0
+    while True:
+        try:
+            return await write()
+        except WorkError as error:
+            tried += 1
+            if tried >= tries or stopping():
+                raise
+            if tried == 1:
+                logger.warning("It is tried again until it succeeds: %s", error)
+        await pause(PAUSE_S)

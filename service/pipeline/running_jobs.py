@@ -1,11 +1,12 @@
 """The jobs that this process works on. Each is a task of its own, so that no call's end is the end of its job.
 
 1. Calls wait beside a job and hear its progress, each at the pace at which it reads.
-2. A call that was told that the job goes on, or that only gave up waiting, makes it wanted: it goes on without anybody.
-3. When the last call that waits for an unwanted job ends before its time, the job is cancelled, and its row says so
-   before the call's cancellation goes on. One that goes on at the image service whatever we do, and is paid for, is
-   cancelled only where the client asked for that, and not where it is merely gone.
-4. At the end jobs are drained for a while, then cancelled; `closing` tells them that nobody asked for that.
+2. A call that was answered with the job still working, or whose client only gave up waiting, detaches the job: it goes
+   on without any caller.
+3. When the last call that waits for a job which is not detached ends before its time, the job is cancelled, and its row
+   says so before the call's cancellation goes on. A job whose task goes on at the image service whatever we do, and is
+   paid for, is cancelled only where the client asked for that, and not where it is merely gone.
+4. At the end jobs are drained for a while, then cancelled; `closing` tells them that the service stops.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 
-from service.images import Progress
+from service.images import Job, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -97,14 +98,17 @@ class _Listener:
 class RunningJob:
     """One job at work here.
 
-    `wanted`: it goes on though nobody waits. `goes_on`: so does the image service, whatever becomes of us.
+    `detached`: it goes on though no call waits for it. `goes_on`: its task at the image service does so too, even
+    without this process.
     """
 
-    def __init__(self, *, wanted: bool) -> None:
-        self.wanted = wanted
+    def __init__(self, *, detached: bool) -> None:
+        self.detached = detached
         self.goes_on = False
         self.error: Exception | None = None
         """The mistake of ours that ended it."""
+        self.ended: Job | None = None
+        """The job as its row says, once it has come to its end."""
         self._newest: tuple[str, float | None] | None = None
         self._ears: set[_Listener] = set()
         self._left = False
@@ -116,8 +120,11 @@ class RunningJob:
         for ear in self._ears:
             ear.hear(message, percent)
 
-    async def wait(self, waiter: Waiter) -> None:
-        """Until the job has ended, or the waiter's patience has. Raises the mistake of ours that ended it."""
+    async def wait(self, waiter: Waiter) -> Job | None:
+        """Wait until the job has ended, or the waiter's patience has. Raises the mistake of ours that ended it.
+
+        Returns the job as it ended, None where it has not.
+        """
         task = self._started
         async with self._listening(waiter):
             try:
@@ -125,25 +132,26 @@ class RunningJob:
                 await asyncio.wait({task}, timeout=left_s)
             except asyncio.CancelledError:
                 why = waiter.leaving()
-                self.wanted = (
-                    self.wanted or why is DisconnectReason.GAVE_UP or (why is DisconnectReason.GONE and self.goes_on)
+                self.detached = (
+                    self.detached or why is DisconnectReason.GAVE_UP or (why is DisconnectReason.GONE and self.goes_on)
                 )
                 raise
         if not task.done():
-            self.wanted = True
+            self.detached = True
         elif self.error is not None:
             raise self.error
+        return self.ended
 
     async def leave(self) -> None:
-        """Cancel the job unless somebody waits for it, or wants it; returns when its row says so."""
-        if not self.wanted and not self._ears and not self._started.done():
+        """Cancel the job unless it is detached or a call waits for it; returns when its row says so."""
+        if not self.detached and not self._ears and not self._started.done():
             if not self._left:  # a second cancellation would cut short what the first one takes
                 self._left = True
                 self._started.cancel()
             await asyncio.wait({self._started})
 
-    def start(self, work: Awaitable[None], before: "RunningJob | None") -> asyncio.Task[None]:
-        """Begin the work, after that of an earlier run which is about to end."""
+    def start(self, work: Awaitable[Job | None], before: "RunningJob | None") -> asyncio.Task[None]:
+        """Start the work as a task, after that of an earlier run which is about to end."""
         self._task = asyncio.create_task(self._run(work, before))
         return self._task
 
@@ -152,11 +160,11 @@ class RunningJob:
         assert self._task is not None, "RunningJobs starts what it makes"  # noqa: S101 - a mistake of ours
         return self._task
 
-    async def _run(self, work: Awaitable[None], before: "RunningJob | None") -> None:
+    async def _run(self, work: Awaitable[Job | None], before: "RunningJob | None") -> None:
         try:
             if before is not None:
                 await asyncio.wait({before._started})
-            await work
+            self.ended = await work
         except Exception as error:
             self.error = error
             if not self._ears:  # else dispatch logs it, of whoever waits
@@ -187,11 +195,11 @@ class RunningJob:
             await asyncio.wait({telling})
 
 
-Work: TypeAlias = Callable[[RunningJob], Awaitable[None]]
+Work: TypeAlias = Callable[[RunningJob], Awaitable[Job | None]]
 
 
 class RunningJobs:
-    """Jobs by `history_id`. Whoever starts one is done with it; its end is awaited here."""
+    """The jobs at work here, by `history_id`. It owns their tasks: `close` waits for their end."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
         self.closing = False
@@ -202,27 +210,27 @@ class RunningJobs:
 
     @property
     def at_work(self) -> int:
-        """How many there are."""
+        """The number of jobs at work."""
         return len(self._running)
 
     def find(self, history_id: int) -> RunningJob | None:
-        """The job, if it runs here."""
+        """Return the job, or None when it does not run here."""
         return self._latest.get(history_id)
 
     def start(self, history_id: int, work: Work) -> RunningJob:
-        """Work on a job that a call has just begun and waits for."""
-        job = RunningJob(wanted=False)
+        """Start the work on a job that a call has just begun and waits for."""
+        job = RunningJob(detached=False)
         self._start(history_id, job, work(job))
         return job
 
-    def take_up(self, history_id: int, work: Work) -> RunningJob:
+    def resume(self, history_id: int, work: Work) -> RunningJob:
         """Go on with a job that was begun before, `AT_ONCE` of them at a time."""
-        job = RunningJob(wanted=True)
+        job = RunningJob(detached=True)
         self._start(history_id, job, self._when_free(job, work))
         return job
 
     async def close(self, drain_s: float = 0.0) -> None:
-        """Let what runs come to its end for `drain_s` seconds, then cancel the rest and wait for what that takes."""
+        """Let jobs come to their end for `drain_s` seconds, then cancel the rest and wait until all is written down."""
         self.closing = True
         if self._running and drain_s:
             await asyncio.wait(self._running, timeout=drain_s)
@@ -234,12 +242,12 @@ class RunningJobs:
             await asyncio.wait(set(self._beside))
 
     def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have a short work done beside the jobs, such as a note of one that has ended; `close` waits for it."""
+        """Run a short task beside the jobs, such as a note about one that has ended; `close` waits for it."""
         task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
-    def _start(self, history_id: int, job: RunningJob, work: Awaitable[None]) -> None:
+    def _start(self, history_id: int, job: RunningJob, work: Awaitable[Job | None]) -> None:
         task = job.start(work, self._latest.get(history_id))
         self._latest[history_id] = job
         self._running.add(task)
@@ -251,6 +259,6 @@ class RunningJobs:
 
         task.add_done_callback(forget)
 
-    async def _when_free(self, job: RunningJob, work: Work) -> None:
+    async def _when_free(self, job: RunningJob, work: Work) -> Job | None:
         async with self._free:
-            await work(job)
+            return await work(job)

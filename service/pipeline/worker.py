@@ -1,35 +1,37 @@
 """The work on one job, from asking the image service to the end that its row tells.
 
-1. Draw: that the image service is asked is written down before it is, and that it refused before the pause until it is
+1. Draw: the row says that the image service is asked before it is, and that it refused before the pause until it is
    asked again; retries are those that the failure allows.
-2. Work that goes on at the service without us is written down before it is asked about for the first time. Then it is
-   followed until the deadline, though whoever waited is gone; after that, or after this process, the job stays
-   `working` and can be taken up again.
-3. Keep: from here on neither a cancellation nor a stop loses what is paid for. The bytes are examined, stored, and the
-   row becomes `done` in one transaction.
-4. Whatever ends it otherwise, cancellation included, the row says so before anybody hears of it; a disk that does not
+2. A task at the service, which goes on without us, is written down before the first question about it. Then it is
+   followed until the deadline, even when all its callers have gone; after that, or after this process, the job stays
+   `working` and can be resumed.
+3. Keep: from here on neither a cancellation nor a stop loses a picture that is paid for. The bytes are examined,
+   stored, and the row becomes `done` in one transaction.
+4. However else a job ends, cancellation included, the row says so before any caller hears of it; a disk that does not
    take that is asked again (`pipeline/durable.py`).
-5. Who is told of a failure is told whether it may be charged: after the image service has given something, it may.
+5. A failure says whether it may be charged: after the image service has given something, it may.
 """
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
-from service.pictures.previews import Examined, PreviewMemory, Previews
-from service.pipeline.durable import DurableWrites, finish_despite_cancel
+from service.pictures.library import Pictures
+from service.pipeline.durable import finish_despite_cancel, retry_until_written
 from service.pipeline.progress import steady
-from service.pipeline.running_jobs import RunningJob
-from service.storage.files import Files
+from service.pipeline.running_jobs import RunningJob, RunningJobs
 from service.storage.store import Store
 from service.upstreams.base import RemoteTask, Upstream
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 CANCELLED_KIND: Final = "cancelled"
 CANCELLED: Final = "It was cancelled by the client before it was done."
@@ -40,51 +42,45 @@ AGAIN: Final = "Call again if the picture is still wanted."
 BROKEN: Final = "Internal error. The server's log has the details."
 
 LONGEST_PAUSE_S: Final = 60.0
-"""Before another try, however often it was doubled."""
+"""Longest pause before another try, however often it was doubled."""
 
 STORING_TRIES: Final = 15
-"""Half a minute. A picture is megabytes of memory while the disk does not take it."""
+"""Tries in half a minute. A picture is megabytes of memory while the disk does not take it."""
 
 GIVE_UP_S: Final = 24 * 3600.0
-"""Work that has not ended a day after it was asked for never will."""
-
-
-async def nothing_more(job: Job) -> None:
-    """What else happens when a job ends, where nothing does."""
+"""Age at which a task that has not ended is given up: after a day it never will."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
-    """Works on jobs. `ended` is told of each one that came to its end, after its row says so."""
+    """Works on jobs. `ended` is called with each job that came to its end, after its row says so."""
 
     upstreams: Mapping[str, Upstream]
     store: Store
-    files: Files
-    previews: Previews
-    memory: PreviewMemory
+    pictures: Pictures
+    jobs: RunningJobs
     retries: int
     prompt_suffix: str
-    closing: Callable[[], bool]
-    ended: Callable[[Job], Awaitable[None]] = nothing_more
+    ended: Callable[[Job], Awaitable[None]]
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def draw(self, job: Job, request: ImageRequest, running: RunningJob) -> None:
-        """Make the pictures of a job that has just begun."""
-        await self._to_its_end(job, running, self._draw(job, request, running))
+    async def draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
+        """Make the pictures of a job that has just begun. Returns the job as it ended, None while it has not."""
+        return await self._finish(job, running, self._draw(job, request, running))
 
-    async def follow(self, job: Job, running: RunningJob) -> None:
-        """Go on with a job whose work goes on at its image service."""
-        await self._to_its_end(job, running, self._follow(job, running, running.report))
+    async def follow(self, job: Job, running: RunningJob) -> Job | None:
+        """Resume a job whose task goes on at its image service. Returns the job as it ended, None while it has not."""
+        return await self._finish(job, running, self._follow(job, running, running.report))
 
-    async def _to_its_end(self, job: Job, running: RunningJob, work: Awaitable[Job | None]) -> None:
-        """Do the work, and have the row say how it ended. None: it has not, and can be taken up again."""
+    async def _finish(self, job: Job, running: RunningJob, work: Awaitable[Job | None]) -> Job | None:
+        """Do the work, and have the row say how it ended. None: it has not, and can be resumed."""
         started = time.monotonic()
         try:
             ended = await work
         except WorkError as error:
             ended = await self._failed(job, running, error)
         except asyncio.CancelledError:
-            await finish_despite_cancel(self.cancelled(job))
+            await finish_despite_cancel(self.cancel(job))
             raise
         except BaseException:
             await self._failed(job, running, WorkError(f"{BROKEN} {await self._charge(job)}", kind="internal"))
@@ -94,11 +90,12 @@ class Worker:
         logger.info("history_id %d: %s by %s in %.1f s", job.history_id, state, job.model, seconds)
         if ended is not None:
             await self.ended(ended)
+        return ended
 
-    async def cancelled(self, job: Job) -> None:
-        """End a job that was cancelled; but where the process ends and the work goes on without it, let go of it."""
+    async def cancel(self, job: Job) -> None:
+        """End a job as cancelled; where this process ends and a task goes on at the service, release it instead."""
         try:
-            ended = await self._firm.write(lambda: self._end_cancelled(job))
+            ended = await self._write(lambda: self._end_cancelled(job))
         except WorkError as error:  # the cancellation goes on: the next start finds the row and ends it
             logger.warning("history_id %d could not be ended: %s", job.history_id, error)
         else:
@@ -107,20 +104,20 @@ class Worker:
 
     async def _end_cancelled(self, job: Job) -> Job | None:
         current = await self.store.job(job.owner, job.history_id) or job
-        if self.closing() and current.task:
+        if self.jobs.closing and current.task:
             await self.store.release(current)
             return None
-        kind, reason = ("interrupted", STOPPED) if self.closing() else (CANCELLED_KIND, CANCELLED)
+        kind, reason = ("interrupted", STOPPED) if self.jobs.closing else (CANCELLED_KIND, CANCELLED)
         reason = f"{reason} {_charge_of(current)} {AGAIN}"
         logger.info("history_id %d: %s", job.history_id, kind)
         return await self.store.fail(job, Failure(kind=kind, reason=reason))
 
     async def _failed(self, job: Job, running: RunningJob, error: WorkError) -> Job | None:
         """Have the row say why it failed. None where the service stops and the disk did not take it."""
-        running.wanted = True  # who leaves now has nothing to cancel
+        running.detached = True  # nothing is left that a cancellation could save
         failure = Failure(kind=error.kind, reason=str(error))
         try:
-            return await finish_despite_cancel(self._firm.write(lambda: self.store.fail(job, failure)))
+            return await finish_despite_cancel(self._write(lambda: self.store.fail(job, failure)))
         except WorkError as problem:
             logger.warning("history_id %d could not be ended: %s", job.history_id, problem)
             return None
@@ -137,7 +134,7 @@ class Worker:
             made = await self._ask(job, upstream, request, report)
             if isinstance(made, RemoteTask):
                 running.goes_on = True
-                remembered = await finish_despite_cancel(self._firm.write(partial(self.store.remember, job, made.id)))
+                remembered = await finish_despite_cancel(self._write(partial(self.store.remember, job, made.id)))
                 return await self._follow(remembered, running, report)
             return await self._keep(job, made, running, report, upstream)
 
@@ -163,7 +160,7 @@ class Worker:
                 attempt += 1
                 if attempt > min(error.retries, self.retries):
                     raise
-                if upstream.charges:  # who cancels during the pause has nothing to pay
+                if upstream.charges:  # a cancellation during the pause costs nothing
                     await asyncio.shield(self.store.submitted(job, refused=True))
                 pause_s = min(error.retry_after_s * 2 ** (attempt - 1), LONGEST_PAUSE_S)
                 logger.info("%s: %s; attempt %d follows in %.1f s", upstream.name, error.kind, attempt + 1, pause_s)
@@ -171,7 +168,7 @@ class Worker:
                 await self.pause(pause_s)
 
     async def _follow(self, job: Job, running: RunningJob, progress: Progress) -> Job | None:
-        """Wait for work that goes on without us, until its deadline; then anybody may take it up again."""
+        """Wait for a task at the service until the deadline; after that any process may resume it."""
         upstream = self.upstreams.get(job.upstream)
         if upstream is None:
             await self._leave(job, f"{job.upstream}, which has it, is not configured any more.")
@@ -189,13 +186,13 @@ class Worker:
             raise WorkError(
                 f"{why} It was asked for more than a day ago, and is given up. {MAY_BE_CHARGED}", kind="timeout"
             )
-        await finish_despite_cancel(self._firm.write(lambda: self.store.release(job)))
+        await finish_despite_cancel(self._write(lambda: self.store.release(job)))
 
     async def _keep(
         self, job: Job, pictures: Sequence[Picture], running: RunningJob, progress: Progress, upstream: Upstream
     ) -> Job:
         """Store what was drawn."""
-        running.wanted = True  # paid for: who leaves now takes nothing away
+        running.detached = True  # paid for: from here on it is kept, whoever leaves
         await progress("Storing the picture", 95)
         try:
             return await finish_despite_cancel(self._store_all(job, pictures))
@@ -204,15 +201,14 @@ class Worker:
             raise WorkError(f"{error}{paid}", kind=error.kind, may_be_charged=upstream.charges) from error
 
     async def _store_all(self, job: Job, pictures: Sequence[Picture]) -> Job:
-        """Of several pictures that are paid for, one that is none, or finds no room, does not lose the others."""
+        """Store every picture that is one and finds room; a bad one among several does not lose the others."""
         kept: list[KeptPicture] = []
         drawn: list[Picture] = []
         problems: list[WorkError] = []
         for picture in pictures:
             try:
-                seen = await self.previews.examine(picture.data)
-                storing = partial(self.keep_picture, job.owner, picture, seen)
-                kept.append(await self._firm.write(storing, STORING_TRIES))
+                storing = partial(self.pictures.keep, job.owner, picture, await self.pictures.examine(picture.data))
+                kept.append(await self._write(storing, STORING_TRIES))
                 drawn.append(picture)
             except WorkError as error:
                 problems.append(error)
@@ -221,30 +217,15 @@ class Worker:
         if problems:
             missing = f"{len(problems)} of {len(pictures)} pictures could not be used: {problems[0]}"
             kept[0] = replace(kept[0], note=" ".join(filter(None, (kept[0].note, missing))))
-        done = await self._firm.write(lambda: self.store.finish(job, kept))
+        done = await self._write(lambda: self.store.finish(job, kept))
         for picture, known in zip(drawn, kept, strict=True):
             # The same bytes, drawn before, may have been removed to make room in the moment before the row named them.
-            if await self.files.find(known.name) is None:
-                await self.files.keep(job.owner, picture.data, known.media_type)
+            if await self.pictures.files.find(known.name) is None:
+                await self.pictures.files.keep(job.owner, picture.data, known.media_type)
         return done
 
-    async def keep_picture(self, owner: str, picture: Picture, seen: Examined) -> KeptPicture:
-        """Put one examined picture into our keeping."""
-        name = await self.files.keep(owner, picture.data, seen.media_type)
-        self.memory.remember(name, seen.preview)
-        return KeptPicture(
-            name=name,
-            media_type=seen.media_type,
-            width=seen.width,
-            height=seen.height,
-            size=len(picture.data),
-            note=picture.note,
-            source=picture.source,
-        )
-
-    @property
-    def _firm(self) -> DurableWrites:
-        return DurableWrites(pause=self.pause, stopping=self.closing)
+    async def _write(self, write: Callable[[], Awaitable[R]], tries: float = math.inf) -> R:
+        return await retry_until_written(write, self.pause, lambda: self.jobs.closing, tries)
 
 
 def _charge_of(job: Job) -> str:

@@ -6,13 +6,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.protocol.task_records import TaskKeeper
 from service.storage.disk import DiskFiles
 from service.storage.ended_sessions import EndedSessions
+from service.storage.files import Files
 from service.storage.lease import Lease
 from service.storage.secret import Secret
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_tasks import SqliteTasks
 from service.storage.sqlite_uploads import SqliteUploads
+from service.storage.store import Store
+from service.storage.uploads import UploadKeeper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +24,10 @@ class Storage:
     """The opened parts."""
 
     secret: Secret
-    files: DiskFiles
-    store: SqliteStore
-    tasks: SqliteTasks
-    uploads: SqliteUploads
+    files: Files
+    store: Store
+    tasks: TaskKeeper
+    uploads: UploadKeeper
     ended_sessions: EndedSessions
 
 

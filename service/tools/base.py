@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -18,13 +18,14 @@ import orjson
 from jsonschema import Draft202012Validator
 
 from service.images import WorkError
-from service.pipeline.generation import DELETED, Outcome
+from service.pipeline.generation import Outcome
+from service.pipeline.restoration import DELETED
 from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.jsonrpc import Result
 from service.tools.arguments import find_problems
 from service.tools.context import ToolContext
-from service.tools.result_size import fit
+from service.tools.result_size import fit_to_limit
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +39,12 @@ Schema: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """Name, what it does to the world (`ToolAnnotations` of MCP), and the function that runs it.
+    """One tool: its name, its `ToolAnnotations` of MCP, and the function that runs it.
 
-    `fill` puts into the input schema what only the running service knows, such as the models on offer. With
-    `checked_by_run` that is advice for the listing: the file alone is enforced, and `run` checks the rest in words of
-    its own, or takes more than it lists. `offered` says whether the running service has what it takes. `show` gives the
-    result of a job that has ended, where a call that began it may have become a task which outlives its process.
+    `fill` writes facts of the running service into the input schema, such as the models on offer. With `checked_by_run`
+    they are advice for the listing: the file alone is enforced, and `run` checks the rest with messages of its own, or
+    takes more than it lists. `offered` tells whether the running service can do it. `show` gives the result of a job
+    that has ended, where a call that began it may have become a task which outlives its process.
     """
 
     name: str
@@ -55,11 +56,10 @@ class Tool:
     show: Callable[[ToolContext, Call, Outcome], Awaitable[Result]] | None = None
 
     def bind(self, context: ToolContext) -> ToolEntry:
-        """The tool as the protocol calls it, at this workbench."""
-        written = load_schema(self.name)
-        schema = self.fill(context, written)
-        output = load_schema(f"{self.name}.output")
-        validator = Draft202012Validator(written if self.checked_by_run else schema)
+        """Return the tool as the protocol calls it, in this context. Takes well under a millisecond."""
+        file = load_schema(self.name)
+        schema = self.fill(context, file)
+        validator = Draft202012Validator(file if self.checked_by_run else schema)
         title, description = schema["title"], schema["description"]
 
         async def run(call: Call, arguments: Arguments) -> Result:
@@ -82,7 +82,7 @@ class Tool:
                 "title": title,
                 "description": description,
                 "inputSchema": _on_the_wire(schema),
-                "outputSchema": _on_the_wire(output),
+                "outputSchema": _on_the_wire(load_schema(f"{self.name}.output")),
                 "annotations": {"title": title, **self.annotations},
             },
             run=run,
@@ -96,14 +96,16 @@ class Tool:
         call: Call,
         history_id: str,
     ) -> Result | None:
-        """What the job came to that a task began; None while it is at work, and the task with it."""
+        """Return the result of the job that a task began; None while both are at work."""
         try:
             outcome = await context.generation.result_if_ended(call.owner, int(history_id))
-            return None if outcome is None else fit(await show(context, call, outcome), context.profiles.of(call))
+            if outcome is None:
+                return None
+            return fit_to_limit(await show(context, call, outcome), context.profiles.of(call))
         except WorkError as error:
             if error.kind == DELETED:
                 return failed(str(error))
-            logger.warning("How history_id %s stands could not be looked up: %s", history_id, error)
+            logger.warning("The state of history_id %s could not be looked up: %s", history_id, error)
             return None
 
     async def _run(self, context: ToolContext, call: Call, arguments: Arguments) -> Result:
@@ -111,11 +113,11 @@ class Tool:
             result = await self.run(context, call, arguments)
         except WorkError as error:
             result = failed(str(error))
-        return fit(result, context.profiles.of(call))
+        return fit_to_limit(result, context.profiles.of(call))
 
 
 def without_output(tools: Mapping[str, ToolEntry]) -> dict[str, ToolEntry]:
-    """The tools as clients see them that take no structured content (`profiles.Profile.structured`)."""
+    """Return the tools as listed for clients that take no structured content (`profiles.Profile.structured`)."""
     return {
         name: replace(entry, listing={key: value for key, value in entry.listing.items() if key != "outputSchema"})
         for name, entry in tools.items()
@@ -123,24 +125,26 @@ def without_output(tools: Mapping[str, ToolEntry]) -> dict[str, ToolEntry]:
 
 
 def answered(text: str, structured: Mapping[str, Any]) -> Result:
-    """A result in words, and the same for programs."""
+    """Return a result as text, and the same as structured content."""
     return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
 
 
 def failed(text: str) -> Result:
-    """A result that tells the model what went wrong."""
+    """Return a result that tells the model what went wrong."""
     return {"content": [{"type": "text", "text": text}], "isError": True}
 
 
 def refused(tool: str, problems: Sequence[str]) -> Result:
-    """A result that tells the model what to correct."""
+    """Return a result that tells the model what to correct."""
     return failed(f"Nothing was done: the arguments of {tool} are not right. " + " ".join(problems))
 
 
+@cache
 def load_schema(name: str) -> Schema:
-    """Read `schemas/<name>.json`; a `$ref` to another of our files is replaced by what that file holds.
+    """Read and check `schemas/<name>.json`, once for the process: checking takes ten milliseconds. Never change it.
 
-    Clients get one document: they must not fetch a reference (spec 2026-07-28, `$ref` Resolution).
+    A `$ref` to another of our files is replaced by the content of that file. Clients get one document: they must not
+    fetch a reference (spec 2026-07-28, `$ref` Resolution).
     """
     schema: Schema = _resolve(orjson.loads((SCHEMAS / f"{name}.json").read_bytes()))
     Draft202012Validator.check_schema(schema)
@@ -160,5 +164,6 @@ def _resolve(node: Any) -> Any:
 
 
 def _on_the_wire(schema: Schema) -> Schema:
-    """Without what the listing says elsewhere. 2020-12 is the default dialect, and some clients choke on `$schema`."""
+    """Leave out the members that the listing has elsewhere, and `$schema`, on which some clients choke: 2020-12 is the
+    default dialect."""
     return {key: value for key, value in schema.items() if key not in {"$schema", "title", "description"}}

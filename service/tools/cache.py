@@ -1,7 +1,7 @@
-"""`cache`: how much is kept for this person, and removing it.
+"""`cache`: count the pictures and generations of this person, or remove them.
 
-`include_history` deletes for good, and needs the person's agreement. Pictures alone go without it where nobody can be
-asked, as the Flow2API MCP Server had it: what loses its file keeps its entry, and may come back.
+`include_history` deletes for good, and needs the person's agreement. Without it only picture files go, also where
+nobody can be asked, as the Flow2API MCP Server had it: their entries stay in the history, and may get them back.
 """
 
 from datetime import UTC, datetime
@@ -18,21 +18,21 @@ from service.tools.history_text import counted
 
 
 class Counts(NamedTuple):
-    """What one owner has: generations in the history, and files kept."""
+    """The totals of one owner: generations in the history, and files kept."""
 
     history: Totals
     files: FilesTotal
 
     @property
     def ended(self) -> int:
-        """Generations that run no longer."""
+        """The number of generations that have ended."""
         return self.history.done + self.history.failed
 
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
-    """Count, or remove and count what is left."""
+    """Count, or remove and count again."""
     action = arguments.get("action", "status")
-    limits, counts = context.retention.limits, Counts(*await context.generation.store.counts(call.owner))
+    limits, counts = context.retention.limits, Counts(*await context.store.counts(call.owner))
     if action == "status":
         return _answer(status_text(counts, limits), counts, limits)
     keep = int(arguments.get("keep", 50)) if action == "prune" else 0
@@ -45,7 +45,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     if with_history:
         await context.retention.delete_ended(call.owner, keep)  # first: the files that it alone used go with it
     await context.retention.keep_newest(call.owner, keep)
-    left = Counts(*await context.generation.store.counts(call.owner))
+    left = Counts(*await context.store.counts(call.owner))
     removed = {
         "removed": max(0, counts.files.entries - left.files.entries),
         "deleted": max(0, counts.ended - left.ended),
@@ -54,7 +54,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
 
 
 def status_text(counts: Counts, limits: Limits) -> str:
-    """What is kept, of what, within which limits."""
+    """Say how much is kept, and within which limits."""
     history, files = counts
     since = "" if files.oldest is None else f", the oldest since {_time(files.oldest):%Y-%m-%d}"
     return (
@@ -65,7 +65,7 @@ def status_text(counts: Counts, limits: Limits) -> str:
 
 
 def question_text(counts: Counts, keep: int, *, with_history: bool) -> str:
-    """What is about to be lost."""
+    """Ask whether to go ahead, naming the losses."""
     room = "" if keep else f" ({_room(counts.files.bytes)})"
     removes = f"removes {_beyond(counts.files.entries, keep, 'kept picture')}{room}"
     if not with_history:
@@ -78,21 +78,21 @@ def question_text(counts: Counts, keep: int, *, with_history: bool) -> str:
 
 
 def _beyond(number: int, keep: int, noun: str) -> str:
-    """Those that are more than are kept, in words."""
+    """Name, in words, the items beyond the newest `keep` of `number`."""
     return f"all but the newest {keep:,} of {counted(number, noun)}" if keep else counted(number, noun)
 
 
 def removed_text(before: Counts, left: Counts, keep: int, *, with_history: bool) -> str:
-    """What was removed, and what is left."""
+    """Say how much was removed, and how much is left."""
     number, size = before.files.entries - left.files.entries, before.files.bytes - left.files.bytes
-    said = f"{counted(max(0, number), 'picture')} removed, {_room(max(0, size))} freed, {left.files.entries:,} kept."
+    text = f"{counted(max(0, number), 'picture')} removed, {_room(max(0, size))} freed, {left.files.entries:,} kept."
     if with_history:
-        said += f" {counted(max(0, before.ended - left.ended), 'generation')} deleted from the history."
+        text += f" {counted(max(0, before.ended - left.ended), 'generation')} deleted from the history."
     else:
-        said += " The history still lists what was removed; `history` brings back what an image service still has."
+        text += " The history still lists what was removed; `history` brings back what an image service still has."
     if left.files.entries > keep:
-        said += " Some could not go, since a generation that runs starts from them: call again later."
-    return said
+        text += " Some could not go, since a generation that runs starts from them: call again later."
+    return text
 
 
 def _limits_text(limits: Limits) -> str:
@@ -105,7 +105,7 @@ def _limits_text(limits: Limits) -> str:
 
 
 def _answer(text: str, counts: Counts, limits: Limits, removed: dict[str, int] | None = None) -> Result:
-    """The one shape of every answer."""
+    """Return the result: every action answers in this one shape."""
     history, files = counts
     allowed = {"entries": limits.entries, "bytes": limits.size, "days": limits.days}
     structured: dict[str, Any] = {

@@ -1,21 +1,33 @@
-"""All that a tool may use: the pipeline, and what stands beside it. Put together by `app`."""
+"""The context of a tool: all that tools, prompts and resources work with. `app` builds it once.
 
+Of all this only `models` changes while the service runs: `dataclasses.replace` gives the new context.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.image_models.models import Models
+from service.pictures.library import Pictures
 from service.pipeline.generation import Generation
 from service.pipeline.retention import Retention
 from service.profiles import Profiles
 from service.references.collect import References
 from service.references.uploads import Uploads
+from service.storage.store import Store
+from service.upstreams.base import Upstream
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolContext:
-    """What tools work with.
+    """The parts of the running service.
 
     `history_recent` newest generations are the recent ones, `history_archive` before those the archive; 0 is all.
     """
 
+    models: Models
+    upstreams: Mapping[str, Upstream]
+    store: Store
+    pictures: Pictures
     generation: Generation
     profiles: Profiles
     references: References

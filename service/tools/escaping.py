@@ -1,7 +1,6 @@
-"""Words of others, as they may stand in a result: prompts, names of models and files, what an image service said.
+"""Escaping of texts that others wrote, for results: prompts, names of models and files, messages of image services.
 
-They stay words: no link, image or HTML comes out of them, nothing that hides, and no more of them than there is room
-for.
+They stay text: no link, image or HTML comes out of them, nothing that hides, and no more than there is room for.
 """
 
 import re
@@ -15,17 +14,17 @@ _MARKUP: Final = str.maketrans("[]<>", "()‹›")
 _UNSEEN: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
-"""Control characters, what turns the direction of writing, and letters that only a model reads."""
+"""Control characters, marks that turn the direction of writing, and letters that only a model reads."""
 
 
 def alt_text(prompt: str) -> str:
-    """The prompt as text inside a markdown image: one line, nothing that could end or nest it."""
+    """Return the prompt as the text of a markdown image: one line, nothing that could end or nest it."""
     seen = _seen(prompt, ALT_LENGTH)
     return cut(" ".join(re.sub(r"[\[\]()!<>`\\|*_#]", " ", seen).split()), ALT_LENGTH)
 
 
-def plain(text: str, length: int) -> str:
-    """Somebody else's words on one line, cut to a length: no link or image of markdown, no HTML, no code left open.
+def escape_markdown(text: str, length: int) -> str:
+    """Return the text on one line, cut to `length`: no link or image of markdown, no HTML, no code left open.
 
     A bare address stays: it shows where it leads.
     """
@@ -33,17 +32,17 @@ def plain(text: str, length: int) -> str:
     return words.replace("`", "'") if words.count("`") % 2 else words
 
 
-def verbatim(text: str, length: int) -> str:
-    """A text as it was given, to be used again, in a code span: nothing in it is markup there."""
+def code_span(text: str, length: int) -> str:
+    """Return the text in a markdown code span, to be copied from there: nothing in it is markup."""
     words = _seen(text, length).replace("`", "'").split()
     return f"`{cut(' '.join(words), length)}`"
 
 
 def _seen(text: str, length: int) -> str:
-    """What can be seen of a text that is about to be cut to a length; no more of it is looked at."""
+    """Blank the unseen characters in the part of a text that can remain after it is cut to `length`."""
     return _UNSEEN.sub(" ", text[: 4 * length])
 
 
 def cut(text: str, length: int) -> str:
-    """The text, or so much of it that it has `length` characters with the dots at its end."""
+    """Return the text, or its beginning with an ellipsis, in at most `length` characters."""
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"

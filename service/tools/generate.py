@@ -13,28 +13,30 @@ from service.tools.ask_upload import ask_upload
 from service.tools.base import Arguments, Schema, Tool, refused
 from service.tools.context import ToolContext
 from service.tools.model_arguments import find_misfits, offer
-from service.tools.showing import show
+from service.tools.results import show
 from service.tools.waiting import waiter_of
 
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     """Make the picture, or join the same request, and show it; or say how to get it, if it takes too long."""
-    generation = context.generation
-    misfits = find_misfits(generation.models, arguments)
+    models = context.models
+    misfits = find_misfits(models, arguments)
     if misfits:
         return refused(TOOL.name, misfits)
     await call.open_stream()
+    model = models.by_id[arguments.get("model", models.default)]
     waiter = waiter_of(call, context.profiles.patience_s(call))
-    model = generation.models.by_id[arguments.get("model", generation.models.default)]
-    link = await _upload_link(context, call, arguments, model, waiter.until)
-    if link is not None:
-        return link
-    references = await _references(context, call, arguments, model, waiter.until)
+    references: tuple[Reference, ...] = ()
+    if not reference_arguments.ARGUMENTS.isdisjoint(arguments):
+        link = await _upload_link(context, call, arguments, model, waiter.until)
+        if link is not None:
+            return link
+        references = await _references(context, call, arguments, model, waiter.until)
     await call.detach()
     if call.detached:
         waiter = waiter_of(call, context.profiles.patience_s(call))
     request = read_request(arguments, model, references)
-    outcome = await generation.generate(call.owner, request, waiter)
+    outcome = await context.generation.generate(call.owner, request, waiter, upstream=model.upstream)
     if outcome.job.state is JobState.WORKING:
         call.stay_working()
     return await show(context, call, outcome)
@@ -61,7 +63,7 @@ def read_request(arguments: Arguments, model: Model, references: tuple[Reference
 
 def fill(context: ToolContext, schema: Schema) -> Schema:
     """Put the models on offer into the schema, with what each can do; leave out what nothing makes use of."""
-    models = context.generation.models
+    models = context.models
     properties = reference_arguments.offer(models, schema["properties"], folder=context.references.has_folder)
     return {**schema, "properties": offer(models, properties)}
 
@@ -70,9 +72,9 @@ async def _upload_link(
     context: ToolContext, call: Call, arguments: Arguments, model: Model, until: float
 ) -> Result | None:
     """See that the person has sent what is to be started from; else the result says how they can."""
-    wanted = ReferenceArguments.read(arguments)
-    room = check_room(wanted, model, context.generation.models)
-    if not wanted.upload:
+    chosen = ReferenceArguments.read(arguments)
+    room = check_room(chosen, model, context.models)
+    if not chosen.upload:
         return None
     return await ask_upload(context.uploads, call, room, until, structured=context.profiles.of(call).structured)
 
@@ -83,7 +85,7 @@ async def _references(
     """The pictures to start from, for as long as the client waits: nothing is paid for yet."""
     try:
         async with asyncio.timeout_at(None if math.isinf(until) else until):
-            return await context.references.collect(call.owner, arguments, model, context.generation.models)
+            return await context.references.collect(call.owner, arguments, model, context.models)
     except TimeoutError as late:
         raise problem(
             "The reference pictures did not arrive in time. Nothing was charged. Call again, or with other ones."

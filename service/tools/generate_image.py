@@ -6,27 +6,30 @@ image content, since some clients hand only one of the two on.
 """
 
 import base64
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from service.image_models.models import Models
 from service.images import ImageRequest, Job, JobState, Reference, WorkError
-from service.pictures.previews import JpegCopy
-from service.pipeline.generation import Generation, Outcome
+from service.pictures.previews import PREVIEW_TYPE, JpegCopy
+from service.pipeline.generation import Outcome
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool
 from service.tools.context import ToolContext
-from service.tools.escaping import alt_text, plain
-from service.tools.job_result import NOTE_LENGTH, REASON_LENGTH, joined_text, ticket
+from service.tools.escaping import alt_text, escape_markdown
+from service.tools.results import NOTE_LENGTH, REASON_LENGTH, joined_text, ticket
 from service.tools.waiting import waiter_of
 
 UPSTREAM: Final = "modelscope"
 DEFAULT_MODEL: Final = "Qwen/Qwen-Image"
 MAX_JPEG: Final = 220_000
-"""Bytes. Twice its base64 is 587 kB, which leaves room for the longest prompt."""
+"""Bytes of the JPEG copy. Twice its base64 is 587 kB, which leaves room for the longest prompt."""
 
 SHOWN_PROMPT: Final = 2000
-"""Characters of the prompt in the text; the model knows it."""
+"""Characters of the prompt in the text; the model knows the rest."""
 
 WITHOUT_EFFECT: Final = ("output_filename", "output_dir")
 
@@ -35,35 +38,35 @@ NO_ARGUMENTS: Final[Arguments] = {}
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     """Make the picture and show it, or say how to get it, if it takes too long."""
-    generation = context.generation
     await call.open_stream()
     await call.detach()
     waiter = waiter_of(call, context.profiles.patience_s(call))
-    request = read_request(arguments, default_model(generation))
-    outcome = await generation.generate(call.owner, request, waiter, upstream=UPSTREAM)
+    request = read_request(arguments, default_model(context.models))
+    outcome = await context.generation.generate(call.owner, request, waiter, upstream=UPSTREAM)
     if outcome.job.state is JobState.WORKING:
         call.stay_working()
-        return not_made(outcome.job, generation.upstreams[UPSTREAM].deadline_s if waiter.left_s else None)
+        return not_made(outcome.job, context.upstreams[UPSTREAM].deadline_s if waiter.left_s else None)
     return await show(context, call, outcome, arguments)
 
 
 async def show(context: ToolContext, call: Call, outcome: Outcome, arguments: Arguments = NO_ARGUMENTS) -> Result:
-    """A job that has ended. Base64 is for the one who asked for it."""
-    generation = context.generation
-    call.on_delivered(lambda: generation.delivered(outcome.job))
+    """Return the result of a job that has ended. Base64 is only for the call that asked for it."""
+    call.on_delivered(partial(context.generation.delivered, outcome.job))
     if outcome.job.state is not JobState.DONE:
         return not_made(outcome.job)
     jpeg = None
     if arguments.get("return_base64", False):
-        jpeg = await generation.jpeg(outcome.job.pictures[0], MAX_JPEG)
+        jpeg = await context.pictures.copy(outcome.job.pictures[0].name, MAX_JPEG)
     notes = [f"Note: {name} has no effect; the picture is at its URL." for name in WITHOUT_EFFECT if name in arguments]
     notes += [joined_text("seed")] if outcome.joined else []
-    fitted = await generation.fitted(outcome, context.profiles.of(call).preview_bytes)
-    return made(fitted, generation.pictures_url, jpeg, notes)
+    preview = outcome.preview
+    if preview is not None:
+        preview = await context.pictures.shrink(preview, context.profiles.of(call).preview_bytes)
+    return made(replace(outcome, preview=preview), context.pictures.url, jpeg, notes)
 
 
 def read_request(arguments: Arguments, default: str) -> ImageRequest:
-    """The arguments as a request."""
+    """Return the arguments as a request."""
     seed, steps = arguments.get("seed"), arguments.get("steps")
     urls = arguments.get("image_url", [])
     return ImageRequest(
@@ -82,43 +85,46 @@ def read_request(arguments: Arguments, default: str) -> ImageRequest:
 
 
 def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list[str]) -> Result:
-    """A picture: for people and models as text, for programs in fields, and as image content."""
+    """Return the result with a picture: as text, in structured content, and as image content."""
     job = outcome.job
     picture = job.pictures[0]
     url = pictures_url + picture.name
-    said = {"status": "success", "image_url": url, **_about(job)}
-    data, media_type = outcome.preview, outcome.preview_type
+    structured = {"status": "success", "image_url": url, **_about(job)}
+    data, media_type = outcome.preview, PREVIEW_TYPE
     if jpeg is not None:
         data, media_type = jpeg.data, "image/jpeg"
-        said["base64"] = base64.b64encode(jpeg.data).decode()
+        structured["base64"] = base64.b64encode(jpeg.data).decode()
         if jpeg.reduced:
-            said["base64_note"] = (
+            structured["base64_note"] = (
                 f"To fit into this answer the JPEG has {jpeg.width}×{jpeg.height} pixels and some loss of quality; "
                 f"the picture at the URL has {picture.width}×{picture.height}."
             )
-            notes = [*notes, f"base64: {said['base64_note']}"]
-    notes = [*notes, *([f"Note: {plain(picture.note, NOTE_LENGTH)}"] if picture.note else [])]
-    lines = [f"![{alt_text(job.prompt)}]({url})", "", "Status: success", f"Image URL: {url}", *_told(job), *notes]
+            notes = [*notes, f"base64: {structured['base64_note']}"]
+    notes = [*notes, *([f"Note: {escape_markdown(picture.note, NOTE_LENGTH)}"] if picture.note else [])]
+    lines = [f"![{alt_text(job.prompt)}]({url})", "", "Status: success", f"Image URL: {url}", *_facts(job), *notes]
     lines.append("To show the picture, repeat its markdown line in your answer.")
     content: list[dict[str, Any]] = [{"type": "text", "text": "\n".join(lines)}]
     if data is not None:
         content.append({"type": "image", "data": base64.b64encode(data).decode(), "mimeType": media_type})
-    return {"content": content, "structuredContent": said}
+    return {"content": content, "structuredContent": structured}
 
 
 def not_made(job: Job, waited_s: float | None = None) -> Result:
-    """No picture, or none yet: what a model can tell the person, and do.
+    """Return the result without a picture, or without one yet, with the advice for the model.
 
-    `waited_s`: how long ModelScope was followed, where that ended before the client's patience.
+    `waited_s`: how many seconds ModelScope was followed, where that ended before the client's patience.
     """
     status, details = "failed", ticket(job)
     if job.failure is not None:
-        message, details = f"Image generation failed: {job.failure.kind}", plain(job.failure.reason, REASON_LENGTH)
+        message, details = (
+            f"Image generation failed: {job.failure.kind}",
+            escape_markdown(job.failure.reason, REASON_LENGTH),
+        )
     elif waited_s is not None:
         status, message = "timeout", f"ModelScope has not finished within {waited_s:.0f} seconds."
     else:
         status, message = "working", "ModelScope is still drawing."
-    lines = [f"Status: {status}", f"Message: {message}", f"Details: {details}", *_told(job)]
+    lines = [f"Status: {status}", f"Message: {message}", f"Details: {details}", *_facts(job)]
     result: Result = {
         "content": [{"type": "text", "text": "\n".join(lines)}],
         "structuredContent": {"status": status, "message": message, "details": details, **_about(job)},
@@ -126,30 +132,30 @@ def not_made(job: Job, waited_s: float | None = None) -> Result:
     return result if status == "working" else {**result, "isError": True}
 
 
-def default_model(generation: Generation) -> str:
-    """Qwen-Image, as ever, unless whoever runs this service listed other models of ModelScope only."""
-    listed = _listed(generation)
-    if generation.models.default in listed:
-        return generation.models.default
+def default_model(models: Models) -> str:
+    """Return the default: Qwen-Image, as ever, unless the models file lists only other models of ModelScope."""
+    listed = _listed(models)
+    if models.default in listed:
+        return models.default
     return DEFAULT_MODEL if DEFAULT_MODEL in listed or not listed else listed[0]
 
 
 def fill(context: ToolContext, schema: Schema) -> Schema:
     """Name the models of ModelScope that are listed; others are taken too."""
     model = schema["properties"]["model"]
-    listed = _listed(context.generation)
-    said = f" Listed are {', '.join(listed)}; others are taken, too." if listed else ""
-    filled = {**model, "description": model["description"] + said, "default": default_model(context.generation)}
+    listed = _listed(context.models)
+    listing = f" Listed are {', '.join(listed)}; others are taken, too." if listed else ""
+    filled = {**model, "description": model["description"] + listing, "default": default_model(context.models)}
     return {**schema, "properties": {**schema["properties"], "model": filled}}
 
 
 def offered(context: ToolContext) -> bool:
-    """Whether ModelScope is on."""
-    return UPSTREAM in context.generation.upstreams
+    """Tell whether ModelScope is on."""
+    return UPSTREAM in context.upstreams
 
 
-def _listed(generation: Generation) -> list[str]:
-    return [id_ for id_ in generation.models.ids if generation.models.upstream_of[id_] == UPSTREAM]
+def _listed(models: Models) -> list[str]:
+    return [id_ for id_ in models.ids if models.upstream_of[id_] == UPSTREAM]
 
 
 def _about(job: Job) -> dict[str, Any]:
@@ -164,9 +170,13 @@ def _origin(url: str) -> str:
         raise WorkError("`image_url` is not a URL that can be read. Nothing was sent.", kind="reference") from error
 
 
-def _told(job: Job) -> list[str]:
-    task = [f"Task ID: {plain(job.task, NOTE_LENGTH)}"] if job.task else []
-    return [f"Prompt: {plain(job.prompt, SHOWN_PROMPT)}", *task, f"history_id: {job.history_id} · model: {job.model}"]
+def _facts(job: Job) -> list[str]:
+    task = [f"Task ID: {escape_markdown(job.task, NOTE_LENGTH)}"] if job.task else []
+    return [
+        f"Prompt: {escape_markdown(job.prompt, SHOWN_PROMPT)}",
+        *task,
+        f"history_id: {job.history_id} · model: {job.model}",
+    ]
 
 
 TOOL = Tool(

@@ -1,4 +1,4 @@
-"""`history`: one of what was made before, waited for, shown or deleted. The list of many is `history_list.py`."""
+"""`history`: one earlier generation, waited for, shown or deleted. The list of many is `history_list.py`."""
 
 from typing import Final
 
@@ -10,11 +10,11 @@ from service.tools.confirmation import AFTER_NO, confirmed
 from service.tools.context import ToolContext
 from service.tools.history_list import list_page
 from service.tools.history_text import counted, details_text, loss_text
-from service.tools.showing import show
+from service.tools.results import show
 from service.tools.waiting import waiter_of
 
 LONGEST_WAIT_S: Final = 600.0
-"""Of one call, also where the client would wait for ever."""
+"""Longest wait of one call, also for a client that would wait for ever."""
 
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
@@ -24,7 +24,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
             return refused(TOOL.name, ["`delete` needs `history_id`: it deletes one at a time."])
         return await list_page(context, call, arguments)
     history_id = int(arguments["history_id"])
-    job = await context.generation.store.job(call.owner, history_id)
+    job = await context.store.job(call.owner, history_id)
     if job is None:
         return await _missing(context, call, history_id)
     if arguments.get("delete", False):
@@ -33,7 +33,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
 
 
 async def _show(context: ToolContext, call: Call, arguments: Arguments, job: Job) -> Result:
-    """One that is still being drawn is waited for, for a while."""
+    """Show one generation; one that is still being drawn is waited for first."""
     number = int(arguments.get("picture", 1))
     waiter = waiter_of(call, context.profiles.patience_s(call))
     if job.state is JobState.WORKING:
@@ -46,12 +46,12 @@ async def _show(context: ToolContext, call: Call, arguments: Arguments, job: Job
         return failed(
             f"`picture` is {number}, but history_id {job.history_id} has {counted(len(job.pictures), 'picture')}."
         )
-    children = await context.generation.store.children(call.owner, job.history_id)
+    children = await context.store.children(call.owner, job.history_id)
     shown = await show(context, call, outcome)
     # That an earlier generation failed is what was asked for here, and no failure of this call.
     shown.pop("isError", None)
-    said = shown["content"][0]
-    said["text"] = f"{said['text']}\n{details_text(job, children)}"
+    first = shown["content"][0]
+    first["text"] = f"{first['text']}\n{details_text(job, children)}"
     if "structuredContent" in shown:
         shown["structuredContent"] = {
             "entries": [shown["structuredContent"]],
@@ -61,30 +61,30 @@ async def _show(context: ToolContext, call: Call, arguments: Arguments, job: Job
 
 
 async def _wait(context: ToolContext, call: Call, arguments: Arguments, history_id: int) -> None:
-    """Wait as long as was asked for, but no longer than the client does."""
-    wanted = arguments.get("wait_seconds", LONGEST_WAIT_S)
-    if wanted <= 0:
+    """Wait for `wait_seconds`, but no longer than the client does."""
+    requested_s = arguments.get("wait_seconds", LONGEST_WAIT_S)
+    if requested_s <= 0:
         return
     await call.open_stream()
     await call.detach()
-    patience_s = min(wanted, context.profiles.patience_s(call))
+    patience_s = min(requested_s, context.profiles.patience_s(call))
     await context.generation.wait(call.owner, history_id, waiter_of(call, patience_s))
 
 
 async def _missing(context: ToolContext, call: Call, history_id: int) -> Result:
-    newest = await context.generation.store.jobs(call.owner, 1)
+    newest = await context.store.jobs(call.owner, 1)
     hint = f"The newest is {newest[0].history_id}." if newest else "The history is empty."
     return failed(f"There is no generation with history_id {history_id}. {hint} Call `history` for the list.")
 
 
 async def _delete(context: ToolContext, call: Call, arguments: Arguments, job: Job) -> Result:
-    """Asked first: a modern call runs again from its start when the answer comes."""
+    """Delete one generation after the person agreed. A modern call runs again from its start with their answer."""
     if job.state is JobState.WORKING:
         return failed(
             f"history_id {job.history_id} is still being drawn, and nothing was deleted. Call `history` with it alone "
             "to wait for its end, then delete it."
         )
-    children = await context.generation.store.children(call.owner, job.history_id)
+    children = await context.store.children(call.owner, job.history_id)
     if not await confirmed(call, arguments, loss_text(job, children)):
         return answered(f"history_id {job.history_id} was not deleted. {AFTER_NO}", {"entries": []})
     if not await context.retention.delete(call.owner, job.history_id):

@@ -1,4 +1,4 @@
-"""The list of `history`: which generations are meant, one page of them, and what to do where there is none or more."""
+"""The list of `history`: the search that the arguments mean, one page of its generations, and how to go on."""
 
 from typing import Final
 
@@ -8,22 +8,22 @@ from service.protocol.jsonrpc import Result
 from service.storage.store import Page, Search
 from service.tools.base import Arguments, answered
 from service.tools.context import ToolContext
-from service.tools.escaping import plain
+from service.tools.escaping import escape_markdown
 from service.tools.history_text import cut_job, entry_text
-from service.tools.job_result import structure
+from service.tools.results import structure
 
 SHOWN_LENGTH: Final = 80
-"""Of what was searched for."""
+"""Characters of a filter that are repeated in the answer."""
 
 
 async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> Result:
-    """One page of what is asked for, newest first."""
+    """Return one page of the generations that the arguments mean, newest first."""
     before = arguments.get("before")
     search = _search(context, arguments)
-    page = await context.generation.store.page(
+    page = await context.store.page(
         call.owner, search, int(arguments.get("limit", 5)), None if before is None else int(before)
     )
-    url = context.generation.pictures_url
+    url = context.pictures.url
     structured: Result = {"entries": [structure(cut_job(job), url) for job in page.jobs], "total": page.total}
     if page.more:
         structured["next_before"] = page.jobs[-1].history_id
@@ -49,19 +49,19 @@ def _search(context: ToolContext, arguments: Arguments) -> Search:
 
 
 def _filters(arguments: Arguments) -> dict[str, str]:
-    """What is searched for; what is blank is not."""
-    given = {name: arguments.get(name, "").strip() for name in ("query", "model", "state")}
-    return {name: value for name, value in given.items() if value}
+    """Return the filters that are filled in."""
+    filters = {name: arguments.get(name, "").strip() for name in ("query", "model", "state")}
+    return {name: value for name, value in filters.items() if value}
 
 
 def _scope(arguments: Arguments) -> str:
-    """Words may be anywhere."""
+    """Return the scope; a query without one searches everywhere."""
     scope: str = arguments.get("scope", "all" if "query" in _filters(arguments) else "recent")
     return scope
 
 
 def _kind(arguments: Arguments) -> str:
-    """Of what the total is."""
+    """Return the noun for the total, such as “recent generations”."""
     if _filters(arguments):
         return "generations that match"
     return {"recent": "recent generations", "archive": "generations of the archive"}.get(
@@ -70,10 +70,10 @@ def _kind(arguments: Arguments) -> str:
 
 
 def _nothing(context: ToolContext, arguments: Arguments, page: Page) -> str:
-    """Why a page is empty, and what to do."""
+    """Say why a page is empty, and how to go on."""
     if page.total:
         return "There is nothing older."
-    filters = [f"{name} “{plain(value, SHOWN_LENGTH)}”" for name, value in _filters(arguments).items()]
+    filters = [f"{name} “{escape_markdown(value, SHOWN_LENGTH)}”" for name, value in _filters(arguments).items()]
     if filters:
         fewer = "Leave one out" if len(filters) > 1 else "Try another, or leave it out"
         wider = "" if _scope(arguments) == "all" else ", or set scope to all"
@@ -86,11 +86,11 @@ def _nothing(context: ToolContext, arguments: Arguments, page: Page) -> str:
 
 
 async def _further(context: ToolContext, call: Call, arguments: Arguments, page: Page) -> list[str]:
-    """Where there is more: on the next page, or beyond what is recent."""
+    """Say where there is more: on the next page, or beyond the recent generations."""
     if page.more:
         return [f"There is more: call `history` with the same arguments and before {page.jobs[-1].history_id}."]
     if _scope(arguments) == "recent":
-        totals = await context.generation.store.totals(call.owner)
+        totals = await context.store.totals(call.owner)
         if totals.working + totals.done + totals.failed > context.history_recent:
             return ["Older ones: call `history` with scope archive."]
     return []

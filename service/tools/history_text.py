@@ -1,4 +1,4 @@
-"""The history in words: an entry of a list, where a picture came from and what became of it, how to go on from it.
+"""The history in words: an entry of a list, the origin and the descendants of a picture, how to go on from it.
 
 Everything is cut short: fifty entries must fit into one answer.
 """
@@ -9,35 +9,37 @@ from datetime import UTC, datetime
 from typing import Final
 
 from service.images import Job, JobState, Parent
-from service.tools.escaping import alt_text, cut, plain, verbatim
+from service.tools.escaping import alt_text, code_span, cut, escape_markdown
 
 PROMPT_LENGTH: Final = 160
 LISTED_PROMPT_LENGTH: Final = 500
-"""Of a prompt in the fields of a list, for programs."""
+"""Characters of a prompt in the structured content of a list."""
 
 KIND_LENGTH: Final = 40
 REASON_LENGTH: Final = 300
 WHOLE_PROMPT_LENGTH: Final = 2000
-"""Of a prompt that is shown alone."""
+"""Characters of a prompt that is shown alone."""
 
 SHOWN_PICTURES: Final = 4
-"""Of one entry in a list."""
+"""Pictures of one entry in a list."""
 
 SHOWN_CHILDREN: Final = 20
 
 
 def entry_text(job: Job, pictures_url: str) -> str:
-    """One entry of a list: what it is, its pictures, how to go on."""
-    title = f"**history_id {job.history_id}** · {_when(job.created_at)} · {plain(job.model, PROMPT_LENGTH)}"
+    """Return one entry of a list: its facts, its pictures, how to go on."""
+    title = f"**history_id {job.history_id}** · {_when(job.created_at)} · {escape_markdown(job.model, PROMPT_LENGTH)}"
     made_from = f" · made from {_links(job.parents)}" if job.parents else ""
-    return "\n".join([f"{title}{made_from} · “{plain(job.prompt, PROMPT_LENGTH)}”", *_outcome(job, pictures_url)])
+    return "\n".join(
+        [f"{title}{made_from} · “{escape_markdown(job.prompt, PROMPT_LENGTH)}”", *_outcome(job, pictures_url)]
+    )
 
 
 def details_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
-    """What a single one says beside its picture: the whole request, what was made from it, how to go on."""
-    lines = [f"Prompt: {verbatim(job.prompt, WHOLE_PROMPT_LENGTH)}"]
-    asked = ", ".join(f"{name} {value}" for name, value in job.parameters.items() if name != "references")
-    lines += [f"Asked for: {plain(asked, REASON_LENGTH)}"] if asked else []
+    """Return the lines that follow a single picture: the request, the pictures made from it, how to go on."""
+    lines = [f"Prompt: {code_span(job.prompt, WHOLE_PROMPT_LENGTH)}"]
+    parameters = ", ".join(f"{name} {value}" for name, value in job.parameters.items() if name != "references")
+    lines += [f"Asked for: {escape_markdown(parameters, REASON_LENGTH)}"] if parameters else []
     lines += [f"Made from it: {_made_from(job, children)}."] if children else []
     if any(picture.kept for picture in job.pictures):
         lines.append(f"To change it: {_go_on(job)}; the prompt says what to change.")
@@ -45,21 +47,22 @@ def details_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
 
 
 def loss_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
-    """What deleting it loses, as a question."""
+    """Ask whether to delete a job, naming the losses."""
     lost = f"Its prompt and {counted(len(job.pictures), 'picture')}" if job.pictures else "Its prompt"
     ended = " are lost, and links to them end." if job.pictures else " is lost."
     family = " What was made from it stays." if children else ""
-    return f"Delete history_id {job.history_id}, “{plain(job.prompt, PROMPT_LENGTH)}”, for good? {lost}{ended}{family}"
+    prompt = escape_markdown(job.prompt, PROMPT_LENGTH)
+    return f"Delete history_id {job.history_id}, “{prompt}”, for good? {lost}{ended}{family}"
 
 
 def cut_job(job: Job) -> Job:
-    """The job for the fields of a list, its texts cut short."""
+    """Return the job with its texts cut short, for the structured content of a list."""
     failure = job.failure and replace(job.failure, reason=cut(job.failure.reason, REASON_LENGTH))
     return replace(job, prompt=cut(job.prompt, LISTED_PROMPT_LENGTH), failure=failure)
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, such as "1 picture" or "2 pictures"."""
+    """Return a number with its noun, such as "1 picture" or "2 pictures"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -67,7 +70,8 @@ def _outcome(job: Job, pictures_url: str) -> list[str]:
     if job.state is JobState.WORKING:
         return [f"Still being drawn. `history` with history_id {job.history_id} waits for it."]
     if job.failure is not None:
-        return [f"Failed ({plain(job.failure.kind, KIND_LENGTH)}): {plain(job.failure.reason, REASON_LENGTH)}"]
+        kind, reason = job.failure.kind, job.failure.reason
+        return [f"Failed ({escape_markdown(kind, KIND_LENGTH)}): {escape_markdown(reason, REASON_LENGTH)}"]
     kept = [picture for picture in job.pictures if picture.kept]
     lines = [f"![{alt_text(job.prompt)}]({pictures_url}{picture.name})" for picture in kept[:SHOWN_PICTURES]]
     if len(kept) < len(job.pictures):

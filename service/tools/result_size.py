@@ -1,6 +1,6 @@
-"""Every result fits its client: what it does not take is left out, and the whole stays under `Profile.max_bytes`.
+"""The size of results: content that a client does not take is left out, the whole stays under `Profile.max_bytes`.
 
-What does not fit goes in this order: images, links, the ends of long words, the ends of long lists, the last lines.
+Too long a result loses, in this order: images, links, the ends of long words, the ends of long lists, the last lines.
 URLs, markdown images and history_ids are never cut, and structured content goes on matching its schema: strings get
 shorter, lists lose their last entries, nothing else changes.
 """
@@ -16,27 +16,28 @@ from service.profiles import Profile
 from service.protocol.jsonrpc import Result
 
 ENVELOPE: Final = 8_000
-"""Bytes for the message around a result. The longest id takes 6,000 of them, what the eras add some hundred."""
+"""Bytes for the message around a result. The longest id takes 6,000 of them, the members of the eras some hundred."""
 
 LENGTHS: Final = (2000, 500, 200, 80)
 """Characters that a line of text or a string may have, tried until the result fits."""
 
 EDGE: Final = 2000
-"""Characters at either end of a line in which the URLs and numbers are that we put there; between them are prompts."""
+"""Characters at either end of a line that may hold URLs and numbers of ours; between them are prompts."""
 
 DATA: Final = "base64"
-"""The member of structured content that is no words. Cut short it would be nothing, so it goes as a whole."""
+"""The member of structured content that is no text. Cut short it would be of no use, so it goes as a whole."""
 
 LEFT_OUT: Final = "The image data did not fit into this answer; the URL shows the picture."
 CUT: Final = "The rest did not fit into this answer. Ask for less at once, such as a smaller `limit`."
 TOO_LONG: Final = "The answer is too long for this client. Ask for less at once, such as a smaller `limit`."
 
 _PRECIOUS: Final = re.compile(r"!\[[^\[\]\n]{0,100}\]\([^\s()]{1,2000}\)|https?://\S{1,2000}|history_id:? \d+")
-"""What is never cut. No part of it may run over another's start: a hostile prompt must not make it slow."""
+"""Markdown images, URLs and history_ids: they are never cut. No alternative may run over the start of another, or a
+hostile prompt could make the search slow."""
 
 
-def fit(result: Result, profile: Profile) -> Result:
-    """The result as this client gets it. The one that was given stays as it is."""
+def fit_to_limit(result: Result, profile: Profile) -> Result:
+    """Return the result as this client gets it; `result` itself stays as it is."""
     room = profile.max_bytes - ENVELOPE
     for smaller in _smaller(_taken(result, profile), room):
         if _size(smaller) <= room:
@@ -45,7 +46,7 @@ def fit(result: Result, profile: Profile) -> Result:
 
 
 def _taken(result: Result, profile: Profile) -> Result:
-    """Without the kinds of content that the client does not take."""
+    """Leave out the kinds of content that the client does not take."""
     takes = {"image": profile.preview_bytes > 0, "resource_link": profile.links}
     taken = {**result, "content": [block for block in result["content"] if takes.get(block["type"], True)]}
     if not profile.structured:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from service.app import Running
 from service.commands.serve import greeting
 from service.image_models.models import Model, Models
 from service.settings import Settings
@@ -18,7 +17,7 @@ MODELS = Models(listed=(Model(id="sketch", upstream="sketch"),), default="sketch
 
 def greeted(**env: str) -> str:
     settings = Settings.from_env({"EASEL_DATA_DIR": "pictures", **env})
-    return greeting(Running(settings=settings, upstreams={"sketch": SketchUpstream()}, models=MODELS))
+    return greeting(settings, {"sketch": SketchUpstream()}, MODELS)
 
 
 def entry_of(text: str) -> dict[str, Any]:
@@ -64,7 +63,7 @@ def test_a_token_that_was_made_here_is_shown() -> None:
     """Ours: nobody could use it otherwise. `app.running` puts it into the settings."""
     settings = Settings.from_env({"EASEL_TOKENS": "anna:made-here"})
     settings = replace(settings, tokens={"local": "made-here"}, auto_token=True)
-    text = greeting(Running(settings=settings, upstreams={}, models=MODELS))
+    text = greeting(settings, {}, MODELS)
     assert entry_of(text)["headers"] == {"Authorization": "Bearer made-here"}
     assert '--header "Authorization: Bearer made-here"' in text
 

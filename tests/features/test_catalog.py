@@ -2,13 +2,20 @@
 
 import base64
 import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.app import Running
-from service.images import LOCAL_OWNER
+from service.features.catalog import offer, with_rpc_errors
+from service.features.prompt_templates import PromptTemplates
+from service.images import LOCAL_OWNER, WorkError
+from service.protocol.errors import INTERNAL_ERROR, RpcError
 from service.protocol.subscriptions import RESOURCES, ResourceUpdated
+from service.tools.base import load_schema
 from tests.conftest import Serve
 from tests.emulators import flow2api
 from tests.wire import WireClient, wire_client
@@ -52,7 +59,6 @@ async def test_nothing_of_another_person_exists(serve: Serve) -> None:
 
 
 async def test_who_listens_is_told_when_a_picture_is_there(easel: Running, client: WireClient) -> None:
-    assert easel.endpoint is not None
     hub = easel.endpoint.server.hub
     mine, strange = (hub.open([RESOURCES, ResourceUpdated("easel://history/1")], each) for each in (LOCAL_OWNER, "ben"))
     await draw(client)
@@ -89,3 +95,61 @@ async def test_arguments_are_completed(
     await draw(client, "two")
     found = (await client.modern("completion/complete", {"ref": ref, "argument": argument})).result["completion"]
     assert found["values"] == values
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        pytest.param("resources/read", {"uri": "easel://history/1"}, id="a generation"),
+        pytest.param("resources/list", {}, id="the list"),
+        pytest.param(
+            "prompts/get",
+            {"name": "flow2api_troubleshoot_generate", "arguments": {"history_id": "1"}},
+            id="a prompt",
+        ),
+        pytest.param(
+            "completion/complete",
+            {
+                "ref": {"type": "ref/resource", "uri": "easel://history/{id}"},
+                "argument": {"name": "id", "value": "1"},
+            },
+            id="a completion",
+        ),
+    ],
+)
+async def test_a_history_that_cannot_be_read_names_the_setting_to_look_at(
+    client: WireClient, tmp_path: Path, method: str, params: dict[str, Any]
+) -> None:
+    """Ours: an operator learns from it where to look, which "Internal error" would not say."""
+    with sqlite3.connect(tmp_path / "data" / "easel.db") as database:
+        database.execute("ALTER TABLE jobs RENAME TO lost")
+    refused = await client.modern(method, params)
+    assert refused.code == INTERNAL_ERROR
+    assert "EASEL_DATA_DIR" in refused.message["error"]["message"]
+
+
+async def test_a_changed_models_file_reads_and_checks_no_schema_again(easel: Running) -> None:
+    """Bug: ten schema files were read and checked on the event loop, 42 ms for everybody."""
+    context = easel.context
+    reads = load_schema.cache_info().misses
+    templates = PromptTemplates.read()
+    offer(easel.endpoint.server, replace(context, models=context.models))
+    assert load_schema.cache_info().misses == reads
+    assert PromptTemplates.read() is templates
+
+
+async def test_failed_work_becomes_an_error_in_its_own_words() -> None:
+    async def fail() -> None:
+        raise WorkError("The disk is full.")
+
+    with pytest.raises(RpcError) as raised:
+        await with_rpc_errors(fail)()
+    assert (raised.value.code, raised.value.message) == (INTERNAL_ERROR, "The disk is full.")
+
+
+async def test_a_bug_goes_on_to_where_bugs_are_logged() -> None:
+    async def fail() -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await with_rpc_errors(fail)()

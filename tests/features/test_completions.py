@@ -12,7 +12,7 @@ from service.features.prompts import Prompts
 from service.features.resources import HISTORY_TEMPLATE, IMAGES_TEMPLATE, Resources
 from service.protocol.dispatch import answer
 from tests.protocol.samples import call, result, server
-from tests.store_fixture import MODELS, URL, StoreFixture, store_fixture
+from tests.store_fixture import MODELS, StoreFixture, store_fixture
 
 BUILDER = {"type": "ref/prompt", "name": "flow2api_prompt_builder"}
 TROUBLE = {"type": "ref/prompt", "name": "flow2api_troubleshoot_generate"}
@@ -30,10 +30,10 @@ async def completion(
     kept: StoreFixture, ref: Mapping[str, str], name: str, typed: str = "", **known: str
 ) -> dict[str, Any]:
     """The answer, on a server that offers all there is."""
-    store, files, previews = kept.store, kept.files, kept.previews
+    store = kept.store
     offering = server(
-        templates=Resources(store=store, files=files, previews=previews, pictures_url=URL).templates(),
-        prompts=Prompts(words=PromptTemplates.read(), models=MODELS, store=store, tools={}).entries(),
+        templates=Resources(store=kept.store, pictures=kept.pictures).templates(),
+        prompts=Prompts(templates=PromptTemplates.read(), models=MODELS, store=store, tools={}).entries(),
         complete=Completions(models=MODELS, store=store).complete,
     )
     params = {"ref": ref, "argument": {"name": name, "value": typed}, "context": {"arguments": known}}

@@ -7,7 +7,7 @@ import pytest
 from service.features.prompt_templates import Facts, Line, PromptTemplates, written
 from service.upstreams.kinds import Kind
 
-WORDS = PromptTemplates.read()
+TEMPLATES = PromptTemplates.read()
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,18 @@ def test_what_a_person_typed_is_put_in_once_as_it_is() -> None:
 def test_there_is_advice_for_every_failure_that_the_history_keeps() -> None:
     """Ours: the kinds of image services, and those that the pipeline and the store give."""
     ours = {"timeout", "interrupted", "cancelled", "bad_picture", "storage", "internal"}
-    assert not {*Kind, *ours} - set(WORDS.advice)
+    assert not {*Kind, *ours} - set(TEMPLATES.advice)
 
 
 def test_the_advice_is_a_list_that_names_each_kind_once() -> None:
-    kinds = [kind for line in WORDS.all_advice.splitlines() for kind in line[2:].partition(":")[0].split(", ")]
-    assert kinds == list(WORDS.advice)
+    kinds = [kind for line in TEMPLATES.all_advice.splitlines() for kind in line[2:].partition(":")[0].split(", ")]
+    assert kinds == list(TEMPLATES.advice)
     assert len(kinds) == len(set(kinds))
 
 
-@pytest.mark.parametrize("name", WORDS.texts)
+@pytest.mark.parametrize("name", TEMPLATES.texts)
 def test_a_prompt_has_a_title_a_description_and_a_text_that_says_which_language_to_answer_in(name: str) -> None:
-    listing, text = WORDS.listings[name], WORDS.texts[name]
+    listing, text = TEMPLATES.listings[name], TEMPLATES.texts[name]
     assert (listing["name"], "text" in listing) == (name, False)
     assert listing["title"]
     assert listing["description"].endswith(".")
@@ -63,12 +63,12 @@ def test_a_prompt_has_a_title_a_description_and_a_text_that_says_which_language_
     assert "language" in str(text[0])
 
 
-@pytest.mark.parametrize("name", WORDS.texts)
+@pytest.mark.parametrize("name", TEMPLATES.texts)
 def test_a_line_that_shows_an_argument_stands_only_when_it_was_given(name: str) -> None:
     """Ours: else the text could not be written for a caller who left it out."""
-    required = {each["name"] for each in WORDS.listings[name]["arguments"] if each.get("required")}
-    optional = {each["name"] for each in WORDS.listings[name]["arguments"]} - required
-    for line in WORDS.texts[name]:
+    required = {each["name"] for each in TEMPLATES.listings[name]["arguments"] if each.get("required")}
+    optional = {each["name"] for each in TEMPLATES.listings[name]["arguments"]} - required
+    for line in TEMPLATES.texts[name]:
         words, condition = (line, "") if isinstance(line, str) else (line["text"], line.get("when", ""))
         shown = set(re.findall(r"\$([a-z_]+)", words)) & optional
         assert not shown - {condition} or condition.startswith(("earlier_", "failure_")), words

@@ -12,13 +12,13 @@ from service.features.prompts import MAX_LENGTH, Prompts, read_arguments
 from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.dispatch import answer
-from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS
+from service.protocol.errors import INVALID_PARAMS
 from service.protocol.jsonrpc import Result
 from tests.protocol.samples import call, error, result, server
 from tests.store_fixture import MODELS, StoreFixture, store_fixture
 
 REFERENCE, BUILDER, TROUBLE = "flow2api_reference_sop", "flow2api_prompt_builder", "flow2api_troubleshoot_generate"
-WORDS = PromptTemplates.read()
+TEMPLATES = PromptTemplates.read()
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ ALL = tools(
 
 async def got(kept: StoreFixture, name: str, offered: Mapping[str, ToolEntry] = ALL, **arguments: object) -> str:
     """The text of a prompt."""
-    prompts = Prompts(words=WORDS, models=MODELS, store=kept.store, tools=offered)
+    prompts = Prompts(templates=TEMPLATES, models=MODELS, store=kept.store, tools=offered)
     given = await answer(server(prompts=prompts.entries()), call("prompts/get", {"name": name, "arguments": arguments}))
     [message] = result(given)["messages"]
     assert (message["role"], message["content"]["type"]) == ("user", "text")
@@ -59,7 +59,7 @@ async def got(kept: StoreFixture, name: str, offered: Mapping[str, ToolEntry] = 
 
 async def refused(kept: StoreFixture, name: str, **arguments: object) -> str:
     """The message of the refusal."""
-    prompts = Prompts(words=WORDS, models=MODELS, store=kept.store, tools=ALL)
+    prompts = Prompts(templates=TEMPLATES, models=MODELS, store=kept.store, tools=ALL)
     given = error(
         await answer(server(prompts=prompts.entries()), call("prompts/get", {"name": name, "arguments": arguments}))
     )
@@ -70,7 +70,7 @@ async def refused(kept: StoreFixture, name: str, **arguments: object) -> str:
 
 async def test_the_prompts_have_the_names_and_arguments_of_the_flow2api_mcp_server(kept: StoreFixture) -> None:
     """Ours: who used them there finds them here; what was required is no more than it was."""
-    entries = Prompts(words=WORDS, models=MODELS, store=kept.store, tools=ALL).entries()
+    entries = Prompts(templates=TEMPLATES, models=MODELS, store=kept.store, tools=ALL).entries()
     assert list(entries) == [REFERENCE, BUILDER, TROUBLE]
     arguments = {name: [each["name"] for each in entry.listing["arguments"]] for name, entry in entries.items()}
     assert arguments[BUILDER][0] == "user_request"
@@ -79,7 +79,7 @@ async def test_the_prompts_have_the_names_and_arguments_of_the_flow2api_mcp_serv
     assert required == ["user_request"]
 
 
-@pytest.mark.parametrize("name", WORDS.texts)
+@pytest.mark.parametrize("name", TEMPLATES.texts)
 async def test_every_prompt_can_be_written_whatever_was_filled_in(kept: StoreFixture, name: str) -> None:
     jobs = [await kept.done(), await kept.working(), await kept.failed("policy")]
     values = {
@@ -89,7 +89,7 @@ async def test_every_prompt_can_be_written_whatever_was_filled_in(kept: StoreFix
         "model": ["", "quick"],
         "aspect_ratio": ["", "1:1"],
     }
-    given = {each["name"]: values[each["name"]] for each in WORDS.listings[name]["arguments"]}
+    given = {each["name"]: values[each["name"]] for each in TEMPLATES.listings[name]["arguments"]}
     for choice in product(*given.values()):
         for offered in (ALL, {}):
             text = await got(kept, name, offered, **dict(zip(given, choice, strict=True)))
@@ -169,12 +169,12 @@ async def test_an_endless_argument_name_is_not_repeated(kept: StoreFixture) -> N
 
 
 def test_a_field_of_a_form_that_was_left_empty_is_no_argument() -> None:
-    assert read_arguments(WORDS.listings[TROUBLE], {"error": "", "history_id": " 12 "}) == {"history_id": "12"}
+    assert read_arguments(TEMPLATES.listings[TROUBLE], {"error": "", "history_id": " 12 "}) == {"history_id": "12"}
 
 
 async def test_trouble_of_which_nothing_is_known_gets_all_advice(kept: StoreFixture) -> None:
     text = await got(kept, TROUBLE)
-    assert WORDS.all_advice in text
+    assert TEMPLATES.all_advice in text
     assert "401" in text
     assert "What was said: boom" in await got(kept, TROUBLE, error="boom")
 
@@ -183,8 +183,8 @@ async def test_a_generation_that_failed_gets_the_advice_for_its_kind_alone(kept:
     job = await kept.failed("quota", "Nothing is left.")
     text = await got(kept, TROUBLE, history_id=str(job.history_id))
     assert f"history_id {job.history_id} failed as `quota`: Nothing is left." in text
-    assert f"What to do now: {WORDS.advice['quota']}" in text
-    assert WORDS.advice["policy"] not in text
+    assert f"What to do now: {TEMPLATES.advice['quota']}" in text
+    assert TEMPLATES.advice["policy"] not in text
 
 
 async def test_words_of_others_are_no_markup_in_a_prompt(kept: StoreFixture) -> None:
@@ -200,7 +200,7 @@ async def test_words_of_others_are_no_markup_in_a_prompt(kept: StoreFixture) -> 
 
 async def test_a_failure_of_a_kind_that_nobody_wrote_about_gets_general_advice(kept: StoreFixture) -> None:
     job = await kept.failed("new_kind")
-    assert WORDS.other_failure in await got(kept, TROUBLE, history_id=str(job.history_id))
+    assert TEMPLATES.other_failure in await got(kept, TROUBLE, history_id=str(job.history_id))
 
 
 async def test_what_has_not_failed_is_to_be_shown_and_not_made_again(kept: StoreFixture) -> None:
@@ -220,13 +220,3 @@ async def test_nobody_learns_of_a_generation_of_somebody_else(kept: StoreFixture
 @pytest.mark.parametrize("history_id", ["x", "-1", "1.5", "１２", "1" * 5000])
 async def test_a_history_id_that_is_no_number_is_refused(kept: StoreFixture, history_id: str) -> None:
     assert "must be a number" in await refused(kept, TROUBLE, history_id=history_id)
-
-
-async def test_a_history_that_cannot_be_read_is_said_to_be_so(kept: StoreFixture) -> None:
-    """Ours: an operator learns from it where to look, which "Internal error" would not say."""
-    prompts = Prompts(words=WORDS, models=MODELS, store=kept.store, tools=ALL)
-    await kept.store.run(lambda connection: connection.execute("ALTER TABLE jobs RENAME TO lost"))
-    params = {"name": TROUBLE, "arguments": {"history_id": "1"}}
-    given = error(await answer(server(prompts=prompts.entries()), call("prompts/get", params)))
-    assert given["code"] == INTERNAL_ERROR
-    assert "EASEL_DATA_DIR" in given["message"]

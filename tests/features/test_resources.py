@@ -15,10 +15,10 @@ from PIL import Image
 from service.features.resources import MAX_BYTES, PAGE, Resources
 from service.protocol.catalog import Server
 from service.protocol.dispatch import answer
-from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS
+from service.protocol.errors import INVALID_PARAMS
 from service.storage.disk import DiskFiles
 from service.storage.files import StoredFile
-from service.tools.job_result import describe, structure
+from service.tools.results import describe, structure
 from tests.emulators.pictures import large_jpeg, png
 from tests.protocol.samples import call, error, result, server
 from tests.store_fixture import URL, StoreFixture, store_fixture
@@ -31,7 +31,7 @@ async def kept(tmp_path: Path) -> AsyncIterator[StoreFixture]:
 
 
 def serving(kept: StoreFixture) -> Server:
-    resources = Resources(store=kept.store, files=kept.files, previews=kept.previews, pictures_url=URL)
+    resources = Resources(store=kept.store, pictures=kept.pictures)
     return server(templates=resources.templates(), resource_pages=resources.pages)
 
 
@@ -246,11 +246,3 @@ async def test_a_cursor_that_is_not_ours_is_refused(kept: StoreFixture, cursor: 
     mine = "~" + base64.urlsafe_b64encode(cursor.encode()).decode()
     given = error(await answer(serving(kept), call("resources/list", {"cursor": mine})))
     assert (given["code"], "first page" in given["message"]) == (INVALID_PARAMS, True)
-
-
-async def test_a_history_that_cannot_be_read_is_said_to_be_so(kept: StoreFixture) -> None:
-    """Ours: an operator learns from it where to look, which "Internal error" would not say."""
-    await kept.store.run(lambda connection: connection.execute("ALTER TABLE jobs RENAME TO lost"))
-    given = await refused(kept, "easel://history/1")
-    assert given["code"] == INTERNAL_ERROR
-    assert "EASEL_DATA_DIR" in given["message"]

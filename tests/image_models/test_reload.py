@@ -42,7 +42,6 @@ async def test_a_change_is_offered_and_told_and_leaves_running_calls_alone(serve
     async with flow2api.running() as upstream:
         env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key, "EASEL_MODELS_FILE": str(path)}
         async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
-            assert easel.endpoint is not None
             news = easel.endpoint.server.hub.open([TOOLS], LOCAL_OWNER)
             slow = asyncio.create_task(client.call("generate", {"prompt": "a fox [slow]"}))
             await upstream.silent.wait()

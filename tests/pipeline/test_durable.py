@@ -1,11 +1,16 @@
 """Writes that money hangs on: done to their end, and until they are done."""
 
 import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import pytest
 
 from service.images import WorkError
-from service.pipeline.durable import PAUSE_S, DurableWrites, finish_despite_cancel
+from service.pipeline.durable import PAUSE_S, finish_despite_cancel, retry_until_written
+
+R = TypeVar("R")
 
 
 class Disk:
@@ -17,9 +22,8 @@ class Disk:
         self.pauses: list[float] = []
         self._stops_after = stops_after
 
-    @property
-    def firm(self) -> DurableWrites:
-        return DurableWrites(pause=self._pause, stopping=lambda: len(self.pauses) >= self._stops_after)
+    async def take(self, write: Callable[[], Awaitable[R]], tries: float = math.inf) -> R:
+        return await retry_until_written(write, self._pause, lambda: len(self.pauses) >= self._stops_after, tries)
 
     async def write(self) -> str:
         self.asked += 1
@@ -34,7 +38,7 @@ class Disk:
 async def test_a_full_disk_is_asked_until_it_takes_it() -> None:
     """Ours: what is written is what was paid for."""
     disk = Disk(refusals=3)
-    assert await disk.firm.write(disk.write) == "written"
+    assert await disk.take(disk.write) == "written"
     assert disk.pauses == [PAUSE_S] * 3
 
 
@@ -49,7 +53,7 @@ async def test_a_full_disk_is_asked_until_it_takes_it() -> None:
 async def test_at_last_the_failure_is_told(disk: Disk, tries: int, asked: int) -> None:
     """Ours: a stop is not held up for ever."""
     with pytest.raises(WorkError, match=r"It is full\."):
-        await disk.firm.write(disk.write, tries)
+        await disk.take(disk.write, tries)
     assert disk.asked == asked
 
 
@@ -61,7 +65,7 @@ async def test_a_mistake_of_ours_is_not_tried_again() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await disk.firm.write(broken)
+        await disk.take(broken)
     assert (disk.asked, disk.pauses) == (1, [])
 
 

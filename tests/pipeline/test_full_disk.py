@@ -117,7 +117,7 @@ async def test_a_call_that_leaves_while_a_failure_waits_for_room_cuts_nothing_sh
         with pytest.raises(asyncio.CancelledError):
             await call
         await room(pipeline)
-        await pipeline.generation.close(drain_s=10)
+        await pipeline.generation.jobs.close(drain_s=10)
         failure = (await pipeline.job()).failure
     assert failure is not None
     assert failure.kind == "policy"
@@ -127,7 +127,7 @@ async def test_a_stop_does_not_wait_for_a_disk_that_stays_full(tmp_path: Path) -
     """Ours: the next start ends the row; its log and the picture's file are there."""
     async with refused_once(tmp_path, Filling([Picture(data=png(1))])) as (pipeline, call):
         async with asyncio.timeout(10):
-            await pipeline.generation.close()
+            await pipeline.generation.jobs.close()
             assert (await call).state is JobState.WORKING
         assert len(files_in(tmp_path)) == 1
 

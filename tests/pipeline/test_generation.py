@@ -54,7 +54,7 @@ async def test_a_picture_that_has_come_is_not_lost_to_a_stop(tmp_path: Path, mom
     async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         call = asyncio.create_task(pipeline.draw())
         await pipeline.moments.wait(moment)
-        await pipeline.generation.close()
+        await pipeline.generation.jobs.close()
         assert (await call).state is JobState.DONE
 
 
@@ -91,7 +91,7 @@ async def test_no_moment_of_cancellation_leaves_a_row_working(tmp_path: Path, tu
             await asyncio.sleep(0)
         call.cancel()
         await asyncio.wait({call})
-        await pipeline.generation.close(drain_s=10)
+        await pipeline.generation.jobs.close(drain_s=10)
         jobs = await pipeline.store.jobs("anna", 10)
     assert len(jobs) <= 1
     assert not [job for job in jobs if job.state is JobState.WORKING]
@@ -102,7 +102,7 @@ async def test_no_moment_of_cancellation_leaves_a_row_working(tmp_path: Path, tu
 
 async def test_an_earlier_picture_is_shown_with_the_same_preview(tmp_path: Path) -> None:
     async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
-        made = await pipeline.generation.generate("anna", FOX, pipeline.waiter)
+        made = await pipeline.generation.generate("anna", FOX, pipeline.waiter, upstream="pencil")
         assert await pipeline.generation.show("anna", made.job.history_id) == made
 
 

@@ -1,61 +1,15 @@
 """The same request is paid for once, until its picture has reached somebody."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
-from service.pipeline.generation import Outcome
+from service.images import ImageRequest, JobState, Picture, Progress, WorkError
 from service.pipeline.running_jobs import Waiter
 from tests.emulators.pictures import png
-from tests.pipeline_fixture import FOX, Pencil, PipelineFixture, files_in, pipeline_fixture
-
-
-@dataclass
-class Gated(Pencil):
-    """Draws when it may, and has what it drew under a URL for as long as it is `there`."""
-
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    may_draw: asyncio.Event = field(default_factory=asyncio.Event)
-    there: bool = True
-    fetched: list[str] = field(default_factory=list)
-
-    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
-        self.begun.set()
-        await self.may_draw.wait()
-        [picture] = await super().generate(request, progress)
-        return [replace(picture, source=f"https://pics.example/{len(self.asked)}")]
-
-    async def fetch_again(self, source: str) -> bytes:
-        self.fetched.append(source)
-        if not self.there:
-            raise WorkError("It is not there any more.", kind="gone")
-        return png(int(source.rpartition("/")[2]))
-
-
-@asynccontextmanager
-async def gated(folder: Path, *, open_: bool = True) -> AsyncIterator[tuple[PipelineFixture, Gated]]:
-    upstream = Gated()
-    if open_:
-        upstream.may_draw.set()
-    async with pipeline_fixture(folder, upstream) as pipeline:
-        yield pipeline, upstream
-
-
-async def ask(
-    pipeline: PipelineFixture, request: ImageRequest = FOX, owner: str = "anna", patience_s: float = 60
-) -> Outcome:
-    """One call, whose answer reaches nobody."""
-    until = asyncio.get_running_loop().time() + patience_s
-    return await pipeline.generation.generate(owner, request, Waiter(until=until))
-
-
-def id_of(outcome: Outcome) -> int:
-    return outcome.job.history_id
+from tests.pipeline_fixture import FOX, Gated, ask, gated, id_of, pipeline_fixture
 
 
 async def test_the_same_request_while_it_runs_joins_it(tmp_path: Path) -> None:
@@ -185,9 +139,11 @@ async def test_who_joins_a_job_that_is_just_beginning_waits_beside_it(tmp_path: 
 
     upstream = Telling()
     async with pipeline_fixture(tmp_path, upstream) as pipeline:
-        first = asyncio.create_task(pipeline.generation.generate("anna", FOX, Waiter(begun=hold)))
+        first = asyncio.create_task(pipeline.generation.generate("anna", FOX, Waiter(begun=hold), upstream="pencil"))
         await pipeline.moments.wait("begin")
-        second = asyncio.create_task(pipeline.generation.generate("anna", FOX, Waiter(progress=hear)))
+        second = asyncio.create_task(
+            pipeline.generation.generate("anna", FOX, Waiter(progress=hear), upstream="pencil")
+        )
         await pipeline.moments.wait("pause")
         may_begin.set()
         async with asyncio.timeout(10):
@@ -234,7 +190,7 @@ async def test_who_joins_a_job_that_is_just_being_cancelled_gets_one_of_their_ow
 
 async def test_a_stopping_service_takes_nothing_new(tmp_path: Path) -> None:
     async with gated(tmp_path) as (pipeline, upstream):
-        await pipeline.generation.close()
+        await pipeline.generation.jobs.close()
         with pytest.raises(WorkError, match="Nothing was charged"):
             await ask(pipeline)
     assert upstream.asked == []
@@ -244,104 +200,8 @@ async def test_a_stop_lets_what_runs_come_to_its_end(tmp_path: Path) -> None:
     async with gated(tmp_path, open_=False) as (pipeline, upstream):
         call = asyncio.create_task(ask(pipeline))
         await upstream.begun.wait()
-        closing = asyncio.create_task(pipeline.generation.close(drain_s=10))
+        closing = asyncio.create_task(pipeline.generation.jobs.close(drain_s=10))
         await asyncio.sleep(0)
         upstream.may_draw.set()
         await closing
         assert (await call).job.state is JobState.DONE
-
-
-async def test_a_picture_whose_bytes_are_gone_comes_back_from_its_image_service(tmp_path: Path) -> None:
-    """Ours: the disk made room for others; nothing is paid for that."""
-    async with gated(tmp_path) as (pipeline, upstream):
-        made = await ask(pipeline)
-        await remove(tmp_path)
-        shown = await pipeline.generation.show("anna", id_of(made))
-        assert shown is not None
-        assert shown.preview == made.preview
-        [path] = files_in(tmp_path)
-        assert (path.name, path.read_bytes()) == (shown.job.pictures[0].name, png(1))
-    assert (upstream.fetched, len(upstream.asked)) == (["https://pics.example/1"], 1)
-    assert shown.job.pictures[0].kept
-
-
-async def test_a_picture_that_comes_back_takes_its_place_like_a_new_one(tmp_path: Path) -> None:
-    """Bug: who looked at old pictures filled the disk beyond its limits."""
-    told: list[tuple[int, list[bool]]] = []
-
-    async def ended(job: Job) -> None:
-        told.append((job.history_id, [picture.kept for picture in job.pictures]))
-
-    async with gated(tmp_path) as (pipeline, _):
-        made = await ask(pipeline)
-        await remove(tmp_path)
-        await replace(pipeline.generation, ended=ended).show("anna", id_of(made))
-    assert told == [(1, [True])]
-
-
-async def test_a_picture_that_is_gone_for_good_is_said_to_be(tmp_path: Path) -> None:
-    async with gated(tmp_path) as (pipeline, upstream):
-        upstream.there = False
-        made = await ask(pipeline)
-        await remove(tmp_path)
-        shown = await pipeline.generation.show("anna", id_of(made))
-    assert shown is not None
-    assert shown.preview is None
-    assert not shown.job.pictures[0].kept
-
-
-async def test_a_picture_that_does_not_come_back_in_time_is_not_waited_for(tmp_path: Path) -> None:
-    """Bug: a minute long, while the client gave up after 45 seconds."""
-
-    class Stuck(Gated):
-        async def fetch_again(self, source: str) -> bytes:
-            self.fetched.append(source)
-            await asyncio.Event().wait()
-            return b""
-
-    upstream = Stuck()
-    upstream.may_draw.set()
-    async with pipeline_fixture(tmp_path, upstream) as pipeline:
-        made = await ask(pipeline)
-        await remove(tmp_path)
-        async with asyncio.timeout(10):
-            shown = await pipeline.generation.show("anna", id_of(made), patience_s=0.02)
-    assert shown is not None
-    assert not shown.job.pictures[0].kept
-    assert upstream.fetched == ["https://pics.example/1"]
-
-
-async def test_a_picture_of_a_job_that_is_deleted_meanwhile_does_not_come_back(tmp_path: Path) -> None:
-    """Bug: an internal error, and the bytes were behind their link again."""
-
-    class Deleting(Gated):
-        async def fetch_again(self, source: str) -> bytes:
-            await pipeline.store.delete("anna", 1)
-            return await super().fetch_again(source)
-
-    upstream = Deleting()
-    upstream.may_draw.set()
-    async with pipeline_fixture(tmp_path, upstream) as pipeline:
-        made = await ask(pipeline)
-        await remove(tmp_path)
-        await pipeline.store.files_gone([made.job.pictures[0].name])
-        shown = await pipeline.generation.show("anna", id_of(made))
-        assert shown is not None
-        assert shown.preview is None
-        assert await pipeline.generation.show("anna", id_of(made)) is None
-    assert files_in(tmp_path) == []
-
-
-async def test_a_picture_that_nobody_got_and_that_is_gone_is_drawn_again(tmp_path: Path) -> None:
-    async with gated(tmp_path) as (pipeline, upstream):
-        upstream.there = False
-        await ask(pipeline)
-        await remove(tmp_path)
-        again = await ask(pipeline)
-    assert (id_of(again), again.joined, len(upstream.asked)) == (2, False, 2)
-
-
-async def remove(folder: Path) -> None:
-    """Lose the picture's bytes behind the service's back."""
-    [path] = files_in(folder)
-    await asyncio.to_thread(path.unlink)

@@ -13,16 +13,16 @@ import pytest
 from service.image_models.models import Model, Models
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
 from service.pictures.previews import Previews
-from service.pipeline.fingerprint import fingerprint_of
-from service.pipeline.generation import LOOK_S, Generation
+from service.pipeline.generation import LOOK_S, Generation, fingerprint_of
 from service.pipeline.running_jobs import Waiter, unheard
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
-from service.tools.job_result import describe
+from service.tools.results import describe
 from service.upstreams.base import RemoteTask, Upstream
 from tests.conftest import Serve
 from tests.emulators import modelscope
 from tests.emulators.pictures import png
+from tests.pipeline_fixture import pipeline
 from tests.wire import wire_client
 
 VASE = ImageRequest(model="clay", prompt="a vase", seed=7)
@@ -73,7 +73,7 @@ class Process:
         return job
 
     async def make(self) -> Job:
-        return (await self.generation.generate("anna", VASE, Waiter())).job
+        return (await self.generation.generate("anna", VASE, Waiter(), upstream="kiln")).job
 
     async def wait(self, patience_s: float = 10) -> Job:
         await self.generation.wait("anna", 1, Waiter(until=asyncio.get_running_loop().time() + patience_s))
@@ -103,21 +103,12 @@ async def process(
     options = {} if clock is None else {"clock": clock}
     store = await kept_by.open(folder / "easel.db", lease, lambda other: other not in dead, **options)
     previews = Previews()
-    generation = Generation(
-        models=MODELS,
-        upstreams={kiln.name: kiln} if kiln.name else {},
-        store=store,
-        files=await DiskFiles.open(folder / "files", scratch, b"k" * 32),
-        previews=previews,
-        pictures_url="http://127.0.0.1/mcp-cache/",
-        retries=2,
-        prompt_suffix="",
-        pause=paused,
-    )
+    files = await DiskFiles.open(folder / "files", scratch, b"k" * 32)
+    generation = pipeline({kiln.name: kiln} if kiln.name else {}, store, files, previews, paused)
     try:
         yield Process(generation, store)
     finally:
-        await generation.close()
+        await generation.jobs.close()
         await previews.close()
         await store.close()
 
@@ -180,7 +171,7 @@ async def test_a_process_that_is_stopped_lets_go_of_it_and_the_next_goes_on(tmp_
     async with process(tmp_path, kiln) as first:
         making = asyncio.create_task(first.make())
         await kiln.asked.wait()
-        await first.generation.close()
+        await first.generation.jobs.close()
         assert (await making).state is JobState.WORKING
         assert (await first.job()).state is JobState.WORKING
     kiln.fired.set()
@@ -199,7 +190,7 @@ async def test_a_followed_job_survives_stop_after_stop(tmp_path: Path) -> None:
         async with process(tmp_path, kiln, f"stop {number}", dead=frozenset({"first"})) as stopped:
             await stopped.generation.resume()
             await kiln.asked.wait()
-            await stopped.generation.close()
+            await stopped.generation.jobs.close()
             assert (await stopped.job()).state is JobState.WORKING
     assert kiln.asked_for == ["vase 1"] * 3
 
@@ -217,7 +208,7 @@ async def test_work_without_a_task_that_is_stopped_is_interrupted(tmp_path: Path
     async with process(tmp_path, kiln) as first:
         making = asyncio.create_task(first.make())
         await kiln.asked.wait()
-        await first.generation.close()
+        await first.generation.jobs.close()
         job = await making
         assert job == await first.job()
     assert job.failure is not None

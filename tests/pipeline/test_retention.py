@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from service.background import beside
+from service.app import background_tasks
 from service.images import ImageRequest, Job, KeptPicture, Reference, WorkError
 from service.pipeline.retention import BATCH, DAY_S, ROUND_S, SETTLED_S, Retention
 from service.settings import Limits
@@ -418,5 +418,5 @@ async def started(cellar: Cellar) -> None:
         await asyncio.Event().wait()
 
     watch = Retention(cellar.store, cellar.files, NO_LIMITS, cellar.clock, pause).watch()
-    async with beside(watch), asyncio.timeout(10):
+    async with background_tasks(watch), asyncio.timeout(10):
         await reached.wait()

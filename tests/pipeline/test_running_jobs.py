@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from service.images import Job
 from service.pipeline.running_jobs import UNREAD, DisconnectReason, RunningJob, RunningJobs, Waiter
 
 FIRST = Waiter()
@@ -37,7 +38,7 @@ def soon() -> float:
     return asyncio.get_running_loop().time() + 0.02
 
 
-async def cancelled(call: asyncio.Task[None]) -> None:
+async def cancelled(call: "asyncio.Task[Job | None]") -> None:
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
@@ -190,7 +191,7 @@ async def test_a_mistake_of_ours_that_nobody_waits_for_is_logged(caplog: pytest.
     async def broken(job: RunningJob) -> None:
         raise ZeroDivisionError
 
-    jobs.take_up(7, broken)
+    jobs.resume(7, broken)
     await jobs.close(10)
     [record] = caplog.records
     assert record.levelno == logging.ERROR
@@ -221,8 +222,8 @@ async def test_closing_waits_for_what_a_cancellation_takes() -> None:
 async def test_work_on_a_job_follows_the_work_that_is_about_to_end() -> None:
     """Bug: a job that was let go and taken up again in the same moment was followed by nobody."""
     jobs, first, second = RunningJobs(), Work(), Work()
-    jobs.take_up(1, first)
-    again = jobs.take_up(1, second)
+    jobs.resume(1, first)
+    again = jobs.resume(1, second)
     await first.begun.wait()
     assert not second.begun.is_set()
     first.may_end.set()
@@ -235,7 +236,7 @@ async def test_only_so_many_are_taken_up_at_once_and_new_ones_do_not_wait_for_th
     """Ours: after a crash there may be hundreds, each of which keeps asking a service."""
     jobs, work = RunningJobs(at_once=2), Work()
     for number in range(5):
-        jobs.take_up(number, work)
+        jobs.resume(number, work)
     await work.begun.wait()
     await asyncio.sleep(0)
     assert work.running == 2

@@ -12,27 +12,17 @@ from typing import Any, Final
 import orjson
 
 from service.images import Failure, Job, JobState, KeptPicture, Parent
+from service.pipeline.generation import Outcome
 from service.profiles import Profile, Profiles
 from service.protocol.client import Client
-from service.tools.job_result import job_result
-from service.tools.result_size import fit
+from service.tools.result_size import fit_to_limit
+from service.tools.results import job_result
 
 FOLDER: Final = Path(__file__).parent
 NOBODY: Final = Client()
 PICTURES_URL: Final = "https://easel.example/mcp-cache/"
 FIRST: Final = KeptPicture(name="a" * 32 + ".png", media_type="image/png", width=1024, height=768, size=312_000)
 SECOND: Final = KeptPicture(name="b" * 32 + ".jpg", media_type="image/jpeg", width=768, height=1024, size=98_400)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """As the pipeline gives it."""
-
-    job: Job
-    preview: bytes | None = None
-    preview_type: str = "image/jpeg"
-    joined: bool = False
-    picture: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +83,7 @@ def result_of(outcome: Outcome, profile: Profile) -> dict[str, Any]:
     """The result as it goes out, with a preview if there is something to see."""
     preview = bytes(profile.preview_bytes) if outcome.job.pictures else None
     drawn = Outcome(job=outcome.job, preview=preview, joined=outcome.joined)
-    return fit(job_result(drawn, profile, PICTURES_URL), profile)
+    return fit_to_limit(job_result(drawn, profile, PICTURES_URL), profile)
 
 
 def without_data(result: dict[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from service.pipeline.generation import Outcome
 from service.profiles import PROFILES, UNKNOWN, Profile
 from service.protocol.jsonrpc import LONGEST_ID, Result, result_message
 from service.tools.base import load_schema
 from service.tools.history_text import entry_text
-from service.tools.job_result import job_result, structure
-from service.tools.result_size import CUT, DATA, LEFT_OUT, TOO_LONG, fit
-from tests.profiles.golden import FIRST, PICTURES_URL, Outcome, job
+from service.tools.result_size import CUT, DATA, LEFT_OUT, TOO_LONG, fit_to_limit
+from service.tools.results import job_result, structure
+from tests.profiles.golden import FIRST, PICTURES_URL, job
 
 LONGEST = "\x01" * LONGEST_ID
 """The longest id on the wire: each character is escaped to six."""
@@ -73,45 +74,45 @@ def encoded(result: Result) -> int:
 def test_no_result_is_larger_than_its_client_takes(result: Result, profile: Profile) -> None:
     """Ours: counted on the wire, escapes and the longest id included (fastmcp #1036, claude-code #9152)."""
     before = copy.deepcopy(result)
-    assert encoded(fit(result, profile)) <= profile.max_bytes
+    assert encoded(fit_to_limit(result, profile)) <= profile.max_bytes
     assert result == before
 
 
 def test_a_result_that_fits_stays_as_it_is() -> None:
     result = job_result(Outcome(job=job(pictures=(FIRST,)), preview=bytes(150_000)), small(800), PICTURES_URL)
-    assert fit(result, small(800)) == result
+    assert fit_to_limit(result, small(800)) == result
 
 
 def test_images_go_first_and_the_text_says_so() -> None:
     """Ours: the URL is the picture; the image is only a look at it."""
     result = job_result(Outcome(job=job(pictures=(FIRST,)), preview=bytes(30_000)), small(40), PICTURES_URL)
-    shown = fit(result, small(40))
+    shown = fit_to_limit(result, small(40))
     assert [block["type"] for block in shown["content"]] == ["text", "resource_link"]
     assert shown["content"][0]["text"] == f"{result['content'][0]['text']}\n{LEFT_OUT}"
     assert shown["structuredContent"] == result["structuredContent"]
 
 
 def test_of_several_images_as_many_stay_as_fit() -> None:
-    shown = fit({"content": [text("fox"), image(9_000), image(9_000), image(9_000)]}, small(30))
+    shown = fit_to_limit({"content": [text("fox"), image(9_000), image(9_000), image(9_000)]}, small(30))
     assert [block["type"] for block in shown["content"]] == ["text", "image"]
     assert shown["content"][0]["text"].count(LEFT_OUT) == 1
 
 
 def test_an_image_without_words_just_goes() -> None:
-    assert fit({"content": [image(90_000)]}, small(30)) == {"content": []}
+    assert fit_to_limit({"content": [image(90_000)]}, small(30)) == {"content": []}
 
 
 def test_links_go_before_words_do() -> None:
     words = "fox " * 2500
     links = [{"type": "resource_link", "uri": f"{PICTURES_URL}{n}.png", "name": f"{n}.png"} for n in range(100)]
-    assert fit({"content": [text(words), *links]}, small(20)) == {"content": [text(words)]}
+    assert fit_to_limit({"content": [text(words), *links]}, small(20)) == {"content": [text(words)]}
 
 
 def test_of_a_long_line_the_urls_and_the_number_stay_whole() -> None:
     """Ours: a URL that is cut shows nothing, and without the number nobody can ask again."""
     url = PICTURES_URL + FIRST.name
     line = f"fox {'word ' * 10_000} history_id: 12 and ![a fox]({url}) URL: {url}"
-    [block] = fit({"content": [text(line)]}, small(20))["content"]
+    [block] = fit_to_limit({"content": [text(line)]}, small(20))["content"]
     assert block["text"].startswith("fox word")
     assert block["text"].endswith(f"… history_id: 12 ![a fox]({url}) {url}")
 
@@ -119,39 +120,41 @@ def test_of_a_long_line_the_urls_and_the_number_stay_whole() -> None:
 def test_a_url_on_the_edge_is_not_cut_in_two() -> None:
     url = PICTURES_URL + FIRST.name
     line = f"{'x' * 1990} {url} {'y ' * 900}"
-    [block] = fit({"content": [text("\n".join([line] * 5))]}, small(20))["content"]
+    [block] = fit_to_limit({"content": [text("\n".join([line] * 5))]}, small(20))["content"]
     assert block["text"] == "\n".join([f"{'x' * 1990}… {url}"] * 5)
 
 
 def test_structured_content_goes_on_matching_its_schema() -> None:
     """Spec 2025-11-25, Tools, Output Schema: the SDKs of clients check it."""
-    shown = fit(listing("a fox " * 5000), small(100))["structuredContent"]
+    shown = fit_to_limit(listing("a fox " * 5000), small(100))["structuredContent"]
     assert not list(HISTORY.iter_errors(shown))
     assert [entry["history_id"] for entry in shown["entries"]] == list(range(1, 51))
     assert all(entry["images"][0]["url"].endswith(".png") for entry in shown["entries"])
 
 
 def test_a_list_that_is_still_too_long_loses_its_end() -> None:
-    shown = fit(listing("a fox", pictures=10), small(60))
+    shown = fit_to_limit(listing("a fox", pictures=10), small(60))
     assert not list(HISTORY.iter_errors(shown["structuredContent"]))
     assert 1 <= len(shown["structuredContent"]["entries"]) < 50
     assert shown["structuredContent"]["entries"][0]["history_id"] == 1
 
 
 def test_lines_that_do_not_fit_go_from_the_end_and_the_text_says_what_to_do() -> None:
-    [block] = fit({"content": [text("\n".join(f"fox {number}" for number in range(10_000)))]}, small(20))["content"]
+    [block] = fit_to_limit({"content": [text("\n".join(f"fox {number}" for number in range(10_000)))]}, small(20))[
+        "content"
+    ]
     first, *_, last = block["text"].split("\n")
     assert (first, last) == ("fox 0", CUT)
 
 
 def test_base64_goes_as_a_whole_once_words_are_cut() -> None:
     """Ours: half of it is no picture."""
-    shown = fit({"content": [], "structuredContent": {DATA: "A" * 90_000, "prompt": "fox"}}, small(20))
+    shown = fit_to_limit({"content": [], "structuredContent": {DATA: "A" * 90_000, "prompt": "fox"}}, small(20))
     assert shown["structuredContent"] == {"prompt": "fox"}
 
 
 def test_what_cannot_be_made_to_fit_is_told() -> None:
-    shown = fit({"content": [], "structuredContent": {str(n): "x" for n in range(9_000)}}, small(20))
+    shown = fit_to_limit({"content": [], "structuredContent": {str(n): "x" for n in range(9_000)}}, small(20))
     assert shown == {"content": [text(TOO_LONG)], "isError": True}
 
 
@@ -160,12 +163,12 @@ def test_what_a_client_does_not_take_is_left_out_of_any_result() -> None:
     link = {"type": "resource_link", "uri": "https://e.example/a", "name": "a"}
     result = {"content": [text("fox"), image(9), link], "structuredContent": {"a": 1}, "_meta": {"b": 2}}
     strict = replace(UNKNOWN, preview_bytes=0, structured=False, links=False)
-    assert fit(result, strict) == {"content": [text("fox")], "_meta": {"b": 2}}
-    assert fit(result, small(800)) == result
+    assert fit_to_limit(result, strict) == {"content": [text("fox")], "_meta": {"b": 2}}
+    assert fit_to_limit(result, small(800)) == result
 
 
 @pytest.mark.parametrize("hostile", ["![" * 16_000, "![](" * 8_000, "![a](" + "b" * 32_000, "http://" * 4_000])
 def test_a_hostile_prompt_is_cut_as_fast_as_any(hostile: str) -> None:
     """Ours: a pattern that starts over at each character of it would hold up everybody, and this test, for minutes."""
-    [block] = fit({"content": [text(hostile * 20)]}, small(20))["content"]
+    [block] = fit_to_limit({"content": [text(hostile * 20)]}, small(20))["content"]
     assert len(block["text"]) < 20_000

@@ -8,11 +8,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from service.images import Failure, Job, JobState, Parent
+from service.pipeline.generation import Outcome
 from service.profiles import UNKNOWN
 from service.tools.base import load_schema
 from service.tools.history_text import entry_text
-from service.tools.job_result import describe, job_result, structure
-from tests.profiles.golden import CASES, FIRST, SECOND, Outcome, job
+from service.tools.results import describe, job_result, structure
+from tests.profiles.golden import CASES, FIRST, SECOND, job
 from tests.tools.hostile_text import HOSTILE
 
 URL = "https://e.example/mcp-cache/"

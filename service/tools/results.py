@@ -1,69 +1,60 @@
-"""A job as a tool result: the one place where it is put into words.
+"""Tool results: a job in words and in structured content. The one place where it is put into words.
 
 1. A text that every client passes on: the markdown image with its absolute URL, the plain URL, `history_id`, model.
 2. A small preview as image content, for the model's eyes and for clients that show it.
 3. Links to the pictures as resources.
 4. `structuredContent` that says the same for programs, as `schemas/generate.output.json` has it.
 
-The profile of the client says which of 2 to 4 it gets. Words that are not ours go through `plain` or `alt_text`.
+The profile of the client says which of 2 to 4 it gets. Texts of others go through `escape_markdown` or `alt_text`.
 """
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final
 
 from service.images import EXTENSIONS, Job, JobState, KeptPicture
+from service.pictures.previews import PREVIEW_TYPE
+from service.pipeline.generation import Outcome
 from service.profiles import Profile
+from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
-from service.tools.escaping import alt_text, plain
+from service.tools.context import ToolContext
+from service.tools.escaping import alt_text, escape_markdown
 
 HISTORY_ID: Final = "easel/history_id"
 """In `_meta`, for programs that get no structured content."""
 
 NOTE_LENGTH: Final = 300
 REASON_LENGTH: Final = 1000
-"""Characters of the words of others, which `plain` cuts."""
+"""Longest text of others, in characters."""
 
 _NAME_LENGTH: Final = 100
 _ORIGINS: Final = 10
-"""So many references are named; the rest are counted."""
+"""References that are named; the rest are counted."""
 
 
-class Outcome(Protocol):
-    """A job as the pipeline hands it over. `joined`: this call asked for what an earlier one had asked for."""
-
-    @property
-    def job(self) -> Job:
-        """The job."""
-
-    @property
-    def preview(self) -> bytes | None:
-        """A small copy of its picture, if it has one."""
-
-    @property
-    def preview_type(self) -> str:
-        """The media type of that."""
-
-    @property
-    def joined(self) -> bool:
-        """Whether nothing was begun for this call."""
-
-    @property
-    def picture(self) -> int:
-        """Which of its pictures was looked for: where that is not kept, it could not be had again."""
+async def show(context: ToolContext, call: Call, outcome: Outcome) -> Result:
+    """Return the result by the client's profile. Its pictures count as delivered once the answer has arrived."""
+    profile = context.profiles.of(call)
+    if outcome.preview is not None and len(outcome.preview) > profile.preview_bytes:
+        outcome = replace(outcome, preview=await context.pictures.shrink(outcome.preview, profile.preview_bytes))
+    call.on_delivered(partial(context.generation.delivered, outcome.job))
+    return job_result(outcome, profile, context.pictures.url)
 
 
 def job_result(outcome: Outcome, profile: Profile, pictures_url: str) -> Result:
-    """One job for one client. `pictures_url` stands before a picture's name and ends in a slash.
+    """Return the result for one job and one client. `pictures_url` stands before a picture's name, with a slash.
 
-    A preview that is larger than the profile has it is left out: whoever draws it makes it fit.
+    A preview that is larger than the profile allows is left out.
     """
     job = outcome.job
     text = describe(job, pictures_url, joined=outcome.joined, looked_for=outcome.picture)
     content: list[dict[str, Any]] = [{"type": "text", "text": text}]
     if outcome.preview and len(outcome.preview) <= profile.preview_bytes:
         data = base64.b64encode(outcome.preview).decode()
-        content.append({"type": "image", "data": data, "mimeType": outcome.preview_type})
+        content.append({"type": "image", "data": data, "mimeType": PREVIEW_TYPE})
     if profile.links:
         content += [_link(picture, pictures_url) for picture in job.pictures if picture.kept]
     result: Result = {"content": content, "_meta": {HISTORY_ID: job.history_id}}
@@ -75,11 +66,11 @@ def job_result(outcome: Outcome, profile: Profile, pictures_url: str) -> Result:
 
 
 def describe(job: Job, pictures_url: str, *, joined: bool = False, looked_for: int = 0) -> str:
-    """The job for a person and a model to read. `looked_for`: the picture whose file was tried to be had again."""
+    """Describe the job to a person and a model. `looked_for`: the number of the picture that was to be restored."""
     if job.failure is not None:
-        reason = plain(job.failure.reason, REASON_LENGTH)
-        said = f"No picture came out of history_id {job.history_id} ({_model(job)}). {reason}"
-        return "\n".join([said, *_origins(job)])
+        reason = escape_markdown(job.failure.reason, REASON_LENGTH)
+        message = f"No picture came out of history_id {job.history_id} ({_model(job)}). {reason}"
+        return "\n".join([message, *_origins(job)])
     if job.state is JobState.WORKING:
         lines = [_still_drawn(job), ticket(job), *_origins(job)]
     else:
@@ -90,17 +81,17 @@ def describe(job: Job, pictures_url: str, *, joined: bool = False, looked_for: i
 
 
 def ticket(job: Job) -> str:
-    """How to get the picture of a job that is still working."""
+    """Say how to get the picture of a job that is still working."""
     return f"Call `history` with history_id {job.history_id}: it waits for the picture; nothing is charged again."
 
 
 def joined_text(other: str) -> str:
-    """That the call was the same as an earlier one; `other` is the argument that makes another picture of it."""
+    """Say that the call joined an earlier one; `other` names the argument that makes it another picture."""
     return f"An earlier call asked for the same, and it is paid for once. Another `{other}` gives another picture."
 
 
 def structure(job: Job, pictures_url: str) -> dict[str, Any]:
-    """The job for programs."""
+    """Return the job as structured content, as `schemas/generate.output.json` has it."""
     entry: dict[str, Any] = {
         "history_id": job.history_id,
         "state": job.state.value,
@@ -114,7 +105,7 @@ def structure(job: Job, pictures_url: str) -> dict[str, Any]:
     if job.finished_at is not None:
         entry["seconds"] = round(max(0.0, job.finished_at - job.created_at), 3)
     if job.failure is not None:
-        entry["failure"] = {"kind": job.failure.kind, "reason": plain(job.failure.reason, REASON_LENGTH)}
+        entry["failure"] = {"kind": job.failure.kind, "reason": escape_markdown(job.failure.reason, REASON_LENGTH)}
     if references := origins_of(job):
         entry["references"] = references
     if job.parents:
@@ -123,16 +114,16 @@ def structure(job: Job, pictures_url: str) -> dict[str, Any]:
 
 
 def origins_of(job: Job) -> list[str]:
-    """Where each of the pictures came from that it started from, in words."""
+    """Return the origins of the job's reference pictures, in words."""
     match job.parameters.get("references"):
         case [*origins]:
-            return [plain(str(each), _NAME_LENGTH) for each in origins]
+            return [escape_markdown(str(each), _NAME_LENGTH) for each in origins]
         case _:
             return []
 
 
 def _still_drawn(job: Job) -> str:
-    task = f", as task {plain(job.task, _NAME_LENGTH)} of {job.upstream}" if job.task else ""
+    task = f", as task {escape_markdown(job.task, _NAME_LENGTH)} of {job.upstream}" if job.task else ""
     return f"Still being drawn{task}. history_id: {job.history_id} · model: {_model(job)}"
 
 
@@ -140,7 +131,7 @@ def _describe_picture(job: Job, number: int, pictures_url: str, looked_for: bool
     picture, count = job.pictures[number - 1], len(job.pictures)
     of = f" · picture {number} of {count}" if count > 1 else ""
     facts = f"history_id: {job.history_id}{of} · model: {_model(job)} · {_size(picture)}"
-    note = [f"Note: {plain(picture.note, NOTE_LENGTH)}"] if picture.note else []
+    note = [f"Note: {escape_markdown(picture.note, NOTE_LENGTH)}"] if picture.note else []
     if not picture.kept:
         return [facts, _removed(job, number, looked_for), *note]
     url = pictures_url + picture.name
@@ -184,7 +175,7 @@ def _structure_picture(picture: KeptPicture, pictures_url: str) -> dict[str, Any
         "bytes": picture.size,
     }
     if picture.note:
-        entry["note"] = plain(picture.note, NOTE_LENGTH)
+        entry["note"] = escape_markdown(picture.note, NOTE_LENGTH)
     if not picture.kept:
         entry["kept"] = False
     return entry
@@ -201,7 +192,7 @@ def _link(picture: KeptPicture, pictures_url: str) -> dict[str, Any]:
 
 
 def _model(job: Job) -> str:
-    return plain(job.model, _NAME_LENGTH)
+    return escape_markdown(job.model, _NAME_LENGTH)
 
 
 def _size(picture: KeptPicture) -> str:

@@ -1,0 +1,69 @@
+"""The pictures in our keeping, by name: stored, read, shown small, copied as JPEG.
+
+The bytes under a name never change, so that a preview which was made once is remembered with it.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+from service.images import KeptPicture, Picture, WorkError
+from service.pictures.previews import Examined, JpegCopy, PreviewMemory, Previews
+from service.storage.files import Files
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Keeps pictures in `files`. `url` stands before a picture's name in links, and ends in a slash."""
+
+    files: Files
+    previews: Previews
+    url: str
+    memory: PreviewMemory = field(default_factory=PreviewMemory)
+
+    async def examine(self, data: bytes) -> Examined:
+        """Decode a picture once. Raises `WorkError` of kind `bad_picture` for bytes that are none."""
+        return await self.previews.examine(data)
+
+    async def keep(self, owner: str, picture: Picture, examined: Examined) -> KeptPicture:
+        """Store an examined picture durably. Raises `WorkError` of kind `storage` when the disk refuses."""
+        name = await self.files.keep(owner, picture.data, examined.media_type)
+        self.memory.remember(name, examined.preview)
+        return KeptPicture(
+            name=name,
+            media_type=examined.media_type,
+            width=examined.width,
+            height=examined.height,
+            size=len(picture.data),
+            note=picture.note,
+            source=picture.source,
+        )
+
+    async def read(self, name: str) -> bytes | None:
+        """Return the bytes of a picture, or None when they are gone."""
+        return await self.files.read(name)
+
+    async def preview(self, name: str) -> bytes | None:
+        """Return the preview of a picture; None when its bytes are gone, or damaged on the disk."""
+        preview = self.memory.find(name)
+        data = await self.read(name) if preview is None else None
+        if data is not None:
+            try:
+                preview = (await self.previews.examine(data)).preview
+            except WorkError as error:  # the rest of the job is there to be seen
+                logger.warning("%s cannot be shown: %s", name, error)
+                return None
+            self.memory.remember(name, preview)
+        return preview
+
+    async def copy(self, name: str, max_bytes: int) -> JpegCopy | None:
+        """Return a picture as a JPEG of at most so many bytes, or None when its bytes are gone."""
+        data = await self.read(name)
+        return None if data is None else await self.previews.copy(data, max_bytes)
+
+    async def shrink(self, preview: bytes, max_bytes: int) -> bytes | None:
+        """Return a preview in at most so many bytes; None for 0, which leaves no room for any."""
+        if len(preview) <= max_bytes:
+            return preview
+        return (await self.previews.copy(preview, max_bytes)).data if max_bytes else None

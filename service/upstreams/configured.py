@@ -1,0 +1,77 @@
+"""The image services that can be configured: UPSTREAMS, the one tuple.
+
+A new service is added here and to the table of settings. The start, the secrets of the log, the demo (which must not
+pay) and the commands all iterate this.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
+
+import aiohttp
+
+from service.settings import Endpoint, Settings
+from service.upstreams.base import Upstream
+from service.upstreams.flow2api import Flow2ApiUpstream
+from service.upstreams.modelscope import ModelScopeUpstream, Polling
+from service.upstreams.openai import OpenAiUpstream
+from service.upstreams.sketch import SketchUpstream
+
+Connect: TypeAlias = Callable[[aiohttp.ClientSession, Endpoint, Settings], Upstream]
+
+
+@dataclass(frozen=True)
+class Configurable:
+    """One image service. `field` names its `Endpoint` in `Settings`, `connect` makes the upstream of it."""
+
+    field: str
+    connect: Connect
+
+    def endpoint(self, settings: Settings) -> Endpoint | None:
+        """Return the service's endpoint, or None when it is off."""
+        endpoint: Endpoint | None = getattr(settings, self.field)
+        return endpoint
+
+
+def _flow2api(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Settings) -> Upstream:
+    return Flow2ApiUpstream(session, endpoint, max_file_bytes=settings.max_file_bytes, timeouts=settings.timeouts)
+
+
+def _modelscope(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Settings) -> Upstream:
+    polling = Polling(each_s=settings.modelscope_poll_s, total_s=settings.modelscope_timeout_s)
+    return ModelScopeUpstream(
+        session, endpoint, max_file_bytes=settings.max_file_bytes, polling=polling, timeouts=settings.timeouts
+    )
+
+
+def _openai(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Settings) -> Upstream:
+    return OpenAiUpstream(session, endpoint, max_file_bytes=settings.max_file_bytes, timeouts=settings.timeouts)
+
+
+UPSTREAMS: Final = (
+    Configurable("flow2api", _flow2api),
+    Configurable("modelscope", _modelscope),
+    Configurable("openai", _openai),
+)
+"""Every image service that settings can turn on, in the order in which the start names them."""
+
+
+def connect(settings: Settings, session: aiohttp.ClientSession) -> dict[str, Upstream]:
+    """Return the upstreams that are on, by name; the built-in sketch alone when none is."""
+    configured = [
+        each.connect(session, endpoint, settings)
+        for each in UPSTREAMS
+        if (endpoint := each.endpoint(settings)) is not None
+    ]
+    return {upstream.name: upstream for upstream in configured or [SketchUpstream()]}
+
+
+def keys(settings: Settings) -> list[str]:
+    """Return the keys of the upstreams that are on: secrets, which no log may hold."""
+    return [endpoint.key for each in UPSTREAMS if (endpoint := each.endpoint(settings)) is not None and endpoint.key]
+
+
+def turned_off(settings: Settings) -> Settings:
+    """Return the settings with every image service off, so that nothing can cost anything."""
+    off: dict[str, Any] = {each.field: None for each in UPSTREAMS}
+    return replace(settings, **off)

@@ -1,0 +1,106 @@
+"""Pictures whose bytes were removed come back from their image service, where it still has them."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from service.images import Job
+from tests.emulators.pictures import png
+from tests.pipeline_fixture import Gated, ask, files_in, gated, id_of, pipeline_fixture
+
+
+async def test_a_picture_whose_bytes_are_gone_comes_back_from_its_image_service(tmp_path: Path) -> None:
+    """Ours: the disk made room for others; nothing is paid for that."""
+    async with gated(tmp_path) as (pipeline, upstream):
+        made = await ask(pipeline)
+        await remove(tmp_path)
+        shown = await pipeline.generation.show("anna", id_of(made))
+        assert shown is not None
+        assert shown.preview == made.preview
+        [path] = files_in(tmp_path)
+        assert (path.name, path.read_bytes()) == (shown.job.pictures[0].name, png(1))
+    assert (upstream.fetched, len(upstream.asked)) == (["https://pics.example/1"], 1)
+    assert shown.job.pictures[0].kept
+
+
+async def test_a_picture_that_comes_back_takes_its_place_like_a_new_one(tmp_path: Path) -> None:
+    """Bug: who looked at old pictures filled the disk beyond its limits."""
+    told: list[tuple[int, list[bool]]] = []
+
+    async def ended(job: Job) -> None:
+        told.append((job.history_id, [picture.kept for picture in job.pictures]))
+
+    async with gated(tmp_path) as (pipeline, _):
+        made = await ask(pipeline)
+        await remove(tmp_path)
+        restoration = replace(pipeline.generation.restoration, ended=ended)
+        await replace(pipeline.generation, restoration=restoration).show("anna", id_of(made))
+    assert told == [(1, [True])]
+
+
+async def test_a_picture_that_is_gone_for_good_is_said_to_be(tmp_path: Path) -> None:
+    async with gated(tmp_path) as (pipeline, upstream):
+        upstream.there = False
+        made = await ask(pipeline)
+        await remove(tmp_path)
+        shown = await pipeline.generation.show("anna", id_of(made))
+    assert shown is not None
+    assert shown.preview is None
+    assert not shown.job.pictures[0].kept
+
+
+async def test_a_picture_that_does_not_come_back_in_time_is_not_waited_for(tmp_path: Path) -> None:
+    """Bug: a minute long, while the client gave up after 45 seconds."""
+
+    class Stuck(Gated):
+        async def fetch_again(self, source: str) -> bytes:
+            self.fetched.append(source)
+            await asyncio.Event().wait()
+            return b""
+
+    upstream = Stuck()
+    upstream.may_draw.set()
+    async with pipeline_fixture(tmp_path, upstream) as pipeline:
+        made = await ask(pipeline)
+        await remove(tmp_path)
+        async with asyncio.timeout(10):
+            shown = await pipeline.generation.show("anna", id_of(made), patience_s=0.02)
+    assert shown is not None
+    assert not shown.job.pictures[0].kept
+    assert upstream.fetched == ["https://pics.example/1"]
+
+
+async def test_a_picture_of_a_job_that_is_deleted_meanwhile_does_not_come_back(tmp_path: Path) -> None:
+    """Bug: an internal error, and the bytes were behind their link again."""
+
+    class Deleting(Gated):
+        async def fetch_again(self, source: str) -> bytes:
+            await pipeline.store.delete("anna", 1)
+            return await super().fetch_again(source)
+
+    upstream = Deleting()
+    upstream.may_draw.set()
+    async with pipeline_fixture(tmp_path, upstream) as pipeline:
+        made = await ask(pipeline)
+        await remove(tmp_path)
+        await pipeline.store.files_gone([made.job.pictures[0].name])
+        shown = await pipeline.generation.show("anna", id_of(made))
+        assert shown is not None
+        assert shown.preview is None
+        assert await pipeline.generation.show("anna", id_of(made)) is None
+    assert files_in(tmp_path) == []
+
+
+async def test_a_picture_that_nobody_got_and_that_is_gone_is_drawn_again(tmp_path: Path) -> None:
+    async with gated(tmp_path) as (pipeline, upstream):
+        upstream.there = False
+        await ask(pipeline)
+        await remove(tmp_path)
+        again = await ask(pipeline)
+    assert (id_of(again), again.joined, len(upstream.asked)) == (2, False, 2)
+
+
+async def remove(folder: Path) -> None:
+    """Lose the picture's bytes behind the service's back."""
+    [path] = files_in(folder)
+    await asyncio.to_thread(path.unlink)
