@@ -20,7 +20,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import hdrs, web
 
-from service import logs
+from service import image_services, logs
 from service.features.catalog import offer
 from service.features.notifications import PictureNotifications
 from service.image_models.file import ModelsFile
@@ -49,7 +49,6 @@ from service.storage.opened import Storage, open_storage
 from service.storage.secret import Secret
 from service.storage.store import Store
 from service.tools.context import ToolContext
-from service.upstreams import configured
 from service.upstreams.base import Upstream
 from service.upstreams.connector import Connector
 from service.upstreams.sketch import SketchUpstream
@@ -135,7 +134,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         if settings.auto_token:
             settings = with_auto_token(settings, storage.secret)
         session = await stack.enter_async_context(_client_session())
-        upstreams = configured.connect(settings, session)
+        upstreams = image_services.connect(settings, session)
         models_file = await _models_file(settings, upstreams)
         endpoint = _endpoint(storage)
         previews = Previews()
@@ -239,7 +238,7 @@ def _client_session() -> aiohttp.ClientSession:
 async def upstreams_of(settings: Settings) -> AsyncIterator[Mapping[str, Upstream]]:
     """The upstreams that are on, for a command that asks them something and serves no client."""
     async with _client_session() as session:
-        yield configured.connect(settings, session)
+        yield image_services.connect(settings, session)
 
 
 async def _storage(settings: Settings, stack: contextlib.AsyncExitStack) -> Storage:

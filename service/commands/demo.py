@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 
 from service.app import running
+from service.image_services import turned_off
 from service.settings import Settings
-from service.upstreams.configured import turned_off
 
 PROMPT = "A lighthouse above the sea at dusk, waves, a first star"
 

@@ -12,12 +12,11 @@ from types import FrameType
 
 from dotenv.parser import parse_stream
 
-from service import logs
+from service import image_services, logs
 from service.commands import demo, serve
 from service.commands import models as models_command
 from service.settings import Settings, SettingsError
 from service.settings_table import SETTINGS, unknown_names
-from service.upstreams import configured
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -74,7 +73,7 @@ def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the s
 
 def secrets_of(settings: Settings) -> list[str]:
     """Return the tokens and keys that must never reach a log."""
-    return [*settings.tokens.values(), *configured.keys(settings)]
+    return [*settings.tokens.values(), *image_services.keys(settings)]
 
 
 def _overrides(asked: argparse.Namespace) -> dict[str, str]:

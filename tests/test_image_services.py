@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import aiohttp
 
+from service.image_services import UPSTREAMS, connect, keys, turned_off
 from service.settings import Endpoint, Settings
-from service.upstreams.configured import UPSTREAMS, connect, keys, turned_off
 
 KEYS = {"FLOW2API_API_KEY": "flow-key", "MODELSCOPE_API_KEY": "scope-key", "OPENAI_API_KEY": "open-key"}
 
