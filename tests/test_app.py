@@ -246,7 +246,7 @@ async def test_it_stops_promptly_with_a_request_begun_and_never_ended(serve: Ser
 async def test_it_stops_promptly_with_a_stream_open_and_ends_the_stream_properly(serve: Serve) -> None:
     """Ours: the stream of a call that is nearly done is awaited, and the client has the whole result."""
     stack = AsyncExitStack()
-    easel = await stack.enter_async_context(serve())
+    easel = await stack.enter_async_context(serve(EASEL_DRAIN_S=str(ENGINE_KILLS_S)))
     async with aiohttp.ClientSession() as session:
         message = request("tools/call", modern_params(DRAW, progressToken=1))
         async with session.post(
