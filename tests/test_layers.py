@@ -25,8 +25,8 @@ BELOW = {*CONTRACTS, "image_models", "pictures"}
 ALLOWED: dict[str, set[str]] = {
     "protocol": {"orjson"},
     "storage": {"protocol", "filelock", "orjson"},
-    "upstreams": {"PIL", "aiohttp", "orjson", "yarl"},
     "pictures": {"storage.store", "storage.files", "PIL"},
+    "upstreams": {"pictures.sniffing", "PIL", "aiohttp", "orjson", "yarl"},
     "image_models": {"upstreams.base", "orjson"},
     "pipeline": {*BELOW, "orjson"},
     "references": {*BELOW, "upstreams.fetch", "aiohttp"},

@@ -100,29 +100,21 @@ class SseReader:
 class ImageAnswer(ABC, Generic[Step]):
     """One answer: `feed` it all bytes, `end` it (or `cut` it), then take `pictures` or raise `without_picture`.
 
-    `extracted` holds the base64 that was taken out; `is_unreadable` says that some event was no JSON; `text` is what
-    came outside of all events and is no JSON either.
+    `is_finished`: the picture is there, or said to be; more may come, such as statistics, and may just as well not.
+    `is_complete`: nothing more comes, though the connection may stay open. `is_unreadable`: some event was no JSON.
+    `text` came outside of all events and is no JSON either. `extracted` holds the base64 that was taken out.
     """
 
     def __init__(self) -> None:
         """Begin an answer."""
         self.extracted: Final = ExtractedBase64()
+        self.is_finished = False
+        self.is_complete = False
         self.is_unreadable = False
         self.text = ""
-        self._said_done = False
         self._size = 0
         self._base64 = Base64Extractor(self.extracted, json=True)
         self._sse = SseReader()
-
-    @property
-    def is_complete(self) -> bool:
-        """Nothing more comes, though the connection is still open."""
-        return self._said_done
-
-    @property
-    @abstractmethod
-    def is_finished(self) -> bool:
-        """The picture is there, or said to be; more may come, such as statistics, and may just as well not."""
 
     @abstractmethod
     def pictures(self) -> list[Source]:
@@ -161,7 +153,7 @@ class ImageAnswer(ABC, Generic[Step]):
     def _parse(self, data: bytes, name: bytes = b"") -> list[Step]:
         """Read the data of one event. Lines that are JSON only one by one were sent without blank lines between."""
         if data.strip() == DONE:
-            self._said_done = True
+            self.is_complete = True
             return []
         if len(data) > MAX_EVENT:
             raise UpstreamError(Kind.LOST, detail=f"(One part of its answer is larger than {MAX_EVENT // 2**20} MB.)")

@@ -43,18 +43,12 @@ class ChatAnswer(ImageAnswer[str]):
     def __init__(self) -> None:
         """Begin an answer."""
         super().__init__()
-        self._is_finished = False
         self._is_cut = False
         self._content = Base64Extractor(self.extracted, json=False)
         self._text = bytearray()
         self._pictures: list[tuple[Key | None, Source]] = []
         self._refusal = ""
         self._finish: dict[str, str] = {}
-
-    @property
-    def is_finished(self) -> bool:
-        """A finish reason has come."""
-        return self._is_finished
 
     def end(self) -> list[str]:
         """Read what the end of the answer completes, a body that is plain text among it."""
@@ -188,7 +182,7 @@ class ChatAnswer(ImageAnswer[str]):
         for name in names:
             match fields.get(name):
                 case str(reason) if reason:
-                    self._is_finished = True
+                    self.is_finished = True
                     self._finish[name] = reason
 
     def _add_text(self, text: str) -> None:

@@ -181,7 +181,7 @@ async def _once(
 
 
 async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted: Trusted | None) -> bytes | URL:
-    """Ask one URL at one of its checked addresses, and return the bytes or where they are said to be."""
+    """Ask one URL at one of its checked addresses, and return the bytes, or the URL that it redirects to."""
     problem: FetchError | None = None
     for address in await _checked_addresses(session, url, trusted):
         try:

@@ -1,9 +1,8 @@
 """ModelScope API-Inference: a task is submitted, polled until it has ended, and its pictures are downloaded.
 
-1. Submit once. There is no key that makes it idempotent, so an answer that is lost is not asked for again.
-2. Poll. An error there says nothing about the work, which goes on: only a token that is no longer accepted, or a task
-   that is not known, ends the waiting.
-3. Download at once, without the token: the pictures lie on a storage host, and nobody says for how long.
+1. Submit once. There is no key that makes it idempotent, so a submission is not repeated when its answer is lost.
+2. Poll. A failed poll says nothing of the work, which goes on: only a refused token or an unknown task ends the wait.
+3. Download at once, without the token: the pictures lie on a storage host for a time that is not documented.
 
 Source of the wire format: https://www.modelscope.cn/docs/model-service/API-Inference/intro, and the service's own
 client (https://github.com/modelscope/modelscope-mcp-server). No way to cancel a task is known.
@@ -35,13 +34,13 @@ from service.upstreams.model_list import ask_models
 from service.upstreams.modelscope_answers import Finished, Waiting, read_polled, read_submitted, refused
 
 ANSWER_S: Final = 30.0
-"""For one answer, be it to a submission or to a poll. Neither waits for a picture, but for direct answers."""
+"""Seconds for the answer to a submission or a poll. Neither takes as long as a picture, but for direct answers."""
 
 MAX_ANSWER: Final = 1024 * 1024
 """Bytes of a good answer, which holds an id or some URLs."""
 
 STILL_THERE: Final = frozenset({408, 425, 429})
-"""Statuses of a poll that, like all from 500 on, say nothing about the task."""
+"""Statuses of a poll that, like all from 500 on, leave open how the task stands."""
 
 NEEDS_PICTURE: Final = ("-Edit", "Kontext")
 """Parts of the names of models that change a picture; without one they answer "submit image generation task error"."""
@@ -74,9 +73,9 @@ QWEN_SHAPES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Polling:
-    """How often to ask, and how long in all. A picture usually takes 7 to 30 seconds, in busy hours minutes.
+    """The seconds between two polls, and of all together. A picture takes 7 to 30 seconds, in busy hours minutes.
 
-    The numbers are those that users of ModelScope Image MCP know. `pause` waits between two questions.
+    The numbers are those that users of ModelScope Image MCP know. `pause` waits between two polls.
     """
 
     each_s: float = 5.0
@@ -88,7 +87,7 @@ POLLING: Final = Polling()
 
 
 class ModelScopeUpstream(HttpUpstream):
-    """API-Inference of ModelScope, or what speaks like it."""
+    """API-Inference of ModelScope, or a service with the same API."""
 
     name: ClassVar[str] = "modelscope"
     title: ClassVar[str] = "ModelScope"
@@ -102,26 +101,27 @@ class ModelScopeUpstream(HttpUpstream):
         polling: Polling = POLLING,
         timeouts: Timeouts = TIMEOUTS,
     ) -> None:
+        """Reach one server, as `HttpUpstream` does."""
         super().__init__(session, endpoint, max_file_bytes=max_file_bytes, timeouts=timeouts)
         self.deadline_s = polling.total_s
         self._polling = polling
 
     async def offers(self) -> Offers:
-        """Its list is public, so that even a wrong token gets it, and does not say what draws: only the names do."""
+        """Return the models whose names are those of image models. The list is public: even a wrong token gets it."""
         with reaching(self.name, paid=False):
             listed = await ask_models(self._session, self._base / "models", self._key)
         images = tuple(id_ for id_ in listed if DRAWS.search(id_))
         return Offers(images=images, others=frozenset(listed) - set(images), complete=False)
 
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture] | RemoteTask:
-        """Submit. A few models draw within the call; all others give a task."""
+        """Submit the request. A few models draw within the call; all others give a task."""
         refuse_without_picture(request)
         await progress("Handing the work to ModelScope", 0)
         with reaching(self.name):
             submitted = read_submitted(await self._submit(request))
         match submitted:
             case RemoteTask() as task:
-                return task  # at once: a call that is cancelled before the id is written down has paid for nothing
+                return task  # at once: a call that is cancelled before the id is written down has paid in vain
             case Finished(links):
                 return await self._download(links)
 
@@ -136,20 +136,21 @@ class ModelScopeUpstream(HttpUpstream):
                 case Finished(links):
                     await progress("ModelScope has drawn the picture; downloading it", 90)
                     return await self._download(links)
-                case Waiting(said, least_s):
-                    await progress(f"ModelScope: {said} ({clock() - started:.0f} s)")
+                case Waiting(status, least_s):
+                    await progress(f"ModelScope: {status} ({clock() - started:.0f} s)")
                     pause_s = max(self._polling.each_s, least_s)
 
     async def _submit(self, request: ImageRequest) -> object:
         headers = {"X-ModelScope-Async-Mode": "true"}
-        async with self._post("images/generations", body(request), headers=headers, silence_s=ANSWER_S) as response:
+        body = submission_body(request)
+        async with self._post("images/generations", body, headers=headers, silence_s=ANSWER_S) as response:
             if response.status != HTTPStatus.OK:
                 by_data = any(not each.url for each in request.references)
                 raise refused(response.status, await read_start(response), response.headers, by_data=by_data)
             return await _json(response)
 
     async def _look(self, task: RemoteTask) -> Waiting | Finished:
-        """Ask once how a task stands. Whatever fails on the way, there is no news of it, and it goes on."""
+        """Poll once. When the connection fails, the task is taken to go on."""
         try:
             return await self._poll(task)
         except (aiohttp.ClientError, TimeoutError, ValueError):
@@ -174,7 +175,7 @@ class ModelScopeUpstream(HttpUpstream):
 
 
 def refuse_without_picture(request: ImageRequest) -> None:
-    """Raise `WorkError` where a model that changes pictures was given none."""
+    """Raise `WorkError` for a model that only changes pictures and a request without one."""
     if needs_picture(request.model) and not request.references:
         raise WorkError(
             f"{request.model} changes a picture and was given none; nothing was sent. Pass one as a reference, such "
@@ -183,8 +184,8 @@ def refuse_without_picture(request: ImageRequest) -> None:
         )
 
 
-def body(request: ImageRequest) -> Body:
-    """The submission: what was asked for, and nothing else."""
+def submission_body(request: ImageRequest) -> Body:
+    """Encode the submission: only parameters that were asked for."""
     fields: dict[str, Any] = {
         "model": request.model,
         "prompt": request.prompt,
@@ -200,12 +201,12 @@ def body(request: ImageRequest) -> Body:
 
 
 def needs_picture(model: str) -> bool:
-    """Whether a model only changes pictures, which its name says."""
+    """Tell whether a model only changes pictures, by its name."""
     return any(part in model for part in NEEDS_PICTURE)
 
 
 def size_of(request: ImageRequest) -> str | None:
-    """Pixels as they were asked for, or for an aspect ratio that was; None leaves it to the model."""
+    """Return the size in pixels that was asked for, or one of the aspect ratio; None leaves it to the model."""
     if request.size is not None or request.aspect_ratio is None:
         return request.size
     shapes = QWEN_SHAPES if request.model.startswith("Qwen/Qwen-Image") else SHAPES
@@ -213,7 +214,7 @@ def size_of(request: ImageRequest) -> str | None:
 
 
 def _loras(loras: Mapping[str, float] | None) -> str | dict[str, float] | None:
-    """One stands by its name alone; of several, the weights have to add up to 1."""
+    """Encode one LoRA by its name alone, several with their weights, which have to add up to 1."""
     match loras and list(loras):
         case [str(only)]:
             return only
@@ -224,16 +225,16 @@ def _loras(loras: Mapping[str, float] | None) -> str | dict[str, float] | None:
 
 
 def _pictures(references: tuple[Reference, ...]) -> str | Reference | list[str | Reference] | None:
-    """One by itself, which every edit model takes; several as a list in their order, which only the later ones do.
+    """Encode one picture by itself, which every edit model takes, and several as a list, which only later ones do.
 
-    By their URLs where they have any; bytes become data URIs, which some models take.
+    A picture goes by its URL where it has one; bytes become data URIs, which some models take.
     """
     pictures = [reference.url or reference for reference in references]
     return pictures[0] if len(pictures) == 1 else pictures or None
 
 
 async def _json(response: aiohttp.ClientResponse) -> object:
-    """The body, parsed. Raise `ValueError` where it is none, or larger than any that we can use."""
+    """Parse the body. Raise `ValueError` for one that is no JSON, or larger than a good answer ever is."""
     data = await read_limited(response.content, MAX_ANSWER)
     if len(data) > MAX_ANSWER:
         raise ValueError("the answer is too large")

@@ -1,10 +1,10 @@
-"""What ModelScope API-Inference answers, read: the ticket of a task, how it stands, or why there is none.
+"""Answers of ModelScope API-Inference: a submitted task, the status of a task, a refusal.
 
 Shapes (https://www.modelscope.cn/docs/model-service/API-Inference/intro, and what the service was seen to send):
 
 1. Submitted: `task_id`, a string, a number or a UUID. Models that draw within the call send `images` instead.
 2. Polled: `task_status`; the documented words are PENDING, RUNNING, SUCCEED and FAILED, in fact PROCESSING comes too,
-   and clients know more. A word that nobody knows is work that goes on. There is no percentage.
+   and clients know more. An unknown word means work that goes on. There is no percentage.
 3. A failed task is HTTP 200, its reason in `errors.message`, `message`, `error_message` or `error`.
 """
 
@@ -19,10 +19,10 @@ from service.upstreams.errors import UpstreamError, upstream_error
 from service.upstreams.kinds import Kind
 
 SUCCEEDED: Final = frozenset({"SUCCEED", "SUCCEEDED", "SUCCESS"})
-ENDED_BADLY: Final = frozenset({"FAILED", "FAIL", "TIMEOUT", "CANCELED", "CANCELLED"})
+FAILED: Final = frozenset({"FAILED", "FAIL", "TIMEOUT", "CANCELED", "CANCELLED"})
 
 REMAINING: Final = ("modelscope-ratelimit-model-requests-remaining", "modelscope-ratelimit-requests-remaining")
-"""Calls left today, of this model and of all. A 429 beside a 0 is the day's quota, and not a burst."""
+"""Headers with the calls left today, of this model and of all. A 429 beside a 0 is the day's quota, not a burst."""
 
 BY_DATA: Final = (
     "(The reference picture went along inside the request, which not every model there takes: "
@@ -43,22 +43,22 @@ class Finished:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The work goes on. `said` is the status word, or why it could not be read; `pause_s` the least wait asked for."""
+    """The work goes on. `status` is the service's word, or why there is none; `pause_s` the least wait it asks for."""
 
-    said: str
+    status: str
     pause_s: float = 0.0
 
 
 def read_submitted(answer: object) -> RemoteTask | Finished:
     """Read the answer to a submission that was accepted. Raise `UpstreamError`."""
-    if status_of(answer) in ENDED_BADLY:
-        raise ended_badly(answer)
+    if status_of(answer) in FAILED:
+        raise task_failure(answer)
     links = links_of(answer)
     if links:
         return Finished(links)
     match answer:
-        case {"task_id": str() | int() as given} if is_task_id(given):
-            return RemoteTask(str(given))
+        case {"task_id": str() | int() as id_} if is_task_id(id_):
+            return RemoteTask(str(id_))
         case {"errors": _} | {"error": _}:
             raise upstream_error(HTTPStatus.OK, answer)
         case _:
@@ -68,8 +68,8 @@ def read_submitted(answer: object) -> RemoteTask | Finished:
 def read_polled(answer: object) -> Waiting | Finished:
     """Read how a task stands. Raise `UpstreamError` where it ended without a picture."""
     word, links = status_of(answer), links_of(answer)
-    if word in ENDED_BADLY:
-        raise ended_badly(answer)
+    if word in FAILED:
+        raise task_failure(answer)
     if links and (word in SUCCEEDED or not word):
         return Finished(links)
     if word in SUCCEEDED:
@@ -90,14 +90,14 @@ def refused(status: int, body: bytes, headers: Mapping[str, str], *, by_data: bo
     return error
 
 
-def is_task_id(given: str | int) -> bool:
-    """Whether it can be one: printable, of a sensible length, and no step in a path."""
-    text = str(given)
-    return not isinstance(given, bool) and 0 < len(text) <= LONGEST_ID and text.isprintable() and bool(text.strip(". "))
+def is_task_id(id_: str | int) -> bool:
+    """Tell whether a value can be a task id: printable, of a sensible length, and no step in a path."""
+    text = str(id_)
+    return not isinstance(id_, bool) and 0 < len(text) <= LONGEST_ID and text.isprintable() and bool(text.strip(". "))
 
 
 def status_of(answer: object) -> str:
-    """The status word in capitals; empty where there is none."""
+    """Return the status word in capitals; empty where there is none."""
     match answer:
         case {"task_status": str(word)}:
             return word.strip().upper()
@@ -106,7 +106,7 @@ def status_of(answer: object) -> str:
 
 
 def links_of(answer: object) -> tuple[str, ...]:
-    """The URLs of the pictures, each once, in their order."""
+    """Return the URLs of the pictures, each once, in their order."""
     match answer:
         case {"output_images": [_, *_] as items} | {"images": [_, *_] as items}:
             return tuple(dict.fromkeys(_urls(items)))
@@ -114,8 +114,8 @@ def links_of(answer: object) -> tuple[str, ...]:
             return ()
 
 
-def ended_badly(answer: object) -> UpstreamError:
-    """A task that ended without a picture. It was accepted once and may be charged, so nothing tries it again."""
+def task_failure(answer: object) -> UpstreamError:
+    """Return the error of a task that ended without a picture. It was accepted, so it may be charged."""
     return upstream_error(HTTPStatus.INTERNAL_SERVER_ERROR, answer, taken_in=True)
 
 

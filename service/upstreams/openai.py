@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import ClassVar, Final
 
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
+from service.pictures.sniffing import sniff
 from service.upstreams.answer import listen
 from service.upstreams.base import Offers
 from service.upstreams.errors import reaching, read_start, upstream_error
@@ -20,11 +21,11 @@ from service.upstreams.openai_answer import ImagesAnswer
 from service.upstreams.openai_request import (
     OURS,
     PARTIALS,
+    UNKNOWN_TYPE,
     Draft,
     by_url,
     draft,
     encoded,
-    media_type_of,
     unknown_parameter,
 )
 
@@ -67,7 +68,7 @@ class OpenAiUpstream(HttpUpstream):
         except FetchError as error:
             words = f"{error} It was to be a reference. Nothing was sent, and nothing charged."
             raise WorkError(words, kind=Kind.BAD_REQUEST) from error
-        return Reference(data=data, media_type=media_type_of(data))
+        return Reference(data=data, media_type=sniff(data) or UNKNOWN_TYPE)
 
     async def _ask(self, wanted: Draft, count: int, progress: Progress) -> tuple[ImagesAnswer, str]:
         """Send the request; once more without a parameter that the service does not know, and return its name."""

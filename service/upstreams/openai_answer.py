@@ -25,16 +25,6 @@ class ImagesAnswer(ImageAnswer[int]):
         self._partials = 0
         self._pictures: list[Source] = []
 
-    @property
-    def is_complete(self) -> bool:
-        """All pictures that were asked for are complete, or the stream says that it is done."""
-        return self._said_done or self._completed >= self._expected
-
-    @property
-    def is_finished(self) -> bool:
-        """A picture is complete. There may be more, but none was promised."""
-        return self._completed > 0
-
     def pictures(self) -> list[Source]:
         """Return the pictures, each once, in order."""
         return list(dict.fromkeys(self._pictures))
@@ -71,11 +61,17 @@ class ImagesAnswer(ImageAnswer[int]):
             case {"message": str()} | {"msg": str()}:
                 raise upstream_error(200, fields)
             case {"b64_json": _} | {"url": _}:
-                self._completed += 1
                 self._pictures += in_field(fields)
+                self._complete_one()
             case _ if kind == "completed":
-                self._completed += 1
+                self._complete_one()
         return []
+
+    def _complete_one(self) -> None:
+        """Count a complete picture. There may be more than were asked for, but none was promised."""
+        self._completed += 1
+        self.is_finished = True
+        self.is_complete |= self._completed >= self._expected
 
 
 def _kind(name: str, fields: Mapping[object, object]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from service.images import ImageRequest, Reference
+from service.pictures.sniffing import sniff
 from service.upstreams.error_body import parse_body
 from service.upstreams.http import Body, form_body, json_body
 from service.upstreams.openai_rules import Family, check, family_of, size_of
@@ -23,7 +24,8 @@ NEEDED: Final = frozenset({"model", "prompt", "images"})
 UNKNOWN: Final = re.compile(
     r"(?i)(?:unknown|unrecognized|unsupported|unexpected)[\w ]* (?:parameter|argument)[\w ]*[:=]? *['\"`]?(?P<name>\w+)"
 )
-MAGIC: Final = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"RIFF", "image/webp"))
+
+UNKNOWN_TYPE: Final = "application/octet-stream"
 
 Json = dict[str, object]
 
@@ -67,7 +69,7 @@ def encoded(draft: Draft) -> Body:
     fields = {
         name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in draft.parameters.items()
     }
-    files = [replace(each, media_type=each.media_type or media_type_of(each.data)) for each in draft.files]
+    files = [replace(each, media_type=each.media_type or sniff(each.data) or UNKNOWN_TYPE) for each in draft.files]
     return form_body(fields, "image" if len(files) == 1 else "image[]", files)
 
 
@@ -84,11 +86,6 @@ def unknown_parameter(draft: Draft, body: bytes) -> str | None:
         case _:
             return None
     return found if found in draft.parameters and found not in NEEDED else None
-
-
-def media_type_of(data: bytes) -> str:
-    """By the first bytes; a reference that was downloaded has no other type."""
-    return next((media_type for magic, media_type in MAGIC if data.startswith(magic)), "application/octet-stream")
 
 
 def _parameters(request: ImageRequest, family: Family) -> Json:

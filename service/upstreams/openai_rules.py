@@ -1,7 +1,7 @@
-"""What each family of OpenAI's image models takes, so that a wrong value is told before anything is sent or paid.
+"""The parameters of each family of OpenAI's image models: a wrong value is refused before anything is sent or paid.
 
 OpenAI API reference, "Create image" and "Create image edit", and the image generation guide. A model of no known family
-belongs to somebody else's service: it gets what was asked, as it is.
+belongs to another service: its parameters are sent unchecked.
 """
 
 import math
@@ -26,14 +26,14 @@ LONGEST_RATIO: Final = 3
 FEWEST_PIXELS, MOST_PIXELS = 655_360, 8_294_400
 AREAS: Final[Mapping[str, int]] = {"1K": 1024 * 1024, "2K": 2048 * 2048, "4K": MOST_PIXELS}
 NEAR: Final = 0.03
-"""How far a size may be from an aspect ratio: 1792x1024 counts as 16:9."""
+"""The deviation up to which a size has an aspect ratio: 1792x1024 counts as 16:9."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """One family. An empty tuple: the parameter does not exist; `sizes` of `None`: any that is `_fits`.
+    """One family. An empty tuple: the parameter does not exist. `sizes` of None: any size within the limits of `_fits`.
 
-    `known` is false for what is sent unchecked.
+    `known` is false for a family whose parameters are sent unchecked.
     """
 
     known: bool = True
@@ -91,9 +91,10 @@ DATE: Final = re.compile(r"-20\d\d-\d\d-\d\d\Z")
 
 
 class UnsuitableError(WorkError):
-    """The model cannot do what was asked, and nothing was sent."""
+    """An argument does not suit the model; nothing was sent."""
 
     def __init__(self, argument: str, value: object, model: str, right: str) -> None:
+        """Name the argument, its value, and the values that would be right."""
         super().__init__(
             f"{argument} {str(value)[:100]!r} does not suit {model}: {right}. Nothing was sent, and nothing charged.",
             kind="bad_request",
@@ -101,23 +102,23 @@ class UnsuitableError(WorkError):
 
 
 def family_of(model: str) -> Family:
-    """The family of a model id; relays write the maker's name before it, and dates end the id of one version."""
+    """Return the family of a model id. Relays write the maker before it, and a version ends in its date."""
     name = DATE.sub("", model.rpartition("/")[2].lower())
     return next((family for pattern, family in FAMILIES if pattern.fullmatch(name)), UNKNOWN)
 
 
 def check(request: ImageRequest, family: Family) -> None:
-    """Raise `UnsuitableError` for the first thing asked that the family does not do."""
+    """Raise `UnsuitableError` for the first argument that does not suit the family."""
     if not family.known:
         return
-    for argument, value, suits, right in _asked(request, family):
+    for argument, value, suits, right in _arguments(request, family):
         if value is not None and not suits:
             raise UnsuitableError(argument, value, request.model, right)
     _check_references(request, family)
 
 
 def size_of(request: ImageRequest, family: Family) -> str | None:
-    """The size to ask for: as asked, or from the aspect ratio and the resolution. Raise `UnsuitableError`."""
+    """Return the size: as it was asked for, or from aspect ratio and resolution. Raise `UnsuitableError`."""
     if request.size is not None or not family.known:
         return request.size
     if request.aspect_ratio is None and request.resolution in {None, "1K"}:
@@ -135,8 +136,8 @@ def size_of(request: ImageRequest, family: Family) -> str | None:
     return sizes[-1]
 
 
-def _asked(request: ImageRequest, family: Family) -> Iterator[tuple[str, object, bool, str]]:
-    """Each argument, its value, whether it suits, and what would."""
+def _arguments(request: ImageRequest, family: Family) -> Iterator[tuple[str, object, bool, str]]:
+    """Yield each argument, its value, whether it suits, and the values that would."""
     prompt = f"of {len(request.prompt)} characters"
     yield "prompt", prompt, len(request.prompt) <= family.longest_prompt, f"up to {family.longest_prompt} characters"
     most = family.most_pictures
@@ -199,7 +200,7 @@ def _fits(size: str | None) -> bool:
 
 
 def _free_size(request: ImageRequest) -> str:
-    """The largest size of the resolution that has the ratio."""
+    """Return the largest size of the resolution that has the ratio."""
     ratio = _ratio(request)
     if not 1 / LONGEST_RATIO <= ratio <= LONGEST_RATIO:
         raise UnsuitableError("aspect_ratio", request.aspect_ratio, request.model, "up to 3:1 and 1:3")

@@ -22,10 +22,6 @@ URL = "https://img.example/1.png"
 class Events(ImageAnswer[Event]):
     """An answer whose steps are its events."""
 
-    @property
-    def is_finished(self) -> bool:
-        return False
-
     def pictures(self) -> list[Source]:
         return []
 

@@ -35,18 +35,18 @@ MODEL = "gemini-3.1-flash-image-square"
 LIMIT = 10_000_000
 
 
-class Told:
+class Reports:
     """A progress that remembers."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[str, float | None]] = []
+        self.messages: list[tuple[str, float | None]] = []
 
     async def __call__(self, message: str, percent: float | None = None) -> None:
-        self.said.append((message, percent))
+        self.messages.append((message, percent))
 
     @property
     def percents(self) -> list[float]:
-        return [percent for _, percent in self.said if percent is not None]
+        return [percent for _, percent in self.messages if percent is not None]
 
 
 @pytest.fixture
@@ -56,11 +56,11 @@ async def flow2api() -> AsyncIterator[Flow2Api]:
 
 
 async def generate(
-    url: str, key: str, prompt: str, *, model: str = MODEL, told: Progress | None = None
+    url: str, key: str, prompt: str, *, model: str = MODEL, reports: Progress | None = None
 ) -> list[Picture]:
     async with aiohttp.ClientSession() as session:
         upstream = Flow2ApiUpstream(session, Endpoint(url=url, key=key), max_file_bytes=LIMIT)
-        return await upstream.generate(ImageRequest(model=model, prompt=prompt), told or Told())
+        return await upstream.generate(ImageRequest(model=model, prompt=prompt), reports or Reports())
 
 
 def size_and_colour(picture: Picture) -> tuple[tuple[int, int], tuple[int, int, int]]:
@@ -108,22 +108,24 @@ async def test_megabytes_inline_are_the_picture_byte_for_byte(flow2api: Flow2Api
 
 async def test_a_failed_upscale_is_noted(flow2api: Flow2Api) -> None:
     """Spec Flow2API, generation_handler.py: the 1K picture comes as success, and the person asked for more."""
-    told = Told()
-    (picture,) = await generate(flow2api.url, flow2api.key, "a [upscale-fallback]", model=f"{MODEL}-2k", told=told)
+    reports = Reports()
+    (picture,) = await generate(
+        flow2api.url, flow2api.key, "a [upscale-fallback]", model=f"{MODEL}-2k", reports=reports
+    )
     assert picture.note == UPSCALE_NOTE
-    assert told.percents == sorted(told.percents)
+    assert reports.percents == sorted(reports.percents)
 
 
 async def test_progress_comes_as_it_is_made_and_never_goes_back(flow2api: Flow2Api) -> None:
     """Spec MCP, Progress: the value must increase; ours: before the picture is there."""
-    told: asyncio.Queue[tuple[str, float | None]] = asyncio.Queue()
+    reports: asyncio.Queue[tuple[str, float | None]] = asyncio.Queue()
 
     async def tell(message: str, percent: float | None = None) -> None:
-        await told.put((message, percent))
+        await reports.put((message, percent))
 
-    generating = asyncio.create_task(generate(flow2api.url, flow2api.key, "a [slow]", told=tell))
-    assert await told.get() == ("✨ 图片生成任务已启动", 0)
-    assert [(await told.get())[1] for _ in range(2)] == [8, 38]
+    generating = asyncio.create_task(generate(flow2api.url, flow2api.key, "a [slow]", reports=tell))
+    assert await reports.get() == ("✨ 图片生成任务已启动", 0)
+    assert [(await reports.get())[1] for _ in range(2)] == [8, 38]
     flow2api.go_on.set()
     assert len(await generating) == 1
 
@@ -185,7 +187,7 @@ async def test_a_picture_over_the_cap_is_refused(flow2api: Flow2Api) -> None:
         upstream = Flow2ApiUpstream(session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=100)
         for scenario in ("ok-1k-google-url", "ok-inline-data-uri"):
             with pytest.raises(WorkError, match="larger than 0.0001 MB"):
-                await upstream.generate(ImageRequest(model=MODEL, prompt=f"a [{scenario}]"), Told())
+                await upstream.generate(ImageRequest(model=MODEL, prompt=f"a [{scenario}]"), Reports())
 
 
 async def test_three_references_go_as_parts_in_their_order(flow2api: Flow2Api) -> None:
@@ -193,10 +195,10 @@ async def test_three_references_go_as_parts_in_their_order(flow2api: Flow2Api) -
     large = Reference(data=pictures.large_jpeg(), media_type="image/jpeg")
     small = Reference(data=pictures.png(7, (8, 8)), media_type="image/png")
     by_url = Reference(url="https://pictures.example/1.png")
-    told = Told()
+    reports = Reports()
     async with aiohttp.ClientSession() as session:
         upstream = Flow2ApiUpstream(session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=LIMIT)
-        await upstream.generate(ImageRequest(model=MODEL, prompt="a", references=(large, by_url, small)), told)
+        await upstream.generate(ImageRequest(model=MODEL, prompt="a", references=(large, by_url, small)), reports)
     (request,) = flow2api.requests
     first, second, third = (part["url"] for part in references(request.json) if isinstance(part, dict))
     assert data_of(first) == ("image/jpeg", large.data)
@@ -204,7 +206,7 @@ async def test_three_references_go_as_parts_in_their_order(flow2api: Flow2Api) -
     assert data_of(third) == ("image/png", small.data)
     assert request.headers["Content-Length"] == str(len(request.body))
     assert "Transfer-Encoding" not in request.headers
-    assert "已上传第 3/3 张图片" in [message for message, _ in told.said]
+    assert "已上传第 3/3 张图片" in [message for message, _ in reports.messages]
 
 
 def test_openrouter_gets_its_own_words_and_no_other_does() -> None:
@@ -292,12 +294,12 @@ async def replaying(name: str) -> AsyncIterator[tuple[str, list[str]]]:
 )
 async def test_recorded_successes_give_their_picture(name: str, target: str, percents: list[float]) -> None:
     """Ours: what a real server sent in August 2026."""
-    told = Told()
+    reports = Reports()
     async with replaying(name) as (url, asked):
-        (picture,) = await generate(url, "k", "a", told=told)
+        (picture,) = await generate(url, "k", "a", reports=reports)
     assert picture.data == pictures.png(7)
     assert asked == ["POST /v1/chat/completions HTTP/1.1", f"GET {target} HTTP/1.1"]
-    assert told.percents == percents
+    assert reports.percents == percents
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.settings import Endpoint
 from service.upstreams.base import RemoteTask
-from service.upstreams.modelscope import ModelScopeUpstream, Polling, body, size_of
+from service.upstreams.modelscope import ModelScopeUpstream, Polling, size_of, submission_body
 from tests.emulators import pictures
 from tests.emulators.flow2api_requests import data_of
 from tests.emulators.modelscope import MODELS, ModelScope, running
@@ -26,14 +26,14 @@ LIMIT = 10_000_000
 EACH_S = 5.0
 
 
-class Told:
+class Reports:
     """A progress that remembers."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[str, float | None]] = []
+        self.messages: list[tuple[str, float | None]] = []
 
     async def __call__(self, message: str, percent: float | None = None) -> None:
-        self.said.append((message, percent))
+        self.messages.append((message, percent))
 
 
 class Pauses:
@@ -69,11 +69,11 @@ async def generate(
     *,
     key: str | None = None,
     pauses: Pauses | None = None,
-    told: Progress | None = None,
+    reports: Progress | None = None,
 ) -> list[Picture]:
     """Submit and follow, as the pipeline does."""
     asked = ImageRequest(model=MODEL, prompt=request) if isinstance(request, str) else request
-    progress = told or Told()
+    progress = reports or Reports()
     async with upstream(emulator, key=key, pauses=pauses) as service:
         made = await service.generate(asked, progress)
         return await service.follow(made, progress) if isinstance(made, RemoteTask) else made
@@ -205,9 +205,9 @@ async def test_polls_come_at_their_interval_and_later_when_told(modelscope: Mode
 
 async def test_progress_names_the_task_and_each_status(modelscope: ModelScope) -> None:
     """Ours: words of the service are shown without HTML."""
-    told = Told()
-    await generate(modelscope, "a [odd-status]", told=told)
-    assert [message for message, _ in told.said] == [
+    reports = Reports()
+    await generate(modelscope, "a [odd-status]", reports=reports)
+    assert [message for message, _ in reports.messages] == [
         "Handing the work to ModelScope",
         "ModelScope took the work in: task 5075522",
         "ModelScope: PENDING (0 s)",
@@ -230,10 +230,10 @@ async def test_headers_are_those_that_the_service_wants(modelscope: ModelScope) 
 async def test_work_of_an_earlier_process_is_followed_by_its_id(modelscope: ModelScope) -> None:
     """Ours: whoever knows the id gets the picture; nothing is submitted again."""
     async with upstream(modelscope) as earlier:
-        task = await earlier.generate(ImageRequest(model=MODEL, prompt="a lighthouse"), Told())
+        task = await earlier.generate(ImageRequest(model=MODEL, prompt="a lighthouse"), Reports())
     assert isinstance(task, RemoteTask)
     async with upstream(modelscope) as later:
-        (picture,) = await later.follow(task, Told())
+        (picture,) = await later.follow(task, Reports())
     assert picture.data == pictures.png(1, (1328, 1328))
     assert len(modelscope.submissions) == 1
 
@@ -251,7 +251,7 @@ async def test_following_goes_on_until_it_is_cancelled(modelscope: ModelScope) -
 async def test_the_base_url_may_be_written_in_any_way(modelscope: ModelScope, tail: str) -> None:
     async with upstream(modelscope, path=tail) as service:
         assert service.describe() == f"ModelScope at {modelscope.url}/v1"
-        assert await service.generate(ImageRequest(model=MODEL, prompt="a"), Told()) == RemoteTask("5075522")
+        assert await service.generate(ImageRequest(model=MODEL, prompt="a"), Reports()) == RemoteTask("5075522")
 
 
 async def test_what_is_listed_is_told_apart_by_its_name(modelscope: ModelScope) -> None:
@@ -286,11 +286,11 @@ async def test_three_references_go_as_a_list_in_their_order(modelscope: ModelSco
 
 async def test_a_refused_picture_is_told_apart_from_a_refused_request(modelscope: ModelScope) -> None:
     """Bug: modelscope/modelscope #1406, pictures inside the request were not taken by every model."""
-    for reference, told in ((BYTES, True), (URL, False)):
+    for reference, reports in ((BYTES, True), (URL, False)):
         with pytest.raises(WorkError) as raised:
             await generate(modelscope, ImageRequest(model=EDIT, prompt="a [error-submit]", references=(reference,)))
         assert raised.value.kind == "bad_request"
-        assert ("went along inside the request" in str(raised.value)) is told
+        assert ("went along inside the request" in str(raised.value)) is reports
 
 
 URL = Reference(url="https://pics.example/a.png")
@@ -320,7 +320,7 @@ BYTES = Reference(data=b"\x89PNG", media_type="image/png")
 def test_what_was_asked_for_is_sent_and_nothing_else(asked: dict[str, object], sent: dict[str, object]) -> None:
     """Spec https://www.modelscope.cn/docs/model-service/API-Inference/intro: the parameters of image generation."""
     request = ImageRequest(model=MODEL, prompt="一只猫", **asked)  # type: ignore[arg-type]  # a row of any fields
-    assert orjson.loads(b"".join(body(request))) == {"model": MODEL, "prompt": "一只猫"} | sent
+    assert orjson.loads(b"".join(submission_body(request))) == {"model": MODEL, "prompt": "一只猫"} | sent
 
 
 @pytest.mark.parametrize(("model", "size"), [(MODEL, "928x1664"), ("black-forest-labs/FLUX.1-Krea-dev", "576x1024")])

@@ -19,14 +19,14 @@ LARGE = Reference(data=pictures.large_jpeg(), media_type="image/jpeg")
 LIMIT = 10_000_000
 
 
-class Told:
+class Reports:
     """A progress that remembers."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[str, float | None]] = []
+        self.messages: list[tuple[str, float | None]] = []
 
     async def __call__(self, message: str, percent: float | None = None) -> None:
-        self.said.append((message, percent))
+        self.messages.append((message, percent))
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ async def generate(
     emulator: OpenAiImages,
     request: ImageRequest,
     *,
-    told: Progress | None = None,
+    reports: Progress | None = None,
     key: str | None = None,
     timeouts: Timeouts | None = None,
 ) -> list[Picture]:
     async with aiohttp.ClientSession() as session:
         endpoint = Endpoint(url=emulator.url, key=emulator.key if key is None else key)
         upstream = OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT, timeouts=timeouts or Timeouts())
-        return await upstream.generate(request, told or Told())
+        return await upstream.generate(request, reports or Reports())
 
 
 def asked(prompt: str = "a lighthouse", model: str = MODEL, **fields: object) -> ImageRequest:
@@ -78,9 +78,9 @@ async def test_every_form_of_answer_gives_the_picture(
 
 async def test_partial_pictures_are_progress(openai: OpenAiImages) -> None:
     """Spec OpenAI API reference, Images streaming: the index counts from 0."""
-    told = Told()
-    await generate(openai, asked(), told=told)
-    assert [percent for _, percent in told.said] == [0, pytest.approx(100 / 3), pytest.approx(200 / 3)]
+    reports = Reports()
+    await generate(openai, asked(), reports=reports)
+    assert [percent for _, percent in reports.messages] == [0, pytest.approx(100 / 3), pytest.approx(200 / 3)]
 
 
 async def test_only_what_was_asked_for_is_sent(openai: OpenAiImages) -> None:
@@ -143,7 +143,7 @@ async def test_dall_e_is_asked_for_base64_and_does_not_stream(openai: OpenAiImag
 
 
 async def test_what_the_model_cannot_do_is_never_sent(openai: OpenAiImages) -> None:
-    """Ours: it is told before anything is paid."""
+    """Ours: it is reports before anything is paid."""
     with pytest.raises(WorkError, match=r"size '512x512' does not suit gpt-image-1.5: use auto, 1024x1024") as raised:
         await generate(openai, asked(size="512x512"))
     assert (raised.value.kind, openai.requests) == ("bad_request", [])
@@ -157,7 +157,7 @@ async def test_a_relay_that_does_not_know_a_parameter_is_asked_once_without(open
 
 
 async def test_a_relay_that_does_not_stream_is_asked_once_without(openai: OpenAiImages) -> None:
-    """Bug: LiteLLM #19569; nobody asked for a stream, so nobody is told."""
+    """Bug: LiteLLM #19569; nobody asked for a stream, so nobody is reports."""
     (picture,) = await generate(openai, asked("a [no-stream]"))
     assert (picture.note, len(openai.requests)) == ("", 2)
     assert "partial_images" not in openai.requests[1].parameters

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from service.images import ImageRequest, Reference
-from service.upstreams.openai_request import Draft, by_url, draft, encoded, media_type_of, unknown_parameter
+from service.upstreams.openai_request import Draft, by_url, draft, encoded, unknown_parameter
 
 PNG = Reference(data=b"\x89PNG", media_type="image/png")
 BY_URL = Reference(url="https://pictures.example/1.jpg")
@@ -110,11 +110,12 @@ def test_without_a_stream_there_are_no_partial_pictures() -> None:
 @pytest.mark.parametrize(
     ("data", "media_type"),
     [
-        (b"\x89PNG\r\n", "image/png"),
-        (b"\xff\xd8\xff\xe0", "image/jpeg"),
-        (b"RIFF1234WEBP", "image/webp"),
-        (b"<html>", "application/octet-stream"),
+        (b"\x89PNG\r\n\x1a\n", b"image/png"),
+        (b"\xff\xd8\xff\xe0", b"image/jpeg"),
+        (b"RIFF1234WEBP", b"image/webp"),
+        (b"<html>", b"application/octet-stream"),
     ],
 )
-def test_a_downloaded_reference_is_what_its_bytes_say(data: bytes, media_type: str) -> None:
-    assert media_type_of(data) == media_type
+def test_the_bytes_of_a_reference_tell_its_type_where_nothing_else_does(data: bytes, media_type: bytes) -> None:
+    form = b"".join(encoded(Draft(path="images/edits", parameters={}, files=(Reference(data=data),))))
+    assert b"Content-Type: " + media_type + b"\r\n" in form
