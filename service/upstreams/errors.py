@@ -35,6 +35,10 @@ PROXY_GAVE_UP: Final = frozenset({504, 524})
 """Sent by a proxy without a JSON body, these mean that the service went on with a request that may be charged."""
 
 
+NETWORK_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ValueError)
+"""Exceptions of a request whose connection failed, or whose answer could not be read."""
+
+
 class UpstreamError(WorkError):
     """An image service failed, or its answer did. What may be tried again follows from the kind."""
 
@@ -106,12 +110,19 @@ def reaching(name: str, *, paid: bool = True) -> Iterator[None]:
     """
     try:
         yield
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-        raise UpstreamError(Kind.ADDRESS, detail=f"({name}: the URL cannot be read.)") from error
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise UpstreamError(Kind.UNREACHABLE, detail=f"({name}: {_reason(error)}.)") from error
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise UpstreamError(Kind.LOST if paid else Kind.TRANSIENT, detail=f"({name}: {_reason(error)}.)") from error
+    except NETWORK_ERRORS as error:
+        raise network_error(error, name, paid=paid) from error
+
+
+def network_error(error: Exception, name: str, *, paid: bool = True) -> UpstreamError:
+    """Turn one of `NETWORK_ERRORS` into the error of the service `name`. `paid` is that of `reaching`."""
+    match error:
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return UpstreamError(Kind.ADDRESS, detail=f"({name}: the URL cannot be read.)")
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return UpstreamError(Kind.UNREACHABLE, detail=f"({name}: {_reason(error)}.)")
+        case _:
+            return UpstreamError(Kind.LOST if paid else Kind.TRANSIENT, detail=f"({name}: {_reason(error)}.)")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

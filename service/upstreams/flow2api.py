@@ -8,10 +8,11 @@ parts in the object form: Flow2API answers 500 to a plain string. They come in t
 OpenRouter have no limit of their own.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -22,33 +23,42 @@ from service.upstreams.answer import listen
 from service.upstreams.base import Offers
 from service.upstreams.chat import ChatAnswer
 from service.upstreams.error_body import sanitize
-from service.upstreams.errors import UpstreamError, reaching, read_error
+from service.upstreams.errors import UpstreamError, read_error
 from service.upstreams.flow2api_models import ModelChoice, ModelList, choose, guess, is_full_id
 from service.upstreams.http import Body, HttpUpstream, json_body
 from service.upstreams.kinds import Kind
 
-STAGES: Final[tuple[tuple[str, float | None], ...]] = (
-    ("错误", None),
-    ("❌", None),
-    ("放大失败", 90),
-    ("已放大", 88),
-    ("放大", 82),
-    ("缓存失败", 95),
-    ("缓存成功", 95),
-    ("缓存已关闭", 95),
-    ("缓存", 90),
-    ("返回", 95),
-    ("上传完成", 38),
-    ("上传", 28),
-    ("打码", 38),
-    ("正在生成", 48),
-    ("初始化", 8),
-    ("已启动", 0),
-)
-"""Percent of the work that is done by each progress text of Flow2API; the first fragment that the text holds counts.
+logger = logging.getLogger(__name__)
 
-Whole texts differ by version in every comma.
+PREPARING: Final = "The image service is preparing"
+READING: Final = "The image service is reading the reference pictures"
+DRAWING: Final = "The image service is drawing"
+ENLARGING: Final = "The image service is enlarging the picture"
+HANDING_OVER: Final = "The image service is handing the picture over"
+
+STAGES: Final[tuple[tuple[str, float, str], ...]] = (
+    ("放大失败", 90, HANDING_OVER),
+    ("已放大", 88, ENLARGING),
+    ("放大", 82, ENLARGING),
+    ("缓存失败", 95, HANDING_OVER),
+    ("缓存成功", 95, HANDING_OVER),
+    ("缓存已关闭", 95, HANDING_OVER),
+    ("缓存", 90, HANDING_OVER),
+    ("返回", 95, HANDING_OVER),
+    ("上传完成", 38, READING),
+    ("上传", 28, READING),
+    ("打码", 38, DRAWING),
+    ("正在生成", 48, DRAWING),
+    ("初始化", 8, PREPARING),
+    ("已启动", 0, PREPARING),
+)
+"""Progress texts of Flow2API: a fragment, the percent of the work that is done, and the stage in words for a person.
+
+The first fragment that a text holds counts. Whole texts differ by version in every comma.
 """
+
+FAILURES: Final = ("错误", "❌")
+"""Fragments of texts that announce the error event which follows them."""
 
 UPLOADED: Final = re.compile(r"已上传第 ?([0-9]{1,3})/([0-9]{1,3})")
 PERCENT: Final = re.compile(r"(?<![0-9.])([0-9]{1,3})(?:\.[0-9]+)? ?[%％]")
@@ -66,8 +76,18 @@ TALKATIVE: Final = ("google/", "openai/", "openrouter/")
 Json = dict[str, object]
 
 
+class Stage(NamedTuple):
+    """A stage of the work: its words for a person, and the percent that is done."""
+
+    message: str
+    percent: float
+
+
 class Narration:
-    """Reports the server's thoughts as progress that never goes back, and keeps the note for the person in `note`."""
+    """Reports the server's thoughts as stages that never go back, and keeps the note for the person in `note`.
+
+    Thoughts that name no stage go to the log: they are in the language of the server, or a model's own.
+    """
 
     def __init__(self, progress: Progress) -> None:
         """Report to `progress`."""
@@ -77,14 +97,14 @@ class Narration:
 
     async def tell(self, thought: str) -> None:
         """Report one thought."""
-        percent = percent_of(thought)
-        if percent is not None:
-            self._percent = percent = max(percent, self._percent)
+        stage = stage_of(thought)
         if UPSCALE_FAILED in thought:
             self.note = UPSCALE_NOTE
-        message = sanitize(thought)
-        if message:
-            await self._progress(message, percent)
+        if stage is None:
+            logger.debug("flow2api: %s", sanitize(thought))
+            return
+        self._percent = max(stage.percent, self._percent)
+        await self._progress(stage.message, self._percent)
 
 
 class Flow2ApiUpstream(HttpUpstream):
@@ -108,9 +128,8 @@ class Flow2ApiUpstream(HttpUpstream):
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
         """Draw one picture."""
         narration = Narration(progress)
-        with reaching(self.name):
-            answer = await self._ask_by_best_name(request, narration)
-            return await self._pictures_of(answer, narration.note)
+        answer = await self._ask_by_best_name(request, narration)
+        return await self._pictures_of(answer, narration.note)
 
     async def _ask_by_best_name(self, request: ImageRequest, narration: Narration) -> ChatAnswer:
         """Send the request, and once more by another name if the server does not know the model: that costs nothing."""
@@ -180,12 +199,14 @@ def is_4k(request: ImageRequest) -> bool:
     return request.resolution == "4K" or request.model.endswith("-4k")
 
 
-def percent_of(message: str) -> float | None:
-    """Return the percent done by this progress text, or `None` for one that does not say."""
-    uploaded = UPLOADED.search(message)
+def stage_of(thought: str) -> Stage | None:
+    """Return the stage that a progress text tells, or None for any other text."""
+    if any(fragment in thought for fragment in FAILURES):
+        return None
+    uploaded = UPLOADED.search(thought)
     if uploaded and int(uploaded[2]):
-        return 28 + 10 * min(1.0, int(uploaded[1]) / int(uploaded[2]))
-    stated = PERCENT.search(message)
+        return Stage(READING, 28 + 10 * min(1.0, int(uploaded[1]) / int(uploaded[2])))
+    stated = PERCENT.search(thought)
     if stated:
-        return min(95.0, float(stated[1]))
-    return next((percent for fragment, percent in STAGES if fragment in message), None)
+        return Stage(DRAWING, min(95.0, float(stated[1])))
+    return next((Stage(message, percent) for fragment, percent, message in STAGES if fragment in thought), None)

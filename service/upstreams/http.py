@@ -11,7 +11,7 @@ import base64
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, ClassVar, Final
@@ -24,6 +24,7 @@ from service.images import EXTENSIONS, Picture, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.answer import ImageAnswer
 from service.upstreams.base import Upstream
+from service.upstreams.errors import NETWORK_ERRORS, network_error
 from service.upstreams.fetch import Trusted, bearer
 from service.upstreams.pictures import PictureReader
 
@@ -151,21 +152,28 @@ class HttpUpstream(Upstream):
         """Download a picture once more from the URL at which the service gave it."""
         return await self._pictures.again(source)
 
-    def _post(
+    @asynccontextmanager
+    async def _post(
         self, path: str, body: Body, *, silence_s: float, headers: Mapping[str, str] | None = None
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Send one request, whose answer may pause for `silence_s` seconds.
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send one request that may be charged. Its answer may pause for `silence_s` seconds.
 
+        Raise `UpstreamError` for a connection that fails, and for an answer that cannot be read inside the block.
         Leaving the block closes the connection unless the answer was read to its end; a cancellation does so, too.
         """
         timeouts = self._timeouts
-        return self._session.post(
+        request = self._session.post(
             self._base / path,
             data=body,
             headers=body.headers | dict(headers or {}) | bearer(self._key),
             allow_redirects=False,  # the key would go along
             timeout=aiohttp.ClientTimeout(total=timeouts.total_s, sock_connect=timeouts.connect_s, sock_read=silence_s),
         )
+        try:
+            async with request as response:
+                yield response
+        except NETWORK_ERRORS as error:
+            raise network_error(error, self.name) from error
 
     async def _pictures_of(self, answer: ImageAnswer[Any], note: str) -> list[Picture]:
         """Return the pictures of an answer, at least one. Raise `UpstreamError`."""

@@ -117,9 +117,7 @@ class ModelScopeUpstream(HttpUpstream):
         """Submit the request. A few models draw within the call; all others give a task."""
         refuse_without_picture(request)
         await progress("Handing the work to ModelScope", 0)
-        with reaching(self.name):
-            submitted = read_submitted(await self._submit(request))
-        match submitted:
+        match read_submitted(await self._submit(request)):
             case RemoteTask() as task:
                 return task  # at once: a call that is cancelled before the id is written down has paid in vain
             case Finished(links):

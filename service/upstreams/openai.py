@@ -49,10 +49,9 @@ class OpenAiUpstream(HttpUpstream):
         """Draw the pictures, from references where there are any."""
         wanted = draft(await self._readable(request))
         await progress(f"Asking {request.model} for a picture", 0)
-        with reaching(self.name):
-            answer, left_out = await self._ask(wanted, request.count, progress)
-            note = f"The service does not know {left_out}, and drew without it." if left_out else ""
-            return await self._pictures_of(answer, note)
+        answer, left_out = await self._ask(wanted, request.count, progress)
+        note = f"The service does not know {left_out}, and drew without it." if left_out else ""
+        return await self._pictures_of(answer, note)
 
     async def _readable(self, request: ImageRequest) -> ImageRequest:
         """Return the request with its references as bytes, unless the service reads them all by their URLs."""

@@ -14,13 +14,15 @@ from yarl import URL
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.settings import Endpoint
 from service.upstreams.flow2api import (
+    PREPARING,
+    READING,
     UPSCALE_NOTE,
     Flow2ApiUpstream,
     chat_body,
     is_openrouter,
     messages,
     openrouter_extras,
-    percent_of,
+    stage_of,
 )
 from service.upstreams.flow2api_models import ModelChoice
 from service.upstreams.http import api_base
@@ -124,7 +126,7 @@ async def test_progress_comes_as_it_is_made_and_never_goes_back(flow2api: Flow2A
         await reports.put((message, percent))
 
     generating = asyncio.create_task(generate(flow2api.url, flow2api.key, "a [slow]", reports=tell))
-    assert await reports.get() == ("✨ 图片生成任务已启动", 0)
+    assert await reports.get() == (PREPARING, 0)
     assert [(await reports.get())[1] for _ in range(2)] == [8, 38]
     flow2api.go_on.set()
     assert len(await generating) == 1
@@ -206,7 +208,7 @@ async def test_three_references_go_as_parts_in_their_order(flow2api: Flow2Api) -
     assert data_of(third) == ("image/png", small.data)
     assert request.headers["Content-Length"] == str(len(request.body))
     assert "Transfer-Encoding" not in request.headers
-    assert "已上传第 3/3 张图片" in [message for message, _ in reports.messages]
+    assert (READING, 38) in reports.messages
 
 
 def test_openrouter_gets_its_own_words_and_no_other_does() -> None:
@@ -255,7 +257,8 @@ async def test_the_base_url_may_be_written_either_way(flow2api: Flow2Api, tail: 
 )
 def test_percent_follows_stable_fragments(text: str, percent: float | None) -> None:
     """Spec Flow2API, generation_handler.py: its texts, of several versions."""
-    assert percent_of(text) == percent
+    stage = stage_of(text)
+    assert (stage and stage.percent) == percent
 
 
 @asynccontextmanager
