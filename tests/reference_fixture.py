@@ -71,7 +71,7 @@ async def reference_fixture(folder: Path) -> AsyncIterator[ReferenceFixture]:
     files = await DiskFiles.open(folder / "files", scratch, b"k" * 32)
     previews = Previews()
     importer = Importer(files=files, store=store, previews=previews)
-    retention = Retention(store, files, Limits(entries=MAX_ENTRIES), clock)
+    retention = Retention(store, files, Limits(entries=MAX_ENTRIES), lambda _: None, clock)
     uploads = Uploads(SqliteUploads(store), b"u" * 32, "https://easel.example.com/upload/", clock)
     try:
         yield ReferenceFixture(

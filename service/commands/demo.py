@@ -52,7 +52,7 @@ _HELLO = {
 
 @dataclass
 class _Client:
-    """Just enough of an MCP client for one session."""
+    """An MCP client, just large enough for one session."""
 
     session: aiohttp.ClientSession
     url: str

@@ -1,5 +1,6 @@
-"""The commands: `serve`, over HTTP or with `--stdio`, is what `easel` does by itself; `demo` shows the whole way once;
-`models` compares the models file with what the image services have.
+"""The command line: `serve` (the default), over HTTP or with `--stdio`; `demo`; `models`.
+
+`demo` shows the whole way of a picture once; `models` compares the models file with the lists of the image services.
 """
 
 import argparse
@@ -20,26 +21,26 @@ from service.settings_table import SETTINGS, unknown_names
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 stopped, 2 a setting is wrong."""
+    """Run one command. Returns the exit status: 0 when it ended well, 2 when a setting is wrong."""
     parser = _parser()
-    asked = parser.parse_args(arguments)
-    if asked.write and asked.command != "models":
+    options = parser.parse_args(arguments)
+    if options.write and options.command != "models":
         parser.error("--write goes with the command models")
     try:
-        env = environment() | _overrides(asked)
+        env = environment() | _overrides(options)
         settings = Settings.from_env(env)
         for slip in unknown_names(env):
             print(f"easel: {slip}", file=sys.stderr)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
-        return asyncio.run(_run("stdio" if asked.stdio else asked.command, settings, write=asked.write))
+        return asyncio.run(_run("stdio" if options.stdio else options.command, settings, write=options.write))
     except SettingsError as error:
         print(f"easel: {error}", file=sys.stderr)
         return 2
 
 
 def environment() -> dict[str, str]:
-    """The environment over the `.env` of the working folder."""
+    """Return the variables of the environment, and below them those of `.env` in the working folder."""
     try:
         with Path(".env").open(encoding="utf-8-sig") as file:  # Notepad begins a file with a byte order mark
             written = list(parse_stream(file))
@@ -56,9 +57,9 @@ def environment() -> dict[str, str]:
 
 
 async def _run(command: str, settings: Settings, *, write: bool) -> int:
-    # The others say themselves what they do: the log stays out of them unless more of it is asked for.
-    speaks = command in ("demo", "models")
-    level = "warning" if speaks and settings.log_level == "info" else settings.log_level
+    # These print their own steps: the log stays out of them unless a level was set.
+    prints = command in ("demo", "models")
+    level = "warning" if prints and settings.log_level == "info" else settings.log_level
     logs.set_up(level, settings.log_format, secrets_of(settings))
     if command == "models":
         return await models_command.models(settings, write=write)
@@ -67,7 +68,7 @@ async def _run(command: str, settings: Settings, *, write: bool) -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
-    """End the command in order: the loop cancels what runs, which closes what is open. `serve` has its own way."""
+    """End the command in order: the loop cancels its tasks, and they close their resources. `serve` has its own way."""
     sys.exit(0)
 
 
@@ -76,9 +77,9 @@ def secrets_of(settings: Settings) -> list[str]:
     return [*settings.tokens.values(), *image_services.keys(settings)]
 
 
-def _overrides(asked: argparse.Namespace) -> dict[str, str]:
-    given = {"EASEL_HOST": asked.host, "EASEL_PORT": asked.port, "EASEL_PATH": asked.path}
-    return {name: value for name, value in given.items() if value is not None}
+def _overrides(options: argparse.Namespace) -> dict[str, str]:
+    overrides = {"EASEL_HOST": options.host, "EASEL_PORT": options.port, "EASEL_PATH": options.path}
+    return {name: value for name, value in overrides.items() if value is not None}
 
 
 def _parser() -> argparse.ArgumentParser:

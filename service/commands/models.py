@@ -1,4 +1,4 @@
-"""`python -m service models`: what each upstream offers beside what the file lists; `--write` updates the file."""
+"""The command `models`: compares the lists of the upstreams with the models file; `--write` updates the file."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -39,7 +39,7 @@ async def models(settings: Settings, *, write: bool) -> int:
 
 
 def lines(offers: Offers | str, compared: Comparison | None) -> Iterator[str]:
-    """The comparison with one upstream, or why there is none."""
+    """Yield the lines of the comparison with one upstream, or the reason why there is none."""
     if compared is None:
         yield f"not compared    {offers}"
         return
@@ -60,14 +60,16 @@ def _update(path: Path, text: bytes, compared: Mapping[str, Comparison]) -> str:
 
 def _difference(before: Models, after: Models) -> str:
     old, new = ({model.id for model in each.listed} for each in (before, after))
-    said = f"Added: {', '.join(sorted(new - old)) or 'nothing'}. Removed: {', '.join(sorted(old - new)) or 'nothing'}."
+    summary = (
+        f"Added: {', '.join(sorted(new - old)) or 'nothing'}. Removed: {', '.join(sorted(old - new)) or 'nothing'}."
+    )
     if after.default and after.default not in after.by_id:
-        said += f" The default {after.default} is not listed any more: choose another one."
-    return said
+        summary += f" The default {after.default} is not listed any more: choose another one."
+    return summary
 
 
 def write_in_place(path: Path, data: bytes) -> None:
-    """Replace a file in one step, so that nobody reads half of it. A link stays one, and rights stay as they are."""
+    """Replace a file in one step, so that no reader sees half of it. A link stays one, and rights stay as they are."""
     target = path.resolve()
     with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as draft:
         try:

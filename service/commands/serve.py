@@ -31,7 +31,7 @@ async def serve(settings: Settings) -> int:
     stop = _stop_signal()
     async with running(settings) as service:
         print(greeting(service.settings, service.context.upstreams, service.context.models), flush=True)
-        # What is loaded by now stays: the collector need not look through it again and again, 20 ms each time.
+        # Modules and tables stay loaded: the collector need not look through them again and again, 20 ms each time.
         gc.freeze()
         await stop.wait()
         print(farewell(service.context.generation.jobs.at_work, settings.drain_s), flush=True)
@@ -42,13 +42,12 @@ async def serve_stdio(settings: Settings) -> int:
     """Serve one client on standard input and output, and pictures on loopback beside it.
 
     Its input ends that, or a signal; another signal, or one after the end of the input, ends the process without
-    waiting. Nothing but messages may go to standard output (spec 2026-07-28, stdio): whatever prints, prints to
-    standard error.
+    waiting. Only messages may go to standard output (spec 2026-07-28, stdio): `print` goes to standard error.
     """
     # A reader of our own: at its end the interpreter closes `sys.stdin`, which a thread that reads from it forbids.
     source, output = os.fdopen(os.dup(sys.stdin.fileno()), "rb"), sys.stdout.buffer
     sys.stdout = sys.stderr
-    # Pictures alone are served, to this machine: who may call is settled by who started us.
+    # Only pictures are served, to this machine: the process that started us is the one client.
     settings = replace(settings, host="127.0.0.1", tokens={}, auto_token=False)
     stop = _stop_signal()
     async with running(settings, over_http=False) as service:

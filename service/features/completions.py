@@ -1,6 +1,6 @@
-"""What an argument may be, from the characters typed so far: models and their shapes, numbers and names of pictures.
+"""Completions of arguments from the characters typed so far: models, their shapes, numbers and names of pictures.
 
-Of numbers and names only the caller's own. What begins with the characters comes before what only holds them.
+Numbers and names are those of the caller. Values that begin with the characters come before those that contain them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,21 +13,21 @@ from service.protocol.call import Call
 from service.storage.store import Store
 
 MAX_MATCHES: Final = 1000
-"""Numbers or names that are looked up for one completion, newest first. A client is shown a hundred, and the count."""
+"""Numbers or names that are looked up for one completion, newest first. A client gets a hundred, and the count."""
 
 MAX_TYPED: Final = 200
-"""Characters. Nothing that is completed is longer."""
+"""Longest text to complete, in characters. No value is longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completions:
-    """What completes the arguments of prompts and of templates of resources."""
+    """Completes the arguments of prompts and of templates of resources."""
 
     models: Models
     store: Store
 
     async def complete(self, call: Call, ref: Mapping[str, Any], argument: Mapping[str, Any]) -> Sequence[str]:
-        """The values that fit, best first; none for an argument whose values nobody can list."""
+        """Return the values that fit, best first; none for an argument whose values cannot be listed."""
         typed = argument["value"]
         if len(typed) > MAX_TYPED:
             return []
@@ -53,7 +53,7 @@ class Completions:
         return await self.store.file_names(call.owner, typed, MAX_MATCHES)
 
     def _chosen(self, call: Call) -> Sequence[Model]:
-        """The model that the prompt is given, if the client says that already; else all."""
+        """Return the model that is filled in already, alone; else all models."""
         match call.params.get("context"):
             case {"arguments": {"model": str(id_)}} if id_ in self.models.by_id:
                 return [self.models.by_id[id_]]
@@ -62,13 +62,13 @@ class Completions:
 
 
 def matching(typed: str, values: Iterable[str]) -> list[str]:
-    """Values that begin with what was typed, then those that hold it, whatever the case; each in its order."""
-    wanted = typed.casefold()
-    found = [each for each in values if wanted in each.casefold()]
-    return sorted(found, key=lambda each: not each.casefold().startswith(wanted))
+    """Return the values that begin with the typed text, then those that contain it, in any case of letters."""
+    start = typed.casefold()
+    found = [each for each in values if start in each.casefold()]
+    return sorted(found, key=lambda each: not each.casefold().startswith(start))
 
 
 def values_of(argument: str, models: Iterable[Model]) -> list[str]:
-    """What some of the models can do. A range of sizes is no value."""
+    """Return the values of an argument that some of the models can do. A range of sizes is no value."""
     values = dict.fromkeys(value for model in models for value in model.choices.get(argument, ()))
     return [value for value in values if ".." not in value]

@@ -1,6 +1,6 @@
-"""Tells a person's clients that there are other pictures now, or that a generation has ended; nobody else's.
+"""Notifications to an owner's clients: the list of pictures has changed, a generation has ended.
 
-Whoever ends or removes something calls it. It neither waits nor fails, and knows nothing of how pictures are made.
+They neither wait nor fail, so the pipeline may send them at any point.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from service.protocol.subscriptions import RESOURCES, Hub, ResourceUpdated
 
 @dataclass(frozen=True)
 class PictureNotifications:
-    """Publishes to those who listen at `hub`."""
+    """Publishes to the subscriptions of `hub`."""
 
     hub: Hub
 
     def ended(self, job: Job) -> None:
-        """A generation has ended: it reads otherwise now, and what it drew is in the list."""
+        """Notify that a generation has ended: its resource has changed, and its pictures are in the list."""
         self.hub.publish(ResourceUpdated(f"{HISTORY}{job.history_id}"), owner=job.owner)
         if job.pictures:
             self.hub.publish(RESOURCES, owner=job.owner)
 
     def removed(self, owner: str | None) -> None:
-        """Pictures were removed; without an owner they may be anybody's."""
+        """Notify that pictures of an owner were removed; without an owner they may be any owner's."""
         self.hub.publish(RESOURCES, owner=owner)

@@ -1,4 +1,4 @@
-"""The prompts: which reference to take, how to write a prompt for a picture, what to do when none came.
+"""The prompts: the choice of a reference, the wording of a prompt for a picture, the way out of a failure.
 
 Their names are those of the Flow2API MCP server. `features/prompt_templates.py` has their texts; this module fills
 them in with the arguments, the models on offer, the arguments of the tools, and the generation that is named, if it is

@@ -1,8 +1,8 @@
-"""What a person has made, as resources: `easel://history/{id}`, `easel://images/{name}`, and the list of pictures.
+"""Resources: `easel://history/{id}`, `easel://images/{name}`, and the list of the caller's pictures.
 
-1. A number or a name of somebody else does not exist.
-2. A picture is given whole where it fits into one answer, else as a JPEG copy that does; `_meta` says so, and where the
-   whole one is.
+1. A number or a name of another owner does not exist.
+2. A picture is given whole where it fits into one answer, else as a JPEG copy that does; `_meta` says so, and names
+   the URL of the whole one.
 3. The list goes by pages of generations, newest first. A cursor names the last generation of its page, so that pictures
    that come or go meanwhile shift nothing.
 """

@@ -20,10 +20,9 @@ import orjson
 
 from service.images import ImageRequest, Job, JobState, KeptPicture, Reference, WorkError
 from service.pictures.library import Pictures
-from service.pipeline.durable import finish_despite_cancel
 from service.pipeline.progress import steady
 from service.pipeline.restoration import DELETED, RESTORE_S, Restoration
-from service.pipeline.running_jobs import RunningJob, RunningJobs, Waiter
+from service.pipeline.running_jobs import RunningJob, RunningJobs, Waiter, finish_despite_cancel
 from service.pipeline.worker import CANCELLED_KIND, Worker
 from service.storage.store import Begun, Store
 

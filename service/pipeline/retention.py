@@ -1,14 +1,16 @@
-"""Makes room: which kept pictures go, and when. The history keeps its rows, and says of a picture that it is gone.
+"""Retention: removes kept pictures beyond the limits, and those that an owner deletes.
 
-1. Limits hold for all owners together; the oldest go first. Never one that is being written, which the index does not
-   know yet, nor one that a working job refers to, nor for want of room the newest.
+The history keeps its rows, and says of a picture that it is gone.
+
+1. Limits hold for all owners together; the oldest pictures go first. Three kinds are spared: a picture that is being
+   written, which the index does not know yet; one that a working job refers to; and, for want of room, the newest.
 2. A file goes first, then its entry in the index. After a crash between the two the index names a file that is gone,
-   still as one of the oldest: the next round, or `check` at the next start, sets it right. The other way round a file
-   would stay that nothing names.
+   still as one of the oldest: the next round, or the check at the next start, sets it right. In the other order a file
+   would stay that no entry names.
 3. A job that is deleted goes first, then its files, which are the oldest of all in the index until they are gone: after
    a crash the next round removes them.
-4. A file that the index does not know is entered as nobody's: a crash before its row left it, or an older history was
-   put back, and chats still show it. From then on it goes by the limits like any other.
+4. A file that the index does not know is entered without an owner: a crash before its row left it, or an older history
+   was put back, and chats still show it. From then on the limits apply to it as to any other.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.images import WorkError
-from service.pipeline.durable import finish_despite_cancel
+from service.pipeline.running_jobs import finish_despite_cancel
 from service.settings import Limits
 from service.storage.files import Files, ListedFile
 from service.storage.store import Store
@@ -27,59 +29,55 @@ from service.storage.store import Store
 logger = logging.getLogger(__name__)
 
 ROUND_S: Final = 3600.0
-"""Between two looks for what has become too old."""
+"""Seconds between two looks for pictures that have become too old."""
 
 SETTLED_S: Final = 3600.0
-"""A younger file may be one whose row another process is about to write."""
+"""Age in seconds of a file that surely has its row; of a younger one another process may be about to write it."""
 
 DAY_S: Final = 86_400.0
 UNLIMITED: Final = 2**62
 LEFT_OVER: Final = 1.0
-"""Before this moment only files of deleted jobs were kept."""
+"""Time of keeping (seconds since the epoch) before which only files of deleted jobs are."""
 
 NOBODY: Final = ""
 """Owner of files that no history knows."""
 
 BATCH: Final = 100
-"""Files that are removed before the index hears of it."""
-
-
-def nobody_told(owner: str | None) -> None:
-    """Where nobody wants to know whose pictures went."""
+"""Files that are removed before the index is told."""
 
 
 @dataclass(frozen=True)
 class Retention:
-    """Keeps to the limits, and removes what an owner wants removed.
+    """Keeps to the limits, and removes the pictures that an owner deletes.
 
-    `removed` is told whose pictures went; None says that they may be anybody's.
+    `removed` is called with the owner whose pictures went; with None when they may be any owner's.
     """
 
     store: Store
     files: Files
     limits: Limits
+    removed: Callable[[str | None], None]
     clock: Callable[[], float] = time.time
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-    removed: Callable[[str | None], None] = nobody_told
 
     async def watch(self) -> None:
-        """Bring index and disk together, then keep to the limits for as long as the service runs."""
+        """Reconcile index and disk once, then keep to the limits every `ROUND_S` seconds, until cancelled."""
         await _trying(self._check())
         while True:
             await self.enforce()
             await self.pause(ROUND_S)
 
     async def enforce(self, spare: Collection[str] = ()) -> None:
-        """Remove what is over the limits, but none of `spare`. While nothing is, that is one query. Never raises."""
+        """Remove the pictures over the limits, but none of `spare`. One query while there are none. Never raises."""
         await _trying(self._enforce(spare))
 
     async def keep_newest(self, owner: str, count: int) -> int:
-        """Remove all but so many of an owner's pictures; says how many went."""
+        """Remove all but the `count` newest of an owner's pictures. Returns how many went."""
         names = await self.store.files_beyond(entries=count, size=UNLIMITED, before=0, owner=owner)
         return await self._remove(names, owner)
 
     async def delete(self, owner: str, history_id: int) -> bool:
-        """Delete one job with what no other uses of its files; whether there was such a job."""
+        """Delete one job with those of its files that no other job uses. Returns False when there is no such job."""
         names = await self.store.delete(owner, history_id)
         if names is not None:
             await self._remove(names, owner)
@@ -87,11 +85,11 @@ class Retention:
         return names is not None
 
     async def drop(self, owner: str, names: Collection[str]) -> None:
-        """Remove those of these files that nothing uses: they came in for what is not to be. Never raises."""
+        """Remove those of these files that nothing uses: the import they came by was given up. Never raises."""
         await _trying(self._drop(owner, names))
 
     async def delete_ended(self, owner: str, keep: int) -> None:
-        """Delete all jobs of an owner that have ended, but so many of the newest, with the files that none uses."""
+        """Delete all jobs of an owner that have ended, but the `keep` newest, with the files that no job uses."""
         await self._remove(await self.store.clear(owner, keep), owner)
         self.removed(owner)
 
@@ -123,7 +121,7 @@ class Retention:
         return len(gone)
 
     async def _check(self) -> None:
-        """See that every file is in the index, and that nothing else is in it."""
+        """Enter the files that the index does not know, and drop the entries whose file is gone."""
         indexed = await self.store.files_beyond(entries=0, size=0, before=UNLIMITED)
         listed = await self.files.listing()  # after the index: what was in it had its file before
         absent, strange = await asyncio.to_thread(_compare, indexed, listed, self.clock() - SETTLED_S)
@@ -131,7 +129,7 @@ class Retention:
         gone = [name for name in absent if await self.files.find(name) is None]
         await self.store.files_gone(gone)
         for each in strange:
-            # Those that a working job refers to are among them: entered again, they stay whose they are.
+            # Among them are files that a working job refers to: entered again, they keep their owner.
             await self.store.file_kept(NOBODY, each.name, each.size)
         if gone or strange:
             logger.info("%d files are gone from the disk, %d are entered again", len(gone), len(strange))
@@ -140,14 +138,14 @@ class Retention:
 def _compare(
     indexed: Collection[str], listed: Collection[ListedFile], settled: float
 ) -> tuple[list[str], list[ListedFile]]:
-    """The names in the index without a file, and the files without a name there, the oldest first."""
+    """Return the names in the index without a file, and the settled files that it does not name, oldest first."""
     known, there = set(indexed), {each.name for each in listed}
     strange = [each for each in listed if each.name not in known and each.written_at < settled]
     return [name for name in indexed if name not in there], sorted(strange, key=lambda each: each.written_at)
 
 
 async def _trying(work: Awaitable[None]) -> None:
-    """Making room is nobody's call: what fails is said in the log, and tried again in the next round."""
+    """Do the work; a failure is logged, and the next round tries again: no call waits for room to be made."""
     try:
         await work
     except (OSError, WorkError) as error:

@@ -17,11 +17,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from service.images import Job, Progress
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 AT_ONCE: Final = 32
 """Jobs of earlier processes that are followed at the same time. After a crash there may be hundreds."""
@@ -39,12 +41,12 @@ async def unheard(message: str, percent: float | None = None) -> None:
 
 
 class DisconnectReason(Enum):
-    """Why a waiter that is cancelled does not wait any more."""
+    """The reason why a waiter that is cancelled stops waiting."""
 
     CANCELLED = auto()
     """Its client asked for that."""
     GONE = auto()
-    """Its connection was closed, or broke: nobody can tell which."""
+    """Its connection was closed, or broke: the two look the same."""
     GAVE_UP = auto()
     """Its client stopped waiting by itself, and the person still wants the picture."""
 
@@ -103,6 +105,7 @@ class RunningJob:
     """
 
     def __init__(self, *, detached: bool) -> None:
+        """Prepare a job that `start` begins."""
         self.detached = detached
         self.goes_on = False
         self.error: Exception | None = None
@@ -195,6 +198,22 @@ class RunningJob:
             await asyncio.wait({telling})
 
 
+async def finish_despite_cancel(work: Coroutine[Any, Any, R]) -> R:
+    """Run `work` to its end and return its result; a cancellation that came meanwhile is raised after that."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled() and (problem := task.exception()):
+        logger.warning("It was cancelled, and failed: %s", problem)
+    raise cancelled
+
+
 Work: TypeAlias = Callable[[RunningJob], Awaitable[Job | None]]
 
 
@@ -202,6 +221,7 @@ class RunningJobs:
     """The jobs at work here, by `history_id`. It owns their tasks: `close` waits for their end."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
+        """Hold no jobs yet; of those that are resumed, `at_once` run at a time."""
         self.closing = False
         self._running: set[asyncio.Task[None]] = set()
         self._beside: set[asyncio.Task[None]] = set()

@@ -8,7 +8,7 @@
 3. Keep: from here on neither a cancellation nor a stop loses a picture that is paid for. The bytes are examined,
    stored, and the row becomes `done` in one transaction.
 4. However else a job ends, cancellation included, the row says so before any caller hears of it; a disk that does not
-   take that is asked again (`pipeline/durable.py`).
+   take that is asked again.
 5. A failure says whether it may be charged: after the image service has given something, it may.
 """
 
@@ -23,9 +23,8 @@ from typing import Final, TypeVar
 
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
 from service.pictures.library import Pictures
-from service.pipeline.durable import finish_despite_cancel, retry_until_written
 from service.pipeline.progress import steady
-from service.pipeline.running_jobs import RunningJob, RunningJobs
+from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
 from service.storage.store import Store
 from service.upstreams.base import RemoteTask, Upstream
 
@@ -43,6 +42,9 @@ BROKEN: Final = "Internal error. The server's log has the details."
 
 LONGEST_PAUSE_S: Final = 60.0
 """Longest pause before another try, however often it was doubled."""
+
+WRITE_PAUSE_S: Final = 2.0
+"""Pause between two tries to write. A stop waits no longer than this for one that is under way."""
 
 STORING_TRIES: Final = 15
 """Tries in half a minute. A picture is megabytes of memory while the disk does not take it."""
@@ -225,7 +227,22 @@ class Worker:
         return done
 
     async def _write(self, write: Callable[[], Awaitable[R]], tries: float = math.inf) -> R:
-        return await retry_until_written(write, self.pause, lambda: self.jobs.closing, tries)
+        """Write something that says what was paid for, so that it may not be lost: try until the disk takes it.
+
+        Raises the `WorkError` of the last try after `tries` of them, or once the service stops. Until then the job
+        counts as `working`.
+        """
+        tried = 0
+        while True:
+            try:
+                return await write()
+            except WorkError as error:
+                tried += 1
+                if tried >= tries or self.jobs.closing:
+                    raise
+                if tried == 1:
+                    logger.warning("It is tried again until it succeeds: %s", error)
+            await self.pause(WRITE_PAUSE_S)
 
 
 def _charge_of(job: Job) -> str:

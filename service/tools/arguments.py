@@ -1,4 +1,4 @@
-"""What is wrong with a tool's arguments, in words by which a model can mend it: which, why, and what is allowed."""
+"""The faults of a tool's arguments, in sentences by which a model can mend them: which, why, and the allowed values."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ Say: TypeAlias = Callable[["Violation"], list[str]]
 
 @dataclass(frozen=True)
 class Violation:
-    """One error of jsonschema: the keyword's `rule`, what was given, where, and the subschema it stands in."""
+    """One error of jsonschema: the keyword's `rule`, the value `given`, its path as `name`, and the subschema."""
 
     name: str
     given: Any
@@ -27,14 +27,14 @@ class Violation:
 
     @classmethod
     def of(cls, error: ValidationError) -> "Violation":
-        """Read jsonschema's error. Our schemas are objects, so its cases for `true` and for no value do not occur."""
+        """Read an error of jsonschema. Our schemas are objects, so a schema of `true` does not occur."""
         path = ".".join(map(str, error.absolute_path)) or "arguments"
         schema = error.schema if isinstance(error.schema, Mapping) else {}
         return cls(f"`{path}`", error.instance, error.validator_value, schema, error.message)
 
     @property
     def value(self) -> str:
-        """What was given, as JSON, cut short."""
+        """The faulty value, as JSON, cut short."""
         text = orjson.dumps(self.given).decode()
         return text if len(text) <= 60 else f"{text[:57]}…"
 
@@ -48,7 +48,7 @@ class Violation:
 def find_problems(
     validator: Draft202012Validator, arguments: Mapping[str, Any], offered: Mapping[str, Any] | None = None
 ) -> list[str]:
-    """One sentence for each problem, at most five; empty when the arguments fit the schema.
+    """Return one sentence for each problem, at most five; none when the arguments fit the schema.
 
     `offered` are the properties that the caller was shown, where those are fewer than the validator knows.
     """
@@ -64,7 +64,7 @@ def find_problems(
 
 
 def nearest(word: str, choices: Iterable[str]) -> list[str]:
-    """The choices most like a word, best first."""
+    """Return the choices most like a word, best first."""
     return difflib.get_close_matches(word, list(choices), n=_NEAREST, cutoff=0.4)
 
 

@@ -164,6 +164,8 @@ def _resolve(node: Any) -> Any:
 
 
 def _on_the_wire(schema: Schema) -> Schema:
-    """Leave out the members that the listing has elsewhere, and `$schema`, on which some clients choke: 2020-12 is the
-    default dialect."""
+    """Leave out the members that the listing has elsewhere, and `$schema`, on which some clients choke.
+
+    2020-12 is the default dialect.
+    """
     return {key: value for key, value in schema.items() if key not in {"$schema", "title", "description"}}

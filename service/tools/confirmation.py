@@ -1,4 +1,4 @@
-"""Before what cannot be undone: `confirm: true`, or the person's own yes where the client can ask for it."""
+"""Confirmation of irreversible steps: `confirm: true`, or the person's own yes where the client can ask for it."""
 
 from typing import Any, Final
 
@@ -16,16 +16,16 @@ AFTER_NO: Final = (
     "The question came back without a yes. If the person wants it all the same, let them say so, then call again with "
     "confirm true."
 )
-"""It may have been the client that answered: that the person refused is not for us to say."""
+"""The message after a no. The client may have answered by itself, so it does not say that the person refused."""
 
 
 def can_be_asked(call: Call) -> bool:
-    """Whether the client shows forms to its person."""
+    """Tell whether the client shows forms to its person."""
     return ELICIT_FORM in call.client.capabilities
 
 
 async def confirmed(call: Call, arguments: Arguments, question: str) -> bool:
-    """Whether to go ahead. Call it before any effect; where nobody can be asked, the call ends and says what to do."""
+    """Return True to go ahead. Call it before any effect; where no person can be asked, the call ends with advice."""
     if arguments.get("confirm", False):
         return True
     instead = f"Nothing was done yet. {question} Ask the person; only if they agree, call again with confirm true."

@@ -43,7 +43,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
 
 
 def read_request(arguments: Arguments, model: Model, references: tuple[Reference, ...]) -> ImageRequest:
-    """The arguments as a request."""
+    """Return the arguments as a request."""
     seed = arguments.get("seed")
     return ImageRequest(
         model=model.id,
@@ -62,7 +62,7 @@ def read_request(arguments: Arguments, model: Model, references: tuple[Reference
 
 
 def fill(context: ToolContext, schema: Schema) -> Schema:
-    """Put the models on offer into the schema, with what each can do; leave out what nothing makes use of."""
+    """Put the models on offer and their abilities into the schema; leave out the arguments that none makes use of."""
     models = context.models
     properties = reference_arguments.offer(models, schema["properties"], folder=context.references.has_folder)
     return {**schema, "properties": offer(models, properties)}
@@ -71,7 +71,7 @@ def fill(context: ToolContext, schema: Schema) -> Schema:
 async def _upload_link(
     context: ToolContext, call: Call, arguments: Arguments, model: Model, until: float
 ) -> Result | None:
-    """See that the person has sent what is to be started from; else the result says how they can."""
+    """Return the result with the upload link while the person has sent nothing; None when nothing is to be sent."""
     chosen = ReferenceArguments.read(arguments)
     room = check_room(chosen, model, context.models)
     if not chosen.upload:
@@ -82,7 +82,7 @@ async def _upload_link(
 async def _references(
     context: ToolContext, call: Call, arguments: Arguments, model: Model, until: float
 ) -> tuple[Reference, ...]:
-    """The pictures to start from, for as long as the client waits: nothing is paid for yet."""
+    """Collect the pictures to start from, for as long as the client waits: nothing is paid for yet."""
     try:
         async with asyncio.timeout_at(None if math.isinf(until) else until):
             return await context.references.collect(call.owner, arguments, model, context.models)

@@ -1,8 +1,8 @@
-"""The arguments whose values depend on the model: what a schema says of them, and what is wrong with them.
+"""The arguments whose values depend on the model: their listing in a schema, and their check.
 
-A schema file holds every such argument with its words. `offer` leaves those that some model on offer makes use of, and
-says which model takes which values; `find_misfits` checks them for the model that was chosen, since a service may
-ignore what it does not know, and a person would pay for a picture of another shape.
+A schema file holds every such argument with its description. `offer` keeps those that some model on offer makes use
+of, and names the values by model; `find_misfits` checks them for the model that was chosen, since a service may ignore
+a value that it does not know, and a person would pay for a picture of another shape.
 """
 
 import re
@@ -19,13 +19,13 @@ Properties = Mapping[str, Mapping[str, Any]]
 
 
 def offer(models: Models, properties: Properties) -> dict[str, Mapping[str, Any]]:
-    """The properties of a schema, with the models on offer and what they can do written in."""
+    """Return the properties of a schema, with the models on offer and their abilities written in."""
     offered = {name: _offer_one(models, name, dict(schema)) for name, schema in properties.items()}
     return {name: schema for name, schema in offered.items() if schema is not None}
 
 
 def find_misfits(models: Models, arguments: Mapping[str, Any]) -> list[str]:
-    """One sentence for each argument that the chosen model cannot do; empty when all is well."""
+    """Return one sentence for each argument that the chosen model cannot do; none when all is well."""
     chosen = arguments.get("model", models.default)
     model = models.by_id.get(chosen)
     if model is None:
@@ -56,7 +56,7 @@ def _offer_one(models: Models, name: str, schema: dict[str, Any]) -> Mapping[str
 
 
 def _by_answer(models: Sequence[Model], answer: Callable[[Model], str], title: str) -> str:
-    """What `answer` says of the models, those that agree together; nothing when it knows nothing."""
+    """Join the answers for the models under `title`, models with the same answer together; "" without any answer."""
     groups: dict[str, list[str]] = {}
     for model in models:
         groups.setdefault(answer(model), []).append(model.id)
@@ -78,7 +78,7 @@ def _references(model: Model) -> str:
 
 
 def _misfit(models: Models, model: Model, name: str, given: Any) -> str:
-    """What is wrong with one argument, with what would be right; empty when nothing is."""
+    """Return the fault of one argument and its correction; "" without a fault."""
     choices = model.choices.get(name, ())
     if name in model.takes or any(_allows(choice, str(given)) for choice in choices):
         return ""
@@ -93,7 +93,7 @@ def _misfit(models: Models, model: Model, name: str, given: Any) -> str:
 
 
 def _contradiction(asked: Sequence[str]) -> list[str]:
-    """Pixels say the shape too, and a service takes the one or the other."""
+    """Refuse `size` beside `aspect_ratio` or `resolution`: pixels state the shape, too."""
     twice = [f"`{name}`" for name in ("aspect_ratio", "resolution") if name in asked]
     return (
         [f"`size` says what {_series(twice)} would: leave one or the other out."] if twice and "size" in asked else []
@@ -101,7 +101,7 @@ def _contradiction(asked: Sequence[str]) -> list[str]:
 
 
 def _instead(models: Models, model: Model, name: str) -> str:
-    """What to do otherwise: another model that makes use of the argument, and the arguments that this one has."""
+    """Name the models that make use of the argument, and the arguments that this model takes."""
     able = [each.id for each in models.listed if each.accepts(name)]
     own = [f"`{each}`" for each in (*CHOICES, *SWITCHES) if model.accepts(each)]
     other = f", or use {_series(able[:_FEW], 'or')}" if able else ""
@@ -118,7 +118,7 @@ def _unknown_model(models: Models, chosen: str) -> str:
 
 
 def _allows(choice: str, given: str) -> bool:
-    """Whether a value is the choice, or lies in the range of sizes that it is."""
+    """Tell whether a value is the choice, or lies in the range of sizes that the choice is."""
     low, dots, high = choice.partition(_RANGE)
     if not dots:
         return choice == given

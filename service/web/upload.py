@@ -27,7 +27,7 @@ from service.images import WorkError
 from service.pictures.decoding import BadPictureError
 from service.pictures.importer import Importer
 from service.pictures.sniffing import sniff
-from service.pipeline.durable import finish_despite_cancel
+from service.pipeline.running_jobs import finish_despite_cancel
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
 from service.storage.uploads import Upload
 

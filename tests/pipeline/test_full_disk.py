@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
+from service.pipeline.worker import STORING_TRIES, WRITE_PAUSE_S
 from service.upstreams.base import RemoteTask
 from tests.emulators.pictures import png
 from tests.pipeline_fixture import FOX, Asleep, Pencil, PipelineFixture, files_in, pipeline_fixture
@@ -140,3 +141,14 @@ async def test_a_picture_that_finds_no_room_at_first_is_kept_when_it_does(tmp_pa
         (tmp_path / "scratch").mkdir()
         assert (await call).state is JobState.DONE
     assert len(files_in(tmp_path)) == 1
+
+
+async def test_a_picture_that_finds_no_room_for_long_is_given_up(tmp_path: Path) -> None:
+    """Ours: a picture is megabytes of memory meanwhile; the failure says which setting to look at."""
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
+        (tmp_path / "scratch").rmdir()
+        failure = (await pipeline.draw(FOX)).failure
+        (tmp_path / "scratch").mkdir()
+    assert pipeline.pauses == [WRITE_PAUSE_S] * (STORING_TRIES - 1)
+    assert failure is not None
+    assert (failure.kind, "EASEL_DATA_DIR" in failure.reason) == ("storage", True)

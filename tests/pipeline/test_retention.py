@@ -79,7 +79,7 @@ class Cellar:
     folder: Path
 
     def retention(self, limits: Limits = NO_LIMITS) -> Retention:
-        return Retention(self.store, self.files, limits, self.clock)
+        return Retention(self.store, self.files, limits, lambda _: None, self.clock)
 
     async def draw(self, *contents: str, owner: str = "anna") -> Job:
         """A job that ends with pictures of these bytes."""
@@ -365,7 +365,7 @@ async def test_it_looks_again_every_hour_for_what_has_become_too_old(cellar: Cel
         if len(rounds) == 4:
             raise CrashError
 
-    retention = Retention(cellar.store, cellar.files, Limits(days=2), cellar.clock, pause)
+    retention = Retention(cellar.store, cellar.files, Limits(days=2), lambda _: None, cellar.clock, pause)
     with pytest.raises(CrashError):
         await retention.watch()
     assert rounds == [ROUND_S] * 4
@@ -417,6 +417,6 @@ async def started(cellar: Cellar) -> None:
         reached.set()
         await asyncio.Event().wait()
 
-    watch = Retention(cellar.store, cellar.files, NO_LIMITS, cellar.clock, pause).watch()
+    watch = Retention(cellar.store, cellar.files, NO_LIMITS, lambda _: None, cellar.clock, pause).watch()
     async with background_tasks(watch), asyncio.timeout(10):
         await reached.wait()
