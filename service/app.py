@@ -51,6 +51,7 @@ from service.storage.store import Store
 from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
 from service.upstreams.connector import Connector
+from service.upstreams.proxying import proxying
 from service.upstreams.sketch import SketchUpstream
 from service.web import health as web_health
 from service.web import images as web_files
@@ -133,7 +134,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         settings = replace(settings, port=sockets[0].getsockname()[1])
         if settings.auto_token:
             settings = with_auto_token(settings, storage.secret)
-        session = await stack.enter_async_context(_client_session())
+        session = await stack.enter_async_context(_client_session(settings))
         upstreams = image_services.connect(settings, session)
         models_file = await _models_file(settings, upstreams)
         endpoint = _endpoint(storage)
@@ -225,19 +226,20 @@ async def _listen(
         stack.push_async_callback(site.stop)
 
 
-def _client_session() -> aiohttp.ClientSession:
-    """Return the one session, over the connector of the upstreams."""
+def _client_session(settings: Settings) -> aiohttp.ClientSession:
+    """Return the one session, over the connector of the upstreams and the proxies of the environment."""
     return aiohttp.ClientSession(
         connector=Connector(),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"easel/{VERSION}"},
+        middlewares=[proxying(settings.proxies)],
     )
 
 
 @contextlib.asynccontextmanager
 async def upstreams_of(settings: Settings) -> AsyncIterator[Mapping[str, Upstream]]:
     """The upstreams that are on, for a command that asks them something and serves no client."""
-    async with _client_session() as session:
+    async with _client_session(settings) as session:
         yield image_services.connect(settings, session)
 
 

@@ -4,14 +4,15 @@
 not set; a value that cannot be read raises `SettingsError`, which names the setting as it was written.
 """
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from service.hosts import is_loopback
+from service.proxies import Proxies
 from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, OLDER_VALUES, SETTINGS
 
 
@@ -95,10 +96,13 @@ class Settings:
     history_archive: int
     log_level: str
     log_format: str
+    proxies: Proxies
+    notes: tuple[str, ...]
+    """Sentences for the person who starts the service: values that were mended, or that cannot be followed."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
-        """Read a mapping of names to values; raises `SettingsError`."""
+        """Read a mapping of names to values. Raise `SettingsError` for a value that cannot be used."""
         read = _Reader(env)
         host, path = read.text("EASEL_HOST").strip("[]"), read.text("EASEL_PATH")
         if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path) or path.startswith(("/mcp-cache", "/health", "/upload")):
@@ -115,7 +119,7 @@ class Settings:
             host=host,
             port=read.number("EASEL_PORT", 0, 65535),
             path=path,
-            public_url=read.url("EASEL_PUBLIC_URL"),
+            public_url=read.public_url(path),
             tokens=tokens,
             auto_token=auto_token,
             data_dir=read.path("EASEL_DATA_DIR"),
@@ -137,29 +141,22 @@ class Settings:
             history_archive=read.number("EASEL_HISTORY_ARCHIVE", 0, 999_999_999),
             log_level=read.choice("EASEL_LOG", ("debug", "info", "warning", "error")),
             log_format=read.choice("EASEL_LOG_FORMAT", ("text", "json")),
+            proxies=read.proxies(),
+            notes=tuple(read.notes),
         )
 
 
-def is_loopback(host: str) -> bool:
-    """Tell that a host name or address reaches this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 class _Reader:
-    """Reads single settings out of an environment and says under which name one was written."""
+    """Reads single settings out of an environment and tells under which name one was written."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
+        self._env = {name: _unquoted(value) for name, value in env.items()}
+        self.notes: list[str] = []
 
     def text(self, name: str) -> str:
-        """The value of a setting, or its default; the value of an older name in the words of the newer one."""
+        """Return the value of a setting, or its default; the value of an older name in the words of the newer one."""
         written = self._written(name)
-        value = self._env.get(written, "").strip()
+        value = self._env.get(written, "")
         return OLDER_VALUES.get(written, str)(value) if value else _BY_NAME[name].default
 
     def error(self, name: str, problem: str) -> SettingsError:
@@ -184,21 +181,57 @@ class _Reader:
         return text
 
     def url(self, name: str) -> str:
-        """An http(s) URL without query, its trailing slashes cut off; empty when not set."""
-        text = self.text(name).rstrip("/")
+        """Return an http(s) URL without query, its trailing slashes cut off; "" when it is not set."""
+        text = self.text(name)
         if not text:
             return ""
+        if re.fullmatch(r"(?!https?:)[\w.-]+(:[0-9]+)?(/\S*)?|\[[0-9a-fA-F:.]+\](:[0-9]+)?(/\S*)?", text):
+            raise self.error(name, f"{_shown(text)!r} has no scheme; write {_with_scheme(text)}")
         try:
             parts = urlsplit(text)
             sound = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
         except ValueError:
             sound = False
-        if not sound or parts.username or parts.query or parts.fragment or re.search(r"\s", text):
-            raise self.error(name, f"{_shown(text)!r} is not a URL such as https://pictures.example.com")
-        return text
+        if not sound or parts.username or re.search(r"\s", text):
+            raise self.error(name, f"{_shown(text)!r} is not a URL such as {_BY_NAME[name].example}")
+        if parts.query or parts.fragment:
+            raise self.error(name, f"{_shown(text)!r} goes on after its path; {_without_query(parts)}")
+        return text.rstrip("/")
+
+    def public_url(self, path: str) -> str:
+        """Return the public URL; one of the endpoint or of the pictures is mended, with a note."""
+        url = self.url("EASEL_PUBLIC_URL")
+        for end in (path, "/mcp", "/mcp-cache", "/upload"):
+            if url.endswith(end):
+                mended = url.removesuffix(end).rstrip("/")
+                self.notes.append(f"{self._written('EASEL_PUBLIC_URL')} should end before {end}; {mended} is used.")
+                return mended
+        return url
+
+    def proxies(self) -> Proxies:
+        """Return the proxies; one that cannot be followed is left out, with a note."""
+        exceptions = tuple(filter(None, re.split(r"[,\s]+", self.text("NO_PROXY"))))
+        return Proxies(http=self._proxy("HTTP_PROXY"), https=self._proxy("HTTPS_PROXY"), exceptions=exceptions)
+
+    def _proxy(self, name: str) -> str:
+        text = self.text(name)
+        url = text if "://" in text or not text else f"http://{text}"
+        try:
+            parts = urlsplit(url)
+            sound = not url or (parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1))
+        except ValueError:
+            sound = False
+        if sound:
+            return url
+        socks = " of its HTTP side" if url.lower().startswith("socks") else ""
+        self.notes.append(
+            f"{self._written(name)} is not followed: {_shown(url)!r} is no HTTP proxy. Set the address{socks}, "
+            f"such as {_BY_NAME[name].example}."
+        )
+        return ""
 
     def endpoint(self, base: str, key: str, usual: str) -> Endpoint | None:
-        """An upstream by the names of its base URL and its key; either turns it on."""
+        """Return an image service by the names of its base URL and its key; either turns it on."""
         url, secret = self.url(base), self.text(key)
         if not url and not secret:
             return None
@@ -222,7 +255,7 @@ class _Reader:
         )
 
     def path(self, name: str) -> Path:
-        """A path; `~` is the home of whoever runs this."""
+        """Return a path; `~` is the home of the user that runs the service."""
         text = self.text(name)
         try:
             return Path(text).expanduser()
@@ -230,8 +263,8 @@ class _Reader:
             raise self.error(name, f"{text!r}: nobody here has such a home folder") from error
 
     def models_file(self) -> Path:
-        """The named file; the one beside this module when none is named, wherever the process was started."""
-        if self._env.get("EASEL_MODELS_FILE", "").strip():
+        """Return the named file, else the one beside this module, wherever the process was started."""
+        if self._env.get("EASEL_MODELS_FILE"):
             return self.path("EASEL_MODELS_FILE")
         return Path(__file__).parent / "models.json"
 
@@ -248,13 +281,35 @@ class _Reader:
         return tokens
 
     def _written(self, name: str) -> str:
-        """The name under which a setting was given: its own, else the first older one that is set."""
+        """Return the name under which a setting was given: its own, else the first older one that is set."""
         for candidate in (name, *_BY_NAME[name].older):
-            if self._env.get(candidate, "").strip():
+            if self._env.get(candidate):
                 return candidate
         return name
 
 
+def _unquoted(value: str) -> str:
+    """Return a value without one pair of quotes round it: `--env-file` and systemd pass on what a shell takes off."""
+    value = value.strip()
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1].strip()
+    return value
+
+
+def _with_scheme(address: str) -> str:
+    """Return an address as a URL: http for this machine, a local name or an IP address, else https."""
+    host = urlsplit(f"//{address}").hostname or ""
+    near = "." not in host or re.fullmatch(r"[0-9.]+", host) or is_loopback(host)
+    return f"{'http' if near else 'https'}://{address}"
+
+
+def _without_query(parts: SplitResult) -> str:
+    """Return the advice for a URL with a query: Azure asks for one, and has another address without."""
+    if "api-version" in parts.query:
+        return f"for Azure OpenAI write https://{parts.netloc}/openai/v1, which needs no api-version"
+    return f"write {parts.scheme}://{parts.netloc}{parts.path}"
+
+
 def _shown(url: str) -> str:
-    """A URL without what may be a password in it."""
-    return re.sub(r"//[^/@]*@", "//…@", url)[:200]
+    """Return a URL without what may be a password or a key in it."""
+    return re.sub(r"\?.*", "?…", re.sub(r"//[^/@]*@", "//…@", url))[:200]

@@ -19,16 +19,21 @@ class Setting:
     default: str
     meaning: str
     older: tuple[str, ...] = ()
+    example: str = ""
+    """A value that is right, for the complaint about one that is not."""
 
 
 SETTINGS: Final = (
-    Setting("FLOW2API_BASE_URL", "", "root of Flow2API, with or without /v1; http://127.0.0.1:8000 with a key"),
+    Setting("FLOW2API_BASE_URL", "", "root of Flow2API, with or without /v1; http://127.0.0.1:8000 with a key",
+            example="http://127.0.0.1:8000"),
     Setting("FLOW2API_API_KEY", "", "its key, without Bearer"),
     Setting("OPENAI_API_KEY", "", "key of the OpenAI Images API, or of a service that speaks it; turns it on"),
-    Setting("OPENAI_BASE_URL", "", "root of such a service, with or without /v1; https://api.openai.com with a key"),
+    Setting("OPENAI_BASE_URL", "", "root of such a service, with or without /v1; https://api.openai.com with a key",
+            example="https://api.openai.com"),
     Setting("MODELSCOPE_API_KEY", "", "token of ModelScope API-Inference; turns it and `generate_image` on",
             ("MODELSCOPE_SDK_TOKEN",)),
-    Setting("MODELSCOPE_BASE_URL", "", "root of ModelScope; https://api-inference.modelscope.cn with a token"),
+    Setting("MODELSCOPE_BASE_URL", "", "root of ModelScope; https://api-inference.modelscope.cn with a token",
+            example="https://api-inference.modelscope.cn"),
     Setting("EASEL_MODELSCOPE_POLL_S", "5", "seconds between two questions whether ModelScope has drawn the picture"),
     Setting("EASEL_MODELSCOPE_TIMEOUT_S", "150", "seconds to wait for a ModelScope picture; `history` waits on"),
     Setting("EASEL_UPSTREAM_TIMEOUT_S", "600", "seconds that an image service may take for one request in all"),
@@ -39,7 +44,7 @@ SETTINGS: Final = (
     Setting("EASEL_PORT", "8866", "port to listen on; 0 takes a free one"),
     Setting("EASEL_PATH", "/mcp", "path of the MCP endpoint"),
     Setting("EASEL_PUBLIC_URL", "", "what links begin with, before /mcp-cache/ and /upload/; host and port when empty",
-            ("FLOW2API_MCP_EXTERNAL_URL_PREFIX",)),
+            ("FLOW2API_MCP_EXTERNAL_URL_PREFIX",), example="https://pictures.example.com"),
     Setting("EASEL_TOKENS", "", "who may call: name:token pairs with commas, each with its own history; or auto"),
     Setting("EASEL_DATA_DIR", "data", "folder of the history and the pictures"),
     Setting("EASEL_IMAGE_DIR", "", "folder where the chat program keeps what is attached, for `use_latest_user_image`",
@@ -62,6 +67,11 @@ SETTINGS: Final = (
             ("FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES",)),
     Setting("EASEL_PROFILES", "", "how a client is answered, such as "
             "cherry-studio:patience=120,preview=off; *:structured=off"),
+    Setting("HTTPS_PROXY", "", "proxy for https addresses of image services and pictures", ("https_proxy",),
+            example="http://127.0.0.1:7890"),
+    Setting("HTTP_PROXY", "", "proxy for http addresses of image services; this machine never needs one",
+            ("http_proxy",), example="http://127.0.0.1:7890"),
+    Setting("NO_PROXY", "", "hosts that are reached without a proxy, such as example.com,10.0.0.0/8", ("no_proxy",)),
     Setting("EASEL_LOG", "info", "how much is logged: debug, info, warning, error", ("FLOW2API_MCP_DEBUG",)),
     Setting("EASEL_LOG_FORMAT", "text", "text, or json for machines"),
 )  # fmt: skip

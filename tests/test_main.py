@@ -75,6 +75,14 @@ def test_it_says_where_it_is_and_stops_when_told_to(tmp_path: Path, number: sign
     assert (tmp_path / "data" / "secret").is_file()
 
 
+def test_a_value_that_was_mended_is_told_at_the_start(tmp_path: Path) -> None:
+    """Ours: it works, and the person learns what to write."""
+    with easel(tmp_path, EASEL_PUBLIC_URL="https://easel.example.com/mcp") as process:
+        assert value_of(banner_of(process), "Pictures") == "https://easel.example.com/mcp-cache/<name>"
+        _, complaint = stop(process)
+    assert complaint == "easel: EASEL_PUBLIC_URL should end before /mcp; https://easel.example.com is used.\n"
+
+
 def wait_until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + HANGS_S
     while not true():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from service.proxies import Proxies
 from service.settings import (
     TIMEOUTS,
     Endpoint,
@@ -11,7 +12,6 @@ from service.settings import (
     Settings,
     SettingsError,
     Timeouts,
-    is_loopback,
 )
 
 
@@ -194,9 +194,108 @@ def test_with_tokens_it_may_listen_anywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "answer"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("[::1]", True), ("localhost", True), ("LOCALHOST", True),
-     ("0.0.0.0", False), ("192.168.1.2", False), ("localhost.example.com", False), ("", False)],
-)  # fmt: skip
-def test_loopback_is_what_reaches_this_machine_only(host: str, answer: bool) -> None:
-    assert is_loopback(host) is answer
+    ("written", "read"),
+    [
+        pytest.param('"sk-abc"', "sk-abc", id="double"),
+        pytest.param("'sk-abc'", "sk-abc", id="single"),
+        pytest.param(' "sk-abc " ', "sk-abc", id="and space"),
+        pytest.param("\"'sk-abc'\"", "'sk-abc'", id="one pair alone"),
+        pytest.param('"sk-abc', '"sk-abc', id="no pair"),
+    ],
+)
+def test_one_pair_of_quotes_round_a_value_is_taken_off(written: str, read: str) -> None:
+    """Bug: `--env-file` passes on the quotes of a file, so the key went out with them and was refused."""
+    endpoint = Settings.from_env({"OPENAI_API_KEY": written, "OPENAI_BASE_URL": '"https://relay.example/v1"'}).openai
+    assert endpoint == Endpoint(url="https://relay.example/v1", key=read)
+
+
+def test_quotes_round_nothing_are_nothing() -> None:
+    assert Settings.from_env({"EASEL_PORT": '""', "EASEL_PUBLIC_URL": "''", "EASEL_MODELS_FILE": '""'}) == (
+        Settings.from_env({})
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "mended"),
+    [
+        ("https://easel.example.com/mcp", "/mcp", "https://easel.example.com"),
+        ("https://easel.example.com/mcp/", "/mcp", "https://easel.example.com"),
+        ("https://example.com/easel/mcp", "/mcp", "https://example.com/easel"),
+        ("https://easel.example.com/tools", "/tools", "https://easel.example.com"),
+        ("http://10.0.0.7:8866/mcp-cache/", "/mcp", "http://10.0.0.7:8866"),
+    ],
+)
+def test_a_public_url_of_the_endpoint_is_mended_with_a_word(written: str, path: str, mended: str) -> None:
+    """Bug: it is the address that people know, and with it no link to a picture opened."""
+    settings = Settings.from_env({"EASEL_PUBLIC_URL": written, "EASEL_PATH": path})
+    assert settings.public_url == mended
+    [note] = settings.notes
+    assert note.startswith("EASEL_PUBLIC_URL ")
+    assert note.endswith(f"; {mended} is used.")
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "advice"),
+    [
+        ("EASEL_PUBLIC_URL", "easel.example.com", "write https://easel.example.com"),
+        ("EASEL_PUBLIC_URL", "easel.example.com:8443/mcp", "write https://easel.example.com:8443/mcp"),
+        ("FLOW2API_BASE_URL", "127.0.0.1:8000", "write http://127.0.0.1:8000"),
+        ("FLOW2API_BASE_URL", "localhost:8000/v1", "write http://localhost:8000/v1"),
+        ("FLOW2API_BASE_URL", "flow2api:8000", "write http://flow2api:8000"),
+        ("FLOW2API_BASE_URL", "[::1]:8000", "write http://[::1]:8000"),
+        ("OPENAI_BASE_URL", "api.openai.com/v1", "write https://api.openai.com/v1"),
+        ("FLOW2API_BASE_URL", "file:///etc", "is not a URL such as http://127.0.0.1:8000"),
+        ("OPENAI_BASE_URL", "https:/api.openai.com", "is not a URL such as https://api.openai.com"),
+        ("MODELSCOPE_BASE_URL", "https://", "is not a URL such as https://api-inference.modelscope.cn"),
+        ("EASEL_PUBLIC_URL", "https://a b.example", "is not a URL such as https://pictures.example.com"),
+        (
+            "OPENAI_BASE_URL",
+            "https://me.openai.azure.com/openai/deployments/image?api-version=2025-04-01-preview",
+            "for Azure OpenAI write https://me.openai.azure.com/openai/v1, which needs no api-version",
+        ),
+        ("OPENAI_BASE_URL", "https://relay.example/v1?key=topsecret", "write https://relay.example/v1"),
+        ("EASEL_PUBLIC_URL", "https://pictures.example.com/#top", "write https://pictures.example.com/"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_told_with_one_that_can(name: str, written: str, advice: str) -> None:
+    """Bug: every one of them was answered with "is not a URL such as https://pictures.example.com"."""
+    with pytest.raises(SettingsError) as stopped:
+        Settings.from_env({name: written})
+    assert str(stopped.value).endswith(advice)
+    assert "topsecret" not in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "proxies"),
+    [
+        pytest.param({}, Proxies(), id="none"),
+        pytest.param(
+            {"HTTP_PROXY": "http://a:3128", "HTTPS_PROXY": "http://b:3128", "NO_PROXY": "lan, 10.0.0.0/8"},
+            Proxies(http="http://a:3128", https="http://b:3128", exceptions=("lan", "10.0.0.0/8")),
+            id="capitals",
+        ),
+        pytest.param(
+            {"http_proxy": "a:3128", "https_proxy": "b:3128", "no_proxy": "*"},
+            Proxies(http="http://a:3128", https="http://b:3128", exceptions=("*",)),
+            id="small letters and no scheme",
+        ),
+    ],
+)
+def test_proxies_go_by_their_usual_names(env: dict[str, str], proxies: Proxies) -> None:
+    settings = Settings.from_env(env)
+    assert settings.proxies == proxies
+    assert not settings.notes
+
+
+def test_a_proxy_that_cannot_be_followed_is_told_and_stops_nothing() -> None:
+    """Ours: it was set for other programs; a Flow2API on this machine needs none."""
+    settings = Settings.from_env(
+        {"https_proxy": "socks5://me:topsecret@127.0.0.1:7891", "HTTP_PROXY": "http://[nonsense"}
+    )
+    assert settings.proxies == Proxies()
+    assert settings.notes == (
+        "HTTP_PROXY is not followed: 'http://[nonsense' is no HTTP proxy. Set the address, such as "
+        "http://127.0.0.1:7890.",
+        "https_proxy is not followed: 'socks5://…@127.0.0.1:7891' is no HTTP proxy. Set the address of its HTTP side, "
+        "such as http://127.0.0.1:7890.",
+    )

@@ -29,8 +29,8 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         env = environment() | _overrides(options)
         settings = Settings.from_env(env)
-        for slip in unknown_names(env):
-            print(f"easel: {slip}", file=sys.stderr)
+        for note in (*unknown_names(env), *settings.notes):
+            print(f"easel: {note}", file=sys.stderr)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
         return asyncio.run(_run("stdio" if options.stdio else options.command, settings, write=options.write))
@@ -73,8 +73,8 @@ def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the s
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Return the tokens and keys that must never reach a log."""
-    return [*settings.tokens.values(), *image_services.keys(settings)]
+    """Return the tokens, keys and passwords that must never reach a log."""
+    return [*settings.tokens.values(), *image_services.keys(settings), *settings.proxies.secrets]
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, str]:

@@ -14,9 +14,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from service.app import GRACE_S, VERSION, origin_of, public_url_of, running
+from service.hosts import is_loopback
 from service.image_models.models import Models
 from service.images import LOCAL_OWNER
-from service.settings import Settings, is_loopback
+from service.settings import Settings
 from service.stdio import StdioServer
 from service.upstreams.base import Upstream
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from service.settings import is_loopback
+from service.hosts import is_loopback
 
 INLINE_BYTES: Final = 8_000_000
 """Largest picture in a data: URI. Over HTTP the whole message has 4 MiB at most, which is a picture of 3 MB."""

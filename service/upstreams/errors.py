@@ -119,7 +119,7 @@ def network_error(error: Exception, name: str, *, paid: bool = True) -> Upstream
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return UpstreamError(Kind.ADDRESS, detail=f"({name}: the URL cannot be read.)")
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.ClientHttpProxyError():
             return UpstreamError(Kind.UNREACHABLE, detail=f"({name}: {_reason(error)}.)")
         case _:
             return UpstreamError(Kind.LOST if paid else Kind.TRANSIENT, detail=f"({name}: {_reason(error)}.)")
@@ -146,6 +146,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def _reason(error: Exception) -> str:
     """Name the trouble without an address: messages of aiohttp hold host, port and sometimes a path."""
     match error:
+        case aiohttp.ClientProxyConnectionError():
+            return "the proxy of HTTP_PROXY or HTTPS_PROXY does not accept connections"
+        case aiohttp.ClientHttpProxyError(status=status):
+            return f"the proxy of HTTPS_PROXY refused the way there with HTTP {status}"
         case aiohttp.ClientConnectorDNSError():
             return "its host name is not known"
         case aiohttp.ClientSSLError():

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from service.hosts import is_loopback
 from service.images import LOCAL_OWNER
-from service.settings import Settings, is_loopback
+from service.settings import Settings
 
 OWNER: Final = web.RequestKey("owner", str)
 """Who sends this request: the name of the token, or `local` where there are no tokens."""
