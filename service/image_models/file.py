@@ -34,7 +34,7 @@ class ModelsFile:
     async def open(cls, path: Path, upstreams: Collection[str]) -> "ModelsFile":
         """Read the file for the first time; raises `ModelsError`, which then names no path, or OSError."""
         stamp = await asyncio.to_thread(_stamp, path)
-        models = read_models(await asyncio.to_thread(path.read_bytes), upstreams)
+        models = await asyncio.to_thread(_read, path, upstreams)
         return cls(path, upstreams, models, stamp)
 
     async def refresh(self) -> bool:
@@ -45,7 +45,7 @@ class ModelsFile:
             return False
         self._seen = stamp
         try:
-            models = read_models(await asyncio.to_thread(self.path.read_bytes), self._upstreams)
+            models = await asyncio.to_thread(_read, self.path, self._upstreams)
         except (ModelsError, OSError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             logger.warning("%s cannot be used, what it last said stays: %s", self.path.name, why)
@@ -62,6 +62,10 @@ class ModelsFile:
             await asyncio.sleep(every_s)
             if await self.refresh():
                 on_change(self.models)
+
+
+def _read(path: Path, upstreams: Collection[str]) -> Models:
+    return read_models(path.read_bytes(), upstreams)
 
 
 def _stamp(path: Path) -> Stamp:

@@ -17,10 +17,10 @@ Say: TypeAlias = Callable[["Violation"], list[str]]
 
 @dataclass(frozen=True)
 class Violation:
-    """One error of jsonschema: the keyword's `rule`, the value `given`, its path as `name`, and the subschema."""
+    """One error of jsonschema: the keyword's `rule`, its `value`, its path as `name`, and the subschema."""
 
     name: str
-    given: Any
+    value: Any
     rule: Any
     schema: Mapping[str, Any]
     message: str
@@ -33,9 +33,9 @@ class Violation:
         return cls(f"`{path}`", error.instance, error.validator_value, schema, error.message)
 
     @property
-    def value(self) -> str:
+    def shown(self) -> str:
         """The faulty value, as JSON, cut short."""
-        text = orjson.dumps(self.given).decode()
+        text = orjson.dumps(self.value).decode()
         return text if len(text) <= 60 else f"{text[:57]}…"
 
     @property
@@ -72,7 +72,7 @@ def _missing(violation: Violation) -> list[str]:
     return [
         f"`{name}` is missing. {violation.properties.get(name, {}).get('description', '')}".strip()
         for name in violation.rule
-        if name not in violation.given
+        if name not in violation.value
     ]
 
 
@@ -80,7 +80,7 @@ def _unknown(violation: Violation) -> list[str]:
     known = list(violation.properties)
     names = ", ".join(f"`{name}`" for name in known)
     problems = []
-    for name in violation.given:
+    for name in violation.value:
         if name not in known:
             near = nearest(name, known)
             guess = f" Did you mean `{near[0]}`?" if near else ""
@@ -90,32 +90,32 @@ def _unknown(violation: Violation) -> list[str]:
 
 def _type(violation: Violation) -> list[str]:
     names = " or ".join(violation.rule) if isinstance(violation.rule, list) else violation.rule
-    return [f"{violation.name} is {violation.value}; it must be of type {names}."]
+    return [f"{violation.name} is {violation.shown}; it must be of type {names}."]
 
 
 def _choice(violation: Violation) -> list[str]:
     choices = [str(choice) for choice in violation.rule]
-    said = f"{violation.name} is {violation.value}, which is none of the allowed values."
+    problem = f"{violation.name} is {violation.shown}, which is none of the allowed values."
     if len(choices) <= _SHOWN_CHOICES:
-        return [f"{said} Allowed: {', '.join(choices)}."]
-    near = nearest(str(violation.given), choices)
+        return [f"{problem} Allowed: {', '.join(choices)}."]
+    near = nearest(str(violation.value), choices)
     shown, kind = (near, "The nearest are") if near else (choices[:_NEAREST], "Some of them are")
-    return [f"{said} {kind} {', '.join(shown)}; the tool's schema lists all {len(choices)}."]
+    return [f"{problem} {kind} {', '.join(shown)}; the tool's schema lists all {len(choices)}."]
 
 
 def _bound(words: str) -> Say:
-    return lambda violation: [f"{violation.name} is {violation.value}; it must be {words} {violation.rule}."]
+    return lambda violation: [f"{violation.name} is {violation.shown}; it must be {words} {violation.rule}."]
 
 
 def _too_long(violation: Violation) -> list[str]:
-    return [f"{violation.name} has {len(violation.given)} characters; at most {violation.rule} are taken."]
+    return [f"{violation.name} has {len(violation.value)} characters; at most {violation.rule} are taken."]
 
 
 def _form(violation: Violation) -> list[str]:
     described = violation.schema.get("description", f"It must match the pattern {violation.rule}.")
-    if not violation.given.strip():
+    if not violation.value.strip():
         return [f"{violation.name} is blank. {described}"]
-    return [f"{violation.name} is {violation.value}, which is not of its form. {described}"]
+    return [f"{violation.name} is {violation.shown}, which is not of its form. {described}"]
 
 
 def _other(violation: Violation) -> list[str]:

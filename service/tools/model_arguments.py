@@ -30,17 +30,17 @@ def find_misfits(models: Models, arguments: Mapping[str, Any]) -> list[str]:
     model = models.by_id.get(chosen)
     if model is None:
         return [_unknown_model(models, chosen)]
-    asked = [name for name in (*CHOICES, *SWITCHES) if name in arguments]
-    misfits = [problem for name in asked if (problem := _misfit(models, model, name, arguments[name]))]
-    return misfits or _contradiction(asked)
+    names = [name for name in (*CHOICES, *SWITCHES) if name in arguments]
+    misfits = [problem for name in names if (problem := _misfit(models, model, name, arguments[name]))]
+    return misfits or _contradiction(names)
 
 
 def _offer_one(models: Models, name: str, schema: dict[str, Any]) -> Mapping[str, Any] | None:
     shown = [models.by_id[id_] for id_ in models.ids]
     if name == "model":
         about = [f"{model.id}: {model.about}" for model in shown if model.about]
-        said = [schema["description"], models.guide, *about, _by_answer(shown, _references, "Reference pictures")]
-        return schema | {"description": _lines(said), "enum": models.ids, "default": models.default}
+        lines = [schema["description"], models.guide, *about, _by_answer(shown, _references, "Reference pictures")]
+        return schema | {"description": _lines(lines), "enum": models.ids, "default": models.default}
     if name not in CHOICES and name not in SWITCHES:
         return schema
     if not any(model.accepts(name) for model in shown):
@@ -50,9 +50,9 @@ def _offer_one(models: Models, name: str, schema: dict[str, Any]) -> Mapping[str
         only = "" if len(takers) == len(shown) else f"Only for {_series(takers)}."
         return schema | {"description": " ".join(filter(None, [schema["description"], only]))}
     values = list(dict.fromkeys(value for model in shown for value in model.choices.get(name, ())))
-    said = [schema["description"], _by_answer(shown, lambda model: _values(model.choices.get(name, ())), "Values")]
+    lines = [schema["description"], _by_answer(shown, lambda model: _values(model.choices.get(name, ())), "Values")]
     ranged = any(_RANGE in value for value in values)
-    return schema | {"description": _lines(said)} | ({} if ranged else {"enum": values})
+    return schema | {"description": _lines(lines)} | ({} if ranged else {"enum": values})
 
 
 def _by_answer(models: Sequence[Model], answer: Callable[[Model], str], title: str) -> str:
@@ -63,7 +63,7 @@ def _by_answer(models: Sequence[Model], answer: Callable[[Model], str], title: s
     groups.pop("", None)
     if not groups:
         return ""
-    parts = [said if len(ids) == len(models) else f"{said} with {_series(ids)}" for said, ids in groups.items()]
+    parts = [text if len(ids) == len(models) else f"{text} with {_series(ids)}" for text, ids in groups.items()]
     return f"{title}: {'; '.join(parts)}."
 
 
@@ -77,12 +77,12 @@ def _references(model: Model) -> str:
             return f"up to {count}"
 
 
-def _misfit(models: Models, model: Model, name: str, given: Any) -> str:
+def _misfit(models: Models, model: Model, name: str, value: Any) -> str:
     """Return the fault of one argument and its correction; "" without a fault."""
     choices = model.choices.get(name, ())
-    if name in model.takes or any(_allows(choice, str(given)) for choice in choices):
+    if name in model.takes or any(_allows(choice, str(value)) for choice in choices):
         return ""
-    text = f'"{given}"' if isinstance(given, str) and len(given) <= 60 else str(given)[:60]
+    text = f'"{value}"' if isinstance(value, str) and len(value) <= 60 else str(value)[:60]
     if not choices:
         return f"`{name}` is {text}, but {model.id} makes no use of it: leave it out{_instead(models, model, name)}."
     if model.variant_of:
@@ -92,11 +92,11 @@ def _misfit(models: Models, model: Model, name: str, given: Any) -> str:
     return f"`{name}` is {text}, which {model.id} cannot do. Allowed with this model: {_values(choices)}."
 
 
-def _contradiction(asked: Sequence[str]) -> list[str]:
+def _contradiction(names: Sequence[str]) -> list[str]:
     """Refuse `size` beside `aspect_ratio` or `resolution`: pixels state the shape, too."""
-    twice = [f"`{name}`" for name in ("aspect_ratio", "resolution") if name in asked]
+    twice = [f"`{name}`" for name in ("aspect_ratio", "resolution") if name in names]
     return (
-        [f"`size` says what {_series(twice)} would: leave one or the other out."] if twice and "size" in asked else []
+        [f"`size` says what {_series(twice)} would: leave one or the other out."] if twice and "size" in names else []
     )
 
 
@@ -109,20 +109,20 @@ def _instead(models: Models, model: Model, name: str) -> str:
 
 
 def _unknown_model(models: Models, chosen: str) -> str:
-    said = f'`model` is "{chosen[:100]}", which is not on offer.'
+    problem = f'`model` is "{chosen[:100]}", which is not on offer.'
     if len(models.ids) <= _FEW:
-        return f"{said} Allowed: {', '.join(models.ids)}."
+        return f"{problem} Allowed: {', '.join(models.ids)}."
     near = nearest(chosen, models.by_id)
     shown, kind = (near, "The nearest are") if near else (models.ids[:_FEW], "Some of them are")
-    return f"{said} {kind} {', '.join(shown)}; the tool's schema lists all {len(models.ids)}."
+    return f"{problem} {kind} {', '.join(shown)}; the tool's schema lists all {len(models.ids)}."
 
 
-def _allows(choice: str, given: str) -> bool:
+def _allows(choice: str, value: str) -> bool:
     """Tell whether a value is the choice, or lies in the range of sizes that the choice is."""
     low, dots, high = choice.partition(_RANGE)
     if not dots:
-        return choice == given
-    pixels = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", given)
+        return choice == value
+    pixels = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", value)
     if pixels is None:
         return False
     bounds = zip(low.split("x"), pixels.groups(), high.split("x"), strict=True)
