@@ -54,7 +54,7 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRequest:
-    """What one call asks for, after its arguments passed the schema and its model was found.
+    """One request for a picture, made of arguments that passed the schema and of a model that was found.
 
     None is "not asked for": each upstream sends what was asked for and it knows, and leaves the rest to its own
     defaults. `aspect_ratio` is such as "16:9", `resolution` 1K, 2K or 4K, `size` pixels such as "1024x1024".
@@ -80,7 +80,7 @@ class ImageRequest:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What was asked for beside model and prompt, as JSON keeps it; of the references where they came from."""
+        """The request without model and prompt, as JSON keeps it; a reference is kept as its origin."""
         asked = {
             each.name: getattr(self, each.name)
             for each in fields(self)
@@ -127,7 +127,7 @@ class KeptPicture:
 
 
 class JobState(StrEnum):
-    """Where a job stands. A job ends once, as done or failed, and stays so."""
+    """The state of a job. A job ends once, as done or failed, and stays so."""
 
     WORKING = "working"
     DONE = "done"
@@ -184,7 +184,7 @@ class Job:
 
 
 class Progress(Protocol):
-    """Where an upstream reports how far it is: a line for the person, and percent (0 to 100) when it can be told."""
+    """A receiver of progress: a line for the person, and percent (0 to 100) when it can be told."""
 
     async def __call__(self, message: str, percent: float | None = None) -> None:
         """Report one step."""

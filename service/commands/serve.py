@@ -115,7 +115,8 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
     ]
     if not is_loopback(settings.host) and not settings.public_url:
         lines.append(
-            "  Note          picture links open on this machine only: set EASEL_PUBLIC_URL to the URL that others use."
+            f"  Note          picture links begin with {origin_of(settings)}: "
+            "set EASEL_PUBLIC_URL if others use another address, or if you published another port."
         )
     if settings.public_url and not settings.tokens and not is_loopback(urlsplit(settings.public_url).hostname or ""):
         lines.append(

@@ -30,8 +30,29 @@ def needing(path: Path) -> Iterator[None]:
     """Turn what the operating system refuses inside into a `DataFolderError` about `path`."""
     try:
         yield
+    except PermissionError as error:
+        raise DataFolderError(path, f"{error.strerror}{foreign_owner(path)}") from error
     except OSError as error:
         raise DataFolderError(path, error.strerror or str(error)) from error
+
+
+def foreign_owner(path: Path, *, uid: int | None = None) -> str:
+    """Name the other user that owns a path, or the folder it is to be made in, and the cure; "" where there is none.
+
+    Container engines make a folder that is mounted from the host belong to root. `uid` is by default that of this
+    process.
+    """
+    if os.name == "nt":
+        return ""
+    uid = os.geteuid() if uid is None else uid
+    for folder in (path, *path.absolute().parents):
+        try:
+            owner = folder.stat().st_uid
+        except OSError:
+            continue
+        cure = f"chown -R {uid} {folder}, or mount it with :U in podman"
+        return f"; {folder} belongs to uid {owner}, this process is uid {uid}: {cure}" if owner != uid else ""
+    return ""
 
 
 def write_durably(path: Path, data: bytes) -> None:
