@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -34,6 +35,21 @@ def test_what_is_pasted_into_a_client_is_json_with_our_address_or_command(block:
             assert hint in ("", *KEYS)
 
 
+@pytest.mark.parametrize("block", [text for language, text in BLOCKS if language == "toml"])
+def test_what_codex_reads_is_toml_with_our_address_and_a_tool_of_ours(block: str) -> None:
+    [(name, entry)] = tomllib.loads(block)["mcp_servers"].items()
+    assert (name, entry["url"]) == ("easel", "http://127.0.0.1:8866/mcp")
+    assert all((ROOT / "schemas" / f"{tool}.json").exists() for tool in entry["tools"])
+
+
+def test_every_older_name_is_told_and_no_other() -> None:
+    """Ours: who comes from another program finds each of its settings, those that have no part any more as well."""
+    told = set(re.findall(r"`(FLOW2API_MCP_\w+)`", TEXT))
+    gone = {"FLOW2API_MCP_URL_CACHE", "FLOW2API_MCP_CACHE_HTTP_PORT", "FLOW2API_MCP_HOST"}
+    older = {name for setting in SETTINGS for name in setting.older if name.startswith("FLOW2API_MCP_")}
+    assert told == older | gone
+
+
 def test_every_profile_and_what_can_be_set_of_it_is_named() -> None:
     assert not [each for each in (*KEYS, *FIELDS) if f"`{each}`" not in TEXT]
 
@@ -49,9 +65,9 @@ def test_a_settings_file_that_is_shown_can_be_read(block: str) -> None:
 
 def test_a_variable_that_a_client_reads_is_no_slip_of_ours() -> None:
     """Bug: README had Cursor users set EASEL_TOKEN, of which a service started beside it says that it is no setting."""
-    named = re.findall(r"\$\{env:(\w+)\}", TEXT)
+    named = re.findall(r"\$\{env:(\w+)\}|bearer_token_env_var = \"(\w+)\"", TEXT)
     assert named
-    assert not unknown_names(dict.fromkeys(named, "x"))
+    assert not unknown_names(dict.fromkeys((name for found in named for name in found), "x"))
 
 
 def test_every_make_target_that_is_named_is_there() -> None:
