@@ -6,7 +6,7 @@ signed URL, a reference picture as base64. `sanitize` takes all of that out.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import orjson
@@ -17,7 +17,7 @@ QUOTED: Final = 300
 READ: Final = 4000
 """Characters of them that are looked at. A reason stands at the beginning; an echo of the request follows it."""
 
-REPLACEMENTS: Final = (
+REPLACEMENTS: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
     (re.compile(r"(?is)<(script|style|head)\b.*?(</\1>|\Z)"), " "),
     (re.compile(r"data:[\w/.+-]+[;,]\S*"), "[data]"),
     (re.compile(r"(?i)\b(https?://)[^\s/?#@]*@"), r"\1"),
@@ -28,14 +28,33 @@ REPLACEMENTS: Final = (
         re.compile(r"(?i)((?:api[ _-]?|\b)key(?: provided)?|token|secret|password|signature)(\s*[:=]\s*)[^\s,;]+"),
         r"\1\2[key]",
     ),
-    (re.compile(r"\b(?:sk|ms|pk|hf)-[\w-]{8,}|\bAIza[\w-]{20,}"), "[key]"),
+    (re.compile(r"\b(?:sk|ms|pk|rk|hf|gsk|xai|r8|ghp|fal|ark)[-_][\w*-]{6,}|\bAIza[\w-]{20,}"), "[key]"),
+    (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]+)*"), "[key]"),
+    (re.compile(r"PUBLIC_ERROR_[A-Z_]+:.*", re.DOTALL), lambda found: found[0].partition(":")[0]),
     (re.compile(r"[A-Za-z0-9+/=_-]{64,}"), "[data]"),
     (re.compile(r"[\ue000-\uf8ff]"), ""),
     (re.compile(r"[\x00-\x1f\x7f\s]+"), " "),
 )
 """Secrets, data and markup, with their replacements, in this order: pages lose their head before their tags, URLs their
-query before keys. Characters for private use stand for base64 that was taken out of the answer.
+query before keys. `eyJ` begins a JSON Web Token. Behind Google's reason Flow2API hands on a sentence that fits none of
+them. Characters for private use stand for base64 that was taken out of the answer.
 """
+
+
+ERRORS: Final = ("error", "errors", "detail", "err", "Response", "Error", "base_resp", "fault")
+"""Fields that hold an error, or a text that is one."""
+
+MESSAGES: Final = (
+    "message", "msg", "error_message", "error_msg", "errorMessage", "errmsg", "status_msg", "Message", "title",
+    "faultstring",
+)  # fmt: skip
+"""Fields that hold the words for people."""
+
+CODES: Final = ("code", "type", "status", "name", "reason", "metadata", "details", "error_code", "status_code", "Code")
+"""Fields that hold the words for programs. `metadata` is OpenRouter's, `details` Google's."""
+
+DEPTH: Final = 5
+"""Objects within objects that are looked into: FastAPI's `detail` around a relay's `error` around a service's."""
 
 
 class ReportedError(NamedTuple):
@@ -60,14 +79,23 @@ def parse_body(answer: object) -> object:
 
 def find_error(body: object) -> ReportedError:
     """Find the error in a parsed body, or in the text of one that is no JSON; its message is empty if there is none."""
-    match body:
-        case str(text):
-            return ReportedError(text)
+    return _read(body, DEPTH)
+
+
+def says_something(error: object) -> bool:
+    """Tell whether the error field of an answer reports an error.
+
+    Relays add `{"message": "", "type": "", "code": null}` to good answers (BerriAI/litellm #18407).
+    """
+    match error:
         case {**fields}:
-            error = fields.get("error") or fields.get("errors") or fields.get("detail") or fields
-            return _read(error)
+            return any(map(says_something, fields.values()))
+        case [*items]:
+            return any(map(says_something, items))
+        case str(text):
+            return text.strip() not in {"", "0"}
         case _:
-            return ReportedError("")
+            return bool(error)
 
 
 def sanitize(text: str, limit: int = QUOTED) -> str:
@@ -79,18 +107,28 @@ def sanitize(text: str, limit: int = QUOTED) -> str:
     return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
 
 
-def _read(error: object) -> ReportedError:
+def _read(error: object, depth: int) -> ReportedError:
     match error:
+        case str(text) if text.lstrip().startswith("{") and depth and isinstance(inner := parse_body(text), Mapping):
+            return _read(inner, depth - 1)  # relays hand on a whole body as the message
         case str(text):
             return ReportedError(text)
         case [*items]:
             return ReportedError("; ".join(_item(item) for item in items[:5]))
-        case {**fields}:
-            message = fields.get("message") or fields.get("msg") or fields.get("error_message") or ""
-            codes = " ".join(str(fields[name]) for name in ("code", "type", "status", "metadata") if name in fields)
-            return ReportedError(message if isinstance(message, str) else "", codes, _claimed_status(fields))
+        case {**fields} if depth:
+            return _read_fields(fields, depth - 1)
         case _:
             return ReportedError("")
+
+
+def _read_fields(fields: Mapping[object, object], depth: int) -> ReportedError:
+    """Read an object: the error that lies deeper in it, if any, with the message and the codes that stand beside it."""
+    inner = next((_read(fields[name], depth) for name in ERRORS if fields.get(name)), ReportedError(""))
+    beside = next((_read(fields[name], depth) for name in MESSAGES if fields.get(name)), ReportedError(""))
+    codes = " ".join(str(fields[name]) for name in CODES if fields.get(name))
+    message = "; ".join(dict.fromkeys(filter(None, (inner.message, beside.message))))
+    status = inner.status or beside.status or _claimed_status(fields)
+    return ReportedError(message, " ".join(filter(None, (inner.codes, beside.codes, codes))), status)
 
 
 def _item(item: object) -> str:
@@ -107,7 +145,7 @@ def _item(item: object) -> str:
 def _claimed_status(fields: Mapping[object, object]) -> int | None:
     """Return the HTTP status inside an error, if it is one of failure."""
     for name in ("status_code", "code"):
-        claimed = fields.get(name)
-        if isinstance(claimed, int) and 400 <= claimed <= 599:
-            return claimed
+        claimed = str(fields.get(name))
+        if re.fullmatch(r"[45][0-9][0-9]", claimed):
+            return int(claimed)
     return None

@@ -1,16 +1,19 @@
 """Failures of an image service: any bad answer, and any answer that never came, becomes an `UpstreamError`.
 
 1. `error_body` finds the error in the answer.
-2. Its status is `error.status_code`, else a whole `error.code` of 400 to 599, else the HTTP status, else 500: a service
-   that streams reports its failures inside HTTP 200.
+2. Its status is the one that the error claims, else the HTTP status, else 500: a service that streams reports its
+   failures inside HTTP 200.
 3. `signs` tells its kind, by its words first.
 4. `kinds` says what each kind allows, and what the person reads.
+5. `request_to`, around each request, names the service and measures the time. A failure that only its haste shows to
+   have come before any work is `LOST` once seconds have passed: the picture may be drawn, and paid for.
 """
 
-import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -18,57 +21,114 @@ import aiohttp
 
 from service.bodies import read_limited
 from service.images import SAID, WorkError
-from service.upstreams.error_body import READ, find_error, parse_body, sanitize
+from service.upstreams.asked_wait import LONGEST_WAIT_S, asked_wait, spoken
+from service.upstreams.error_body import find_error, parse_body, sanitize
 from service.upstreams.kinds import RULES, TAKEN_IN, Kind
 from service.upstreams.signs import classify
 
-LONGEST_RETRY_AFTER_S: Final = 60.0
-"""The longest wait within one call, in seconds."""
+AT_ONCE_S: Final = 2.0
+"""Seconds within which a failure counts as one that came before any work.
+
+A refusal takes a few round trips, and a picture at least this long even from the fastest models. The time runs from the
+start of the request, so that a slow upload makes it look later, never earlier: that costs a second try, not a second
+picture.
+"""
+
+SHORTEST_SECRET: Final = 6
+"""Characters of a key that is taken out of the words of its service. A shorter one, as tests have, is no secret."""
 
 TOO_LARGE: Final = "(It was too large for it, or for a proxy before it: use fewer or smaller reference pictures.)"
 """Of a request, HTTP 413. nginx takes 1 MB unless it is told otherwise."""
 
+MAX_WORDS: Final = 1500
+"""Characters of an error's words, and of its codes, that are searched for the wait that it asks for."""
+
 MAX_ERROR: Final = 128 * 1024
 """Bytes of a bad answer that are read. Some echo the whole request, of many megabytes."""
 
-PROXY_GAVE_UP: Final = frozenset({504, 524})
-"""Sent by a proxy without a JSON body, these mean that the service went on with a request that may be charged."""
+GUARD_HEADERS: Final = ("cf-mitigated", "x-amzn-waf-action")
+"""Headers by which Cloudflare and AWS say that their guard has answered, and not the service."""
 
 
-NETWORK_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ValueError)
-"""Exceptions of a request whose connection failed, or whose answer could not be read."""
+@dataclass(frozen=True)
+class Service:
+    """An image service as its failures name it: its name within a sentence, the prefix of its settings, its key."""
+
+    name: str = "the image service"
+    prefix: str = ""
+    key: str = field(default="", repr=False)
+
+    def words(self) -> Mapping[str, str]:
+        """Return the words for the places in the sentences of `RULES`."""
+        return {
+            "service": self.name,
+            "Service": self.name[:1].upper() + self.name[1:],
+            "key": f" ({self.prefix}_API_KEY)" if self.prefix else "",
+            "url": f" ({self.prefix}_BASE_URL)" if self.prefix else "",
+        }
+
+    def without_key(self, words: str) -> str:
+        """Return the words without the key, which services quote when they refuse it."""
+        return words.replace(self.key, "[key]") if len(self.key) >= SHORTEST_SECRET else words
+
+
+ANY_SERVICE: Final = Service()
 
 
 class UpstreamError(WorkError):
     """An image service failed, or its answer did. What may be tried again follows from the kind."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each circumstance of a failure is one that a caller may know
         self,
         kind: Kind,
         said: str = "",
         *,
         detail: str = "",
-        retry_after_s: float | None = None,
+        wait_s: float | None = None,
         taken_in: bool = False,
+        early: bool = False,
+        service: Service = ANY_SERVICE,
     ) -> None:
         """Put the failure into words.
 
-        `said` are the service's own words, `detail` ours, added to the fact. `taken_in`: the service had begun, and may
-        charge for it.
+        `said` are the service's own words, `detail` ours, added to the fact. `wait_s` is the wait that it asks for.
+        `taken_in`: the service had begun, and may charge for it. `early`: it had not begun if it failed at once.
         """
+        is_long = wait_s is not None and wait_s > LONGEST_WAIT_S
+        if is_long and kind == Kind.RATE:
+            kind = Kind.LIMIT
         rule = RULES[kind]
-        quote = sanitize(said)
-        names = {"Service": "The image service", "service": "the image service", "key": "", "url": ""}
+        names = service.words()
         begun = TAKEN_IN if taken_in and not rule.may_be_charged else ""
+        wait = f"It asks to wait {spoken(wait_s)}." if wait_s is not None and is_long else ""
+        quote = sanitize(service.without_key(said))
         advice = rule.advice if quote or detail or not rule.unexplained else rule.unexplained
-        fact = " ".join(filter(None, (rule.fact.format(**names), detail, begun)))
         super().__init__(
-            "\n".join(filter(None, (fact, advice.format(**names), quote and f"{SAID}“{quote}”"))),
+            "\n".join(
+                filter(
+                    None,
+                    (
+                        " ".join(filter(None, (rule.fact.format(**names), wait, detail, begun))),
+                        advice.format(**names),
+                        quote and f"{SAID}“{quote}”",
+                    ),
+                )
+            ),
             kind=kind,
-            retries=0 if taken_in else rule.retries,
-            retry_after_s=rule.delay_s if retry_after_s is None else retry_after_s,
+            retries=0 if taken_in or is_long else rule.retries,
+            retry_after_s=rule.delay_s if wait_s is None else wait_s,
             may_be_charged=taken_in or rule.may_be_charged,
         )
+        self._service = service
+        self._early = early
+        self._retell = partial(UpstreamError, said=said, detail=detail, wait_s=wait_s, taken_in=taken_in)
+
+    def of_request(self, service: Service, elapsed_s: float) -> "UpstreamError":
+        """Return this failure as one of a request to `service` that began `elapsed_s` seconds ago."""
+        if self._service is not ANY_SERVICE:
+            return self  # a request within this one has done so
+        kind = Kind.LOST if self._early and elapsed_s >= AT_ONCE_S else Kind(self.kind)
+        return self._retell(kind, service=service)
 
 
 def upstream_error(
@@ -80,16 +140,24 @@ def upstream_error(
     taken_in: bool = False,
 ) -> UpstreamError:
     """Classify one bad answer: its HTTP status, its body (parsed, text or bytes) or the error event, its headers."""
+    headers = headers or {}
     body = parse_body(answer)
+    is_text = isinstance(body, str)
     error = find_error(body)
-    effective = error.status or (status if status != HTTPStatus.OK else 500)
-    if effective in PROXY_GAVE_UP and isinstance(body, str):
-        return UpstreamError(Kind.LOST, error.message)
-    kind = classify(effective, f"{error.message[:READ]}\n{error.codes[:READ]}")
+    effective = error.status or (500 if status == HTTPStatus.OK and not is_text else status)
+    kind, early = classify(effective, error.message, error.codes, is_text=is_text)
+    if any(name in headers for name in GUARD_HEADERS):
+        kind, early = Kind.BLOCKED, False
     if effective == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         detail = detail or TOO_LARGE
-    delay_s = retry_after(headers or {})
-    return UpstreamError(kind, error.message, detail=detail, retry_after_s=delay_s, taken_in=taken_in)
+    return UpstreamError(
+        kind,
+        error.message or ("" if is_text else error.codes),
+        detail=detail,
+        wait_s=asked_wait(headers, f"{error.message[:MAX_WORDS]}\n{error.codes[:MAX_WORDS]}"),
+        taken_in=taken_in,
+        early=early,
+    )
 
 
 async def read_error(response: aiohttp.ClientResponse) -> UpstreamError:
@@ -103,62 +171,46 @@ async def read_start(response: aiohttp.ClientResponse) -> bytes:
 
 
 @contextmanager
-def reaching(name: str, *, paid: bool = True) -> Iterator[None]:
-    """Turn the exceptions of the network, and of an answer that cannot be read, into an `UpstreamError`.
+def request_to(service: Service, *, paid: bool = True) -> Iterator[None]:
+    """Turn every failure of the request inside into an `UpstreamError` that names the service.
 
-    `paid`: the request may be charged once it was sent; false for a poll or a list of models.
+    That is the exceptions of the network, an answer that cannot be read, and an `UpstreamError` that does not know yet
+    which service it is of, nor how long the request took. `paid`: the request may be charged once it was sent; false
+    for a poll or a list of models.
     """
+    began = time.monotonic()
     try:
         yield
-    except NETWORK_ERRORS as error:
-        raise network_error(error, name, paid=paid) from error
-
-
-def network_error(error: Exception, name: str, *, paid: bool = True) -> UpstreamError:
-    """Turn one of `NETWORK_ERRORS` into the error of the service `name`. `paid` is that of `reaching`."""
-    match error:
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return UpstreamError(Kind.ADDRESS, detail=f"({name}: the URL cannot be read.)")
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.ClientHttpProxyError():
-            return UpstreamError(Kind.UNREACHABLE, detail=f"({name}: {_reason(error)}.)")
-        case _:
-            return UpstreamError(Kind.LOST if paid else Kind.TRANSIENT, detail=f"({name}: {_reason(error)}.)")
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait by the headers of an answer, or None.
-
-    RFC 9110, 10.2.3: seconds, or a date, which is measured from the `Date` of the same answer.
-    """
-    milliseconds = headers.get("retry-after-ms", "").strip()  # OpenAI's own, and more exact
-    if re.fullmatch(r"[0-9]{1,9}", milliseconds):
-        return min(int(milliseconds) / 1000, LONGEST_RETRY_AFTER_S)
-    wanted = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", wanted):
-        return min(float(wanted), LONGEST_RETRY_AFTER_S)
-    try:
-        seconds = (parsedate_to_datetime(wanted) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
-    except (ValueError, TypeError):  # no date at all, or one with a zone and one without
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
+    except UpstreamError as error:
+        named = error.of_request(service, time.monotonic() - began if paid else 0)
+        if named is error:
+            raise
+        raise named from error
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise UpstreamError(Kind.ADDRESS, detail="(The URL cannot be read.)", service=service) from error
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
+        raise UpstreamError(Kind.UNREACHABLE, detail=f"({_reason(error)}.)", service=service) from error
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        kind = Kind.LOST if paid else Kind.TRANSIENT
+        raise UpstreamError(kind, detail=f"({_reason(error)}.)", service=service) from error
 
 
 def _reason(error: Exception) -> str:
     """Name the trouble without an address: messages of aiohttp hold host, port and sometimes a path."""
     match error:
         case aiohttp.ClientProxyConnectionError():
-            return "the proxy of HTTP_PROXY or HTTPS_PROXY does not accept connections"
+            return "The proxy of HTTP_PROXY or HTTPS_PROXY does not accept connections"
         case aiohttp.ClientHttpProxyError(status=status):
-            return f"the proxy of HTTPS_PROXY refused the way there with HTTP {status}"
+            return f"The proxy of HTTPS_PROXY refused the way there with HTTP {status}"
         case aiohttp.ClientConnectorDNSError():
-            return "its host name is not known"
+            return "Its host name is not known"
         case aiohttp.ClientSSLError():
-            return "no secure connection, its certificate may be wrong"
+            return "There is no secure connection to it, its certificate may be wrong"
         case aiohttp.ClientConnectorError():
-            return "it does not accept connections"
+            return "It does not accept connections"
         case TimeoutError():
-            return "it did not answer in time"
+            return "It did not answer in time"
         case aiohttp.ClientError():
-            return "the connection broke"
+            return "The connection broke"
         case _:
-            return "its answer could not be read"
+            return "Its answer could not be read"

@@ -112,13 +112,14 @@ class Flow2ApiUpstream(HttpUpstream):
 
     name: ClassVar[str] = "flow2api"
     title: ClassVar[str] = "Flow2API"
+    called: ClassVar[str] = title
 
     def __init__(
         self, session: aiohttp.ClientSession, endpoint: Endpoint, *, max_file_bytes: int, timeouts: Timeouts = TIMEOUTS
     ) -> None:
         """Reach one server, as `HttpUpstream` does."""
         super().__init__(session, endpoint, max_file_bytes=max_file_bytes, timeouts=timeouts)
-        self._list = ModelList(session, self._base, endpoint.key)
+        self._list = ModelList(session, self._base, self.service)
         self._is_openrouter = is_openrouter(self._base)
 
     async def offers(self) -> Offers:

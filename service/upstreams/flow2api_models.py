@@ -21,7 +21,7 @@ from yarl import URL
 
 from service.images import ImageRequest, WorkError
 from service.upstreams.base import Offers
-from service.upstreams.errors import UpstreamError, reaching
+from service.upstreams.errors import Service, UpstreamError, request_to
 from service.upstreams.kinds import Kind
 from service.upstreams.model_list import ask_models
 
@@ -175,11 +175,11 @@ def _without_none(fields: Mapping[str, str | None]) -> dict[str, Any]:
 class ModelList:
     """The list of one server, kept."""
 
-    def __init__(self, session: aiohttp.ClientSession, base: URL, key: str, *, wait_s: float = WAIT_S) -> None:
+    def __init__(self, session: aiohttp.ClientSession, base: URL, service: Service, *, wait_s: float = WAIT_S) -> None:
         """Know nothing yet of the server at `base`."""
         self._session = session
         self._base = base
-        self._key = key
+        self._service = service
         self._wait_s = wait_s
         self._listed: Listed | None = None
         self._not_before = 0.0
@@ -201,15 +201,15 @@ class ModelList:
 
     async def read(self) -> Listed:
         """Ask the server, and keep its answer. Raise `UpstreamError`."""
-        with reaching("flow2api", paid=False):
-            models = await ask_models(self._session, self._base / "models", self._key)
+        with request_to(self._service, paid=False):
+            models = await ask_models(self._session, self._base / "models", self._service.key)
             self._listed = listed_by(models, await self._aliases())
             return self._listed
 
     async def _aliases(self) -> dict[str, str]:
         """Ask for the generic names. Servers before 2026-03-14 have neither them nor the route (src/api/routes.py)."""
         try:
-            return await ask_models(self._session, self._base / "models/aliases", self._key)
+            return await ask_models(self._session, self._base / "models/aliases", self._service.key)
         except UpstreamError as error:
             if error.kind not in NO_SUCH_ROUTE:
                 raise

@@ -24,7 +24,7 @@ from service.images import EXTENSIONS, Picture, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.answer import ImageAnswer
 from service.upstreams.base import Upstream
-from service.upstreams.errors import NETWORK_ERRORS, network_error
+from service.upstreams.errors import ANY_SERVICE, Service, request_to
 from service.upstreams.fetch import Trusted, bearer
 from service.upstreams.pictures import PictureReader
 
@@ -128,11 +128,15 @@ class HttpUpstream(Upstream):
     title: ClassVar[str]
     """The name that people know it by."""
 
+    called: ClassVar[str] = ANY_SERVICE.name
+    """Its name within a sentence; the general one where any service may be behind the address."""
+
     def __init__(
         self, session: aiohttp.ClientSession, endpoint: Endpoint, *, max_file_bytes: int, timeouts: Timeouts = TIMEOUTS
     ) -> None:
         """Reach the server at `endpoint` through `session`, and take pictures of at most `max_file_bytes`."""
         self.deadline_s = timeouts.total_s + timeouts.download_s
+        self.service = Service(self.called, self.name.upper(), endpoint.key)
         self._session = session
         self._base = api_base(endpoint.url)
         self._key = endpoint.key
@@ -150,7 +154,8 @@ class HttpUpstream(Upstream):
 
     async def fetch_again(self, source: str) -> bytes:
         """Download a picture once more from the URL at which the service gave it."""
-        return await self._pictures.again(source)
+        with request_to(self.service, paid=False):
+            return await self._pictures.again(source)
 
     @asynccontextmanager
     async def _post(
@@ -158,7 +163,7 @@ class HttpUpstream(Upstream):
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send one request that may be charged. Its answer may pause for `silence_s` seconds.
 
-        Raise `UpstreamError` for a connection that fails, and for an answer that cannot be read inside the block.
+        Raise `UpstreamError` for a connection that fails, and for an answer that is read inside the block and is bad.
         Leaving the block closes the connection unless the answer was read to its end; a cancellation does so, too.
         """
         timeouts = self._timeouts
@@ -169,15 +174,14 @@ class HttpUpstream(Upstream):
             allow_redirects=False,  # the key would go along
             timeout=aiohttp.ClientTimeout(total=timeouts.total_s, sock_connect=timeouts.connect_s, sock_read=silence_s),
         )
-        try:
+        with request_to(self.service):
             async with request as response:
                 yield response
-        except NETWORK_ERRORS as error:
-            raise network_error(error, self.name) from error
 
     async def _pictures_of(self, answer: ImageAnswer[Any], note: str) -> list[Picture]:
         """Return the pictures of an answer, at least one. Raise `UpstreamError`."""
-        pictures = await self._pictures.read(answer.pictures(), answer.extracted, note)
-        if not pictures:
-            raise answer.without_picture()
-        return pictures
+        with request_to(self.service):
+            pictures = await self._pictures.read(answer.pictures(), answer.extracted, note)
+            if not pictures:
+                raise answer.without_picture()
+            return pictures

@@ -120,7 +120,7 @@ RULES: Final[Mapping[Kind, Rule]] = {
         retries=2,
         delay_s=10,
     ),
-    Kind.TRANSIENT: Rule("{Service} failed.", "Call again; if it fails the same way, change the request.", 1, 2),
+    Kind.TRANSIENT: Rule("{Service} failed.", "Call again; if it fails the same way, change the request."),
     Kind.UNREACHABLE: Rule(
         "{Service} could not be reached, and nothing was charged.",
         "Call again; if it stays so, whoever runs Easel has to check that it is up, and its base URL{url}.",
@@ -150,7 +150,10 @@ RULES: Final[Mapping[Kind, Rule]] = {
         may_be_charged=True,
     ),
 }
-"""`RATE` doubles from 2 s: 2, 4, 8. A captcha and an account pool need longer to recover."""
+"""Only a kind that is known to be refused before any work is retried: a failure without a reason may have been charged.
+
+`RATE` doubles from 2 s: 2, 4, 8. A captcha and an account pool need longer to recover.
+"""
 
 TAKEN_IN: Final = "The service had begun, and it may have been charged."
 """Added to the fact of a failure that came later than its kind usually does; such a request is never sent again."""

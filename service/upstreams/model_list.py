@@ -25,7 +25,7 @@ IMAGE_WORDS: Final = re.compile(
 
 
 async def ask_models(session: aiohttp.ClientSession, url: URL, key: str) -> dict[str, str]:
-    """Ask for a list. Raise `UpstreamError` for a bad answer, and what aiohttp raises for none: see `reaching`."""
+    """Ask for a list. Raise `UpstreamError` for a bad answer, and what aiohttp raises for none: see `request_to`."""
     async with session.get(
         url,
         headers=bearer(key),

@@ -23,9 +23,10 @@ from yarl import URL
 from service.bodies import read_limited
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.settings import TIMEOUTS, Endpoint, Timeouts
+from service.upstreams.asked_wait import LONGEST_WAIT_S, retry_after
 from service.upstreams.base import Offers, RemoteTask
 from service.upstreams.base64_extractor import ExtractedBase64
-from service.upstreams.errors import UpstreamError, reaching, read_start, retry_after, upstream_error
+from service.upstreams.errors import UpstreamError, read_start, request_to, upstream_error
 from service.upstreams.fetch import bearer
 from service.upstreams.http import Body, HttpUpstream, json_body
 from service.upstreams.image_sources import Link
@@ -91,6 +92,7 @@ class ModelScopeUpstream(HttpUpstream):
 
     name: ClassVar[str] = "modelscope"
     title: ClassVar[str] = "ModelScope"
+    called: ClassVar[str] = title
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class ModelScopeUpstream(HttpUpstream):
 
     async def offers(self) -> Offers:
         """Return the models whose names are those of image models. The list is public: even a wrong token gets it."""
-        with reaching(self.name, paid=False):
+        with request_to(self.service, paid=False):
             listed = await ask_models(self._session, self._base / "models", self._key)
         images = tuple(id_ for id_ in listed if DRAWS.search(id_))
         return Offers(images=images, others=frozenset(listed) - set(images), complete=False)
@@ -117,7 +119,7 @@ class ModelScopeUpstream(HttpUpstream):
         """Submit the request. A few models draw within the call; all others give a task."""
         refuse_without_picture(request)
         await progress("Handing the work to ModelScope", 0)
-        match read_submitted(await self._submit(request)):
+        match await self._submit(request):
             case RemoteTask() as task:
                 return task  # at once: a call that is cancelled before the id is written down has paid in vain
             case Finished(links):
@@ -130,7 +132,9 @@ class ModelScopeUpstream(HttpUpstream):
         started, pause_s = clock(), self._polling.each_s / 2
         while True:
             await self._polling.pause(pause_s)
-            match await self._look(task):
+            with request_to(self.service, paid=False):
+                found = await self._look(task)
+            match found:
                 case Finished(links):
                     await progress("ModelScope has drawn the picture; downloading it", 90)
                     return await self._download(links)
@@ -138,14 +142,14 @@ class ModelScopeUpstream(HttpUpstream):
                     await progress(f"ModelScope: {status} ({clock() - started:.0f} s)")
                     pause_s = max(self._polling.each_s, least_s)
 
-    async def _submit(self, request: ImageRequest) -> object:
+    async def _submit(self, request: ImageRequest) -> RemoteTask | Finished:
         headers = {"X-ModelScope-Async-Mode": "true"}
         body = submission_body(request)
         async with self._post("images/generations", body, headers=headers, silence_s=ANSWER_S) as response:
             if response.status != HTTPStatus.OK:
                 by_data = any(not each.url for each in request.references)
                 raise refused(response.status, await read_start(response), response.headers, by_data=by_data)
-            return await _json(response)
+            return read_submitted(await _json(response))
 
     async def _look(self, task: RemoteTask) -> Waiting | Finished:
         """Poll once. When the connection fails, the task is taken to go on."""
@@ -163,7 +167,7 @@ class ModelScopeUpstream(HttpUpstream):
             if status == HTTPStatus.OK:
                 return read_polled(await _json(response))
             if status in STILL_THERE or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                return Waiting(f"HTTP {status} when asked", retry_after(response.headers) or 0.0)
+                return Waiting(f"HTTP {status} when asked", min(retry_after(response.headers) or 0.0, LONGEST_WAIT_S))
             if status == HTTPStatus.NOT_FOUND:
                 raise UpstreamError(Kind.LOST, detail=f"(ModelScope does not know the task {task.id} any more.)")
             raise upstream_error(status, await read_start(response), response.headers, taken_in=True)

@@ -12,7 +12,7 @@ from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.pictures.sniffing import sniff
 from service.upstreams.answer import listen
 from service.upstreams.base import Offers
-from service.upstreams.errors import reaching, read_start, upstream_error
+from service.upstreams.errors import read_start, request_to, upstream_error
 from service.upstreams.fetch import FetchError, fetch
 from service.upstreams.http import HttpUpstream
 from service.upstreams.kinds import Kind
@@ -40,7 +40,7 @@ class OpenAiUpstream(HttpUpstream):
 
     async def offers(self) -> Offers:
         """Return the models whose names look like image models. Relays may have more than they list."""
-        with reaching(self.name, paid=False):
+        with request_to(self.service, paid=False):
             listed = await ask_models(self._session, self._base / "models", self._key)
         images = tuple(id_ for id_ in listed if looks_like_images(id_))
         return Offers(images=images, others=frozenset(listed) - set(images), complete=self._base.host == OFFICIAL)

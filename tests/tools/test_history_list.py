@@ -60,7 +60,7 @@ async def test_failed_and_working_ones_are_listed_and_can_be_asked_for(serve: Se
         await client.call("generate", {"prompt": "an owl"})
         prompts, text = await listed(client)
         assert prompts == ["an owl", "a hen [error-policy]", "a fox [slow]"]
-        assert "Failed (policy): The image service refused" in text
+        assert "Failed (policy): Flow2API refused" in text
         assert "Still being drawn. `history` with history_id 1 waits for it." in text
         for state, prompt in (("working", "a fox [slow]"), ("failed", "a hen [error-policy]"), ("done", "an owl")):
             found, text = await listed(client, state=state)

@@ -149,7 +149,7 @@ def test_thoughts_are_handed_on_and_searched_for_nothing() -> None:
         ),
         pytest.param({"error": "generation_failed"}, Kind.TRANSIENT, id="string"),
         pytest.param({"error": {"code": 402, "message": "no credits"}}, Kind.QUOTA, id="integer-code"),
-        pytest.param({"detail": "Invalid API key"}, Kind.TRANSIENT, id="detail"),
+        pytest.param({"detail": "Invalid API key"}, Kind.AUTH, id="detail"),
         pytest.param({"code": 1, "msg": "server busy"}, Kind.UNAVAILABLE, id="msg"),
         pytest.param(
             {"choices": [{"delta": {}, "error": {"code": 429, "message": "slow"}}]}, Kind.RATE, id="in-choice"

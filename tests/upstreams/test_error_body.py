@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.upstreams.error_body import QUOTED, find_error, parse_body, sanitize
+from service.upstreams.error_body import QUOTED, find_error, parse_body, sanitize, says_something
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,14 @@ from service.upstreams.error_body import QUOTED, find_error, parse_body, sanitiz
         pytest.param({"error": None, "detail": "x"}, "x", None, id="null-error"),
         pytest.param("a page", "a page", None, id="text"),
         pytest.param([1], "", None, id="strange"),
+        pytest.param({"error": {"message": "no", "code": "429"}}, "no", 429, id="status-as-text"),
+        pytest.param({"detail": {"error": {"message": "no"}}}, "no", None, id="nested"),
+        pytest.param({"error": {"message": '{"error":{"message":"no","code":403}}'}}, "no", 403, id="body-as-message"),
+        pytest.param({"error": "Forbidden", "message": "no"}, "Forbidden; no", None, id="two-fields"),
+        pytest.param({"base_resp": {"status_code": 1008, "status_msg": "no"}}, "no", None, id="minimax"),
+        pytest.param({"Response": {"Error": {"Code": "X", "Message": "no"}}}, "no", None, id="tencent"),
+        pytest.param({"error_code": 17, "error_msg": "no"}, "no", None, id="baidu"),
+        pytest.param({"title": "Not Found", "status": 404, "detail": "no"}, "no; Not Found", None, id="problem"),
     ],
 )
 def test_the_error_is_found_in_any_shape(body: object, message: str, status: int | None) -> None:
@@ -55,6 +63,11 @@ def test_what_is_no_json_stays_text() -> None:
         ),
         pytest.param("at https://me:pw@h/x", "at https://h/x", id="userinfo"),
         pytest.param("key=han1234", "key=[key]", id="key-without-url"),
+        pytest.param("令牌 TokenStatusExhausted[sk-abc***xyz]", "令牌 TokenStatusExhausted[[key]]", id="masked-key"),
+        pytest.param("got eyJhbGciOiJI.eyJzdWIi.c2ln.", "got [key].", id="json-web-token"),
+        pytest.param(
+            "PUBLIC_ERROR_SEXUAL: Request contains an invalid argument.", "PUBLIC_ERROR_SEXUAL", id="after-a-reason"
+        ),
         pytest.param("Unsupported image URI: data:text/html,<b>abc", "Unsupported image URI: [data]", id="data-uri"),
         pytest.param("got " + "iVBORw0K" * 20, "got [data]", id="base64"),
         pytest.param("got \ue00012\ue001", "got 12", id="stand-in"),
@@ -76,3 +89,23 @@ def test_long_words_are_shortened() -> None:
     """Ours: a result has to stay small, and a refusal may be an essay."""
     assert sanitize("word " * 1000).endswith("…")
     assert len(sanitize("word " * 1000)) <= QUOTED
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        pytest.param({"message": "", "type": "", "param": "", "code": None}, False, id="relay"),
+        pytest.param({"code": 0, "message": ""}, False, id="code-0"),
+        pytest.param({"error": {"message": " "}}, False, id="nested"),
+        pytest.param([], False, id="empty-list"),
+        pytest.param(None, False, id="null"),
+        pytest.param({"message": "no"}, True, id="message"),
+        pytest.param({"code": 500}, True, id="code"),
+        pytest.param("no", True, id="text"),
+        pytest.param(["no"], True, id="list"),
+        pytest.param(True, True, id="true"),
+    ],
+)
+def test_an_error_object_of_empty_fields_is_no_error(error: object, says: bool) -> None:
+    """Bug: BerriAI/litellm #18407, such an object beside the picture made a paid picture a failure."""
+    assert says_something(error) is says

@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from service.upstreams.errors import UpstreamError, reaching, read_error, upstream_error
+from service.settings_table import SETTINGS
+from service.upstreams.errors import Service, UpstreamError, read_error, request_to, upstream_error
 from service.upstreams.kinds import Kind
 from tests.emulators.loopback import serving
 from tests.paths import RECORDINGS
@@ -24,22 +25,22 @@ def test_recorded_answers_have_their_kind(name: str, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
+    ("status", "headers", "kind", "retries", "seconds"),
     [
-        pytest.param({"Retry-After": "7"}, 7, id="seconds"),
-        pytest.param({"Retry-After": "86400"}, 60, id="capped"),
-        pytest.param({"Retry-After": "1", "retry-after-ms": "700"}, 0.7, id="milliseconds"),
-        pytest.param(
-            {"Retry-After": "Fri, 20 Nov 2026 10:00:09 GMT", "Date": "Fri, 20 Nov 2026 10:00:00 GMT"}, 9, id="date"
-        ),
-        pytest.param({"Retry-After": "Fri, 20 Nov 2026 10:00:09 GMT"}, 2, id="date-without-a-clock"),
-        pytest.param({"Retry-After": "soon"}, 2, id="nonsense"),
-        pytest.param({}, 2, id="none"),
+        pytest.param(429, {"Retry-After": "7"}, Kind.RATE, 3, 7, id="short"),
+        pytest.param(429, {}, Kind.RATE, 3, 2, id="the-table's-own"),
+        pytest.param(429, {"Retry-After": "3600"}, Kind.LIMIT, 0, 3600, id="an-hour"),
+        pytest.param(503, {"Retry-After": "30"}, Kind.UNAVAILABLE, 2, 30, id="busy"),
+        pytest.param(503, {"Retry-After": "3600"}, Kind.UNAVAILABLE, 0, 3600, id="down-for-an-hour"),
     ],
 )
-def test_retry_after_is_honoured_up_to_a_cap(headers: dict[str, str], seconds: float) -> None:
-    """Spec RFC 9110, 10.2.3; without it the table's own delay."""
-    assert upstream_error(429, {}, headers).retry_after_s == seconds
+def test_a_wait_of_seconds_is_waited_for_and_one_of_hours_is_not(
+    status: int, headers: dict[str, str], kind: Kind, retries: int, seconds: float
+) -> None:
+    """Bug: `Retry-After: 3600` was waited for twice, 60 seconds each, and then refused all the same."""
+    error = upstream_error(status, {}, headers)
+    assert (error.kind, error.retries, error.retry_after_s) == (kind, retries, seconds)
+    assert ("It asks to wait 1 hour." in str(error)) is (seconds == 3600)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +56,9 @@ def test_retry_after_is_honoured_up_to_a_cap(headers: dict[str, str], seconds: f
         pytest.param(TimeoutError(), False, Kind.TRANSIENT, id="poll"),
     ],
 )
-def test_reaching_tells_what_may_have_been_charged(error: Exception, paid: bool, kind: Kind) -> None:
+def test_a_request_tells_what_may_have_been_charged(error: Exception, paid: bool, kind: Kind) -> None:
     """Ours: a connect failure is free to retry, a lost answer is not."""
-    with pytest.raises(UpstreamError) as raised, reaching("flow2api", paid=paid):
+    with pytest.raises(UpstreamError) as raised, request_to(Service(), paid=paid):
         raise error
     assert raised.value.kind == kind
     assert raised.value.may_be_charged is (kind == Kind.LOST)
@@ -82,7 +83,7 @@ def test_a_request_that_is_too_large_says_what_to_leave_out() -> None:
 async def test_nobody_listening_is_unreachable_and_says_no_address(unused_tcp_port: int) -> None:
     """Ours: messages of aiohttp hold host and port."""
     async with aiohttp.ClientSession() as session:
-        with pytest.raises(UpstreamError) as raised, reaching("flow2api"):
+        with pytest.raises(UpstreamError) as raised, request_to(Service()):
             await session.get(f"http://127.0.0.1:{unused_tcp_port}/")
     assert (raised.value.kind, raised.value.retries) == (Kind.UNREACHABLE, 2)
     assert str(unused_tcp_port) not in str(raised.value)
@@ -100,3 +101,87 @@ async def test_an_echo_of_megabytes_is_read_in_part() -> None:
         error = await read_error(response)
     assert error.kind == Kind.BAD_REQUEST
     assert len(str(error)) < 500
+
+
+FLOW2API_SERVICE = Service("Flow2API", "FLOW2API", "han1234")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "elapsed_s", "kind", "retries"),
+    [
+        pytest.param(503, {}, 0.1, Kind.UNAVAILABLE, 2, id="busy-at-once"),
+        pytest.param(503, {}, 40, Kind.LOST, 0, id="busy-after-a-while"),
+        pytest.param(500, {}, 0.1, Kind.TRANSIENT, 0, id="failed-at-once"),
+        pytest.param(500, {}, 40, Kind.LOST, 0, id="failed-after-a-while"),
+        pytest.param(200, {"error": "generation_failed"}, 40, Kind.LOST, 0, id="event-after-a-while"),
+        pytest.param(429, {}, 40, Kind.RATE, 3, id="429-is-a-refusal-whenever"),
+        pytest.param(429, {"error": "busy"}, 40, Kind.UNAVAILABLE, 2, id="busy-429-is-one"),
+        pytest.param(500, {"error": "没有可用的Token"}, 40, Kind.UNAVAILABLE, 2, id="no-account-was-free"),
+        pytest.param(
+            500, {"error": "reCAPTCHA evaluation failed"}, 60, Kind.CAPTCHA, 1, id="captchas-come-before-work"
+        ),
+        pytest.param(400, {"error": "content_policy"}, 40, Kind.POLICY, 0, id="a-refused-result"),
+        pytest.param(408, {}, 0.1, Kind.LOST, 0, id="408-is-a-time-out"),
+        pytest.param(500, {"error": "connection reset by peer"}, 0.1, Kind.LOST, 0, id="words-of-a-broken-connection"),
+    ],
+)
+def test_a_failure_that_came_after_the_work_may_have_begun_is_lost(
+    status: int, body: object, elapsed_s: float, kind: Kind, retries: int
+) -> None:
+    """Bug: LiteLLM draws, charges and then answers 500; asked again, it charges again."""
+    error = upstream_error(status, body).of_request(FLOW2API_SERVICE, elapsed_s)
+    assert (error.kind, error.retries) == (kind, retries)
+    assert ("may have been charged" in str(error)) is error.may_be_charged is (kind == Kind.LOST)
+
+
+def test_a_request_measures_its_time_and_names_its_service_once() -> None:
+    """Ours: a download or another request around it knows less of the failure, and changes nothing of it."""
+    with pytest.raises(UpstreamError, match=r"^OpenAI failed\.\n") as raised, request_to(FLOW2API_SERVICE):
+        with request_to(Service("OpenAI", "OPENAI")):
+            raise upstream_error(500, {})
+    assert raised.value.kind == Kind.TRANSIENT
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (Kind.AUTH, ["FLOW2API_API_KEY"]),
+        (Kind.ACCOUNT, ["FLOW2API_API_KEY"]),
+        (Kind.ADDRESS, ["FLOW2API_BASE_URL"]),
+        (Kind.UNREACHABLE, ["FLOW2API_BASE_URL"]),
+        (Kind.BLOCKED, ["FLOW2API_BASE_URL"]),
+    ],
+)
+def test_the_setting_that_mends_it_is_named(kind: Kind, settings: list[str]) -> None:
+    """Ours: only whoever runs Easel can, and has to know where."""
+    words = str(UpstreamError(kind, service=FLOW2API_SERVICE))
+    assert [name for name in settings if name in words] == settings
+    assert set(settings) < {setting.name for setting in SETTINGS}
+
+
+def test_the_words_of_the_service_come_last_and_in_quotes() -> None:
+    """Ours: people read the last sentence, and a model must be able to tell the service's words from ours."""
+    said = "生成失败: Flow API request failed: PUBLIC_ERROR_UNSAFE_GENERATION: Request contains an invalid argument."
+    assert str(upstream_error(500, {"error": {"message": said}})).splitlines() == [
+        "The image service refused this prompt or its result under its content policy.",
+        "Tell the person, and change the prompt before calling again.",
+        "It said: “生成失败: Flow API request failed: PUBLIC_ERROR_UNSAFE_GENERATION”",
+    ]
+
+
+def test_the_key_is_never_quoted_whatever_it_looks_like() -> None:
+    """Ours: Flow2API's default key is a short word, and a service that refuses a key repeats it."""
+    error = upstream_error(401, {"detail": "han1234 is not a key"}).of_request(FLOW2API_SERVICE, 0)
+    assert str(error).endswith("“[key] is not a key”")
+    assert "han1234" not in repr(FLOW2API_SERVICE)
+
+
+def test_an_error_of_codes_alone_is_quoted_by_them() -> None:
+    """Ours: the reason of a refusal is not dropped because it is no sentence."""
+    assert "“server_is_on_fire”" in str(upstream_error(500, {"error": {"code": "server_is_on_fire"}}))
+
+
+def test_a_refusal_without_a_reason_does_not_ask_to_correct_what_it_names() -> None:
+    """Bug: an empty 400 was answered with "Correct what it names"."""
+    assert "what it names" in str(upstream_error(400, {"error": "size"}))
+    assert "what it names" not in str(upstream_error(400, {}))

@@ -11,6 +11,7 @@ import pytest
 from yarl import URL
 
 from service.images import ImageRequest, WorkError
+from service.upstreams.errors import Service
 from service.upstreams.flow2api_models import Listed, ModelChoice, ModelList, choose, guess, listed_by
 from service.upstreams.model_list import read_model_list
 from tests.emulators.flow2api import Flow2Api, running
@@ -161,7 +162,7 @@ async def flow2api() -> AsyncIterator[Flow2Api]:
 async def list_of(emulator: Flow2Api, *, key: str | None = None, wait_s: float = 5.0) -> AsyncIterator[ModelList]:
     async with aiohttp.ClientSession() as session:
         base = URL(emulator.url) / "v1"
-        yield ModelList(session, base, emulator.key if key is None else key, wait_s=wait_s)
+        yield ModelList(session, base, Service(key=emulator.key if key is None else key), wait_s=wait_s)
 
 
 async def test_it_is_asked_for_once_however_many_need_it(flow2api: Flow2Api) -> None:

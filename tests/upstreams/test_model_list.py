@@ -9,7 +9,7 @@ from aiohttp import web
 from yarl import URL
 
 from service.images import WorkError
-from service.upstreams.errors import reaching
+from service.upstreams.errors import Service, request_to
 from service.upstreams.model_list import LARGEST, ask_models, looks_like_images, read_model_list
 from tests.emulators.loopback import serving
 
@@ -32,7 +32,7 @@ async def server() -> AsyncIterator[str]:
 
 async def ask(server: str, kind: str, key: str = "k") -> dict[str, str]:
     async with aiohttp.ClientSession() as session:
-        with reaching("test", paid=False):
+        with request_to(Service(), paid=False):
             return await ask_models(session, URL(server) / kind / "models", key)
 
 

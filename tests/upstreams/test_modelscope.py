@@ -128,7 +128,7 @@ FAILURES = {
     "error-burst": Failed("rate", 3, "fewer requests", 0),
     "error-burst-once": Failed("rate", 3, "fewer requests", 0),
     "error-busy": Failed("unavailable", 2, "Server is busy", 0),
-    "error-500-once": Failed("transient", 1, "internal error", 0),
+    "error-500-once": Failed("transient", 0, "internal error", 0),
     "error-submit": Failed("bad_request", 0, "submit image generation task error", 0),
     "error-model": Failed("model", 0, "no provider supported", 0),
     "error-bind": Failed("account", 0, "bind your Alibaba Cloud account", 0),

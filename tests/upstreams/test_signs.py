@@ -4,6 +4,7 @@ import pytest
 
 from service.upstreams.errors import upstream_error
 from service.upstreams.kinds import Kind
+from tests.upstreams.refusals import REFUSALS, Refusal
 
 
 def flow2api(message: str, status: int = 500) -> object:
@@ -94,12 +95,30 @@ def test_every_reason_of_google_has_its_kind(name: str, kind: Kind) -> None:
         pytest.param(502, "<h1>Bad Gateway</h1>", Kind.TRANSIENT, id="proxy"),
         pytest.param(504, "<h1>Gateway Time-out</h1>", Kind.LOST, id="proxy-gave-up"),
         pytest.param(524, "", Kind.LOST, id="cloudflare-gave-up"),
-        pytest.param(504, {"error": {"message": "deadline"}}, Kind.TRANSIENT, id="504-of-the-service"),
+        pytest.param(504, {"error": {"message": "late"}}, Kind.LOST, id="504-of-the-service"),
         pytest.param(418, "", Kind.BAD_REQUEST, id="other-4xx"),
-        pytest.param(599, "", Kind.TRANSIENT, id="other-5xx"),
+        pytest.param(555, "", Kind.TRANSIENT, id="other-5xx"),
         pytest.param(200, {"error": {}}, Kind.TRANSIENT, id="empty-error"),
     ],
 )
 def test_words_come_before_the_status(status: int, answer: object, kind: Kind) -> None:
     """Ours: Flow2API sends all as 500, relays as whatever they like."""
     assert upstream_error(status, answer).kind == kind
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_each_reported_refusal_has_its_kind(refusal: Refusal) -> None:
+    """Ours: the person and the model read the cause, and the one who can mend it, whatever the service and language."""
+    assert upstream_error(refusal.status, refusal.body, refusal.headers).kind == refusal.kind
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_only_a_smaller_size_that_helps_is_advised(refusal: Refusal) -> None:
+    """Bug: a used-up balance, a guard and a wrong address were all answered with "Choose a smaller size"."""
+    assert "smaller size" not in str(upstream_error(refusal.status, refusal.body, refusal.headers))
+
+
+def test_a_long_error_is_looked_at_in_part() -> None:
+    """Ours: nothing holds the event loop, and a service that echoes a prompt does not choose the kind by it."""
+    message = "Something is wrong. " * 100 + "insufficient balance"
+    assert upstream_error(400, {"error": {"message": message}}).kind == Kind.BAD_REQUEST
