@@ -107,7 +107,7 @@ async def test_the_service_honours_the_environment(serve: Serve) -> None:
 
 async def test_a_proxy_that_is_not_there_is_named() -> None:
     """Ours: "it does not accept connections" would send people to look at the image service."""
-    with pytest.raises(UpstreamError, match="the proxy of HTTP_PROXY or HTTPS_PROXY does not accept connections"):
+    with pytest.raises(UpstreamError, match="The proxy of HTTP_PROXY or HTTPS_PROXY does not accept connections"):
         await drawn(Proxies(http="http://127.0.0.1:9"), "http://images.example.test")
 
 
