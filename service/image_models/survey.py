@@ -46,7 +46,7 @@ async def _ask(upstream: Upstream, wait_s: float) -> Offers | str:
         async with asyncio.timeout(wait_s):
             offers = await upstream.offers()
     except WorkError as error:
-        return str(error)
+        return " ".join(str(error).splitlines())
     except TimeoutError:
         return f"It did not answer within {wait_s:.0f} seconds."
     if offers is None:

@@ -95,7 +95,7 @@ async def test_an_upstream_that_is_down_loses_nothing(path: Path, capsys: pytest
         upstream.lists = False
         assert await models(settings(path, upstream), write=True) == 1
     assert bytes_of(path) == before
-    assert "not compared    The image service failed." in capsys.readouterr().out
+    assert "not compared    Flow2API failed. Call again" in capsys.readouterr().out
 
 
 def replace_by(path: Path, text: str | None) -> None:
