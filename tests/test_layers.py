@@ -105,6 +105,12 @@ def test_every_folder_has_a_row_and_no_row_is_left_over() -> None:
     assert folders == set(ALLOWED)
 
 
+def test_the_architecture_lists_the_folders_in_this_order() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    [listed] = [line for line in text.splitlines() if line.count(" · ") == len(ALLOWED) - 1]
+    assert listed.split(" · ") == list(ALLOWED)
+
+
 @pytest.mark.parametrize("folder", [".", *sorted(ALLOWED)])
 def test_a_folder_can_be_looked_over(folder: str) -> None:
     files = [path for path in (SERVICE / folder).glob("*.py") if path.name != "__init__.py"]

@@ -93,3 +93,16 @@ def matches(name: str, pattern: str) -> bool:
 def test_links_within_the_project_lead_somewhere() -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", TEXT)
     assert not [target for target in targets if not (ROOT / Path(target)).exists()]
+
+
+def test_the_architecture_names_what_there_is() -> None:
+    """Ours: a page about the code that falls behind the code misleads whoever comes new."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`([\w./]+(?:/|\.py|\.json))`", text)
+    assert len(paths) > 30
+    everywhere = {path.name for path in SERVICE.rglob("*.py")}
+    assert not [
+        path
+        for path in paths
+        if not (ROOT / path).exists() and not (SERVICE / path).exists() and not ("/" not in path and path in everywhere)
+    ]
