@@ -20,7 +20,7 @@ from service.protocol.catalog import Server, ToolEntry
 from service.protocol.jsonrpc import Result
 from service.protocol.session import Sessions
 from service.settings import Settings
-from service.storage.ended_sessions import EndedSessions
+from service.storage.disk_sessions import DiskSessions
 from service.web.guard import Guard
 from service.web.mcp import MAX_BODY_BYTES, Endpoint
 from service.web.sessions import add_routes
@@ -39,7 +39,7 @@ async def serve(port: int) -> None:
     tools = {TOOL: ToolEntry(listing=listing, run=echo)}
     server = Server(name="easel", version="1", title="Easel", instructions="Call echo.", tools=tools)
     with tempfile.TemporaryDirectory() as folder:
-        ended = EndedSessions(Path(folder), time.time)
+        ended = DiskSessions(Path(folder), time.time)
         sessions = Sessions(secrets.token_bytes(32))
         keys = Keys(sessions=sessions, request_state=secrets.token_bytes(32), is_ended=ended.contains)
         app = web.Application(middlewares=[Guard(Settings.from_env({})).middleware()], client_max_size=MAX_BODY_BYTES)

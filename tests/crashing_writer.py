@@ -33,7 +33,7 @@ async def write(writer: int, store: SqliteStore, files: DiskFiles) -> None:
         name = await files.keep(LOCAL_OWNER, picture_bytes(job.history_id), "image/png")
         say("kept", name)
         picture = KeptPicture(name=name, media_type="image/png", width=1, height=1, size=PICTURE_BYTES)
-        await store.finish(await store.submitted(job), [picture])
+        await store.finish(await store.mark_submitted(job), [picture])
         say("done", job.history_id, name)
         if job.history_id % 3 == 0:
             say("deleting", job.history_id)

@@ -60,9 +60,9 @@ class WatchedStore(SqliteStore):
         self.moments.pass_("begin")
         return await super().begin(owner, request, upstream, fingerprint)
 
-    async def submitted(self, job: Job, *, refused: bool = False) -> Job:
+    async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
         self.moments.pass_("refused" if refused else "submitted")
-        return await super().submitted(job, refused=refused)
+        return await super().mark_submitted(job, refused=refused)
 
     async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
         self.moments.pass_("finish")

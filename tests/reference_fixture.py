@@ -72,7 +72,7 @@ async def reference_fixture(folder: Path) -> AsyncIterator[ReferenceFixture]:
     previews = Previews()
     importer = Importer(files=files, store=store, previews=previews)
     retention = Retention(store, files, Limits(entries=MAX_ENTRIES), lambda _: None, clock)
-    uploads = Uploads(SqliteUploads(store), b"u" * 32, "https://easel.example.com/upload/", clock)
+    uploads = Uploads(SqliteUploads(store.database), b"u" * 32, "https://easel.example.com/upload/", clock)
     try:
         yield ReferenceFixture(
             clock=clock,

@@ -58,7 +58,7 @@ class StoreFixture:
     async def lose(self, picture: KeptPicture) -> None:
         """Remove a picture, as is done to make room."""
         self.files.path(picture.name).unlink()
-        await self.store.files_gone([picture.name])
+        await self.store.forget_files([picture.name])
 
     async def _kept(self, owner: str, data: bytes) -> KeptPicture:
         seen = await self.previews.examine(data)

@@ -61,7 +61,7 @@ class Resources:
     async def pages(self, call: Call, cursor: str | None) -> tuple[Sequence[Result], str | None]:
         """Return one page of the caller's pictures, and the cursor of the next where there is one."""
         before = None if cursor is None else read_cursor(cursor)
-        jobs = await self.store.pictured(call.owner, PAGE + 1, before)
+        jobs = await self.store.jobs_with_pictures(call.owner, PAGE + 1, before)
         entries: dict[str, Result] = {}
         for job in jobs[:PAGE]:
             for number, picture in enumerate(job.pictures, start=1):

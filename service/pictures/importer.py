@@ -39,5 +39,5 @@ class Importer:
         kept = await asyncio.to_thread(without_metadata, data, media_type)
         await self.previews.examine(kept)
         name = await self.files.keep(owner, kept, media_type)
-        await self.store.file_kept(owner, name, len(kept))
+        await self.store.add_file(owner, name, len(kept))
         return ImportedPicture(name=name, media_type=media_type, data=kept)

@@ -156,7 +156,7 @@ class Generation:
 
     async def _mark_delivered(self, job: Job) -> None:
         try:
-            await self.store.delivered(job.owner, [job.history_id])
+            await self.store.mark_delivered(job.owner, [job.history_id])
         except WorkError as error:  # the same request will join the job once more: nothing is lost
             logger.warning("history_id %d: its delivery could not be written down: %s", job.history_id, error)
 

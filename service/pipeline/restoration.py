@@ -50,12 +50,12 @@ class Restoration:
             except (WorkError, TimeoutError) as error:
                 logger.info("history_id %d: a picture that was removed stays so: %s", job.history_id, error)
         if picture.kept:
-            await self.store.files_gone([picture.name])
+            await self.store.forget_files([picture.name])
         return await self.store.job(job.owner, job.history_id) or job, None
 
     async def _enter(self, job: Job, number: int, picture: KeptPicture) -> Job:
         try:
-            restored = await self.store.restored(job, number - 1, picture)
+            restored = await self.store.restore_picture(job, number - 1, picture)
         except LookupError as deleted:
             if not await self.store.owns_file(job.owner, picture.name):
                 await self.pictures.files.remove([picture.name])

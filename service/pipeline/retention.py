@@ -73,7 +73,7 @@ class Retention:
 
     async def keep_newest(self, owner: str, count: int) -> int:
         """Remove all but the `count` newest of an owner's pictures. Returns how many went."""
-        names = await self.store.files_beyond(entries=count, size=UNLIMITED, before=0, owner=owner)
+        names = await self.store.files_over_limits(entries=count, size=UNLIMITED, before=0, owner=owner)
         return await self._remove(names, owner)
 
     async def delete(self, owner: str, history_id: int) -> bool:
@@ -94,7 +94,7 @@ class Retention:
         self.removed(owner)
 
     async def _drop(self, owner: str, names: Collection[str]) -> None:
-        await self._remove(await self.store.unused(owner, names), owner)
+        await self._remove(await self.store.unused_files(owner, names), owner)
 
     async def _enforce(self, spare: Collection[str]) -> None:
         entries, size = self.limits.entries or UNLIMITED, self.limits.size or UNLIMITED
@@ -103,7 +103,7 @@ class Retention:
         within = total.entries <= entries and total.bytes <= size
         if within and (total.oldest is None or total.oldest >= before):
             return
-        names = await self.store.files_beyond(entries=entries, size=size, before=before, spare=spare)
+        names = await self.store.files_over_limits(entries=entries, size=size, before=before, spare=spare)
         if removed := await self._remove(names, None):
             logger.info("%d files removed to make room", removed)
 
@@ -117,20 +117,20 @@ class Retention:
 
     async def _remove_some(self, names: Sequence[str]) -> int:
         gone = await self.files.remove(names)
-        await self.store.files_gone(gone)
+        await self.store.forget_files(gone)
         return len(gone)
 
     async def _check(self) -> None:
         """Enter the files that the index does not know, and drop the entries whose file is gone."""
-        indexed = await self.store.files_beyond(entries=0, size=0, before=UNLIMITED)
+        indexed = await self.store.files_over_limits(entries=0, size=0, before=UNLIMITED)
         listed = await self.files.listing()  # after the index: what was in it had its file before
         absent, strange = await asyncio.to_thread(_compare, indexed, listed, self.clock() - SETTLED_S)
         # Another process may have kept one of them again since it was not seen.
         gone = [name for name in absent if await self.files.find(name) is None]
-        await self.store.files_gone(gone)
+        await self.store.forget_files(gone)
         for each in strange:
             # Among them are files that a working job refers to: entered again, they keep their owner.
-            await self.store.file_kept(NOBODY, each.name, each.size)
+            await self.store.add_file(NOBODY, each.name, each.size)
         if gone or strange:
             logger.info("%d files are gone from the disk, %d are entered again", len(gone), len(strange))
 

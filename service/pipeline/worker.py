@@ -136,7 +136,7 @@ class Worker:
             made = await self._ask(job, upstream, request, report)
             if isinstance(made, RemoteTask):
                 running.goes_on = True
-                remembered = await finish_despite_cancel(self._write(partial(self.store.remember, job, made.id)))
+                remembered = await finish_despite_cancel(self._write(partial(self.store.remember_task, job, made.id)))
                 return await self._follow(remembered, running, report)
             return await self._keep(job, made, running, report, upstream)
 
@@ -147,7 +147,7 @@ class Worker:
         attempt = 0
         while True:
             if upstream.charges:
-                await asyncio.shield(self.store.submitted(job))
+                await asyncio.shield(self.store.mark_submitted(job))
             try:
                 async with asyncio.timeout(upstream.deadline_s):
                     return await upstream.generate(sent, progress)
@@ -163,7 +163,7 @@ class Worker:
                 if attempt > min(error.retries, self.retries):
                     raise
                 if upstream.charges:  # a cancellation during the pause costs nothing
-                    await asyncio.shield(self.store.submitted(job, refused=True))
+                    await asyncio.shield(self.store.mark_submitted(job, refused=True))
                 pause_s = min(error.retry_after_s * 2 ** (attempt - 1), LONGEST_PAUSE_S)
                 logger.info("%s: %s; attempt %d follows in %.1f s", upstream.name, error.kind, attempt + 1, pause_s)
                 await progress(f"{upstream.name}: {error.kind}. Trying again in {pause_s:.0f} s ({attempt + 1}).")

@@ -1,97 +1,24 @@
-"""Which legacy sessions were ended before their time, for every process on one data folder.
+"""The contract of ended sessions: legacy MCP sessions that a client or the service ended before they expire.
 
-A session lives in its id alone, so that an end must be remembered somewhere until the id would expire: in a small file
-a period, one line a session, and a period's file goes when all of its ids are dead. A look is a `stat` of two files,
-microseconds and no wait for a disk, and reads on only when a file has grown; that is why it may happen on the loop.
-Still, requests come faster than that: what another process has ended is seen after `LOOK_S` at the latest, what this
-one has ended at once.
+A session lives in its id alone, so that its end must be remembered until the id would expire, by every process.
 """
 
-import asyncio
-import errno
-import hashlib
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Final
-
-from service.storage.data_folder import PRIVATE_FILE, PRIVATE_FOLDER, needing, sync_folder
-
-PERIOD_S: Final = 30 * 24 * 3600
-"""As long as a session id lives: an id that is alive expires in this period or the next."""
-
-LOOK_S: Final = 0.1
-"""Between two looks at the files. No client can tell it from the time that its DELETE was under way."""
+from abc import ABC, abstractmethod
 
 
-class EndedSessions:
-    """The ended sessions of one folder."""
+class EndedSessions(ABC):
+    """The ended sessions that every process knows."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
-        """Use `folder`, made if need be, and remove what is over. Blocks; raises `DataFolderError`."""
-        self._folder = folder
-        self._clock = clock
-        self._looked = 0.0
-        self._read: dict[int, int] = {}
-        self._ended: dict[int, set[str]] = {}
-        with needing(folder):
-            folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
-            for file in folder.iterdir():
-                if file.name.isdecimal() and int(file.name) < self._period():
-                    file.unlink(missing_ok=True)
-
+    @abstractmethod
     def contains(self, session_id: str) -> bool:
-        """Whether this session was ended, by any process."""
-        now = self._clock()
-        periods = int(now // PERIOD_S), int(now // PERIOD_S) + 1
-        if not self._looked <= now < self._looked + LOOK_S:  # a clock may be put back as well
-            self._looked = now
-            for period in periods:
-                self._catch_up(period)
-        ended = [self._ended[period] for period in periods if period in self._ended]
-        if not ended:
-            return False
-        digest = _digest(session_id)
-        return any(digest in each for each in ended)
+        """True for a session that any process ended. Answers from memory: every request of a session asks.
 
+        The end that this process noted counts at once, that of another a moment later.
+        """
+
+    @abstractmethod
     async def add(self, session_id: str, expires: float) -> None:
-        """End a session for good; durable when this returns. Raises `OSError` when it cannot be kept."""
-        try:
-            await asyncio.to_thread(self._append, int(expires // PERIOD_S), _digest(session_id))
-        finally:
-            self._looked = 0.0
+        """End a session; durable when this returns. `expires` is when its id does, in seconds since the epoch.
 
-    def _append(self, period: int, digest: str) -> None:
-        # One short write in append mode: lines of several processes do not mix (write(2), O_APPEND). The line break
-        # before keeps it apart from a line that a full disk or a power cut left unfinished.
-        line = f"\n{digest}\n".encode()
-        file = os.open(self._folder / str(period), os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
-        try:
-            if os.write(file, line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file)
-        finally:
-            os.close(file)
-        sync_folder(self._folder)
-
-    def _catch_up(self, period: int) -> None:
-        path, known = self._folder / str(period), self._read.get(period, 0)
-        try:
-            if path.stat().st_size == known:
-                return
-            with path.open("rb") as file:
-                file.seek(known)
-                lines = file.read()
-        except FileNotFoundError:
-            return
-        whole = lines[: lines.rfind(b"\n") + 1]
-        self._ended.setdefault(period, set()).update(whole.decode("ascii", "replace").split())
-        self._read[period] = known + len(whole)
-
-    def _period(self) -> int:
-        return int(self._clock() // PERIOD_S)
-
-
-def _digest(session_id: str) -> str:
-    """What is written down: who reads the file cannot use a session with it."""
-    return hashlib.sha256(session_id.encode()).hexdigest()
+        Raises `OSError` when the end cannot be stored.
+        """

@@ -4,9 +4,9 @@
 folder also holds the temporary files of the process: they go when it goes, and a rename from here into place is atomic.
 
 1. `running/gate` is held for every look at these folders and every change to them, so that no process sees another
-   between making its folder and taking its lock, or mistakes a look for a life.
-2. An id is random and claimed once: who is not alive will never be again.
-3. A lock that is free, or a folder that is gone, means a dead process. `claim` removes what the dead left behind.
+   between making its folder and taking its lock, or takes the lock of a looking process for that of a living one.
+2. An id is random and claimed once: the process of a dead id is dead for good.
+3. A lock that is free, or a folder that is gone, means a dead process. `claim` removes the folders of dead processes.
 
 All of it blocks for a moment: call it at start and at shutdown.
 """
@@ -25,37 +25,38 @@ from service.storage.data_folder import PRIVATE_FOLDER, DataFolderError, needing
 
 LEASE_ID: Final = re.compile(r"[0-9a-f]{32}")
 GATE_TIMEOUT_S: Final = 10
-"""The gate is held for milliseconds. Whoever waits this long waits for a stopped process, or a broken file system."""
+"""The gate is held for milliseconds. A wait of this length means a stopped process, or a broken file system."""
 
 
 class Lease:
     """A claim that is held. `id` marks the work of this process, `folder` takes its temporary files."""
 
-    def __init__(self, running: Path, lease_id: str, lock: BaseFileLock, dead: tuple[str, ...]) -> None:
+    def __init__(self, running: Path, lease_id: str, lock: BaseFileLock) -> None:
         self.id: Final = lease_id
         self.folder: Final = running / lease_id
-        self.dead: Final = dead
-        """The ids of the processes that had died, as `claim` found them. For the log."""
         self._running = running
         self._lock = lock
 
     @classmethod
     def claim(cls, data: Path, gate_timeout_s: float = GATE_TIMEOUT_S) -> Self:
-        """Clear away what dead processes left in the data folder, and take a place in it. Creates the folder."""
+        """Remove the folders of dead processes, and make one for this process. Creates the data folder.
+
+        Raises `DataFolderError` when the data folder cannot be used.
+        """
         running = data / "running"
         with needing(data):
             data.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
             running.mkdir(PRIVATE_FOLDER, exist_ok=True)
         with _gate(running, gate_timeout_s):
-            dead = tuple(_clear_dead(running))
+            _remove_dead(running)
             lease_id = secrets.token_hex(16)
             (running / lease_id).mkdir(PRIVATE_FOLDER)
             lock = _lock(running / lease_id / "lock")
             lock.acquire(timeout=0)
-        return cls(running, lease_id, lock, dead)
+        return cls(running, lease_id, lock)
 
     def alive(self, lease_id: str) -> bool:
-        """Whether the process that claimed this id still runs. Once False, always False."""
+        """True while the process that claimed this id runs. Once False, always False."""
         if LEASE_ID.fullmatch(lease_id) is None:
             return False
         with _gate(self._running):
@@ -71,12 +72,11 @@ class Lease:
             self._lock.release()
 
 
-def _clear_dead(running: Path) -> Iterator[str]:
-    """Remove the folders of dead processes. One that cannot be removed is no reason not to start."""
+def _remove_dead(running: Path) -> None:
+    """Remove the folders of dead processes. One that cannot be removed must not stop the start."""
     for folder in sorted(running.iterdir()):
         if LEASE_ID.fullmatch(folder.name) and not folder.is_symlink() and not _held(folder):
             shutil.rmtree(folder, ignore_errors=True)
-            yield folder.name
 
 
 def _held(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What lies in the data folder, opened in order and closed in the reverse. Here alone it is known how each is kept."""
+"""The data folder, opened part by part and closed in the reverse order. Only this module knows the implementations."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from service.protocol.task_records import TaskKeeper
 from service.storage.disk import DiskFiles
+from service.storage.disk_sessions import DiskSessions
 from service.storage.ended_sessions import EndedSessions
 from service.storage.files import Files
 from service.storage.lease import Lease
@@ -21,7 +22,7 @@ from service.storage.uploads import UploadKeeper
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """The opened parts."""
+    """The opened parts, each as its contract."""
 
     secret: Secret
     files: Files
@@ -39,13 +40,13 @@ async def open_storage(data: Path, stack: contextlib.AsyncExitStack) -> Storage:
     files = await DiskFiles.open(data / "files", lease.folder, secret.derive("picture names"))
     store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive)
     stack.push_async_callback(store.close)
-    tasks = await SqliteTasks.open(store, lease.id, lease.alive, time.time)
-    ended = await asyncio.to_thread(EndedSessions, data / "ended-sessions", time.time)
+    tasks = await SqliteTasks.open(store.database, lease.id, lease.alive, time.time)
+    ended = await asyncio.to_thread(DiskSessions, data / "ended-sessions", time.time)
     return Storage(
         secret=secret,
         files=files,
         store=store,
         tasks=tasks,
-        uploads=SqliteUploads(store),
+        uploads=SqliteUploads(store.database),
         ended_sessions=ended,
     )

@@ -1,227 +1,187 @@
-"""The store in one SQLite file, which several processes may share.
+"""The record keeper in one SQLite file, which several processes may share.
 
-1. One thread owns the connection; every query goes there and comes back by future. A caller that is cancelled while it
-   waits takes nothing back: what was asked of the writer is done, wholly or not at all.
-2. WAL with `synchronous=FULL`: a committed row survives a power cut (sqlite.org/pragma.html#pragma_synchronous).
-3. What another process writes between two queries is never seen in part: each method is one transaction, only
-   `clear` is several.
-4. Each concern has a file of its own: `store_sqlite_jobs`, `_rows`, `_search`, `_lists`, `_files`, `_delete` and
-   `_schema`.
+It owns the file (`sqlite_database`), knows the time and which processes live, and hands each method to the statements
+of its concern: `sqlite_jobs`, `sqlite_files` for stored files and deletion, `sqlite_queries` for all that only reads.
 """
 
-import asyncio
-import sqlite3
+import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, ParamSpec, Self, TypeVar
+from typing import Self
 
-from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent, WorkError
+from service.images import Failure, ImageRequest, Job, KeptPicture, Parent
 from service.storage import sqlite_files as files
-from service.storage import sqlite_lists as lists
-from service.storage.data_folder import DataFolderError
-from service.storage.sqlite_delete import clear_some, delete, newest_id, unused_files, unused_of
-from service.storage.sqlite_jobs import Jobs
-from service.storage.sqlite_rows import LARGEST_INTEGER, jobs_between, within_range
-from service.storage.sqlite_schema import migrate, transaction
-from service.storage.sqlite_search import page
+from service.storage import sqlite_jobs as jobs
+from service.storage import sqlite_queries as queries
+from service.storage.sqlite_database import LARGEST_INTEGER, Database, within_range
 from service.storage.store import Begun, FilesTotal, Page, Search, Store, Totals
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-BUSY_TIMEOUT_S: Final = 10.0
-"""How long a write waits for another process's write, which takes milliseconds."""
-
-SELECT_TOTALS: Final = "SELECT working, done, failed, pictures, picture_bytes FROM totals WHERE owner = ?"
-SELECT_CHILDREN: Final = """
-    SELECT history_id, picture FROM lineage JOIN jobs USING (history_id)
-    WHERE parent = ? AND owner = ? ORDER BY history_id, position
-"""
+logger = logging.getLogger(__name__)
 
 
 class SqliteStore(Store):
-    """Keeps jobs in a file of SQLite."""
+    """Jobs and the index of files in a SQLite file, as the process writes them that `lease` stands for."""
 
-    def __init__(self, thread: ThreadPoolExecutor, jobs: Jobs) -> None:
-        self._thread = thread
-        self._connection = jobs.connection
-        self._jobs = jobs
-        self._closed: Future[None] | None = None
+    def __init__(
+        self, database: Database, lease: str, alive: Callable[[str], bool], clock: Callable[[], float]
+    ) -> None:
+        self.database = database
+        self._lease = lease
+        self._alive = alive
+        self._clock = clock
 
     @classmethod
     async def open(
         cls, path: Path, lease: str, alive: Callable[[str], bool], clock: Callable[[], float] = time.time
     ) -> Self:
-        """Open the file, bring it up to date, and end as `interrupted` what processes no longer `alive` left working.
+        """Open the file, make its tables where it is new, and end the jobs of dead processes as interrupted.
 
-        What goes on without them at an image service can be claimed. `lease` marks the jobs of this process. Raises
-        `DataFolderError`, also for a file that a newer version wrote.
+        `lease` marks the jobs of this process; `alive` tells of any lease if its process lives. A job of a dead process
+        that goes on at an image service can be claimed instead. Raises `DataFolderError` for an unusable file.
         """
-        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        store = cls(await Database.open(path), lease, alive, clock)
         try:
-            jobs = await _outcome(thread.submit(_open, path, lease, alive, clock))
+            await store._end_jobs_of_dead()
         except BaseException:
-            thread.shutdown(wait=False)
+            await store.close()
             raise
-        return cls(thread, jobs)
+        return store
 
     async def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
-        return await self._do(self._jobs.begin, owner, request, upstream, fingerprint)
+        new = jobs.NewJob(
+            owner=owner,
+            request=request,
+            upstream=upstream,
+            fingerprint=fingerprint,
+            lease=self._lease,
+            created_at=self._clock(),
+        )
+        while True:
+            begun, lease = await self.database.write(jobs.begin, new)
+            if lease is None or lease not in await self._dead_leases():
+                return begun
+            await self.database.write(jobs.interrupt, [lease], self._clock(), begun.job.history_id)
 
-    async def submitted(self, job: Job, *, refused: bool = False) -> Job:
-        return await self._do(self._jobs.submitted, job, refused)
+    async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
+        return await self.database.write(jobs.mark_submitted, job, refused)
 
-    async def remember(self, job: Job, task: str) -> Job:
-        return await self._do(self._jobs.remember, job, task)
+    async def remember_task(self, job: Job, task: str) -> Job:
+        return await self.database.write(jobs.remember_task, job, task)
 
     async def release(self, job: Job) -> None:
-        await self._do(self._jobs.release, job)
+        await self.database.write(jobs.release, job, self._lease)
 
     async def claim(self) -> list[Job]:
-        return await self._do(self._jobs.claim, None, 1, LARGEST_INTEGER)
+        free = await self._end_jobs_of_dead()
+        return await self.database.write(jobs.claim, self._lease, free)
 
     async def claim_one(self, owner: str, history_id: int) -> Job | None:
-        wanted = within_range(history_id)
-        return next(iter(await self._do(self._jobs.claim, owner, wanted, wanted)), None)
+        wanted, free = within_range(history_id), await self._end_jobs_of_dead()
+        claimed = await self.database.write(jobs.claim, self._lease, free, owner, wanted)
+        return claimed[0] if claimed else None
 
     async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
-        return await self._do(self._jobs.end, job, JobState.DONE, tuple(pictures), None)
+        return await self.database.write(jobs.finish, job, tuple(pictures), self._clock())
 
     async def fail(self, job: Job, failure: Failure) -> Job:
-        return await self._do(self._jobs.end, job, JobState.FAILED, (), failure)
+        return await self.database.write(jobs.fail, job, failure, self._clock())
 
-    async def delivered(self, owner: str, history_ids: Sequence[int]) -> None:
-        await self._do(self._jobs.delivered, owner, tuple(history_ids))
+    async def mark_delivered(self, owner: str, history_ids: Sequence[int]) -> None:
+        ids = [within_range(history_id) for history_id in history_ids]
+        await self.database.write(jobs.mark_delivered, owner, ids, self._clock())
 
-    async def restored(self, job: Job, position: int, picture: KeptPicture) -> Job:
-        return await self._do(self._jobs.restored, job, position, picture)
+    async def restore_picture(self, job: Job, position: int, picture: KeptPicture) -> Job:
+        return await self.database.write(jobs.restore_picture, job, position, picture, self._clock())
 
     async def job(self, owner: str, history_id: int) -> Job | None:
         wanted = within_range(history_id)
-        found = await self._do(self._read, owner, wanted, wanted, 1)
+        found = await self.database.read(jobs.jobs_between, owner, wanted, wanted, 1)
         return found[0] if found else None
 
     async def jobs(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
         last = LARGEST_INTEGER if before is None else within_range(before - 1)
-        return await self._do(self._read, owner, 1, last, within_range(limit))
+        return await self.database.read(jobs.jobs_between, owner, 1, last, within_range(limit))
 
     async def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Page:
-        return await self._do(page, self._connection, owner, search, limit, before)
+        return await self.database.read(queries.page, owner, search, limit, before)
 
     async def children(self, owner: str, history_id: int) -> list[tuple[int, int]]:
-        return await self._do(self._children, owner, within_range(history_id))
+        return await self.database.read(queries.children, owner, within_range(history_id))
 
     async def totals(self, owner: str) -> Totals:
-        return await self._do(self._count, owner)
-
-    async def pictured(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
-        return await self._do(lists.pictured, self._connection, owner, limit, before)
-
-    async def history_ids(self, owner: str, beginning: str, limit: int) -> list[int]:
-        return await self._do(lists.history_ids, self._connection, owner, beginning, limit)
-
-    async def file_names(self, owner: str, beginning: str, limit: int) -> list[str]:
-        return await self._do(lists.file_names, self._connection, owner, beginning, limit)
+        return await self.database.read(queries.totals, owner)
 
     async def counts(self, owner: str) -> tuple[Totals, FilesTotal]:
-        return await self._do(lambda: (self._count(owner), files.total(self._connection, owner)))
+        return await self.database.read(queries.counts, owner)
+
+    async def jobs_with_pictures(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
+        return await self.database.read(queries.jobs_with_pictures, owner, limit, before)
+
+    async def history_ids(self, owner: str, beginning: str, limit: int) -> list[int]:
+        return await self.database.read(queries.history_ids, owner, beginning, limit)
+
+    async def file_names(self, owner: str, beginning: str, limit: int) -> list[str]:
+        return await self.database.read(queries.file_names, owner, beginning, limit)
 
     async def delete(self, owner: str, history_id: int) -> list[str] | None:
-        await self._do(self._jobs.interrupt_dead)
-        return await self._do(delete, self._connection, owner, within_range(history_id))
+        await self._end_jobs_of_dead()
+        return await self.database.write(files.delete_job, owner, within_range(history_id))
 
     async def clear(self, owner: str, keep: int = 0) -> list[str]:
-        await self._do(self._jobs.interrupt_dead)
-        now = self._jobs.clock()
-        newest = await self._do(newest_id, self._connection, owner, within_range(keep))
-        while await self._do(clear_some, self._connection, owner, newest, now):
+        await self._end_jobs_of_dead()
+        now = self._clock()
+        last = await self.database.read(files.id_after_newest, owner, within_range(keep))
+        while await self.database.write(files.delete_some_jobs, owner, last, now):
             pass
-        return await self._do(unused_files, self._connection, owner)
+        return await self.database.write(files.unused_files, owner)
 
-    async def unused(self, owner: str, names: Collection[str]) -> list[str]:
-        return await self._do(unused_of, self._connection, owner, tuple(names))
+    async def unused_files(self, owner: str, names: Collection[str]) -> list[str]:
+        return await self.database.write(files.unused_files, owner, tuple(names))
 
-    async def file_kept(self, owner: str, name: str, size: int) -> None:
-        await self._do(files.kept, self._connection, owner, name, size, self._jobs.clock())
+    async def add_file(self, owner: str, name: str, size: int) -> None:
+        await self.database.write(files.add_file, owner, name, size, self._clock())
 
     async def owns_file(self, owner: str, name: str) -> bool:
-        return await self._do(lists.owns_file, self._connection, owner, name)
+        return await self.database.read(queries.owns_file, owner, name)
 
     async def picture_of(self, owner: str, name: str) -> Parent | None:
-        return await self._do(files.picture_of, self._connection, owner, name)
+        return await self.database.read(queries.picture_of, owner, name)
 
     async def files_total(self, owner: str | None) -> FilesTotal:
-        return await self._do(files.total, self._connection, owner)
+        return await self.database.read(files.files_total, owner)
 
-    async def files_beyond(
+    async def files_over_limits(
         self, *, entries: int, size: int, before: float, owner: str | None = None, spare: Collection[str] = ()
     ) -> list[str]:
-        return await self._do(files.beyond, self._connection, (entries, size), before, owner, frozenset(spare))
+        return await self.database.read(files.files_over_limits, (entries, size), before, owner, frozenset(spare))
 
-    async def files_gone(self, names: Collection[str]) -> None:
-        await self._do(files.gone, self._connection, tuple(names))
-
-    async def run(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        """Have the writer do `work` on its connection: for the tables of other concerns in the same file."""
-        return await self._do(work, self._connection)
+    async def forget_files(self, names: Collection[str]) -> None:
+        await self.database.write(files.forget_files, tuple(names))
 
     async def close(self) -> None:
-        if self._closed is None:
-            self._closed = self._thread.submit(self._connection.close)
-            self._thread.shutdown(wait=False)  # takes no more work, and still does what it has
-        await _outcome(self._closed)
+        await self.database.close()
 
-    async def _do(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Have the writer do one thing; what SQLite refuses is work that failed."""
-        if self._closed is not None:
-            raise RuntimeError("the store is closed")
-        try:
-            return await _outcome(self._thread.submit(work, *args, **kwargs))
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
-            raise  # our own mistake, whatever the disk does
-        except sqlite3.Error as error:
-            raise WorkError(
-                f"The history could not be read or written: {error}. Whoever runs this server should look at the "
-                "space and the permissions of the folder that EASEL_DATA_DIR names.",
-                kind="storage",
-            ) from error
+    async def _end_jobs_of_dead(self) -> list[str]:
+        """End as interrupted the work that nobody can follow; returns the leases under which work can be claimed.
 
-    # From here on: in the writer's thread.
+        No order is needed with other writes: nobody starts a job for a lease that is dead.
+        """
+        free = await self._dead_leases()
+        dead = [lease for lease in free if lease != jobs.RELEASED]
+        ended = await self.database.write(jobs.interrupt, dead, self._clock()) if dead else 0
+        if ended:
+            logger.info("jobs of a process that stopped, which are now failed: %s", ended)
+        return free
 
-    def _read(self, owner: str, first: int, last: int, limit: int) -> list[Job]:
-        with transaction(self._connection, "DEFERRED"):  # one moment for all queries: other processes write too
-            return jobs_between(self._connection, owner, first, last, limit)
+    async def _dead_leases(self) -> list[str]:
+        """The leases at work whose process is dead, once and for all, and that of released jobs.
 
-    def _children(self, owner: str, history_id: int) -> list[tuple[int, int]]:
-        return self._connection.execute(SELECT_CHILDREN, (history_id, owner)).fetchall()
+        A process is looked for in a reading thread: the look waits for a lock of its own.
+        """
+        return await self.database.read(
+            lambda one: [lease for lease in jobs.leases_at_work(one) if self._is_dead(lease)]
+        )
 
-    def _count(self, owner: str) -> Totals:
-        row = self._connection.execute(SELECT_TOTALS, (owner,)).fetchone() or (0, 0, 0, 0, 0)
-        working, done, failed, pictures, picture_bytes = row
-        return Totals(working=working, done=done, failed=failed, pictures=pictures, picture_bytes=picture_bytes)
-
-
-async def _outcome(future: Future[R]) -> R:
-    """Wait for the writer. To cancel the wait does not cancel the work."""
-    return await asyncio.shield(asyncio.wrap_future(future))
-
-
-def _open(path: Path, lease: str, alive: Callable[[str], bool], clock: Callable[[], float]) -> Jobs:
-    """Connect, migrate, and end the jobs of the dead; a file that does not allow it is closed again."""
-    try:
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-    except sqlite3.Error as error:
-        raise DataFolderError(path, str(error)) from error
-    try:
-        migrate(connection, path)
-        jobs = Jobs(connection=connection, lease=lease, alive=alive, clock=clock)
-        jobs.interrupt_dead()
-    except sqlite3.Error as error:
-        connection.close()
-        raise DataFolderError(path, str(error)) from error
-    except BaseException:
-        connection.close()
-        raise
-    return jobs
+    def _is_dead(self, lease: str) -> bool:
+        return lease == jobs.RELEASED or (lease != self._lease and not self._alive(lease))

@@ -1,38 +1,52 @@
-"""How jobs of the SQLite store begin, go on and end. All of it runs in the writer's thread.
+"""Jobs in the SQLite file: how they begin, go on and end, and how their rows are read.
 
-1. Each method is one transaction, so two processes that begin the same at once meet in it: one writes, one joins.
-2. Whether another process is alive is asked before a transaction: that look takes a lock of its own. Who is dead once
-   stays so, and a lease that nobody asked about came later, so its process lives.
+1. Each function runs inside one transaction of `Database`. Two processes that begin the same job at once meet in it:
+   one inserts the job, the other joins it.
+2. No function asks whether another process lives, since that look takes a lock of its own: they are told the dead.
 3. Files that a job refers to stand in `working_files` until it ends; a trigger removes them then.
+4. A picture is `kept` while the index of files has its name: nothing has to keep the two in step.
 """
 
 import json
-import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from service.images import Failure, ImageRequest, Job, JobState, KeptPicture
-from service.storage.sqlite_files import enter
-from service.storage.sqlite_rows import jobs_of, picture_row, within_range
-from service.storage.sqlite_schema import transaction
+from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent
+from service.storage.sqlite_files import FORGET_UNOWNED, INSERT_FILE
 from service.storage.sqlite_words import owner_word, search_text
 from service.storage.store import INTERRUPTED, INTERRUPTED_SUBMITTED, Begun
 
-logger = logging.getLogger(__name__)
+RELEASED: Final = ""
+"""The lease of a job that its process follows no longer."""
 
-NOBODY: Final = ""
-"""The lease of a job that was released."""
-
+SELECT_IDS: Final = """
+    SELECT history_id FROM jobs WHERE owner = ? AND history_id BETWEEN ? AND ? ORDER BY history_id DESC LIMIT ?
+"""
+SELECT_JOBS: Final = """
+    SELECT history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason,
+        parameters, upstream, task, submitted, delivered_at
+    FROM jobs WHERE owner = ? AND history_id IN (SELECT value FROM json_each(?))
+"""
+SELECT_PICTURES: Final = """
+    SELECT history_id, name, media_type, width, height, size, note, source,
+        EXISTS (SELECT 1 FROM files WHERE files.name = pictures.name)
+    FROM pictures WHERE history_id IN (SELECT value FROM json_each(?)) ORDER BY history_id, position
+"""
+SELECT_PARENTS: Final = """
+    SELECT history_id, parent, picture FROM lineage
+    WHERE history_id IN (SELECT value FROM json_each(?)) ORDER BY history_id, position
+"""
 SELECT_TO_JOIN: Final = """
-    SELECT history_id, state, lease, task, NOT EXISTS (
-        SELECT 1 FROM pictures LEFT JOIN files USING (name)
-        WHERE pictures.history_id = jobs.history_id AND files.name IS NULL
-    )
-    FROM jobs
+    SELECT history_id, state, lease, task FROM jobs
     WHERE owner = ? AND fingerprint = ? AND fingerprint <> '' AND delivered_at IS NULL AND state <> 'failed'
-    ORDER BY history_id DESC
+        AND (state = 'working' OR NOT EXISTS (
+            SELECT 1 FROM pictures LEFT JOIN files USING (name)
+            WHERE pictures.history_id = jobs.history_id AND files.name IS NULL
+        ))
+    ORDER BY history_id DESC LIMIT 1
 """
 INSERT_JOB: Final = """
     INSERT INTO jobs (owner, state, model, prompt, created_at, lease, parameters, upstream, fingerprint)
@@ -58,15 +72,16 @@ DELIVER_JOB: Final = """
     UPDATE jobs SET delivered_at = ?
     WHERE history_id = ? AND owner = ? AND state = 'done' AND delivered_at IS NULL
 """
-REMEMBER_TASK: Final = "UPDATE jobs SET task = ? WHERE history_id = ? AND owner = ? AND state = 'working'"
+SET_TASK: Final = "UPDATE jobs SET task = ? WHERE history_id = ? AND owner = ? AND state = 'working'"
 RELEASE_JOB: Final = "UPDATE jobs SET lease = ? WHERE history_id = ? AND state = 'working' AND lease = ?"
-LEASES_AT_WORK: Final = "SELECT DISTINCT lease FROM jobs WHERE state = 'working'"
+SELECT_LEASES: Final = "SELECT DISTINCT lease FROM jobs WHERE state = 'working'"
 CLAIM_JOBS: Final = """
     UPDATE jobs SET lease = ? WHERE lease = ? AND state = 'working' AND task <> ''
-        AND owner = coalesce(?, owner) AND history_id BETWEEN ? AND ?
+        AND owner = coalesce(?, owner) AND history_id = coalesce(?, history_id)
     RETURNING owner, history_id
 """
-"""Who writes first takes it: the other then finds the winner's lease in the place of the dead one."""
+"""Of several processes the first to write takes a job: the others then find its lease in place of the dead one."""
+
 INTERRUPT_JOBS: Final = """
     UPDATE jobs SET state = 'failed', finished_at = ?, failure_kind = ?, failure_reason = iif(submitted, ?, ?)
     WHERE lease = ? AND state = 'working' AND task = '' AND history_id = coalesce(?, history_id)
@@ -74,136 +89,197 @@ INTERRUPT_JOBS: Final = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jobs:
-    """The jobs in a file, as the process writes them that `lease` stands for."""
+class NewJob:
+    """A job that is to begin, followed by the process that `lease` stands for."""
 
-    connection: sqlite3.Connection
+    owner: str
+    request: ImageRequest
+    upstream: str
+    fingerprint: str
     lease: str
-    alive: Callable[[str], bool]
-    clock: Callable[[], float]
+    created_at: float
 
-    def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
-        now = self.clock()
-        words = search_text(request.prompt)
-        row = (
-            owner,
-            request.model,
-            request.prompt,
-            now,
-            self.lease,
-            json.dumps(request.parameters),
-            upstream,
-            fingerprint,
-        )
-        dead = self._dead_among_those_to_join(owner, fingerprint)
-        with transaction(self.connection, "IMMEDIATE"):
-            joined = self._to_join(owner, fingerprint, dead, now)
-            if joined is not None:
-                return Begun(job=self._one(owner, joined), joined=True)
-            history_id = self.connection.execute(INSERT_JOB, row).lastrowid
-            assert history_id is not None  # noqa: S101 - the type allows None for statements that insert nothing
-            self.connection.execute(INSERT_WORDS, (history_id, owner_word(owner), words))
-            self._insert_references(history_id, request)
-            return Begun(job=self._one(owner, history_id), joined=False)
 
-    def submitted(self, job: Job, refused: bool) -> Job:
-        with transaction(self.connection, "IMMEDIATE"):
-            self.connection.execute(SUBMIT_JOB, (not refused, job.history_id, job.owner))
-            return self._one(job.owner, job.history_id)
+def begin(connection: sqlite3.Connection, new: NewJob) -> tuple[Begun, str | None]:
+    """Join a job of the same fingerprint, or insert a new one.
 
-    def remember(self, job: Job, task: str) -> Job:
-        with transaction(self.connection, "IMMEDIATE"):
-            self.connection.execute(REMEMBER_TASK, (task, job.history_id, job.owner))
-            return self._one(job.owner, job.history_id)
+    The second value is the lease of a joined job that ends with its process; the caller checks that it lives.
+    """
+    found = connection.execute(SELECT_TO_JOIN, (new.owner, new.fingerprint)).fetchone()
+    if found is None:
+        return Begun(job=_one(connection, new.owner, _insert(connection, new)), joined=False), None
+    history_id, state, lease, task = found
+    needs_process = state == JobState.WORKING and not task and lease != new.lease
+    return Begun(job=_one(connection, new.owner, history_id), joined=True), lease if needs_process else None
 
-    def release(self, job: Job) -> None:
-        with transaction(self.connection, "IMMEDIATE"):
-            self.connection.execute(RELEASE_JOB, (NOBODY, job.history_id, self.lease))
 
-    def claim(self, owner: str | None, first: int, last: int) -> list[Job]:
-        """Take what released and dead leases hold, lease by lease."""
-        taken: list[Job] = []
-        for lease in self.interrupt_dead():
-            with transaction(self.connection, "IMMEDIATE"):
-                rows = self.connection.execute(CLAIM_JOBS, (self.lease, lease, owner, first, last)).fetchall()
-                taken += [self._one(whose, history_id) for whose, history_id in rows]
-        return taken
+def mark_submitted(connection: sqlite3.Connection, job: Job, refused: bool) -> Job:
+    """Note that the image service is being asked, or that it refused."""
+    connection.execute(SUBMIT_JOB, (not refused, job.history_id, job.owner))
+    return _one(connection, job.owner, job.history_id)
 
-    def end(self, job: Job, state: JobState, pictures: Sequence[KeptPicture], failure: Failure | None) -> Job:
-        now = self.clock()
-        kind, reason = (failure.kind, failure.reason) if failure else (None, None)
-        with transaction(self.connection, "IMMEDIATE"):
-            row = (state, now, kind, reason, job.history_id, job.owner)
-            if self.connection.execute(END_JOB, row).rowcount:
-                rows = [picture_row(job, position, picture) for position, picture in enumerate(pictures)]
-                self.connection.executemany(INSERT_PICTURE, rows)
-                self._enter(job.owner, pictures, now)
-            return self._one(job.owner, job.history_id)
 
-    def delivered(self, owner: str, history_ids: Sequence[int]) -> None:
-        now = self.clock()
-        with transaction(self.connection, "IMMEDIATE"):
-            rows = [(now, within_range(history_id), owner) for history_id in history_ids]
-            self.connection.executemany(DELIVER_JOB, rows)
+def remember_task(connection: sqlite3.Connection, job: Job, task: str) -> Job:
+    """Note the id under which the work goes on at its image service."""
+    connection.execute(SET_TASK, (task, job.history_id, job.owner))
+    return _one(connection, job.owner, job.history_id)
 
-    def restored(self, job: Job, position: int, picture: KeptPicture) -> Job:
-        now = self.clock()
-        with transaction(self.connection, "IMMEDIATE"):
-            key, place, *columns = picture_row(job, position, picture)
-            if self.connection.execute(RESTORE_PICTURE, (*columns, key, place)).rowcount:
-                self._enter(job.owner, [picture], now)
-            return self._one(job.owner, job.history_id)  # where it is not this owner's: raises, and nothing is written
 
-    def interrupt_dead(self) -> list[str]:
-        """End what dead processes left working and nobody can follow; the leases of what can be.
+def release(connection: sqlite3.Connection, job: Job, lease: str) -> None:
+    """Take the lease of this process off a job."""
+    connection.execute(RELEASE_JOB, (RELEASED, job.history_id, lease))
 
-        Nobody starts a job for a lease that is dead, so no order is needed.
-        """
-        leases = [lease for (lease,) in self.connection.execute(LEASES_AT_WORK).fetchall()]
-        dead = [lease for lease in leases if self._is_dead(lease)]
-        for lease in dead:
-            if lease == NOBODY:
-                continue
-            with transaction(self.connection, "IMMEDIATE"):
-                ended = self._interrupt(lease, None, self.clock())
-            if ended:
-                logger.info("jobs of a process that stopped, which are now failed: %s", ended)
-        return dead
 
-    def _dead_among_those_to_join(self, owner: str, fingerprint: str) -> set[str]:
-        rows = self.connection.execute(SELECT_TO_JOIN, (owner, fingerprint)).fetchall()
-        return {lease for _, state, lease, task, _ in rows if state == "working" and not task and self._is_dead(lease)}
+def leases_at_work(connection: sqlite3.Connection) -> list[str]:
+    """The leases of all jobs that are working."""
+    return [lease for (lease,) in connection.execute(SELECT_LEASES)]
 
-    def _is_dead(self, lease: str) -> bool:
-        return lease == NOBODY or (lease != self.lease and not self.alive(lease))
 
-    def _to_join(self, owner: str, fingerprint: str, dead: set[str], now: float) -> int | None:
-        """The newest job that pays for this fingerprint; ends on the way what dead processes left of it."""
-        rows = self.connection.execute(SELECT_TO_JOIN, (owner, fingerprint)).fetchall()
-        for history_id, state, lease, task, all_kept in rows:
-            if state == JobState.WORKING and not task and lease in dead:
-                self._interrupt(lease, history_id, now)
-            elif state == JobState.WORKING or all_kept:
-                return int(history_id)
-        return None
+def claim(
+    connection: sqlite3.Connection,
+    lease: str,
+    free: Collection[str],
+    owner: str | None = None,
+    history_id: int | None = None,
+) -> list[Job]:
+    """Give the jobs under `free` leases that have a task to this process; all of them, or one of an owner."""
+    claimed: list[Job] = []
+    for each in free:
+        rows = connection.execute(CLAIM_JOBS, (lease, each, owner, history_id)).fetchall()
+        claimed += [_one(connection, of, claimed_id) for of, claimed_id in rows]
+    return claimed
 
-    def _interrupt(self, lease: str, history_id: int | None, now: float) -> int:
-        reasons = (INTERRUPTED_SUBMITTED.reason, INTERRUPTED.reason)
-        return self.connection.execute(INTERRUPT_JOBS, (now, INTERRUPTED.kind, *reasons, lease, history_id)).rowcount
 
-    def _insert_references(self, history_id: int, request: ImageRequest) -> None:
-        parents = [(history_id, at, each.history_id, each.picture) for at, each in enumerate(request.parents)]
-        names = [(history_id, each.name) for each in request.references if each.name]
-        self.connection.executemany(INSERT_PARENT, parents)
-        self.connection.executemany(INSERT_WORKING_FILE, names)
+def interrupt(connection: sqlite3.Connection, dead: Collection[str], now: float, history_id: int | None = None) -> int:
+    """End as interrupted the jobs of dead processes that have no task, or one of them; returns how many."""
+    reasons = (INTERRUPTED_SUBMITTED.reason, INTERRUPTED.reason)
+    rows = [(now, INTERRUPTED.kind, *reasons, lease, history_id) for lease in dead]
+    return connection.executemany(INTERRUPT_JOBS, rows).rowcount
 
-    def _enter(self, owner: str, pictures: Sequence[KeptPicture], now: float) -> None:
-        for picture in pictures:
-            if picture.kept:
-                enter(self.connection, owner, picture.name, picture.size, now)
 
-    def _one(self, owner: str, history_id: int) -> Job:
-        found = jobs_of(self.connection, owner, [history_id])
-        if not found:
-            raise LookupError(f"no job {history_id} of this owner")
-        return found[0]
+def finish(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> Job:
+    """End a working job as done, with its pictures and their files."""
+    if connection.execute(END_JOB, (JobState.DONE, now, None, None, job.history_id, job.owner)).rowcount:
+        rows = [_picture_row(job, position, picture) for position, picture in enumerate(pictures)]
+        connection.executemany(INSERT_PICTURE, rows)
+        _insert_files(connection, job.owner, pictures, now)
+    return _one(connection, job.owner, job.history_id)
+
+
+def fail(connection: sqlite3.Connection, job: Job, failure: Failure, now: float) -> Job:
+    """End a working job as failed."""
+    connection.execute(END_JOB, (JobState.FAILED, now, failure.kind, failure.reason, job.history_id, job.owner))
+    return _one(connection, job.owner, job.history_id)
+
+
+def mark_delivered(connection: sqlite3.Connection, owner: str, history_ids: Sequence[int], now: float) -> None:
+    """Note that pictures reached a client."""
+    connection.executemany(DELIVER_JOB, [(now, history_id, owner) for history_id in history_ids])
+
+
+def restore_picture(connection: sqlite3.Connection, job: Job, position: int, picture: KeptPicture, now: float) -> Job:
+    """Replace the row of a picture whose bytes were fetched again."""
+    key, place, *columns = _picture_row(job, position, picture)
+    if connection.execute(RESTORE_PICTURE, (*columns, key, place)).rowcount:
+        _insert_files(connection, job.owner, [picture], now)
+    return _one(connection, job.owner, job.history_id)  # raises for a foreign job, which undoes the transaction
+
+
+def jobs_between(connection: sqlite3.Connection, owner: str, first: int, last: int, limit: int) -> list[Job]:
+    """Jobs of an owner from one id to another, newest first."""
+    rows = connection.execute(SELECT_IDS, (owner, first, last, limit)).fetchall()
+    return jobs_of(connection, owner, [history_id for (history_id,) in rows])
+
+
+def jobs_of(connection: sqlite3.Connection, owner: str, history_ids: Sequence[int]) -> list[Job]:
+    """The jobs of these ids that belong to the owner, newest first, with pictures and parents."""
+    rows = connection.execute(SELECT_JOBS, (owner, json.dumps(history_ids))).fetchall()
+    found = json.dumps([row[0] for row in rows])
+    pictures: dict[int, list[KeptPicture]] = defaultdict(list)
+    parents: dict[int, list[Parent]] = defaultdict(list)
+    for history_id, *picture in connection.execute(SELECT_PICTURES, (found,)):
+        pictures[history_id].append(_read_picture(picture))
+    for history_id, parent, number in connection.execute(SELECT_PARENTS, (found,)):
+        parents[history_id].append(Parent(history_id=parent, picture=number))
+    jobs = [_read_job(row, tuple(pictures[row[0]]), tuple(parents[row[0]])) for row in rows]
+    return sorted(jobs, key=lambda job: job.history_id, reverse=True)
+
+
+def _one(connection: sqlite3.Connection, owner: str, history_id: int) -> Job:
+    found = jobs_of(connection, owner, [history_id])
+    if not found:
+        raise LookupError(f"no job {history_id} of this owner")
+    return found[0]
+
+
+def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
+    request = new.request
+    parameters = json.dumps(request.parameters)
+    row = (new.owner, request.model, request.prompt, new.created_at, new.lease, parameters, new.upstream)
+    history_id = connection.execute(INSERT_JOB, (*row, new.fingerprint)).lastrowid
+    assert history_id is not None  # noqa: S101 - the type allows None for statements that insert nothing
+    connection.execute(INSERT_WORDS, (history_id, owner_word(new.owner), search_text(request.prompt)))
+    parents = [(history_id, at, each.history_id, each.picture) for at, each in enumerate(request.parents)]
+    names = [(history_id, each.name) for each in request.references if each.name]
+    connection.executemany(INSERT_PARENT, parents)
+    connection.executemany(INSERT_WORKING_FILE, names)
+    return history_id
+
+
+def _insert_files(connection: sqlite3.Connection, owner: str, pictures: Sequence[KeptPicture], now: float) -> None:
+    stored = [picture for picture in pictures if picture.kept]
+    connection.executemany(FORGET_UNOWNED, [(picture.name, owner) for picture in stored])
+    connection.executemany(INSERT_FILE, [(picture.name, owner, picture.size, now) for picture in stored])
+
+
+def _picture_row(job: Job, position: int, picture: KeptPicture) -> tuple[str | int, ...]:
+    """A row of `pictures`, in the order of `INSERT_PICTURE`."""
+    return (
+        job.history_id,
+        position,
+        picture.name,
+        picture.media_type,
+        picture.width,
+        picture.height,
+        picture.size,
+        picture.note,
+        picture.source,
+    )
+
+
+def _read_picture(row: Sequence[Any]) -> KeptPicture:
+    """A picture from the columns of `SELECT_PICTURES` after the first."""
+    name, media_type, width, height, size, note, source, stored = row
+    return KeptPicture(
+        name=name,
+        media_type=media_type,
+        width=width,
+        height=height,
+        size=size,
+        note=note,
+        source=source,
+        kept=bool(stored),
+    )
+
+
+def _read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tuple[Parent, ...]) -> Job:
+    """A job from the columns of `SELECT_JOBS`."""
+    history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason, *more = row
+    parameters, upstream, task, submitted, delivered_at = more
+    return Job(
+        history_id=history_id,
+        owner=owner,
+        state=JobState(state),
+        model=model,
+        prompt=prompt,
+        created_at=created_at,
+        finished_at=finished_at,
+        pictures=pictures,
+        failure=Failure(kind=failure_kind, reason=failure_reason) if failure_kind is not None else None,
+        parameters=json.loads(parameters),
+        upstream=upstream,
+        task=task,
+        submitted=bool(submitted),
+        delivered_at=delivered_at,
+        parents=parents,
+    )

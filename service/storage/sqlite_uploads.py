@@ -1,4 +1,4 @@
-"""Uploads in the file of the SQLite store, beside the jobs that use them: a trigger writes the first of these down."""
+"""Uploads in the SQLite file, beside the jobs that use them: a trigger notes the first job that uses an upload."""
 
 import json
 import math
@@ -6,8 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_schema import transaction
+from service.storage.sqlite_database import Database
 from service.storage.uploads import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper
 
 COLUMNS: Final = "uploads.id, uploads.owner, uploads.created_at, uploads.expires_at, uploads.names, uploads.used_at"
@@ -36,47 +35,45 @@ LATEST_USED: Final = f"""
 
 
 class SqliteUploads(UploadKeeper):
-    """Keeps uploads by the store's writer."""
+    """Uploads of all processes."""
 
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def open(self, owner: str, now: float, id_of: Callable[[str, float], str]) -> Upload:
-        return await self._store.run(lambda connection: _open(connection, owner, now, id_of))
+        return await self._database.write(_open, owner, now, id_of)
 
     async def find(self, id_: str) -> Upload | None:
-        return await self._store.run(lambda connection: _first(connection, FIND, id_))
+        return await self._database.read(_first, FIND, id_)
 
     async def receive(self, id_: str, names: Sequence[str]) -> bool:
-        return await self._store.run(lambda connection: _write(connection, RECEIVE, json.dumps(list(names)), id_) > 0)
+        return await self._database.write(_change, RECEIVE, json.dumps(list(names)), id_) > 0
 
     async def ready(self, owner: str, since: float) -> Upload | None:
-        return await self._store.run(lambda connection: _first(connection, READY, owner, since))
+        return await self._database.read(_first, READY, owner, since)
 
     async def latest_used(self, owner: str, since: float) -> Upload | None:
-        return await self._store.run(lambda connection: _first(connection, LATEST_USED, owner, since))
+        return await self._database.read(_first, LATEST_USED, owner, since)
 
     async def spend(self, id_: str, now: float) -> None:
-        await self._store.run(lambda connection: _write(connection, SPEND, now, id_))
+        await self._database.write(_change, SPEND, now, id_)
 
 
 def _open(connection: sqlite3.Connection, owner: str, now: float, id_of: Callable[[str, float], str]) -> Upload:
-    with transaction(connection, "IMMEDIATE"):
-        connection.execute(PURGE, (now - KEPT_S,))
-        for row in connection.execute(FRESH, (owner, now + FRESH_S)).fetchall():
-            fresh = _read(row)
-            if fresh.id == id_of(owner, fresh.created_at):
-                return fresh
-        newest: float = connection.execute(NEWEST, (owner,)).fetchone()[0]
-        created_at = max(now, math.nextafter(newest, math.inf))
-        made = Upload(id=id_of(owner, created_at), owner=owner, created_at=created_at, expires_at=created_at + OPEN_S)
-        connection.execute(INSERT, (made.id, made.owner, made.created_at, made.expires_at))
-        return made
+    connection.execute(PURGE, (now - KEPT_S,))
+    for row in connection.execute(FRESH, (owner, now + FRESH_S)).fetchall():
+        fresh = _read(row)
+        if fresh.id == id_of(owner, fresh.created_at):
+            return fresh
+    newest: float = connection.execute(NEWEST, (owner,)).fetchone()[0]
+    created_at = max(now, math.nextafter(newest, math.inf))
+    made = Upload(id=id_of(owner, created_at), owner=owner, created_at=created_at, expires_at=created_at + OPEN_S)
+    connection.execute(INSERT, (made.id, made.owner, made.created_at, made.expires_at))
+    return made
 
 
-def _write(connection: sqlite3.Connection, statement: str, *values: object) -> int:
-    with transaction(connection, "IMMEDIATE"):
-        return connection.execute(statement, values).rowcount
+def _change(connection: sqlite3.Connection, statement: str, *values: object) -> int:
+    return connection.execute(statement, values).rowcount
 
 
 def _first(connection: sqlite3.Connection, query: str, *values: object) -> Upload | None:

@@ -12,17 +12,19 @@ INTERRUPTED: Final = Failure(
     reason="This server stopped before the picture was drawn. Nothing was charged. Call "
     "`generate` again if the picture is still wanted.",
 )
+"""The failure of a job whose process died before its image service was asked."""
+
 INTERRUPTED_SUBMITTED: Final = Failure(
     kind="interrupted",
     reason="This server stopped while the picture was being drawn. The image service may have charged for it all the "
     "same. Call `generate` again if the picture is still wanted.",
 )
-"""How a job of a dead process ends when its image service had been asked; the other is for one that had not."""
+"""The failure of a job whose process died after its image service was asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """How much one owner has: jobs by state, pictures of finished jobs, and their bytes."""
+    """Counts of one owner: jobs by state, pictures of finished jobs, and the bytes of these."""
 
     working: int
     done: int
@@ -33,7 +35,7 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True)
 class Begun:
-    """What `begin` gives; `joined` tells an earlier job of the same fingerprint from a new one."""
+    """The result of `begin`; `joined` tells an earlier job of the same fingerprint from a new one."""
 
     job: Job
     joined: bool
@@ -41,7 +43,7 @@ class Begun:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Which jobs are meant; all conditions hold together, and none given means all jobs.
+    """Conditions on jobs, which hold together; without any, all jobs match.
 
     `query` is text: every word of it is in the prompt, the last one perhaps as the beginning of a word; signs without a
     word find nothing. `newest` leaves only the so many newest jobs of the owner, `beyond` only those that are older
@@ -57,7 +59,7 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Jobs, newest first; `more` older ones follow; `total` match the search in all pages."""
+    """Jobs, newest first. `more`: older ones follow. `total` counts the matches of all pages."""
 
     jobs: list[Job]
     more: bool
@@ -66,7 +68,7 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class FilesTotal:
-    """How many files are kept, their bytes, and when the oldest was kept; None where there is none."""
+    """Count and bytes of stored files, and when the oldest was stored; None without any file."""
 
     entries: int
     bytes: int
@@ -74,48 +76,49 @@ class FilesTotal:
 
 
 class Store(ABC):
-    """Keeps jobs, and the index of the files they use. What a method wrote would survive a power cut once it returns.
+    """Jobs, and the index of the files they use. A write would survive a power cut once its method returns.
 
-    No `history_id` is ever given twice, also not after its job was deleted.
+    No `history_id` is ever given twice, also not after its job was deleted. Methods raise `WorkError` of kind `storage`
+    when the disk refuses.
     """
 
     # Jobs from beginning to end.
 
     @abstractmethod
     async def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
-        """Join the job that this fingerprint already pays for, or write a new one in state `working`.
+        """Join the job that this fingerprint already pays for, or insert a new one in state `working`.
 
-        Joined is the newest that is `working`, or `done` but never delivered with all its pictures still kept. One
-        that is `working` for a dead process and has no task is ended as interrupted instead. An empty fingerprint joins
-        nothing. Two processes that begin at once get one job.
+        The job to join is the newest that is `working`, or `done` but never delivered with the files of all its
+        pictures still stored. A `working` one without a task whose process is dead is ended as interrupted instead. An
+        empty fingerprint joins nothing. Two processes that begin at once get one job.
         """
 
     @abstractmethod
-    async def submitted(self, job: Job, *, refused: bool = False) -> Job:
-        """Write down that the image service is about to be asked for a working job, and may charge from now on.
+    async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
+        """Note that the image service is about to be asked for a working job, and may charge from now on.
 
-        `refused`: it was asked and would not, so that it charges nothing until it is asked again.
+        `refused`: it was asked and declined, so that it charges nothing until it is asked again.
         """
 
     @abstractmethod
-    async def remember(self, job: Job, task: str) -> Job:
-        """Write down under which id a working job goes on at its image service, so that any process can follow it."""
+    async def remember_task(self, job: Job, task: str) -> Job:
+        """Note the id under which a working job goes on at its image service, so that any process can follow it."""
 
     @abstractmethod
     async def release(self, job: Job) -> None:
-        """Follow a working job no longer: from now on it can be claimed, here or elsewhere."""
+        """Stop following a working job: from now on any process can claim it."""
 
     @abstractmethod
     async def claim(self) -> list[Job]:
         """Take over all working jobs, of all owners, that have a task and that no living process follows.
 
-        What one process is given, no other is, until that process releases it or dies. What a dead process left
-        without a task nobody can follow; it is ended as interrupted.
+        A job is given to one process only, until that process releases it or dies. A job of a dead process without a
+        task cannot be followed; it is ended as interrupted.
         """
 
     @abstractmethod
     async def claim_one(self, owner: str, history_id: int) -> Job | None:
-        """Take over this one, or None where there is nothing to follow or somebody follows it already."""
+        """Take over this job, or return None when it cannot be followed or a process follows it already."""
 
     @abstractmethod
     async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
@@ -129,14 +132,14 @@ class Store(ABC):
         """End a working job as `failed`. A job that has ended stays as it is."""
 
     @abstractmethod
-    async def delivered(self, owner: str, history_ids: Sequence[int]) -> None:
+    async def mark_delivered(self, owner: str, history_ids: Sequence[int]) -> None:
         """Note that the pictures of these jobs reached a client. Only done jobs, and only the first time."""
 
     @abstractmethod
-    async def restored(self, job: Job, position: int, picture: KeptPicture) -> Job:
+    async def restore_picture(self, job: Job, position: int, picture: KeptPicture) -> Job:
         """Put a picture whose bytes were fetched again in its place among those of the job, counted from 0."""
 
-    # What there is.
+    # Queries.
 
     @abstractmethod
     async def job(self, owner: str, history_id: int) -> Job | None:
@@ -148,21 +151,24 @@ class Store(ABC):
 
     @abstractmethod
     async def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Page:
-        """The jobs of this owner that a search means, as `jobs` gives them."""
+        """The jobs of this owner that match a search; `limit` and `before` as for `jobs`."""
 
     @abstractmethod
     async def children(self, owner: str, history_id: int) -> list[tuple[int, int]]:
-        """Which jobs of this owner started from a picture of this one, oldest first, and from which, counted from 1."""
+        """Jobs of this owner that started from a picture of this one, oldest first.
+
+        Each is an id and the number of that picture, counted from 1.
+        """
 
     @abstractmethod
     async def totals(self, owner: str) -> Totals:
         """Count this owner's jobs and pictures."""
 
-    # Short lists of what an owner has, newest first, at most `limit`.
+    # Short lists of an owner, newest first, at most `limit`.
 
     @abstractmethod
-    async def pictured(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
-        """Jobs of this owner of which a picture is kept; with `before`, only ids smaller than it."""
+    async def jobs_with_pictures(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
+        """Jobs of this owner that have a stored picture; with `before`, only ids smaller than it."""
 
     @abstractmethod
     async def history_ids(self, owner: str, beginning: str, limit: int) -> list[int]:
@@ -174,15 +180,15 @@ class Store(ABC):
 
     @abstractmethod
     async def counts(self, owner: str) -> tuple[Totals, FilesTotal]:
-        """`totals` and `files_total` at once."""
+        """`totals` and `files_total` at one moment."""
 
-    # What is deleted.
+    # Deletion.
 
     @abstractmethod
     async def delete(self, owner: str, history_id: int) -> list[str] | None:
-        """Delete one job; the names of those of its files that no other row uses, or None where there is no such job.
+        """Delete one job; returns the names of its files that no other row uses, or None when there is no such job.
 
-        Until `files_gone` they are the oldest in the index, kept at 0: also after a crash they go first. Jobs that
+        Until `forget_files` these files are the oldest in the index: also after a crash they go first. Jobs that
         started from it keep saying so. Raises `WorkError` of kind `working` while it is being made.
         """
 
@@ -190,49 +196,49 @@ class Store(ABC):
     async def clear(self, owner: str, keep: int = 0) -> list[str]:
         """Delete all jobs of this owner that have ended, but so many of the newest.
 
-        The names of the owner's files that no row uses any more; they are kept at 0, as those of `delete`.
+        Returns the names of the owner's files that no row uses any more, treated as those of `delete`.
         """
 
     @abstractmethod
-    async def unused(self, owner: str, names: Collection[str]) -> list[str]:
-        """Those of these files of this owner that nothing uses; they are kept at 0, as those of `delete`."""
+    async def unused_files(self, owner: str, names: Collection[str]) -> list[str]:
+        """The files among `names` that are this owner's and that no row uses, treated as those of `delete`."""
 
-    # The index of files: which bytes are kept, of pictures, references and uploads.
+    # The index of stored files: pictures, references and uploads.
 
     @abstractmethod
-    async def file_kept(self, owner: str, name: str, size: int) -> None:
-        """Enter a file; one that was there is as new from now on.
+    async def add_file(self, owner: str, name: str, size: int) -> None:
+        """Enter a file of `size` bytes; one that was there counts as new from now on.
 
-        Without an owner it is theirs whose pictures have its name, or nobody's.
+        Without an owner it gets that of the pictures of its name, or none.
         """
 
     @abstractmethod
     async def owns_file(self, owner: str, name: str) -> bool:
-        """Whether a file of this name is kept for this owner."""
+        """True when a file of this name is stored for this owner."""
 
     @abstractmethod
     async def picture_of(self, owner: str, name: str) -> Parent | None:
-        """Which picture in the history of this owner has this name; of several the newest."""
+        """The picture in the history of this owner that has this name; of several the newest."""
 
     @abstractmethod
     async def files_total(self, owner: str | None) -> FilesTotal:
         """Count the files of an owner, or with None those of everybody."""
 
     @abstractmethod
-    async def files_beyond(
+    async def files_over_limits(
         self, *, entries: int, size: int, before: float, owner: str | None = None, spare: Collection[str] = ()
     ) -> list[str]:
         """Name files to remove, oldest first, of one owner or of all.
 
-        Without them at most `entries` files of `size` bytes in all remain, and none that was kept before `before`.
-        Those in `spare` and those that a working job refers to are never named. The newest one is not named for the
+        Without them at most `entries` files of `size` bytes in all remain, and none that was stored before `before`.
+        Files in `spare` and those that a working job refers to are never named. The newest one is not named for the
         sake of the limits, however large it is, unless one of them is 0.
         """
 
     @abstractmethod
-    async def files_gone(self, names: Collection[str]) -> None:
-        """Forget files that were removed: pictures of these names are no longer `kept`."""
+    async def forget_files(self, names: Collection[str]) -> None:
+        """Take files out of the index that were removed: pictures of these names are no longer `kept`."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Finish what is being written and let go of the database. Safe to call twice."""
+        """Finish the writes under way and let go of the database. Safe to call twice."""

@@ -25,7 +25,7 @@ from service.protocol.session import Sessions
 from service.protocol.task_records import MemoryKeeper
 from service.protocol.tasks import Tasks
 from service.settings import Settings
-from service.storage.ended_sessions import EndedSessions
+from service.storage.disk_sessions import DiskSessions
 from service.web.guard import Guard
 from service.web.mcp import BODY_DEADLINE_S, MAX_BODY_BYTES, Endpoint
 from service.web.sessions import BEAT_S, add_routes
@@ -160,7 +160,7 @@ async def running(
     settings = Settings.from_env({"EASEL_TOKENS": tokens})
     key = key or secrets.token_bytes(32)
     with tempfile.TemporaryDirectory() as own:
-        ended = EndedSessions(folder or Path(own), time.time)
+        ended = DiskSessions(folder or Path(own), time.time)
         keys = Keys(
             sessions=Sessions(key),
             request_state=key,

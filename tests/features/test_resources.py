@@ -85,7 +85,7 @@ async def test_a_reference_that_was_kept_reads_too(kept: StoreFixture) -> None:
     """Ours: what a person uploaded or pointed to is theirs as much as what was drawn for them."""
     data = png(8)
     name = await kept.files.keep("anna", data, "image/png")
-    await kept.store.file_kept("anna", name, len(data))
+    await kept.store.add_file("anna", name, len(data))
     [content] = await read(kept, f"easel://images/{name}")
     assert base64.b64decode(content["blob"]) == data
 
@@ -146,7 +146,7 @@ async def test_what_is_somebody_elses_does_not_exist(kept: StoreFixture) -> None
     """Ours: also not where its name is known, and whichever of the two kinds it is."""
     job = await kept.done("bob")
     reference = await kept.files.keep("bob", png(5), "image/png")
-    await kept.store.file_kept("bob", reference, 5)
+    await kept.store.add_file("bob", reference, 5)
     for uri in (
         f"easel://history/{job.history_id}",
         f"easel://images/{job.pictures[0].name}",

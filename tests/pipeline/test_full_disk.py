@@ -4,6 +4,7 @@ The refusal is SQLite's own, of a connection that only reads; a folder that is g
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,7 +50,13 @@ class Kiln(Asleep):
 
 async def full(pipeline: PipelineFixture, *, reads_only: bool = True) -> None:
     """Let nothing more be written to the history, or let it again."""
-    await pipeline.store.run(lambda connection: connection.execute(f"PRAGMA query_only = {reads_only:d}"))
+    await pipeline.store.database.write(lambda one: one.set_authorizer(deny_changes if reads_only else None))
+
+
+def deny_changes(action: int, *_: object) -> int:
+    """Refuse every statement that changes a row, as SQLite does when the disk is full."""
+    changes = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
+    return sqlite3.SQLITE_DENY if action in changes else sqlite3.SQLITE_OK
 
 
 async def room(pipeline: PipelineFixture) -> None:

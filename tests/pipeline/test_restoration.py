@@ -83,7 +83,7 @@ async def test_a_picture_of_a_job_that_is_deleted_meanwhile_does_not_come_back(t
     async with pipeline_fixture(tmp_path, upstream) as pipeline:
         made = await ask(pipeline)
         await remove(tmp_path)
-        await pipeline.store.files_gone([made.job.pictures[0].name])
+        await pipeline.store.forget_files([made.job.pictures[0].name])
         shown = await pipeline.generation.show("anna", id_of(made))
         assert shown is not None
         assert shown.preview is None

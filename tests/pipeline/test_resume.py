@@ -119,7 +119,7 @@ async def crash_while_it_is_followed(folder: Path, kiln: Kiln, lease: str = "fir
         begun = await first.store.begin("anna", VASE, kiln.name, await fingerprint_of("anna", kiln.name, VASE))
         task = await kiln.generate(VASE, unheard)
         assert isinstance(task, RemoteTask)
-        await first.store.remember(await first.store.submitted(begun.job), task.id)
+        await first.store.remember_task(await first.store.mark_submitted(begun.job), task.id)
 
 
 async def test_the_task_is_written_down_before_it_is_asked_about(tmp_path: Path) -> None:

@@ -55,17 +55,17 @@ class CountingStore(SqliteStore):
         self.seen.asked.append("files_total")
         return await super().files_total(owner)
 
-    async def files_beyond(
+    async def files_over_limits(
         self, *, entries: int, size: int, before: float, owner: str | None = None, spare: Collection[str] = ()
     ) -> list[str]:
         self.seen.asked.append("files_beyond")
-        return await super().files_beyond(entries=entries, size=size, before=before, owner=owner, spare=spare)
+        return await super().files_over_limits(entries=entries, size=size, before=before, owner=owner, spare=spare)
 
-    async def files_gone(self, names: Collection[str]) -> None:
+    async def forget_files(self, names: Collection[str]) -> None:
         self.seen.forgetting.set()
         if self.seen.crashes:
             raise CrashError
-        await super().files_gone(names)
+        await super().forget_files(names)
         self.seen.forgotten += len(names)
 
 
@@ -227,7 +227,7 @@ async def test_there_is_no_deleting_what_is_foreign_or_still_being_drawn(cellar:
 async def test_what_came_in_for_nothing_is_dropped_but_for_what_is_used(cellar: Cellar) -> None:
     drawn = await cellar.draw("drawn")
     loose = await cellar.keep("loose")
-    await cellar.store.file_kept("anna", loose.name, loose.size)
+    await cellar.store.add_file("anna", loose.name, loose.size)
     await cellar.retention().drop("anna", [drawn.pictures[0].name, loose.name])
     assert await cellar.left() == ["drawn"]
     assert await cellar.kept(drawn) == [True]
@@ -313,7 +313,7 @@ async def test_a_file_that_no_index_knows_is_entered_as_nobodys_and_goes_by_the_
         await started(cellar)
         assert (await cellar.store.files_total("")).entries == 7
         assert (await cellar.store.files_total("anna")).entries == 0
-        assert await cellar.store.files_beyond(entries=0, size=0, before=0) == names[::-1]
+        assert await cellar.store.files_over_limits(entries=0, size=0, before=0) == names[::-1]
         await cellar.draw("new")
         await cellar.retention(Limits(entries=2)).enforce()
         assert await cellar.left() == ["2", "new"]
@@ -347,7 +347,7 @@ async def test_a_file_that_a_working_job_starts_from_stays_its_owners(cellar: Ce
     """Ours: the check does not see it among what could go, and must not take it for a stranger."""
     kept = await cellar.keep("reference")
     await written(cellar, kept.name, NOW - 2 * SETTLED_S)
-    await cellar.store.file_kept("anna", kept.name, kept.size)
+    await cellar.store.add_file("anna", kept.name, kept.size)
     request = ImageRequest(model="m", prompt="p", references=(Reference(name=kept.name),))
     await begin(cellar.store, owner="anna", request=request)
     await started(cellar)
@@ -374,7 +374,7 @@ async def test_it_looks_again_every_hour_for_what_has_become_too_old(cellar: Cel
 
 async def test_a_round_that_fails_is_logged_and_ends_nothing(cellar: Cellar, caplog: pytest.LogCaptureFixture) -> None:
     """Ours: the picture that was just made is not to be lost for want of room for the next."""
-    await cellar.store.run(lambda connection: connection.execute("ALTER TABLE files RENAME TO away"))
+    await cellar.store.database.write(lambda connection: connection.execute("ALTER TABLE files RENAME TO away"))
     with caplog.at_level(logging.WARNING):
         await cellar.retention(Limits(entries=1)).enforce()
     assert "No room could be made: The history could not be read or written" in caplog.text

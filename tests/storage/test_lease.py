@@ -20,21 +20,21 @@ import sys
 from pathlib import Path
 from service.storage.lease import Lease
 lease = Lease.claim(Path(sys.argv[1]))
-print(lease.id, *lease.dead, flush=True)
+print(lease.id, flush=True)
 sys.stdin.read()
 lease.release()
 """
 
 
 @contextmanager
-def claiming_process(data: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """A process that claims, says its id and the dead that it found, and releases once its input ends."""
+def claiming_process(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that claims, prints its id, and releases once its input ends."""
     with subprocess.Popen(
         [sys.executable, "-c", CLAIM_AND_WAIT, str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         try:
-            yield process, process.stdout.readline().split()
+            yield process, process.stdout.readline().strip()
         finally:
             process.kill()
 
@@ -43,16 +43,14 @@ def test_the_first_claim_makes_a_private_data_folder(tmp_path: Path) -> None:
     """Ours: a newcomer starts with no folder at all, and what is kept in it is theirs alone."""
     lease = Lease.claim(tmp_path / "deep" / "data")
     assert lease.folder.is_dir()
-    assert lease.dead == ()
     assert stat.S_IMODE((tmp_path / "deep" / "data").stat().st_mode) == 0o700
     lease.release()
 
 
 def test_a_living_process_is_seen_and_left_alone(tmp_path: Path) -> None:
     """Ours: several processes share one folder, and none ends the work of another."""
-    with claiming_process(tmp_path) as (_, [other]):
+    with claiming_process(tmp_path) as (_, other):
         lease = Lease.claim(tmp_path)
-        assert lease.dead == ()
         assert lease.alive(other)
         assert lease.alive(lease.id)
         assert (tmp_path / "running" / other / "lock").exists()
@@ -61,23 +59,22 @@ def test_a_living_process_is_seen_and_left_alone(tmp_path: Path) -> None:
 
 def test_a_killed_process_is_dead_and_its_folder_goes(tmp_path: Path) -> None:
     """Ours: a crash at any moment leaves nothing behind after the next start."""
-    with claiming_process(tmp_path) as (process, [killed]):
+    with claiming_process(tmp_path) as (process, killed):
         (tmp_path / "running" / killed / "half a picture").write_bytes(b"\x89PNG")
         process.send_signal(signal.SIGKILL)
         process.wait()
     lease = Lease.claim(tmp_path)
-    assert lease.dead == (killed,)
     assert not lease.alive(killed)
     assert not (tmp_path / "running" / killed).exists()
     lease.release()
 
 
 def test_a_process_that_stopped_cleanly_leaves_no_folder(tmp_path: Path) -> None:
-    """Ours: `running` holds those that run; who left is not reported as dead."""
-    with claiming_process(tmp_path) as (process, [left]):
+    """Ours: `running` holds those that run."""
+    with claiming_process(tmp_path) as (process, left):
         process.communicate()
+    assert not (tmp_path / "running" / left).exists()
     lease = Lease.claim(tmp_path)
-    assert lease.dead == ()
     assert not lease.alive(left)
     lease.release()
 
@@ -86,7 +83,7 @@ def test_a_folder_without_a_lock_is_dead(tmp_path: Path) -> None:
     """Ours: a process may die between making its folder and taking its lock."""
     (tmp_path / "running" / ("a" * 32)).mkdir(parents=True)
     lease = Lease.claim(tmp_path)
-    assert lease.dead == ("a" * 32,)
+    assert {path.name for path in (tmp_path / "running").iterdir()} == {"gate", lease.id}
     lease.release()
 
 
@@ -98,7 +95,6 @@ def test_what_is_no_claim_is_left_alone(tmp_path: Path) -> None:
     (running / "notes").mkdir(parents=True)
     (running / ("b" * 32)).symlink_to(precious)
     lease = Lease.claim(tmp_path)
-    assert lease.dead == ()
     assert precious.is_dir()
     assert (running / "notes").is_dir()
     lease.release()
@@ -131,12 +127,11 @@ async def test_processes_that_start_at_once_never_take_each_other_for_dead(tmp_p
     said = []
     for process in starting:
         assert process.stdout is not None
-        said.append((await process.stdout.readline()).decode().split())
+        said.append((await process.stdout.readline()).decode().strip())
     folders = {path.name for path in (tmp_path / "running").iterdir() if path.is_dir()}
     for process in starting:
         await process.communicate(b"")
-    assert [words[1:] for words in said] == [[]] * 8
-    assert folders == {words[0] for words in said}
+    assert folders == set(said)
     assert [path.name for path in (tmp_path / "running").iterdir()] == ["gate"]
 
 

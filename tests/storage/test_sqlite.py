@@ -10,7 +10,7 @@ import pytest
 
 from service.images import ImageRequest, JobState, Reference, WorkError
 from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_rows import SELECT_IDS, SELECT_JOBS, SELECT_PARENTS, SELECT_PICTURES
+from service.storage.sqlite_jobs import SELECT_IDS, SELECT_JOBS, SELECT_PARENTS, SELECT_PICTURES
 from service.storage.store import Store, Totals
 from tests.stores import POLICY, REQUEST, STORES, Clock, Factory, begin, open_sqlite, picture
 
@@ -144,6 +144,7 @@ async def test_a_cancelled_write_is_still_written_whole(store: Store) -> None:
     for task in leaving:
         task.cancel()
     await asyncio.gather(*leaving, return_exceptions=True)
+    await begin(store, "bob", REQUEST)  # the writes before it are done
     assert [job.state for job in await store.jobs("ann", 100)] == ["done"] * 21
     kept = await store.job("ann", job.history_id)
     assert kept is not None
@@ -195,17 +196,17 @@ async def test_a_task_is_remembered(store: Store) -> None:
     """Ours: with it any process can ask the image service how the work stands."""
     job = await begin(store, "ann", REQUEST)
     assert (job.upstream, job.task) == ("kiln", "")
-    remembered = await store.remember(job, "a/b?1")
+    remembered = await store.remember_task(job, "a/b?1")
     assert (remembered.upstream, remembered.task, remembered.state) == ("kiln", "a/b?1", "working")
     done = await store.finish(job, [])
     assert (done.upstream, done.task) == ("kiln", "a/b?1")
-    assert await store.remember(done, "another") == done
+    assert await store.remember_task(done, "another") == done
 
 
 async def test_only_what_was_let_go_can_be_claimed(store: Store) -> None:
     """Ours: one job, one follower."""
-    job = await store.remember(await begin(store, "ann", REQUEST), "1")
-    ended = await store.remember(await begin(store, "ann", REQUEST), "2")
+    job = await store.remember_task(await begin(store, "ann", REQUEST), "1")
+    ended = await store.remember_task(await begin(store, "ann", REQUEST), "2")
     without = await begin(store, "ann", REQUEST)
     assert await store.claim() == []
     assert await store.claim_one("ann", job.history_id) is None
@@ -229,7 +230,7 @@ async def test_work_that_goes_on_without_a_dead_process_can_be_claimed_once(tmp_
     """Ours: it is not interrupted; of several processes that look for it at once, one gets it."""
     path = tmp_path / "easel.sqlite3"
     dead = await SqliteStore.open(path, "dead", lambda _: True)
-    jobs = [await dead.remember(await begin(dead, "ann", REQUEST), str(number)) for number in range(20)]
+    jobs = [await dead.remember_task(await begin(dead, "ann", REQUEST), str(number)) for number in range(20)]
     await dead.close()
     stores = [await SqliteStore.open(path, f"new {n}", lambda lease: lease != "dead") for n in range(4)]
     assert [job.state for job in await stores[0].jobs("ann", 100)] == ["working"] * 20

@@ -1,10 +1,32 @@
-"""The index of files: what is kept, and what goes first when room is needed."""
+"""The index of files, and deleting: what goes first when room is needed, and what a deleted job takes along."""
 
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from service.images import ImageRequest, Parent, Reference
-from service.storage.store import FilesTotal, Store
-from tests.stores import POLICY, Clock, begin, made, open_sqlite
+import pytest
+
+from service.images import ImageRequest, Job, Parent, Reference, WorkError
+from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_files import AT_ONCE, delete_some_jobs, id_after_newest
+from service.storage.store import FilesTotal, Search, Store, Totals
+from tests.stores import POLICY, Clock, begin, made, open_sqlite, picture
+
+COUNT_ROWS = """
+    SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM pictures), (SELECT count(*) FROM prompts),
+        (SELECT count(*) FROM lineage), (SELECT count(*) FROM working_files)
+"""
+UPLOAD = "INSERT INTO uploads (id, owner, created_at, expires_at, names, used_at) VALUES (?, 'ann', 1, 2, ?, ?)"
+NOTHING = Totals(working=0, done=0, failed=0, pictures=0, picture_bytes=0)
+
+
+def referring(*names: str, parent: Job | None = None) -> ImageRequest:
+    from_whom = Parent(history_id=parent.history_id) if parent else None
+    references = tuple(Reference(name=name, parent=from_whom) for name in names)
+    return ImageRequest(model="m", prompt="p", references=references)
+
 
 PLENTY = 10**30
 
@@ -13,19 +35,15 @@ async def keep(store: Store, clock: Clock, *names: str, owner: str = "ann", size
     """Keep files, one second after the other."""
     for name in names:
         clock.now += 1
-        await store.file_kept(owner, name, size)
-
-
-def referring(*names: str) -> ImageRequest:
-    return ImageRequest(model="m", prompt="p", references=tuple(Reference(name=name) for name in names))
+        await store.add_file(owner, name, size)
 
 
 async def test_nothing_is_kept_at_first(store: Store) -> None:
     nothing = FilesTotal(entries=0, bytes=0, oldest=None)
     assert await store.files_total("ann") == await store.files_total(None) == nothing
-    assert await store.files_beyond(entries=0, size=0, before=PLENTY) == []
-    await store.files_gone(["a.png"])
-    await store.files_gone([])
+    assert await store.files_over_limits(entries=0, size=0, before=PLENTY) == []
+    await store.forget_files(["a.png"])
+    await store.forget_files([])
 
 
 async def test_files_are_counted_by_owner_and_in_all(store: Store, clock: Clock) -> None:
@@ -34,7 +52,7 @@ async def test_files_are_counted_by_owner_and_in_all(store: Store, clock: Clock)
     assert await store.files_total("ann") == FilesTotal(entries=2, bytes=200, oldest=1_001.0)
     assert await store.files_total("bob") == FilesTotal(entries=1, bytes=5, oldest=1_003.0)
     assert await store.files_total(None) == FilesTotal(entries=3, bytes=205, oldest=1_001.0)
-    await store.files_gone(["a.png", "c.png", "never.png"])
+    await store.forget_files(["a.png", "c.png", "never.png"])
     assert await store.files_total("ann") == FilesTotal(entries=1, bytes=100, oldest=1_002.0)
     assert await store.files_total(None) == FilesTotal(entries=1, bytes=100, oldest=1_002.0)
 
@@ -50,9 +68,9 @@ async def test_jobs_and_files_are_counted_at_once(store: Store, clock: Clock) ->
 async def test_a_file_of_nobody_is_its_pictures_owners(store: Store) -> None:
     """Ours: found on disk and known no more, it is whose history has a picture of its name."""
     await made(store, "p", "a.png")
-    await store.files_gone(["a.png"])
+    await store.forget_files(["a.png"])
     for name in ("a.png", "b.png"):
-        await store.file_kept("", name, 1000)
+        await store.add_file("", name, 1000)
     assert [(await store.files_total(owner)).entries for owner in ("ann", "", None)] == [1, 1, 2]
 
 
@@ -74,72 +92,72 @@ async def test_a_picture_is_in_the_index_as_soon_as_its_job_is_done(store: Store
 async def test_a_file_that_is_gone_is_gone_for_each_of_its_pictures(store: Store) -> None:
     """Ours: the history says so instead of showing an empty frame; kept again, it is there again."""
     one, two = await made(store, "p", "a.png"), await made(store, "q", "b.png", "a.png")
-    await store.files_gone(["a.png"])
+    await store.forget_files(["a.png"])
 
     async def kept() -> list[bool]:
         jobs = [await store.job("ann", job.history_id) for job in (one, two)]
         return [picture.kept for job in jobs if job for picture in job.pictures]
 
     assert await kept() == [False, True, False]
-    await store.file_kept("ann", "a.png", 1000)
+    await store.add_file("ann", "a.png", 1000)
     assert await kept() == [True, True, True]
     assert (await store.totals("ann")).pictures == 3
 
 
 async def test_the_oldest_go_first(store: Store, clock: Clock) -> None:
     await keep(store, clock, "c.png", "a.png", "d.png", "b.png")
-    assert await store.files_beyond(entries=4, size=400, before=0) == []
-    assert await store.files_beyond(entries=2, size=PLENTY, before=0) == ["c.png", "a.png"]
-    assert await store.files_beyond(entries=PLENTY, size=399, before=0) == ["c.png"]
-    assert await store.files_beyond(entries=3, size=250, before=0) == ["c.png", "a.png"]
-    assert await store.files_beyond(entries=PLENTY, size=PLENTY, before=1_003.0) == ["c.png", "a.png"]
-    assert await store.files_beyond(entries=1, size=PLENTY, before=1_002.0) == ["c.png", "a.png", "d.png"]
+    assert await store.files_over_limits(entries=4, size=400, before=0) == []
+    assert await store.files_over_limits(entries=2, size=PLENTY, before=0) == ["c.png", "a.png"]
+    assert await store.files_over_limits(entries=PLENTY, size=399, before=0) == ["c.png"]
+    assert await store.files_over_limits(entries=3, size=250, before=0) == ["c.png", "a.png"]
+    assert await store.files_over_limits(entries=PLENTY, size=PLENTY, before=1_003.0) == ["c.png", "a.png"]
+    assert await store.files_over_limits(entries=1, size=PLENTY, before=1_002.0) == ["c.png", "a.png", "d.png"]
 
 
 async def test_a_file_that_is_kept_again_is_new(store: Store, clock: Clock) -> None:
     """Ours: a picture that people go on from stays longer than one that nobody asks for."""
     await keep(store, clock, "a.png", "b.png", "a.png")
-    assert await store.files_beyond(entries=1, size=PLENTY, before=0) == ["b.png"]
+    assert await store.files_over_limits(entries=1, size=PLENTY, before=0) == ["b.png"]
     assert (await store.files_total("ann")).entries == 2
     clock.now = 5.0
-    await store.file_kept("ann", "a.png", 100)
-    assert await store.files_beyond(entries=1, size=PLENTY, before=0) == ["b.png"]
+    await store.add_file("ann", "a.png", 100)
+    assert await store.files_over_limits(entries=1, size=PLENTY, before=0) == ["b.png"]
 
 
 async def test_the_newest_stays_unless_nothing_may(store: Store, clock: Clock) -> None:
     """Ours: a picture larger than all the room is shown before it goes; to clear is to clear, and old is old."""
     await keep(store, clock, "a.png", "b.png")
-    assert await store.files_beyond(entries=5, size=1, before=0) == ["a.png"]
-    assert await store.files_beyond(entries=0, size=PLENTY, before=0) == ["a.png", "b.png"]
-    assert await store.files_beyond(entries=5, size=0, before=0) == ["a.png", "b.png"]
-    assert await store.files_beyond(entries=5, size=PLENTY, before=clock.now + 1) == ["a.png", "b.png"]
+    assert await store.files_over_limits(entries=5, size=1, before=0) == ["a.png"]
+    assert await store.files_over_limits(entries=0, size=PLENTY, before=0) == ["a.png", "b.png"]
+    assert await store.files_over_limits(entries=5, size=0, before=0) == ["a.png", "b.png"]
+    assert await store.files_over_limits(entries=5, size=PLENTY, before=clock.now + 1) == ["a.png", "b.png"]
 
 
 async def test_one_owner_makes_room_for_itself_only(store: Store, clock: Clock) -> None:
     await keep(store, clock, "a.png", "b.png")
     await keep(store, clock, "c.png", "d.png", owner="bob")
-    assert await store.files_beyond(entries=1, size=PLENTY, before=0, owner="bob") == ["c.png"]
-    assert await store.files_beyond(entries=0, size=0, before=0, owner="ann") == ["a.png", "b.png"]
-    assert await store.files_beyond(entries=0, size=0, before=0, owner="carol") == []
-    assert await store.files_beyond(entries=1, size=PLENTY, before=0) == ["a.png", "b.png", "c.png"]
+    assert await store.files_over_limits(entries=1, size=PLENTY, before=0, owner="bob") == ["c.png"]
+    assert await store.files_over_limits(entries=0, size=0, before=0, owner="ann") == ["a.png", "b.png"]
+    assert await store.files_over_limits(entries=0, size=0, before=0, owner="carol") == []
+    assert await store.files_over_limits(entries=1, size=PLENTY, before=0) == ["a.png", "b.png", "c.png"]
 
 
 async def test_what_is_spared_counts_and_stays(store: Store, clock: Clock) -> None:
     """Ours: others go in its place, so that the limit holds all the same."""
     await keep(store, clock, "a.png", "b.png", "c.png")
-    assert await store.files_beyond(entries=2, size=PLENTY, before=0, spare={"a.png", "x.png"}) == ["b.png"]
-    assert await store.files_beyond(entries=0, size=0, before=PLENTY, spare=["a.png", "b.png", "c.png"]) == []
+    assert await store.files_over_limits(entries=2, size=PLENTY, before=0, spare={"a.png", "x.png"}) == ["b.png"]
+    assert await store.files_over_limits(entries=0, size=0, before=PLENTY, spare=["a.png", "b.png", "c.png"]) == []
 
 
 async def test_a_file_that_a_working_job_refers_to_stays_until_the_job_ends(store: Store, clock: Clock) -> None:
     await keep(store, clock, "a.png", "b.png", "c.png")
     done = await begin(store, request=referring("a.png", "a.png", ""))
     failed = await begin(store, request=referring("a.png", "b.png"))
-    assert await store.files_beyond(entries=0, size=0, before=PLENTY) == ["c.png"]
+    assert await store.files_over_limits(entries=0, size=0, before=PLENTY) == ["c.png"]
     await store.finish(done, [])
-    assert await store.files_beyond(entries=0, size=0, before=PLENTY) == ["c.png"]
+    assert await store.files_over_limits(entries=0, size=0, before=PLENTY) == ["c.png"]
     await store.fail(failed, POLICY)
-    assert await store.files_beyond(entries=0, size=0, before=PLENTY) == ["a.png", "b.png", "c.png"]
+    assert await store.files_over_limits(entries=0, size=0, before=PLENTY) == ["a.png", "b.png", "c.png"]
 
 
 async def test_a_file_that_a_job_of_another_process_refers_to_stays(tmp_path: Path, clock: Clock) -> None:
@@ -147,9 +165,9 @@ async def test_a_file_that_a_job_of_another_process_refers_to_stays(tmp_path: Pa
     one, two = await open_sqlite(tmp_path, clock), await open_sqlite(tmp_path, clock)
     await keep(one, clock, "a.png", "b.png", "c.png")
     job = await begin(two, request=referring("a.png"))
-    assert await one.files_beyond(entries=1, size=PLENTY, before=0) == ["b.png"]
+    assert await one.files_over_limits(entries=1, size=PLENTY, before=0) == ["b.png"]
     await two.finish(job, [])
-    assert await one.files_beyond(entries=1, size=PLENTY, before=0) == ["a.png", "b.png"]
+    assert await one.files_over_limits(entries=1, size=PLENTY, before=0) == ["a.png", "b.png"]
     await one.close()
     await two.close()
 
@@ -160,7 +178,7 @@ async def test_a_file_is_known_to_its_owner_alone(store: Store, clock: Clock) ->
     assert await store.owns_file("ann", "a.png")
     assert not await store.owns_file("bob", "a.png")
     assert not await store.owns_file("ann", "b.png")
-    await store.files_gone(["a.png"])
+    await store.forget_files(["a.png"])
     assert not await store.owns_file("ann", "a.png")
 
 
@@ -169,7 +187,199 @@ async def test_a_name_leads_to_the_newest_picture_that_has_it(store: Store) -> N
     await made(store, "a fox", "a.png", "b.png")
     second = await made(store, "a red fox", "c.png", "b.png")
     assert await store.picture_of("ann", "b.png") == Parent(history_id=second.history_id, picture=2)
-    await store.files_gone(["b.png"])
+    await store.forget_files(["b.png"])
     assert await store.picture_of("ann", "b.png") == Parent(history_id=second.history_id, picture=2)
     assert await store.picture_of("bob", "b.png") is None
     assert await store.picture_of("ann", "d.png") is None
+
+
+# Deleting.
+
+
+async def test_a_deleted_job_is_gone(store: Store) -> None:
+    one, two = await made(store, "one", "a.png", "b.png"), await made(store, "two", "c.png")
+    assert await store.delete("ann", one.history_id) == ["a.png", "b.png"]
+    assert await store.job("ann", one.history_id) is None
+    assert await store.jobs("ann", 10) == [two]
+    assert (await store.page("ann", Search(), 10)).total == 1
+    assert await store.totals("ann") == Totals(working=0, done=1, failed=0, pictures=1, picture_bytes=1000)
+    assert await store.delete("ann", one.history_id) is None
+
+
+async def test_a_failed_job_can_be_deleted(store: Store) -> None:
+    job = await store.fail(await begin(store), POLICY)
+    assert await store.delete("ann", job.history_id) == []
+    assert await store.totals("ann") == NOTHING
+
+
+async def test_what_is_not_there_or_foreign_cannot_be_deleted(store: Store) -> None:
+    """Attack: history ids count up, so anybody can guess one."""
+    job = await made(store, "one", "a.png")
+    for owner, history_id in (("bob", job.history_id), ("ann", 99), ("ann", 10**30), ("ann", -1)):
+        assert await store.delete(owner, history_id) is None
+    assert await store.jobs("ann", 10) == [job]
+
+
+async def test_a_working_job_cannot_be_deleted(store: Store) -> None:
+    """Ours: it may be paid for already; the person learns what to do."""
+    job = await begin(store)
+    with pytest.raises(WorkError, match=r"history_id 1 .*`history`") as caught:
+        await store.delete("ann", job.history_id)
+    assert caught.value.kind == "working"
+    assert await store.delete("bob", job.history_id) is None
+    assert await store.jobs("ann", 10) == [job]
+
+
+async def test_an_id_is_never_given_again(store: Store) -> None:
+    """Ours: an old chat that names a deleted job must not get somebody's new one."""
+    ids = []
+    for _ in range(3):
+        ids.append((await made(store, "one")).history_id)
+        await store.delete("ann", ids[-1])
+        ids.append((await made(store, "two")).history_id)
+        await store.clear("ann")
+    assert ids == sorted(set(ids))
+
+
+async def test_files_that_others_use_stay(store: Store) -> None:
+    """Ours: the same bytes have one name; a picture, or work that draws from it, keeps them."""
+    one = await made(store, "one", "shared.png", "drawn from.png", "own.png")
+    two = await made(store, "two", "shared.png")
+    working = await begin(store, request=referring("drawn from.png"))
+    assert await store.delete("ann", one.history_id) == ["own.png"]
+    assert await store.delete("ann", two.history_id) == ["shared.png"]
+    await store.finish(working, [])
+    assert sorted(await store.clear("ann")) == ["drawn from.png", "own.png", "shared.png"]
+
+
+async def test_of_some_files_those_that_nothing_uses_are_told(store: Store) -> None:
+    """Ours: what came in for nothing goes again; what a picture or somebody else has stays."""
+    await made(store, "one", "drawn.png")
+    for owner, name in (("ann", "loose.png"), ("ann", "other.png"), ("bob", "his.png")):
+        await store.add_file(owner, name, 10)
+    assert await store.unused_files("ann", ["drawn.png", "loose.png", "his.png", "nowhere.png"]) == ["loose.png"]
+    assert await store.files_over_limits(entries=3, size=10**9, before=0) == ["loose.png"]
+
+
+async def test_files_of_uploads_that_wait_to_be_used_stay(tmp_path: Path, clock: Clock) -> None:
+    store = await open_sqlite(tmp_path, clock)
+    uploads = [
+        ("not yet", "", None),
+        ("waiting", json.dumps(["waiting.png", "a.png"]), None),
+        ("used", json.dumps(["used.png"]), 5.0),
+    ]
+    await store.database.write(lambda connection: connection.executemany(UPLOAD, uploads))
+    await store.add_file("ann", "waiting.png", 10)
+    await store.add_file("ann", "used.png", 10)
+    job = await made(store, "one", "a.png", "b.png", "waiting.png")
+    assert await store.delete("ann", job.history_id) == ["b.png"]
+    assert await store.clear("ann") == ["b.png", "used.png"]
+    await store.close()
+
+
+async def test_children_keep_naming_a_parent_that_is_gone(store: Store) -> None:
+    """Ours: where a picture came from stays true."""
+    parent = await made(store, "one", "a.png")
+    child = await store.finish(await begin(store, request=referring("a.png", parent=parent)), [picture("b.png")])
+    await store.delete("ann", parent.history_id)
+    assert await store.job("ann", child.history_id) == child
+    assert child.parents == (Parent(history_id=parent.history_id),)
+    assert await store.children("ann", parent.history_id) == [(child.history_id, 1)]
+    await store.delete("ann", child.history_id)
+    assert await store.children("ann", parent.history_id) == []
+
+
+async def test_clear_deletes_what_has_ended_and_nothing_else(store: Store) -> None:
+    await made(store, "one", "a.png")
+    await store.fail(await begin(store), POLICY)
+    working = await begin(store, request=referring("r.png"))
+    others = await made(store, "bob's", "b.png", owner="bob")
+    for name in ("r.png", "left over.png"):
+        await store.add_file("ann", name, 10)
+    assert await store.clear("ann") == ["a.png", "left over.png"]
+    assert await store.jobs("ann", 10) == [working]
+    assert await store.totals("ann") == Totals(working=1, done=0, failed=0, pictures=0, picture_bytes=0)
+    assert await store.jobs("bob", 10) == [others]
+    assert await store.clear("carol") == []
+
+
+async def test_clear_can_leave_the_newest(store: Store) -> None:
+    """Ours: what works counts among them, and stays where it is older."""
+    working = await begin(store)
+    jobs = [await made(store, "p", f"{n}.png") for n in range(4)]
+    assert await store.clear("ann", keep=2) == ["0.png", "1.png"]
+    assert await store.jobs("ann", 10) == [jobs[3], jobs[2], working]
+    assert await store.clear("ann", keep=10) == ["0.png", "1.png"]
+
+
+async def test_files_of_deleted_jobs_are_the_oldest_until_they_are_gone(store: Store, clock: Clock) -> None:
+    """Ours: after a crash whoever makes room finds them, whatever the limits are."""
+    await made(store, "old", "old.png")
+    clock.now += 1
+    job = await made(store, "deleted", "deleted.png")
+    await store.delete("ann", job.history_id)
+    assert (await store.files_total("ann")).oldest == 0
+    assert await store.files_over_limits(entries=9, size=9_000, before=1) == ["deleted.png"]
+    await made(store, "drawn again", "deleted.png")
+    assert await store.files_over_limits(entries=9, size=9_000, before=1) == []
+    await store.clear("ann")
+    assert await store.files_over_limits(entries=9, size=9_000, before=1) == ["deleted.png", "old.png"]
+
+
+async def test_a_long_history_is_cleared_while_others_write(tmp_path: Path, clock: Clock) -> None:
+    """Ours: nobody waits for more than a few of the deletions; what is begun meanwhile stays."""
+    one, two = await open_sqlite(tmp_path, clock), await open_sqlite(tmp_path, clock)
+    await asyncio.gather(*(made(one, "p", f"{n}.png") for n in range(2 * AT_ONCE + 1)))
+    clearing = asyncio.create_task(one.clear("ann"))
+    new = [await begin(two) for _ in range(20)]
+    assert len(await clearing) == 2 * AT_ONCE + 1
+    assert await one.jobs("ann", 1000) == new[::-1]
+    await one.close()
+    await two.close()
+
+
+async def test_what_ends_or_begins_while_a_history_is_cleared_stays(tmp_path: Path, clock: Clock) -> None:
+    """Ours: nobody loses a picture that came after they asked."""
+    store = await open_sqlite(tmp_path, clock)
+    before, working = await made(store, "before"), await begin(store)
+    newest = await store.database.read(id_after_newest, "ann", 0)
+    begun_later = await made(store, "begun later")
+    clock.now += 1
+    ended_later = await store.finish(working, [])
+    assert not await store.database.write(delete_some_jobs, "ann", newest, before.created_at)
+    assert await store.jobs("ann", 10) == [begun_later, ended_later]
+    await store.close()
+
+
+async def test_what_a_dead_process_left_working_can_be_deleted(tmp_path: Path) -> None:
+    """Ours: nobody has to restart the service to be rid of it."""
+    path, dead = tmp_path / "easel.sqlite3", set[str]()
+    other = await SqliteStore.open(path, "other", lambda _: True)
+    jobs = [await begin(other) for _ in range(3)]
+    goes_on = await other.remember_task(jobs[2], "vase 1")
+    await other.close()
+    store = await SqliteStore.open(path, "new", lambda lease: lease not in dead)
+    dead.add("other")
+    assert await store.delete("ann", jobs[0].history_id) == []
+    assert await store.clear("ann") == []
+    assert await store.jobs("ann", 10) == [goes_on]
+    await store.close()
+
+
+@pytest.mark.parametrize("foreign_keys", ["ON", "OFF"])
+async def test_rows_deleted_by_hand_take_theirs_along(tmp_path: Path, clock: Clock, foreign_keys: str) -> None:
+    """Ours: the triggers are in the file, so that it stays right whoever writes it."""
+    store = await open_sqlite(tmp_path, clock)
+    parent = await made(store, "a fox", "a.png", "b.png")
+    await begin(store, request=referring("a.png", parent=parent))
+    await store.fail(await begin(store), POLICY)
+    left = await made(store, "a hen", "a.png", owner="bob")
+    with closing(sqlite3.connect(tmp_path / "easel.sqlite3", isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA foreign_keys = {foreign_keys}")
+        connection.execute("DELETE FROM jobs WHERE owner = 'ann'")
+        rows = connection.execute(COUNT_ROWS).fetchone()
+    assert rows == (1, 1, 1, 0, 0)
+    assert await store.totals("ann") == NOTHING
+    assert await store.totals("bob") == Totals(working=0, done=1, failed=0, pictures=1, picture_bytes=1000)
+    assert await store.jobs("bob", 10) == [left]
+    await store.close()

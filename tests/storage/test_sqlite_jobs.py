@@ -53,7 +53,7 @@ async def test_a_working_job_is_joined(store: Store) -> None:
     first = await again(store)
     assert not first.joined
     assert await again(store) == Begun(job=first.job, joined=True)
-    submitted = await store.submitted(first.job)
+    submitted = await store.mark_submitted(first.job)
     assert await again(store) == Begun(job=submitted, joined=True)
 
 
@@ -61,7 +61,7 @@ async def test_a_done_job_is_joined_until_it_is_delivered(store: Store) -> None:
     """Ours: whoever asks again after a timeout gets what was paid for; whoever has it gets a new one."""
     done = await store.finish((await again(store)).job, [picture("a.png"), picture("b.png")])
     assert await again(store) == Begun(job=done, joined=True)
-    await store.delivered("ann", [done.history_id])
+    await store.mark_delivered("ann", [done.history_id])
     new = await again(store)
     assert (new.joined, new.job.history_id) == (False, done.history_id + 1)
 
@@ -70,11 +70,11 @@ async def test_a_job_whose_pictures_are_gone_is_not_joined(store: Store) -> None
     """Ours: nobody is handed an empty frame; a picture that was brought back counts again."""
     job = (await again(store)).job
     done = await store.finish(job, [picture("a.png"), picture("b.png")])
-    await store.files_gone(["b.png"])
+    await store.forget_files(["b.png"])
     new = await again(store)
     assert not new.joined
     await store.fail(new.job, POLICY)
-    await store.restored(done, 1, picture("b.png"))
+    await store.restore_picture(done, 1, picture("b.png"))
     assert (await again(store)).job.history_id == done.history_id
 
 
@@ -85,9 +85,9 @@ async def test_a_failed_job_is_not_joined(store: Store) -> None:
 
 async def test_of_several_the_newest_is_joined(store: Store) -> None:
     older = await store.finish((await again(store)).job, [picture("a.png")])
-    await store.files_gone(["a.png"])
+    await store.forget_files(["a.png"])
     newer = await store.finish((await again(store)).job, [picture("b.png")])
-    await store.restored(older, 0, picture("a.png"))
+    await store.restore_picture(older, 0, picture("a.png"))
     assert (await again(store)).job == newer
 
 
@@ -141,7 +141,7 @@ async def test_work_of_a_dead_process_is_ended_and_not_joined(tmp_path: Path) ->
     """Ours: it died while we live, and nobody will ever finish what it began."""
     other = await opened(tmp_path, "other")
     left = [(await again(other, fingerprint=name)).job for name in ("f", "asked")]
-    await other.submitted(left[1])
+    await other.mark_submitted(left[1])
     await other.close()
     dead = set[str]()
     store = await SqliteStore.open(tmp_path / "easel.sqlite3", "new", lambda lease: lease not in dead)
@@ -179,7 +179,7 @@ async def test_who_waits_for_work_of_a_process_that_dies_learns_its_end(tmp_path
 async def test_work_that_goes_on_without_its_process_is_joined(tmp_path: Path) -> None:
     """Ours: the image service has it, and it is paid for, whoever follows it."""
     other = await opened(tmp_path, "other")
-    job = await other.remember((await again(other)).job, "vase 1")
+    job = await other.remember_task((await again(other)).job, "vase 1")
     await other.close()
     store = await opened(tmp_path, "new", "other")
     assert await again(store) == Begun(job=job, joined=True)
@@ -200,7 +200,8 @@ async def test_work_that_was_let_go_without_a_task_is_not_joined(store: Store) -
 async def test_to_look_for_a_job_to_join_reads_few_rows(tmp_path: Path) -> None:
     """Ours: every call asks, and what was delivered long ago is not even in the index."""
     store = await opened(tmp_path, "one")
-    plan = await store.run(lambda c: c.execute(f"EXPLAIN QUERY PLAN {SELECT_TO_JOIN}", ("ann", "f")).fetchall())
+    sql = f"EXPLAIN QUERY PLAN {SELECT_TO_JOIN}"
+    plan = await store.database.read(lambda one: one.execute(sql, ("ann", "f")).fetchall())
     await store.close()
     assert plan[0][3] == "SEARCH jobs USING INDEX jobs_to_join (owner=? AND fingerprint=?)"
     assert not [step for *_, step in plan if step.startswith(("SCAN", "USE TEMP B-TREE"))]
@@ -233,26 +234,26 @@ async def test_a_real_kill_is_seen_by_who_begins_the_same(tmp_path: Path) -> Non
 async def test_a_job_says_whether_its_image_service_was_asked(store: Store) -> None:
     job = await begin(store)
     assert (job.upstream, job.submitted) == ("kiln", False)
-    submitted = await store.submitted(job)
+    submitted = await store.mark_submitted(job)
     assert submitted == replace(job, submitted=True) == await store.job("ann", job.history_id)
-    assert await store.submitted(job, refused=True) == job
+    assert await store.mark_submitted(job, refused=True) == job
     failed = await store.fail(await begin(store), POLICY)
-    assert await store.submitted(failed) == failed
+    assert await store.mark_submitted(failed) == failed
     with pytest.raises(LookupError):
-        await store.submitted(replace(job, owner="bob"))
+        await store.mark_submitted(replace(job, owner="bob"))
 
 
 async def test_delivery_is_noted_once_and_only_of_done_jobs(store: Store, clock: Clock) -> None:
     done = [await made(store, "p", f"{n}.png") for n in range(2)]
     failed, working = await store.fail(await begin(store), POLICY), await begin(store)
     ids = [job.history_id for job in (*done, failed, working)]
-    await store.delivered("bob", ids)
+    await store.mark_delivered("bob", ids)
     assert {job.delivered_at for job in await store.jobs("ann", 10)} == {None}
     clock.now = 2_000.0
-    await store.delivered("ann", [*ids[1:], 99, 10**30])
+    await store.mark_delivered("ann", [*ids[1:], 99, 10**30])
     clock.now = 3_000.0
-    await store.delivered("ann", ids)
-    await store.delivered("ann", [])
+    await store.mark_delivered("ann", ids)
+    await store.mark_delivered("ann", [])
     assert [job.delivered_at for job in await store.jobs("ann", 10)] == [None, None, 2_000.0, 3_000.0]
 
 
@@ -294,17 +295,17 @@ async def test_a_restored_picture_takes_its_place(store: Store) -> None:
     """Ours: the image service may give other bytes under the same address; sums and names follow."""
     before = [picture("a.png", 10, source="https://a.example/1"), picture("b.png", 20, source="https://a.example/2")]
     job = await store.finish(await begin(store), before)
-    await store.files_gone(["a.png", "b.png"])
+    await store.forget_files(["a.png", "b.png"])
     assert [each.kept for each in (await store.jobs("ann", 1))[0].pictures] == [False, False]
     new = picture("c.png", 500, source="https://a.example/2")
-    restored = await store.restored(job, 1, new)
+    restored = await store.restore_picture(job, 1, new)
     assert restored.pictures == (replace(before[0], kept=False), new)
     assert restored == await store.job("ann", job.history_id)
     assert (await store.totals("ann")).picture_bytes == 510
     assert (await store.files_total("ann")).bytes == 500
-    assert await store.restored(job, 7, new) == restored
+    assert await store.restore_picture(job, 7, new) == restored
     with pytest.raises(LookupError):
-        await store.restored(replace(job, owner="bob"), 0, new)
+        await store.restore_picture(replace(job, owner="bob"), 0, new)
     assert await store.job("ann", job.history_id) == restored
     assert (await store.files_total("bob")).entries == 0
 

@@ -17,7 +17,7 @@ async def tasks_in(
 ) -> AsyncIterator[SqliteTasks]:
     store = await SqliteStore.open(folder / "easel.db", lease, alive)
     try:
-        yield await SqliteTasks.open(store, lease, alive, lambda: now)
+        yield await SqliteTasks.open(store.database, lease, alive, lambda: now)
     finally:
         await store.close()
 

@@ -53,7 +53,7 @@ async def test_an_upload_stays_ready_until_the_picture_made_from_it_was_handed_o
     await done(at_desk, job)
     assert await ready(at_desk) == names
     assert await used_up(at_desk) == []
-    await at_desk.store.delivered("anna", [job.history_id])
+    await at_desk.store.mark_delivered("anna", [job.history_id])
     assert await ready(at_desk) == []
     assert await used_up(at_desk) == names
 
@@ -76,7 +76,7 @@ async def test_what_no_job_uses_goes_before_what_one_does(at_desk: ReferenceFixt
     at_desk.clock.now += 10
     second = await at_desk.sent("anna", png(2, (8, 8)))
     assert await ready(at_desk) == second
-    await at_desk.store.delivered("anna", [(await done(at_desk, await begun(at_desk, second))).history_id])
+    await at_desk.store.mark_delivered("anna", [(await done(at_desk, await begun(at_desk, second))).history_id])
     assert await ready(at_desk) == first
 
 
@@ -90,7 +90,7 @@ async def test_the_newest_of_two_goes_first(at_desk: ReferenceFixture) -> None:
 async def test_a_second_job_that_uses_a_picture_again_changes_nothing(at_desk: ReferenceFixture) -> None:
     """Ours: it came by its URL then; whoever calls for an upload meanwhile means a new one."""
     names = await at_desk.sent("anna", png(1, (8, 8)))
-    await at_desk.store.delivered("anna", [(await done(at_desk, await begun(at_desk, names))).history_id])
+    await at_desk.store.mark_delivered("anna", [(await done(at_desk, await begun(at_desk, names))).history_id])
     await begun(at_desk, names)
     assert await ready(at_desk) == []
 
@@ -116,13 +116,13 @@ async def test_what_is_older_than_a_day_is_removed_with_the_next_link(at_desk: R
         await at_desk.sent("anna", png(number, (8, 8)))
     at_desk.clock.now += KEPT_S + 1
     await at_desk.uploads.link("ben")
-    count = await at_desk.store.run(lambda connection: connection.execute("SELECT count(*) FROM uploads").fetchone())
+    count = await at_desk.store.database.read(lambda one: one.execute("SELECT count(*) FROM uploads").fetchone())
     assert count == (1,)
 
 
 async def test_two_of_one_moment_are_told_apart(at_desk: ReferenceFixture) -> None:
     """Ours: the time is part of what the secret is made of."""
-    keeper = SqliteUploads(at_desk.store)
+    keeper = SqliteUploads(at_desk.store.database)
 
     async def opened() -> Upload:
         upload = await keeper.open("anna", 1.0, lambda owner, created_at: f"{owner} {created_at!r}")
@@ -136,7 +136,7 @@ async def test_two_of_one_moment_are_told_apart(at_desk: ReferenceFixture) -> No
 async def test_uploads_outlive_the_process(at_desk: ReferenceFixture, tmp_path: Path) -> None:
     names = await at_desk.sent("anna", png(1, (8, 8)))
     store = await SqliteStore.open(tmp_path / "easel.db", "other", lambda _: True, at_desk.clock)
-    found = await SqliteUploads(store).ready("anna", 0)
+    found = await SqliteUploads(store.database).ready("anna", 0)
     await store.close()
     assert found is not None
     assert list(found.names) == names

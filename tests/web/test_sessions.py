@@ -17,7 +17,7 @@ from service.protocol.client import Client
 from service.protocol.questions import elicit
 from service.protocol.session import LIFETIME_S, Sessions
 from service.protocol.subscriptions import PROMPTS, RESOURCES, TOOLS, ResourceUpdated
-from service.storage.ended_sessions import LOOK_S
+from service.storage.disk_sessions import LOOK_S
 from tests.command_process import banner_of, easel, value_of
 from tests.conformance.content import said
 from tests.conformance.server import running, server, with_tool

@@ -1,10 +1,12 @@
-"""Pages of the history: by words of both kinds, by model and state, newest first and exactly counted."""
+"""Pages of the history: by words of both kinds, by model and state, newest first and exactly counted; short lists."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from service.images import ImageRequest, JobState
+from service.storage import sqlite_queries
 from service.storage.sqlite import SqliteStore
 from service.storage.store import Page, Search, Store
 from tests.stores import POLICY, Clock, begin, made, open_sqlite
@@ -142,9 +144,14 @@ async def test_a_search_reads_no_row_that_it_does_not_show(
     """Ours: a search among 100,000 takes milliseconds: every query goes by an index, and nothing is sorted."""
     store = await open_sqlite(tmp_path, Clock(1_000.0))
     asked: list[str] = []
-    await store.run(lambda connection: connection.set_trace_callback(asked.append))
-    await store.page("ann", Search(query=query, model=model, state=state, newest=50, beyond=10), 10, before=99)
-    await store.run(lambda connection: connection.set_trace_callback(None))
+    search = Search(query=query, model=model, state=state, newest=50, beyond=10)
+
+    def traced(connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(asked.append)
+        sqlite_queries.page(connection, "ann", search, 10, before=99)
+        connection.set_trace_callback(None)
+
+    await store.database.read(traced)
     # FTS5 traces queries of its own, such as of its settings when it finds that the tables have changed.
     queries = [sql for sql in asked if sql.lstrip().startswith("SELECT") and "json_each" not in sql]
     queries = [sql for sql in queries if "_config" not in sql]
@@ -158,7 +165,7 @@ async def test_a_search_reads_no_row_that_it_does_not_show(
 
 
 async def plan_of(store: SqliteStore, sql: str) -> list[str]:
-    rows = await store.run(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
+    rows = await store.database.read(lambda one: one.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
     return [step for *_, step in rows]
 
 
@@ -168,3 +175,67 @@ async def test_what_is_deleted_is_found_no_more(store: Store) -> None:
     await store.delete("ann", fox.history_id)
     assert await prompts(store, "fox") == []
     assert await prompts(store, "hen") == await prompts(store, "") == [hen.prompt]
+
+
+# Short lists.
+
+
+async def test_jobs_with_a_picture_that_is_kept_come_newest_first_and_whole(store: Store) -> None:
+    first = await made(store, "first", "a.png", "b.png")
+    await store.fail(await begin(store), POLICY)
+    lost = await made(store, "lost", "c.png")
+    last = await made(store, "last", "d.png", "e.png")
+    await begin(store)
+    await made(store, "foreign", "f.png", owner="bob")
+    await store.forget_files(["a.png", "c.png"])
+    assert await store.jobs_with_pictures("ann", 9) == [last, await store.job("ann", first.history_id)]
+    assert await store.jobs_with_pictures("ann", 1) == [last]
+    assert [job.prompt for job in await store.jobs_with_pictures("ann", 9, last.history_id)] == ["first"]
+    assert await store.jobs_with_pictures("ann", 9, lost.history_id) == await store.jobs_with_pictures(
+        "ann", 9, last.history_id
+    )
+    assert await store.jobs_with_pictures("ann", 9, first.history_id) == []
+
+
+@pytest.mark.parametrize("before", [0, -5, 2**80])
+async def test_any_number_is_a_place_to_go_on_from(store: Store, before: int) -> None:
+    """Ours: it comes out of a cursor that a client gave."""
+    job = await made(store, "a", "a.png")
+    assert await store.jobs_with_pictures("ann", 9, before) == ([job] if before > 0 else [])
+
+
+async def test_ids_are_found_by_their_first_digits(store: Store) -> None:
+    for number in range(12):
+        await begin(store, "bob" if number == 9 else "ann")
+    assert await store.history_ids("ann", "1", 9) == [12, 11, 1]
+    assert await store.history_ids("ann", "1", 2) == [12, 11]
+    assert await store.history_ids("ann", "12", 9) == [12]
+    assert await store.history_ids("ann", "", 9) == [12, 11, 9, 8, 7, 6, 5, 4, 3]
+    assert await store.history_ids("bob", "", 9) == [10]
+
+
+async def test_names_are_found_by_how_they_begin_newest_first(store: Store, clock: Clock) -> None:
+    for name in ("ab1.png", "ab2.png", "b.png"):
+        clock.now += 1
+        await store.add_file("ann", name, 10)
+    await store.add_file("bob", "ab3.png", 10)
+    assert await store.file_names("ann", "ab", 9) == ["ab2.png", "ab1.png"]
+    assert await store.file_names("ann", "", 1) == ["b.png"]
+    assert await store.file_names("bob", "ab", 9) == ["ab3.png"]
+
+
+@pytest.mark.parametrize("beginning", ["%", "*", "_", "?", "[a", "'", "A"])
+async def test_no_character_stands_for_others(store: Store, beginning: str) -> None:
+    await made(store, "a", "a.png")
+    assert await store.file_names("ann", beginning, 9) == []
+    assert await store.history_ids("ann", beginning, 9) == []
+
+
+async def test_a_file_belongs_to_whom_it_is_kept_for(store: Store) -> None:
+    """Ours: of a picture, a reference or an upload alike, as long as it is kept."""
+    await made(store, "a", "a.png")
+    await store.add_file("ann", "b.png", 10)
+    assert [await store.owns_file("ann", name) for name in ("a.png", "b.png", "c.png")] == [True, True, False]
+    assert [await store.owns_file("bob", name) for name in ("a.png", "b.png")] == [False, False]
+    await store.forget_files(["a.png"])
+    assert not await store.owns_file("ann", "a.png")

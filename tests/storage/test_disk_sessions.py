@@ -7,7 +7,7 @@ import pytest
 
 from service.protocol.session import LIFETIME_S
 from service.storage.data_folder import DataFolderError
-from service.storage.ended_sessions import LOOK_S, PERIOD_S, EndedSessions
+from service.storage.disk_sessions import LOOK_S, PERIOD_S, DiskSessions
 
 NOW = 1000.5 * PERIOD_S
 
@@ -29,12 +29,12 @@ class Clock:
 async def test_what_one_process_ends_has_ended_for_every_other(tmp_path: Path) -> None:
     """Ours: a session may be spoken to through any process on the folder, now or after a restart."""
     clock = Clock()
-    first, second = EndedSessions(tmp_path, clock), EndedSessions(tmp_path, clock)
+    first, second = DiskSessions(tmp_path, clock), DiskSessions(tmp_path, clock)
     assert not second.contains("a")
     await first.add("a", NOW + 1)
     await second.add("b", NOW + LIFETIME_S)
     clock.now += LOOK_S
-    for process in (first, second, EndedSessions(tmp_path, clock)):
+    for process in (first, second, DiskSessions(tmp_path, clock)):
         assert [process.contains(each) for each in ("a", "b", "c")] == [True, True, False]
 
 
@@ -44,21 +44,21 @@ async def test_an_end_is_remembered_for_as_long_as_its_session_would_live(
     tmp_path: Path, age: float, restart: bool
 ) -> None:
     clock = Clock()
-    ended = EndedSessions(tmp_path, clock)
+    ended = DiskSessions(tmp_path, clock)
     await ended.add("a", NOW - age + LIFETIME_S)
     clock.now = NOW - age + LIFETIME_S - 0.001
-    assert (EndedSessions(tmp_path, clock) if restart else ended).contains("a")
+    assert (DiskSessions(tmp_path, clock) if restart else ended).contains("a")
 
 
 async def test_a_file_goes_when_all_of_its_sessions_would_be_over(tmp_path: Path) -> None:
     clock = Clock()
-    ended = EndedSessions(tmp_path, clock)
+    ended = DiskSessions(tmp_path, clock)
     await ended.add("a", NOW)
     await ended.add("b", NOW + PERIOD_S)
     assert names_in(tmp_path) == ["1000", "1001"]
     (tmp_path / "notes").write_text("of somebody else")
     clock.now += PERIOD_S
-    EndedSessions(tmp_path, clock)
+    DiskSessions(tmp_path, clock)
     assert names_in(tmp_path) == ["1001", "notes"]
 
 
@@ -66,19 +66,19 @@ async def test_a_file_goes_when_all_of_its_sessions_would_be_over(tmp_path: Path
 async def test_a_line_that_was_left_unfinished_costs_no_other(tmp_path: Path, left: bytes) -> None:
     """Bug: the next end was written behind half a line of a full disk, and its session lived on."""
     clock = Clock()
-    before = EndedSessions(tmp_path, clock)
+    before = DiskSessions(tmp_path, clock)
     await before.add("a", NOW)
     with (tmp_path / "1000").open("ab") as file:
         file.write(left)
     assert before.contains("a")
     await before.add("b", NOW)
-    for process in (before, EndedSessions(tmp_path, clock)):
+    for process in (before, DiskSessions(tmp_path, clock)):
         assert [process.contains(each) for each in ("a", "b", "c")] == [True, True, False]
 
 
 async def test_the_file_tells_nobody_an_id_and_is_for_its_owner(tmp_path: Path) -> None:
     """Ours: an id is a key to a session, for as long as another process has not read of its end."""
-    ended = EndedSessions(tmp_path / "ended", Clock())
+    ended = DiskSessions(tmp_path / "ended", Clock())
     await ended.add("the-id-of-a-session", NOW)
     file = tmp_path / "ended" / "1000"
     assert "the-id" not in file.read_text()
@@ -88,7 +88,7 @@ async def test_the_file_tells_nobody_an_id_and_is_for_its_owner(tmp_path: Path) 
 
 async def test_an_end_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
     """Ours: nobody is told that a session has ended which lives on."""
-    ended = EndedSessions(tmp_path / "ended", Clock())
+    ended = DiskSessions(tmp_path / "ended", Clock())
     (tmp_path / "ended").rmdir()
     with pytest.raises(OSError, match="No such file"):
         await ended.add("a", NOW)
@@ -97,7 +97,7 @@ async def test_an_end_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
 async def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
-    ended = EndedSessions(tmp_path, Clock())
+    ended = DiskSessions(tmp_path, Clock())
     (tmp_path / "1000").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space"):
         await ended.add("a", NOW)
@@ -106,12 +106,12 @@ async def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataFolderError, match=str(tmp_path / "file")):
-        EndedSessions(tmp_path / "file", Clock())
+        DiskSessions(tmp_path / "file", Clock())
 
 
 async def test_a_look_reads_no_file_that_has_not_grown(tmp_path: Path) -> None:
     """Ours: it happens with every request of a session, on the loop."""
-    ended = EndedSessions(tmp_path, Clock())
+    ended = DiskSessions(tmp_path, Clock())
     await ended.add("a", NOW)
     assert ended.contains("a")
     file = tmp_path / "1000"
@@ -122,7 +122,7 @@ async def test_a_look_reads_no_file_that_has_not_grown(tmp_path: Path) -> None:
 async def test_an_end_is_seen_at_once_here_and_soon_by_every_other_process(tmp_path: Path) -> None:
     """Ours: a look at the files for every request would cost as much as the rest of a cheap one."""
     clock = Clock()
-    here, there = EndedSessions(tmp_path, clock), EndedSessions(tmp_path, clock)
+    here, there = DiskSessions(tmp_path, clock), DiskSessions(tmp_path, clock)
     assert not here.contains("a")
     assert not there.contains("a")
     await here.add("a", NOW + 1)
@@ -133,7 +133,7 @@ async def test_an_end_is_seen_at_once_here_and_soon_by_every_other_process(tmp_p
 
 async def test_a_clock_that_is_put_back_hides_no_end(tmp_path: Path) -> None:
     clock = Clock(NOW + 3600)
-    here, there = EndedSessions(tmp_path, clock), EndedSessions(tmp_path, clock)
+    here, there = DiskSessions(tmp_path, clock), DiskSessions(tmp_path, clock)
     assert not here.contains("a")
     await there.add("a", NOW + LIFETIME_S / 2)
     clock.now = NOW

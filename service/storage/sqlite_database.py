@@ -1,0 +1,179 @@
+"""The SQLite file of a data folder, which several processes may share: its connections, threads and transactions.
+
+1. One thread owns the connection that writes. Writes of this process wait there for one another, and only for other
+   processes by a lock of the file. A read has one of `READERS` connections, and waits for no write.
+2. Every piece of work is one transaction: wholly done or not at all, and it sees one moment of the file.
+3. A write is seen by every read that begins after it was awaited: in WAL mode a transaction reads all that was
+   committed before it (sqlite.org/wal.html#concurrency). With `synchronous=FULL` a committed write survives a power
+   cut (sqlite.org/pragma.html#pragma_synchronous).
+4. A cancelled caller takes nothing back: work that was handed over is done.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Concatenate, Final, Literal, ParamSpec, Self, TypeVar
+
+from service.images import WorkError
+from service.storage.data_folder import DataFolderError
+from service.storage.sqlite_schema import check_version, create_tables
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+READERS: Final = 2
+"""Connections that read: while one is busy with a long search, the other answers."""
+
+BUSY_TIMEOUT_S: Final = 10.0
+"""Longest wait of a write for the write of another process, which takes milliseconds."""
+
+SWITCH_TIMEOUT_S: Final = 10.0
+"""Longest wait for other processes that start at the same moment; each takes milliseconds."""
+
+LARGEST_INTEGER: Final = 2**63 - 1
+"""The largest number that SQLite keeps. A `history_id` beyond it is nobody's."""
+
+
+class Database:
+    """One file, open for reading and writing."""
+
+    def __init__(self, writer: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
+        self._writer = writer
+        self._idle_readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        for reader in readers:
+            self._idle_readers.put(reader)
+        self._write_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
+        self._read_threads = ThreadPoolExecutor(max_workers=len(readers), thread_name_prefix="sqlite-reader")
+        self._closed: Future[None] | None = None
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Connect to the file, and make its tables where it is new.
+
+        Raises `DataFolderError` for a file that cannot be used, also for one of another version.
+        """
+        writer, *readers = await asyncio.to_thread(_connect_all, path)
+        return cls(writer, readers)
+
+    async def write(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Do `work` on the writing connection, in one transaction that no other write interrupts."""
+        return await self._outcome(self._write_thread, lambda: self._write(lambda one: work(one, *args, **kwargs)))
+
+    async def read(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Do `work` on a reading connection: all its queries see the file as it was at one moment."""
+        return await self._outcome(self._read_threads, lambda: self._read(lambda one: work(one, *args, **kwargs)))
+
+    async def close(self) -> None:
+        """Finish the work that was handed over, then let go of the file. Safe to call twice."""
+        if self._closed is None:
+            self._closed = self._write_thread.submit(self._close_connections)
+            self._write_thread.shutdown(wait=False)
+            self._read_threads.shutdown(wait=False)
+        await asyncio.shield(asyncio.wrap_future(self._closed))
+
+    async def _outcome(self, threads: ThreadPoolExecutor, work: Callable[[], R]) -> R:
+        """Have a thread do the work. Raises `WorkError` where SQLite or the disk refuses."""
+        if self._closed is not None:
+            raise RuntimeError("the store is closed")
+        try:
+            return await asyncio.shield(asyncio.wrap_future(threads.submit(work)))
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
+            raise  # our own mistake, whatever the disk does
+        except sqlite3.Error as error:
+            raise WorkError(
+                f"The history could not be read or written: {error}. Whoever runs this server should look at the "
+                "space and the permissions of the folder that EASEL_DATA_DIR names.",
+                kind="storage",
+            ) from error
+
+    def _write(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        with transaction(self._writer, "IMMEDIATE"):
+            return work(self._writer)
+
+    def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        reader = self._idle_readers.get()  # there are as many threads as connections
+        try:
+            with transaction(reader, "DEFERRED"):
+                return work(reader)
+        finally:
+            self._idle_readers.put(reader)
+
+    def _close_connections(self) -> None:
+        """Close readers first: the last connection to close writes the log back into the file."""
+        self._read_threads.shutdown(wait=True)
+        while not self._idle_readers.empty():
+            self._idle_readers.get().close()
+        self._writer.close()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[None]:
+    """All statements inside, or none. Writers use IMMEDIATE: a read that becomes a write cannot wait its turn."""
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk may have rolled it back already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def within_range(number: int) -> int:
+    """Bring any integer into the range that SQLite keeps; neither 0 nor the largest is ever the id of a job."""
+    return max(0, min(number, LARGEST_INTEGER))
+
+
+def _connect_all(path: Path) -> list[sqlite3.Connection]:
+    """The writing connection, then the reading ones. Connections that were opened before a failure are closed."""
+    opened: list[sqlite3.Connection] = []
+    try:
+        opened.append(_connect(path))
+        _prepare(opened[0], path)
+        for _ in range(READERS):
+            opened.append(_connect(path))
+            opened[-1].execute("PRAGMA query_only = ON")
+    except BaseException as error:
+        for connection in opened:
+            connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise DataFolderError(path, str(error)) from error
+        raise
+    return opened
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode, which any one thread at a time may use."""
+    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    check_version(connection, path)
+    _switch_to_wal(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    with transaction(connection, "IMMEDIATE"):
+        create_tables(connection)
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Bug: the busy timeout does not hold for a switch that meets another process's, so it is tried again here."""
+    deadline = time.monotonic() + SWITCH_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return

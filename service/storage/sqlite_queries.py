@@ -1,0 +1,170 @@
+"""Questions about the history of an owner: pages of a search, short lists, counts, children. All only read.
+
+1. Words are looked up in the full-text index, which knows owners too: the prompts of others slow no search down.
+   Without words an index of the owner's jobs has all that is asked for, and no row is read to count.
+2. Every list walks an index by id from its newest end, so that nothing is sorted, and stops when it has enough.
+3. The number of all matches is read off the totals where nothing is asked for, else counted in an index.
+
+Each function runs inside one transaction of `Database`.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from service.images import Job, Parent
+from service.storage.sqlite_database import LARGEST_INTEGER, within_range
+from service.storage.sqlite_files import files_total, id_after_newest
+from service.storage.sqlite_jobs import jobs_of
+from service.storage.sqlite_words import match_expression
+from service.storage.store import FilesTotal, Page, Search, Totals
+
+SELECT_TOTALS: Final = "SELECT working, done, failed, pictures, picture_bytes FROM totals WHERE owner = ?"
+SELECT_CHILDREN: Final = """
+    SELECT history_id, picture FROM lineage JOIN jobs USING (history_id)
+    WHERE parent = ? AND owner = ? ORDER BY history_id, position
+"""
+SELECT_WITH_PICTURES: Final = """
+    SELECT history_id FROM jobs WHERE owner = ? AND history_id <= ? AND EXISTS (
+        SELECT 1 FROM pictures JOIN files USING (name) WHERE pictures.history_id = jobs.history_id
+    )
+    ORDER BY history_id DESC LIMIT ?
+"""
+SELECT_BEGINNING_IDS: Final = """
+    SELECT history_id FROM jobs WHERE owner = ?1 AND substr(history_id, 1, length(?2)) = ?2
+    ORDER BY history_id DESC LIMIT ?3
+"""
+SELECT_BEGINNING_NAMES: Final = """
+    SELECT name FROM files WHERE owner = ?1 AND substr(name, 1, length(?2)) = ?2
+    ORDER BY stored_at DESC, name DESC LIMIT ?3
+"""
+SELECT_FILE: Final = "SELECT 1 FROM files WHERE name = ? AND owner = ?"
+SELECT_PICTURE: Final = """
+    SELECT history_id, position FROM pictures JOIN jobs USING (history_id) WHERE name = ? AND owner = ?
+    ORDER BY history_id DESC, position LIMIT 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Query:
+    """A FROM clause with its conditions but for ids, their values, and the name of the column of ids."""
+
+    source: str
+    values: tuple[str, ...]
+    id_column: str
+
+    def count(self, connection: sqlite3.Connection, first: int, last: int) -> int:
+        sql = f"SELECT count(*) {self.source} AND {self.id_column} BETWEEN ? AND ?"
+        number: int = connection.execute(sql, (*self.values, first, last)).fetchone()[0]
+        return number
+
+    def ids(self, connection: sqlite3.Connection, first: int, last: int, limit: int) -> list[int]:
+        sql = (
+            f"SELECT {self.id_column} {self.source} AND {self.id_column} BETWEEN ? AND ? "
+            f"ORDER BY {self.id_column} DESC LIMIT ?"
+        )
+        return [row[0] for row in connection.execute(sql, (*self.values, first, last, limit))]
+
+
+def page(connection: sqlite3.Connection, owner: str, search: Search, limit: int, before: int | None) -> Page:
+    """One page of a search."""
+    limit = within_range(limit)
+    first, last = _window(connection, owner, search)
+    query = _query(owner, search)
+    if query is None:
+        return Page(jobs=[], more=False, total=0)
+    total = _total(connection, owner, search, query, (first, last))
+    page_last = last if before is None else min(last, within_range(before - 1))
+    ids = query.ids(connection, first, page_last, min(limit + 1, LARGEST_INTEGER))
+    jobs: list[Job] = jobs_of(connection, owner, ids[:limit])
+    return Page(jobs=jobs, more=len(ids) > limit, total=total)
+
+
+def children(connection: sqlite3.Connection, owner: str, history_id: int) -> list[tuple[int, int]]:
+    """Jobs that started from a picture of this one, and the number of that picture."""
+    return connection.execute(SELECT_CHILDREN, (history_id, owner)).fetchall()
+
+
+def totals(connection: sqlite3.Connection, owner: str) -> Totals:
+    """Jobs by state, and their pictures."""
+    row = connection.execute(SELECT_TOTALS, (owner,)).fetchone() or (0, 0, 0, 0, 0)
+    working, done, failed, pictures, picture_bytes = row
+    return Totals(working=working, done=done, failed=failed, pictures=pictures, picture_bytes=picture_bytes)
+
+
+def counts(connection: sqlite3.Connection, owner: str) -> tuple[Totals, FilesTotal]:
+    """Jobs and files at one moment."""
+    return totals(connection, owner), files_total(connection, owner)
+
+
+def jobs_with_pictures(connection: sqlite3.Connection, owner: str, limit: int, before: int | None) -> list[Job]:
+    """Jobs of which a picture's file is stored."""
+    last = LARGEST_INTEGER if before is None else within_range(before - 1)
+    rows = connection.execute(SELECT_WITH_PICTURES, (owner, last, within_range(limit))).fetchall()
+    return jobs_of(connection, owner, [history_id for (history_id,) in rows])
+
+
+def history_ids(connection: sqlite3.Connection, owner: str, beginning: str, limit: int) -> list[int]:
+    """Ids that begin with these digits."""
+    rows = connection.execute(SELECT_BEGINNING_IDS, (owner, beginning, within_range(limit)))
+    return [history_id for (history_id,) in rows]
+
+
+def file_names(connection: sqlite3.Connection, owner: str, beginning: str, limit: int) -> list[str]:
+    """Names of stored files that begin so."""
+    rows = connection.execute(SELECT_BEGINNING_NAMES, (owner, beginning, within_range(limit)))
+    return [name for (name,) in rows]
+
+
+def owns_file(connection: sqlite3.Connection, owner: str, name: str) -> bool:
+    """True for a stored file of this owner."""
+    return connection.execute(SELECT_FILE, (name, owner)).fetchone() is not None
+
+
+def picture_of(connection: sqlite3.Connection, owner: str, name: str) -> Parent | None:
+    """The newest picture of this name; positions count from 0 in the table, and from 1 for people."""
+    row = connection.execute(SELECT_PICTURE, (name, owner)).fetchone()
+    return None if row is None else Parent(history_id=row[0], picture=row[1] + 1)
+
+
+def _query(owner: str, search: Search) -> _Query | None:
+    """The table to look in and its conditions; None for a text without any word."""
+    conditions, values = ["owner = ?"], [owner]
+    if search.model:
+        conditions.append("model = ?")
+        values.append(search.model)
+    if search.state is not None:
+        conditions.append("state = ?")
+        values.append(search.state)
+    if not search.query.strip():
+        return _Query(
+            source=f"FROM jobs WHERE {' AND '.join(conditions)}", values=tuple(values), id_column="history_id"
+        )
+    expression = match_expression(owner, search.query)
+    if expression is None:
+        return None
+    if len(conditions) == 1:
+        return _Query(source="FROM prompts WHERE prompts MATCH ?", values=(expression,), id_column="prompts.rowid")
+    asked = " AND ".join(f"jobs.{condition}" for condition in conditions)
+    return _Query(
+        source=f"FROM prompts CROSS JOIN jobs ON history_id = prompts.rowid WHERE prompts MATCH ? AND {asked}",
+        values=(expression, *values),
+        id_column="prompts.rowid",
+    )
+
+
+def _window(connection: sqlite3.Connection, owner: str, search: Search) -> tuple[int, int]:
+    """The ids between which the asked-for jobs lie, both ends included."""
+    first = 1 if search.newest is None else id_after_newest(connection, owner, within_range(search.newest)) + 1
+    if search.beyond is None:
+        return first, LARGEST_INTEGER
+    return first, id_after_newest(connection, owner, within_range(search.beyond))
+
+
+def _total(connection: sqlite3.Connection, owner: str, search: Search, query: _Query, window: tuple[int, int]) -> int:
+    if search.query.strip() or search.model or search.state is not None:
+        return query.count(connection, *window)
+    of_owner = totals(connection, owner)
+    total = of_owner.working + of_owner.done + of_owner.failed
+    newest = total if search.newest is None else min(total, within_range(search.newest))
+    return max(0, newest - within_range(search.beyond or 0))
