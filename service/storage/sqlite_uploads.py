@@ -35,7 +35,11 @@ LATEST_USED: Final = f"""
 
 
 class SqliteUploads(UploadKeeper):
-    """Uploads of all processes."""
+    """Uploads of all processes.
+
+    Questions about used uploads wait their turn among the writes: a delivery counts as soon as it was handed over,
+    though nobody awaits it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -50,10 +54,10 @@ class SqliteUploads(UploadKeeper):
         return await self._database.write(_change, RECEIVE, json.dumps(list(names)), id_) > 0
 
     async def ready(self, owner: str, since: float) -> Upload | None:
-        return await self._database.read(_first, READY, owner, since)
+        return await self._database.write(_first, READY, owner, since)
 
     async def latest_used(self, owner: str, since: float) -> Upload | None:
-        return await self._database.read(_first, LATEST_USED, owner, since)
+        return await self._database.write(_first, LATEST_USED, owner, since)
 
     async def spend(self, id_: str, now: float) -> None:
         await self._database.write(_change, SPEND, now, id_)
