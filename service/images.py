@@ -23,6 +23,15 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {extension: media_type for media_type, e
 SAID: Final = "It said: "
 """Stands before the quoted words of an image service, on the last line of a failure."""
 
+FORMATS: Final[Mapping[str, str]] = {
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/webp": "WebP",
+    "image/gif": "GIF",
+    "image/avif": "AVIF",
+}
+"""The names of these types for people."""
+
 LOCAL_OWNER: Final = "local"
 """Owner of everything made while no tokens are configured."""
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from service.images import EXTENSIONS, Job, KeptPicture
+from service.images import FORMATS, Job, KeptPicture
 from service.pictures.library import Pictures
 from service.pictures.previews import PREVIEW_TYPE
 from service.protocol.call import Call
@@ -28,6 +28,7 @@ from service.storage.files import StoredFile
 from service.storage.store import Store
 from service.tools.base import SCHEMAS
 from service.tools.escaping import alt_text
+from service.tools.history_text import request_lines
 from service.tools.results import describe, structure
 
 HISTORY: Final = "easel://history/"
@@ -95,7 +96,7 @@ class Resources:
         if copy is None:
             return None
         blob = await asyncio.to_thread(encoded, copy.data)
-        whole = f"{EXTENSIONS[stored.media_type].upper()}, {stored.size / 1_000_000:.1f} MB"
+        whole = f"{FORMATS[stored.media_type]}, {stored.size / 1_000_000:.1f} MB"
         size, url = f"{copy.width}×{copy.height}", self.pictures.url + name
         note = f"A JPEG copy of {size}. The picture itself ({whole}) is at {url}"
         return [{"uri": uri, "mimeType": PREVIEW_TYPE, "blob": blob, "_meta": {"easel/note": note}}]
@@ -112,14 +113,18 @@ def contents_of(uri: str, job: Job, pictures_url: str) -> list[Result]:
     """Return the contents of a generation's resource: JSON for programs, markdown for people."""
     return [
         {"uri": uri, "mimeType": "application/json", "text": orjson.dumps(structure(job, pictures_url)).decode()},
-        {"uri": uri, "mimeType": "text/markdown", "text": describe(job, pictures_url)},
+        {
+            "uri": uri,
+            "mimeType": "text/markdown",
+            "text": "\n".join([describe(job, pictures_url), *request_lines(job)]),
+        },
     ]
 
 
 def entry_of(job: Job, number: int, picture: KeptPicture) -> Result:
     """Return the entry of a picture in `resources/list`. `number` counts the pictures of its generation from 1."""
     which = f", picture {number} of {len(job.pictures)}" if len(job.pictures) > 1 else ""
-    shape = f"{picture.width}×{picture.height} {EXTENSIONS[picture.media_type].upper()}"
+    shape = f"{picture.width}×{picture.height} {FORMATS[picture.media_type]}"
     when = datetime.fromtimestamp(job.finished_at or job.created_at, UTC)
     return {
         "uri": IMAGES + picture.name,

@@ -38,7 +38,11 @@ STOPPED: Final = "This server was stopped while the picture was being drawn."
 MAY_BE_CHARGED: Final = "The image service may have charged for it all the same."
 NOT_CHARGED: Final = "Nothing was charged."
 AGAIN: Final = "Call again if the picture is still wanted."
-BROKEN: Final = "Internal error. The server's log has the details."
+BROKEN: Final = "Internal error."
+LOOK: Final = "The server's log has the details."
+
+ORDINALS: Final = ("First", "Second", "Third", *(f"{number}th" for number in range(4, 12)))
+"""The tries in words, for up to ten of EASEL_RETRIES."""
 
 LONGEST_PAUSE_S: Final = 60.0
 """Longest pause before another try, however often it was doubled."""
@@ -85,7 +89,7 @@ class Worker:
             await finish_despite_cancel(self.cancel(job))
             raise
         except BaseException:
-            await self._failed(job, running, WorkError(f"{BROKEN} {await self._charge(job)}", kind="internal"))
+            await self._failed(job, running, WorkError(f"{BROKEN} {await self._charge(job)}\n{LOOK}", kind="internal"))
             raise
         seconds = time.monotonic() - started
         state = "left working" if ended is None else ended.state
@@ -110,7 +114,7 @@ class Worker:
             await self.store.release(current)
             return None
         kind, reason = ("interrupted", STOPPED) if self.jobs.closing else (CANCELLED_KIND, CANCELLED)
-        reason = f"{reason} {_charge_of(current)} {AGAIN}"
+        reason = f"{reason} {_charge_of(current)}\n{AGAIN}"
         logger.info("history_id %d: %s", job.history_id, kind)
         return await self.store.fail(job, Failure(kind=kind, reason=reason))
 
@@ -154,7 +158,7 @@ class Worker:
             except TimeoutError as late:
                 raise WorkError(
                     f"{upstream.name} gave no picture within {upstream.deadline_s:.0f} seconds, and the wait was "
-                    f"ended. {MAY_BE_CHARGED} Try again later, or with another model.",
+                    f"ended. {MAY_BE_CHARGED}\nTry again later, or with another model.",
                     kind="timeout",
                     may_be_charged=upstream.charges,
                 ) from late
@@ -166,7 +170,7 @@ class Worker:
                     await asyncio.shield(self.store.mark_submitted(job, refused=True))
                 pause_s = min(error.retry_after_s * 2 ** (attempt - 1), LONGEST_PAUSE_S)
                 logger.info("%s: %s; attempt %d follows in %.1f s", upstream.name, error.kind, attempt + 1, pause_s)
-                await progress(f"{upstream.name}: {error.kind}. Trying again in {pause_s:.0f} s ({attempt + 1}).")
+                await progress(f"{error.fact} {ORDINALS[attempt]} try in {pause_s:.0f} s.")
                 await self.pause(pause_s)
 
     async def _follow(self, job: Job, running: RunningJob, progress: Progress) -> Job | None:
@@ -199,8 +203,10 @@ class Worker:
         try:
             return await finish_despite_cancel(self._store_all(job, pictures))
         except WorkError as error:
+            fact, _, advice = str(error).partition("\n")
             paid = f" {MAY_BE_CHARGED}" if upstream.charges else ""
-            raise WorkError(f"{error}{paid}", kind=error.kind, may_be_charged=upstream.charges) from error
+            reason = "\n".join(filter(None, [fact + paid, advice]))
+            raise WorkError(reason, kind=error.kind, may_be_charged=upstream.charges) from error
 
     async def _store_all(self, job: Job, pictures: Sequence[Picture]) -> Job:
         """Store every picture that is one and finds room; a bad one among several does not lose the others."""

@@ -74,7 +74,7 @@ class DiskFiles(Files):
             return await asyncio.to_thread(self._keep, owner, data, EXTENSIONS[media_type])
         except OSError as error:
             raise WorkError(
-                f"The picture was made but could not be stored: {error.strerror}. Whoever runs this server should "
+                f"The picture was made but could not be stored: {error.strerror}.\nWhoever runs this server should "
                 "look at the space and the permissions of the folder that EASEL_DATA_DIR names.",
                 kind="storage",
             ) from error

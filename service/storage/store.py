@@ -9,15 +9,15 @@ from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Pa
 
 INTERRUPTED: Final = Failure(
     kind="interrupted",
-    reason="This server stopped before the picture was drawn. Nothing was charged. Call "
-    "`generate` again if the picture is still wanted.",
+    reason="This server stopped before the picture was drawn. Nothing was charged.\n"
+    "Call `generate` again if the picture is still wanted.",
 )
 """The failure of a job whose process died before its image service was asked."""
 
 INTERRUPTED_SUBMITTED: Final = Failure(
     kind="interrupted",
     reason="This server stopped while the picture was being drawn. The image service may have charged for it all the "
-    "same. Call `generate` again if the picture is still wanted.",
+    "same.\nCall `generate` again if the picture is still wanted.",
 )
 """The failure of a job whose process died after its image service was asked."""
 

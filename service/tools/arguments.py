@@ -1,12 +1,14 @@
 """The faults of a tool's arguments, in sentences by which a model can mend them: which, why, and the allowed values."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import orjson
 from jsonschema import Draft202012Validator, ValidationError
+
+from service.tools.synonyms import advice_for
 
 _SHOWN_CHOICES: Final = 12
 _NEAREST: Final = 4
@@ -79,13 +81,18 @@ def _missing(violation: Violation) -> list[str]:
 def _unknown(violation: Violation) -> list[str]:
     known = list(violation.properties)
     names = ", ".join(f"`{name}`" for name in known)
-    problems = []
-    for name in violation.value:
-        if name not in known:
-            near = nearest(name, known)
-            guess = f" Did you mean `{near[0]}`?" if near else ""
-            problems.append(f"`{name[:60]}` is not an argument of this tool; it takes {names}.{guess}")
-    return problems
+    return [
+        f"`{name[:60]}` is not an argument of this tool; it takes {names}.{_advice(name, known)}"
+        for name in violation.value
+        if name not in known
+    ]
+
+
+def _advice(name: str, known: Sequence[str]) -> str:
+    """Return the advice for an argument that there is not: the one that is meant, else the one that looks like it."""
+    advice = advice_for(name, known)
+    near = [] if advice else nearest(name, known)
+    return advice or (f" Did you mean `{near[0]}`?" if near else "")
 
 
 def _type(violation: Violation) -> list[str]:

@@ -73,4 +73,4 @@ async def _give(uploads: Uploads, call: Call, url: str, before: str = "", *, str
 
 def _result(text: str, url: str, *, structured: bool) -> Result:
     result: Result = {"content": [{"type": "text", "text": text}]}
-    return result | {"structuredContent": {"upload_url": url, "images": []}} if structured else result
+    return result | {"structuredContent": {"upload_url": url, "images": [], "message": text}} if structured else result

@@ -24,7 +24,9 @@ from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.jsonrpc import Result
 from service.tools.arguments import find_problems
+from service.tools.coercion import coerce
 from service.tools.context import ToolContext
+from service.tools.listing import plain
 from service.tools.result_size import fit_to_limit
 
 logger = logging.getLogger(__name__)
@@ -41,17 +43,16 @@ Schema: TypeAlias = dict[str, Any]
 class Tool:
     """One tool: its name, its `ToolAnnotations` of MCP, and the function that runs it.
 
-    `fill` writes facts of the running service into the input schema, such as the models on offer. With `checked_by_run`
-    they are advice for the listing: the file alone is enforced, and `run` checks the rest with messages of its own, or
-    takes more than it lists. `offered` tells whether the running service can do it. `show` gives the result of a job
-    that has ended, where a call that began it may have become a task which outlives its process.
+    `fill` writes facts of the running service into the listed schema, such as the models on offer. They are advice: the
+    file is enforced, and `run` checks the rest with messages of its own, or takes more than it lists. `offered` tells
+    whether the running service can do it. `show` gives the result of a job that has ended, where a call that began it
+    may have become a task which outlives its process.
     """
 
     name: str
     run: Callable[[ToolContext, Call, Arguments], Awaitable[Result]]
     annotations: Mapping[str, bool] = field(default_factory=dict)
     fill: Callable[[ToolContext, Schema], Schema] = lambda _, schema: schema
-    checked_by_run: bool = False
     offered: Callable[[ToolContext], bool] = lambda _: True
     show: Callable[[ToolContext, Call, Outcome], Awaitable[Result]] | None = None
 
@@ -59,14 +60,15 @@ class Tool:
         """Return the tool as the protocol calls it, in this context. Takes well under a millisecond."""
         file = load_schema(self.name)
         schema = self.fill(context, file)
-        validator = Draft202012Validator(file if self.checked_by_run else schema)
+        validator = Draft202012Validator(file)
         title, description = schema["title"], schema["description"]
 
         async def run(call: Call, arguments: Arguments) -> Result:
             started, outcome = time.monotonic(), "error"
             try:
-                problems = find_problems(validator, arguments, schema["properties"])
-                result = refused(self.name, problems) if problems else await self._run(context, call, arguments)
+                given = coerce(file, arguments)
+                problems = find_problems(validator, given, schema["properties"])
+                result = refused(self.name, problems) if problems else await self._run(context, call, given)
             except asyncio.CancelledError:
                 outcome = "cancelled"
                 raise
@@ -81,8 +83,8 @@ class Tool:
                 "name": self.name,
                 "title": title,
                 "description": description,
-                "inputSchema": _on_the_wire(schema),
-                "outputSchema": _on_the_wire(load_schema(f"{self.name}.output")),
+                "inputSchema": _listed(schema),
+                "outputSchema": _listed(load_schema(f"{self.name}.output")),
                 "annotations": {"title": title, **self.annotations},
             },
             run=run,
@@ -124,9 +126,14 @@ def without_output(tools: Mapping[str, ToolEntry]) -> dict[str, ToolEntry]:
     }
 
 
-def answered(text: str, structured: Mapping[str, Any]) -> Result:
-    """Return a result as text, and the same as structured content."""
-    return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
+def answered(text: str, structured: Mapping[str, Any], *, message: str = "") -> Result:
+    """Return a result as text, and the same as structured content.
+
+    `message` is the part of the text that no other member says, the whole of it when left out: some clients show their
+    model only the structured content.
+    """
+    content = [{"type": "text", "text": text}]
+    return {"content": content, "structuredContent": {**structured, "message": message or text}}
 
 
 def failed(text: str) -> Result:
@@ -163,9 +170,6 @@ def _resolve(node: Any) -> Any:
             return node
 
 
-def _on_the_wire(schema: Schema) -> Schema:
-    """Leave out the members that the listing has elsewhere, and `$schema`, on which some clients choke.
-
-    2020-12 is the default dialect.
-    """
-    return {key: value for key, value in schema.items() if key not in {"$schema", "title", "description"}}
+def _listed(schema: Schema) -> Schema:
+    """Return the schema as it is listed, without the description that stands beside it in the listing."""
+    return plain({key: value for key, value in schema.items() if key != "description"})

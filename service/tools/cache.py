@@ -12,7 +12,7 @@ from service.protocol.jsonrpc import Result
 from service.settings import Limits
 from service.storage.store import FilesTotal, Totals
 from service.tools.base import Arguments, Tool, answered
-from service.tools.confirmation import AFTER_NO, can_be_asked, confirmed
+from service.tools.confirmation import can_be_asked, unconfirmed
 from service.tools.context import ToolContext
 from service.tools.history_text import counted
 
@@ -40,8 +40,9 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     if counts.files.entries <= keep and (not with_history or counts.ended + counts.history.working <= keep):
         return _answer(f"Nothing to remove. {status_text(counts, limits)}", counts, limits)
     question = question_text(counts, keep, with_history=with_history)
-    if (with_history or can_be_asked(call)) and not await confirmed(call, arguments, question):
-        return _answer(f"Nothing was removed. {AFTER_NO}", counts, limits)
+    refusal = await unconfirmed(call, arguments, question) if with_history or can_be_asked(call) else None
+    if refusal is not None:
+        return _answer(f"Nothing was removed. {refusal}", counts, limits)
     if with_history:
         await context.retention.delete_ended(call.owner, keep)  # first: the files that it alone used go with it
     await context.retention.keep_newest(call.owner, keep)

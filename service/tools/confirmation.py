@@ -24,10 +24,16 @@ def can_be_asked(call: Call) -> bool:
     return ELICIT_FORM in call.client.capabilities
 
 
-async def confirmed(call: Call, arguments: Arguments, question: str) -> bool:
-    """Return True to go ahead. Call it before any effect; where no person can be asked, the call ends with advice."""
+async def unconfirmed(call: Call, arguments: Arguments, question: str) -> str | None:
+    """Return None to go ahead, else what the model is to do after the no, or before a yes. Call it before any effect.
+
+    A modern call runs again from its start with the person's answer. Where no person can be asked, the question is the
+    answer: no failure, since nothing went wrong.
+    """
     if arguments.get("confirm", False):
-        return True
-    instead = f"Nothing was done yet. {question} Ask the person; only if they agree, call again with confirm true."
-    answer = await call.ask("confirm", elicit(question, FORM), instead=instead)
-    return answer["action"] == "accept" and answer.get("content", {}).get("confirm") is True
+        return None
+    if not can_be_asked(call):
+        return f"{question} Ask the person; only if they agree, call again with confirm true."
+    answer = await call.ask("confirm", elicit(question, FORM))
+    agreed = answer["action"] == "accept" and answer.get("content", {}).get("confirm") is True
+    return None if agreed else AFTER_NO

@@ -96,7 +96,6 @@ TOOL = Tool(
     name="generate",
     run=run,
     fill=fill,
-    checked_by_run=True,
     show=show,
     annotations={"readOnlyHint": False, "destructiveHint": False, "idempotentHint": False, "openWorldHint": True},
 )

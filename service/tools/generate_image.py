@@ -20,7 +20,7 @@ from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool
 from service.tools.context import ToolContext
 from service.tools.escaping import alt_text, escape_markdown
-from service.tools.results import NOTE_LENGTH, REASON_LENGTH, joined_text, ticket
+from service.tools.results import NOTE_LENGTH, REASON_LENGTH, asked_for, joined_text, ticket
 from service.tools.waiting import waiter_of
 
 UPSTREAM: Final = "modelscope"
@@ -32,6 +32,8 @@ SHOWN_PROMPT: Final = 2000
 """Characters of the prompt in the text; the model knows the rest."""
 
 WITHOUT_EFFECT: Final = ("output_filename", "output_dir")
+
+LORAS_AS_TEXT: Final = 'A JSON object, such as {"author/lora": 0.8}.'
 
 NO_ARGUMENTS: Final[Arguments] = {}
 
@@ -89,7 +91,8 @@ def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list
     job = outcome.job
     picture = job.pictures[0]
     url = pictures_url + picture.name
-    structured = {"status": "success", "image_url": url, **_about(job)}
+    markdown = f"![{alt_text(job.prompt)}]({url})"
+    structured = {"status": "success", "image_url": url, "markdown": markdown, **_about(job)}
     data, media_type = outcome.preview, PREVIEW_TYPE
     if jpeg is not None:
         data, media_type = jpeg.data, "image/jpeg"
@@ -101,7 +104,8 @@ def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list
             )
             notes = [*notes, f"base64: {structured['base64_note']}"]
     notes = [*notes, *([f"Note: {escape_markdown(picture.note, NOTE_LENGTH)}"] if picture.note else [])]
-    lines = [f"![{alt_text(job.prompt)}]({url})", "", "Status: success", f"Image URL: {url}", *_facts(job), *notes]
+    structured |= {"notes": notes} if notes else {}
+    lines = [markdown, "", "Status: success", f"Image URL: {url}", *_facts(job), *notes]
     lines.append("To show the picture, repeat its markdown line in your answer.")
     content: list[dict[str, Any]] = [{"type": "text", "text": "\n".join(lines)}]
     if data is not None:
@@ -142,11 +146,14 @@ def default_model(models: Models) -> str:
 
 def fill(context: ToolContext, schema: Schema) -> Schema:
     """Name the models of ModelScope that are listed; others are taken too."""
-    model = schema["properties"]["model"]
+    properties = schema["properties"]
     listed = _listed(context.models)
-    listing = f" Listed are {', '.join(listed)}; others are taken, too." if listed else ""
-    filled = {**model, "description": model["description"] + listing, "default": default_model(context.models)}
-    return {**schema, "properties": {**schema["properties"], "model": filled}}
+    names = f" Listed are {', '.join(listed)}; others are taken, too." if listed else ""
+    default = f" {default_model(context.models)} when left out."
+    model = {**properties["model"], "description": properties["model"]["description"] + names + default}
+    # A free object is refused by Gemini and OpenAI's strict mode; its JSON as text is taken by all.
+    loras = {"type": "string", "description": f"{properties['loras']['description']} {LORAS_AS_TEXT}"}
+    return {**schema, "properties": {**properties, "model": model, "loras": loras}}
 
 
 def offered(context: ToolContext) -> bool:
@@ -160,7 +167,8 @@ def _listed(models: Models) -> list[str]:
 
 def _about(job: Job) -> dict[str, Any]:
     task = {"task_id": job.task} if job.task else {}
-    return {"prompt": job.prompt, "model": job.model, "history_id": job.history_id, **task}
+    parameters = {"parameters": asked} if (asked := asked_for(job)) else {}
+    return {"prompt": job.prompt, "model": job.model, "history_id": job.history_id, **parameters, **task}
 
 
 def _origin(url: str) -> str:

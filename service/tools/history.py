@@ -6,7 +6,7 @@ from service.images import Job, JobState
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Tool, answered, failed, refused
-from service.tools.confirmation import AFTER_NO, confirmed
+from service.tools.confirmation import unconfirmed
 from service.tools.context import ToolContext
 from service.tools.history_list import list_page
 from service.tools.history_text import counted, details_text, loss_text
@@ -50,12 +50,14 @@ async def _show(context: ToolContext, call: Call, arguments: Arguments, job: Job
     shown = await show(context, call, outcome)
     # That an earlier generation failed is what was asked for here, and no failure of this call.
     shown.pop("isError", None)
+    details = details_text(job, children)
     first = shown["content"][0]
-    first["text"] = f"{first['text']}\n{details_text(job, children)}"
+    first["text"] = f"{first['text']}\n{details}"
     if "structuredContent" in shown:
         shown["structuredContent"] = {
             "entries": [shown["structuredContent"]],
             "children": [{"history_id": id_, "picture": picture} for id_, picture in children],
+            "message": details,
         }
     return shown
 
@@ -85,8 +87,9 @@ async def _delete(context: ToolContext, call: Call, arguments: Arguments, job: J
             "to wait for its end, then delete it."
         )
     children = await context.store.children(call.owner, job.history_id)
-    if not await confirmed(call, arguments, loss_text(job, children)):
-        return answered(f"history_id {job.history_id} was not deleted. {AFTER_NO}", {"entries": []})
+    refusal = await unconfirmed(call, arguments, loss_text(job, children))
+    if refusal is not None:
+        return answered(f"history_id {job.history_id} was not deleted. {refusal}", {"entries": []})
     if not await context.retention.delete(call.owner, job.history_id):
         return await _missing(context, call, job.history_id)
     return answered(f"history_id {job.history_id} was deleted.", {"entries": [], "deleted": job.history_id})

@@ -30,10 +30,16 @@ async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> R
     if not page.jobs:
         return answered(_nothing(context, arguments, page), structured)
     head = f"{len(page.jobs)} of {page.total:,} {_kind(arguments)}, newest first."
-    if any(picture.kept for job in page.jobs for picture in job.pictures):
-        head += " To show a picture, repeat its markdown line in your answer."
+    kept = [sum(picture.kept for picture in job.pictures) for job in page.jobs]
+    if any(kept):
+        which = ", and picture where it has several" if max(kept) > 1 else ""
+        head += (
+            " To show a picture, repeat its markdown line in your answer. To change one, call `generate` with its "
+            f"history_id{which}."
+        )
     entries = [entry_text(job, url) for job in page.jobs]
-    return answered("\n\n".join([head, *entries, *await _further(context, call, arguments, page)]), structured)
+    further = await _further(context, call, arguments, page)
+    return answered("\n\n".join([head, *entries, *further]), structured, message=" ".join([head, *further]))
 
 
 def _search(context: ToolContext, arguments: Arguments) -> Search:

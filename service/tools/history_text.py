@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from service.images import Job, JobState, Parent
+from service.images import Failure, Job, JobState, Parent
 from service.tools.escaping import alt_text, code_span, cut, escape_markdown
+from service.tools.results import asked_for
 
 PROMPT_LENGTH: Final = 160
 LISTED_PROMPT_LENGTH: Final = 500
@@ -27,7 +28,7 @@ SHOWN_CHILDREN: Final = 20
 
 
 def entry_text(job: Job, pictures_url: str) -> str:
-    """Return one entry of a list: its facts, its pictures, how to go on."""
+    """Return one entry of a list: its facts and its pictures, or why there are none."""
     title = f"**history_id {job.history_id}** · {_when(job.created_at)} · {escape_markdown(job.model, PROMPT_LENGTH)}"
     made_from = f" · made from {_links(job.parents)}" if job.parents else ""
     return "\n".join(
@@ -37,13 +38,18 @@ def entry_text(job: Job, pictures_url: str) -> str:
 
 def details_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
     """Return the lines that follow a single picture: the request, the pictures made from it, how to go on."""
-    lines = [f"Prompt: {code_span(job.prompt, WHOLE_PROMPT_LENGTH)}"]
-    parameters = ", ".join(f"{name} {value}" for name, value in job.parameters.items() if name != "references")
-    lines += [f"Asked for: {escape_markdown(parameters, REASON_LENGTH)}"] if parameters else []
+    lines = request_lines(job)
     lines += [f"Made from it: {_made_from(job, children)}."] if children else []
     if any(picture.kept for picture in job.pictures):
         lines.append(f"To change it: {_go_on(job)}; the prompt says what to change.")
     return "\n".join(lines)
+
+
+def request_lines(job: Job) -> list[str]:
+    """Return the lines of the request: the prompt, and the parameters if there were any."""
+    parameters = ", ".join(f"{name} {value}" for name, value in asked_for(job).items())
+    lines = [f"Prompt: {code_span(job.prompt, WHOLE_PROMPT_LENGTH)}"]
+    return [*lines, f"Asked for: {escape_markdown(parameters, REASON_LENGTH)}"] if parameters else lines
 
 
 def loss_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
@@ -56,9 +62,18 @@ def loss_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
 
 
 def cut_job(job: Job) -> Job:
-    """Return the job with its texts cut short, for the structured content of a list."""
-    failure = job.failure and replace(job.failure, reason=cut(job.failure.reason, REASON_LENGTH))
-    return replace(job, prompt=cut(job.prompt, LISTED_PROMPT_LENGTH), failure=failure)
+    """Return the job for the structured content of a list: its texts cut short, an old failure without its advice."""
+    failure = job.failure and replace(job.failure, reason=_what_happened(job.failure))
+    parameters = {
+        name: cut(value, LISTED_PROMPT_LENGTH) if isinstance(value, str) else value
+        for name, value in job.parameters.items()
+    }
+    return replace(job, prompt=cut(job.prompt, LISTED_PROMPT_LENGTH), failure=failure, parameters=parameters)
+
+
+def _what_happened(failure: Failure) -> str:
+    """Return the fact of a failure and the quote of the service; its advice was for the moment at which it failed."""
+    return cut(" ".join(filter(None, [failure.fact, failure.quote])), REASON_LENGTH)
 
 
 def counted(number: int, noun: str) -> str:
@@ -70,7 +85,7 @@ def _outcome(job: Job, pictures_url: str) -> list[str]:
     if job.state is JobState.WORKING:
         return [f"Still being drawn. `history` with history_id {job.history_id} waits for it."]
     if job.failure is not None:
-        kind, reason = job.failure.kind, job.failure.reason
+        kind, reason = job.failure.kind, _what_happened(job.failure)
         return [f"Failed ({escape_markdown(kind, KIND_LENGTH)}): {escape_markdown(reason, REASON_LENGTH)}"]
     kept = [picture for picture in job.pictures if picture.kept]
     lines = [f"![{alt_text(job.prompt)}]({pictures_url}{picture.name})" for picture in kept[:SHOWN_PICTURES]]
@@ -80,7 +95,7 @@ def _outcome(job: Job, pictures_url: str) -> list[str]:
         lines.append(
             f"{counted(len(kept) - SHOWN_PICTURES, 'more picture')}: `history` with history_id {job.history_id}."
         )
-    return [*lines, f"To change it: {_go_on(job)}."] if kept else lines
+    return lines
 
 
 def _removed(job: Job, gone: int) -> str:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from service.images import EXTENSIONS, Job, JobState, KeptPicture
+from service.images import FORMATS, Job, JobState, KeptPicture
 from service.pictures.previews import PREVIEW_TYPE
 from service.pipeline.generation import Outcome
 from service.profiles import Profile
@@ -59,7 +59,10 @@ def job_result(outcome: Outcome, profile: Profile, pictures_url: str) -> Result:
         content += [_link(picture, pictures_url) for picture in job.pictures if picture.kept]
     result: Result = {"content": content, "_meta": {HISTORY_ID: job.history_id}}
     if profile.structured:
-        result["structuredContent"] = structure(job, pictures_url) | ({"joined": True} if outcome.joined else {})
+        message = "\n".join(_advice(job, joined=outcome.joined))
+        result["structuredContent"] = structure(job, pictures_url) | ({"message": message} if message else {})
+        if outcome.joined:
+            result["structuredContent"]["joined"] = True
     if job.state is JobState.FAILED:
         result["isError"] = True
     return result
@@ -69,15 +72,15 @@ def describe(job: Job, pictures_url: str, *, joined: bool = False, looked_for: i
     """Describe the job to a person and a model. `looked_for`: the number of the picture that was to be restored."""
     if job.failure is not None:
         reason = escape_markdown(job.failure.reason, REASON_LENGTH)
-        message = f"No picture came out of history_id {job.history_id} ({_model(job)}). {reason}"
-        return "\n".join([message, *_origins(job)])
+        return "\n".join([f"No picture (history_id {job.history_id}, {_model(job)}). {reason}", *_origins(job)])
     if job.state is JobState.WORKING:
-        lines = [_still_drawn(job), ticket(job), *_origins(job)]
+        lines = [_still_drawn(job)]
     else:
         numbers = range(1, len(job.pictures) + 1)
-        shown = ["\n".join(_describe_picture(job, each, pictures_url, each == looked_for)) for each in numbers]
-        lines = ["\n\n".join(shown), *_origins(job), *_what_next(job)]
-    return "\n".join([*lines, *([joined_text("variation")] if joined else [])])
+        lines = [
+            "\n\n".join("\n".join(_describe_picture(job, each, pictures_url, each == looked_for)) for each in numbers)
+        ]
+    return "\n".join([*lines, *_origins(job), *_advice(job, joined=joined)])
 
 
 def ticket(job: Job) -> str:
@@ -98,7 +101,7 @@ def structure(job: Job, pictures_url: str) -> dict[str, Any]:
         "model": job.model,
         "prompt": job.prompt,
         "created_at": datetime.fromtimestamp(job.created_at, UTC).isoformat(timespec="milliseconds"),
-        "images": [_structure_picture(picture, pictures_url) for picture in job.pictures],
+        "images": [_structure_picture(job, picture, pictures_url) for picture in job.pictures],
     }
     if job.task:
         entry["task_id"] = job.task
@@ -106,11 +109,18 @@ def structure(job: Job, pictures_url: str) -> dict[str, Any]:
         entry["seconds"] = round(max(0.0, job.finished_at - job.created_at), 3)
     if job.failure is not None:
         entry["failure"] = {"kind": job.failure.kind, "reason": escape_markdown(job.failure.reason, REASON_LENGTH)}
+    if parameters := asked_for(job):
+        entry["parameters"] = parameters
     if references := origins_of(job):
         entry["references"] = references
     if job.parents:
         entry["parents"] = [{"history_id": each.history_id, "picture": each.picture} for each in job.parents]
     return entry
+
+
+def asked_for(job: Job) -> dict[str, Any]:
+    """Return the parameters of the request, such as seed and size, without its references."""
+    return {name: value for name, value in job.parameters.items() if name != "references"}
 
 
 def origins_of(job: Job) -> list[str]:
@@ -135,7 +145,12 @@ def _describe_picture(job: Job, number: int, pictures_url: str, looked_for: bool
     if not picture.kept:
         return [facts, _removed(job, number, looked_for), *note]
     url = pictures_url + picture.name
-    return [f"![{alt_text(job.prompt)}]({url})", "", f"URL: {url}", facts, *note]
+    return [_markdown(job, picture, pictures_url), "", f"URL: {url}", facts, *note]
+
+
+def _markdown(job: Job, picture: KeptPicture, pictures_url: str) -> str:
+    """Return the line that shows the picture in a chat."""
+    return f"![{alt_text(job.prompt)}]({pictures_url}{picture.name})"
 
 
 def _removed(job: Job, number: int, looked_for: bool) -> str:
@@ -148,14 +163,18 @@ def _removed(job: Job, number: int, looked_for: bool) -> str:
     )
 
 
-def _what_next(job: Job) -> list[str]:
-    match sum(picture.kept for picture in job.pictures):
-        case 0:
-            return []
-        case 1:
-            return ["To show the picture, repeat its markdown line in your answer."]
+def _advice(job: Job, *, joined: bool) -> list[str]:
+    """Return the sentences that say how to go on; a failure holds its own."""
+    match job.state, sum(picture.kept for picture in job.pictures):
+        case JobState.WORKING, _:
+            lines = [ticket(job)]
+        case _, 0:
+            lines = []
+        case _, 1:
+            lines = ["To show the picture, repeat its markdown line in your answer."]
         case _:
-            return ["To show the pictures, repeat their markdown lines in your answer."]
+            lines = ["To show the pictures, repeat their markdown lines in your answer."]
+    return [*lines, joined_text("variation")] if joined else lines
 
 
 def _origins(job: Job) -> list[str]:
@@ -166,9 +185,10 @@ def _origins(job: Job) -> list[str]:
     return [f"From: {'; '.join(origins[:_ORIGINS])}{more}"]
 
 
-def _structure_picture(picture: KeptPicture, pictures_url: str) -> dict[str, Any]:
+def _structure_picture(job: Job, picture: KeptPicture, pictures_url: str) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "url": pictures_url + picture.name,
+        "markdown": _markdown(job, picture, pictures_url),
         "media_type": picture.media_type,
         "width": picture.width,
         "height": picture.height,
@@ -177,6 +197,7 @@ def _structure_picture(picture: KeptPicture, pictures_url: str) -> dict[str, Any
     if picture.note:
         entry["note"] = escape_markdown(picture.note, NOTE_LENGTH)
     if not picture.kept:
+        del entry["markdown"]
         entry["kept"] = False
     return entry
 
@@ -196,5 +217,4 @@ def _model(job: Job) -> str:
 
 
 def _size(picture: KeptPicture) -> str:
-    kind = EXTENSIONS[picture.media_type].upper()
-    return f"{picture.width}×{picture.height} {kind}, {max(1, round(picture.size / 1000))} kB"
+    return f"{picture.width}×{picture.height} {FORMATS[picture.media_type]}, {max(1, round(picture.size / 1000))} kB"

@@ -63,7 +63,8 @@ async def test_a_generation_reads_as_json_and_as_markdown(kept: StoreFixture) ->
     structured, described = await read(kept, uri)
     assert (structured["uri"], structured["mimeType"]) == (uri, "application/json")
     assert json.loads(structured["text"]) == structure(job, URL)
-    assert described == {"uri": uri, "mimeType": "text/markdown", "text": describe(job, URL)}
+    text = f"{describe(job, URL)}\nPrompt: `a fox`"
+    assert described == {"uri": uri, "mimeType": "text/markdown", "text": text}
     assert URL + job.pictures[0].name in described["text"]
 
 

@@ -70,7 +70,7 @@ async def test_a_call_that_is_cancelled_while_it_is_drawn_stops_the_upstream(tmp
 async def test_a_call_that_is_cancelled_while_it_waits_to_try_again_is_not_tried_again(tmp_path: Path) -> None:
     pencil = Pencil(answers=[WorkError("Slow down.", retries=1, retry_after_s=600)])
     async with pipeline_fixture(tmp_path, pencil, real_pauses=True) as pipeline:
-        job = await cancelled_at(pipeline, "pencil: failed. Trying again")
+        job = await cancelled_at(pipeline, "Slow down. Second try")
     assert job.failure is not None
     assert "Nothing was charged" in job.failure.reason
     assert len(pencil.asked) == 1

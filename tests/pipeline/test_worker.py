@@ -228,8 +228,8 @@ async def test_it_tries_again_as_often_as_failure_and_setting_allow(
         assert len(await pipeline.store.jobs("anna", 10)) == 1
     assert len(pencil.asked) == attempts
     assert job.state == ("done" if failures < attempts else "failed")
-    again = [message for message, _ in pipeline.said if "pencil: transient. Trying again" in message]
-    assert len(again) == attempts - 1
+    again = [message for message, _ in pipeline.said if " try in " in message]
+    assert again == ["Busy. Second try in 0 s.", "Busy. Third try in 0 s."][: attempts - 1]
 
 
 async def test_each_attempt_is_judged_by_its_own_failure(tmp_path: Path) -> None:

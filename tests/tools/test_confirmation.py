@@ -76,7 +76,7 @@ async def test_where_nobody_can_be_asked_it_says_what_is_lost_and_what_to_pass(e
     """Ours: few clients show forms; the model can ask in the chat."""
     said, left = await deleted(easel, mode, None)
     assert left == 1
-    assert said.startswith("Nothing was done yet. Delete history_id 1, “a fox”, for good?")
+    assert said.startswith("history_id 1 was not deleted. Delete history_id 1, “a fox”, for good?")
     assert said.endswith("Ask the person; only if they agree, call again with confirm true.")
 
 

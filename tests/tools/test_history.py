@@ -19,7 +19,9 @@ TASKS: Final[dict[str, Any]] = {CAPABILITIES_KEY: {"extensions": {"io.modelconte
 async def test_a_single_entry_comes_with_its_picture_and_its_whole_request(client: WireClient) -> None:
     made = await client.call("generate", {"prompt": "a red fox"})
     shown = await client.call("history", {"history_id": made["structuredContent"]["history_id"]})
-    assert shown["structuredContent"] == {"entries": [made["structuredContent"]], "children": []}
+    assert shown["structuredContent"]["entries"] == [made["structuredContent"]]
+    assert shown["structuredContent"]["children"] == []
+    assert shown["structuredContent"]["message"].startswith("Prompt: `a red fox`\nTo change it:")
     assert shown["content"][0]["text"].startswith(made["content"][0]["text"])
     assert "\nPrompt: `a red fox`\nTo change it: `generate` with history_id 1;" in shown["content"][0]["text"]
     assert shown["content"][1:] == made["content"][1:]
@@ -107,7 +109,7 @@ async def test_a_deleted_one_is_gone_with_its_file(client: WireClient) -> None:
     """Ours: a link that was given away ends, too."""
     made = await client.call("generate", {"prompt": "a red fox"})
     result = await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
-    assert result["structuredContent"] == {"entries": [], "deleted": 1}
+    assert result["structuredContent"] == {"entries": [], "deleted": 1, "message": "history_id 1 was deleted."}
     assert not list(OUTPUT.iter_errors(result["structuredContent"]))
     async with client.session.get(made["structuredContent"]["images"][0]["url"]) as answer:
         assert answer.status == 404

@@ -25,7 +25,8 @@ async def listed(client: WireClient, **arguments: Any) -> tuple[list[str], str]:
 async def test_an_empty_history_says_how_to_begin(client: WireClient) -> None:
     result = await client.call("history")
     assert "Call `generate`" in result["content"][0]["text"]
-    assert result["structuredContent"] == {"entries": [], "total": 0}
+    message = "Nothing was made yet. Call `generate` with a prompt."
+    assert result["structuredContent"] == {"entries": [], "total": 0, "message": message}
 
 
 async def test_the_list_is_newest_first_and_goes_on_page_by_page(client: WireClient) -> None:
@@ -47,11 +48,14 @@ async def test_every_entry_of_the_list_shows_its_picture_and_how_to_go_on(client
     """Ours: the person sees the pictures, and the model needs no second call to change one."""
     made = [await client.call("generate", {"prompt": f"picture {n}"}) for n in range(2)]
     _, text = await listed(client)
-    assert text.startswith("2 of 2 recent generations, newest first. To show a picture, repeat its markdown line")
+    assert text.startswith(
+        "2 of 2 recent generations, newest first. To show a picture, repeat its markdown line in your answer. To "
+        "change one, call `generate` with its history_id.\n"
+    )
     for each in made:
         entry = each["structuredContent"]
         assert f"![{entry['prompt']}]({entry['images'][0]['url']})" in text
-        assert f"`generate` with history_id {entry['history_id']}." in text
+        assert f"**history_id {entry['history_id']}**" in text
 
 
 async def test_failed_and_working_ones_are_listed_and_can_be_asked_for(serve: Serve) -> None:

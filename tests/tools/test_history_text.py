@@ -35,19 +35,26 @@ FAILED: Final = job(JobState.FAILED, failure=Failure(kind="policy", reason="Refu
 WORKING: Final = job(JobState.WORKING)
 
 
-def test_an_entry_shows_its_picture_and_how_to_go_on() -> None:
+def test_an_entry_shows_its_picture() -> None:
     """Ours: the markdown image is the one channel that every client passes on."""
     assert entry_text(DONE, URL).splitlines() == [
         "**history_id 12** · 2027-01-15 08:00 UTC · m · “a fox”",
         f"![a fox]({URL}{'a' * 32}.png)",
-        "To change it: `generate` with history_id 12.",
     ]
 
 
-def test_an_entry_of_several_pictures_says_how_to_choose() -> None:
-    lines = entry_text(TWO, URL).splitlines()
-    assert len([line for line in lines if line.startswith("![")]) == 2
-    assert lines[-1] == "To change it: `generate` with history_id 12 and picture 1 to 2."
+def test_an_entry_of_several_pictures_shows_them_all() -> None:
+    assert [line[:2] for line in entry_text(TWO, URL).splitlines()] == ["**", "![", "!["]
+
+
+def test_an_old_failure_says_what_happened_and_not_what_to_do_now() -> None:
+    """Bug: a list told the model to call again for a failure of last week."""
+    reason = "Flow2API refused the prompt.\nChange the prompt before calling again.\nIt said: “UNSAFE”"
+    failed = job(JobState.FAILED, failure=Failure(kind="policy", reason=reason))
+    assert entry_text(failed, URL).splitlines()[-1] == "Failed (policy): Flow2API refused the prompt. “UNSAFE”"
+    listed = cut_job(failed).failure
+    assert listed is not None
+    assert listed.reason == "Flow2API refused the prompt. “UNSAFE”"
 
 
 def test_an_entry_of_very_many_pictures_shows_the_first_and_says_where_the_rest_is() -> None:

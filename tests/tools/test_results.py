@@ -100,7 +100,7 @@ def test_a_failed_job_is_an_error_that_says_why_and_which() -> None:
     result = job_result(Outcome(job=FAILED), UNKNOWN, URL)
     assert result["isError"]
     assert result["content"] == [
-        {"type": "text", "text": "No picture came out of history_id 12 (pencil-1). Refused. Ask otherwise."}
+        {"type": "text", "text": "No picture (history_id 12, pencil-1). Refused. Ask otherwise."}
     ]
 
 

@@ -1,0 +1,143 @@
+"""Coercion: the arguments of a tool as models and hosts send them, read as what they say.
+
+Models fill in what they would leave out with null, an empty text or 0; they write numbers, switches and lists as text;
+hosts add members of their own. All of that has one meaning, and is read so. Anything else stays as it is, for the
+schema to refuse: a value that is guessed could cost money.
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+FREE_TEXTS: Final = frozenset({"prompt", "negative_prompt", "query"})
+"""Arguments that hold words of the person: "none" may be meant as it stands."""
+
+ABSENT: Final = object()
+"""The value of an argument that is left out."""
+
+_NOTHING: Final = frozenset({"", "null", "none", "undefined"})
+_SWITCHES: Final[Mapping[str, bool]] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_LONGEST_LITERAL: Final = 20_000
+"""Characters of a list in Python's notation that are read. Parsing is slow, other than that of JSON."""
+
+_HOST_MEMBER: Final = re.compile(
+    r"""
+    (tool|toolcall|session|conversation|thread|chat|request|message|call|user|run|trace|span|agent|workflow|execution
+     |assistant|correlation|invocation|client|tab|project|workspace)(id|name|uuid)
+    | tool | toolcall | toolaction | toolsummary | toolinput | chatinput | action
+    | metadata | meta | context | config | callbacks | runmanager | progresstoken | timestamp
+    | reason | reasoning | thoughts? | thinking | explanation | rationale | justification | purpose | intent
+    | taskprogress | securityrisk | requiresapproval | waitforprevioustools | runinbackground
+    | randomstring | dummy | noargs | kwargs | placeholder
+    """,
+    re.VERBOSE,
+)
+"""Names of members that hosts and frameworks add, in small letters without hyphens and underscores: n8n adds
+sessionId, action and toolCallId, Cline task_progress, Cursor random_string, OpenHands security_risk, agent frameworks
+their thoughts."""
+
+
+def coerce(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments, each value as the type that its property has, without those that are left out.
+
+    A value that does not say anything its property takes stays as it came, and so does an argument of an unknown name,
+    unless a host has added it.
+    """
+    properties: Mapping[str, Mapping[str, Any]] = schema["properties"]
+    coerced: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if name not in properties:
+            if not is_host_member(name):
+                coerced[name] = value
+            continue
+        read = _read(properties[name], value, free=name in FREE_TEXTS)
+        if read is not ABSENT:
+            coerced[name] = read
+        elif isinstance(value, str) and name in schema.get("required", ()):
+            coerced[name] = value  # blank, which the schema refuses in words of its own
+    return coerced
+
+
+def is_host_member(name: str) -> bool:
+    """Tell whether hosts are known to add a member of this name for themselves."""
+    plain = re.sub(r"[-_]", "", name[:60]).lower()
+    return name.startswith(("_", "$")) or _HOST_MEMBER.fullmatch(plain) is not None
+
+
+def _read(schema: Mapping[str, Any], value: Any, *, free: bool = False) -> Any:
+    kind = schema.get("type", "string")
+    kinds = {kind} if isinstance(kind, str) else set(kind)
+    match value:
+        case None | []:
+            return ABSENT
+        case {**members} if not members:
+            return ABSENT
+        case str():
+            return _read_text(schema, kinds, value, free=free)
+        case bool():
+            return value
+        case int() | float():
+            return _read_number(schema, kinds, value)
+        case list() if "array" in kinds:
+            items = [read for each in value if (read := _read(schema["items"], each)) is not ABSENT]
+            return items or ABSENT
+        case [only]:
+            return _read(schema, only, free=free)
+        case {"url": str(url)} if "object" not in kinds:  # as OpenAI's API has it
+            return _read(schema, url, free=free)
+        case dict() if "object" in kinds:
+            weights = schema.get("additionalProperties", {})
+            return {key: _read(weights, each) for key, each in value.items() if _read(weights, each) is not ABSENT}
+        case _:
+            return value
+
+
+def _read_text(schema: Mapping[str, Any], kinds: set[str], text: str, *, free: bool) -> Any:
+    word = text.strip()
+    if not word or (not free and word.casefold() in _NOTHING):
+        return ABSENT
+    if "array" in kinds and word[0] == "[" and isinstance(listed := _parse(word), list):
+        return _read(schema, listed)
+    if "string" in kinds:
+        return _matching(schema.get("enum", ()), text)
+    if "object" in kinds and isinstance(parsed := _parse(word), dict):
+        return _read(schema, parsed)
+    if "boolean" in kinds:
+        return _SWITCHES.get(word.casefold(), text)
+    if _NUMBER.fullmatch(word):
+        number = float(word)
+        return _read_number(schema, kinds, int(word.partition(".")[0]) if number.is_integer() else number)
+    return text
+
+
+def _read_number(schema: Mapping[str, Any], kinds: set[str], number: float) -> Any:
+    """Read 0 where only more is taken, and -1 where less is not, as left out: so programs write "none" and "any"."""
+    if "boolean" in kinds and number in (0, 1):
+        return bool(number)
+    least = schema.get("minimum")
+    if least is not None and ((number == 0 and least > 0) or (number == -1 and least >= 0)):
+        return ABSENT
+    return number
+
+
+def _matching(choices: Any, text: str) -> str:
+    """Return the choice that the text is, in whatever case of letters; else the text."""
+    word = text.strip().casefold()
+    return next((choice for choice in choices if choice.casefold() == word), text)
+
+
+def _parse(text: str) -> Any:
+    """Parse JSON, or short literals of Python, whose strings stand in single quotes; None for any other text."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        if len(text) > _LONGEST_LITERAL:
+            return None
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
