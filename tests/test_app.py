@@ -276,7 +276,7 @@ async def test_a_call_that_hangs_is_ended_before_an_engine_kills_us(serve: Serve
         [entry] = (await client.call("history"))["structuredContent"]["entries"]
     assert (entry["state"], entry["failure"]["kind"]) == ("failed", "interrupted")
     assert "may have charged" in entry["failure"]["reason"]
-    assert told["failure"] == entry["failure"]
+    assert told["failure"]["reason"].startswith(entry["failure"]["reason"])
     assert entry["seconds"] >= 1
 
 

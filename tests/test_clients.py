@@ -103,8 +103,11 @@ async def test_failed_work_fits_the_schema_too(serve: Serve, mode: str) -> None:
             failed = await client.call_tool("generate", {"prompt": "a fox [error-policy]"})
             listed = await client.call_tool("history", {})
     assert failed.is_error
+    assert failed.structured_content is not None
     assert listed.structured_content is not None
-    assert listed.structured_content["entries"] == [failed.structured_content]
+    [entry] = listed.structured_content["entries"]
+    assert (entry["state"], entry["failure"]["kind"]) == ("failed", "policy")
+    assert {**entry, "failure": None} == {**failed.structured_content, "failure": None}
 
 
 @each_mode

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,10 +38,10 @@ async def modelscope_client(serve: Serve, **more: str) -> AsyncIterator[tuple[Wi
             yield client, upstream
 
 
-async def test_it_is_listed_only_when_modelscope_is_on(serve: Serve, client: WireClient) -> None:
+async def test_it_is_listed_only_when_modelscope_is_on(serve: Serve, client: WireClient, tmp_path: Path) -> None:
     """Ours: a tool that can only fail costs a model its patience."""
     assert "generate_image" not in [tool["name"] for tool in (await client.modern("tools/list")).result["tools"]]
-    async with modelscope_client(serve, EASEL_DATA_DIR="") as (with_it, _):
+    async with modelscope_client(serve, EASEL_DATA_DIR=str(tmp_path / "other")) as (with_it, _):
         tools = {tool["name"]: tool for tool in (await with_it.modern("tools/list")).result["tools"]}
     properties = tools["generate_image"]["inputSchema"]["properties"]
     assert tools["generate_image"]["inputSchema"]["required"] == ["prompt"]
