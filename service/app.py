@@ -57,7 +57,7 @@ from service.web import health as web_health
 from service.web import images as web_files
 from service.web import upload as web_upload
 from service.web.guard import Guard, own_names
-from service.web.mcp import MAX_BODY_BYTES, Endpoint
+from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
 from service.web.response import SERVER
 from service.web.sessions import add_routes
 from service.web.sockets import BACKLOG, listen, listen_beside
@@ -89,7 +89,7 @@ class Running:
     """A service that listens. `settings` hold the port that it really has, `context` the models of the start."""
 
     settings: Settings
-    endpoint: Endpoint
+    endpoint: McpEndpoint
     context: ToolContext
 
     @property
@@ -201,7 +201,7 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
 
 async def _listen(
     app: web.Application,
-    endpoint: Endpoint,
+    endpoint: McpEndpoint,
     sockets: list[socket.socket],
     stack: contextlib.AsyncExitStack,
     drain: Callable[[], Awaitable[None]],
@@ -269,7 +269,7 @@ def _profiles(settings: Settings) -> Profiles:
         raise SettingsError("EASEL_PROFILES", str(error)) from error
 
 
-def _endpoint(storage: Storage) -> Endpoint:
+def _endpoint(storage: Storage) -> McpEndpoint:
     """Return the endpoint of a server that offers nothing yet."""
     server = Server(name="easel", version=VERSION, title="Easel", instructions=INSTRUCTIONS)
     server.tasks = Tasks(keeper=storage.tasks, clock=time.time, hub=server.hub)
@@ -278,7 +278,7 @@ def _endpoint(storage: Storage) -> Endpoint:
         request_state=storage.secret.derive("request state"),
         is_ended=storage.ended_sessions.contains,
     )
-    return Endpoint(server=server, keys=keys)
+    return McpEndpoint(server=server, keys=keys)
 
 
 def _context(  # noqa: PLR0913 - the composition root hands each part on once
@@ -359,7 +359,7 @@ def _offer_anew(server: Server, context: ToolContext) -> None:
 
 
 def _application(
-    settings: Settings, context: ToolContext, endpoint: Endpoint | None, storage: Storage
+    settings: Settings, context: ToolContext, endpoint: McpEndpoint | None, storage: Storage
 ) -> web.Application:
     """Put the routes together, behind the guard; without an endpoint those of pictures, uploads and health."""
     app = web.Application(middlewares=[Guard(settings).middleware()], client_max_size=MAX_BODY_BYTES)

@@ -169,7 +169,7 @@ class Asking(Protocol):
         """What progress is told by; None where nobody listens."""
 
     @property
-    def detached(self) -> bool:
+    def is_task(self) -> bool:
         """Whether the call was answered with a task."""
 
 
@@ -193,7 +193,7 @@ class Profiles:
 
     def patience_s(self, call: Asking) -> float:
         """Within how many seconds from its beginning a call must be answered. A task has been answered already."""
-        if call.detached:
+        if call.is_task:
             return math.inf
         profile = self.of(call)
         if profile.progress_extends and call.progress_token is not None:

@@ -1,10 +1,10 @@
 """MCP over standard input and output: the same admission and dispatch, one message a line.
 
-1. Lines are read by a thread, since no system lets every kind of input be waited for otherwise; output goes out by
-   another, one whole line after the other, so that a client that does not read holds nothing up.
+1. A thread reads lines, since not every kind of input can be awaited on every system; another writes them, one whole
+   line after the other, so that a slow client holds up nothing but its own output.
 2. Each call is a task; `notifications/cancelled` ends one, in both eras (spec 2026-07-28, stdio, Cancellation).
-3. `initialize` opens the one legacy session there can be, which gets change notices from then on.
-4. The end of the input ends it all: work is let come to its end, running calls get their grace, and their answers
+3. `initialize` opens the one legacy session there can be, which gets the changes of lists from then on.
+4. The end of the input ends the service: work comes to its end, running calls get their grace, and their responses
    still go out.
 """
 
@@ -18,26 +18,86 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO, Final
 
-from service.protocol.admission import Arrival, Keys, Notice, Refused, Reply, admit_line
-from service.protocol.asking import OpenRequests
+from service.protocol.admission import Arrival, ClientNotification, ClientResponse, Keys, Refused, admit_line
 from service.protocol.call import Call, read_reason
 from service.protocol.catalog import Server
-from service.protocol.dispatch import answer, answer_again
+from service.protocol.dispatch import respond, respond_from_cache
 from service.protocol.jsonrpc import RequestId, notification_message
+from service.protocol.pending_requests import ClientChannel, PendingRequests
 from service.protocol.session import Session
 from service.protocol.subscriptions import LISTS, TaskChanged, notification_of
 
 MAX_LINE: Final = 16 * 1024 * 1024
-"""Bytes of one message. A longer line is skipped, and answered as what it is read as: no JSON."""
+"""Bytes of one message. The rest of a longer line is skipped, and the beginning refused as broken JSON."""
+
+MAX_UNWRITTEN: Final = 20
+"""Lines that may wait for a client that does not read; progress beyond them is dropped."""
 
 
-async def nothing_to_drain() -> None:
-    """Where no work goes on beside the calls."""
+class LineOutput:
+    """Writes whole lines, in order, from a thread of its own."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._output = output
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="stdout")
+        self._unwritten = 0
+
+    async def write(self, message: bytes) -> bool:
+        """Write one message and wait for that; return whether it went out."""
+        return await self._submit(message)
+
+    def post(self, message: bytes) -> None:
+        """Write one message without waiting, unless too many wait already."""
+        if self._unwritten < MAX_UNWRITTEN:
+            self._submit(message)
+
+    def close(self) -> None:
+        """Take no more messages; those before still go out."""
+        self._writer.shutdown(wait=False)
+
+    def _submit(self, message: bytes) -> "asyncio.Future[bool]":
+        self._unwritten += 1
+        written = asyncio.get_running_loop().run_in_executor(self._writer, self._write_line, message)
+        written.add_done_callback(self._count_written)
+        return written
+
+    def _count_written(self, _: "asyncio.Future[bool]") -> None:
+        self._unwritten -= 1
+
+    def _write_line(self, message: bytes) -> bool:
+        try:
+            self._output.write(message + b"\n")
+            self._output.flush()
+        except (OSError, ValueError):
+            return False  # the client is gone, and the end of the input, which comes with it, ends the service
+        return True
+
+
+class LineChannel(ClientChannel):
+    """The channel of a call over standard output: there is neither a head to send nor a connection to end."""
+
+    def __init__(self, output: LineOutput, pending: PendingRequests) -> None:
+        super().__init__(pending)
+        self._output = output
+
+    async def send(self, message: bytes) -> bool:
+        """Write a line."""
+        return await self._output.write(message)
+
+    def post(self, message: bytes) -> None:
+        """Write a line without waiting."""
+        self._output.post(message)
+
+    def open(self) -> None:
+        """Do nothing: no client gives up on a silent pipe."""
+
+    def hang_up(self, call: Call) -> None:
+        """Do nothing: the pipe is that of all calls."""
 
 
 @dataclass(kw_only=True)
 class StdioServer:
-    """Serves one client. `owner` owns what it makes."""
+    """Serves one client, whose calls belong to `owner`."""
 
     server: Server
     keys: Keys
@@ -45,13 +105,15 @@ class StdioServer:
     output: BinaryIO
     _session: Session | None = None
     _calls: dict[RequestId, tuple[Call, asyncio.Task[None]]] = field(default_factory=dict)
-    _notices: asyncio.Task[None] | None = None
-    _requests: OpenRequests = field(default_factory=OpenRequests)
-    _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="stdout"))
+    _changes: asyncio.Task[None] | None = None
+    _pending: PendingRequests = field(default_factory=PendingRequests)
+    _lines: LineOutput = field(init=False)
 
-    async def serve(
-        self, source: BinaryIO, grace_s: float, drain: Callable[[], Awaitable[None]] = nothing_to_drain
-    ) -> None:
+    def __post_init__(self) -> None:
+        """Start the writer."""
+        self._lines = LineOutput(self.output)
+
+    async def serve(self, source: BinaryIO, grace_s: float, drain: Callable[[], Awaitable[None]] | None = None) -> None:
         """Answer until `source` ends or this is cancelled; then `drain`, and give calls `grace_s` seconds more."""
         lines: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=100)
         _read_in_a_thread(source, lines)
@@ -60,7 +122,8 @@ class StdioServer:
                 if line.strip():
                     await self._take(line)
         finally:
-            await drain()
+            if drain is not None:
+                await drain()
             await self._close(grace_s)
 
     async def _take(self, line: bytes) -> None:
@@ -68,10 +131,10 @@ class StdioServer:
         match admit_line(line, self.keys, arrival, self._session):
             case Refused() as refusal:
                 if not refusal.silent:
-                    await self._write(refusal.body())
-            case Reply() as reply:
-                self._requests.answer(reply.session, reply.response)
-            case Notice(notification=notification):
+                    await self._lines.write(refusal.body())
+            case ClientResponse() as message:
+                self._pending.resolve(message.session, message.response)
+            case ClientNotification(notification=notification):
                 if notification.method == "notifications/cancelled":
                     self._cancel(notification.params.get("requestId"), notification.params.get("reason"))
             case Call() as call:
@@ -80,27 +143,29 @@ class StdioServer:
     def _start(self, call: Call) -> None:
         if call.opens_session:
             self._session = call.session
-        call.send = self._write
-        if call.session is not None:
-            call.inquiry = self._requests.inquiry_of(call, call.session)
+        call.channel = LineChannel(self._lines, self._pending)
         task = asyncio.create_task(self._run(call))
         running = self._calls[call.id] = (call, task)
         task.add_done_callback(lambda _: self._forget(call.id, running))
 
     async def _run(self, call: Call) -> None:
-        ended = answer_again(self.server, call) or await answer(self.server, call)
-        if await self._write(ended.body) and ended.receipts is not None:
-            ended.receipts.run()
-        if call.opens_session and call.session is not None and self._notices is None:
-            self._notices = asyncio.create_task(self._tell_changes(call.session))
+        try:
+            response = respond_from_cache(self.server, call) or await respond(self.server, call)
+        finally:
+            if not call.is_task:
+                call.end()
+        if await self._lines.write(response.body) and response.delivery is not None:
+            response.delivery.run()
+        if call.opens_session and call.session is not None and self._changes is None:
+            self._changes = asyncio.create_task(self._send_changes(call.session))
 
-    async def _tell_changes(self, session: Session) -> None:
-        """Pass on the change notices of every list, and of the resources that the session subscribes to."""
+    async def _send_changes(self, session: Session) -> None:
+        """Send the changes of every list, and of the resources that the session subscribes to."""
         subscription = self.server.hub.open_for_session(session.id, LISTS.values(), session.owner)
         try:
-            while (notice := await subscription.next()) is not None:
-                if not isinstance(notice, TaskChanged):
-                    await self._write(notification_message(*notification_of(notice)))
+            while (change := await subscription.next()) is not None:
+                if not isinstance(change, TaskChanged):
+                    await self._lines.write(notification_message(*notification_of(change)))
         finally:
             self.server.hub.forget(subscription)
 
@@ -112,20 +177,9 @@ class StdioServer:
             task.cancel()
 
     def _forget(self, request_id: RequestId, ended: tuple[Call, asyncio.Task[None]]) -> None:
-        # An id may be used again; then the entry is the later call's.
+        # A client may use an id again; then the entry is the later call's.
         if self._calls.get(request_id) is ended:
             del self._calls[request_id]
-
-    async def _write(self, message: bytes) -> bool:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write_line, message)
-
-    def _write_line(self, message: bytes) -> bool:
-        try:
-            self.output.write(message + b"\n")
-            self.output.flush()
-        except (OSError, ValueError):
-            return False  # the client is gone: the end of the input, which comes with it, ends us
-        return True
 
     async def _close(self, grace_s: float) -> None:
         self.server.hub.close()
@@ -134,11 +188,11 @@ class StdioServer:
             await asyncio.wait(running, timeout=grace_s)
         for task in running:
             task.cancel()
-        if self._notices is not None:
-            running.add(self._notices)
+        if self._changes is not None:
+            running.add(self._changes)
         if running:
             await asyncio.wait(running)
-        self._writer.shutdown(wait=False)
+        self._lines.close()
 
 
 def _read_in_a_thread(source: BinaryIO, lines: "asyncio.Queue[bytes | None]") -> None:

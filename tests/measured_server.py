@@ -13,7 +13,7 @@ from typing import Any
 
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
-from service.protocol.subscriptions import PROMPTS, RESOURCES, TOOLS, Notice, ResourceUpdated
+from service.protocol.subscriptions import PROMPTS, RESOURCES, TOOLS, Change, ResourceUpdated
 from tests.conformance.server import running, server
 from tests.conformance.tools import entry
 
@@ -38,7 +38,7 @@ async def main() -> None:
 
     async def publish(call: Call, arguments: Arguments) -> Result:
         """Publish as many notices as asked for, of every kind in turn."""
-        kinds: list[Notice] = [
+        kinds: list[Change] = [
             TOOLS,
             PROMPTS,
             RESOURCES,
@@ -51,9 +51,9 @@ async def main() -> None:
         return {"content": []}
 
     async def chatter(call: Call, arguments: Arguments) -> Result:
-        """Report progress as often as asked for."""
+        """Send as many log messages as asked for."""
         for number in range(arguments["count"]):
-            await call.progress(number, message="x" * 1000)
+            await call.log("info", f"{number} " + "x" * 1000)
         return {"content": []}
 
     runs = {"state": state, "publish": publish, "chatter": chatter}

@@ -157,9 +157,9 @@ class PipelineFixture:
     @property
     def waiter(self) -> Waiter:
         """Somebody who waits to the end, and whose progress is noted."""
-        return Waiter(progress=self.hear)
+        return Waiter(report=self.hear)
 
-    async def hear(self, message: str, percent: float | None = None) -> None:
+    def hear(self, message: str, percent: float | None = None) -> None:
         """Where progress goes; what is said is a moment too."""
         self.moments.pass_(message)
         self.said.append((message, percent))

@@ -100,7 +100,7 @@ def test_a_url_that_names_nobody_is_told_to_the_log_alone(caplog: pytest.LogCapt
         pytest.param(Caller(client_hint="opencode"), 45, id="would be extended, but nobody listens"),
         pytest.param(Caller(client_hint="opencode", progress_token=7), 600, id="extended by progress"),
         pytest.param(Caller(client_hint="claude-code", progress_token=7), 100, id="reports conflict"),
-        pytest.param(Caller(detached=True), math.inf, id="a task"),
+        pytest.param(Caller(is_task=True), math.inf, id="a task"),
     ],
 )
 def test_a_call_may_take_as_long_as_its_client_waits(caller: Caller, seconds: float) -> None:

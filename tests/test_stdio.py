@@ -156,7 +156,7 @@ class Drawing:
 
     async def draw(self, call: Call, _: Mapping[str, Any]) -> Result:
         call.on_delivered(self.deliver)
-        await call.open_stream()
+        call.channel.open()
         self.began.set()
         try:
             await self.go_on.wait()

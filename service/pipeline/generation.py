@@ -20,7 +20,6 @@ import orjson
 
 from service.images import ImageRequest, Job, JobState, KeptPicture, Reference, WorkError
 from service.pictures.library import Pictures
-from service.pipeline.progress import steady
 from service.pipeline.restoration import DELETED, RESTORE_S, Restoration
 from service.pipeline.running_jobs import RunningJob, RunningJobs, Waiter, finish_despite_cancel
 from service.pipeline.worker import CANCELLED_KIND, Worker
@@ -196,7 +195,8 @@ class Generation:
     async def _write_and_start(self, order: _Order, waiter: Waiter, cancelled: asyncio.Event) -> Begun:
         begun = await self.store.begin(order.owner, order.request, order.upstream, order.fingerprint)
         job = begun.job
-        await waiter.begun(job.history_id)
+        if waiter.begun is not None:
+            await waiter.begun(job.history_id)
         if begun.joined:
             return begun
         if cancelled.is_set():
@@ -231,17 +231,17 @@ class Generation:
 
         If that process dies or lets go, resume it.
         """
-        async with steady(waiter.progress) as report:
-            await report(f"history_id {job.history_id} is being drawn")
-            left_s = waiter.left_s
-            while left_s > 0:
-                await self.pause(min(LOOK_S, left_s))
-                left_s -= LOOK_S
-                if (running := self.jobs.find(job.history_id) or await self._claim(job)) is not None:
-                    return running
-                current = await self.store.job(job.owner, job.history_id)
-                if current is None or current.state is not JobState.WORKING:
-                    break
+        if waiter.report is not None:
+            waiter.report(f"history_id {job.history_id} is being drawn", None)
+        left_s = waiter.left_s
+        while left_s > 0:
+            await self.pause(min(LOOK_S, left_s))
+            left_s -= LOOK_S
+            if (running := self.jobs.find(job.history_id) or await self._claim(job)) is not None:
+                return running
+            current = await self.store.job(job.owner, job.history_id)
+            if current is None or current.state is not JobState.WORKING:
+                break
         return None
 
 

@@ -1,6 +1,6 @@
 """The jobs that this process works on. Each is a task of its own, so that no call's end is the end of its job.
 
-1. Calls wait beside a job and hear its progress, each at the pace at which it reads.
+1. Calls wait beside a job and get its progress as it is reported.
 2. A call that was answered with the job still working, or whose client only gave up waiting, detaches the job: it goes
    on without any caller.
 3. When the last call that waits for a job which is not detached ends before its time, the job is cancelled, and its row
@@ -10,16 +10,14 @@
 """
 
 import asyncio
-import contextlib
 import logging
 import math
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, TypeAlias, TypeVar
 
-from service.images import Job, Progress
+from service.images import Job
 
 logger = logging.getLogger(__name__)
 
@@ -28,16 +26,8 @@ R = TypeVar("R")
 AT_ONCE: Final = 32
 """Jobs of earlier processes that are followed at the same time. After a crash there may be hundreds."""
 
-UNREAD: Final = 20
-"""Messages kept for a client that does not read as fast as they come; the oldest go."""
-
-
-async def unknown(history_id: int) -> None:
-    """Where nobody needs to know which job a call came to wait for."""
-
-
-async def unheard(message: str, percent: float | None = None) -> None:
-    """Where progress goes that nobody listens to."""
+Report: TypeAlias = Callable[[str, float | None], None]
+"""Takes a message and a percentage, if there is one. It neither waits nor raises."""
 
 
 class DisconnectReason(Enum):
@@ -51,50 +41,23 @@ class DisconnectReason(Enum):
     """Its client stopped waiting by itself, and the person still wants the picture."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Waiter:
-    """Somebody who waits for a job: where its progress goes, and until which time of the loop they have patience.
+    """A call that waits for a job: the receiver of its progress, and the loop time up to which it waits.
 
-    `begun` is told the `history_id` once there is one, before anything is paid for. `leaving` says why a cancelled
-    waiter leaves.
+    `begun` gets the `history_id` once there is one, before anything is paid for. `leaving` returns the reason why a
+    cancelled waiter stops waiting.
     """
 
-    progress: Progress = unheard
+    report: Report | None = None
     until: float = math.inf
-    begun: Callable[[int], Awaitable[None]] = unknown
+    begun: Callable[[int], Awaitable[None]] | None = None
     leaving: Callable[[], DisconnectReason] = lambda: DisconnectReason.GONE
 
     @property
     def left_s(self) -> float:
-        """Seconds of patience that are left."""
+        """The seconds that are left to wait."""
         return max(0.0, self.until - asyncio.get_running_loop().time())
-
-
-class _Listener:
-    """What one waiter has still to hear."""
-
-    def __init__(self) -> None:
-        self.unread: deque[tuple[str, float | None]] = deque(maxlen=UNREAD)
-        self.news = asyncio.Event()
-        self.closed = False
-
-    def hear(self, message: str, percent: float | None) -> None:
-        self.unread.append((message, percent))
-        self.news.set()
-
-    def close(self) -> None:
-        self.closed = True
-        self.news.set()
-
-    async def tell(self, progress: Progress) -> None:
-        """Pass everything on, in order, until it is closed and empty."""
-        while True:
-            while self.unread:
-                await progress(*self.unread.popleft())
-            if self.closed:
-                return
-            self.news.clear()
-            await self.news.wait()
 
 
 class RunningJob:
@@ -113,32 +76,36 @@ class RunningJob:
         self.ended: Job | None = None
         """The job as its row says, once it has come to its end."""
         self._newest: tuple[str, float | None] | None = None
-        self._ears: set[_Listener] = set()
+        self._waiters: list[Waiter] = []
         self._left = False
         self._task: asyncio.Task[None] | None = None
 
     async def report(self, message: str, percent: float | None = None) -> None:
-        """Tell everybody who waits, and later who comes to wait. Timeouts for nobody."""
+        """Report progress to the waiters; later ones get the newest message when they come. Never waits."""
         self._newest = (message, percent)
-        for ear in self._ears:
-            ear.hear(message, percent)
+        for waiter in self._waiters:
+            _report(waiter, message, percent)
 
     async def wait(self, waiter: Waiter) -> Job | None:
-        """Wait until the job has ended, or the waiter's patience has. Raises the mistake of ours that ended it.
+        """Wait until the job has ended, or the waiter's time has. Raises the mistake of ours that ended it.
 
         Returns the job as it ended, None where it has not.
         """
         task = self._started
-        async with self._listening(waiter):
-            try:
-                left_s = None if waiter.until == math.inf else waiter.left_s
-                await asyncio.wait({task}, timeout=left_s)
-            except asyncio.CancelledError:
-                why = waiter.leaving()
-                self.detached = (
-                    self.detached or why is DisconnectReason.GAVE_UP or (why is DisconnectReason.GONE and self.goes_on)
-                )
-                raise
+        self._waiters.append(waiter)
+        try:
+            if self._newest is not None:
+                _report(waiter, *self._newest)
+            await asyncio.wait({task}, timeout=None if waiter.until == math.inf else waiter.left_s)
+        except asyncio.CancelledError:
+            self._waiters.remove(waiter)
+            why = waiter.leaving()
+            self.detached = (
+                self.detached or why is DisconnectReason.GAVE_UP or (why is DisconnectReason.GONE and self.goes_on)
+            )
+            await asyncio.shield(self.leave())
+            raise
+        self._waiters.remove(waiter)
         if not task.done():
             self.detached = True
         elif self.error is not None:
@@ -147,7 +114,7 @@ class RunningJob:
 
     async def leave(self) -> None:
         """Cancel the job unless it is detached or a call waits for it; returns when its row says so."""
-        if not self.detached and not self._ears and not self._started.done():
+        if not self.detached and not self._waiters and not self._started.done():
             if not self._left:  # a second cancellation would cut short what the first one takes
                 self._left = True
                 self._started.cancel()
@@ -170,32 +137,20 @@ class RunningJob:
             self.ended = await work
         except Exception as error:
             self.error = error
-            if not self._ears:  # else dispatch logs it, of whoever waits
+            if not self._waiters:  # else dispatch logs it, of whoever waits
                 logger.exception("A job ended by a mistake of ours")
         finally:
             if asyncio.iscoroutine(work):
                 work.close()  # cancelled before it began
 
-    @contextlib.asynccontextmanager
-    async def _listening(self, waiter: Waiter) -> AsyncIterator[None]:
-        """Hear the job inside; leave it in the end, everything heard that was said in time."""
-        ear = _Listener()
-        if self._newest is not None:
-            ear.hear(*self._newest)
-        self._ears.add(ear)
-        telling = asyncio.create_task(ear.tell(waiter.progress))
+
+def _report(waiter: Waiter, message: str, percent: float | None) -> None:
+    """Report to one waiter. A bug on its way must not end the job, which may be paid for."""
+    if waiter.report is not None:
         try:
-            yield
-            ear.close()
-            await telling
-        except BaseException:
-            self._ears.discard(ear)
-            await asyncio.shield(self.leave())
-            raise
-        finally:
-            self._ears.discard(ear)
-            telling.cancel()
-            await asyncio.wait({telling})
+            waiter.report(message, percent)
+        except Exception:
+            logger.exception("Progress could not be reported")
 
 
 async def finish_despite_cancel(work: Coroutine[Any, Any, R]) -> R:

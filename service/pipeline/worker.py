@@ -23,7 +23,6 @@ from typing import Final, TypeVar
 
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
 from service.pictures.library import Pictures
-from service.pipeline.progress import steady
 from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
 from service.storage.store import Store
 from service.upstreams.base import RemoteTask, Upstream
@@ -136,13 +135,12 @@ class Worker:
 
     async def _draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
         upstream = self.upstreams[job.upstream]
-        async with steady(running.report) as report:
-            made = await self._ask(job, upstream, request, report)
-            if isinstance(made, RemoteTask):
-                running.goes_on = True
-                remembered = await finish_despite_cancel(self._write(partial(self.store.remember_task, job, made.id)))
-                return await self._follow(remembered, running, report)
-            return await self._keep(job, made, running, report, upstream)
+        made = await self._ask(job, upstream, request, running.report)
+        if isinstance(made, RemoteTask):
+            running.goes_on = True
+            remembered = await finish_despite_cancel(self._write(partial(self.store.remember_task, job, made.id)))
+            return await self._follow(remembered, running, running.report)
+        return await self._keep(job, made, running, running.report, upstream)
 
     async def _ask(
         self, job: Job, upstream: Upstream, request: ImageRequest, progress: Progress

@@ -1,114 +1,63 @@
-"""One admitted request, as its handler sees it: who asks, for what, and the ways back to them.
+"""One admitted request, as its handler sees it: the facts of the caller, and the ways back to it.
 
-Progress and log messages go out on the call's own stream, `ask` reaches the person, `detach` makes the call a task.
-Whatever era it is, the handler is the same text: what differs was decided at admission and lies in these fields.
+The facts are set at admission and never change. `channel` is the one way back: a transport gives it, a task takes it
+over, and the end of the call takes it away. The handler is the same text in both eras; the channels differ.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
+from service.protocol.channel import NULL_CHANNEL, TASKS, Channel
 from service.protocol.client import Client
+from service.protocol.client_requests import ClientRequest, ClientResult, check_capabilities
 from service.protocol.headers import Headers
-from service.protocol.inquiry import UNASKED, Inquiry, check_askable, missing_capabilities
 from service.protocol.jsonrpc import Request, RequestId, is_request_id, notification_message
-from service.protocol.log_levels import passes
-from service.protocol.questions import Answer, Question
-from service.protocol.receipts import Receipts
+from service.protocol.progress import RisingProgress
+from service.protocol.round_trips import RoundTrips
 from service.protocol.session import Session
+from service.protocol.session_memory import passes
 from service.protocol.versions import COMPLETES_ELICITATION, Era
-
-Send: TypeAlias = Callable[[bytes], Awaitable[bool]]
-"""Takes one encoded message to the client, on the stream of the request that it belongs to; whether it went out."""
-
-TASKS: Final = "io.modelcontextprotocol/tasks"
-"""The identifier of the tasks extension (SEP-2663)."""
 
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - the name of a field of MCP, no secret
 
+TASKS_DECLARED: Final = f"extensions/{TASKS}"
+"""The capability of a client that takes tasks, as `Client.capabilities` spells it."""
+
 MAX_REASON: Final = 200
+"""Characters of a reason of cancellation."""
 
 
-async def unheard(message: bytes) -> bool:  # noqa: ARG001 - the signature of what takes messages
-    """Where messages go when nobody listens."""
-    return False
+class DeliveryCallbacks:
+    """Callbacks to run once the whole result of a call was handed to its client. They must not raise or take long.
 
+    The transport runs them after the last byte, a replay after the last event, `tasks/get` and a notice of a task with
+    the result. Two of these may deliver one result, as when a stream is replayed that had come through; the second
+    finds no callback left.
+    """
 
-async def nothing_to_open() -> None:
-    """Where there is no answer that could begin before its end."""
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[], None]] = []
 
+    def add(self, callback: Callable[[], None]) -> None:
+        """Run `callback` at delivery, after those that were added before."""
+        self._callbacks.append(callback)
 
-async def nothing_to_end() -> None:
-    """Where there is no connection that could end before its call."""
-
-
-def read_reason(reason: object) -> str:
-    """Why a client cancelled a call, as `notifications/cancelled` says; "" where it says nothing of use."""
-    return reason[:MAX_REASON] if isinstance(reason, str) else ""
-
-
-class Detach(ABC):
-    """Turns a call into something that goes on without it."""
-
-    @property
-    @abstractmethod
-    def detached(self) -> bool:
-        """Whether it has done so."""
-
-    @abstractmethod
-    async def detach(self, call: "Call", *, required: bool) -> None:
-        """Answer the call now, durably; the handler goes on. Where that cannot be and is `required`: -32021."""
-
-    @abstractmethod
-    def tell(self, message: str) -> None:
-        """Say how far the work is, where there is no stream to say it on."""
-
-    @abstractmethod
-    async def remember(self, work: str) -> None:
-        """Keep the words by which the tool can tell later how its work ended."""
-
-    @abstractmethod
-    def stay_working(self) -> None:
-        """End the handler, though not the task, if there is one whose work was remembered."""
-
-
-class NoTasks(Detach):
-    """The call stays a call: its client takes no tasks, or the method makes none."""
-
-    detached = False
-
-    async def detach(self, call: "Call", *, required: bool) -> None:  # noqa: ARG002 - the contract's
-        """Go on as a call, or refuse."""
-        if required:
-            raise missing_capabilities({"extensions": {TASKS: {}}})
-
-    def tell(self, message: str) -> None:
-        """Nobody reads it."""
-
-    async def remember(self, work: str) -> None:
-        """The call ends with its process."""
-
-    def stay_working(self) -> None:
-        """The call is to be answered."""
-
-
-NO_TASKS: Final = NoTasks()
+    def run(self) -> None:
+        """Run the callbacks: the result was delivered."""
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class Call:
-    """All that a handler may know of its caller, and do for it.
+    """The facts of one request, its channel, and its own state: what it reported, asked and delivers.
 
     `owner` owns what the call makes. `session` is the legacy session it came in, or the one that `initialize`
     opens; modern calls have none. `log_level` is the least severe level that the client wants, None for none.
-    `client_hint` is what the URL says of the client, for those that do not say it of themselves.
-
-    `open_stream` sends the head of the answer and a first byte now: what follows takes long, and clients and proxies
-    give up on silence. `hang_up` ends the stream's connection, though not the call, where the era knows that
-    (SEP-1699). Both do nothing where there is nothing of the kind to do.
-
-    `cancel_reason` is set before the call is cancelled because its client asked for that: its reason, or "".
+    `client_hint` is the client that the URL names, for clients that do not name themselves. `round_trips` begins or
+    reads the round of a call that may end with `input_required`; None where the revision or the method has no such end.
     """
 
     request: Request
@@ -120,14 +69,16 @@ class Call:
     headers: Headers | None = None
     session: Session | None = None
     log_level: str | None = None
-    takes_streams: bool = True
-    send: Send = unheard
-    inquiry: Inquiry = UNASKED
-    task: Detach = NO_TASKS
-    open_stream: Callable[[], Awaitable[None]] = nothing_to_open
-    hang_up: Callable[[], Awaitable[None]] = nothing_to_end
+    round_trips: Callable[[], RoundTrips] | None = None
+
+    channel: Channel = NULL_CHANNEL
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """What the handler gave to `keep` when it asked, in an earlier round or just before."""
     cancel_reason: str | None = None
-    receipts: Receipts | None = None
+    """The client's reason, or "", set before the call is cancelled at its client's wish; None for a lost connection."""
+    delivery: DeliveryCallbacks | None = None
+    _round: RoundTrips | None = None
+    _progress: RisingProgress | None = None
 
     @property
     def id(self) -> RequestId:
@@ -156,93 +107,115 @@ class Call:
         return self.session.id
 
     @property
-    def detached(self) -> bool:
+    def is_task(self) -> bool:
         """Whether it has become a task."""
-        return self.task.detached
-
-    @property
-    def kept(self) -> Mapping[str, Any]:
-        """What the handler gave to `keep` when it asked, in an earlier round or just before."""
-        return self.inquiry.kept
+        return self.channel.is_task
 
     @property
     def progress_token(self) -> RequestId | None:
-        """What the caller wants to be told of progress by, if it gave a token (spec 2026-07-28, Progress)."""
-        meta = self.params.get("_meta")
+        """The token of the caller that wants progress notifications (spec 2026-07-28, Progress)."""
+        meta = self.request.params.get("_meta")
         token = meta.get(PROGRESS_TOKEN) if isinstance(meta, dict) else None
         return token if is_request_id(token) else None
 
-    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """Tell the caller how far the work is, if it gave a token to tell it by."""
-        self.task.tell(message or f"{progress:g}")
-        token = self.progress_token
-        if token is None:
-            return
-        params: dict[str, Any] = {PROGRESS_TOKEN: token, "progress": progress}
-        if total is not None:
-            params["total"] = total
-        if message is not None:
-            params["message"] = message
-        await self.send(notification_message("notifications/progress", params))
+    def report(self, message: str, percent: float | None = None) -> None:
+        """Notify the caller of progress, if it gave a token for it. Values rise and messages repeat (`progress.py`)."""
+        if self._progress is None:
+            self.keep_alive()
+        if self._progress is not None:
+            self._progress.report(message, percent)
+
+    def keep_alive(self) -> None:
+        """Notify the caller of progress in silence too, from now to the end of the call, if it gave a token for it."""
+        if self._progress is None and self.channel.takes_messages and (self.is_task or self.progress_token is not None):
+            self._progress = RisingProgress(self._notify_progress)
 
     async def log(self, level: str, data: object, logger: str | None = None) -> None:
         """Send a log message, if the client wants this level (spec 2026-07-28, Logging)."""
         if passes(level, self.log_level):
             named = {} if logger is None else {"logger": logger}
-            await self.send(notification_message("notifications/message", {"level": level, **named, "data": data}))
+            message = notification_message("notifications/message", {"level": level, **named, "data": data})
+            await self.channel.send(message)
 
     async def ask(
-        self, key: str, question: Question, *, keep: Mapping[str, Any] | None = None, instead: str | None = None
-    ) -> Answer:
-        """Ask one question and return the client's result. See `ask_all`."""
-        return (await self.ask_all({key: question}, keep=keep, instead=instead))[key]
+        self, key: str, request: ClientRequest, *, keep: Mapping[str, Any] | None = None, instead: str | None = None
+    ) -> ClientResult:
+        """Send one request to the client and return its result. See `ask_all`."""
+        return (await self.ask_all({key: request}, keep=keep, instead=instead))[key]
 
     async def ask_all(
         self,
-        questions: Mapping[str, Question],
+        requests: Mapping[str, ClientRequest],
         *,
         keep: Mapping[str, Any] | None = None,
         instead: str | None = None,
-    ) -> dict[str, Answer]:
-        """Ask questions at once. Ask before any effect: a modern call is run again from its start with the answers.
+    ) -> dict[str, ClientResult]:
+        """Send requests to the client and return their results. Ask before any effect: a modern call is run again.
 
-        A key stands for one question in the whole call. `keep` is handed back in `kept` after that; the client can
-        read it. One that cannot be asked is told `instead` what to do, such as which argument to pass; without it the
-        call ends with -32021. Asking may raise: let what it raises go through.
+        A key stands for one request in the whole call. `keep` is handed back in `kept` after that; the client can read
+        it. A client that cannot be asked gets `instead` as the result, such as the argument to pass; without it the
+        call ends with -32021. Let through what this raises: it ends the call.
         """
-        check_askable(self.client, questions, instead)
-        return await self.inquiry.ask(questions, keep)
+        check_capabilities(self.client, requests, instead)
+        return await self.channel.ask(self, requests, keep)
+
+    def round(self) -> RoundTrips | None:
+        """The asking of a call that is run again with its results, the same one throughout the call."""
+        if self._round is None and self.round_trips is not None:
+            self._round = self.round_trips()
+        return self._round
 
     async def complete_elicitation(self, elicitation_id: str) -> None:
-        """Tell the client that the person is done where `elicit_url` sent them, in revisions that have a word for it.
+        """Notify the client that the page of `elicit_url` is done, in revisions that have a notification for it.
 
-        Once the call has ended, `Hub.complete_elicitation` tells it.
+        Once the call has ended, `Hub.complete_elicitation` does it.
         """
         if self.version in COMPLETES_ELICITATION:
             params = {"elicitationId": elicitation_id}
-            await self.send(notification_message("notifications/elicitation/complete", params))
+            await self.channel.send(notification_message("notifications/elicitation/complete", params))
 
     def on_delivered(self, callback: Callable[[], None]) -> None:
-        """Have `callback` run, once and on the loop, when the whole result of this call was handed to its client.
+        """Run `callback`, once and on the loop, when the whole result of this call was handed to its client.
 
-        That of a call that became a task is handed over when the client fetches it, or is told it by a notice. An
-        error, or a result that asks for input, is no result; then, and when nobody got it, the callback never runs.
+        The result of a task is handed over when the client fetches it, or gets it in a notice. An error, or a result
+        that asks for input, is no result; then, and when nobody got it, the callback never runs.
         """
-        if self.receipts is None:
-            self.receipts = Receipts()
-        self.receipts.add(callback)
+        if self.delivery is None:
+            self.delivery = DeliveryCallbacks()
+        self.delivery.add(callback)
 
-    async def detach(self, *, required: bool = False) -> None:
-        """From here on be a task, if the client takes tasks: it is answered now, and looks for the result later.
+    async def become_task(self, *, required: bool = False) -> None:
+        """Be a task from here on, if the client takes tasks: it is answered now, and fetches the result later.
 
         `required` work is too long to be waited for: a client that takes no tasks gets -32021.
         """
-        await self.task.detach(self, required=required)
+        if required or TASKS_DECLARED in self.client.capabilities:
+            await self.channel.become_task(self, required=required)
 
     async def remember(self, work: str) -> None:
-        """Should this call have become a task: keep by what its tool's `resume` can tell how the work ended."""
-        await self.task.remember(work)
+        """Write down the words by which the tool's `resume` can tell how the work of this task ended."""
+        if self.is_task:
+            await self.channel.remember(work)
 
-    def stay_working(self) -> None:
+    def leave_running(self) -> None:
         """End the handler of a task here; its work, which was remembered, goes on elsewhere. Of a call, do nothing."""
-        self.task.stay_working()
+        self.channel.leave_running()
+
+    def end(self) -> None:
+        """Send nothing more: the call was answered (spec 2026-07-28, Progress: notifications MUST stop)."""
+        self.channel = NULL_CHANNEL
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _notify_progress(self, value: float, message: str) -> None:
+        if self.channel.is_task:
+            self.channel.show_status(message)
+        else:
+            params = {PROGRESS_TOKEN: self.progress_token, "progress": value, "total": 100, "message": message}
+            self.channel.post(notification_message("notifications/progress", params))
+
+
+def read_reason(reason: object) -> str:
+    """Return the reason of `notifications/cancelled`, cut short; "" for one that is no text."""
+    return reason[:MAX_REASON] if isinstance(reason, str) else ""

@@ -1,7 +1,7 @@
-"""What a server offers: who it is, and its tools, prompts, resources and completions, each with the function behind it.
+"""A server and its entries: tools, prompts, resources and completions, each with the function behind it.
 
-Lists may be replaced while the server runs, never changed in place: what they encode to is kept (`Server.encoded`).
-Whoever replaces one publishes the change (`subscriptions.py`).
+Lists may be replaced while the server runs, never changed in place: encoded results are cached (`Server.encoded`).
+A replacement is published as a change (`subscriptions.py`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from service.protocol.call import TASKS, Call
+from service.protocol.call import Call
+from service.protocol.channel import TASKS
+from service.protocol.headers import ParamHeaders, find_param_headers
 from service.protocol.jsonrpc import Result
-from service.protocol.param_headers import ParamHeaders, find_param_headers
 from service.protocol.session_memory import SessionMemory
 from service.protocol.subscriptions import Hub
 from service.protocol.versions import Era
@@ -28,11 +29,11 @@ Complete: TypeAlias = Callable[[Call, Mapping[str, Any], Mapping[str, Any]], Awa
 
 @dataclass(frozen=True, kw_only=True)
 class ToolEntry:
-    """One tool: `listing` is its entry of `tools/list`, `run` takes the call and the arguments it brought.
+    """One tool: `listing` is its entry of `tools/list`, `run` takes the call and its arguments.
 
     `run` checks the arguments itself: a wrong one is a result with `isError`, which the model gets to see
-    (spec 2026-07-28, Tools, Error Handling). `resume` gives the result of work that a call remembered, whose process
-    may be gone, or None while it goes on. `param_headers` follow from the `x-mcp-header` of the input schema.
+    (spec 2026-07-28, Tools, Error Handling). `resume` returns the result of work that a call remembered and whose
+    process may be gone, or None while the work goes on. `param_headers` are those of the input schema.
     """
 
     listing: Mapping[str, Any]
@@ -41,7 +42,7 @@ class ToolEntry:
     param_headers: ParamHeaders = field(init=False)
 
     def __post_init__(self) -> None:
-        """Read the annotations once; raises ValueError when one is not as the spec has it."""
+        """Read the annotations once; raises ValueError for one against the spec."""
         object.__setattr__(self, "param_headers", find_param_headers(self.listing["inputSchema"]))
 
 
@@ -50,7 +51,7 @@ ShowTools: TypeAlias = Callable[[Call], Mapping[str, ToolEntry]]
 
 @dataclass(frozen=True, kw_only=True)
 class PromptEntry:
-    """One prompt: its entry of `prompts/list`, and what makes its messages of the arguments."""
+    """One prompt: its entry of `prompts/list`, and the function from arguments to messages."""
 
     listing: Mapping[str, Any]
     get: Run
@@ -58,9 +59,9 @@ class PromptEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceEntry:
-    """One resource, or one template of resources: its entry in the list, and what reads a URI.
+    """One resource, or one template of resources: its entry in the list, and the function that reads a URI.
 
-    `read` gives the contents, or None for a URI that does not exist, as a template's may not.
+    `read` returns the contents, or None where a template has no resource of that URI.
     """
 
     listing: Mapping[str, Any]
@@ -71,11 +72,11 @@ class ResourceEntry:
 class Server:
     """Everything the method handlers answer from. Entries are listed in the order of their mapping.
 
-    `resource_pages` lists the resources that the caller alone has: one page of entries after a cursor of its own, which
-    comes from outside and is to be checked (`ValueError`: not one of its own), and the cursor of the next page.
-    `show_tools` gives what `tools/list` shows to a caller, out of a few mappings that last as long as `tools`; None
-    shows `tools` to everybody. `tasks` is None where calls cannot become tasks. `page_size` counts entries of one page
-    of a list.
+    `resource_pages` lists the caller's own resources: it takes a cursor, which comes from outside and is to be checked
+    (raises `ValueError` for a foreign one), and returns a page of entries and the cursor of the next page.
+    `show_tools` returns the tools that `tools/list` shows to a caller, one of a few mappings that last as long as
+    `tools`; None shows `tools` to everybody. `tasks` is None where calls cannot become tasks. `page_size` counts
+    entries of one page of a list.
     """
 
     name: str
@@ -95,17 +96,17 @@ class Server:
     page_size: int = 100
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Replace something, and with it whatever was encoded before."""
+        """Replace an attribute, and drop all encoded results."""
         super().__setattr__(name, value)
         self.encoded.clear()
 
     @cached_property
     def encoded(self) -> dict[tuple[str, Era, int], bytes]:
-        """Results that are the same for many callers until something here is replaced, as they go on the wire."""
+        """Encoded results of `fixed` methods, by method, era and the shown tools, until something is replaced."""
         return {}
 
     def tools_shown(self, call: Call) -> Mapping[str, ToolEntry]:
-        """The tools as they are listed for this caller."""
+        """Return the tools as they are listed for this caller."""
         return self.tools if self.show_tools is None else self.show_tools(call)
 
     @cached_property
@@ -120,7 +121,7 @@ class Server:
 
     @property
     def capabilities(self) -> dict[str, Any]:
-        """What both eras can use, as `ServerCapabilities` of the schema has it."""
+        """`ServerCapabilities` of the schema, the same in both eras."""
         offered: dict[str, Any] = {"tools": {"listChanged": True}, "logging": {}}
         if self.prompts:
             offered["prompts"] = {"listChanged": True}
@@ -132,5 +133,5 @@ class Server:
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """The extensions of the modern era that are spoken, with their settings."""
+        """The extensions of the modern era that are on, with their settings."""
         return {} if self.tasks is None else {TASKS: {}}

@@ -1,4 +1,4 @@
-"""What a client says of itself: name, release and capabilities. Self-reported, so never a ground for trust."""
+"""The name, release and capabilities of a client. They are self-reported, so never a ground for trust."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,9 +12,9 @@ import orjson
 _KNOWN: Final = ("roots", "sampling", "elicitation", "extensions")
 _MAX_NAME: Final = 64
 _MAX_PARTS: Final = 16
-_MAX_SAID: Final = 4096
+_MAX_CACHED: Final = 4096
 _PART: Final = re.compile(r"[A-Za-z0-9._/-]{1,64}")
-"""What an extension or a mode may be called here; all of it goes into the session id, and that into a header."""
+"""The name of an extension or a mode; it goes into the session id, and that into a header."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +31,15 @@ class Client:
 
 
 def read_client(info: object, capabilities: object) -> Client:
-    """Read `clientInfo` and the client's capabilities; whatever is not as the schema has it counts as not said."""
-    # A modern client says the same with every request.
-    said = orjson.dumps([info, capabilities])
-    return _read_again(said) if len(said) <= _MAX_SAID else _read(info, capabilities)
+    """Return the client of `clientInfo` and capabilities; members against the schema count as left out."""
+    # A modern client sends the same with every request.
+    key = orjson.dumps([info, capabilities])
+    return _read_cached(key) if len(key) <= _MAX_CACHED else _read(info, capabilities)
 
 
 @lru_cache(maxsize=256)
-def _read_again(said: bytes) -> Client:
-    info, capabilities = orjson.loads(said)
+def _read_cached(key: bytes) -> Client:
+    info, capabilities = orjson.loads(key)
     return _read(info, capabilities)
 
 

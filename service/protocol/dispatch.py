@@ -1,77 +1,116 @@
-"""A call becomes an answer. The only place where an exception meets the wire."""
+"""A call becomes an encoded response. The only place where an exception meets the wire.
+
+Results differ by era: legacy results stay as their handler made them, since `ping` must answer exactly `{}`; modern
+ones name their type and the server, and lists say how long they may be cached (spec 2026-07-28, Result Responses,
+Per-response fields, Caching).
+"""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 import orjson
 
-from service.protocol.call import Call
+from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.catalog import Server
+from service.protocol.client_requests import UnaskableError
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError, status_of
-from service.protocol.inquiry import InputRequiredError, UnaskableError
-from service.protocol.jsonrpc import encoded_message, error_message, result_message
+from service.protocol.jsonrpc import Result, encoded_message, error_message, result_message
 from service.protocol.methods import METHODS, Method
-from service.protocol.receipts import Receipts
-from service.protocol.results import stamp
+from service.protocol.round_trips import InputRequiredError
 from service.protocol.versions import Era
 
 logger = logging.getLogger(__name__)
 
+SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
+
+CACHING: Final[Mapping[str, Mapping[str, Any]]] = {
+    # The same for every caller, and changed by a restart at most; after a minute a client looks again.
+    "server/discover": {"ttlMs": 60_000, "cacheScope": "public"},
+    # The shown tools may depend on the client.
+    "tools/list": {"ttlMs": 60_000, "cacheScope": "private"},
+    "prompts/list": {"ttlMs": 60_000, "cacheScope": "public"},
+    # An owner's pictures are their own, and may be more the next moment.
+    "resources/list": {"ttlMs": 0, "cacheScope": "private"},
+    "resources/templates/list": {"ttlMs": 60_000, "cacheScope": "public"},
+    "resources/read": {"ttlMs": 0, "cacheScope": "private"},
+}
+"""Caching hints of the methods that must give them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class EncodedResponse:
     """One encoded JSON-RPC response, and the HTTP status it has when it is the whole HTTP answer.
 
-    Whoever hands it over whole runs the `receipts`; those of a call that became a task are not for this answer.
+    The transport runs the callbacks of `delivery` once the client has it whole. A task keeps its callbacks for itself.
     """
 
     body: bytes
     status: int = 200
     failed: bool = False
-    receipts: Receipts | None = None
+    delivery: DeliveryCallbacks | None = None
 
 
-def answer_again(server: Server, call: Call) -> Answer | None:
-    """The answer to a call of a `fixed` method, once it was encoded: nothing has to run."""
-    method = METHODS.get(call.method)
+def respond_from_cache(server: Server, call: Call) -> EncodedResponse | None:
+    """Return the response of a `fixed` method that was encoded before; None where a handler must run."""
+    method = METHODS.get(call.request.method)
     if method is None or not method.fixed or "cursor" in call.params:
         return None
-    encoded = server.encoded.get(_said_to(server, call))
-    return None if encoded is None else Answer(body=encoded_message(call.id, encoded))
+    encoded = server.encoded.get(_cache_key(server, call))
+    return None if encoded is None else EncodedResponse(body=encoded_message(call.id, encoded))
 
 
-async def answer(server: Server, call: Call) -> Answer:
-    """Run the method that the call names. Never raises, but for the cancellation of the task it runs in."""
+async def respond(server: Server, call: Call) -> EncodedResponse:
+    """Run the method of the call. Never raises, but for the cancellation of the task it runs in."""
+    request, method = call.request, METHODS.get(call.request.method)
+    if method is None or not _is_offered(server, method, call.era):
+        name = request.method[:100]
+        return _fail(call, RpcError(METHOD_NOT_FOUND, f"There is no method {name!r} here in revision {call.version}."))
     try:
         if call.session is not None:
             call.log_level = server.memory.level_of(call.session.id)
-        method = _method(server, call)
-        result = stamp(server, call.era, call.method, await method.handle(server, call))
-        if method.fixed and "cursor" not in call.params:
-            server.encoded[_said_to(server, call)] = orjson.dumps(result)
-        return Answer(body=result_message(call.id, result), receipts=None if call.detached else call.receipts)
+        result = stamp(server, call.era, request.method, await method.handle(server, call))
+        if method.fixed and "cursor" not in request.params:
+            server.encoded[_cache_key(server, call)] = orjson.dumps(result)
+        delivery = None if call.channel.is_task else call.delivery
+        return EncodedResponse(body=result_message(request.id, result), delivery=delivery)
     except InputRequiredError as early:
-        return Answer(body=result_message(call.id, stamp(server, call.era, call.method, early.result)))
-    except RpcError as error:
-        return _failed(call, error)
+        return _succeed(server, call, early.result)
     except UnaskableError as refusal:
-        return _failed(call, RpcError(INVALID_PARAMS, str(refusal)))
+        if method.refuses_in_result:
+            return _succeed(server, call, refusal.as_tool_result())
+        return _fail(call, RpcError(INVALID_PARAMS, str(refusal)))
+    except RpcError as error:
+        return _fail(call, error)
     except Exception:
-        logger.exception("%s failed", call.method[:100])
-        return _failed(call, RpcError(INTERNAL_ERROR, "Internal error. The server's log has the details."))
+        logger.exception("%s failed", request.method[:100])
+        return _fail(call, RpcError(INTERNAL_ERROR, "Internal error. The server's log has the details."))
 
 
-def _said_to(server: Server, call: Call) -> tuple[str, Era, int]:
-    """What the result of a `fixed` method depends on."""
+def stamp(server: Server, era: Era, method: str, result: Result) -> Result:
+    """Return the result with the members that every result of this era and method has."""
+    if era is Era.LEGACY:
+        return result
+    meta = {**result.get("_meta", {}), SERVER_INFO: server.info}
+    if "resultType" in result:  # an incomplete result is not cached (spec 2026-07-28, Caching)
+        return {**result, "_meta": meta}
+    return {"resultType": "complete", **CACHING.get(method, {}), **result, "_meta": meta}
+
+
+def _is_offered(server: Server, method: Method, era: Era) -> bool:
+    """Return whether this server has the method, in this era."""
+    return era in method.eras and (method.capability is None or method.capability in server.capabilities)
+
+
+def _cache_key(server: Server, call: Call) -> tuple[str, Era, int]:
+    """The things that the result of a `fixed` method depends on."""
     return call.method, call.era, id(server.tools_shown(call))
 
 
-def _method(server: Server, call: Call) -> Method:
-    method = METHODS.get(call.method)
-    if method is None or not method.is_offered(server, call.era):
-        raise RpcError(METHOD_NOT_FOUND, f"There is no method {call.method[:100]!r} here in revision {call.version}.")
-    return method
+def _succeed(server: Server, call: Call, result: Result) -> EncodedResponse:
+    return EncodedResponse(body=result_message(call.id, stamp(server, call.era, call.method, result)))
 
 
-def _failed(call: Call, error: RpcError) -> Answer:
-    return Answer(body=error_message(call.id, error), status=status_of(call.era, error), failed=True)
+def _fail(call: Call, error: RpcError) -> EncodedResponse:
+    return EncodedResponse(body=error_message(call.id, error), status=status_of(call.era, error), failed=True)

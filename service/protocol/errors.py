@@ -16,9 +16,9 @@ UNSUPPORTED_VERSION: Final = -32022
 
 
 class RpcError(Exception):
-    """The request is wrong: a JSON-RPC error with `code`, a message that says what would be right, and `data`.
+    """A JSON-RPC error for a wrong request: its code, a message that says what would be right, and `data`.
 
-    `status` is the HTTP status where it is not the one that the code has in the table below.
+    `status` is the HTTP status where it differs from the table below.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class RpcError(Exception):
         self.status = status
 
     def body(self) -> dict[str, Any]:
-        """The `error` member. An absent `data` is left out: the schema of 2026-07-28 knows no null there."""
+        """Return the `error` member. An absent `data` is left out: the schema of 2026-07-28 has no null there."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.data is not None:
             error["data"] = dict(self.data)
@@ -39,7 +39,7 @@ class RpcError(Exception):
 
 
 STATUS: Final[Mapping[Era, Mapping[int, int]]] = {
-    # Spec 2026-07-28, Streamable HTTP: 404 for an unknown method, 400 for what is wrong with the request. No status
+    # Spec 2026-07-28, Streamable HTTP: 404 for an unknown method, 400 for a wrong request. No status
     # is given for -32603; 200 lets every client read the error instead of reporting a broken transport.
     Era.MODERN: {
         PARSE_ERROR: 400,
@@ -51,7 +51,7 @@ STATUS: Final[Mapping[Era, Mapping[int, int]]] = {
         MISSING_CAPABILITY: 400,
         UNSUPPORTED_VERSION: 400,
     },
-    # Spec 2025-11-25: an error is an answer like any other; only what is no JSON-RPC message at all is refused.
+    # Spec 2025-11-25: an error is a response like any other; only a body that is no JSON-RPC message is refused.
     Era.LEGACY: {
         PARSE_ERROR: 400,
         INVALID_REQUEST: 400,
@@ -67,5 +67,5 @@ STATUS: Final[Mapping[Era, Mapping[int, int]]] = {
 
 
 def status_of(era: Era, error: RpcError) -> int:
-    """The HTTP status of an error that is the whole HTTP answer; a code that is not ours is an answer like any."""
+    """Return the HTTP status of an error that is the whole HTTP answer; 200 for a code that is not ours."""
     return error.status or STATUS[era].get(error.code, 200)

@@ -17,7 +17,7 @@ Result: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """A message that wants an answer."""
+    """A message with an id, which gets a response."""
 
     id: RequestId
     method: str
@@ -26,7 +26,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Notification:
-    """A message that wants none."""
+    """A message without an id, which gets no response."""
 
     method: str
     params: Mapping[str, Any]
@@ -34,7 +34,7 @@ class Notification:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """A client's answer to a request of ours: `answer` is its `result` or, when `failed`, its `error`."""
+    """A client's response to a request of ours: `answer` is its `result` or, when `failed`, its `error`."""
 
     id: RequestId | None
     answer: Any
@@ -43,9 +43,9 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True)
 class Malformed:
-    """No message: what is wrong with it, and its id where one can be read.
+    """A body that is no message: its error, and its id where one can be read.
 
-    `silent`: it has a method and no id, so that nobody waits for an answer (JSON-RPC 2.0, Notification).
+    `silent`: it has a method and no id, so that no client waits for a response (JSON-RPC 2.0, Notification).
     """
 
     id: RequestId | None
@@ -63,16 +63,16 @@ MAX_BATCH: Final = 50
 """Messages of one batch. The revision that had batches sets no bound, and each may be a picture."""
 
 MAX_DEPTH: Final = 100
-"""Objects and lists within each other. The encoder gives up at 254, and what walks a message may recurse."""
+"""Objects and lists within each other. The encoder gives up at 254, and code that walks a message may recurse."""
 
 
 def parse(body: bytes) -> Message | list[Message]:
-    """Read one message, or the batch that a list of them is. Never raises: what cannot be read is `Malformed`."""
+    """Return one message, or the list of a batch. Never raises: an unreadable message is `Malformed`."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
         return Malformed(id=None, error=RpcError(PARSE_ERROR, f"The body is not JSON: {problem}"))
-    # As many brackets as may stand within each other are few enough whatever they do; only more are looked at.
+    # With at most MAX_DEPTH brackets in all, the nesting cannot be deeper; only a body with more is measured.
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_too_deep(value):
         id_ = value.get("id") if isinstance(value, dict) else None
         message = f"The body has more than {MAX_DEPTH} objects and lists within each other."
@@ -85,7 +85,7 @@ def parse(body: bytes) -> Message | list[Message]:
 
 
 def read(value: object) -> Message:
-    """Read one message from parsed JSON."""
+    """Return the message of parsed JSON."""
     if not isinstance(value, dict):
         return malformed(None, "The body is not an object; send one JSON-RPC message.")
     id_, has_id = value.get("id"), "id" in value
@@ -108,7 +108,7 @@ def read(value: object) -> Message:
 
 
 def is_request_id(value: object) -> bool:
-    """Whether `value` may be an id. JSON's true and false are integers to Python, and are not ids."""
+    """Return whether `value` may be an id. JSON's true and false are integers to Python, and are not ids."""
     if isinstance(value, str):
         return len(value) <= LONGEST_ID
     return isinstance(value, int) and not isinstance(value, bool)
@@ -125,7 +125,7 @@ def result_message(id_: RequestId, result: Mapping[str, Any]) -> bytes:
 
 
 def encoded_message(id_: RequestId, result: bytes) -> bytes:
-    """The message of a result that is encoded already."""
+    """Return the message of a result that is encoded already."""
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (orjson.dumps(id_), result)
 
 
@@ -150,7 +150,7 @@ def _read_response(value: Mapping[str, Any], id_: RequestId | None) -> Message:
 
 
 def _is_too_deep(value: object) -> bool:
-    """Whether there is more than `MAX_DEPTH` of nesting; level by level, since recursion would meet its own limit."""
+    """Return whether the nesting is deeper than `MAX_DEPTH`; by levels, since recursion would meet its own limit."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -162,5 +162,5 @@ def _is_too_deep(value: object) -> bool:
 
 
 def malformed(id_: RequestId | None, message: str, *, silent: bool = False) -> Malformed:
-    """A message that is none, and why."""
+    """Return the `Malformed` of an invalid message."""
     return Malformed(id=id_, error=RpcError(INVALID_REQUEST, message), silent=silent)

@@ -1,4 +1,4 @@
-"""METHODS, the one table of which methods there are and in which era, with the handlers of the protocol's own matters.
+"""METHODS, the one table of the methods and their eras, with the handlers of the protocol's own matters.
 
 A handler takes the server and the call, returns a plain dict and raises `RpcError`. It knows no HTTP and no envelope.
 """
@@ -9,17 +9,18 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from service.protocol import offers
-from service.protocol.call import TASKS, Call
+from service.protocol.call import TASKS_DECLARED, Call
 from service.protocol.catalog import Server
+from service.protocol.channel import TASKS
+from service.protocol.client_requests import missing_capabilities
 from service.protocol.errors import INVALID_REQUEST, METHOD_NOT_FOUND, RpcError
-from service.protocol.inquiry import missing_capabilities
 from service.protocol.jsonrpc import Result, notification_message
-from service.protocol.log_levels import read_level
+from service.protocol.session_memory import read_level
 from service.protocol.subscriptions import (
     SUBSCRIPTION_ID,
-    Notice,
+    Change,
     TaskChanged,
-    notices_of,
+    changes_of,
     notification_of,
     read_filter,
 )
@@ -32,20 +33,18 @@ Handler: TypeAlias = Callable[[Server, Call], Awaitable[Result]]
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table. `capability`: the method is there only on a server that declares it.
+    """One row of the table. `capability`: the method exists only on a server that declares it.
 
-    `fixed`: without a cursor the result is the same for all who are shown the same tools, until something of the server
-    is replaced.
+    `fixed`: without a cursor, all callers that are shown the same tools get the same result, until something of the
+    server is replaced. `refuses_in_result`: a refusal to ask the client is a result that the model reads; else it is an
+    error.
     """
 
     handle: Handler
     eras: frozenset[Era]
     capability: str | None = None
     fixed: bool = False
-
-    def is_offered(self, server: Server, era: Era) -> bool:
-        """Whether this server has the method, in this era."""
-        return era in self.eras and (self.capability is None or self.capability in server.capabilities)
+    refuses_in_result: bool = False
 
 
 async def initialize(server: Server, call: Call) -> Result:
@@ -59,18 +58,18 @@ async def initialize(server: Server, call: Call) -> Result:
 
 
 async def ping(server: Server, call: Call) -> Result:  # noqa: ARG001 - every handler takes both
-    """Answer that we are here."""
+    """Return an empty result (spec, Ping)."""
     return {}
 
 
 async def set_level(server: Server, call: Call) -> Result:
-    """Remember the least severe log level that this session wants."""
+    """Set the least severe log level that this session wants."""
     server.memory.set_level(call.session_id, read_level(call.params.get("level")))
     return {}
 
 
 async def discover(server: Server, call: Call) -> Result:  # noqa: ARG001 - every handler takes both
-    """Say what we speak and offer."""
+    """Return the revisions that we speak and the capabilities that we have."""
     capabilities = server.capabilities
     if server.extensions:
         capabilities["extensions"] = server.extensions
@@ -82,25 +81,25 @@ async def discover(server: Server, call: Call) -> Result:  # noqa: ARG001 - ever
 
 
 async def listen(server: Server, call: Call) -> Result:
-    """Stream the change notices that were asked for, until either side ends it (spec 2026-07-28, Subscriptions)."""
-    if not call.takes_streams:
+    """Stream the changes that the filter names, until either side ends it (spec 2026-07-28, Subscriptions)."""
+    if not call.channel.takes_messages:
         raise RpcError(INVALID_REQUEST, "subscriptions/listen is answered by a stream: accept text/event-stream.")
-    asked = await _granted(server, call, read_filter(call.params.get("notifications")))
-    subscription = server.hub.open(notices_of(asked), call.owner)
-    for task_id in asked.get("taskIds", ()):
-        # It may have changed since the client last saw it, before anybody listened: it is told where it stands.
+    granted = await _granted(server, call, read_filter(call.params.get("notifications")))
+    subscription = server.hub.open(changes_of(granted), call.owner)
+    for task_id in granted.get("taskIds", ()):
+        # The task may have changed before the subscription was open: its state is sent at once.
         subscription.offer(TaskChanged(task_id))
     try:
-        await _notify(call, "notifications/subscriptions/acknowledged", {"notifications": asked})
-        while (notice := await subscription.next()) is not None:
-            await _tell(server, call, notice)
+        await _notify(call, "notifications/subscriptions/acknowledged", {"notifications": granted})
+        while (change := await subscription.next()) is not None:
+            await _notify_change(server, call, change)
     finally:
         server.hub.forget(subscription)
     return {"_meta": {SUBSCRIPTION_ID: call.id}}
 
 
 async def get_task(server: Server, call: Call) -> Result:
-    """Where a task stands, with its result once it has one."""
+    """Return the state of a task, with its result once it has one."""
     tasks = _tasks(server, call)
     task = await tasks.get(call.owner, call.params.get("taskId"))
     if task.status == WORKING and task.id not in tasks.running:
@@ -111,7 +110,7 @@ async def get_task(server: Server, call: Call) -> Result:
 
 
 async def _caught_up(server: Server, call: Call, tasks: Tasks, task: TaskRecord) -> TaskRecord:
-    """A task that nothing here works on, as its tool knows it."""
+    """Return a task that this process does not run, brought up to date by its tool."""
     tool = server.tools.get(task.tool)
     if tool is None or tool.resume is None or not task.work:
         return task
@@ -120,7 +119,7 @@ async def _caught_up(server: Server, call: Call, tasks: Tasks, task: TaskRecord)
 
 
 async def update_task(server: Server, call: Call) -> Result:
-    """Bring answers to a task that waits for them."""
+    """Hand results to a task that waits for them."""
     tasks = _tasks(server, call)
     await tasks.update(call.owner, call.params.get("taskId"), call.params.get("inputResponses"))
     return {}
@@ -133,36 +132,36 @@ async def cancel_task(server: Server, call: Call) -> Result:
 
 
 def _tasks(server: Server, call: Call) -> Tasks:
-    """The tasks, for a client that declared the extension: gated before any task is looked up (SEP-2663)."""
+    """Return the tasks for a client that declared the extension, checked before any task is looked up (SEP-2663)."""
     if server.tasks is None:
         raise RpcError(METHOD_NOT_FOUND, "This server has no tasks.")
-    if not server.tasks.taken_by(call):
+    if TASKS_DECLARED not in call.client.capabilities:
         raise missing_capabilities({"extensions": {TASKS: {}}})
     return server.tasks
 
 
-async def _granted(server: Server, call: Call, asked: dict[str, Any]) -> dict[str, Any]:
-    """What of a filter is honoured: lists and resources that there are, tasks of the caller that exist."""
-    if "taskIds" in asked and server.tasks is not None:
+async def _granted(server: Server, call: Call, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a filter that is honoured: existing lists and resources, and existing tasks of the caller."""
+    if "taskIds" in wanted and server.tasks is not None:
         tasks, owner = _tasks(server, call), call.owner
-        asked["taskIds"] = [each for each in asked["taskIds"] if await tasks.exists(owner, each)]
+        wanted["taskIds"] = [each for each in wanted["taskIds"] if await tasks.exists(owner, each)]
     absent = {
         "taskIds": server.tasks is None,
         "promptsListChanged": not server.prompts,
         "resourcesListChanged": not server.has_resources,
         "resourceSubscriptions": not server.has_resources,
     }
-    return {name: value for name, value in asked.items() if not absent.get(name, False)}
+    return {name: value for name, value in wanted.items() if not absent.get(name, False)}
 
 
-async def _tell(server: Server, call: Call, notice: Notice) -> None:
-    """Pass a notice on; nothing of a task that is gone by now."""
-    if not isinstance(notice, TaskChanged):
-        await _notify(call, *notification_of(notice))
+async def _notify_change(server: Server, call: Call, change: Change) -> None:
+    """Send the notification of a change, but for a task that is gone by now."""
+    if not isinstance(change, TaskChanged):
+        await _notify(call, *notification_of(change))
         return
     tasks = _tasks(server, call)
     try:
-        task = await tasks.get(call.owner, notice.task_id)
+        task = await tasks.get(call.owner, change.task_id)
     except RpcError:
         return
     if await _notify(call, "notifications/tasks", task.wire()) and task.result is not None:
@@ -170,7 +169,7 @@ async def _tell(server: Server, call: Call, notice: Notice) -> None:
 
 
 async def _notify(call: Call, method: str, params: dict[str, Any]) -> bool:
-    return await call.send(notification_message(method, {**params, "_meta": {SUBSCRIPTION_ID: call.id}}))
+    return await call.channel.send(notification_message(method, {**params, "_meta": {SUBSCRIPTION_ID: call.id}}))
 
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -185,7 +184,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "tasks/update": Method(update_task, HAS_TASKS),
     "tasks/cancel": Method(cancel_task, HAS_TASKS),
     "tools/list": Method(offers.list_tools, BOTH, fixed=True),
-    "tools/call": Method(offers.call_tool, BOTH),
+    "tools/call": Method(offers.call_tool, BOTH, refuses_in_result=True),
     "prompts/list": Method(offers.list_prompts, BOTH, "prompts"),
     "prompts/get": Method(offers.get_prompt, BOTH, "prompts"),
     "resources/list": Method(offers.list_resources, BOTH, "resources"),

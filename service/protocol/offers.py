@@ -1,25 +1,25 @@
-"""Handlers of what a server offers: tools, prompts, resources, completions; lists go by pages."""
+"""Handlers of the tools, prompts, resources and completions of a server; lists go by pages."""
 
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 
-from service.protocol.call import Call
-from service.protocol.catalog import ResourceEntry, Server, ToolEntry
+from service.protocol import signing
+from service.protocol.call import TASKS_DECLARED, Call
+from service.protocol.catalog import ResourceEntry, Server
 from service.protocol.errors import INVALID_PARAMS, RpcError
-from service.protocol.inquiry import UnaskableError
+from service.protocol.headers import check_param_headers
 from service.protocol.jsonrpc import Result
-from service.protocol.param_headers import check_param_headers
 from service.protocol.subscriptions import ResourceUpdated
+from service.protocol.versions import HAS_TASKS
 
 MAX_COMPLETIONS: Final = 100
 """Values of one completion (spec 2026-07-28, Completion)."""
 
 MAX_URI: Final = 2000
-"""Characters of one that is subscribed to. A session may name a thousand, and each is remembered."""
+"""Characters of a URI that is subscribed to. A session may name a thousand, and each is remembered."""
 
 OWN: Final = "~"
-"""How a cursor among the caller's own resources begins: Base64, which all other cursors are, has no such character."""
+"""The first character of a cursor among the caller's own resources. All other cursors are base64url, without it."""
 
 
 async def list_tools(server: Server, call: Call) -> Result:
@@ -27,15 +27,19 @@ async def list_tools(server: Server, call: Call) -> Result:
     return _page(server, call, "tools", {name: tool.listing for name, tool in server.tools_shown(call).items()})
 
 
-async def call_tool(server: Server, call: Call) -> Result:
+def call_tool(server: Server, call: Call) -> Awaitable[Result]:
     """Run one tool. An unknown name is the caller's mistake; a failed run is a result."""
-    tool = _find_tool(server, call.params.get("name"))
-    arguments = _arguments(call)
-    if call.headers is not None:
+    params = call.request.params
+    name = params.get("name")
+    tool = server.tools.get(name) if isinstance(name, str) else None
+    if tool is None:
+        raise RpcError(INVALID_PARAMS, f"Unknown tool: {_shown(name)}. The tools are: {', '.join(server.tools)}.")
+    arguments = _arguments(params)
+    if tool.param_headers and call.headers is not None:
         check_param_headers(call.headers, tool.param_headers, arguments)
-    if server.tasks is not None and server.tasks.taken_by(call):
-        return await server.tasks.run(call, lambda: _run(tool, call, arguments))
-    return await _run(tool, call, arguments)
+    if server.tasks is not None and call.era in HAS_TASKS and TASKS_DECLARED in call.client.capabilities:
+        return server.tasks.run(call, tool.run(call, arguments))
+    return tool.run(call, arguments)
 
 
 async def list_prompts(server: Server, call: Call) -> Result:
@@ -44,12 +48,12 @@ async def list_prompts(server: Server, call: Call) -> Result:
 
 
 async def get_prompt(server: Server, call: Call) -> Result:
-    """The messages of one prompt."""
+    """Return the messages of one prompt."""
     name = call.params.get("name")
     prompt = server.prompts.get(name) if isinstance(name, str) else None
     if prompt is None:
         raise RpcError(INVALID_PARAMS, f"Unknown prompt: {_shown(name)}. The prompts are: {', '.join(server.prompts)}.")
-    arguments = _arguments(call)
+    arguments = _arguments(call.params)
     declared = prompt.listing.get("arguments", [])
     missing = [each["name"] for each in declared if each.get("required") and each["name"] not in arguments]
     if missing:
@@ -58,7 +62,7 @@ async def get_prompt(server: Server, call: Call) -> Result:
 
 
 async def list_resources(server: Server, call: Call) -> Result:
-    """List the resources: first those that everybody has, then, on the last page of those and on, the caller's own."""
+    """List the resources: first the shared ones, then, from the last page of these on, the caller's own."""
     cursor = call.params.get("cursor")
     if isinstance(cursor, str) and cursor.startswith(OWN):
         return await _own_resources(server, call, [], cursor.removeprefix(OWN))
@@ -75,7 +79,7 @@ async def list_templates(server: Server, call: Call) -> Result:
 
 
 async def read_resource(server: Server, call: Call) -> Result:
-    """What a URI holds. One that does not exist is -32602 with the URI in `data` (SEP-2164)."""
+    """Return the contents of a URI. An unknown one is -32602 with the URI in `data` (SEP-2164)."""
     uri = _uri(call)
     known = server.resources.get(uri)
     entries: list[ResourceEntry] = [known] if known is not None else list(server.templates.values())
@@ -87,7 +91,7 @@ async def read_resource(server: Server, call: Call) -> Result:
 
 
 async def subscribe(server: Server, call: Call) -> Result:
-    """Have this session's streams told when a resource changes."""
+    """Subscribe this session's streams to a resource."""
     uri, session_id = _uri(call), call.session_id
     if len(uri) > MAX_URI:
         raise RpcError(INVALID_PARAMS, f"params.uri must have at most {MAX_URI} characters to be subscribed to.")
@@ -98,7 +102,7 @@ async def subscribe(server: Server, call: Call) -> Result:
 
 
 async def unsubscribe(server: Server, call: Call) -> Result:
-    """Have them told no more."""
+    """Unsubscribe this session's streams from a resource."""
     uri, session_id = _uri(call), call.session_id
     server.memory.unsubscribe(session_id, uri)
     for stream in server.hub.streams_of(session_id):
@@ -107,7 +111,7 @@ async def unsubscribe(server: Server, call: Call) -> Result:
 
 
 async def complete(server: Server, call: Call) -> Result:
-    """Values that an argument of a prompt or template may have, from what was typed so far."""
+    """Return values for an argument of a prompt or template, from the text typed so far."""
     ref, argument = call.params.get("ref"), call.params.get("argument")
     if not isinstance(ref, dict) or not _is_listed(server, ref):
         raise RpcError(INVALID_PARAMS, "params.ref must name a prompt or a resource template that is listed.")
@@ -129,22 +133,8 @@ def _is_listed(server: Server, ref: Mapping[str, Any]) -> bool:
             return False
 
 
-async def _run(tool: ToolEntry, call: Call, arguments: Mapping[str, Any]) -> Result:
-    try:
-        return await tool.run(call, arguments)
-    except UnaskableError as refusal:
-        return {"content": [{"type": "text", "text": str(refusal)}], "isError": True}
-
-
-def _find_tool(server: Server, name: object) -> ToolEntry:
-    tool = server.tools.get(name) if isinstance(name, str) else None
-    if tool is None:
-        raise RpcError(INVALID_PARAMS, f"Unknown tool: {_shown(name)}. The tools are: {', '.join(server.tools)}.")
-    return tool
-
-
-def _arguments(call: Call) -> Mapping[str, Any]:
-    arguments = call.params.get("arguments", {})
+def _arguments(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    arguments = params.get("arguments", {})
     if not isinstance(arguments, dict):
         raise RpcError(INVALID_PARAMS, "params.arguments must be an object, or be left out.")
     return arguments
@@ -162,24 +152,24 @@ def _shown(name: object) -> str:
 
 
 async def _own_resources(server: Server, call: Call, before: Sequence[Result], cursor: str | None) -> Result:
-    """A page of the caller's own resources, after some that everybody has."""
+    """Return a page of the caller's own resources, after the shared ones in `before`."""
     if server.resource_pages is None:
         raise _unknown_cursor()
     try:
-        after = None if cursor is None else _decoded(cursor)
+        after = None if cursor is None else _key_of(cursor)
         entries, following = await server.resource_pages(call, after)
     except ValueError as unknown:
-        if cursor is None:  # then it is no cursor that is wrong
+        if cursor is None:  # a mistake of ours: there was no cursor to be wrong
             raise
         raise _unknown_cursor() from unknown
     result: Result = {"resources": [*before, *entries]}
     if following is not None:
-        result["nextCursor"] = OWN + _encoded(following)
+        result["nextCursor"] = OWN + signing.encode(following.encode())
     return result
 
 
 def _page(server: Server, call: Call, member: str, listings: Mapping[str, Any]) -> Result:
-    """One page of a list, from the cursor on. A cursor is the key of the last entry of the page before."""
+    """Return one page of a list, from the cursor on. A cursor is the key of the last entry of the page before."""
     keys, start = list(listings), 0
     cursor = call.params.get("cursor")
     if cursor is not None:
@@ -187,13 +177,13 @@ def _page(server: Server, call: Call, member: str, listings: Mapping[str, Any]) 
     page = keys[start : start + server.page_size]
     result: Result = {member: [listings[key] for key in page]}
     if start + server.page_size < len(keys):
-        result["nextCursor"] = _encoded(page[-1])
+        result["nextCursor"] = signing.encode(page[-1].encode())
     return result
 
 
 def _after(keys: list[str], cursor: object) -> int:
     try:
-        return keys.index(_decoded(str(cursor))) + 1
+        return keys.index(_key_of(str(cursor))) + 1
     except ValueError as unknown:
         raise _unknown_cursor() from unknown
 
@@ -203,10 +193,6 @@ def _unknown_cursor() -> RpcError:
     return RpcError(INVALID_PARAMS, message)
 
 
-def _encoded(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode()
-
-
-def _decoded(cursor: str) -> str:
-    """Raises ValueError for what `_encoded` did not make."""
-    return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+def _key_of(cursor: str) -> str:
+    """Return the key behind a cursor; raises ValueError for a text that is no cursor."""
+    return signing.decode(cursor).decode()

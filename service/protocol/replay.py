@@ -1,7 +1,8 @@
-"""The events of a legacy stream, kept so that a client that lost its connection gets what it missed.
+"""Server-sent events as bytes, and the events of legacy streams, stored for clients that lost their connection.
 
-Spec 2025-11-25, Resumability and Redelivery: an event id names its stream and its place in it; what was sent on one
-stream is never replayed on another. Memory is bounded over all streams: the oldest that nobody follows goes first.
+Spec 2025-11-25, Resumability and Redelivery: an event id names its stream and its place in it; events of one stream
+are never replayed on another. Memory is bounded over all streams: the oldest that has no reader goes first. The format
+of events is that of WHATWG HTML, Server-sent events, Parsing an event stream.
 """
 
 import asyncio
@@ -10,27 +11,49 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.protocol.receipts import Receipts
-from service.protocol.sse import frame
+from service.protocol.call import DeliveryCallbacks
+
+KEEP_ALIVE: Final = b": still here\n\n"
+"""A comment. Clients ignore it; it keeps proxies and clients from taking a silent stream for a dead one."""
+
+RETRY_MS: Final = 500
+"""How long a client whose connection was ended waits before it comes again."""
 
 MAX_BYTES: Final = 64 * 1024 * 1024
+"""Of all events of all streams."""
+
 MAX_STREAMS: Final = 2000
+
+
+def frame(message: bytes, event_id: str | None = None) -> bytes:
+    """Return the event of one JSON-RPC message. JSON from our encoder holds no line break."""
+    if event_id is None:
+        return b"event: message\ndata: %b\n\n" % message
+    return b"id: %b\nevent: message\ndata: %b\n\n" % (event_id.encode(), message)
+
+
+def priming(event_id: str) -> bytes:
+    """Return the first event of a stream that can be resumed: an id, no data (spec 2025-11-25, Transports; SEP-1699).
+
+    The empty `data` line is needed: an event without one is not dispatched, and its id not remembered.
+    """
+    return f"id: {event_id}\nretry: {RETRY_MS}\ndata:\n\n".encode()
 
 
 class Stream:
     """The events of one stream, from its first on. `primed`: it begins with an empty event, number 0."""
 
-    # There are thousands, and most go without anybody having come for them.
+    # There are thousands, and most are never asked for.
     __slots__ = (
         "_ended",
         "_frames",
         "_grow",
         "_news",
+        "delivery",
         "id",
         "newest",
         "primed",
         "readers",
-        "receipts",
         "session_id",
         "size",
     )
@@ -43,16 +66,16 @@ class Stream:
         """The number of the newest event."""
         self.size = 0
         self.readers = 0
-        self.receipts: Receipts | None = None
-        """To be run when somebody has followed it to its end."""
+        self.delivery: DeliveryCallbacks | None = None
+        """The callbacks of the result, for a reader that followed the stream to its end."""
         self._grow: Callable[[int], None] | None = grow
         self._frames: list[bytes] = []
         self._ended = False
         self._news: asyncio.Event | None = None
-        """What those who follow wait for. One serves all: who finds nothing new waits for the next, which sets it."""
+        """Set for all readers at once; a reader that finds nothing new waits for the next event, which sets it."""
 
     def append(self, message: bytes) -> bytes:
-        """Keep one message, for whoever follows; returns its event."""
+        """Store one message for the readers; returns its event."""
         self.newest += 1
         event = frame(message, f"{self.id}-{self.newest}")
         if self._grow is not None:
@@ -62,23 +85,23 @@ class Stream:
             self._grow(len(event))
         return event
 
-    def end(self, receipts: Receipts | None = None) -> None:
-        """There will be no more. `receipts` are those of the result, which is its last event."""
-        self.receipts = receipts
+    def end(self, delivery: DeliveryCallbacks | None = None) -> None:
+        """Take no more events. `delivery` are the callbacks of the result, which is the last event."""
+        self.delivery = delivery
         self._ended = True
         self._tell()
 
     def is_over(self, after: int) -> bool:
-        """Whether nothing comes after number `after`, now or later."""
+        """Return whether nothing comes after number `after`, now or later."""
         return self._ended and after >= self.newest
 
     def let_go(self) -> None:
-        """Keep nothing from now on; what is still appended has its event and is not kept."""
-        self._grow = self.receipts = None
+        """Free the stored events. Further messages have their events, and are not stored."""
+        self._grow = self.delivery = None
         self._frames.clear()
 
     async def follow(self, after: int) -> AsyncGenerator[bytes, None]:
-        """Every event after number `after`, those to come as well, until the stream ends."""
+        """Yield every event after number `after`, and later ones as they come, until the stream ends."""
         self.readers += 1
         try:
             while True:
@@ -108,13 +131,13 @@ class Streams:
     _streams: OrderedDict[str, Stream] = field(default_factory=OrderedDict)
 
     def open(self, stream_id: str, session_id: str, *, primed: bool) -> Stream:
-        """A new stream of a session; what is too old to be kept beside it goes."""
+        """Return a new stream of a session; older ones beyond the limits are dropped."""
         stream = self._streams[stream_id] = Stream(stream_id, session_id, primed=primed, grow=self._grow)
         self._grow(0)
         return stream
 
     def find(self, event_id: str, session_id: str) -> tuple[Stream, int] | None:
-        """The stream of an event of this session and the event's number, or None when it is not kept any more."""
+        """Return the stream of an event of this session and the event's number; None when it is not stored any more."""
         stream_id, _, number = event_id.rpartition("-")
         stream = self._streams.get(stream_id)
         if stream is None or stream.session_id != session_id or not number.isdecimal() or len(number) > 9:
@@ -122,7 +145,7 @@ class Streams:
         return (stream, int(number)) if int(number) <= stream.newest else None
 
     def forget_session(self, session_id: str) -> None:
-        """Let go of everything that an ended session could have asked for."""
+        """Drop all streams of an ended session."""
         for stream in [each for each in self._streams.values() if each.session_id == session_id]:
             stream.end()
             self._drop(stream)

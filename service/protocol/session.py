@@ -1,19 +1,17 @@
-"""Legacy session ids. The server keeps nothing of a session: all there is to know is in its id, signed.
+"""Legacy session ids. A session has no state on the server: everything about it is in its id, signed.
 
 An id is `<payload>.<signature>`, both base64url: a JSON payload (revision, client, owner, time of birth, 128 random
-bits) and its HMAC-SHA256. So it survives a restart, any process with the same key reads it, and none can be forged.
+bits) and its HMAC-SHA256. So it survives a restart, any process with the same key reads it, and nobody can forge it.
 The clock and the randomness are arguments.
 """
 
-import base64
-import hashlib
-import hmac
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
+from service.protocol import signing
 from service.protocol.client import Client
 from service.protocol.versions import LEGACY_VERSIONS
 
@@ -26,7 +24,7 @@ MAX_ID_LENGTH: Final = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What a session id says. `owner` is the owner of everything done in it; `expires` seconds since the epoch."""
+    """The content of a session id. `owner` is the owner of everything done in it; `expires` seconds since the epoch."""
 
     id: str
     version: str
@@ -36,11 +34,11 @@ class Session:
 
 
 MAX_READ: Final = 2000
-"""Ids whose signature is not checked again; what they say is compared with the clock and the caller each time."""
+"""Ids whose signature is not checked again; owner and expiry are checked each time."""
 
 
 class _ForgedError(Exception):
-    """An id that we did not sign, or of a revision that we do not speak any more."""
+    """An id that we did not sign, or of a revision that is not spoken any more."""
 
 
 class Sessions:
@@ -51,7 +49,7 @@ class Sessions:
         self._verified = lru_cache(maxsize=MAX_READ)(self._verify)
 
     def mint(self, version: str, client: Client, owner: str, *, now: float, nonce: bytes) -> Session:
-        """A new session; `now` in seconds since the epoch, `nonce` 16 random bytes."""
+        """Return a new session; `now` in seconds since the epoch, `nonce` 16 random bytes."""
         payload: dict[str, Any] = {
             "v": version,
             "n": client.name,
@@ -61,12 +59,12 @@ class Sessions:
             "t": int(now),
             "x": nonce.hex(),
         }
-        head = _encode(orjson.dumps(payload))
-        id_ = f"{head}.{self._sign(head)}"
+        head = signing.encode(orjson.dumps(payload))
+        id_ = f"{head}.{signing.sign(self._key, head)}"
         return Session(id=id_, version=version, client=client, owner=owner, expires=payload["t"] + LIFETIME_S)
 
     def read(self, session_id: str, owner: str, *, now: float) -> Session | None:
-        """The session of an id that we signed for this owner and that has not expired, else None."""
+        """Return the session of an id that we signed for this owner; None for any other or expired one."""
         if len(session_id) > MAX_ID_LENGTH or not session_id.isascii():
             return None
         try:
@@ -76,24 +74,13 @@ class Sessions:
         return session if session.owner == owner and now < session.expires else None
 
     def _verify(self, session_id: str) -> Session:
-        """What an id says that we signed, whoever brings it and whenever; raises for any other, which is not kept."""
+        """Return the session of an id that we signed, for any owner and time; raises for a forged id, uncached."""
         head, _, signature = session_id.partition(".")
-        if not hmac.compare_digest(signature, self._sign(head)):
+        if not signing.is_signed(self._key, head, signature):
             raise _ForgedError
-        payload = orjson.loads(_decode(head))
+        payload = orjson.loads(signing.decode(head))
         if payload["v"] not in LEGACY_VERSIONS:
             raise _ForgedError
         client = Client(name=payload["n"], version=payload["r"], capabilities=frozenset(payload["c"]))
         expires = payload["t"] + LIFETIME_S
         return Session(id=session_id, version=payload["v"], client=client, owner=payload["p"], expires=expires)
-
-    def _sign(self, head: str) -> str:
-        return _encode(hmac.digest(self._key, head.encode(), hashlib.sha256))
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

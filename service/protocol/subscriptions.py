@@ -1,7 +1,7 @@
-"""Change notices: who published what, and who wants to hear of it.
+"""Changes of lists, resources and tasks: published at the hub, and handed to the subscriptions that want them.
 
-A notice says that something changed, never what it is now; so two of the same are one, and a reader that does not read
-costs no more memory than one notice of each kind that it asked for. Spec 2026-07-28, Subscriptions.
+A change names its subject and carries no content. So two equal changes are one, and a slow reader costs no more memory
+than one change of each kind that it subscribed to. Spec 2026-07-28, Subscriptions.
 """
 
 import asyncio
@@ -20,33 +20,33 @@ SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 
 @dataclass(frozen=True)
 class ListChanged:
-    """A list has other entries now: `of` is tools, prompts or resources."""
+    """A list has other entries: `of` is tools, prompts or resources."""
 
     of: str
 
 
 @dataclass(frozen=True)
 class ResourceUpdated:
-    """A resource reads otherwise now."""
+    """A resource has other contents."""
 
     uri: str
 
 
 @dataclass(frozen=True)
 class TaskChanged:
-    """A task has another status now."""
+    """A task has another status."""
 
     task_id: str
 
 
 @dataclass(frozen=True)
 class ElicitationCompleted:
-    """What a person was sent to by a URL is done."""
+    """The page of an elicitation by URL is done."""
 
     elicitation_id: str
 
 
-Notice: TypeAlias = ListChanged | ResourceUpdated | TaskChanged | ElicitationCompleted
+Change: TypeAlias = ListChanged | ResourceUpdated | TaskChanged | ElicitationCompleted
 
 TOOLS: Final = ListChanged("tools")
 PROMPTS: Final = ListChanged("prompts")
@@ -57,93 +57,95 @@ LISTS: Final[Mapping[str, ListChanged]] = {
     "promptsListChanged": PROMPTS,
     "resourcesListChanged": RESOURCES,
 }
-"""The fields of a notification filter that ask for a list, and what they ask for."""
+"""The fields of a notification filter that ask for a list, and the change of each."""
 
 
 class Subscription:
-    """What one reader wants, and which of it is still to be told. Closed, it ends after what it still holds.
+    """The changes that one reader of `owner` wants, and those not read yet. Closed, it ends after the unread ones."""
 
-    `owner` is whose reader it is.
-    """
-
-    def __init__(self, wanted: Iterable[Notice], owner: str) -> None:
+    def __init__(self, wanted: Iterable[Change], owner: str) -> None:
         self.wanted = set(wanted)
         self.owner = owner
-        self._pending: dict[Notice, None] = {}
+        self._unread: dict[Change, None] = {}
         self._news = asyncio.Event()
         self._closed = False
 
-    def offer(self, notice: Notice) -> None:
-        """Take a notice, if it is wanted."""
-        if notice in self.wanted:
-            self.push(notice)
+    def offer(self, change: Change) -> None:
+        """Take a change, if it is wanted."""
+        if change in self.wanted:
+            self.push(change)
 
-    def push(self, notice: Notice) -> None:
-        """Take a notice that nobody need have asked for, while there is room."""
-        if not self._closed and (notice in self.wanted or len(self._pending) < MAX_NAMED):
-            self._pending[notice] = None
+    def push(self, change: Change) -> None:
+        """Take a change, wanted or not, while there is room."""
+        if not self._closed and (change in self.wanted or len(self._unread) < MAX_NAMED):
+            self._unread[change] = None
             self._news.set()
 
-    async def next(self) -> Notice | None:
-        """The oldest notice that was not told yet, waiting for one; None when there will be none."""
-        while not self._pending:
+    async def next(self) -> Change | None:
+        """Return the oldest unread change, waiting for one; None when it is closed and all were read."""
+        while not self._unread:
             if self._closed:
                 return None
             self._news.clear()
             await self._news.wait()
-        notice = next(iter(self._pending))
-        del self._pending[notice]
-        return notice
+        change = next(iter(self._unread))
+        del self._unread[change]
+        return change
 
     def close(self) -> None:
-        """Let the reader finish."""
+        """Take no more changes; the reader ends after the unread ones."""
         self._closed = True
         self._news.set()
 
 
 @dataclass
 class Hub:
-    """Hands notices to the subscriptions of those whom they concern; of a session's streams only to the newest.
+    """Hands changes to the subscriptions that they concern; of a session's streams only to the newest.
 
     Spec 2025-11-25, Multiple Connections: a message MUST NOT be broadcast over several streams of one client.
     """
 
+    is_heard: bool = False
+    """Whether there is any subscription. A publisher may look here before it makes a change."""
     _subscriptions: list[Subscription] = field(default_factory=list)
     _sessions: dict[str, list[Subscription]] = field(default_factory=dict)
     _closed: bool = False
 
-    def publish(self, notice: Notice, owner: str | None = None) -> None:
-        """Tell everybody who wants to know, or this owner alone. Never waits."""
+    def publish(self, change: Change, owner: str | None = None) -> None:
+        """Offer a change to every subscription, or to those of this owner alone. Never waits."""
+        if not self.is_heard:
+            return
         newest = (streams[-1] for streams in self._sessions.values())
         for subscription in chain(self._subscriptions, newest):
             if owner is None or subscription.owner == owner:
-                subscription.offer(notice)
+                subscription.offer(change)
 
     def complete_elicitation(self, session_id: str, elicitation_id: str) -> None:
-        """Tell the one session whose person was sent somewhere by `elicit_url` that they are done there."""
+        """Push the end of an `elicit_url` page to the session that was asked to open it."""
         for stream in self._sessions.get(session_id, ())[-1:]:
             stream.push(ElicitationCompleted(elicitation_id))
 
-    def open(self, wanted: Iterable[Notice], owner: str) -> Subscription:
-        """A new subscription of the modern era."""
+    def open(self, wanted: Iterable[Change], owner: str) -> Subscription:
+        """Return a new subscription of the modern era."""
         subscription = self._new(wanted, owner)
         self._subscriptions.append(subscription)
         return subscription
 
-    def open_for_session(self, session_id: str, wanted: Iterable[Notice], owner: str) -> Subscription:
-        """A new stream of a legacy session."""
+    def open_for_session(self, session_id: str, wanted: Iterable[Change], owner: str) -> Subscription:
+        """Return a new subscription of a legacy session, for its newest stream."""
         subscription = self._new(wanted, owner)
         self._sessions.setdefault(session_id, []).append(subscription)
         return subscription
 
-    def _new(self, wanted: Iterable[Notice], owner: str) -> Subscription:
+    def _new(self, wanted: Iterable[Change], owner: str) -> Subscription:
         subscription = Subscription(wanted, owner)
+        self.is_heard = True
         if self._closed:
             subscription.close()
         return subscription
 
     def forget(self, subscription: Subscription) -> None:
-        """Let go of a subscription whose reader has ended. Forgetting twice is no mistake."""
+        """Remove a subscription whose reader has ended, if it is there."""
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
         for session_id, streams in list(self._sessions.items()):
@@ -151,49 +153,50 @@ class Hub:
                 streams.remove(subscription)
                 if not streams:
                     del self._sessions[session_id]
+        self.is_heard = bool(self._subscriptions or self._sessions)
 
     def streams_of(self, session_id: str) -> list[Subscription]:
-        """The open streams of a legacy session."""
+        """Return the open streams of a legacy session."""
         return list(self._sessions.get(session_id, ()))
 
     def close(self) -> None:
-        """End every subscription gracefully, as a stopping server does, and those that still come at once."""
+        """End every subscription gracefully, as a stopping server does; later ones end at once."""
         self._closed = True
         for subscription in [*self._subscriptions, *(each for one in self._sessions.values() for each in one)]:
             subscription.close()
 
 
 def read_filter(value: object) -> dict[str, Any]:
-    """The notification filter of `subscriptions/listen`; raises -32602 for one that is not as the schema has it."""
+    """Return the notification filter of `subscriptions/listen`; raises -32602 for one against the schema."""
     if not isinstance(value, dict):
         raise RpcError(INVALID_PARAMS, "params.notifications must be an object that says which notices are wanted.")
-    asked: dict[str, Any] = {}
+    read: dict[str, Any] = {}
     for name in LISTS:
         wanted = value.get(name)
         if wanted is not None and not isinstance(wanted, bool):
             raise RpcError(INVALID_PARAMS, f"params.notifications.{name} must be true or false.")
         if wanted:
-            asked[name] = True
+            read[name] = True
     for name in ("resourceSubscriptions", "taskIds"):
         if value.get(name) is not None:
-            asked[name] = _read_names(name, value[name])
-    return asked
+            read[name] = _read_names(name, value[name])
+    return read
 
 
-def notices_of(asked: Mapping[str, Any]) -> list[Notice]:
-    """What a filter asks for."""
-    lists: list[Notice] = [LISTS[name] for name in asked if name in LISTS]
-    resources = [ResourceUpdated(uri) for uri in asked.get("resourceSubscriptions", ())]
-    return [*lists, *resources, *(TaskChanged(task_id) for task_id in asked.get("taskIds", ()))]
+def changes_of(filter_: Mapping[str, Any]) -> list[Change]:
+    """Return the changes that a filter names."""
+    lists: list[Change] = [LISTS[name] for name in filter_ if name in LISTS]
+    resources = [ResourceUpdated(uri) for uri in filter_.get("resourceSubscriptions", ())]
+    return [*lists, *resources, *(TaskChanged(task_id) for task_id in filter_.get("taskIds", ()))]
 
 
-def notification_of(notice: ListChanged | ResourceUpdated | ElicitationCompleted) -> tuple[str, dict[str, Any]]:
-    """Method and params of a notice, but for that of a task, which holds the task."""
-    if isinstance(notice, ListChanged):
-        return f"notifications/{notice.of}/list_changed", {}
-    if isinstance(notice, ElicitationCompleted):
-        return "notifications/elicitation/complete", {"elicitationId": notice.elicitation_id}
-    return "notifications/resources/updated", {"uri": notice.uri}
+def notification_of(change: ListChanged | ResourceUpdated | ElicitationCompleted) -> tuple[str, dict[str, Any]]:
+    """Return the method and params of a change's notification. That of a task holds the task, and is made with it."""
+    if isinstance(change, ListChanged):
+        return f"notifications/{change.of}/list_changed", {}
+    if isinstance(change, ElicitationCompleted):
+        return "notifications/elicitation/complete", {"elicitationId": change.elicitation_id}
+    return "notifications/resources/updated", {"uri": change.uri}
 
 
 def _read_names(name: str, value: object) -> list[str]:

@@ -1,6 +1,7 @@
-"""A task as it is kept, and the contract of whoever keeps it.
+"""The record of a task, and the contract of the storage of records.
 
-The protocol opens nothing: where records lie, and what becomes of those that a dead process left open, is the keeper's.
+The protocol opens nothing: the place of the records, and the end of those that a dead process left open, are up to the
+implementation.
 """
 
 from abc import ABC, abstractmethod
@@ -25,7 +26,7 @@ MAX_STATUS_MESSAGE: Final = 200
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRecord:
-    """One task as it is kept. Times are seconds since the epoch; `result` and `error` as they go on the wire."""
+    """One task as it is stored. Times are seconds since the epoch; `result` and `error` as they go on the wire."""
 
     id: str
     owner: str
@@ -37,12 +38,12 @@ class TaskRecord:
     input_requests: Mapping[str, Any] = field(default_factory=dict)
     tool: str = ""
     work: str = ""
-    """By what the tool can tell how this ended, when the process is gone that worked on it."""
+    """The words by which the tool can tell how the work ended, when the process that worked on it is gone."""
     result: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
 
     def wire(self) -> dict[str, Any]:
-        """`DetailedTask` of the extension's schema; members that do not apply are absent."""
+        """Return the `DetailedTask` of the extension's schema; members that do not apply are absent."""
         task: dict[str, Any] = {
             "taskId": self.id,
             "status": self.status,
@@ -62,34 +63,34 @@ class TaskRecord:
         return task
 
     def expired(self, now: float) -> bool:
-        """Whether its time is over."""
+        """Return whether its time to live is over at `now`."""
         return now >= self.created_at + self.ttl_ms / 1000
 
 
 class TaskKeeper(ABC):
-    """Keeps the records of tasks. A method returns only after what it wrote would survive a power cut."""
+    """Storage of the records of tasks. A write that has returned survives a power cut."""
 
     @abstractmethod
     async def save(self, record: TaskRecord) -> None:
-        """Keep a record in place of what was kept under its id."""
+        """Store a record, in place of an earlier one of its id."""
 
     @abstractmethod
     async def load(self, owner: str, task_id: str) -> TaskRecord | None:
-        """The record of this owner's task, or None."""
+        """Return the record of this owner's task, or None."""
 
 
 class MemoryKeeper(TaskKeeper):
-    """Keeps records as long as the process lives."""
+    """Storage of records in memory, for tests and the conformance fixture."""
 
     def __init__(self) -> None:
         self._records: dict[str, TaskRecord] = {}
 
     async def save(self, record: TaskRecord) -> None:
-        """Keep it."""
+        """Store the record."""
         self._records[record.id] = record
 
     async def load(self, owner: str, task_id: str) -> TaskRecord | None:
-        """Look it up."""
+        """Return the record."""
         record = self._records.get(task_id)
         return record if record is not None and record.owner == owner else None
 

@@ -1,9 +1,9 @@
 """Calls that became tasks: `tasks/get`, `tasks/update`, `tasks/cancel` (SEP-2663, io.modelcontextprotocol/tasks).
 
-1. A handler that says `call.detach()` is answered with a task once its record is kept; it goes on as our own work.
-2. What it asks from then on parks the task in `input_required` until `tasks/update` brings the answers.
-3. Its end is kept as the record's result or error.
-4. Work that was remembered may outlast its handler, or its process: the tool is asked for its end when the client asks.
+1. A handler that says `call.become_task()` is answered with a task once its record is stored; its work goes on here.
+2. Requests to its client from then on park the task in `input_required` until `tasks/update` brings the results.
+3. Its end is stored as the record's result or error.
+4. Work that was remembered may outlast its handler, or its process: its tool is asked for the end when the client asks.
 
 A task of another owner does not exist.
 """
@@ -16,12 +16,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from service.protocol.call import TASKS, Call, Detach, nothing_to_open, unheard
+from service.protocol.call import Call, DeliveryCallbacks
+from service.protocol.channel import NULL_CHANNEL, Channel
+from service.protocol.client_requests import ClientRequest, ClientResult, UnaskableError
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, RpcError
-from service.protocol.inquiry import Inquiry
 from service.protocol.jsonrpc import Result
-from service.protocol.questions import Answer, Question
-from service.protocol.receipts import Receipts
 from service.protocol.subscriptions import Hub, TaskChanged
 from service.protocol.task_records import (
     CANCELLED,
@@ -34,43 +33,49 @@ from service.protocol.task_records import (
     TaskKeeper,
     TaskRecord,
 )
-from service.protocol.versions import HAS_TASKS
 
 logger = logging.getLogger(__name__)
 
-DECLARED: Final = f"extensions/{TASKS}"
-"""The client capability, as `client.py` names it."""
-
 MAX_UNFETCHED: Final = 1000
-"""Results whose receipts wait for a client to fetch them; of an older one nobody learns any more that it arrived."""
+"""Results whose delivery callbacks wait for a client to fetch them; those of older results never run."""
 
 
 class StillWorkingError(Exception):
     """Ends the handler of a task, and not the task."""
 
 
-class _Running(Inquiry, Detach):
-    """The work behind one task, and how it speaks: as the call's inquiry, and as where it was detached to."""
+class _TaskChannel(Channel):
+    """The channel of a call whose client takes tasks: the transport's, until the call becomes a task."""
 
-    def __init__(self, tasks: "Tasks", call: Call) -> None:
+    def __init__(self, tasks: "Tasks", before: Channel) -> None:
         self.announced: asyncio.Future[TaskRecord] = asyncio.get_running_loop().create_future()
         self.record: TaskRecord | None = None
-        self.work: asyncio.Task[Result] | None = None
-        self.call = call
-        self.kept: Mapping[str, Any] = {}
+        self.work: asyncio.Future[Result] | None = None
+        self.takes_messages = before.takes_messages
+        self._before = before
         self._tasks = tasks
-        self._asked: set[str] = set()
-        self._work = ""
-        self._waiting: dict[str, tuple[Question, asyncio.Future[Answer]]] = {}
+        self._used_keys: set[str] = set()
+        self._remembered = ""
+        self._pending: dict[str, tuple[ClientRequest, asyncio.Future[ClientResult]]] = {}
         self._saving = asyncio.Lock()
 
-    @property
-    def detached(self) -> bool:
-        """Whether there is a task."""
-        return self.record is not None
+    async def send(self, message: bytes) -> bool:
+        """Send on the stream of the call; a task has none."""
+        return await self._before.send(message)
 
-    async def detach(self, call: Call, *, required: bool) -> None:  # noqa: ARG002 - met by being here
-        """Become a task, durably, before anybody is told."""
+    def post(self, message: bytes) -> None:
+        """Send on the stream of the call; a task has none."""
+        self._before.post(message)
+
+    def open(self) -> None:
+        """Begin the answer of the call; that of a task is over."""
+        self._before.open()
+
+    def hang_up(self, call: Call) -> None:
+        """Do nothing: a client that takes tasks has no use for it."""
+
+    async def become_task(self, call: Call, *, required: bool) -> None:  # noqa: ARG002 - a task is had either way
+        """Store the record, and only then announce the task."""
         if self.record is not None:
             return
         now = self._tasks.clock()
@@ -82,53 +87,55 @@ class _Running(Inquiry, Detach):
             updated_at=now,
         )
         await self._tasks.keeper.save(record)
-        self.record, self.kept = record, call.kept
-        call.send, call.open_stream, call.inquiry = unheard, nothing_to_open, self
-        self._tasks.own(self, record.id)
+        self.record, self._before = record, NULL_CHANNEL
+        self.is_task = self.takes_messages = True
+        self._tasks.own(call, self, record.id)
         self.announced.set_result(record)
 
-    def tell(self, message: str) -> None:
-        """Progress of a task is its status message; it is not worth a write."""
+    def show_status(self, message: str) -> None:
+        """Set the status message in memory; it is not worth a write."""
         if self.record is not None and self.record.status == WORKING:
             self.record = self._changed(self.record, message=message[:MAX_STATUS_MESSAGE])
 
     async def remember(self, work: str) -> None:
-        """What cannot be kept leaves the task to its handler's end."""
-        if self.record is None:
-            return
+        """Store the words of the work. A failure to do so leaves the task to its handler's end."""
         try:
             await self.save(work=work)
-            self._work = work
+            self._remembered = work
         except Exception:
-            logger.exception("what a task works on was not kept")
+            logger.exception("the work of a task was not stored")
 
-    def stay_working(self) -> None:
-        """Leave the task to be asked about."""
-        if self._work:
+    def leave_running(self) -> None:
+        """End the handler, if the work was remembered."""
+        if self._remembered:
             raise StillWorkingError
 
-    async def ask(self, questions: Mapping[str, Question], keep: Mapping[str, Any] | None) -> dict[str, Answer]:
-        """Park the task until `tasks/update` has brought every answer."""
+    async def ask(
+        self, call: Call, requests: Mapping[str, ClientRequest], keep: Mapping[str, Any] | None
+    ) -> dict[str, ClientResult]:
+        """Park the task until `tasks/update` has brought every result."""
+        if not self.is_task:
+            return await self._before.ask(call, requests, keep)
         loop = asyncio.get_running_loop()
         if keep is not None:
-            self.kept = keep
-        waiting = {key: (self._own_key(key), each, loop.create_future()) for key, each in questions.items()}
-        self._waiting.update({own: (each, answer) for own, each, answer in waiting.values()})
+            call.kept = keep
+        waiting = {key: (self._unused_key(key), each, loop.create_future()) for key, each in requests.items()}
+        self._pending.update({own: (each, result) for own, each, result in waiting.values()})
         await self._park()
-        return {key: await answer for key, (_, _, answer) in waiting.items()}
+        return {key: await result for key, (_, _, result) in waiting.items()}
 
-    async def answer(self, responses: Mapping[str, Any]) -> None:
-        """Take the answers that fit a question that is open; any other is ignored (SEP-2663, Task Update Requests)."""
-        open_before = len(self._waiting)
-        for key, (question, waiting) in list(self._waiting.items()):
-            if question.accepts(responses.get(key)) and not waiting.done():
-                del self._waiting[key]
+    async def resolve(self, responses: Mapping[str, Any]) -> None:
+        """Take the results that fit a pending request; any other is ignored (SEP-2663, Task Update Requests)."""
+        pending_before = len(self._pending)
+        for key, (request, waiting) in list(self._pending.items()):
+            if request.accepts(responses.get(key)) and not waiting.done():
+                del self._pending[key]
                 waiting.set_result(responses[key])
-        if len(self._waiting) < open_before:
+        if len(self._pending) < pending_before:
             await self._park()
 
     async def save(self, **changes: Any) -> None:
-        """Keep the record with these changes, and tell who listens. One at a time; an end stays what it is."""
+        """Store the record with these changes, and publish it. One at a time; an end stays as it is."""
         async with self._saving:
             if self.record is None or self.record.status in ENDED:
                 return
@@ -141,23 +148,31 @@ class _Running(Inquiry, Detach):
         return replace(record, updated_at=self._tasks.clock(), **changes)
 
     async def _park(self) -> None:
-        """Keep what is still open; while nothing is, the task works."""
-        still = {key: question.wire() for key, (question, _) in self._waiting.items()}
-        await self.save(status=INPUT_REQUIRED if still else WORKING, input_requests=still)
+        """Store the pending requests; without any, the task works."""
+        pending = {key: request.wire() for key, (request, _) in self._pending.items()}
+        await self.save(status=INPUT_REQUIRED if pending else WORKING, input_requests=pending)
 
-    def _own_key(self, key: str) -> str:
-        """A key that this task has not used: each MUST be unique over its lifetime."""
-        own, count = key, 1
-        while own in self._asked:
+    def _unused_key(self, key: str) -> str:
+        """Return a key that this task has not used: each MUST be unique over its lifetime."""
+        unused, count = key, 1
+        while unused in self._used_keys:
             count += 1
-            own = f"{key}-{count}"
-        self._asked.add(own)
-        return own
+            unused = f"{key}-{count}"
+        self._used_keys.add(unused)
+        return unused
+
+
+@dataclass
+class _Running:
+    """A task whose work this process does: its call, which may be cancelled, and its channel."""
+
+    call: Call
+    channel: _TaskChannel
 
 
 @dataclass(kw_only=True)
 class Tasks:
-    """Runs calls that may become tasks, and answers for those that did."""
+    """Runs calls that may become tasks, and holds the running ones."""
 
     keeper: TaskKeeper
     clock: Callable[[], float]
@@ -165,38 +180,40 @@ class Tasks:
     max_unfetched: int = MAX_UNFETCHED
     running: dict[str, _Running] = field(default_factory=dict)
     _endings: set[asyncio.Task[None]] = field(default_factory=set)
-    _unfetched: OrderedDict[str, Receipts] = field(default_factory=OrderedDict)
+    _unfetched: OrderedDict[str, DeliveryCallbacks] = field(default_factory=OrderedDict)
 
-    async def run(self, call: Call, work: Callable[[], Awaitable[Result]]) -> Result:
-        """The result of `work`, or `CreateTaskResult` as soon as it detaches. Cancelled before, the work ends too."""
-        running = _Running(self, call)
-        call.task = running
-        work_task = running.work = asyncio.ensure_future(work())
+    async def run(self, call: Call, work: Awaitable[Result]) -> Result:
+        """Return the result of `work`, or `CreateTaskResult` as soon as it is a task.
+
+        A call that is cancelled before cancels the work; a task goes on.
+        """
+        before = call.channel
+        channel = call.channel = _TaskChannel(self, before)
+        channel.work = asyncio.ensure_future(work)
         try:
-            either: set[asyncio.Future[Any]] = {work_task, running.announced}
+            either: set[asyncio.Future[Any]] = {channel.work, channel.announced}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            if not running.announced.done():
-                work_task.cancel()
-                await asyncio.wait({work_task})
+            if not channel.is_task:
+                channel.work.cancel()
+                await asyncio.wait({channel.work})
             raise
-        if running.announced.done():
-            return {"resultType": "task", **running.announced.result().wire()}
-        return work_task.result()
+        finally:
+            if not channel.is_task:
+                call.channel = before
+        if channel.is_task:
+            return {"resultType": "task", **channel.announced.result().wire()}
+        return channel.work.result()
 
-    def own(self, running: _Running, task_id: str) -> None:
-        """Answer for a task from now on, to its end."""
-        self.running[task_id] = running
-        ending = asyncio.create_task(self._finish(running, task_id))
+    def own(self, call: Call, channel: _TaskChannel, task_id: str) -> None:
+        """Hold a task until its work has ended."""
+        self.running[task_id] = _Running(call, channel)
+        ending = asyncio.create_task(self._finish(call, channel, task_id))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
-    def taken_by(self, call: Call) -> bool:
-        """Whether this call's client takes tasks. Said with each request, and never remembered."""
-        return call.era in HAS_TASKS and DECLARED in call.client.capabilities
-
     async def exists(self, owner: str, task_id: str) -> bool:
-        """Whether this owner has such a task."""
+        """Return whether this owner has such a task."""
         try:
             await self.get(owner, task_id)
         except RpcError:
@@ -204,10 +221,11 @@ class Tasks:
         return True
 
     async def get(self, owner: str, task_id: object) -> TaskRecord:
-        """A task of this owner; raises -32602 when there is none, or its time is over."""
+        """Return a task of this owner; raises -32602 when there is none, or its time is over."""
         running = self.running.get(task_id) if isinstance(task_id, str) else None
-        if running is not None and running.record is not None and running.record.owner == owner:
-            return running.record
+        record = None if running is None else running.channel.record
+        if record is not None and record.owner == owner:
+            return record
         record = await self.keeper.load(owner, task_id) if isinstance(task_id, str) else None
         if record is None:
             raise RpcError(INVALID_PARAMS, "There is no such task: params.taskId is not known, or was discarded.")
@@ -216,40 +234,41 @@ class Tasks:
         return record
 
     async def update(self, owner: str, task_id: object, responses: object) -> None:
-        """Bring answers to a task."""
+        """Hand results to the pending requests of a task."""
         if not isinstance(responses, dict):
             raise RpcError(INVALID_PARAMS, "params.inputResponses must be an object of answers by key.")
         record = await self.get(owner, task_id)
         running = self.running.get(record.id)
         if running is not None:
-            await running.answer(responses)
+            await running.channel.resolve(responses)
 
     async def cancel(self, owner: str, task_id: object) -> None:
-        """Stop the work of a task that runs here; of one that has ended there is nothing to stop."""
+        """Cancel the work of a task that runs here; one that has ended stays as it is."""
         record = await self.get(owner, task_id)
         running = self.running.get(record.id)
-        if running is not None and running.work is not None:
+        if running is not None and running.channel.work is not None:
             running.call.cancel_reason = ""
-            running.work.cancel()
+            running.channel.work.cancel()
 
     def is_unfetched(self, task_id: str) -> bool:
-        """Whether somebody wants to know when the result of this task has arrived."""
+        """Return whether delivery callbacks wait for the result of this task to be fetched."""
         return task_id in self._unfetched
 
     def fetched(self, task_id: str) -> None:
-        """The result of this task has arrived at its client."""
-        self._unfetched.pop(task_id, Receipts()).run()
+        """Run the delivery callbacks of this task: its result has arrived at its client."""
+        if (delivery := self._unfetched.pop(task_id, None)) is not None:
+            delivery.run()
 
     async def complete(self, record: TaskRecord, result: Result) -> TaskRecord:
-        """Keep how a task ended whose process is gone."""
+        """Store the result of a task whose process is gone."""
         ended = replace(record, status=COMPLETED, message="", result=result, updated_at=self.clock())
         await self.keeper.save(ended)
         self.hub.publish(TaskChanged(record.id), record.owner)
         return ended
 
     async def close(self, grace_s: float) -> None:
-        """Give running tasks `grace_s` seconds, cancel the rest, and wait until every end is kept."""
-        works = {each.work for each in self.running.values() if each.work is not None}
+        """Give running tasks `grace_s` seconds, cancel the rest, and wait until every end is stored."""
+        works = {each.channel.work for each in self.running.values() if each.channel.work is not None}
         if works:
             await asyncio.wait(works, timeout=grace_s)
         for work in works:
@@ -257,34 +276,37 @@ class Tasks:
         if self._endings:
             await asyncio.wait(set(self._endings))
 
-    async def _finish(self, running: _Running, task_id: str) -> None:
-        """Wait for the work, keep how it ended, and let go of it."""
-        assert running.work is not None, "only work detaches"  # noqa: S101 - a mistake of ours, not of a caller
-        await asyncio.wait({running.work})
-        if not running.work.cancelled() and isinstance(running.work.exception(), StillWorkingError):
+    async def _finish(self, call: Call, channel: _TaskChannel, task_id: str) -> None:
+        """Wait for the work, store its end, and let go of it."""
+        assert channel.work is not None, "a task has work"  # noqa: S101 - a mistake of ours, not of a caller
+        await asyncio.wait({channel.work})
+        call.end()
+        if not channel.work.cancelled() and isinstance(channel.work.exception(), StillWorkingError):
             del self.running[task_id]
             return
-        # What cannot be kept, such as a result that is no JSON, must not leave a task that works for ever.
-        for ending in (_ending(running.work), BROKEN):
+        # A result that cannot be stored, such as one that is no JSON, must not leave a task that works for ever.
+        for ending in (_ending(channel.work), BROKEN):
             try:
-                await running.save(**ending, input_requests={})
+                await channel.save(**ending, input_requests={})
                 break
             except Exception:
-                logger.exception("the end of a task was not kept")
-        if running.record is not None and running.record.status == COMPLETED and running.call.receipts is not None:
-            self._unfetched[task_id] = running.call.receipts
+                logger.exception("the end of a task was not stored")
+        if channel.record is not None and channel.record.status == COMPLETED and call.delivery is not None:
+            self._unfetched[task_id] = call.delivery
             while len(self._unfetched) > self.max_unfetched:
                 self._unfetched.popitem(last=False)
         del self.running[task_id]
 
 
-def _ending(work: asyncio.Task[Result]) -> Mapping[str, Any]:
-    """How a work that has ended is kept: a bug is an internal error, whose details stay in the log."""
+def _ending(work: asyncio.Future[Result]) -> Mapping[str, Any]:
+    """Return the changes of the record for ended work: a bug is an internal error, whose details stay in the log."""
     if work.cancelled():
         return {"status": CANCELLED, "message": "Cancelled."}
     error = work.exception()
     if error is None:
         return {"status": COMPLETED, "message": "", "result": work.result()}
+    if isinstance(error, UnaskableError):
+        return {"status": COMPLETED, "message": "", "result": error.as_tool_result()}
     if isinstance(error, RpcError):
         return _failure(error)
     logger.error("a task failed", exc_info=error)
@@ -298,4 +320,4 @@ def _failure(error: RpcError) -> dict[str, Any]:
 BROKEN: Final[Mapping[str, Any]] = _failure(
     RpcError(INTERNAL_ERROR, "Internal error. The server's log has the details.")
 )
-"""How a task ends that met a bug of ours."""
+"""The end of a task that met a bug of ours."""

@@ -1,22 +1,23 @@
-"""Which revisions of MCP are spoken, and which of two eras a revision belongs to.
+"""The revisions of MCP that are spoken, and the era of each.
 
 *Legacy* revisions open a session with `initialize`; *modern* ones carry version, client and capabilities on each
 request (spec 2026-07-28, Versioning, Terminology). Revisions are members of a set and are never compared by size.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
 MODERN_VERSIONS: Final = ("2026-07-28",)
 LEGACY_VERSIONS: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
-"""Newest first: the first is what `initialize` answers to a client that asks for a revision we do not have."""
+"""Newest first: `initialize` answers the first one to a client that asks for a revision we do not have."""
 
 SUPPORTED_VERSIONS: Final = MODERN_VERSIONS + LEGACY_VERSIONS
-"""What `server/discover` and -32022 list, newest first."""
+"""The list of `server/discover` and of -32022, newest first."""
 
 
 class Era(Enum):
-    """How a message is read and answered. Decided once, at admission."""
+    """The way in which a message is read and answered. Decided once, at admission."""
 
     LEGACY = "legacy"
     MODERN = "modern"
@@ -45,20 +46,16 @@ COMPLETES_ELICITATION: Final = frozenset({"2025-11-25"})
 revision took both out again: its client comes again with the call, and finds out."""
 
 
+ERA_OF: Final[Mapping[str | None, Era]] = {None: Era.LEGACY, **dict.fromkeys(LEGACY_VERSIONS, Era.LEGACY)}
+"""The era of an `MCP-Protocol-Version` header, for a message whose `_meta` names no version; all others are modern.
+
+So is a version that we have never heard of: -32022 tells its client what we speak. Neither `Mcp-Method` nor the method
+`initialize` decides: legacy clients send the one, and modern clients may try the other."""
+
+
 def negotiate(requested: str) -> str:
-    """The revision that `initialize` agrees on: the requested one, else our newest legacy one.
+    """Return the revision that `initialize` agrees on: the requested one, else our newest legacy one.
 
     Never a modern one: those have no `initialize` (spec 2025-11-25, Lifecycle, Version Negotiation).
     """
     return requested if requested in LEGACY_VERSIONS else LEGACY_VERSIONS[0]
-
-
-def era_of(version_header: str | None, meta_names_version: bool) -> Era:
-    """The era of one message, from its `MCP-Protocol-Version` header and whether `_meta` names a version.
-
-    A version we have never heard of is modern, where -32022 tells the client what we speak. Neither `Mcp-Method` nor
-    the method `initialize` decides: legacy clients send the one, and modern clients may try the other.
-    """
-    if meta_names_version or (version_header is not None and version_header not in LEGACY_VERSIONS):
-        return Era.MODERN
-    return Era.LEGACY

@@ -9,10 +9,9 @@ import asyncio
 import secrets
 from typing import Final
 
-from service.pipeline.progress import steady
 from service.protocol.call import Call
+from service.protocol.client_requests import ELICIT_URL, elicit_url
 from service.protocol.jsonrpc import Result
-from service.protocol.questions import ELICIT_URL, elicit_url
 from service.references.collect import own_url
 from service.references.uploads import Uploads
 
@@ -46,13 +45,9 @@ async def ask_upload(
 
 
 async def _arrived(uploads: Uploads, call: Call, until: float) -> bool:
-    async def report(message: str, percent: float | None = None) -> None:
-        await call.progress(percent or 0, 100, message)
-
+    call.report("Waiting for the picture that the person sends")
     left_s = min(LONGEST_S, until - asyncio.get_running_loop().time())
-    async with steady(report) as said:
-        await said("Waiting for the picture that the person sends")
-        return await uploads.wait(call.owner, left_s) is not None
+    return await uploads.wait(call.owner, left_s) is not None
 
 
 async def _give(uploads: Uploads, call: Call, url: str, before: str = "", *, structured: bool) -> Result:

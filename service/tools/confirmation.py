@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from service.protocol.call import Call
-from service.protocol.questions import ELICIT_FORM, elicit
+from service.protocol.client_requests import ELICIT_FORM, elicit
 from service.tools.base import Arguments
 
 FORM: Final[dict[str, Any]] = {

@@ -23,7 +23,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     misfits = find_misfits(models, arguments)
     if misfits:
         return refused(TOOL.name, misfits)
-    await call.open_stream()
+    call.channel.open()
     model = models.by_id[arguments.get("model", models.default)]
     waiter = waiter_of(call, context.profiles.patience_s(call))
     references: tuple[Reference, ...] = ()
@@ -32,13 +32,13 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
         if link is not None:
             return link
         references = await _references(context, call, arguments, model, waiter.until)
-    await call.detach()
-    if call.detached:
+    await call.become_task()
+    if call.is_task:
         waiter = waiter_of(call, context.profiles.patience_s(call))
     request = read_request(arguments, model, references)
     outcome = await context.generation.generate(call.owner, request, waiter, upstream=model.upstream)
     if outcome.job.state is JobState.WORKING:
-        call.stay_working()
+        call.leave_running()
     return await show(context, call, outcome)
 
 

@@ -40,13 +40,13 @@ NO_ARGUMENTS: Final[Arguments] = {}
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     """Make the picture and show it, or say how to get it, if it takes too long."""
-    await call.open_stream()
-    await call.detach()
+    call.channel.open()
+    await call.become_task()
     waiter = waiter_of(call, context.profiles.patience_s(call))
     request = read_request(arguments, default_model(context.models))
     outcome = await context.generation.generate(call.owner, request, waiter, upstream=UPSTREAM)
     if outcome.job.state is JobState.WORKING:
-        call.stay_working()
+        call.leave_running()
         return not_made(outcome.job, context.upstreams[UPSTREAM].deadline_s if waiter.left_s else None)
     return await show(context, call, outcome, arguments)
 

@@ -67,8 +67,8 @@ async def _wait(context: ToolContext, call: Call, arguments: Arguments, history_
     requested_s = arguments.get("wait_seconds", LONGEST_WAIT_S)
     if requested_s <= 0:
         return
-    await call.open_stream()
-    await call.detach()
+    call.channel.open()
+    await call.become_task()
     patience_s = min(requested_s, context.profiles.patience_s(call))
     await context.generation.wait(call.owner, history_id, waiter_of(call, patience_s))
 

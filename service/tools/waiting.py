@@ -1,4 +1,4 @@
-"""A call as one that waits for a job: what its client hears, how long it waits, and what a cancellation of it means."""
+"""The waiter of a call: its progress, its time to wait, and the meaning of its cancellation."""
 
 import asyncio
 import re
@@ -8,26 +8,23 @@ from service.pipeline.running_jobs import DisconnectReason, Waiter
 from service.protocol.call import Call
 
 _TIMED_OUT: Final = re.compile(r"time[d]?[ -]?out|-32001", re.IGNORECASE)
-"""What clients give as the reason of `notifications/cancelled` when they stopped waiting by themselves: the TypeScript
-SDK sends "McpError: MCP error -32001: Request timed out"."""
+"""The reasons of `notifications/cancelled` by clients that stopped waiting by themselves: the TypeScript SDK sends
+"McpError: MCP error -32001: Request timed out"."""
 
 
 def waiter_of(call: Call, patience_s: float) -> Waiter:
-    """The call's client, which waits so many seconds from now."""
-
-    async def report(message: str, percent: float | None = None) -> None:
-        await call.progress(percent or 0, 100, message)
-
+    """Return the waiter of a call that waits so many seconds from now, and is not silent meanwhile."""
+    call.keep_alive()
     return Waiter(
-        progress=report,
+        report=call.report,
         until=asyncio.get_running_loop().time() + patience_s,
-        begun=lambda history_id: call.remember(str(history_id)),
+        begun=(lambda history_id: call.remember(str(history_id))) if call.is_task else None,
         leaving=lambda: leaving(call),
     )
 
 
 def leaving(call: Call) -> DisconnectReason:
-    """Why a call that was cancelled does not wait any more."""
+    """Return the reason for which a cancelled call leaves."""
     if call.cancel_reason is None:
         return DisconnectReason.GONE
     return DisconnectReason.GAVE_UP if _TIMED_OUT.search(call.cancel_reason) else DisconnectReason.CANCELLED

@@ -1,7 +1,7 @@
-"""Who may talk to us: Host, Origin, token. One middleware on every route.
+"""Access control by Host, Origin and token: one middleware on every route.
 
-1. Host: a page of a foreign site whose name was rebound to our address says its own name (DNS rebinding). 421.
-2. Origin: a foreign page in the person's browser says where it comes from. 403 (spec 2026-07-28, Security & Endpoint).
+1. Host: a page of a foreign site whose name was rebound to our address sends its own name (DNS rebinding). 421.
+2. Origin: a foreign page in the person's browser sends its own origin. 403 (spec 2026-07-28, Security & Endpoint).
 3. Token: every route but the open ones needs `Authorization: Bearer` when tokens are set. 401.
 
 Allowed names are loopback, the address we listen on, and the host of the public URL. A refusal names the setting.
@@ -22,7 +22,7 @@ from service.images import LOCAL_OWNER
 from service.settings import Settings
 
 OWNER: Final = web.RequestKey("owner", str)
-"""Who sends this request: the name of the token, or `local` where there are no tokens."""
+"""The owner of this request: the name of the token, or `local` where there are no tokens."""
 
 OPEN_PATHS: Final = ("/healthz", "/health", "/mcp-cache/", "/upload/")
 """Need no token: health says nothing, and the name of a picture and the link to upload by are keys of their own."""
@@ -31,36 +31,36 @@ _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listene
 
 
 class Guard:
-    """Checks requests against the settings of this process."""
+    """The check of requests against the settings of this process."""
 
     def __init__(self, settings: Settings) -> None:
         self._names = own_names(settings)
-        # A client says the same with every request; what is remembered of strangers is bounded.
+        # A client sends the same with every request; the cache is bounded, since strangers fill it too.
         self._is_ours = lru_cache(maxsize=256)(self._names_us)
         self._owners = {_digest(token): name for name, token in settings.tokens.items()}
 
     def middleware(self) -> Middleware:
-        """The check as aiohttp wants it."""
+        """Return the check as aiohttp middleware."""
 
         @web.middleware
         def check(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-            # No coroutine of its own round every handler, since it waits for nothing.
+            # A plain function: a coroutine round every handler would cost each request a frame.
             refusal = self._refuse_names(request) or self._refuse_token(request)
-            return handler(request) if refusal is None else _said(refusal)
+            return handler(request) if refusal is None else _respond(refusal)
 
         return check
 
     def _refuse_names(self, request: web.Request) -> web.Response | None:
         host = request.headers.get("Host", "")
         if not self._is_ours(f"//{host}"):
-            return refused(
+            return error_response(
                 421,
                 f"The host {host[:100]!r} is not a name of this server. If it is where people reach it, set "
                 f"EASEL_PUBLIC_URL to the URL that they use, such as https://{host[:100] or 'easel.example.com'}",
             )
         origin = request.headers.get("Origin")
         if origin is not None and not self._is_ours(origin):
-            return refused(
+            return error_response(
                 403,
                 f"Pages of {origin[:100]!r} may not use this server. If that is where this server itself is "
                 "reached, set EASEL_PUBLIC_URL to that URL.",
@@ -82,7 +82,7 @@ class Guard:
         owner = self._owner(token.strip()) if scheme.lower() == "bearer" else None
         if owner is None:
             problem = "is not one that this server knows" if token else "is missing"
-            return refused(
+            return error_response(
                 401,
                 f"The token {problem}. Send the header 'Authorization: Bearer <token>' with a token of EASEL_TOKENS.",
                 {"WWW-Authenticate": 'Bearer realm="easel"'},
@@ -91,7 +91,7 @@ class Guard:
         return None
 
     def _owner(self, token: str) -> str | None:
-        """The name of a token. Every token is compared, in constant time, so that time tells nothing about any."""
+        """Return the owner of a token. All tokens are compared, in constant time, so that timing reveals none."""
         sent, found = _digest(token), None
         for digest, name in self._owners.items():
             if hmac.compare_digest(sent, digest):
@@ -100,23 +100,23 @@ class Guard:
 
 
 def own_names(settings: Settings) -> frozenset[str]:
-    """The host names, beside loopback, under which clients reach this service."""
+    """Return the host names, beside loopback, under which clients reach this service."""
     names = [] if settings.host in _WILDCARDS else [settings.host]
     if settings.public_url:
         names.append(urlsplit(settings.public_url).hostname or "")
     return frozenset(name.lower() for name in names)
 
 
-def refused(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    """A refusal before any JSON-RPC message was read: an error response without an id, readable by people as well."""
+def error_response(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    """Return an HTTP error before any JSON-RPC message was read: a JSON-RPC error without an id."""
     body = {"jsonrpc": "2.0", "error": {"code": -32600, "message": message}}
     return web.json_response(body, status=status, headers=headers)
 
 
-async def _said(refusal: web.Response) -> web.StreamResponse:
+async def _respond(refusal: web.Response) -> web.StreamResponse:
     return refusal
 
 
 def _digest(token: str) -> bytes:
-    # What a header holds besides UTF-8 arrives as surrogates (PEP 383), which no encoding takes.
+    # Bytes of a header that are not UTF-8 arrive as surrogates (PEP 383), which no encoding takes.
     return hashlib.sha256(token.encode(errors="surrogateescape")).digest()

@@ -1,4 +1,4 @@
-"""`/healthz`: whether this process serves. It says nothing else, so it needs no token; `/health` is the same."""
+"""`/healthz` and `/health`: a sign that this process serves. They reveal nothing else, so they need no token."""
 
 from typing import Final
 
@@ -8,11 +8,11 @@ PATHS: Final = ("/healthz", "/health")
 
 
 async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
-    """Answer that we are here."""
+    """Return 200 with a small JSON body."""
     return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
 def add_routes(app: web.Application) -> None:
-    """Serve the route, under both names that monitors ask for."""
+    """Serve the route under both names that monitors use."""
     for path in PATHS:
         app.router.add_get(path, healthz)

@@ -1,11 +1,11 @@
-"""An HTTP answer that we write ourselves: its head and what comes with it are one write.
+"""HTTP responses written straight to the transport: the head and the first bytes of the body are one write.
 
 aiohttp's own responses take as long as a whole cheap call does: an object, headers by name, signals, a coroutine for
-each step, a write for the head and one for every chunk. Here a head is put together from what is known beforehand.
+each step, a write for the head and one for every chunk. Here the head is put together from cached parts.
 
-1. `whole` writes a JSON answer; `begin`, `put` and `end` write a stream of events. None of them waits.
-2. `flushed` waits until the client has taken what was written.
-3. `sent` is what the handler returns then: it tells aiohttp that nothing is left to do.
+1. `whole` writes a JSON response; `begin`, `put` and `end` write a stream of events. None of them waits.
+2. `flush` waits until the client has taken the written bytes.
+3. The handler returns `sent` then, which tells aiohttp that nothing is left to do.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 SERVER: Final = "easel"
-"""What we call ourselves in every answer; aiohttp's own name for itself tells which versions to attack."""
+"""The `Server` header of every response; aiohttp's own value tells which versions to attack."""
 
 FITS_BYTES: Final = 64 * 1024
-"""So much a transport takes at once: nobody waits for a client to read what is smaller."""
+"""The high-water mark of a transport: smaller writes are not waited for."""
 
 _JSON: Final = "Content-Type: application/json\r\n"
 _EVENTS: Final = "Content-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"
@@ -31,7 +31,7 @@ _CHUNKS: Final = "Transfer-Encoding: chunked\r\n"
 
 
 class Sent(web.StreamResponse):
-    """What a handler returns that has written its answer. It holds nothing, so one serves for all requests."""
+    """The response object of a handler that has written its response. It has no state, so all requests share one."""
 
     def __init__(self, *, keep_alive: bool) -> None:
         super().__init__()
@@ -39,29 +39,29 @@ class Sent(web.StreamResponse):
 
     @property
     def keep_alive(self) -> bool:
-        """Whether another request may come over the connection."""
+        """Whether the connection stays open for another request."""
         return self._connection_stays
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's signature
-        """The head is out."""
+        """Do nothing: the head is out."""
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """So is the end."""
+        """Do nothing: the end is out."""
 
 
 SENT: Final = Sent(keep_alive=True)
 SENT_LAST: Final = Sent(keep_alive=False)
 
 
-class HttpAnswer:
-    """The answer to one request. A write says whether the connection is still there."""
+class RawResponse:
+    """The response to one request. A write returns whether the connection is still there."""
 
     __slots__ = ("_chunked", "_head", "_is_old", "_request", "begun", "sent")
 
     def __init__(self, request: web.Request) -> None:
         self.begun = False
-        """Whether it is a stream, of which something was or will be written."""
+        """Whether it is a stream of events."""
         self.sent = SENT if request.keep_alive else SENT_LAST
         self._request = request
         self._is_old = request.version.minor == 0
@@ -70,46 +70,46 @@ class HttpAnswer:
 
     @property
     def waiting(self) -> int:
-        """The bytes that the client has not taken yet, beyond what the system holds for it."""
+        """The bytes that wait in the transport, beyond those in the system's socket buffer."""
         transport = self._request.transport
         return 0 if transport is None else transport.get_write_buffer_size()
 
     def whole(self, body: bytes, status: int, headers: Mapping[str, str]) -> bool:
-        """Write JSON."""
+        """Write a JSON response."""
         head = b"%bContent-Length: %d\r\n\r\n" % (self._head_of(status, _JSON, headers), len(body))
         if len(body) <= FITS_BYTES:
             return self._write(head + body)
         return self._write(head) and self._write(body)
 
     def begin(self, headers: Mapping[str, str]) -> None:
-        """Be a stream of events; the head goes out with the first of them."""
+        """Become a stream of events; the head goes out with the first of them."""
         self.begun = True
         self._chunked = not self._is_old
-        if self._is_old:  # then the end of the connection is that of the stream
+        if self._is_old:  # HTTP/1.0 has no chunks: the end of the connection ends the stream
             self.sent = SENT_LAST
         self._head = self._head_of(200, _EVENTS if self._is_old else _EVENTS + _CHUNKS, headers) + b"\r\n"
 
     def put(self, chunk: bytes) -> bool:
-        """Write a part of the stream."""
+        """Write a chunk of the stream."""
         head, self._head = self._head, b""
         return self._write(head + (b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk))
 
     def end(self, chunk: bytes = b"") -> bool:
-        """Write the last part, if any, and end the stream."""
+        """Write the last chunk, if any, and end the stream."""
         head, self._head = self._head, b""
         if self._chunked:
             chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(chunk), chunk) if chunk else b"0\r\n\r\n"
         return self._write(head + chunk)
 
-    async def flushed(self, deadline_s: float, *, whole: bool) -> bool:
-        """Wait while more waits than a transport takes at once, or, for the `whole`, while anything does.
+    async def flush(self, deadline_s: float, *, whole: bool) -> bool:
+        """Wait until the transport is below its high-water mark, or, for the `whole`, empty.
 
-        Whether the client took it: one that does not read for so long is cut off.
+        Return whether the client took the bytes. A client that does not read until the deadline is disconnected.
         """
         transport = self._request.transport
         if transport is None:
             return False
-        # The transport holds back those who write only while more than its limit waits in it.
+        # `drain` waits only while the transport is above its limit.
         if whole:
             transport.set_write_buffer_limits(0)
         try:
@@ -129,7 +129,7 @@ class HttpAnswer:
         transport = self._request.transport
         if transport is None or transport.is_closing():
             return False
-        # By this aiohttp knows that an answer has begun, and writes none of its own after it.
+        # The count tells aiohttp that a response has begun: it writes none of its own after it.
         self._request.writer.output_size += len(data)
         transport.write(data)
         return not transport.is_closing()
@@ -141,7 +141,7 @@ class HttpAnswer:
 
 @lru_cache(maxsize=64)
 def _head(status: int, form: str, is_old: bool, stays: bool, second: int) -> bytes:
-    """What all answers of one kind have in common that are given within one second."""
+    """Return the head that all responses of one kind within one second share."""
     # RFC 9112, 9.3: a connection stays by default, in HTTP/1.0 it does not.
     connection = "" if stays is not is_old else f"Connection: {'keep-alive' if stays else 'close'}\r\n"
     status_line = f"HTTP/1.{0 if is_old else 1} {status} {HTTPStatus(status).phrase}\r\n"

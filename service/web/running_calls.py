@@ -1,7 +1,7 @@
 """The calls that run now: cancelled by their client, or ended at shutdown.
 
 A legacy call belongs to its session and goes on without its connection, so it is a task of its own; a modern one ends
-with its connection, as the task of its request does, and is a part of that. `versions.OUTLIVES_ITS_STREAM` says which.
+with its connection, and runs in the task of its request (`versions.OUTLIVES_ITS_STREAM`).
 """
 
 import asyncio
@@ -11,45 +11,39 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from service.protocol.call import Call, read_reason
-from service.protocol.dispatch import Answer
+from service.protocol.dispatch import EncodedResponse
 from service.protocol.jsonrpc import RequestId
 from service.protocol.session import Session
-from service.protocol.versions import OUTLIVES_ITS_STREAM
 
 _Key: TypeAlias = tuple[str, RequestId]
 
 
 @dataclass
 class RunningCalls:
-    """Starts calls, finds one by the id that its session gave it, and waits for all at the end."""
+    """The running calls by session and request id, and their tasks."""
 
     _tasks: dict[Call, asyncio.Task[Any]] = field(default_factory=dict)
     _waiting: dict[Call, asyncio.Future[None]] = field(default_factory=dict)
     _by_request: dict[_Key, Call] = field(default_factory=dict)
 
-    async def run(self, call: Call, work: Coroutine[Any, Any, Answer]) -> Answer | None:
-        """Run `work` to its answer; None when its client cancelled it, or was left before.
-
-        Cancelled itself, as by a lost connection, it acts as the era has it.
-        """
-        if call.era in OUTLIVES_ITS_STREAM:
-            return await self._run_apart(call, work)
+    def add(self, call: Call) -> None:
+        """Take in a call that runs in the current task."""
         task = asyncio.current_task()
         assert task is not None, "a coroutine runs in a task"  # noqa: S101 - asyncio has no other way
         self._tasks[call] = task
-        try:
-            return await work
-        finally:
-            del self._tasks[call]
+
+    def remove(self, call: Call) -> None:
+        """Let go of a call that was added, and has ended."""
+        del self._tasks[call]
 
     def leave(self, call: Call) -> None:
-        """Let whoever waits for this call go; the call goes on."""
+        """Let the request of this call end; the call goes on."""
         waiting = self._waiting.get(call)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
     def cancel(self, session: Session, request_id: object, reason: object = None) -> None:
-        """Cancel a session's call by its request id; one that is not running has ended already, and stays so."""
+        """Cancel a session's call by its request id, if it runs."""
         if not isinstance(request_id, str | int) or isinstance(request_id, bool):  # JSON's true would be found as 1
             return
         call = self._by_request.get((session.id, request_id))
@@ -66,7 +60,11 @@ class RunningCalls:
         if self._tasks:
             await asyncio.wait(set(self._tasks.values()))
 
-    async def _run_apart(self, call: Call, work: Coroutine[Any, Any, Answer]) -> Answer | None:
+    async def run_apart(self, call: Call, work: Coroutine[Any, Any, EncodedResponse]) -> EncodedResponse | None:
+        """Run `work` in a task of its own; None when its client cancelled it, or left it before.
+
+        A cancellation of the caller, as by a lost connection, leaves the task running.
+        """
         # A future is a fraction of the price of `asyncio.wait`, and can be done without the task.
         waiting = self._waiting[call] = asyncio.get_running_loop().create_future()
         try:
@@ -78,14 +76,14 @@ class RunningCalls:
             del self._waiting[call]
         return task.result() if task.done() and not task.cancelled() else None
 
-    def _remember(self, call: Call, task: asyncio.Task[Answer], waiting: asyncio.Future[None]) -> None:
-        """Know a call that runs, until it ends; then whoever waits for it goes on."""
+    def _remember(self, call: Call, task: asyncio.Task[EncodedResponse], waiting: asyncio.Future[None]) -> None:
+        """Hold a call until it ends; then the request that waits for it goes on."""
         key = None if call.session is None else (call.session.id, call.id)
         self._tasks[call] = task
         if key is not None:
             self._by_request[key] = call
 
-        def forget(_: asyncio.Task[Answer]) -> None:
+        def forget(_: asyncio.Task[EncodedResponse]) -> None:
             del self._tasks[call]
             # A client may use an id again; then the entry is the later call's.
             if key is not None and self._by_request.get(key) is call:
@@ -96,8 +94,8 @@ class RunningCalls:
         task.add_done_callback(forget)
 
 
-def _start(work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
-    """A task for a call. Where Python can, it runs to its first wait at once, and a cheap one is over by then."""
+def _start(work: Coroutine[Any, Any, EncodedResponse]) -> asyncio.Task[EncodedResponse]:
+    """Return a task for a call. From Python 3.12 it runs to its first wait at once, and a cheap one is over by then."""
     loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):
         return asyncio.Task(work, loop=loop, eager_start=True)

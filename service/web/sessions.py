@@ -14,47 +14,48 @@ from aiohttp import hdrs, web
 from service.protocol.admission import Refused, find_session
 from service.protocol.headers import LAST_EVENT_ID, PROTOCOL_VERSION
 from service.protocol.jsonrpc import notification_message
-from service.protocol.replay import Stream
+from service.protocol.replay import KEEP_ALIVE, Stream, frame
 from service.protocol.session import Session
-from service.protocol.sse import KEEP_ALIVE, frame
 from service.protocol.subscriptions import LISTS, ResourceUpdated, TaskChanged, notification_of
-from service.protocol.versions import Era, era_of
+from service.protocol.versions import ERA_OF, Era
 from service.storage.ended_sessions import EndedSessions
-from service.web.guard import refused
-from service.web.mcp import Endpoint, arrival_of, refusal_of
-from service.web.response import FITS_BYTES, HttpAnswer
+from service.web.guard import error_response
+from service.web.mcp import McpEndpoint, arrival_of, response_of
+from service.web.response import FITS_BYTES, RawResponse
 from service.web.stream import NO_HEADERS, WRITE_DEADLINE_S, Accepts
 
 logger = logging.getLogger(__name__)
 
 BEAT_S: Final = 15.0
-"""Between two signs of life on a stream that has nothing to say; they also find out that a reader is gone."""
+"""Between two keep-alive comments on a silent stream; they also find out that a reader is gone."""
 
 
 class SessionRoutes:
     """The two routes, on one endpoint."""
 
-    def __init__(self, endpoint: Endpoint, ended: EndedSessions, beat_s: float) -> None:
+    def __init__(self, endpoint: McpEndpoint, ended: EndedSessions, beat_s: float) -> None:
         self._endpoint = endpoint
         self._ended = ended
         self._beat_s = beat_s
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Stream to a session."""
+        """Open the stream of a session, or resume one from `Last-Event-ID`."""
         if _is_modern(request):
             return _post_only()
         if not Accepts(request.headers.getall(hdrs.ACCEPT, [])).sse:
-            return refused(406, "A GET is answered by a stream: Accept must list text/event-stream.")
+            return error_response(406, "A GET is answered by a stream: Accept must list text/event-stream.")
         found = find_session(request.headers.items(), self._endpoint.keys, arrival_of(request))
         if isinstance(found, Refused):
-            return refusal_of(found)
+            return response_of(found)
         session, headers = found
         last = headers.get(LAST_EVENT_ID)
         if last is None:
-            return await self._stream(request, session, self._notices(session))
+            return await self._stream(request, session, self._changes(session))
         place = self._endpoint.streams.find(last, session.id)
         if place is None:
-            return refused(400, "Nothing is kept from this Last-Event-ID on: its stream is another session's, or old.")
+            return error_response(
+                400, "Nothing is kept from this Last-Event-ID on: its stream is another session's, or old."
+            )
         stream, after = place
         if stream.is_over(after):
             return _nothing_follows(stream)
@@ -66,61 +67,63 @@ class SessionRoutes:
             return _post_only()
         found = find_session(request.headers.items(), self._endpoint.keys, arrival_of(request))
         if isinstance(found, Refused):
-            return refusal_of(found)
+            return response_of(found)
         session, _ = found
         try:
             await self._ended.add(session.id, session.expires)
         except OSError as problem:
             logger.error("A session could not be ended: %s", problem)  # noqa: TRY400 - the disk's, with nothing to trace
-            return refused(503, "The session could not be ended, since this cannot be kept now. Try again later.")
+            return error_response(
+                503, "The session could not be ended, since this cannot be kept now. Try again later."
+            )
         server = self._endpoint.server
         for stream in server.hub.streams_of(session.id):
             stream.close()
-        self._endpoint.requests.give_up(session.id)
+        self._endpoint.pending.cancel_session(session.id)
         self._endpoint.streams.forget_session(session.id)
         server.memory.forget(session.id)
         return web.Response(status=204)
 
-    async def _notices(self, session: Session) -> AsyncGenerator[bytes, None]:
-        """The change notices that a session gets: of every list, and of the resources that it subscribed to."""
+    async def _changes(self, session: Session) -> AsyncGenerator[bytes, None]:
+        """Yield the changes for a session: of every list, and of the resources that it subscribed to."""
         hub, memory = self._endpoint.server.hub, self._endpoint.server.memory
         resources = map(ResourceUpdated, memory.look(session.id).resources)
         subscription = hub.open_for_session(session.id, [*LISTS.values(), *resources], session.owner)
         try:
-            while (notice := await subscription.next()) is not None:
-                if not isinstance(notice, TaskChanged):
-                    yield frame(notification_message(*notification_of(notice)))
+            while (change := await subscription.next()) is not None:
+                if not isinstance(change, TaskChanged):
+                    yield frame(notification_message(*notification_of(change)))
         finally:
             hub.forget(subscription)
 
     async def _stream(
         self, request: web.Request, session: Session, events: AsyncGenerator[bytes, None], of: Stream | None = None
     ) -> web.StreamResponse:
-        """Send events as they come, those `of` a call perhaps, and a comment whenever none came for a while."""
-        answer = HttpAnswer(request)
-        answer.begin(NO_HEADERS)
+        """Send events as they come, perhaps those `of` a call, and a comment whenever none came for a while."""
+        response = RawResponse(request)
+        response.begin(NO_HEADERS)
         upcoming = asyncio.ensure_future(anext(events, None))
         try:
-            there = answer.put(KEEP_ALIVE)
+            there = response.put(KEEP_ALIVE)
             while there:
-                heard, _ = await asyncio.wait({upcoming}, timeout=self._beat_s)
-                event = upcoming.result() if heard else KEEP_ALIVE
-                # Another process on this data folder may have ended the session, and told nobody here.
+                done, _ = await asyncio.wait({upcoming}, timeout=self._beat_s)
+                event = upcoming.result() if done else KEEP_ALIVE
+                # Another process on this data folder may have ended the session.
                 if event is None or self._ended.contains(session.id):
-                    await _end(answer, of if event is None else None)
+                    await _end(response, of if event is None else None)
                     break
-                there = await _write(answer, event)
-                if heard:
+                there = await _write(response, event)
+                if done:
                     upcoming = asyncio.ensure_future(anext(events, None))
         finally:
             upcoming.cancel()
             await asyncio.wait({upcoming})
             await events.aclose()
-        return answer.sent
+        return response.sent
 
 
 def add_routes(
-    app: web.Application, path: str, endpoint: Endpoint, ended: EndedSessions, beat_s: float = BEAT_S
+    app: web.Application, path: str, endpoint: McpEndpoint, ended: EndedSessions, beat_s: float = BEAT_S
 ) -> None:
     """Serve the whole MCP endpoint at `path`."""
     routes = SessionRoutes(endpoint, ended, beat_s)
@@ -130,29 +133,31 @@ def add_routes(
     app.router.add_route("*", path, _other_methods)
 
 
-async def _write(answer: HttpAnswer, chunk: bytes) -> bool:
-    return answer.put(chunk) and (answer.waiting <= FITS_BYTES or await answer.flushed(WRITE_DEADLINE_S, whole=False))
+async def _write(response: RawResponse, chunk: bytes) -> bool:
+    return response.put(chunk) and (
+        response.waiting <= FITS_BYTES or await response.flush(WRITE_DEADLINE_S, whole=False)
+    )
 
 
-async def _end(answer: HttpAnswer, of: Stream | None) -> None:
-    """End a stream; of a call whose events have all been followed, see that they have arrived."""
-    sent = answer.end() and await answer.flushed(WRITE_DEADLINE_S, whole=True)
-    if sent and of is not None and of.receipts is not None:
-        of.receipts.run()
+async def _end(response: RawResponse, of: Stream | None) -> None:
+    """End a stream, and run the delivery callbacks of the call whose events have all arrived."""
+    sent = response.end() and await response.flush(WRITE_DEADLINE_S, whole=True)
+    if sent and of is not None and of.delivery is not None:
+        of.delivery.run()
 
 
 def _nothing_follows(stream: Stream) -> web.Response:
-    """The client has it all, or has cancelled the call, which is not answered then.
+    """Return 405: the client has all events, or has cancelled the call, which is not answered then.
 
     To an empty stream the official SDKs would come back twice a second, as to one that hung up.
     """
-    if stream.receipts is not None:
-        stream.receipts.run()
+    if stream.delivery is not None:
+        stream.delivery.run()
     return _not_allowed("POST, DELETE", "Nothing follows this Last-Event-ID: its call has ended.")
 
 
 def _is_modern(request: web.Request) -> bool:
-    return era_of(request.headers.get(PROTOCOL_VERSION), meta_names_version=False) is Era.MODERN
+    return ERA_OF.get(request.headers.get(PROTOCOL_VERSION), Era.MODERN) is Era.MODERN
 
 
 async def _other_methods(request: web.Request) -> web.StreamResponse:
@@ -164,6 +169,6 @@ def _post_only() -> web.Response:
 
 
 def _not_allowed(methods: str, why: str = "") -> web.Response:
-    response = refused(405, why or f"This endpoint takes {methods}.")
+    response = error_response(405, why or f"This endpoint takes {methods}.")
     response.headers[hdrs.ALLOW] = methods
     return response

@@ -11,7 +11,7 @@ BACKLOG: Final = 1024
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets bound to the addresses of `host`, all on one port; raises `SettingsError` when there can be none.
+    """Return sockets bound to the addresses of `host`, all on one port; raises `SettingsError` when none can be.
 
     A name may stand for an address that this machine lacks, as `localhost` for `::1`; the others are enough.
     """
@@ -40,7 +40,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def listen_beside(port: int) -> list[socket.socket]:
-    """A socket on loopback: on this port, or on a free one when it is taken."""
+    """Return a socket on loopback: on this port, or on a free one when it is taken."""
     try:
         return listen("127.0.0.1", port)
     except SettingsError:
@@ -48,7 +48,7 @@ def listen_beside(port: int) -> list[socket.socket]:
 
 
 def listening_error(host: str, port: int, error: OSError) -> SettingsError:
-    """What the system refused, as the setting that says otherwise."""
+    """Translate an `OSError` from bind() into a `SettingsError` that names the setting to change."""
     if error.errno == errno.EADDRINUSE:
         return SettingsError(
             "EASEL_PORT", f"port {port} of {host} is in use: stop what listens there, or choose another, as --port 8867"

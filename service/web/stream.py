@@ -1,35 +1,35 @@
-"""The HTTP answer to one call: JSON, unless something comes before the result; then an SSE stream.
+"""The HTTP response to one call: JSON, unless a message comes before the result; then an SSE stream.
 
 1. Nothing is sent until the handler has something to say, so that an error still gets its HTTP status.
 2. The first message, or `SILENCE_S` without one, opens the stream; comments keep a silent one alive.
 3. The result is the last event, and ends the stream.
 
-A client that is gone is no error: what is sent to it is dropped, but for what a legacy client may still come for
+A lost connection is no error: messages are dropped then, but for those that a legacy client may still come for
 (`replay.py`).
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
-from service.protocol.receipts import Receipts
-from service.protocol.replay import Stream
-from service.protocol.sse import KEEP_ALIVE, frame, priming
-from service.web.keep_alive import Silences
-from service.web.response import FITS_BYTES, SENT_LAST, HttpAnswer
+from service.protocol.call import Call, DeliveryCallbacks
+from service.protocol.pending_requests import ClientChannel, PendingRequests
+from service.protocol.replay import KEEP_ALIVE, Stream, frame, priming
+from service.web.response import FITS_BYTES, SENT_LAST, RawResponse
 
 SILENCE_S: Final = 5.0
-"""A client or proxy that hears nothing at all gives up, some after a minute; they get headers long before."""
+"""Clients and proxies give up on a silent response, some after a minute; they get headers long before."""
 
 WRITE_DEADLINE_S: Final = 120.0
-"""The largest result, of 800 kB, over a modem. A client that takes longer does not read, and is cut off."""
+"""The largest result, of 800 kB, over a modem. A client that takes longer does not read, and is disconnected."""
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Accepts:
-    """Which of the two forms of an answer the client takes (RFC 9110, 12.5.1)."""
+    """The forms of a response that the client takes (RFC 9110, 12.5.1)."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         """Read the `Accept` header lines. Without any, everything is taken."""
@@ -39,170 +39,248 @@ class Accepts:
         self.sse = not ranges.isdisjoint({"text/event-stream", "text/*", "*/*"})
 
 
-class ReplyStream:
-    """One answer in the making. What `keep` opens keeps its events, which then have ids and outlive the connection.
+class Silent(Protocol):
+    """A response that may fall silent."""
 
-    Whatever is written is written at once and whole, so that what several say at a time stays in order.
+    def beat(self) -> bool:
+        """Send a keep-alive comment; return whether another may be needed."""
+
+
+class KeepAlive:
+    """Sends comments on responses that are silent for `silence_s` seconds, by one timer for all of them.
+
+    Nearly every response ends before that, and a timer set and cancelled with each costs more than its JSON. All wait
+    equally long, so the one that began first is due first.
+    """
+
+    def __init__(self, silence_s: float) -> None:
+        self._silence_s = silence_s
+        self._due: dict[Silent, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, response: Silent) -> None:
+        """Start sending comments on this response when it is silent."""
+        loop = asyncio.get_running_loop()
+        self._due[response] = loop.time() + self._silence_s
+        if self._timer is None:
+            self._timer = loop.call_later(self._silence_s, self._tick)
+
+    def forget(self, response: Silent) -> None:
+        """Stop sending comments on this response: it has ended, or its client is gone."""
+        self._due.pop(response, None)
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        now, self._timer = loop.time(), None
+        for response in [each for each, due in self._due.items() if due <= now]:
+            del self._due[response]
+            if response.beat():
+                self._due[response] = now + self._silence_s
+        if self._due:
+            self._timer = loop.call_at(next(iter(self._due.values())), self._tick)
+
+
+class ReplyStream:
+    """The response in the making. Events go to the store that `store` opens, then have ids and outlive the connection.
+
+    Every write is whole and at once, so that messages of several tasks stay in order.
     """
 
     __slots__ = (
-        *("_accepts", "_answer", "_call_ended", "_deadline_s", "_gone", "_keep", "_kept", "_last", "_receipts"),
-        *("_silences", "hung_up"),
+        *("_accepts", "_call_ended", "_deadline_s", "_deliveries", "_gone", "_keep_alive", "_last", "_response"),
+        *("_store", "_stored", "hung_up"),
     )
 
     def __init__(
         self,
         request: web.Request,
         accepts: Accepts,
-        silences: Silences,
+        keep_alive: KeepAlive,
         *,
-        keep: Callable[[], Stream] | None = None,
+        store: Callable[[], Stream] | None = None,
         deadline_s: float = WRITE_DEADLINE_S,
     ) -> None:
         self.hung_up = False
         """Whether the connection was ended though the call goes on."""
         self._accepts = accepts
-        self._answer = HttpAnswer(request)
+        self._response = RawResponse(request)
         self._call_ended = False
         self._deadline_s = deadline_s
+        self._deliveries: list[DeliveryCallbacks] = []
         self._gone = False
-        self._keep = keep
-        self._kept: Stream | None = None
+        self._keep_alive = keep_alive
         self._last: bytes | None = None
-        self._receipts: list[Receipts] = []
-        self._silences = silences
+        self._store = store
+        self._stored: Stream | None = None
         if accepts.sse:
-            silences.watch(self)
+            keep_alive.watch(self)
 
     @property
     def opened(self) -> bool:
-        """Whether something was sent, so that the result must follow on the stream."""
-        return self._answer.begun
+        """Whether it is a stream, so that the result must be an event of it."""
+        return self._response.begun
 
-    async def open(self) -> None:
-        """Send the head and a first byte now. A client that takes no stream goes on waiting."""
-        if self._accepts.sse and not self.opened and not self._gone:
+    def open(self) -> None:
+        """Send the head and a first byte now, unless the client takes no stream."""
+        if self._accepts.sse and not self._response.begun and not self._gone:
             self._put_chunk(self._begin() or KEEP_ALIVE)
 
     async def send(self, message: bytes) -> bool:
-        """Send one message, and say whether it went out. A client that takes no stream does not get it."""
+        """Send one message, waiting for a slow reader; return whether it went out."""
         if not self._accepts.sse or not self._put(message):
             return False
-        return self._answer.waiting <= FITS_BYTES or await self._taken(whole=False)
+        return self._response.waiting <= FITS_BYTES or await self._flush(whole=False)
+
+    def post(self, message: bytes) -> None:
+        """Send one message, unless the client does not read."""
+        if self._accepts.sse and self._response.waiting <= FITS_BYTES:
+            self._put(message)
 
     def beat(self) -> bool:
-        """Break the silence, unless the client has not read what it was told before."""
-        if not self._gone and not self._answer.waiting:
+        """Send a comment, unless the client has not read the bytes before; return whether it is still there."""
+        if not self._gone and not self._response.waiting:
             self._put_chunk(self._begin() + KEEP_ALIVE)
         return not self._gone
 
     async def finish(self, body: bytes, status: int, headers: Mapping[str, str]) -> web.StreamResponse:
         """Send the last message, as JSON with this status and these headers if no stream was opened."""
-        self._silences.forget(self)
-        if self.opened or not self._accepts.json:
+        self._keep_alive.forget(self)
+        if self._response.begun or not self._accepts.json:
             sent = self._put(body, headers, last=True)
         else:
-            sent = not self._gone and self._answer.whole(body, status, headers)
-        return await self._ended(sent)
+            sent = not self._gone and self._response.whole(body, status, headers)
+        self._end_stored()
+        if sent and not self._deliveries and self._response.waiting <= FITS_BYTES:
+            return self._response.sent
+        return await self._deliver(sent)
 
     async def end(self) -> web.StreamResponse:
-        """End the stream as it stands; of a cancelled call that is all there is. One that hung up goes on elsewhere."""
+        """End the stream without a result, as of a cancelled call. A stream that hung up goes on elsewhere."""
         if self.hung_up:
-            return self._answer.sent
-        self._silences.forget(self)
-        if not self.opened and not self._accepts.sse:
+            return self._response.sent
+        self._keep_alive.forget(self)
+        if not self._response.begun and not self._accepts.sse:
             return web.Response(status=202)
-        return await self._ended(not self._gone and self._answer.end(self._begin()))
+        sent = not self._gone and self._response.end(self._begin())
+        self._end_stored()
+        return await self._deliver(sent)
 
     def hang_up(self) -> bool:
-        """End the connection and not the stream: the client comes again with the last event id (SEP-1699).
-
-        Whether there was such a connection.
-        """
-        if self._keep is None or not self._accepts.sse or self._gone:
+        """End the connection and not the stream; return whether there was one that can be resumed (SEP-1699)."""
+        if self._store is None or not self._accepts.sse or self._gone:
             return False
-        self._answer.end(self._begin())
+        self._response.end(self._begin())
         self.hung_up = True
         self.abandon()
         return True
 
-    def leave_behind(self, body: bytes | None, receipts: Receipts | None = None) -> None:
-        """The call has ended, with this as its last message: it is kept for a client whose connection is gone.
+    def leave_behind(self, body: bytes | None, delivery: DeliveryCallbacks | None = None) -> None:
+        """Note the last message of the call, which has ended, for a client whose connection is gone.
 
-        Its receipts are run when the whole answer, of all calls that it answers, was handed over.
+        Its delivery callbacks run when the whole response, of all calls of it, was handed over.
         """
         self._call_ended, self._last = True, body
-        if receipts is not None:
-            self._receipts.append(receipts)
+        if delivery is not None:
+            self._deliveries.append(delivery)
         if self._gone:
-            self._keep_last()
+            self._store_last()
 
     def abandon(self) -> None:
-        """The connection is lost: what is still sent is dropped, or kept for when the client comes again."""
+        """Give up the lost connection: further messages are stored for a client that comes again, or dropped."""
         self._gone = True
-        self._silences.forget(self)
+        self._keep_alive.forget(self)
         if self._call_ended:
-            self._keep_last()
+            self._store_last()
 
-    async def _ended(self, sent: bool) -> web.StreamResponse:
-        """See that the client takes the whole answer, where that matters to somebody or will take a while."""
-        self._end_kept()
-        if not sent:  # whatever is there of the answer must not look like all of it
+    async def _deliver(self, sent: bool) -> web.StreamResponse:
+        """Wait until the client has taken the whole response, and run the delivery callbacks."""
+        if not sent:  # a response that was cut must not look like a whole one
             return SENT_LAST
-        if not self._receipts and self._answer.waiting <= FITS_BYTES:
-            return self._answer.sent
-        if await self._taken(whole=bool(self._receipts)):
-            for receipts in self._receipts:
-                receipts.run()
-        return self._answer.sent
+        if (self._deliveries or self._response.waiting > FITS_BYTES) and await self._flush(
+            whole=bool(self._deliveries)
+        ):
+            for delivery in self._deliveries:
+                delivery.run()
+        return self._response.sent
 
-    async def _taken(self, *, whole: bool) -> bool:
-        taken = await self._answer.flushed(self._deadline_s, whole=whole)
+    async def _flush(self, *, whole: bool) -> bool:
+        taken = await self._response.flush(self._deadline_s, whole=whole)
         if not taken:
             self.abandon()
         return taken
 
     def _put(self, message: bytes, headers: Mapping[str, str] = NO_HEADERS, *, last: bool = False) -> bool:
-        """Write a message as an event, or keep it for a client that is gone."""
+        """Write a message as an event, or store it for a client that is gone."""
         if self._gone:
-            self._keep_event(message)
+            self._event_of(message)
             return False
-        return self._put_chunk(self._begin(headers) + self._keep_event(message), last=last)
+        head = b"" if self._response.begun else self._begin(headers)
+        return self._put_chunk(head + self._event_of(message), last=last)
 
     def _put_chunk(self, chunk: bytes, *, last: bool = False) -> bool:
-        written = self._answer.end(chunk) if last else self._answer.put(chunk)
+        written = self._response.end(chunk) if last else self._response.put(chunk)
         if not written:
             self.abandon()
         return written
 
     def _begin(self, headers: Mapping[str, str] = NO_HEADERS) -> bytes:
-        """Be a stream, if it is none yet; what it begins with then."""
-        if self.opened:
+        """Become a stream, if it is none yet; return the event that it begins with then."""
+        if self._response.begun:
             return b""
-        self._answer.begin(headers)
-        if self._keep is None:
+        self._response.begin(headers)
+        if self._store is None:
             return b""
-        self._kept = self._keep()
-        return priming(f"{self._kept.id}-0") if self._kept.primed else b""
+        self._stored = self._store()
+        return priming(f"{self._stored.id}-0") if self._stored.primed else b""
 
-    def _keep_event(self, message: bytes) -> bytes:
+    def _event_of(self, message: bytes) -> bytes:
+        """Return the event of a message, which is stored where events are."""
         if message is self._last:
             self._last = None
-        return frame(message) if self._kept is None else self._kept.append(message)
+        return frame(message) if self._stored is None else self._stored.append(message)
 
-    def _keep_last(self) -> None:
-        if self._kept is not None:
+    def _store_last(self) -> None:
+        if self._stored is not None:
             if self._last is not None:
-                self._keep_event(self._last)
-            self._end_kept()
+                self._event_of(self._last)
+            self._end_stored()
 
-    def _end_kept(self) -> None:
-        if self._kept is not None:
-            # Only a call that stands alone has its events kept, so there is one at most.
-            self._kept.end(next(iter(self._receipts), None))
+    def _end_stored(self) -> None:
+        if self._stored is not None:
+            # Only a call that stands alone has its events stored, so there is one at most.
+            self._stored.end(next(iter(self._deliveries), None))
+
+
+class StreamChannel(ClientChannel):
+    """The channel of a call whose response is a `ReplyStream`; `leave` lets the request end without its call."""
+
+    def __init__(
+        self, stream: ReplyStream, accepts: Accepts, pending: PendingRequests, leave: Callable[[Call], None]
+    ) -> None:
+        super().__init__(pending)
+        self.takes_messages = accepts.sse
+        self._stream = stream
+        self._leave = leave
+
+    async def send(self, message: bytes) -> bool:
+        """Send on the stream."""
+        return await self._stream.send(message)
+
+    def post(self, message: bytes) -> None:
+        """Send on the stream without waiting."""
+        self._stream.post(message)
+
+    def open(self) -> None:
+        """Send the head of the stream."""
+        self._stream.open()
+
+    def hang_up(self, call: Call) -> None:
+        """End the connection of a call whose client can come again for its result."""
+        if self._stream.hang_up():
+            self._leave(call)
 
 
 def _refuses(part: str) -> bool:
-    """Whether a media range says q=0, not acceptable."""
+    """Return whether a media range has q=0, not acceptable."""
     parameters = part.replace(" ", "").lower().split(";")[1:]
     return any(parameter.startswith("q=0") and not parameter[3:].strip(".0") for parameter in parameters)

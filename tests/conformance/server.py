@@ -19,18 +19,18 @@ from aiohttp import web
 from service.protocol.admission import Keys
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, ResourceEntry, Server
+from service.protocol.client_requests import elicit
 from service.protocol.jsonrpc import Result
-from service.protocol.questions import elicit
 from service.protocol.session import Sessions
 from service.protocol.task_records import MemoryKeeper
 from service.protocol.tasks import Tasks
 from service.settings import Settings
 from service.storage.disk_sessions import DiskSessions
 from service.web.guard import Guard
-from service.web.mcp import BODY_DEADLINE_S, MAX_BODY_BYTES, Endpoint
+from service.web.mcp import BODY_DEADLINE_S, MAX_BODY_BYTES, McpEndpoint
 from service.web.sessions import BEAT_S, add_routes
 from service.web.sockets import listen
-from service.web.stream import SILENCE_S
+from service.web.stream import SILENCE_S, KeepAlive
 from tests.conformance.content import embedded, image, png, text
 from tests.conformance.tools import entry, tools
 
@@ -166,7 +166,9 @@ async def running(
             request_state=key,
             is_ended=ended.contains,
         )
-        endpoint = Endpoint(server=fixture or server(), keys=keys, body_deadline_s=body_deadline_s, silence_s=silence_s)
+        endpoint = McpEndpoint(
+            server=fixture or server(), keys=keys, body_deadline_s=body_deadline_s, keep_alive=KeepAlive(silence_s)
+        )
         app = web.Application(middlewares=[Guard(settings).middleware()], client_max_size=MAX_BODY_BYTES)
         add_routes(app, "/mcp", endpoint, ended, beat_s)
         runner = web.AppRunner(

@@ -11,7 +11,7 @@ import pytest
 
 from service.protocol.call import Call
 from service.protocol.catalog import Server
-from service.protocol.subscriptions import PROMPTS, RESOURCES, TOOLS, Notice, ResourceUpdated
+from service.protocol.subscriptions import PROMPTS, RESOURCES, TOOLS, Change, ResourceUpdated
 from tests.conformance.content import said
 from tests.conformance.server import running, server, with_tool
 from tests.wire import (
@@ -220,7 +220,7 @@ async def test_a_level_that_there_is_not_is_refused_on_either_wire() -> None:
 # Subscriptions.
 
 
-KINDS: list[tuple[dict[str, Any], Notice, str, dict[str, Any]]] = [
+KINDS: list[tuple[dict[str, Any], Change, str, dict[str, Any]]] = [
     ({"toolsListChanged": True}, TOOLS, "notifications/tools/list_changed", {}),
     ({"promptsListChanged": True}, PROMPTS, "notifications/prompts/list_changed", {}),
     ({"resourcesListChanged": True}, RESOURCES, "notifications/resources/list_changed", {}),
@@ -236,7 +236,7 @@ KINDS: list[tuple[dict[str, Any], Notice, str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("asked", "notice", "method", "params"), KINDS, ids=[kind[2] for kind in KINDS])
 @pytest.mark.parametrize("id_", [7, "7"], ids=["number", "text"])
 async def test_each_kind_of_notice_reaches_who_asked_for_it_and_nobody_else(
-    asked: dict[str, Any], notice: Notice, method: str, params: dict[str, Any], id_: int | str
+    asked: dict[str, Any], notice: Change, method: str, params: dict[str, Any], id_: int | str
 ) -> None:
     """Spec 2026-07-28, Subscriptions: the granted filter comes first, and every message names the listen request."""
     fixture, named = server(), {"_meta": {SUBSCRIPTION: id_}}

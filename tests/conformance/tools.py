@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
+from service.protocol.client_requests import elicit, list_roots, sample
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.jsonrpc import Result
-from service.protocol.questions import elicit, list_roots, sample
 from service.protocol.subscriptions import PROMPTS, TOOLS, Hub
 from tests.conformance.content import audio, embedded, image, result, said, text
 
@@ -47,7 +47,7 @@ async def error_handling(call: Call, arguments: Arguments) -> Result:
 
 async def tool_with_progress(call: Call, arguments: Arguments) -> Result:
     for step in (0, 50, 100):
-        await call.progress(step, 100, f"{step} of 100")
+        call.report(f"{step} of 100", step)
         await asyncio.sleep(STEP_S)
     return said("Progress was told.")
 
@@ -98,7 +98,7 @@ async def elicitation_enums(call: Call, arguments: Arguments) -> Result:
 
 
 async def reconnection(call: Call, arguments: Arguments) -> Result:
-    await call.hang_up()
+    call.channel.hang_up(call)
     await asyncio.sleep(4 * STEP_S)
     return said("It came on the second connection.")
 
@@ -169,38 +169,38 @@ async def greet(call: Call, arguments: Arguments) -> Result:
 
 
 async def slow_compute(call: Call, arguments: Arguments) -> Result:
-    await call.detach()
+    await call.become_task()
     await asyncio.sleep(float(arguments.get("seconds", 1)))
     return said(f"Computed {arguments.get('label', 'it')}.")
 
 
 async def failing_job(call: Call, arguments: Arguments) -> Result:
-    await call.detach(required=True)
+    await call.become_task(required=True)
     await asyncio.sleep(10 * STEP_S)
     return {**said("The job failed on purpose."), "isError": True}
 
 
 async def protocol_error_job(call: Call, arguments: Arguments) -> Result:
-    await call.detach(required=True)
+    await call.become_task(required=True)
     await asyncio.sleep(STEP_S)
     raise RpcError(INVALID_PARAMS, "The job ran into a protocol error on purpose.")
 
 
 async def confirm_delete(call: Call, arguments: Arguments) -> Result:
-    await call.detach(required=True)
+    await call.become_task(required=True)
     answer = await call.ask("confirm", elicit(f"Delete {arguments.get('filename', 'it')}?", CONFIRM_FORM))
     return said(f"Deleted: {answer.get('content', {}).get('confirm', False)}")
 
 
 async def multi_input(call: Call, arguments: Arguments) -> Result:
-    await call.detach(required=True)
+    await call.become_task(required=True)
     answers = await call.ask_all({"name": elicit("Name?", NAME_FORM), "confirm": elicit("Sure?", CONFIRM_FORM)})
     return said(f"{len(answers)} answers")
 
 
 async def tool_with_task(call: Call, arguments: Arguments) -> Result:
     answer = await call.ask("user_name", elicit("What is your name?", NAME_FORM))
-    await call.detach(required=True)
+    await call.become_task(required=True)
     await asyncio.sleep(STEP_S)
     return said(f"Hello, {answer.get('content', {}).get('name', 'stranger')}!")
 

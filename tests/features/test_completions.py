@@ -10,7 +10,7 @@ from service.features.completions import MAX_TYPED, Completions
 from service.features.prompt_templates import PromptTemplates
 from service.features.prompts import Prompts
 from service.features.resources import HISTORY_TEMPLATE, IMAGES_TEMPLATE, Resources
-from service.protocol.dispatch import answer
+from service.protocol.dispatch import respond
 from tests.protocol.samples import call, result, server
 from tests.store_fixture import MODELS, StoreFixture, store_fixture
 
@@ -37,7 +37,7 @@ async def completion(
         complete=Completions(models=MODELS, store=store).complete,
     )
     params = {"ref": ref, "argument": {"name": name, "value": typed}, "context": {"arguments": known}}
-    given: dict[str, Any] = result(await answer(offering, call("completion/complete", params)))["completion"]
+    given: dict[str, Any] = result(await respond(offering, call("completion/complete", params)))["completion"]
     return given
 
 

@@ -4,8 +4,8 @@ from service.features.notifications import PictureNotifications
 from service.images import Failure, Job, JobState, KeptPicture
 from service.protocol.call import Call
 from service.protocol.catalog import ResourceEntry
-from service.protocol.dispatch import answer
-from service.protocol.subscriptions import RESOURCES, TOOLS, Hub, Notice, ResourceUpdated, Subscription
+from service.protocol.dispatch import respond
+from service.protocol.subscriptions import RESOURCES, TOOLS, Change, Hub, ResourceUpdated, Subscription
 from service.protocol.versions import Era
 from tests.protocol.samples import SESSION, call, result, server
 
@@ -21,7 +21,7 @@ def job(pictures: tuple[KeptPicture, ...] = (PICTURE,)) -> Job:
     )  # fmt: skip
 
 
-async def told(subscription: Subscription) -> set[Notice]:
+async def told(subscription: Subscription) -> set[Change]:
     """What a reader is told until the end."""
     subscription.close()
     notices = set()
@@ -61,7 +61,7 @@ async def test_a_session_may_subscribe_to_what_is_not_there_and_hears_nothing_of
     stream = given.hub.open_for_session(SESSION.id, [], "bob")
     for _ in range(3):
         asked = call("resources/subscribe", {"uri": "easel://history/12"}, Era.LEGACY, owner="bob")
-        assert result(await answer(given, asked)) == {}
+        assert result(await respond(given, asked)) == {}
     PictureNotifications(given.hub).ended(job())
     assert stream.wanted == {READS}
     assert await told(stream) == set()

@@ -11,7 +11,7 @@ from service.features.prompt_templates import PromptTemplates
 from service.features.prompts import MAX_LENGTH, Prompts, read_arguments
 from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
-from service.protocol.dispatch import answer
+from service.protocol.dispatch import respond
 from service.protocol.errors import INVALID_PARAMS
 from service.protocol.jsonrpc import Result
 from tests.protocol.samples import call, error, result, server
@@ -50,7 +50,9 @@ ALL = tools(
 async def got(kept: StoreFixture, name: str, offered: Mapping[str, ToolEntry] = ALL, **arguments: object) -> str:
     """The text of a prompt."""
     prompts = Prompts(templates=TEMPLATES, models=MODELS, store=kept.store, tools=offered)
-    given = await answer(server(prompts=prompts.entries()), call("prompts/get", {"name": name, "arguments": arguments}))
+    given = await respond(
+        server(prompts=prompts.entries()), call("prompts/get", {"name": name, "arguments": arguments})
+    )
     [message] = result(given)["messages"]
     assert (message["role"], message["content"]["type"]) == ("user", "text")
     text: str = message["content"]["text"]
@@ -61,7 +63,7 @@ async def refused(kept: StoreFixture, name: str, **arguments: object) -> str:
     """The message of the refusal."""
     prompts = Prompts(templates=TEMPLATES, models=MODELS, store=kept.store, tools=ALL)
     given = error(
-        await answer(server(prompts=prompts.entries()), call("prompts/get", {"name": name, "arguments": arguments}))
+        await respond(server(prompts=prompts.entries()), call("prompts/get", {"name": name, "arguments": arguments}))
     )
     assert given["code"] == INVALID_PARAMS
     message: str = given["message"]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from service.features.resources import MAX_BYTES, PAGE, Resources
 from service.protocol.catalog import Server
-from service.protocol.dispatch import answer
+from service.protocol.dispatch import respond
 from service.protocol.errors import INVALID_PARAMS
 from service.storage.disk import DiskFiles
 from service.storage.files import StoredFile
@@ -36,23 +36,23 @@ def serving(kept: StoreFixture) -> Server:
 
 
 async def read(kept: StoreFixture, uri: str) -> list[dict[str, Any]]:
-    contents: list[dict[str, Any]] = result(await answer(serving(kept), call("resources/read", {"uri": uri})))[
+    contents: list[dict[str, Any]] = result(await respond(serving(kept), call("resources/read", {"uri": uri})))[
         "contents"
     ]
     return contents
 
 
 async def refused(kept: StoreFixture, uri: str) -> Any:
-    return error(await answer(serving(kept), call("resources/read", {"uri": uri})))
+    return error(await respond(serving(kept), call("resources/read", {"uri": uri})))
 
 
 async def listed(kept: StoreFixture, cursor: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
-    page = result(await answer(serving(kept), call("resources/list", {} if cursor is None else {"cursor": cursor})))
+    page = result(await respond(serving(kept), call("resources/list", {} if cursor is None else {"cursor": cursor})))
     return page["resources"], page.get("nextCursor")
 
 
 async def test_the_templates_are_listed_with_what_they_are_for(kept: StoreFixture) -> None:
-    given = result(await answer(serving(kept), call("resources/templates/list")))["resourceTemplates"]
+    given = result(await respond(serving(kept), call("resources/templates/list")))["resourceTemplates"]
     assert [each["uriTemplate"] for each in given] == ["easel://history/{id}", "easel://images/{name}"]
     assert all(each["name"] and each["title"] and each["description"] for each in given)
 
@@ -95,7 +95,7 @@ async def test_a_large_picture_reads_as_a_copy_that_says_what_it_is(kept: StoreF
     """Ours: no answer above 800 kB. The note says where the picture itself is."""
     job = await kept.done(pictures=(large_jpeg(),))
     name = job.pictures[0].name
-    given = await answer(serving(kept), call("resources/read", {"uri": f"easel://images/{name}"}))
+    given = await respond(serving(kept), call("resources/read", {"uri": f"easel://images/{name}"}))
     assert len(given.body) < 800_000
     [content] = result(given)["contents"]
     copy = Image.open(io.BytesIO(base64.b64decode(content["blob"])))
@@ -107,7 +107,7 @@ async def test_a_large_picture_reads_as_a_copy_that_says_what_it_is(kept: StoreF
 async def test_the_largest_picture_that_is_given_whole_fits(kept: StoreFixture) -> None:
     padded = png(9) + b"\0" * (MAX_BYTES - len(png(9)))
     job = await kept.done(pictures=(padded,))
-    given = await answer(serving(kept), call("resources/read", {"uri": f"easel://images/{job.pictures[0].name}"}))
+    given = await respond(serving(kept), call("resources/read", {"uri": f"easel://images/{job.pictures[0].name}"}))
     assert base64.b64decode(result(given)["contents"][0]["blob"]) == padded
     assert 780_000 < len(given.body) < 800_000
 
@@ -245,5 +245,5 @@ async def test_the_same_bytes_are_listed_once(kept: StoreFixture) -> None:
 async def test_a_cursor_that_is_not_ours_is_refused(kept: StoreFixture, cursor: str) -> None:
     """Spec 2026-07-28, Pagination: invalid cursors are -32602."""
     mine = "~" + base64.urlsafe_b64encode(cursor.encode()).decode()
-    given = error(await answer(serving(kept), call("resources/list", {"cursor": mine})))
+    given = error(await respond(serving(kept), call("resources/list", {"cursor": mine})))
     assert (given["code"], "first page" in given["message"]) == (INVALID_PARAMS, True)

@@ -39,7 +39,7 @@ def more_tools(hub: Hub) -> dict[str, ToolEntry]:
 
     async def wait(call: Call, arguments: Arguments) -> Result:
         try:
-            await call.progress(0, 1, "Waiting.")
+            call.report("Waiting.", 0)
             await asyncio.sleep(LONG_S)
         except asyncio.CancelledError:
             cancelled[arguments["key"]] += 1

@@ -148,7 +148,7 @@ async def picture(talk: Talk) -> None:
 async def progress(talk: Talk) -> None:
     talk.told.clear()
     await talk.call("test_tool_with_progress")
-    expect(talk.told, [0, 50, 100])
+    expect(talk.told, [0, 50, 98])
 
 
 async def log(talk: Talk) -> None:

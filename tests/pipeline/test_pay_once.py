@@ -133,7 +133,7 @@ async def test_who_joins_a_job_that_is_just_beginning_waits_beside_it(tmp_path: 
     async def hold(history_id: int) -> None:
         await may_begin.wait()
 
-    async def hear(message: str, percent: float | None = None) -> None:
+    def hear(message: str, percent: float | None = None) -> None:
         if message == "At the easel":
             heard.set()
 
@@ -141,9 +141,7 @@ async def test_who_joins_a_job_that_is_just_beginning_waits_beside_it(tmp_path: 
     async with pipeline_fixture(tmp_path, upstream) as pipeline:
         first = asyncio.create_task(pipeline.generation.generate("anna", FOX, Waiter(begun=hold), upstream="pencil"))
         await pipeline.moments.wait("begin")
-        second = asyncio.create_task(
-            pipeline.generation.generate("anna", FOX, Waiter(progress=hear), upstream="pencil")
-        )
+        second = asyncio.create_task(pipeline.generation.generate("anna", FOX, Waiter(report=hear), upstream="pencil"))
         await pipeline.moments.wait("pause")
         may_begin.set()
         async with asyncio.timeout(10):

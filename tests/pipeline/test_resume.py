@@ -14,7 +14,7 @@ from service.image_models.models import Model, Models
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
 from service.pictures.previews import Previews
 from service.pipeline.generation import LOOK_S, Generation, fingerprint_of
-from service.pipeline.running_jobs import Waiter, unheard
+from service.pipeline.running_jobs import RunningJob, Waiter
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
 from service.tools.results import describe
@@ -117,7 +117,7 @@ async def crash_while_it_is_followed(folder: Path, kiln: Kiln, lease: str = "fir
     """Leave a job behind as a killed process does: working, with its lease, and its task in the row."""
     async with process(folder, kiln, lease) as first:
         begun = await first.store.begin("anna", VASE, kiln.name, await fingerprint_of("anna", kiln.name, VASE))
-        task = await kiln.generate(VASE, unheard)
+        task = await kiln.generate(VASE, RunningJob(detached=False).report)
         assert isinstance(task, RemoteTask)
         await first.store.remember_task(await first.store.mark_submitted(begun.job), task.id)
 

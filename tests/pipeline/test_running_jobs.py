@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from service.images import Job
-from service.pipeline.running_jobs import UNREAD, DisconnectReason, RunningJob, RunningJobs, Waiter
+from service.pipeline.running_jobs import DisconnectReason, RunningJob, RunningJobs, Waiter
 
 FIRST = Waiter()
 
@@ -62,10 +62,7 @@ async def test_all_who_wait_hear_all_of_it_and_leave_at_its_end() -> None:
     said: list[tuple[int, str, float | None]] = []
 
     def hear(who: int) -> Waiter:
-        async def progress(message: str, percent: float | None = None) -> None:
-            said.append((who, message, percent))
-
-        return Waiter(progress=progress)
+        return Waiter(report=lambda message, percent: said.append((who, message, percent)))
 
     job = jobs.start(1, work)
     calls = [asyncio.create_task(job.wait(hear(who))) for who in (1, 2)]
@@ -76,32 +73,17 @@ async def test_all_who_wait_hear_all_of_it_and_leave_at_its_end() -> None:
     assert jobs.find(1) is None
 
 
-async def test_a_client_that_does_not_read_holds_nobody_up() -> None:
-    """Ours: neither the job nor the other calls; what it misses is bounded."""
-    jobs, done = RunningJobs(), asyncio.Event()
+async def test_a_call_that_comes_later_gets_the_newest_progress() -> None:
+    jobs, work = RunningJobs(), Work()
     heard: list[str] = []
-    stuck = asyncio.Event()
-
-    async def never_read(message: str, percent: float | None = None) -> None:
-        heard.append(message)
-        await stuck.wait()
-
-    async def talk(job: RunningJob) -> None:
-        await done.wait()
-        for number in range(3 * UNREAD):
-            await job.report(str(number))
-
-    job = jobs.start(1, talk)
-    slow = asyncio.create_task(job.wait(Waiter(progress=never_read)))
-    quick = asyncio.create_task(job.wait(FIRST))
+    job = jobs.start(1, work)
+    await work.begun.wait()
     await asyncio.sleep(0)
-    done.set()
-    await quick
-    assert jobs.find(1) is None
-    stuck.set()
-    await slow
-    assert len(heard) == UNREAD
-    assert heard[-1] == str(3 * UNREAD - 1)
+    late = asyncio.create_task(job.wait(Waiter(report=lambda message, _: heard.append(message))))
+    await asyncio.sleep(0)
+    work.may_end.set()
+    await late
+    assert heard == ["Working", "Ready"]
 
 
 async def test_a_job_that_somebody_was_told_goes_on_goes_on_though_all_leave() -> None:
@@ -156,17 +138,17 @@ async def test_work_that_goes_on_without_us_is_cancelled_only_where_that_was_ask
     await jobs.close()
 
 
-async def test_a_call_whose_progress_cannot_be_told_ends_and_leaves_nothing_behind() -> None:
+async def test_a_bug_on_the_way_of_progress_ends_neither_the_job_nor_the_call(caplog: pytest.LogCaptureFixture) -> None:
+    """Ours: the picture may be paid for by then."""
     jobs, work = RunningJobs(), Work()
 
-    async def broken(message: str, percent: float | None = None) -> None:
+    def broken(message: str, percent: float | None) -> None:
         raise ValueError(message)
 
-    job = jobs.start(1, work)
-    call = asyncio.create_task(job.wait(Waiter(progress=broken, until=soon())))
-    with pytest.raises(ValueError, match="Working"):
-        await call
-    assert (work.undone, jobs.find(1)) == (1, None)
+    work.may_end.set()
+    await jobs.start(1, work).wait(Waiter(report=broken))
+    assert (work.undone, jobs.find(1)) == (0, None)
+    assert [record.getMessage() for record in caplog.records] == ["Progress could not be reported"] * 2
 
 
 async def test_a_mistake_of_ours_reaches_whoever_waits(caplog: pytest.LogCaptureFixture) -> None:

@@ -32,7 +32,7 @@ class Caller:
     client: Client = NOBODY
     client_hint: str = ""
     progress_token: object | None = None
-    detached: bool = False
+    is_task: bool = False
 
 
 def job(state: JobState = JobState.DONE, **more: Any) -> Job:

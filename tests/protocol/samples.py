@@ -9,8 +9,9 @@ from service.protocol.admission import Admitted, Arrival, Keys, admit
 from service.protocol.call import Call
 from service.protocol.catalog import Run, Server, ToolEntry
 from service.protocol.client import Client
-from service.protocol.dispatch import Answer
+from service.protocol.dispatch import EncodedResponse
 from service.protocol.jsonrpc import Request, Result
+from service.protocol.pending_requests import ClientChannel, PendingRequests
 from service.protocol.session import Session, Sessions
 from service.protocol.versions import Era
 
@@ -21,17 +22,29 @@ VERSIONS = {Era.MODERN: "2026-07-28", Era.LEGACY: "2025-11-25"}
 TASKS = "extensions/io.modelcontextprotocol/tasks"
 
 
-class Outbox:
-    """Takes what is sent on a call's stream, and hands it out in order."""
+class Outbox(ClientChannel):
+    """The channel of a client that is played by the test: messages are handed out in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, pending: PendingRequests | None = None, *, takes_messages: bool = True) -> None:
+        super().__init__(pending or PendingRequests())
+        self.takes_messages = takes_messages
         self.reached = True
         """Whether the client is there."""
+        self.opened = 0
         self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def send(self, message: bytes) -> bool:
         self._messages.put_nowait(json.loads(message))
         return self.reached
+
+    def post(self, message: bytes) -> None:
+        self._messages.put_nowait(json.loads(message))
+
+    def open(self) -> None:
+        self.opened += 1
+
+    def hang_up(self, call: Call) -> None:  # noqa: ARG002 - the contract's
+        raise AssertionError("no client of these tests comes again")
 
     async def next(self) -> dict[str, Any]:
         async with asyncio.timeout(10):
@@ -98,14 +111,14 @@ def said(text: str) -> Result:
     return {"content": [{"type": "text", "text": text}]}
 
 
-def result(given: Answer) -> Any:
+def result(given: EncodedResponse) -> Any:
     """The result of an answer; fails the test when it is an error."""
     message = json.loads(given.body)
     assert (message["id"], given.failed) == (5, False), message
     return message["result"]
 
 
-def error(given: Answer) -> Any:
+def error(given: EncodedResponse) -> Any:
     """The error of an answer; fails the test when it is a result."""
     message = json.loads(given.body)
     assert (message["id"], given.failed) == (5, True), message

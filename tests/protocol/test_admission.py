@@ -1,4 +1,4 @@
-"""One HTTP request becomes a Call, a Notice, a Reply, or is Refused; the first mistake is named, with its id."""
+"""One HTTP request becomes a call, a notification or a response, or is refused with its first mistake and its id."""
 
 import json
 from dataclasses import replace
@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from service.protocol.admission import Admitted, Batch, Notice, Refused, Reply, admit, admit_line, find_session
+from service.protocol.admission import (
+    Admitted,
+    Batch,
+    ClientNotification,
+    ClientResponse,
+    Refused,
+    admit,
+    admit_line,
+    find_session,
+)
 from service.protocol.call import Call
 from service.protocol.errors import (
     HEADER_MISMATCH,
@@ -15,7 +24,6 @@ from service.protocol.errors import (
     PARSE_ERROR,
     UNSUPPORTED_VERSION,
 )
-from service.protocol.inquiry import RoundTrips, Unasked
 from service.protocol.session import LIFETIME_S, Session
 from service.protocol.versions import Era
 from tests.protocol.samples import KEYS, NOW, arrival, arrive
@@ -99,7 +107,7 @@ def test_a_method_header_sent_twice_is_a_mismatch() -> None:
 
 
 def test_a_modern_notification_is_taken_and_needs_no_headers_but_its_version() -> None:
-    assert isinstance(arrive({"jsonrpc": "2.0", "method": "x"}, {"Mcp-Protocol-Version": MODERN}), Notice)
+    assert isinstance(arrive({"jsonrpc": "2.0", "method": "x"}, {"Mcp-Protocol-Version": MODERN}), ClientNotification)
 
 
 def test_a_modern_client_sends_no_responses() -> None:
@@ -144,9 +152,9 @@ def test_a_request_in_a_session_is_a_call_of_its_revision() -> None:
 
 def test_notifications_and_responses_in_a_session_are_taken() -> None:
     headers = {"Mcp-Session-Id": session_id()}
-    assert isinstance(arrive({"jsonrpc": "2.0", "method": "notifications/initialized"}, headers), Notice)
+    assert isinstance(arrive({"jsonrpc": "2.0", "method": "notifications/initialized"}, headers), ClientNotification)
     reply = arrive({"jsonrpc": "2.0", "id": 5, "error": {"code": 1, "message": "no"}}, headers)
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, ClientResponse)
     assert reply.response.failed
 
 
@@ -208,20 +216,21 @@ def test_a_modern_client_may_ask_for_log_messages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "inquiry"),
+    ("method", "target", "may_ask"),
     [
-        pytest.param("tools/call", {"name": "a"}, RoundTrips, id="tool"),
-        pytest.param("prompts/get", {"name": "a"}, RoundTrips, id="prompt"),
-        pytest.param("resources/read", {"uri": "a"}, RoundTrips, id="resource"),
-        pytest.param("tools/list", {}, Unasked, id="list"),
-        pytest.param("tasks/get", {"taskId": "a"}, Unasked, id="task"),
+        pytest.param("tools/call", {"name": "a"}, True, id="tool"),
+        pytest.param("prompts/get", {"name": "a"}, True, id="prompt"),
+        pytest.param("resources/read", {"uri": "a"}, True, id="resource"),
+        pytest.param("tools/list", {}, False, id="list"),
+        pytest.param("tasks/get", {"taskId": "a"}, False, id="task"),
     ],
 )
-def test_only_three_methods_may_ask(method: str, target: dict[str, str], inquiry: type) -> None:
+def test_only_three_methods_may_ask(method: str, target: dict[str, str], may_ask: bool) -> None:
     """Spec 2026-07-28, MRTR, Supported Requests."""
     call = modern(method, modern_params(target), Mcp_Name="a")
     assert isinstance(call, Call)
-    assert type(call.inquiry) is inquiry
+    assert (call.round() is not None) is may_ask
+    assert call.round() is call.round()
 
 
 def test_a_state_that_is_not_for_this_call_is_refused_with_its_id() -> None:
@@ -254,7 +263,7 @@ def test_a_batch_of_its_revision_is_admitted_item_by_item() -> None:
     ]
     batch = arrive(items, {"Mcp-Session-Id": session_id("2025-03-26")})
     assert isinstance(batch, Batch)
-    assert [type(item) for item in batch.items] == [Call, Notice, Reply, Refused, Call]
+    assert [type(item) for item in batch.items] == [Call, ClientNotification, ClientResponse, Refused, Call]
     assert [item.id for item in batch.items if isinstance(item, Call | Refused)] == [1, 3, "a"]
 
 
@@ -381,7 +390,7 @@ def test_over_stdio_a_notification_needs_neither_a_session_nor_meta() -> None:
     """Spec 2026-07-28, stdio, Cancellation: `_meta` is for requests."""
     notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
     taken = admit_line(json.dumps(notice).encode(), KEYS, arrival(), None)
-    assert isinstance(taken, Notice)
+    assert isinstance(taken, ClientNotification)
     assert taken.session is None
 
 

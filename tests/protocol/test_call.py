@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from service.protocol.asking import OpenRequests
-from service.protocol.call import Call, read_reason
+from service.protocol.call import Call, DeliveryCallbacks, read_reason
 from service.protocol.catalog import ResourceEntry
-from service.protocol.dispatch import answer
-from service.protocol.errors import INVALID_PARAMS, MISSING_CAPABILITY
+from service.protocol.client_requests import elicit, elicit_url
+from service.protocol.dispatch import respond
+from service.protocol.errors import INVALID_PARAMS, MISSING_CAPABILITY, RpcError
 from service.protocol.jsonrpc import Response, Result
-from service.protocol.questions import elicit, elicit_url
+from service.protocol.pending_requests import PendingRequests
+from service.protocol.round_trips import InputRequiredError
 from service.protocol.subscriptions import Hub
 from service.protocol.task_records import MemoryKeeper
 from service.protocol.tasks import Tasks
@@ -37,7 +38,7 @@ ADA = {"action": "accept", "content": {"name": "Ada"}}
 
 async def greet(call: Call, arguments: Mapping[str, Any]) -> Result:
     """The one text of a handler that asks: it neither knows nor says how."""
-    await call.detach()
+    await call.become_task()
     name = arguments.get("name")
     if name is None:
         given = await call.ask("name", elicit("Your name?", FORM), keep={"by": "Easel"}, instead="Pass `name`.")
@@ -51,13 +52,13 @@ GREETING = said("Hello, Ada of Easel!")
 
 async def test_a_legacy_client_is_asked_by_a_request_on_the_stream_of_its_call() -> None:
     """Ours, the first of four ways; spec 2025-11-25, Elicitation."""
-    requests, outbox = OpenRequests(), Outbox()
-    asking = call(params={"name": "greet"}, era=Era.LEGACY, can=["elicitation/form"], send=outbox.send)
-    asking.inquiry = requests.inquiry_of(asking, SESSION)
-    answered = asyncio.create_task(answer(SERVER, asking))
+    requests = PendingRequests()
+    outbox = Outbox(requests)
+    asking = call(params={"name": "greet"}, era=Era.LEGACY, can=["elicitation/form"], channel=outbox)
+    answered = asyncio.create_task(respond(SERVER, asking))
     sent = await outbox.next()
     assert sent["method"] == "elicitation/create"
-    requests.answer(SESSION, Response(id=sent["id"], answer=ADA, failed=False))
+    requests.resolve(SESSION, Response(id=sent["id"], answer=ADA, failed=False))
     assert result(await answered) == GREETING
 
 
@@ -68,7 +69,8 @@ async def test_a_modern_client_is_asked_by_a_result_and_calls_again() -> None:
         params = modern_params({"name": "greet", **brought}, **{CAPABILITIES_KEY: {"elicitation": {}}})
         admitted = arrive(request("tools/call", params, 5), modern_headers("tools/call", "greet"))
         assert isinstance(admitted, Call)
-        return result(await answer(SERVER, admitted))
+        admitted.channel = Outbox()
+        return result(await respond(SERVER, admitted))
 
     asked = await round_trip()
     assert asked["resultType"] == "input_required"
@@ -82,7 +84,7 @@ async def test_a_client_of_tasks_is_asked_by_its_task() -> None:
     fixture = server(greet, tasks=tasks)
 
     async def ask(method: str, **params: Any) -> Any:
-        return result(await answer(fixture, call(method, params, can=["elicitation/form", TASKS])))
+        return result(await respond(fixture, call(method, params, can=["elicitation/form", TASKS])))
 
     task_id = (await ask("tools/call", name="greet"))["taskId"]
     task = await ask("tasks/get", taskId=task_id)
@@ -95,9 +97,9 @@ async def test_a_client_of_tasks_is_asked_by_its_task() -> None:
 @pytest.mark.parametrize("era", Era)
 async def test_a_client_that_cannot_be_asked_is_told_which_argument_to_pass(era: Era) -> None:
     """Ours, the fourth of four ways: a result that the model reads and acts on."""
-    given = result(await answer(SERVER, call(params={"name": "greet"}, era=era)))
+    given = result(await respond(SERVER, call(params={"name": "greet"}, era=era)))
     assert (given["isError"], given["content"]) == (True, said("Pass `name`.")["content"])
-    passed = result(await answer(SERVER, call(params={"name": "greet", "arguments": {"name": "Ada"}}, era=era)))
+    passed = result(await respond(SERVER, call(params={"name": "greet", "arguments": {"name": "Ada"}}, era=era)))
     assert passed["content"] == said("Hello, Ada!")["content"]
 
 
@@ -108,7 +110,7 @@ async def test_without_an_argument_to_pass_instead_the_capability_is_demanded() 
         await call.ask("name", elicit("Your name?", FORM))
         return said("unreachable")
 
-    given = await answer(server(insist), call(params={"name": "insist"}))
+    given = await respond(server(insist), call(params={"name": "insist"}))
     assert (given.status, error(given)["code"]) == (400, MISSING_CAPABILITY)
 
 
@@ -120,7 +122,7 @@ async def test_outside_of_tools_the_refusal_is_an_error() -> None:
         return []
 
     fixture = server(resources={"test://a": ResourceEntry(listing={"uri": "test://a", "name": "a"}, read=read)})
-    given = error(await answer(fixture, call("resources/read", {"uri": "test://a"})))
+    given = error(await respond(fixture, call("resources/read", {"uri": "test://a"})))
     assert (given["code"], given["message"]) == (INVALID_PARAMS, "Read another one.")
 
 
@@ -128,9 +130,11 @@ async def test_outside_of_tools_the_refusal_is_an_error() -> None:
 async def test_progress_goes_to_callers_that_gave_a_token(token: object, heard: int) -> None:
     """Spec 2026-07-28, Progress: a token is a string or an integer, and comes back as it was."""
     outbox = Outbox()
-    caller = call(params={"_meta": {"progressToken": token}}, send=outbox.send)
-    await caller.progress(1)
-    await caller.progress(2, 2, "done")
+    caller = call(params={"_meta": {"progressToken": token}}, channel=outbox)
+    caller.report("begun", 1)
+    caller.report("nearly done", 90)
+    caller.end()
+    caller.report("unheard", 95)
     sent = outbox.rest()
     assert len(sent) == heard
     assert caller.progress_token == (token if heard else None)
@@ -138,22 +142,22 @@ async def test_progress_goes_to_callers_that_gave_a_token(token: object, heard: 
         assert sent[0] == {
             "jsonrpc": "2.0",
             "method": "notifications/progress",
-            "params": {"progressToken": token, "progress": 1},
+            "params": {"progressToken": token, "progress": 1, "total": 100, "message": "begun"},
         }
-        assert sent[1]["params"] == {"progressToken": token, "progress": 2, "total": 2, "message": "done"}
+        assert sent[1]["params"]["progress"] == 90
 
 
 @pytest.mark.parametrize("params", [{}, {"_meta": None}, {"_meta": []}])
 async def test_without_meta_there_is_no_progress_to_tell(params: dict[str, Any]) -> None:
     outbox = Outbox()
-    await call(params=params, send=outbox.send).progress(1)
+    call(params=params, channel=outbox).report("unheard")
     assert outbox.rest() == []
 
 
 async def test_log_messages_pass_from_the_callers_threshold_on() -> None:
     """Spec 2026-07-28, Logging: only the levels that the client wants, only on this request's stream."""
     outbox = Outbox()
-    caller = call(log_level="warning", send=outbox.send)
+    caller = call(log_level="warning", channel=outbox)
     await caller.log("info", "unheard")
     await caller.log("error", {"a": 1}, logger="sketch")
     await caller.log("warning", "heard")
@@ -165,20 +169,20 @@ async def test_log_messages_pass_from_the_callers_threshold_on() -> None:
 
 async def test_what_nobody_listens_to_is_dropped() -> None:
     caller = call(params={"_meta": {"progressToken": 1}}, log_level="debug")
-    await caller.progress(1)
+    caller.report("unheard", 1)
     await caller.log("info", "x")
-    await caller.hang_up()
+    caller.channel.hang_up(caller)
 
 
 async def test_a_call_that_cannot_become_a_task_stays_a_call_or_is_refused() -> None:
     """SEP-2663: -32021 where the work is too long to be waited for."""
-    await call().detach()
+    await call().become_task()
 
     async def long(call: Call, arguments: Mapping[str, Any]) -> Result:
-        await call.detach(required=True)
+        await call.become_task(required=True)
         return said("unreachable")
 
-    given = error(await answer(server(long), call(params={"name": "long"})))
+    given = error(await respond(server(long), call(params={"name": "long"})))
     assert given["code"] == MISSING_CAPABILITY
     assert given["data"] == {"requiredCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
 
@@ -199,7 +203,7 @@ async def test_a_client_is_asked_only_in_a_mode_that_it_declared(era: Era, quest
         return await call.ask("it", questions[question])
 
     other = {"form": "url", "url": "form"}[question]
-    given = await answer(server(run), call(params={"name": "run"}, era=era, can=[f"elicitation/{other}"]))
+    given = await respond(server(run), call(params={"name": "run"}, era=era, can=[f"elicitation/{other}"]))
     assert error(given)["code"] == MISSING_CAPABILITY
     assert error(given)["data"] == {"requiredCapabilities": {"elicitation": {question: {}}}}
 
@@ -218,8 +222,8 @@ async def test_a_modern_client_is_sent_to_a_page_and_comes_again() -> None:
         sent = request("tools/call", modern_params({"name": "run", **brought}, **capable), 5)
         admitted = arrive(sent, modern_headers("tools/call", "run"))
         assert isinstance(admitted, Call)
-        admitted.send = outbox.send
-        return result(await answer(server(run), admitted))
+        admitted.channel = outbox
+        return result(await respond(server(run), admitted))
 
     asked = await round_trip()
     params = asked["inputRequests"]["page"]["params"]
@@ -231,9 +235,10 @@ async def test_a_modern_client_is_sent_to_a_page_and_comes_again() -> None:
 
 async def test_what_a_call_has_no_connection_for_does_nothing() -> None:
     given = call()
-    await given.open_stream()
-    await given.hang_up()
-    assert (given.detached, await given.send(b"{}")) == (False, False)
+    given.channel.open()
+    given.channel.hang_up(given)
+    given.channel.post(b"{}")
+    assert (given.is_task, await given.channel.send(b"{}")) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -241,3 +246,57 @@ async def test_what_a_call_has_no_connection_for_does_nothing() -> None:
 )
 def test_the_reason_of_a_cancellation_is_read_with_care(reason: object, read: str) -> None:
     assert read_reason(reason) == read
+
+
+Arguments = Mapping[str, Any]
+
+
+def test_receipts_run_in_order_and_once() -> None:
+    """Ours: two ways may hand over one result, as when a stream is replayed that had come through."""
+    done: list[str] = []
+    receipts = DeliveryCallbacks()
+    receipts.add(lambda: done.append("first"))
+    receipts.add(lambda: done.append("second"))
+    receipts.run()
+    receipts.run()
+    assert done == ["first", "second"]
+
+
+async def test_a_result_carries_the_receipts_of_its_call() -> None:
+    done: list[str] = []
+
+    async def draw(call: Call, arguments: Arguments) -> Result:
+        call.on_delivered(lambda: done.append("delivered"))
+        call.on_delivered(lambda: done.append("twice"))
+        return said("Drawn.")
+
+    given = await respond(server(draw), call(params={"name": "draw"}))
+    assert done == []
+    assert given.delivery is not None
+    given.delivery.run()
+    assert done == ["delivered", "twice"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(RpcError(INVALID_PARAMS, "No."), id="an error"),
+        pytest.param(ZeroDivisionError(), id="a bug"),
+        pytest.param(InputRequiredError({"resultType": "input_required"}), id="a question"),
+    ],
+)
+async def test_what_is_no_result_delivers_nothing(error: Exception) -> None:
+    """Ours: a picture that the answer did not hold is not thought to have arrived."""
+
+    async def draw(call: Call, arguments: Arguments) -> Result:
+        call.on_delivered(lambda: None)
+        raise error
+
+    assert (await respond(server(draw), call(params={"name": "draw"}))).delivery is None
+
+
+async def test_a_call_without_receipts_has_none() -> None:
+    async def draw(call: Call, arguments: Arguments) -> Result:
+        return said("Drawn.")
+
+    assert (await respond(server(draw), call(params={"name": "draw"}))).delivery is None

@@ -8,7 +8,7 @@ import pytest
 
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, ResourceEntry, Server
-from service.protocol.dispatch import Answer, answer
+from service.protocol.dispatch import EncodedResponse, respond
 from service.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY
 from service.protocol.jsonrpc import Result
 from service.protocol.methods import METHODS
@@ -50,7 +50,7 @@ async def echo(call: Call, arguments: Mapping[str, Any]) -> Result:
 
 
 async def wait(call: Call, arguments: Mapping[str, Any]) -> Result:
-    await call.detach()
+    await call.become_task()
     await asyncio.Event().wait()
     return said("unreachable")
 
@@ -112,7 +112,7 @@ def full() -> Server:
 async def test_a_server_declares_what_it_has(given: Server, era: Era, capabilities: dict[str, Any]) -> None:
     """Spec 2026-07-28, Discovery. SEP-2663: tasks are an extension, never a capability of their own."""
     method = {Era.MODERN: "server/discover", Era.LEGACY: "initialize"}[era]
-    assert result(await answer(given, call(method, era=era)))["capabilities"] == capabilities
+    assert result(await respond(given, call(method, era=era)))["capabilities"] == capabilities
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ async def test_a_server_declares_what_it_has(given: Server, era: Era, capabiliti
 )
 async def test_what_is_not_declared_is_not_there(method: str, era: Era) -> None:
     """Spec 2026-07-28, Discovery: a method that belongs to an undeclared capability is -32601."""
-    given = await answer(server(echo), call(method, {"uri": "test://a", "name": "p"}, era))
+    given = await respond(server(echo), call(method, {"uri": "test://a", "name": "p"}, era))
     assert error(given)["code"] == METHOD_NOT_FOUND
 
 
@@ -135,9 +135,9 @@ async def test_a_session_sets_the_level_of_its_log_messages() -> None:
     given = server(loud)
     heard = []
     for level in ("error", "debug"):
-        assert result(await answer(given, call("logging/setLevel", {"level": level}, Era.LEGACY))) == {}
+        assert result(await respond(given, call("logging/setLevel", {"level": level}, Era.LEGACY))) == {}
         outbox = Outbox()
-        await answer(given, call(params={"name": "loud"}, era=Era.LEGACY, send=outbox.send))
+        await respond(given, call(params={"name": "loud"}, era=Era.LEGACY, channel=outbox))
         heard.append([each["params"]["level"] for each in outbox.rest()])
     assert heard == [["error"], ["debug", "info", "error"]]
 
@@ -150,13 +150,13 @@ async def loud(call: Call, arguments: Mapping[str, Any]) -> Result:
 
 async def test_a_session_that_set_no_level_hears_from_info_on() -> None:
     outbox = Outbox()
-    await answer(server(loud), call(params={"name": "loud"}, era=Era.LEGACY, send=outbox.send))
+    await respond(server(loud), call(params={"name": "loud"}, era=Era.LEGACY, channel=outbox))
     assert [each["params"]["level"] for each in outbox.rest()] == ["info", "error"]
 
 
 async def test_a_level_that_there_is_not_changes_nothing() -> None:
     given = server(loud)
-    refused = await answer(given, call("logging/setLevel", {"level": "loud"}, Era.LEGACY))
+    refused = await respond(given, call("logging/setLevel", {"level": "loud"}, Era.LEGACY))
     assert (refused.status, error(refused)["code"]) == (200, INVALID_PARAMS)
     assert given.memory.look(SESSION.id).log_level == "info"
 
@@ -171,9 +171,9 @@ class Listening:
             {"notifications": notifications},
             can=can,
             owner=owner,
-            send=self.outbox.send,
+            channel=self.outbox,
         )
-        self.answer = asyncio.create_task(answer(given, listening))
+        self.answer = asyncio.create_task(respond(given, listening))
 
     async def acknowledged(self) -> Any:
         """What the server agreed to, which comes first of all."""
@@ -181,7 +181,7 @@ class Listening:
         assert first["method"] == "notifications/subscriptions/acknowledged"
         return first["params"]["notifications"]
 
-    async def ended(self) -> Answer:
+    async def ended(self) -> EncodedResponse:
         return await self.answer
 
 
@@ -242,18 +242,20 @@ async def test_a_stream_that_the_client_leaves_is_forgotten() -> None:
 
 
 async def test_a_client_that_takes_no_stream_cannot_listen() -> None:
-    given = await answer(full(), call("subscriptions/listen", {"notifications": {}}, takes_streams=False))
+    given = await respond(
+        full(), call("subscriptions/listen", {"notifications": {}}, channel=Outbox(takes_messages=False))
+    )
     assert (given.status, error(given)["code"]) == (400, INVALID_REQUEST)
 
 
 @pytest.mark.parametrize("notifications", [None, [], {"toolsListChanged": "yes"}, {"taskIds": [5]}])
 async def test_a_filter_that_is_none_is_refused(notifications: object) -> None:
-    given = await answer(full(), call("subscriptions/listen", {"notifications": notifications}))
+    given = await respond(full(), call("subscriptions/listen", {"notifications": notifications}, channel=Outbox()))
     assert (given.status, error(given)["code"]) == (400, INVALID_PARAMS)
 
 
 async def task_of(given: Server, owner: str = "anna") -> str:
-    created = result(await answer(given, call(params={"name": "wait"}, can=[TASKS], owner=owner)))
+    created = result(await respond(given, call(params={"name": "wait"}, can=[TASKS], owner=owner)))
     id_: str = created["taskId"]
     return id_
 
@@ -268,7 +270,7 @@ async def test_a_task_is_told_of_as_it_stands_and_as_it_changes() -> None:
     assert first["method"] == "notifications/tasks"
     assert first["params"]["_meta"] == {SUBSCRIPTION_ID: 5}
     assert (first["params"]["taskId"], first["params"]["status"]) == (task_id, "working")
-    await answer(given, call("tasks/cancel", {"taskId": task_id}, can=[TASKS]))
+    await respond(given, call("tasks/cancel", {"taskId": task_id}, can=[TASKS]))
     assert (await listening.outbox.next())["params"]["status"] == "cancelled"
     given.hub.close()
     await listening.ended()
@@ -304,5 +306,6 @@ async def test_a_task_that_is_gone_is_told_of_no_more_and_the_stream_goes_on() -
 
 async def test_listening_to_tasks_takes_the_extension() -> None:
     """SEP-2663, Task Status Notifications: -32021."""
-    given = await answer(full(), call("subscriptions/listen", {"notifications": {"taskIds": ["x"]}}))
+    listening = call("subscriptions/listen", {"notifications": {"taskIds": ["x"]}}, channel=Outbox())
+    given = await respond(full(), listening)
     assert (given.status, error(given)["code"]) == (400, MISSING_CAPABILITY)

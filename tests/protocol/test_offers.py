@@ -7,7 +7,7 @@ import pytest
 
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, ResourceEntry, Server
-from service.protocol.dispatch import answer
+from service.protocol.dispatch import respond
 from service.protocol.errors import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS
 from service.protocol.headers import Headers
 from service.protocol.jsonrpc import Result
@@ -70,11 +70,11 @@ def full(**others: Any) -> Server:
 
 
 async def ask(given: Server, method: str, era: Era = Era.MODERN, **params: Any) -> Any:
-    return result(await answer(given, call(method, params, era)))
+    return result(await respond(given, call(method, params, era)))
 
 
 async def refuse(given: Server, method: str, era: Era = Era.MODERN, **params: Any) -> Any:
-    return error(await answer(given, call(method, params, era)))
+    return error(await respond(given, call(method, params, era)))
 
 
 LISTS = [
@@ -185,7 +185,7 @@ async def test_a_header_that_differs_from_its_argument_stops_the_call() -> None:
     schema = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
     given = Server(name="t", version="1", title="T", instructions="", tools={"echo": tool(echo, schema)})
     params = {"name": "echo", "arguments": {"region": "eu"}}
-    refused = await answer(given, call("tools/call", params, headers=Headers([("Mcp-Param-Region", "us")])))
+    refused = await respond(given, call("tools/call", params, headers=Headers([("Mcp-Param-Region", "us")])))
     assert (refused.status, error(refused)["code"]) == (400, HEADER_MISMATCH)
     assert await ask(given, "tools/call", Era.LEGACY, **params) == said("{'region': 'eu'}")
 
@@ -218,14 +218,14 @@ async def test_a_uri_that_does_not_exist_comes_back_in_the_error() -> None:
 async def test_a_uri_that_is_none_is_refused(method: str, uri: object) -> None:
     given = server(templates={"test://{name}": ResourceEntry(listing={}, read=read)})
     asked = call(method, {"uri": uri}, Era.LEGACY, session=SESSION)
-    assert error(await answer(given, asked))["code"] == INVALID_PARAMS
+    assert error(await respond(given, asked))["code"] == INVALID_PARAMS
 
 
 async def test_an_endless_uri_is_not_subscribed_to() -> None:
     """Attack: a thousand subscriptions of four megabytes each were remembered for a session."""
     given = server(templates={"test://{name}": ResourceEntry(listing={}, read=read)})
     asked = call("resources/subscribe", {"uri": "test://" + "x" * MAX_URI}, Era.LEGACY, session=SESSION)
-    assert error(await answer(given, asked))["code"] == INVALID_PARAMS
+    assert error(await respond(given, asked))["code"] == INVALID_PARAMS
     assert given.memory.look(SESSION.id).resources == set()
 
 
@@ -289,7 +289,7 @@ async def own_pages(call: Call, cursor: str | None) -> tuple[Sequence[Result], s
 async def all_pages(given: Server, owner: str = "anna") -> list[list[str]]:
     pages, cursor = [], dict[str, Any]()
     while True:
-        page = result(await answer(given, call("resources/list", cursor, owner=owner)))
+        page = result(await respond(given, call("resources/list", cursor, owner=owner)))
         pages.append([each["uri"] for each in page["resources"]])
         if "nextCursor" not in page:
             return pages
@@ -334,7 +334,7 @@ async def test_tools_are_listed_as_they_are_shown_to_the_caller(hint: str, liste
     some.show_tools = lambda asking: {} if asking.client_hint == "plain" else some.tools
     asked = call("tools/list")
     asked.client_hint = hint
-    assert [each["name"] for each in result(await answer(some, asked))["tools"]] == listed
+    assert [each["name"] for each in result(await respond(some, asked))["tools"]] == listed
     called = call("tools/call", {"name": "echo", "arguments": {}})
     called.client_hint = hint
-    assert result(await answer(some, called))["content"]
+    assert result(await respond(some, called))["content"]

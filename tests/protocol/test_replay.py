@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from service.protocol.receipts import Receipts
-from service.protocol.replay import Stream, Streams
+from service.protocol.call import DeliveryCallbacks
+from service.protocol.jsonrpc import notification_message
+from service.protocol.replay import KEEP_ALIVE, Stream, Streams, frame, priming
 
 SESSION = "session"
 
@@ -156,11 +157,11 @@ async def test_a_stream_that_is_followed_stays() -> None:
 def test_an_ended_stream_holds_the_receipts_of_its_result_while_it_is_kept() -> None:
     """Ours: who follows a stream to its end has the result; of a stream that went nobody will."""
     streams = Streams(max_streams=1)
-    stream, receipts = stream_of(streams, "a", messages=1), Receipts()
+    stream, receipts = stream_of(streams, "a", messages=1), DeliveryCallbacks()
     stream.end(receipts)
-    assert stream.receipts is receipts
+    assert stream.delivery is receipts
     stream_of(streams, "b")
-    assert stream.receipts is None
+    assert stream.delivery is None
 
 
 def test_room_is_made_without_a_look_at_every_stream() -> None:
@@ -184,3 +185,23 @@ def test_room_is_made_without_a_look_at_every_stream() -> None:
         streams._streams[id_] = Watched(id_, SESSION, primed=True, grow=lambda _: None)
     streams.open("new", SESSION, primed=True)
     assert (Watched.looks, streams.find("0-0", SESSION)) == (1, None)
+
+
+def test_a_message_is_one_event() -> None:
+    message = notification_message("n", {"text": "a\nb"})
+    assert frame(message) == b"event: message\ndata: " + message + b"\n\n"
+
+
+def test_the_keep_alive_is_a_comment() -> None:
+    """WHATWG HTML, Server-sent events: a line that starts with a colon is ignored."""
+    assert KEEP_ALIVE.startswith(b":")
+    assert KEEP_ALIVE.endswith(b"\n\n")
+
+
+def test_an_event_that_can_be_resumed_from_has_an_id() -> None:
+    assert frame(b"{}", "s-1") == b"id: s-1\nevent: message\ndata: {}\n\n"
+
+
+def test_the_first_event_of_a_stream_has_an_id_no_data_and_the_time_to_come_again() -> None:
+    """Spec 2025-11-25, Transports (SEP-1699): an event without any data line is not dispatched, and its id is lost."""
+    assert priming("s-0") == b"id: s-0\nretry: 500\ndata:\n\n"

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from service.protocol.admission import Admitted, Batch, Refused, admit, admit_line
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, ResourceEntry, Server
-from service.protocol.dispatch import answer
+from service.protocol.client_requests import elicit
+from service.protocol.dispatch import respond
 from service.protocol.errors import (
     HEADER_MISMATCH,
     INTERNAL_ERROR,
@@ -31,7 +32,6 @@ from service.protocol.errors import (
 from service.protocol.headers import NAMED_BY
 from service.protocol.jsonrpc import Result
 from service.protocol.methods import METHODS
-from service.protocol.questions import elicit
 from service.protocol.subscriptions import Hub
 from service.protocol.task_records import MemoryKeeper
 from service.protocol.tasks import Tasks
@@ -53,7 +53,7 @@ FORM = {"type": "object", "properties": {"name": {"type": "string"}}}
 
 
 async def echo(call: Call, arguments: Mapping[str, Any]) -> Result:
-    await call.progress(1, 1, "echo")
+    call.report("echo", 1)
     await call.log("info", arguments)
     return said(f"{dict(arguments)}"[:1000])
 
@@ -64,7 +64,7 @@ async def ask(call: Call, arguments: Mapping[str, Any]) -> Result:
 
 
 async def detach(call: Call, arguments: Mapping[str, Any]) -> Result:
-    await call.detach(required=True)
+    await call.become_task(required=True)
     return said("Done.")
 
 
@@ -230,7 +230,7 @@ async def answered(given: Server, admitted: Admitted, sent: object) -> None:
                 await answered(given, item, message)
         case Call():
             async with asyncio.timeout(10):
-                heard = await answer(given, admitted)
+                heard = await respond(given, admitted)
             message = json.loads(heard.body)
             assert message["id"] == readable_id(sent)
             if heard.failed:

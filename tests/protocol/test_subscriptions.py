@@ -11,14 +11,14 @@ from service.protocol.subscriptions import (
     PROMPTS,
     RESOURCES,
     TOOLS,
+    Change,
     ElicitationCompleted,
     Hub,
     ListChanged,
-    Notice,
     ResourceUpdated,
     Subscription,
     TaskChanged,
-    notices_of,
+    changes_of,
     notification_of,
     read_filter,
 )
@@ -28,7 +28,7 @@ ONE, TWO = TaskChanged("1"), TaskChanged("2")
 EVERY = (TOOLS, PROMPTS, RESOURCES, FOX, CAT, ONE, TWO)
 
 
-async def told(subscription: Subscription) -> list[Notice]:
+async def told(subscription: Subscription) -> list[Change]:
     """What a subscription still has to tell, by closing it."""
     subscription.close()
     notices = []
@@ -51,10 +51,10 @@ async def told(subscription: Subscription) -> list[Notice]:
         pytest.param({"everything": True}, [], id="a kind that there is not"),
     ],
 )
-async def test_a_subscription_hears_exactly_what_it_asked_for(asked: dict[str, Any], heard: list[Notice]) -> None:
+async def test_a_subscription_hears_exactly_what_it_asked_for(asked: dict[str, Any], heard: list[Change]) -> None:
     """Spec 2026-07-28, Subscriptions: the server MUST NOT send types that were not requested."""
     hub = Hub()
-    subscription = hub.open(notices_of(read_filter(asked)), "anna")
+    subscription = hub.open(changes_of(read_filter(asked)), "anna")
     for notice in EVERY:
         hub.publish(notice)
     assert await told(subscription) == heard
@@ -84,7 +84,7 @@ def test_what_is_named_twice_is_acknowledged_once() -> None:
     assert read_filter({"taskIds": ["b", "a", "b"]}) == {"taskIds": ["b", "a"]}
 
 
-async def test_two_notices_of_the_same_are_one() -> None:
+async def test_two_changes_of_the_same_are_one() -> None:
     """Ours: a notice says that something changed, so a reader that does not read costs a notice of each kind."""
     subscription = Subscription([TOOLS, FOX], "anna")
     for _ in range(10_000):
@@ -154,7 +154,7 @@ async def test_of_several_streams_of_a_session_only_the_newest_is_told() -> None
 async def test_a_notice_for_one_principal_reaches_no_other() -> None:
     """Ours: what somebody drew, and when, is nobody else's business."""
     hub = Hub()
-    wanted: list[Notice] = [TOOLS, FOX]
+    wanted: list[Change] = [TOOLS, FOX]
     subscriptions = [
         *(hub.open(wanted, each) for each in ("anna", "ben")),
         *(hub.open_for_session(each, wanted, each) for each in ("anna", "ben")),

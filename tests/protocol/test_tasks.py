@@ -9,10 +9,10 @@ import pytest
 
 from service.protocol.call import Call
 from service.protocol.catalog import Server
-from service.protocol.dispatch import answer
+from service.protocol.client_requests import elicit
+from service.protocol.dispatch import respond
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, RpcError
 from service.protocol.jsonrpc import Result
-from service.protocol.questions import elicit
 from service.protocol.subscriptions import Hub, Subscription, TaskChanged
 from service.protocol.task_records import CANCELLED, COMPLETED, FAILED, POLL_MS, TTL_MS, MemoryKeeper, TaskRecord
 from service.protocol.tasks import Tasks
@@ -45,7 +45,7 @@ class Fixture:
 
     async def work(self, call: Call, _: Arguments) -> Result:
         self.began.set()
-        await call.detach()
+        await call.become_task()
         await self.go_on.wait()
         return said("Done.")
 
@@ -53,44 +53,44 @@ class Fixture:
         return said("At once.")
 
     async def fail(self, call: Call, _: Arguments) -> Result:
-        await call.detach(required=True)
+        await call.become_task(required=True)
         return {**said("It failed."), "isError": True}
 
     async def crash(self, call: Call, _: Arguments) -> Result:
-        await call.detach()
+        await call.become_task()
         raise ZeroDivisionError("secret detail")
 
     async def refuse(self, call: Call, _: Arguments) -> Result:
-        await call.detach()
+        await call.become_task()
         raise RpcError(INVALID_PARAMS, "x" * 1000, {"why": "so"})
 
     async def ask(self, call: Call, _: Arguments) -> Result:
         before = call.kept
-        await call.detach()
+        await call.become_task()
         first = await call.ask("name", NAME, keep={"step": 1})
         second = await call.ask("name", NAME)
         return said(f"{first['content']['name']} {second['content']['name']} {dict(before)} {dict(call.kept)}")
 
     async def ask_both(self, call: Call, _: Arguments) -> Result:
-        await call.detach()
+        await call.become_task()
         async with asyncio.TaskGroup() as group:
             both = [group.create_task(call.ask(key, NAME)) for key in ("a", "b")]
         return said(" ".join(each.result()["content"]["name"] for each in both))
 
     async def report(self, call: Call, _: Arguments) -> Result:
-        await call.progress(1, 3, "before")
-        await call.detach()
-        await call.detach()
-        await call.progress(2, 3, "y" * 1000)
+        call.report("before")
+        await call.become_task()
+        await call.become_task()
+        call.report("y" * 1000)
         await call.log("info", "unheard")
         await self.go_on.wait()
         return said("Done.")
 
     async def draw(self, call: Call, _: Arguments) -> Result:
         call.on_delivered(lambda: self.delivered.append("before"))
-        await call.detach()
-        assert call.detached
-        await call.open_stream()
+        await call.become_task()
+        assert call.is_task
+        call.channel.open()
         try:
             await self.go_on.wait()
         except asyncio.CancelledError:
@@ -101,23 +101,23 @@ class Fixture:
 
     async def draw_at_once(self, call: Call, _: Arguments) -> Result:
         call.on_delivered(lambda: self.delivered.append("at once"))
-        assert not call.detached
+        assert not call.is_task
         return said("Drawn.")
 
     async def draw_in_vain(self, call: Call, _: Arguments) -> Result:
         call.on_delivered(lambda: self.delivered.append("in vain"))
-        await call.detach()
+        await call.become_task()
         raise RpcError(INVALID_PARAMS, "No.")
 
     async def send(self, method: str, can: Any = CAN, owner: str = "anna", **params: Any) -> Any:
-        given = call(method, params, can=can, owner=owner, send=self.outbox.send, log_level="debug")
-        answered = await answer(self.server, given)
-        if answered.receipts is not None and self.outbox.reached:
-            answered.receipts.run()
+        given = call(method, params, can=can, owner=owner, channel=self.outbox, log_level="debug")
+        answered = await respond(self.server, given)
+        if answered.delivery is not None and self.outbox.reached:
+            answered.delivery.run()
         return result(answered)
 
     async def refused(self, method: str, can: Any = CAN, owner: str = "anna", **params: Any) -> Any:
-        return error(await answer(self.server, call(method, params, can=can, owner=owner)))
+        return error(await respond(self.server, call(method, params, can=can, owner=owner)))
 
     async def start(self, tool: str) -> str:
         """Call a tool that becomes a task; returns its id."""
@@ -169,9 +169,9 @@ async def test_no_task_is_made_for_a_client_without_the_extension(era: Era, can:
     """SEP-2663, Capability Negotiation: regardless of prior declarations."""
     fixture = Fixture()
     fixture.go_on.set()
-    given = result(await answer(fixture.server, call(params={"name": "work"}, era=era, can=can)))
+    given = result(await respond(fixture.server, call(params={"name": "work"}, era=era, can=can)))
     assert given["content"] == said("Done.")["content"]
-    required = error(await answer(fixture.server, call(params={"name": "fail"}, era=era, can=can)))
+    required = error(await respond(fixture.server, call(params={"name": "fail"}, era=era, can=can)))
     assert required["code"] == MISSING_CAPABILITY
 
 
@@ -185,7 +185,7 @@ async def test_the_extension_is_demanded_before_a_task_is_looked_up(method: str)
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
 async def test_a_server_without_tasks_has_no_such_methods(method: str) -> None:
-    given = error(await answer(server(), call(method, {"taskId": "x"}, can=CAN)))
+    given = error(await respond(server(), call(method, {"taskId": "x"}, can=CAN)))
     assert given["code"] == METHOD_NOT_FOUND
 
 
@@ -379,10 +379,10 @@ async def test_the_last_answer_shows_at_once() -> None:
     """Ours: after the acknowledgement no client is shown a question again that it has answered."""
     fixture = Fixture()
     task_id = await fixture.start("ask")
-    running = fixture.tasks.running[task_id]
+    channel = fixture.tasks.running[task_id].channel
     await fixture.send("tasks/update", taskId=task_id, inputResponses={"name": ADA})
-    assert running.record is not None
-    assert "name" not in running.record.input_requests
+    assert channel.record is not None
+    assert "name" not in channel.record.input_requests
     await fixture.send("tasks/cancel", taskId=task_id)
     await fixture.tasks.close(10)
 
@@ -431,13 +431,13 @@ async def test_an_end_is_never_taken_back() -> None:
     keeper.let.set()
     fixture = Fixture(keeper)
     task_id = await fixture.start("ask")
-    running = fixture.tasks.running[task_id]
+    channel = fixture.tasks.running[task_id].channel
     keeper.let.clear()
     keeper.saving.clear()
     await fixture.send("tasks/cancel", taskId=task_id)
     await keeper.saving.wait()
-    late = asyncio.create_task(running.answer({"name": ADA}))
-    later = asyncio.create_task(running.save(status="working"))
+    late = asyncio.create_task(channel.resolve({"name": ADA}))
+    later = asyncio.create_task(channel.save(status="working"))
     await asyncio.wait({late, later}, timeout=0)
     keeper.let.set()
     await asyncio.gather(late, later)

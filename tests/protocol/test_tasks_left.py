@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.protocol.call import Call
-from service.protocol.dispatch import answer
+from service.protocol.dispatch import respond
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import Hub, TaskChanged
 from service.protocol.task_records import COMPLETED, MemoryKeeper, TaskRecord
@@ -36,17 +36,17 @@ class Kiln:
         }  # fmt: skip
 
     async def burn(self, call: Call, _: Arguments) -> Result:
-        await call.detach()
+        await call.become_task()
         await call.remember("vase 7")
         self.began.set()
         await self.go_on.wait()
-        call.stay_working()
+        call.leave_running()
         return said("Still in the kiln.")
 
     async def forget(self, call: Call, _: Arguments) -> Result:
         await call.remember("before there was a task")
-        await call.detach()
-        call.stay_working()
+        await call.become_task()
+        call.leave_running()
         return said("Nothing to come back for.")
 
     async def resume(self, call: Call, work: str) -> Result | None:
@@ -58,9 +58,9 @@ class Kiln:
         self.delivered += 1
 
     async def send(self, method: str, can: tuple[str, ...] = (TASKS,), **params: Any) -> Any:
-        given = await answer(self.server, call(method, params, can=can, owner="anna"))
-        if given.receipts is not None:
-            given.receipts.run()
+        given = await respond(self.server, call(method, params, can=can, owner="anna"))
+        if given.delivery is not None:
+            given.delivery.run()
         return result(given)
 
     async def left(self) -> str:

@@ -1,14 +1,14 @@
-"""Which era a message belongs to, and which revision `initialize` agrees on."""
+"""The era of a message, and the revision that `initialize` agrees on."""
 
 import pytest
 
 from service.protocol.versions import (
     BATCHES,
+    ERA_OF,
     LEGACY_VERSIONS,
     RESUMES,
     SUPPORTED_VERSIONS,
     Era,
-    era_of,
     negotiate,
 )
 
@@ -25,21 +25,18 @@ def test_initialize_never_agrees_on_anything_but_a_legacy_revision(version: str)
 
 
 @pytest.mark.parametrize(
-    ("header", "in_meta", "era"),
+    ("header", "era"),
     [
-        pytest.param("2026-07-28", False, Era.MODERN, id="modern header without meta"),
-        pytest.param("2026-07-28", True, Era.MODERN, id="modern header and meta"),
-        pytest.param("v999.0.0", False, Era.MODERN, id="a version nobody knows"),
-        pytest.param("2025-11-25", True, Era.MODERN, id="meta decides against a legacy header"),
-        pytest.param(None, True, Era.MODERN, id="meta alone"),
-        pytest.param("2025-11-25", False, Era.LEGACY, id="legacy header"),
-        pytest.param("2025-03-26", False, Era.LEGACY, id="older legacy header"),
-        pytest.param(None, False, Era.LEGACY, id="neither"),
+        pytest.param("2026-07-28", Era.MODERN, id="modern header"),
+        pytest.param("v999.0.0", Era.MODERN, id="a version nobody knows"),
+        pytest.param("2025-11-25", Era.LEGACY, id="legacy header"),
+        pytest.param("2025-03-26", Era.LEGACY, id="older legacy header"),
+        pytest.param(None, Era.LEGACY, id="no header"),
     ],
 )
-def test_the_era_follows_from_header_and_meta(header: str | None, in_meta: bool, era: Era) -> None:
-    """Spec 2026-07-28, Versioning: per-request `_meta` is modern, `initialize` opens a legacy session."""
-    assert era_of(header, in_meta) is era
+def test_the_era_follows_from_the_header(header: str | None, era: Era) -> None:
+    """Spec 2026-07-28, Versioning: per-request `_meta` is modern (`test_admission.py`), a legacy header is not."""
+    assert ERA_OF.get(header, Era.MODERN) is era
 
 
 def test_tables_name_revisions_that_are_spoken() -> None:

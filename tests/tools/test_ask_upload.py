@@ -3,18 +3,16 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.protocol.asking import OpenRequests
 from service.protocol.call import Call
-from service.protocol.inquiry import InputRequiredError, RoundTrips
 from service.protocol.jsonrpc import Response, Result
-from service.protocol.request_state import begin_state, read_state
+from service.protocol.pending_requests import PendingRequests
+from service.protocol.round_trips import InputRequiredError, RoundTrips, begin_state
 from service.protocol.versions import Era
 from service.references.collect import own_url
 from service.tools.ask_upload import ask_upload
@@ -46,16 +44,13 @@ def text_of(result: Result | None) -> str:
 
 def modern(answers: Mapping[str, Any] | None = None, outbox: Outbox | None = None) -> Call:
     """A call of the modern era, with the answers of its last round."""
-    asking = call(can=URL_MODE, params={"_meta": {"progressToken": 1}}, send=(outbox or Outbox()).send)
-    bound = (b"s" * 32, asking.request, "anna", NOW)
-    asking.inquiry = RoundTrips(dict(answers or {}), read_state(*bound), partial(begin_state, *bound))
+    asking = call(can=URL_MODE, params={"_meta": {"progressToken": 1}}, channel=outbox or Outbox())
+    asking.round_trips = lambda: RoundTrips(begin_state(b"s" * 32, asking.request, "anna", NOW), dict(answers or {}))
     return asking
 
 
-def legacy(outbox: Outbox, requests: OpenRequests) -> Call:
-    asking = call(era=Era.LEGACY, can=URL_MODE, send=outbox.send)
-    asking.inquiry = requests.inquiry_of(asking, SESSION)
-    return asking
+def legacy(outbox: Outbox) -> Call:
+    return call(era=Era.LEGACY, can=URL_MODE, channel=outbox)
 
 
 async def test_what_was_sent_before_needs_no_question(at_desk: ReferenceFixture) -> None:
@@ -116,11 +111,12 @@ async def test_a_modern_client_opens_the_page_and_comes_again(at_desk: Reference
 
 async def test_a_legacy_client_opens_the_page_and_is_told_when_it_is_done(at_desk: ReferenceFixture) -> None:
     """Spec 2025-11-25, Completion Notifications for URL Mode Elicitation."""
-    outbox, requests = Outbox(), OpenRequests()
-    asking = asyncio.create_task(ask_upload(at_desk.uploads, legacy(outbox, requests), 1, PATIENT))
+    requests = PendingRequests()
+    outbox = Outbox(requests)
+    asking = asyncio.create_task(ask_upload(at_desk.uploads, legacy(outbox), 1, PATIENT))
     sent = await outbox.next()
     assert sent["params"]["url"] == await at_desk.uploads.link("anna")
-    requests.answer(SESSION, Response(id=sent["id"], answer={"action": "accept"}, failed=False))
+    requests.resolve(SESSION, Response(id=sent["id"], answer={"action": "accept"}, failed=False))
     await at_desk.sent("anna", A)
     assert await asking is None
     told = await outbox.next()

@@ -10,7 +10,7 @@ import pytest
 
 from service.protocol.call import Call
 from service.protocol.errors import INVALID_PARAMS, RpcError
-from service.protocol.sse import KEEP_ALIVE
+from service.protocol.replay import KEEP_ALIVE
 from service.protocol.versions import Era
 from tests.conformance.content import said
 from tests.conformance.server import running, with_tool
@@ -41,10 +41,10 @@ class Tool:
         call.on_delivered(self.deliver)
         self.hint = call.client_hint
         if self.opens:
-            await call.open_stream()
-            await call.open_stream()
+            call.channel.open()
+            call.channel.open()
         if self.streams:
-            await call.progress(1)
+            call.report("1", 1)
         self.began.set()
         try:
             await self.go_on.wait()

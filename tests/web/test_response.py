@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from service.web.response import HttpAnswer
+from service.web.response import RawResponse
 
-Write = Callable[[HttpAnswer], Awaitable[object]]
+Write = Callable[[RawResponse], Awaitable[object]]
 LONG = b"x" * 16_000_000
 
 
@@ -20,7 +20,7 @@ async def connected(write: Write) -> AsyncIterator[tuple[asyncio.StreamReader, a
     """A bare connection to a server that answers every request by `write`."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        answer = HttpAnswer(request)
+        answer = RawResponse(request)
         await write(answer)
         return answer.sent
 
@@ -49,11 +49,11 @@ async def exchange(write: Write, version: str = "1.1", *lines: str) -> tuple[str
         return head[0], headers, body, (await reader.read(4)) == b"HTTP"
 
 
-async def json(answer: HttpAnswer) -> None:
+async def json(answer: RawResponse) -> None:
     assert answer.whole(b'{"a":1}', 404, {"Mcp-Session-Id": "s"})
 
 
-async def events(answer: HttpAnswer) -> None:
+async def events(answer: RawResponse) -> None:
     answer.begin({})
     assert answer.put(b"one\n\n")
     assert answer.end(b"two\n\n")
@@ -101,7 +101,7 @@ async def test_a_stream_goes_in_chunks_where_the_version_has_them(
 
 
 async def test_a_stream_may_be_empty() -> None:
-    async def nothing(answer: HttpAnswer) -> None:
+    async def nothing(answer: RawResponse) -> None:
         answer.begin({})
         assert answer.end()
 
@@ -109,9 +109,9 @@ async def test_a_stream_may_be_empty() -> None:
 
 
 async def test_an_answer_larger_than_a_write_arrives_whole() -> None:
-    async def large(answer: HttpAnswer) -> None:
+    async def large(answer: RawResponse) -> None:
         assert answer.whole(LONG, 200, {})
-        assert await answer.flushed(60, whole=False)
+        assert await answer.flush(60, whole=False)
 
     assert (await exchange(large))[2] == LONG
 
@@ -120,7 +120,7 @@ async def test_an_answer_larger_than_a_write_arrives_whole() -> None:
 async def test_no_header_can_be_put_into_a_value(value: str) -> None:
     """RFC 9110, 5.5: who writes heads sees to it that a value stays one."""
 
-    async def inject(answer: HttpAnswer) -> None:
+    async def inject(answer: RawResponse) -> None:
         with pytest.raises(ValueError, match="X-A"):
             answer.whole(b"{}", 200, {"X-A": value})
         await json(answer)
@@ -132,9 +132,9 @@ async def test_no_header_can_be_put_into_a_value(value: str) -> None:
 async def test_a_client_that_does_not_read_is_cut_off(whole: bool) -> None:
     over = asyncio.get_running_loop().create_future()
 
-    async def large(answer: HttpAnswer) -> None:
+    async def large(answer: RawResponse) -> None:
         answer.whole(LONG, 200, {})
-        over.set_result(await answer.flushed(0.05, whole=whole))
+        over.set_result(await answer.flush(0.05, whole=whole))
 
     async with connected(large) as (_, writer), asyncio.timeout(5):
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # of a write transport, which reads as well
@@ -146,7 +146,7 @@ async def test_a_write_to_a_client_that_is_gone_says_so() -> None:
     over = asyncio.get_running_loop().create_future()
     began = asyncio.Event()
 
-    async def late(answer: HttpAnswer) -> None:
+    async def late(answer: RawResponse) -> None:
         began.set()
         with suppress(asyncio.CancelledError):  # which is how aiohttp says so
             await asyncio.Event().wait()
@@ -157,7 +157,7 @@ async def test_a_write_to_a_client_that_is_gone_says_so() -> None:
                 answer.end(),
                 answer.whole(LONG, 200, {}),
                 answer.waiting,
-                await answer.flushed(1, whole=True),
+                await answer.flush(1, whole=True),
             )
         )
 
@@ -171,9 +171,9 @@ async def test_a_write_to_a_client_that_is_gone_says_so() -> None:
 async def test_a_client_that_goes_while_it_is_waited_for_has_not_taken_it() -> None:
     over = asyncio.get_running_loop().create_future()
 
-    async def large(answer: HttpAnswer) -> None:
+    async def large(answer: RawResponse) -> None:
         answer.whole(LONG, 200, {})
-        asyncio.get_running_loop().call_soon(over.set_result, answer.flushed(60, whole=True))
+        asyncio.get_running_loop().call_soon(over.set_result, answer.flush(60, whole=True))
 
     async with connected(large) as (_, writer), asyncio.timeout(5):
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # see above
@@ -187,7 +187,7 @@ async def test_a_client_that_goes_while_it_is_waited_for_has_not_taken_it() -> N
 async def test_a_bug_after_a_stream_began_breaks_it_off() -> None:
     """Ours: aiohttp would write an answer of its own into the middle of the stream."""
 
-    async def broken(answer: HttpAnswer) -> None:
+    async def broken(answer: RawResponse) -> None:
         answer.begin({})
         answer.put(b"one\n\n")
         raise ZeroDivisionError

@@ -6,7 +6,7 @@ import pytest
 
 from service.protocol.call import Call
 from service.protocol.client import Client
-from service.protocol.dispatch import Answer
+from service.protocol.dispatch import EncodedResponse
 from service.protocol.jsonrpc import Request
 from service.protocol.session import Session
 from service.protocol.versions import Era
@@ -30,7 +30,7 @@ class Work:
         self.go_on = asyncio.Event()
         self.ended = ""
 
-    async def run(self) -> Answer:
+    async def run(self) -> EncodedResponse:
         self.began.set()
         try:
             await self.go_on.wait()
@@ -38,23 +38,23 @@ class Work:
             self.ended = "cancelled"
             raise
         self.ended = "done"
-        return Answer(body=b"{}")
+        return EncodedResponse(body=b"{}")
 
 
 async def test_the_answer_comes_back() -> None:
     work = Work()
     work.go_on.set()
-    assert await RunningCalls().run(call(), work.run()) == Answer(body=b"{}")
+    assert await RunningCalls().run_apart(call(), work.run()) == EncodedResponse(body=b"{}")
 
 
-@pytest.mark.parametrize(("era", "ended"), [(Era.MODERN, "cancelled"), (Era.LEGACY, "")])
-async def test_a_lost_connection_ends_a_modern_call_and_not_a_legacy_one(era: Era, ended: str) -> None:
+async def test_a_lost_connection_leaves_a_call_running_that_outlives_it() -> None:
+    """Spec 2025-11-25, Transports: a disconnection SHOULD NOT be taken for a cancellation."""
     calls, work = RunningCalls(), Work()
-    handler = asyncio.create_task(calls.run(call(era), work.run()))
+    handler = asyncio.create_task(calls.run_apart(call(), work.run()))
     await work.began.wait()
     handler.cancel()
     await asyncio.wait({handler})
-    assert (handler.cancelled(), work.ended) == (True, ended)
+    assert (handler.cancelled(), work.ended) == (True, "")
     await calls.close(0)
 
 
@@ -72,7 +72,7 @@ async def test_a_lost_connection_ends_a_modern_call_and_not_a_legacy_one(era: Er
 async def test_a_session_cancels_its_own_calls_only(session: Session, request_id: object, ended: str) -> None:
     """Ours: who knows or guesses an id of somebody else's call cannot end it."""
     calls, work = RunningCalls(), Work()
-    handler = asyncio.create_task(calls.run(call(id_=7), work.run()))
+    handler = asyncio.create_task(calls.run_apart(call(id_=7), work.run()))
     await work.began.wait()
     calls.cancel(session, request_id)
     work.go_on.set()
@@ -83,7 +83,7 @@ async def test_a_session_cancels_its_own_calls_only(session: Session, request_id
 async def test_true_is_not_the_id_one() -> None:
     """Bug: JSON's true is 1 to Python."""
     calls, work = RunningCalls(), Work()
-    handler = asyncio.create_task(calls.run(call(id_=1), work.run()))
+    handler = asyncio.create_task(calls.run_apart(call(id_=1), work.run()))
     await work.began.wait()
     calls.cancel(SESSION, True)
     work.go_on.set()
@@ -92,8 +92,8 @@ async def test_true_is_not_the_id_one() -> None:
 
 async def test_an_id_used_again_belongs_to_the_later_call() -> None:
     calls, first, second = RunningCalls(), Work(), Work()
-    earlier = asyncio.create_task(calls.run(call(), first.run()))
-    later = asyncio.create_task(calls.run(call(), second.run()))
+    earlier = asyncio.create_task(calls.run_apart(call(), first.run()))
+    later = asyncio.create_task(calls.run_apart(call(), second.run()))
     await second.began.wait()
     first.go_on.set()
     await earlier
@@ -104,7 +104,7 @@ async def test_an_id_used_again_belongs_to_the_later_call() -> None:
 async def test_a_call_that_is_left_goes_on_and_nobody_waits_for_it() -> None:
     """SEP-1699: the connection is ended, and the client comes again for the answer."""
     calls, work, left = RunningCalls(), Work(), call()
-    handler = asyncio.create_task(calls.run(left, work.run()))
+    handler = asyncio.create_task(calls.run_apart(left, work.run()))
     await work.began.wait()
     calls.leave(left)
     calls.leave(left)
@@ -116,33 +116,35 @@ async def test_a_call_that_is_left_goes_on_and_nobody_waits_for_it() -> None:
     assert work.ended == "done"
 
 
-@pytest.mark.parametrize("era", Era)
-async def test_what_has_ended_is_not_remembered(era: Era) -> None:
+async def within(calls: RunningCalls, modern: Call, work: Work) -> None:
+    """Run a call in this task, as a request does."""
+    calls.add(modern)
+    try:
+        await work.run()
+    finally:
+        calls.remove(modern)
+
+
+async def test_ended_calls_are_forgotten() -> None:
     calls, works = RunningCalls(), [Work() for _ in range(3)]
     for work in works:
         work.go_on.set()
-        await calls.run(call(era), work.run())
+        await calls.run_apart(call(), work.run())
+        await within(calls, call(Era.MODERN), work)
     assert calls == RunningCalls()
-
-
-async def test_a_modern_call_is_part_of_its_request() -> None:
-    """Ours: it ends with its connection anyway, and a task of its own costs as much as the rest of it."""
-    tasks = []
-
-    async def work() -> Answer:
-        tasks.append(asyncio.current_task())
-        return Answer(body=b"{}")
-
-    await RunningCalls().run(call(Era.MODERN), work())
-    await RunningCalls().run(call(Era.LEGACY), work())
-    mine = asyncio.current_task()
-    assert [task is mine for task in tasks] == [True, False]
 
 
 @pytest.mark.parametrize("era", Era)
 async def test_at_the_end_calls_get_their_grace_and_no_more(era: Era) -> None:
     calls, quick, stuck = RunningCalls(), Work(), Work()
-    handlers = [asyncio.create_task(calls.run(call(era, n), work.run())) for n, work in enumerate((quick, stuck))]
+
+    async def run(work: Work, id_: int) -> None:
+        if era is Era.MODERN:
+            await within(calls, call(era, id_), work)
+        else:
+            await calls.run_apart(call(era, id_), work.run())
+
+    handlers = [asyncio.create_task(run(work, number)) for number, work in enumerate((quick, stuck))]
     await stuck.began.wait()
     asyncio.get_running_loop().call_soon(quick.go_on.set)
     await calls.close(0.05)

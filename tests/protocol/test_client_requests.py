@@ -1,8 +1,20 @@
 """What may be asked, how it goes on the wire, and what counts as an answer."""
 
+from typing import Any
+
 import pytest
 
-from service.protocol.questions import Question, elicit, elicit_url, list_roots, sample
+from service.protocol.client import Client, read_client
+from service.protocol.client_requests import (
+    ClientRequest,
+    UnaskableError,
+    check_capabilities,
+    elicit,
+    elicit_url,
+    list_roots,
+    sample,
+)
+from service.protocol.errors import MISSING_CAPABILITY, RpcError
 
 FORM = elicit("Your name?", {"type": "object", "properties": {}})
 URL = elicit_url("Upload a picture.", "https://easel.example.com/upload/x", "e-1")
@@ -59,7 +71,7 @@ def test_a_page_has_an_id_in_legacy_revisions_alone() -> None:
         pytest.param(ROOTS, {"roots": []}, id="no roots"),
     ],
 )
-def test_a_result_of_the_method_is_an_answer(question: Question, answer: object) -> None:
+def test_a_result_of_the_method_is_an_answer(question: ClientRequest, answer: object) -> None:
     assert question.accepts(answer)
 
 
@@ -78,6 +90,41 @@ def test_a_result_of_the_method_is_an_answer(question: Question, answer: object)
         pytest.param(ROOTS, {"roots": {}}, id="roots are no list"),
     ],
 )
-def test_anything_else_is_none(question: Question, answer: object) -> None:
+def test_anything_else_is_none(question: ClientRequest, answer: object) -> None:
     """Ours: whether a key is there says nothing; what it holds must be a result of the method."""
     assert not question.accepts(answer)
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        pytest.param({"elicitation": {}}, id="no mode means forms"),
+        pytest.param({"elicitation": {"form": {}, "url": {}}}, id="forms among others"),
+    ],
+)
+def test_a_client_that_fills_in_forms_can_be_asked_to(declared: dict[str, Any]) -> None:
+    """Spec 2025-11-25, Elicitation, Capabilities: an empty object is the form mode."""
+    check_capabilities(read_client(None, declared), {"name": FORM}, None)
+
+
+@pytest.mark.parametrize(
+    ("declared", "questions", "required"),
+    [
+        pytest.param({}, [FORM], {"elicitation": {"form": {}}}, id="nothing declared"),
+        pytest.param({"elicitation": {"url": {}}}, [FORM], {"elicitation": {"form": {}}}, id="another mode"),
+        pytest.param({"roots": {}}, [ROOTS, sample("x", max_tokens=1)], {"sampling": {}}, id="one of two"),
+    ],
+)
+def test_what_was_not_declared_is_not_asked(
+    declared: dict[str, Any], questions: list[ClientRequest], required: dict[str, Any]
+) -> None:
+    """Spec 2026-07-28: -32021 with `requiredCapabilities`, shaped as the client would declare them."""
+    asked = {str(number): each for number, each in enumerate(questions)}
+    with pytest.raises(RpcError) as missing:
+        check_capabilities(read_client(None, declared), asked, None)
+    assert (missing.value.code, missing.value.data) == (MISSING_CAPABILITY, {"requiredCapabilities": required})
+
+
+def test_a_client_that_cannot_be_asked_is_told_what_to_do_instead() -> None:
+    with pytest.raises(UnaskableError, match="Pass the argument `name`"):
+        check_capabilities(Client(), {"name": FORM}, "Pass the argument `name`.")

@@ -1,6 +1,5 @@
 """The state between rounds: carried by the client, believed only for the very call that it was given for."""
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.protocol import signing
+from service.protocol.client_requests import ClientRequest, elicit, list_roots
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.jsonrpc import Request
-from service.protocol.request_state import LIFETIME_S, RequestState, begin_state, read_state
+from service.protocol.round_trips import (
+    LIFETIME_S,
+    InputRequiredError,
+    RequestState,
+    RoundTrips,
+    begin_state,
+    read_state,
+)
 from tests.protocol.samples import NOW
 
+NAME = elicit("Your name?", {"type": "object", "properties": {"name": {"type": "string"}}})
+ROOTS = list_roots()
+ADA = {"action": "accept", "content": {"name": "Ada"}}
+BOB = {"action": "accept", "content": {"name": "Bob"}}
+HOME = {"roots": [{"uri": "file:///home"}]}
 KEY = b"s" * 32
 DRAW: Mapping[str, Any] = {"name": "draw", "arguments": {"prompt": "a fox", "size": {"w": 1, "h": 2}}}
 
@@ -27,7 +40,7 @@ def read(
 
 def given_token(params: Mapping[str, Any] = DRAW) -> str:
     state = read(params)
-    state.answers["name"] = {"action": "decline"}
+    state.results["name"] = {"action": "decline"}
     token = state.token({"seed": 7}, ["size"])
     assert token is not None
     return token
@@ -36,7 +49,7 @@ def given_token(params: Mapping[str, Any] = DRAW) -> str:
 def test_a_call_that_brings_nothing_has_a_state_of_its_own() -> None:
     assert read_state(KEY, Request(id=1, method="tools/call", params=DRAW), "anna", NOW) is None
     state = read(DRAW)
-    assert (state.answers, state.kept, state.asked) == ({}, {}, frozenset())
+    assert (state.results, state.kept, state.asked) == ({}, {}, frozenset())
 
 
 def test_there_is_no_token_when_there_is_nothing_to_carry() -> None:
@@ -46,7 +59,7 @@ def test_there_is_no_token_when_there_is_nothing_to_carry() -> None:
 
 def test_answers_what_was_kept_and_what_was_asked_come_back() -> None:
     state = read({**DRAW, "requestState": given_token()})
-    assert state.answers == {"name": {"action": "decline"}}
+    assert state.results == {"name": {"action": "decline"}}
     assert state.kept == {"seed": 7}
     assert state.asked == {"size"}
 
@@ -115,8 +128,8 @@ def test_an_altered_state_is_refused(forge: Any) -> None:
 
 def test_a_payload_that_somebody_else_wrote_is_refused() -> None:
     body, _, signature = given_token().partition(".")
-    payload = orjson.loads(base64.urlsafe_b64decode(body)) | {"k": {"seed": 666}}
-    forged = base64.urlsafe_b64encode(orjson.dumps(payload)).decode()
+    payload = orjson.loads(signing.decode(body)) | {"k": {"seed": 666}}
+    forged = signing.encode(orjson.dumps(payload))
     with pytest.raises(RpcError):
         read({**DRAW, "requestState": f"{forged}.{signature}"})
 
@@ -130,3 +143,93 @@ def test_no_text_is_taken_for_a_state(text: str) -> None:
 def test_the_key_is_not_shown() -> None:
     """Ours: whatever is logged of a state, its key is not."""
     assert "ssss" not in repr(read(DRAW))
+
+
+def trips(responses: object = None, state: str | None = None) -> RoundTrips:
+    """One round: what a client brings when it comes (again)."""
+    brought = {} if state is None else {"requestState": state}
+    request = Request(id=1, method="tools/call", params={"name": "t", **brought})
+    bound = b"s" * 32, request, "anna", NOW
+    return RoundTrips(read_state(*bound) or begin_state(*bound), responses)
+
+
+def refused(
+    round_: RoundTrips, questions: Mapping[str, ClientRequest], keep: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The result that asks the client to come again."""
+    with pytest.raises(InputRequiredError) as early:
+        round_.ask(questions, keep)
+    return early.value.result
+
+
+def test_a_question_without_answer_ends_the_call_with_what_is_asked() -> None:
+    """Spec 2026-07-28, MRTR. Without anything to carry there is no `requestState`."""
+    assert refused(trips(), {"name": NAME}) == {
+        "resultType": "input_required",
+        "inputRequests": {"name": NAME.wire()},
+    }
+
+
+def test_an_answer_that_comes_with_the_call_is_the_answer() -> None:
+    """Spec 2026-07-28, MRTR, Error Handling: what is not recognised is ignored."""
+    assert trips({"name": ADA, "other": 5}).ask({"name": NAME}, None) == {"name": ADA}
+
+
+@pytest.mark.parametrize(
+    "responses",
+    [None, [], "Ada", {}, {"wrong": ADA}, {"name": 12345}, {"name": None}],
+    ids=["null", "a list", "a text", "empty", "another key", "a number", "a null answer"],
+)
+def test_what_is_no_answer_is_asked_again(responses: object) -> None:
+    """Spec 2026-07-28, MRTR, Error Handling: ask again for what is missing, rather than fail."""
+    assert (refused(trips(responses), {"name": NAME}))["inputRequests"] == {"name": NAME.wire()}
+
+
+def test_of_several_questions_only_the_open_ones_are_asked_again() -> None:
+    first = refused(trips({"name": ADA}), {"name": NAME, "roots": ROOTS})
+    assert list(first["inputRequests"]) == ["roots"]
+    round_ = trips({"roots": HOME}, first["requestState"])
+    assert round_.ask({"name": NAME, "roots": ROOTS}, None) == {"name": ADA, "roots": HOME}
+
+
+def test_answers_of_earlier_rounds_are_carried_and_stand() -> None:
+    """Ours: a handler went on from an answer; the client cannot change it afterwards."""
+    first = trips({"name": ADA})
+    first.ask({"name": NAME}, None)
+    second = refused(first, {"roots": ROOTS})
+    round_ = trips({"name": BOB, "roots": HOME}, second["requestState"])
+    assert round_.ask({"name": NAME}, None) == {"name": ADA}
+    assert round_.ask({"roots": ROOTS}, None) == {"roots": HOME}
+
+
+def test_every_round_has_another_state() -> None:
+    """Ours: a state stands for one round; that of round two differs from that of round one."""
+    first = refused(trips(), {"name": NAME}, {"step": 1})
+    round_ = trips({"name": ADA}, first["requestState"])
+    round_.ask({"name": NAME}, {"step": 1})
+    second = refused(round_, {"roots": ROOTS}, {"step": 2})
+    assert second["requestState"] != first["requestState"]
+
+
+def test_what_was_kept_is_there_in_the_next_round() -> None:
+    first = refused(trips(), {"name": NAME}, {"price": 3})
+    round_ = trips({"name": ADA}, first["requestState"])
+    assert round_.kept == {"price": 3}
+    round_.ask({"name": NAME}, {"price": 4})
+    assert round_.kept == {"price": 3}
+
+
+@pytest.mark.parametrize("keep", [{"price": 3}, {}], ids=["something", "nothing"])
+def test_an_answer_without_the_state_kept_beside_its_question_is_asked_for_again(keep: dict[str, int]) -> None:
+    """Ours: what the person saw when they answered is in the state; without it, the answer may be to something else."""
+    cold = refused(trips({"name": ADA}), {"name": NAME}, keep)
+    assert list(cold["inputRequests"]) == ["name"]
+    assert trips({"name": ADA}, cold["requestState"]).ask({"name": NAME}, keep) == {"name": ADA}
+
+
+def test_an_answer_ahead_of_its_question_does_not_count_where_something_is_kept() -> None:
+    first = refused(trips(), {"name": NAME}, {"step": 1})
+    round_ = trips({"name": ADA, "roots": HOME}, first["requestState"])
+    round_.ask({"name": NAME}, {"step": 1})
+    second = refused(round_, {"roots": ROOTS}, {"step": 2})
+    assert trips(None, second["requestState"]).kept == {"step": 2}
