@@ -1,4 +1,4 @@
-"""What the models file lists beside what the upstreams offer, and the file brought up to date. All of it is pure."""
+"""Comparison of the models file with the offers of the upstreams, and the file brought up to date, without I/O."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -22,7 +22,7 @@ class Comparison:
 
     @property
     def gone(self) -> tuple[str, ...]:
-        """What the upstream surely has no longer."""
+        """Ids of the file that the upstream surely has no longer."""
         return self.only_in_file if self.sure else ()
 
 

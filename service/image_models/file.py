@@ -18,7 +18,7 @@ EVERY_S: Final = 2.0
 """A person who has saved the file and turns to the client finds it read."""
 
 Stamp: TypeAlias = tuple[int, int, int] | None
-"""What changes with the file: when it was written, its length, and which file it is. None: there is no file."""
+"""Time of writing, length and inode of a file, which tell that it has changed. None: there is no file."""
 
 
 class ModelsFile:

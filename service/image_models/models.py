@@ -1,10 +1,10 @@
-"""Which models exist, what each can do, which is the default, and the guide by which a chat model chooses one.
+"""The models that exist, their abilities, the default one, and the guide by which a chat model chooses.
 
 `models.json` holds `models`, a list of ids or of objects; `families`, what several of these objects have in common;
 `default_model`; and `selection_guide` or, line by line, `selection_guide_lines`. A model and a family may say:
 
-- `upstream`: who draws it, Flow2API when nobody is named.
-- `about`: what it is good at, for the model that chooses.
+- `upstream`: the image service that draws it, Flow2API when none is named.
+- `about`: its strengths, for the model that chooses.
 - `aspect_ratios`, `resolutions`, `sizes`, `qualities`, `backgrounds`, `output_formats`: the values it can do, each a
   list. A size is 1024x1024, auto, or a range 64x64..2048x2048. What is not named cannot be chosen.
 - `takes`: other arguments that it makes use of: negative_prompt, seed.
@@ -64,7 +64,7 @@ class Model:
     variant_of: str = ""
 
     def accepts(self, argument: str) -> bool:
-        """Whether some value of an argument makes a difference to this model."""
+        """Tell that some value of an argument makes a difference to this model."""
         return argument in self.takes or bool(self.choices.get(argument))
 
 

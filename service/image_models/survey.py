@@ -18,7 +18,7 @@ NAMED: Final = 8
 
 
 async def fetch_model_lists(upstreams: Mapping[str, Upstream], wait_s: float = WAIT_S) -> dict[str, Offers | str]:
-    """What each upstream offers, or in words why that is not known."""
+    """Ask each upstream for its offers; return them, or the reason why they are not known, in words."""
     async with asyncio.TaskGroup() as group:
         asking = {name: group.create_task(_ask(upstream, wait_s)) for name, upstream in upstreams.items()}
     return {name: task.result() for name, task in asking.items()}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 HEAD_BYTES: Final = 1024
-"""How much of a file is looked at: comments and a doctype may come before the first tag of a text."""
+"""Bytes of a file that are looked at: comments and a doctype may come before the first tag of a text."""
 
 MAGIC: Final[Mapping[str, tuple[bytes, ...]]] = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),

@@ -150,7 +150,7 @@ class DiskFiles(Files):
             return None
 
     def _remove(self, name: str) -> bool:
-        """Whether nothing of ours lies there afterwards."""
+        """Remove a file of ours; return True when none lies there any more."""
         if NAME.fullmatch(name) is None:
             return True
         path = self.path(name)
@@ -181,7 +181,7 @@ def _digest(key: bytes, owner: str, data: bytes) -> str:
 
 
 def _plain_file(path: Path) -> os.stat_result | None:
-    """What is known of a plain file in a plain folder; None for anything else."""
+    """Return the status of a plain file in a plain folder; None for anything else."""
     try:
         folder, file = path.parent.lstat(), path.lstat()
     except (FileNotFoundError, NotADirectoryError):

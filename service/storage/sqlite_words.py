@@ -40,7 +40,7 @@ def owner_word(owner: str) -> str:
 
 
 def match_expression(owner: str, query: str) -> str | None:
-    """What FTS5 is asked for: all words of the query, in prompts of this owner. None for a query without any word.
+    """Return the query for FTS5: all words of the text, in prompts of this owner. None for a text without any word.
 
     The last word may be the beginning of one, unless something stands behind it or it is very short.
     """

@@ -48,11 +48,11 @@ class UploadKeeper(ABC):
 
     @abstractmethod
     async def ready(self, owner: str, since: float) -> Upload | None:
-        """What the next call starts from: the newest that no job uses, else the newest that is not used up."""
+        """Return the upload that the next call starts from: the newest that no job uses, else the newest that is not used up."""
 
     @abstractmethod
     async def latest_used(self, owner: str, since: float) -> Upload | None:
-        """The newest that is used up."""
+        """Return the newest upload that is used up."""
 
     @abstractmethod
     async def spend(self, id_: str, now: float) -> None:
