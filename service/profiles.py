@@ -1,4 +1,4 @@
-"""What each client shows, and how long it waits: PROFILES, the one table, and what a setting changes in it.
+"""The profiles of clients: what each shows and how long it waits, in PROFILES, the one table, and its overrides.
 
 A client is known by the key in its URL (`?client=cursor`), else by the name it gives itself (`clientInfo`, in both
 eras), else it is `unknown`. Clients change every few weeks: EASEL_PROFILES overrides any value of any row, and each row
@@ -45,7 +45,7 @@ class Profile:
     patience_s: float = 45
     """A call is answered within so many seconds: with the picture, or with how to get it."""
     progress_extends: bool = False
-    """Whether it is known to wait on while progress comes, by itself and with nothing to switch on."""
+    """True for a client that is known to wait on while progress comes, by itself and with nothing to switch on."""
     limit_s: float = 600
     """Never longer than this, whatever comes. An image service is given up after as long."""
     preview_bytes: int = PREVIEW_BYTES
@@ -154,11 +154,11 @@ class Named(Protocol):
 
 
 class Asking(Protocol):
-    """What must be known of a call to say how it is answered. `service.protocol.call.Call` is one."""
+    """The facts of a call on which its profile depends. `service.protocol.call.Call` has them."""
 
     @property
     def client(self) -> Named:
-        """Who calls."""
+        """The calling client."""
 
     @property
     def client_hint(self) -> str:
@@ -166,11 +166,11 @@ class Asking(Protocol):
 
     @property
     def progress_token(self) -> object | None:
-        """What progress is told by; None where nobody listens."""
+        """The token of progress notifications; None where the caller wants none."""
 
     @property
     def is_task(self) -> bool:
-        """Whether the call was answered with a task."""
+        """True once the call was answered with a task."""
 
 
 class Profiles:

@@ -73,7 +73,7 @@ class Call:
 
     channel: Channel = NULL_CHANNEL
     kept: Mapping[str, Any] = field(default_factory=dict)
-    """What the handler gave to `keep` when it asked, in an earlier round or just before."""
+    """The values that the handler gave to `keep` when it asked, in an earlier round or just before."""
     cancel_reason: str | None = None
     """The client's reason, or "", set before the call is cancelled at its client's wish; None for a lost connection."""
     delivery: DeliveryCallbacks | None = None
@@ -97,7 +97,7 @@ class Call:
 
     @property
     def opens_session(self) -> bool:
-        """Whether the answer tells the client the id of a session that it opens."""
+        """True when the answer tells the client the id of a session that it opens."""
         return self.session is not None and self.method == "initialize"
 
     @property
@@ -108,7 +108,7 @@ class Call:
 
     @property
     def is_task(self) -> bool:
-        """Whether it has become a task."""
+        """True once the call has become a task."""
         return self.channel.is_task
 
     @property

@@ -21,9 +21,9 @@ class Channel(ABC):
     """Carries messages, requests and the state of a task to one client. The task methods are those of a plain call."""
 
     takes_messages: bool = True
-    """Whether messages before the result reach the client."""
+    """True when messages before the result reach the client."""
     is_task: bool = False
-    """Whether the call was answered with a task."""
+    """True once the call was answered with a task."""
 
     @abstractmethod
     async def send(self, message: bytes) -> bool:

@@ -18,7 +18,7 @@ from service.protocol.jsonrpc import Response, notification_message, request_mes
 from service.protocol.session import Session
 
 TIMEOUT_S: Final = 600.0
-"""How long a person may take over a form."""
+"""Seconds that a person may take over a form."""
 
 
 @dataclass

@@ -90,7 +90,7 @@ class RoundTrips:
 
     @property
     def kept(self) -> Mapping[str, Any]:
-        """What the handler kept when it asked in the round before."""
+        """The values that the handler kept when it asked in the round before."""
         return self._state.kept
 
     def ask(self, requests: Mapping[str, ClientRequest], keep: Mapping[str, Any] | None) -> dict[str, ClientResult]:

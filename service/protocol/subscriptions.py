@@ -106,7 +106,7 @@ class Hub:
     """
 
     is_heard: bool = False
-    """Whether there is any subscription. A publisher may look here before it makes a change."""
+    """True when there is any subscription. A publisher may look here before it makes a change."""
     _subscriptions: list[Subscription] = field(default_factory=list)
     _sessions: dict[str, list[Subscription]] = field(default_factory=dict)
     _closed: bool = False

@@ -48,7 +48,7 @@ class UploadKeeper(ABC):
 
     @abstractmethod
     async def ready(self, owner: str, since: float) -> Upload | None:
-        """Return the upload that the next call starts from: the newest that no job uses, else the newest that is not used up."""
+        """Return the upload for the next call: the newest that no job uses, else the newest that is not used up."""
 
     @abstractmethod
     async def latest_used(self, owner: str, since: float) -> Upload | None:

@@ -70,7 +70,7 @@ async def picture_get(request: web.Request) -> web.StreamResponse:
 
 
 def read_range(header: str, size: int) -> range | None:
-    """Which bytes of `size` a Range header asks for (RFC 9110, 14.1.2): an empty range when it can have none of them.
+    """Return the bytes of `size` that a Range header asks for (RFC 9110, 14.1.2); an empty range when there are none.
 
     None when it counts as absent: malformed, of another unit, or more than one range.
     """
@@ -101,7 +101,7 @@ def _matches(tags: Iterable[ETag], name: str, *, weak: bool) -> bool:
 
 
 def _lasting(name: str) -> dict[str, str]:
-    """What a picture says in 200 and 206, and again in 304 (RFC 9110, 15.4.5)."""
+    """Return the headers of a picture in 200 and 206, and again in 304 (RFC 9110, 15.4.5)."""
     return {**SAFE, hdrs.ETAG: f'"{name}"', hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
 
 

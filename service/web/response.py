@@ -39,7 +39,7 @@ class Sent(web.StreamResponse):
 
     @property
     def keep_alive(self) -> bool:
-        """Whether the connection stays open for another request."""
+        """True when the connection stays open for another request."""
         return self._connection_stays
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's signature
@@ -61,7 +61,7 @@ class RawResponse:
 
     def __init__(self, request: web.Request) -> None:
         self.begun = False
-        """Whether it is a stream of events."""
+        """True when the response is a stream of events."""
         self.sent = SENT if request.keep_alive else SENT_LAST
         self._request = request
         self._is_old = request.version.minor == 0

@@ -101,7 +101,7 @@ class ReplyStream:
         deadline_s: float = WRITE_DEADLINE_S,
     ) -> None:
         self.hung_up = False
-        """Whether the connection was ended though the call goes on."""
+        """True once the connection was ended though the call goes on."""
         self._accepts = accepts
         self._response = RawResponse(request)
         self._call_ended = False
@@ -117,7 +117,7 @@ class ReplyStream:
 
     @property
     def opened(self) -> bool:
-        """Whether it is a stream, so that the result must be an event of it."""
+        """True once the reply is a stream, so that the result must be an event of it."""
         return self._response.begun
 
     def open(self) -> None:
