@@ -74,8 +74,8 @@ RULES: Final[Mapping[Kind, Rule]] = {
     Kind.BLOCKED: Rule(
         "A guard in front of {service}, or its rule on countries and networks, blocked this server before the service "
         "saw the request.",
-        "Only whoever runs Easel can mend that: with the service, by another network, or by another base URL{url}. "
-        "Calling again does not help.",
+        "Only whoever runs Easel can mend that: with the service, by another network (HTTPS_PROXY), or by another base "
+        "URL{url}. Calling again does not help.",
     ),
     Kind.ADDRESS: Rule(
         "No image service answers at the configured address.",

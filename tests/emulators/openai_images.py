@@ -56,6 +56,7 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "slow": "silence until `go_on` or for the set seconds, then a picture",
     "submit-dropped": "taken in, but the connection breaks before any answer",
     "submit-dropped-once": "the same, the first time",
+    "relay-breaks": "drawn and charged, but the relay cannot read the answer and says 500",
     "truncated": "half a JSON body",
     "html": "a login page",
 }
@@ -94,6 +95,8 @@ class OpenAiImages(Emulated):
         self.charges[incoming.prompt] += 1
         if scenario == "submit-dropped" or (scenario == "submit-dropped-once" and self.charges[incoming.prompt] == 1):
             return hung_up(request)
+        if scenario == "relay-breaks":
+            return answer(500, failing(LITELLM, "500", "internal_server_error"))
         if scenario == "slow":
             await self.hold()
         streams = incoming.streams and scenario not in {"json-for-stream", *WHOLE}
@@ -194,6 +197,9 @@ class OpenAiImages(Emulated):
 
 JSON: Final = "application/json"
 BLOCKED: Final = "Your request was rejected by the safety system. safety_violations=[violence]."
+LITELLM: Final = (
+    "litellm.APIConnectionError: APIConnectionError: OpenAIException - 'str' object has no attribute 'model_dump'"
+)
 NO_QUOTA: Final = "You exceeded your current quota, please check your plan and billing details."
 WHOLE: Final = frozenset({"empty-data", "one-lost", "truncated"})
 """Scenarios that are about a body in one piece."""

@@ -177,6 +177,7 @@ async def test_one_picture_of_two_that_cannot_be_had_leaves_the_other(openai: Op
         ("end-after-partial", "lost", 0, 0),
         ("error-mid-stream", "policy", 0, 0),
         ("error-key-mid-stream", "policy", 0, 0),
+        ("relay-breaks", "lost", 0, 0),
         ("truncated", "lost", 0, 0),
         ("gateway-timeout", "lost", 0, 0),
         ("empty-data", "no_image", 0, 0),

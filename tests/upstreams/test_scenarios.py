@@ -186,6 +186,7 @@ OPENAI: Final[Mapping[str, Outcome]] = {
     "slow": "lost",
     "submit-dropped": "lost",
     "submit-dropped-once": "lost",
+    "relay-breaks": "lost",
     "truncated": "lost",
     "html": "address",
 }
