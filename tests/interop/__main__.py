@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.emulators import flow2api
+from tests.interop.converters.check import EVERYTHING, check
 from tests.interop.environments import FASTMCP, PYTHON_1, UnavailableError, node, node_environment, python
 from tests.paths import ROOT
 
@@ -231,6 +232,11 @@ async def main(words: list[str]) -> int:
             for number, target in enumerate(targets):
                 if (target.url or client.over_stdio) and (client.gives_up or target.steps != "slow"):
                     await try_client(client, target, folder / f"{client.name} {number}", counts)
+        if not words or any(word.lower() in "converters" for word in words):
+            url = await stack.enter_async_context(serving(folder / "4", "service", **EVERYTHING))
+            async for name, outcome, why in check(url):
+                counts[outcome] += 1
+                print(f"{'converters':<24} {'service':<14} {name:<18} {outcome:<5} {why}".rstrip(), flush=True)
     print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
     return 1 if counts["FAIL"] or not counts["ok"] else 0
 
