@@ -299,7 +299,8 @@ def _context(  # noqa: PLR0913 - the composition root hands each part on once
     uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), f"{public_url}/upload/")
 
     async def ended(job: Job) -> None:
-        notifications.ended(job)
+        if server.hub.is_heard:
+            notifications.ended(job)
         await retention.enforce(spare=[picture.name for picture in job.pictures])
 
     generation = _generation(settings, upstreams, storage.store, pictures, ended)

@@ -71,14 +71,14 @@ class RunningJob:
         """Prepare a job that `start` begins."""
         self.detached = detached
         self.goes_on = False
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """The mistake of ours that ended it."""
         self.ended: Job | None = None
         """The job as its row says, once it has come to its end."""
         self._newest: tuple[str, float | None] | None = None
         self._waiters: list[Waiter] = []
         self._left = False
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Job | None] | None = None
 
     async def report(self, message: str, percent: float | None = None) -> None:
         """Report progress to the waiters; later ones get the newest message when they come. Never waits."""
@@ -120,28 +120,29 @@ class RunningJob:
                 self._started.cancel()
             await asyncio.wait({self._started})
 
-    def start(self, work: Awaitable[Job | None], before: "RunningJob | None") -> asyncio.Task[None]:
-        """Start the work as a task, after that of an earlier run which is about to end."""
-        self._task = asyncio.create_task(self._run(work, before))
+    def start(self, work: Coroutine[Any, Any, Job | None]) -> asyncio.Task[Job | None]:
+        """Start the work as a task."""
+        self._task = asyncio.create_task(work)
+        self._task.add_done_callback(self._note_end)
         return self._task
 
+    async def wait_for_end(self) -> None:
+        """Wait for the end of its task, however it ends."""
+        await asyncio.wait({self._started})
+
     @property
-    def _started(self) -> asyncio.Task[None]:
+    def _started(self) -> asyncio.Task[Job | None]:
         assert self._task is not None, "RunningJobs starts what it makes"  # noqa: S101 - a mistake of ours
         return self._task
 
-    async def _run(self, work: Awaitable[Job | None], before: "RunningJob | None") -> None:
-        try:
-            if before is not None:
-                await asyncio.wait({before._started})
-            self.ended = await work
-        except Exception as error:
-            self.error = error
-            if not self._waiters:  # else dispatch logs it, of whoever waits
-                logger.exception("A job ended by a mistake of ours")
-        finally:
-            if asyncio.iscoroutine(work):
-                work.close()  # cancelled before it began
+    def _note_end(self, task: asyncio.Task[Job | None]) -> None:
+        if task.cancelled():
+            return
+        self.error = task.exception()
+        if self.error is None:
+            self.ended = task.result()
+        elif not self._waiters:  # else dispatch logs it, of the call that waits
+            logger.error("A job ended by a mistake of ours", exc_info=self.error)
 
 
 def _report(waiter: Waiter, message: str, percent: float | None) -> None:
@@ -169,7 +170,7 @@ async def finish_despite_cancel(work: Coroutine[Any, Any, R]) -> R:
     raise cancelled
 
 
-Work: TypeAlias = Callable[[RunningJob], Awaitable[Job | None]]
+Work: TypeAlias = Callable[[RunningJob], Coroutine[Any, Any, Job | None]]
 
 
 class RunningJobs:
@@ -178,7 +179,7 @@ class RunningJobs:
     def __init__(self, at_once: int = AT_ONCE) -> None:
         """Hold no jobs yet; of those that are resumed, `at_once` run at a time."""
         self.closing = False
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Job | None]] = set()
         self._beside: set[asyncio.Task[None]] = set()
         self._latest: dict[int, RunningJob] = {}
         self._free = asyncio.Semaphore(at_once)
@@ -201,7 +202,7 @@ class RunningJobs:
     def resume(self, history_id: int, work: Work) -> RunningJob:
         """Go on with a job that was begun before, `AT_ONCE` of them at a time."""
         job = RunningJob(detached=True)
-        self._start(history_id, job, self._when_free(job, work))
+        self._start(history_id, job, self._when_free(job, work, self._latest.get(history_id)))
         return job
 
     async def close(self, drain_s: float = 0.0) -> None:
@@ -222,18 +223,21 @@ class RunningJobs:
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
-    def _start(self, history_id: int, job: RunningJob, work: Awaitable[Job | None]) -> None:
-        task = job.start(work, self._latest.get(history_id))
+    def _start(self, history_id: int, job: RunningJob, work: Coroutine[Any, Any, Job | None]) -> None:
+        task = job.start(work)
         self._latest[history_id] = job
         self._running.add(task)
 
-        def forget(ended: asyncio.Task[None]) -> None:
+        def forget(ended: asyncio.Task[Job | None]) -> None:
             self._running.discard(ended)
             if self._latest.get(history_id) is job:
                 del self._latest[history_id]
 
         task.add_done_callback(forget)
 
-    async def _when_free(self, job: RunningJob, work: Work) -> Job | None:
+    async def _when_free(self, job: RunningJob, work: Work, before: RunningJob | None) -> Job | None:
+        """Do the work in its turn, after that of an earlier run which is about to end."""
         async with self._free:
+            if before is not None:
+                await before.wait_for_end()
             return await work(job)

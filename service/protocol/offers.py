@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 
+import orjson
+
 from service.protocol import signing
 from service.protocol.call import TASKS_DECLARED, Call
 from service.protocol.catalog import ResourceEntry, Server
@@ -134,10 +136,22 @@ def _is_listed(server: Server, ref: Mapping[str, Any]) -> bool:
 
 
 def _arguments(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    arguments = params.get("arguments", {})
+    arguments = params.get("arguments")
+    if arguments in (None, "", []):  # as Go, form fields and PHP write an empty object
+        return {}
+    if isinstance(arguments, str):
+        arguments = _read_json(arguments)
     if not isinstance(arguments, dict):
         raise RpcError(INVALID_PARAMS, "params.arguments must be an object, or be left out.")
     return arguments
+
+
+def _read_json(text: str) -> Any:
+    """Read arguments that a gateway has encoded twice; None for any other text."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _uri(call: Call) -> str:

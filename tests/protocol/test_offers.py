@@ -153,7 +153,7 @@ async def test_a_cursor_whose_entry_is_gone_is_refused_with_what_to_do() -> None
         pytest.param("tools/call", {"name": "nope"}, "echo", id="unknown tool"),
         pytest.param("tools/call", {"name": 5}, "echo", id="tool name is a number"),
         pytest.param("tools/call", {}, "echo", id="no tool name"),
-        pytest.param("tools/call", {"name": "echo", "arguments": []}, "arguments", id="tool arguments are a list"),
+        pytest.param("tools/call", {"name": "echo", "arguments": ["a"]}, "arguments", id="tool arguments are a list"),
         pytest.param("prompts/get", {"name": "nope"}, "plain, needy", id="unknown prompt"),
         pytest.param("prompts/get", {"name": []}, "plain, needy", id="prompt name is a list"),
         pytest.param("prompts/get", {"name": "plain", "arguments": 5}, "arguments", id="prompt arguments are a number"),
@@ -178,6 +178,25 @@ async def test_an_endless_name_is_not_repeated() -> None:
 async def test_a_tool_gets_its_arguments_or_none() -> None:
     assert (await ask(full(), "tools/call", name="echo", arguments={"a": 1}))["content"][0]["text"] == "{'a': 1}"
     assert (await ask(full(), "tools/call", name="echo"))["content"][0]["text"] == "{}"
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        pytest.param(None, "{}", id="null, as Go writes an empty map"),
+        pytest.param([], "{}", id="an empty list, as PHP writes one"),
+        pytest.param("", "{}", id="an empty text"),
+        pytest.param('{"a": 1}', "{'a': 1}", id="an object that was encoded twice"),
+    ],
+)
+async def test_an_object_that_a_language_writes_otherwise_is_read_as_one(sent: object, read: str) -> None:
+    """Ours: the schema of 2026-07-28 allows only an object, but mcp-go and others send these."""
+    assert (await ask(full(), "tools/call", name="echo", arguments=sent))["content"][0]["text"] == read
+
+
+@pytest.mark.parametrize("sent", ["a fox", '["a"]', 5, True])
+async def test_arguments_that_are_no_object_are_refused(sent: object) -> None:
+    assert "arguments" in (await refuse(full(), "tools/call", name="echo", arguments=sent))["message"]
 
 
 async def test_a_header_that_differs_from_its_argument_stops_the_call() -> None:
