@@ -43,6 +43,7 @@ from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
 from service.protocol.tasks import Tasks
 from service.references.collect import REFERENCE_BYTES, References, guarded
 from service.references.uploads import Uploads
+from service.routes import PICTURES, UPLOADS
 from service.settings import Settings, SettingsError
 from service.storage.data_folder import DataFolderError
 from service.storage.opened import Storage, open_storage
@@ -105,7 +106,7 @@ class Running:
     @property
     def pictures_url(self) -> str:
         """The URL before a picture's name, with a slash at its end."""
-        return f"{public_url_of(self.settings)}/mcp-cache/"
+        return public_url_of(self.settings) + PICTURES.path
 
 
 def public_url_of(settings: Settings) -> str:
@@ -295,8 +296,8 @@ def _context(  # noqa: PLR0913 - the composition root hands each part on once
     public_url = public_url_of(settings)
     notifications = PictureNotifications(server.hub)
     retention = Retention(storage.store, storage.files, settings.limits, removed=notifications.removed)
-    pictures = Pictures(files=storage.files, previews=previews, url=f"{public_url}/mcp-cache/")
-    uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), f"{public_url}/upload/")
+    pictures = Pictures(files=storage.files, previews=previews, url=public_url + PICTURES.path)
+    uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
 
     async def ended(job: Job) -> None:
         if server.hub.is_heard:

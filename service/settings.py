@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from service.hosts import is_loopback
 from service.proxies import Proxies
+from service.routes import PICTURES, RESERVED, UPLOADS
 from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, OLDER_VALUES, SETTINGS
 
 
@@ -105,7 +106,7 @@ class Settings:
         """Read a mapping of names to values. Raise `SettingsError` for a value that cannot be used."""
         read = _Reader(env)
         host, path = read.text("EASEL_HOST").strip("[]"), read.text("EASEL_PATH")
-        if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path) or path.startswith(("/mcp-cache", "/health", "/upload")):
+        if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path) or path.startswith(RESERVED):
             raise read.error("EASEL_PATH", f"{path!r} cannot be a path; write one such as /mcp")
         auto_token = read.text("EASEL_TOKENS").lower() == AUTO
         tokens = {} if auto_token else read.tokens()
@@ -201,7 +202,7 @@ class _Reader:
     def public_url(self, path: str) -> str:
         """Return the public URL; one of the endpoint or of the pictures is mended, with a note."""
         url = self.url("EASEL_PUBLIC_URL")
-        for end in (path, "/mcp", "/mcp-cache", "/upload"):
+        for end in (path, "/mcp", PICTURES.path.rstrip("/"), UPLOADS.path.rstrip("/")):
             if url.endswith(end):
                 mended = url.removesuffix(end).rstrip("/")
                 self.notes.append(f"{self._written('EASEL_PUBLIC_URL')} should end before {end}; {mended} is used.")

@@ -38,6 +38,7 @@ class LineOutput:
     """Writes whole lines, in order, from a thread of its own."""
 
     def __init__(self, output: BinaryIO) -> None:
+        """Start the writer; it owns `output` from now on."""
         self._output = output
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="stdout")
         self._unwritten = 0
@@ -77,7 +78,8 @@ class LineChannel(ClientChannel):
     """The channel of a call over standard output: there is neither a head to send nor a connection to end."""
 
     def __init__(self, output: LineOutput, pending: PendingRequests) -> None:
-        super().__init__(pending)
+        """Make the channel of one call."""
+        self.pending = pending
         self._output = output
 
     async def send(self, message: bytes) -> bool:

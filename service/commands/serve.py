@@ -17,6 +17,7 @@ from service.app import GRACE_S, VERSION, origin_of, public_url_of, running
 from service.hosts import is_loopback
 from service.image_models.models import Models
 from service.images import LOCAL_OWNER
+from service.routes import PICTURES
 from service.settings import Settings
 from service.stdio import StdioServer
 from service.upstreams.base import Upstream
@@ -107,7 +108,7 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
     lines = [
         f"Easel {VERSION} is ready.",
         f"  MCP endpoint  {origin_of(settings)}{settings.path}",
-        f"  Pictures      {public_url_of(settings)}/mcp-cache/<name>",
+        f"  Pictures      {public_url_of(settings)}{PICTURES.path}<name>",
         f"  Data folder   {settings.data_dir}",
         *_image_folder(settings),
         *(f"  Image service {upstream.describe()}" for upstream in upstreams.values()),

@@ -18,6 +18,8 @@ class PictureNotifications:
 
     def ended(self, job: Job) -> None:
         """Notify that a generation has ended: its resource has changed, and its pictures are in the list."""
+        if not self.hub.is_heard:
+            return
         self.hub.publish(ResourceUpdated(f"{HISTORY}{job.history_id}"), owner=job.owner)
         if job.pictures:
             self.hub.publish(RESOURCES, owner=job.owner)

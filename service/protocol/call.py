@@ -37,6 +37,7 @@ class DeliveryCallbacks:
     """
 
     def __init__(self) -> None:
+        """Begin without callbacks."""
         self._callbacks: list[Callable[[], None]] = []
 
     def add(self, callback: Callable[[], None]) -> None:
@@ -73,7 +74,7 @@ class Call:
 
     channel: Channel = NULL_CHANNEL
     kept: Mapping[str, Any] = field(default_factory=dict)
-    """The values that the handler gave to `keep` when it asked, in an earlier round or just before."""
+    """The mapping that the handler gave to `keep` when it asked, in an earlier round or just before."""
     cancel_reason: str | None = None
     """The client's reason, or "", set before the call is cancelled at its client's wish; None for a lost connection."""
     delivery: DeliveryCallbacks | None = None
@@ -97,7 +98,7 @@ class Call:
 
     @property
     def opens_session(self) -> bool:
-        """True when the answer tells the client the id of a session that it opens."""
+        """True for `initialize`, whose answer tells the client the id of its session."""
         return self.session is not None and self.method == "initialize"
 
     @property
@@ -108,7 +109,7 @@ class Call:
 
     @property
     def is_task(self) -> bool:
-        """True once the call has become a task."""
+        """True for a call that was answered with a task."""
         return self.channel.is_task
 
     @property
@@ -118,17 +119,17 @@ class Call:
         token = meta.get(PROGRESS_TOKEN) if isinstance(meta, dict) else None
         return token if is_request_id(token) else None
 
-    def report(self, message: str, percent: float | None = None) -> None:
-        """Notify the caller of progress, if it gave a token for it. Values rise and messages repeat (`progress.py`)."""
-        if self._progress is None:
-            self.keep_alive()
-        if self._progress is not None:
-            self._progress.report(message, percent)
-
-    def keep_alive(self) -> None:
-        """Notify the caller of progress in silence too, from now to the end of the call, if it gave a token for it."""
+    def progress(self) -> RisingProgress | None:
+        """Return the progress of this call, which it reports in silence too from now on; None for nobody to hear it."""
         if self._progress is None and self.channel.takes_messages and (self.is_task or self.progress_token is not None):
             self._progress = RisingProgress(self._notify_progress)
+        return self._progress
+
+    def report(self, message: str, percent: float | None = None) -> None:
+        """Notify the caller of progress, if it gave a token for it. Values rise and messages repeat (`progress.py`)."""
+        progress = self.progress()
+        if progress is not None:
+            progress.report(message, percent)
 
     async def log(self, level: str, data: object, logger: str | None = None) -> None:
         """Send a log message, if the client wants this level (spec 2026-07-28, Logging)."""
@@ -212,7 +213,8 @@ class Call:
         if self.channel.is_task:
             self.channel.show_status(message)
         else:
-            params = {PROGRESS_TOKEN: self.progress_token, "progress": value, "total": 100, "message": message}
+            token = self.request.params["_meta"][PROGRESS_TOKEN]
+            params = {PROGRESS_TOKEN: token, "progress": value, "total": 100, "message": message}
             self.channel.post(notification_message("notifications/progress", params))
 
 

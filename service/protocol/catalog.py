@@ -116,7 +116,7 @@ class Server:
 
     @property
     def has_resources(self) -> bool:
-        """True when there are resources of any kind."""
+        """True for a server with resources of any kind."""
         return bool(self.resources or self.templates) or self.resource_pages is not None
 
     @property

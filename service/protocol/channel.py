@@ -21,7 +21,7 @@ class Channel(ABC):
     """Carries messages, requests and the state of a task to one client. The task methods are those of a plain call."""
 
     takes_messages: bool = True
-    """True when messages before the result reach the client."""
+    """False for a client that takes the result alone, and no message before it."""
     is_task: bool = False
     """True once the call was answered with a task."""
 

@@ -24,6 +24,7 @@ class RpcError(Exception):
     def __init__(
         self, code: int, message: str, data: Mapping[str, Any] | None = None, *, status: int | None = None
     ) -> None:
+        """Take the members of the error and, where it differs, the HTTP status."""
         super().__init__(message)
         self.code = code
         self.message = message

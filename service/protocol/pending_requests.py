@@ -61,8 +61,7 @@ class PendingRequests:
 class ClientChannel(Channel):
     """A channel to a connected client. It asks by requests within a session, and by round trips without one."""
 
-    def __init__(self, pending: PendingRequests) -> None:
-        self._pending = pending
+    pending: PendingRequests
 
     async def ask(
         self, call: Call, requests: Mapping[str, ClientRequest], keep: Mapping[str, Any] | None
@@ -80,7 +79,7 @@ class ClientChannel(Channel):
         if not self.takes_messages:
             raise RpcError(INVALID_REQUEST, "This call asks the client back: accept text/event-stream.")
         try:
-            response = await self._pending.send(self, session, request)
+            response = await self.pending.send(self, session, request)
         except TimeoutError as late:
             raise RpcError(INTERNAL_ERROR, f"The client did not answer {request.method} in time.") from late
         if response.failed or not request.accepts(response.answer):

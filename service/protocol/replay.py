@@ -17,19 +17,21 @@ KEEP_ALIVE: Final = b": still here\n\n"
 """A comment. Clients ignore it; it keeps proxies and clients from taking a silent stream for a dead one."""
 
 RETRY_MS: Final = 500
-"""How long a client whose connection was ended waits before it comes again."""
+"""Milliseconds that a client whose connection was ended waits before it comes again."""
+
+EVENT: Final = b"event: message\ndata: %b\n\n"
+"""The event of one JSON-RPC message. JSON from our encoder holds no line break."""
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""Of all events of all streams."""
+"""Bytes of all events of all streams."""
 
 MAX_STREAMS: Final = 2000
 
 
 def frame(message: bytes, event_id: str | None = None) -> bytes:
-    """Return the event of one JSON-RPC message. JSON from our encoder holds no line break."""
-    if event_id is None:
-        return b"event: message\ndata: %b\n\n" % message
-    return b"id: %b\nevent: message\ndata: %b\n\n" % (event_id.encode(), message)
+    """Return the event of one JSON-RPC message, with an id on a stream that can be resumed."""
+    event = EVENT % message
+    return event if event_id is None else b"id: %b\n%b" % (event_id.encode(), event)
 
 
 def priming(event_id: str) -> bytes:
@@ -59,6 +61,7 @@ class Stream:
     )
 
     def __init__(self, stream_id: str, session_id: str, *, primed: bool, grow: Callable[[int], None]) -> None:
+        """Begin a stream without events; `grow` gets the size of each stored one."""
         self.id = stream_id
         self.session_id = session_id
         self.primed = primed

@@ -32,6 +32,7 @@ class InputRequiredError(Exception):
     """Ends a call early: `result` asks the client to send the call again with the results of `inputRequests`."""
 
     def __init__(self, result: dict[str, Any]) -> None:
+        """Take the result of the call."""
         super().__init__("input required")
         self.result = result
 
@@ -90,7 +91,7 @@ class RoundTrips:
 
     @property
     def kept(self) -> Mapping[str, Any]:
-        """The values that the handler kept when it asked in the round before."""
+        """The mapping that the handler kept when it asked in the round before."""
         return self._state.kept
 
     def ask(self, requests: Mapping[str, ClientRequest], keep: Mapping[str, Any] | None) -> dict[str, ClientResult]:

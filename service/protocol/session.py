@@ -45,6 +45,7 @@ class Sessions:
     """Mints and reads session ids with one key."""
 
     def __init__(self, key: bytes) -> None:
+        """Take the key of 32 bytes, the same in every process that shares sessions."""
         self._key = key
         self._verified = lru_cache(maxsize=MAX_READ)(self._verify)
 

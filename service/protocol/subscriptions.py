@@ -64,6 +64,7 @@ class Subscription:
     """The changes that one reader of `owner` wants, and those not read yet. Closed, it ends after the unread ones."""
 
     def __init__(self, wanted: Iterable[Change], owner: str) -> None:
+        """Begin without unread changes."""
         self.wanted = set(wanted)
         self.owner = owner
         self._unread: dict[Change, None] = {}
@@ -106,7 +107,7 @@ class Hub:
     """
 
     is_heard: bool = False
-    """True when there is any subscription. A publisher may look here before it makes a change."""
+    """True while there is any subscription. A publisher may look here before it makes a change."""
     _subscriptions: list[Subscription] = field(default_factory=list)
     _sessions: dict[str, list[Subscription]] = field(default_factory=dict)
     _closed: bool = False

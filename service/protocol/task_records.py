@@ -79,21 +79,5 @@ class TaskKeeper(ABC):
         """Return the record of this owner's task, or None."""
 
 
-class MemoryKeeper(TaskKeeper):
-    """Storage of records in memory, for tests and the conformance fixture."""
-
-    def __init__(self) -> None:
-        self._records: dict[str, TaskRecord] = {}
-
-    async def save(self, record: TaskRecord) -> None:
-        """Store the record."""
-        self._records[record.id] = record
-
-    async def load(self, owner: str, task_id: str) -> TaskRecord | None:
-        """Return the record."""
-        record = self._records.get(task_id)
-        return record if record is not None and record.owner == owner else None
-
-
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -24,6 +24,7 @@ from service.references.arguments import ReferenceArguments, check_room, problem
 from service.references.image_folder import newest
 from service.references.uploads import MAX_TOTAL_BYTES, Uploads
 from service.references.urls import ImageUrlError, InlinePicture, OwnPicture, RemotePicture, decode, parse_image_url
+from service.routes import PICTURES
 from service.storage.files import Files
 from service.storage.store import Store
 from service.upstreams.fetch import RetryPolicy, fetch
@@ -201,7 +202,7 @@ def guarded(session: aiohttp.ClientSession) -> Download:
 
 def own_url(name: str) -> str:
     """Return the path of a stored picture as `image_url` takes it; people need the public URL before it."""
-    return f"/mcp-cache/{name}"
+    return PICTURES.path + name
 
 
 def _why_not(job: Job, picture: int) -> str:

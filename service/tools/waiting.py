@@ -14,9 +14,9 @@ _TIMED_OUT: Final = re.compile(r"time[d]?[ -]?out|-32001", re.IGNORECASE)
 
 def waiter_of(call: Call, patience_s: float) -> Waiter:
     """Return the waiter of a call that waits so many seconds from now, and is not silent meanwhile."""
-    call.keep_alive()
+    progress = call.progress()
     return Waiter(
-        report=call.report,
+        report=None if progress is None else progress.report,
         until=asyncio.get_running_loop().time() + patience_s,
         begun=(lambda history_id: call.remember(str(history_id))) if call.is_task else None,
         leaving=lambda: leaving(call),

@@ -2,7 +2,9 @@
 
 1. Host: a page of a foreign site whose name was rebound to our address sends its own name (DNS rebinding). 421.
 2. Origin: a foreign page in the person's browser sends its own origin. 403 (spec 2026-07-28, Security & Endpoint).
-3. Token: every route but the open ones needs `Authorization: Bearer` when tokens are set. 401.
+3. Token: `Authorization: Bearer` is needed when tokens are set. 401.
+
+Some routes are spared a check (`service/routes.py`).
 
 Allowed names are loopback, the address we listen on, and the host of the public URL. A refusal names the setting.
 """
@@ -19,13 +21,11 @@ from aiohttp.typedefs import Handler, Middleware
 
 from service.hosts import is_loopback
 from service.images import LOCAL_OWNER
+from service.routes import ANY_ORIGIN, WITHOUT_TOKEN
 from service.settings import Settings
 
 OWNER: Final = web.RequestKey("owner", str)
 """The owner of this request: the name of the token, or `local` where there are no tokens."""
-
-OPEN_PATHS: Final = ("/healthz", "/health", "/mcp-cache/", "/upload/")
-"""Need no token: health says nothing, and the name of a picture and the link to upload by are keys of their own."""
 
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
@@ -34,6 +34,7 @@ class Guard:
     """The check of requests against the settings of this process."""
 
     def __init__(self, settings: Settings) -> None:
+        """Read the allowed names and the tokens once."""
         self._names = own_names(settings)
         # A client sends the same with every request; the cache is bounded, since strangers fill it too.
         self._is_ours = lru_cache(maxsize=256)(self._names_us)
@@ -59,7 +60,7 @@ class Guard:
                 f"EASEL_PUBLIC_URL to the URL that they use, such as https://{host[:100] or 'easel.example.com'}",
             )
         origin = request.headers.get("Origin")
-        if origin is not None and not self._is_ours(origin):
+        if origin is not None and not self._is_ours(origin) and not _is_open_to_all(request):
             return error_response(
                 403,
                 f"Pages of {origin[:100]!r} may not use this server. If that is where this server itself is "
@@ -76,7 +77,7 @@ class Guard:
 
     def _refuse_token(self, request: web.Request) -> web.Response | None:
         request[OWNER] = LOCAL_OWNER
-        if not self._owners or request.path.startswith(OPEN_PATHS) or request.match_info.http_exception is not None:
+        if not self._owners or request.path.startswith(WITHOUT_TOKEN) or request.match_info.http_exception is not None:
             return None
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         owner = self._owner(token.strip()) if scheme.lower() == "bearer" else None
@@ -97,6 +98,11 @@ class Guard:
             if hmac.compare_digest(sent, digest):
                 found = name
         return found
+
+
+def _is_open_to_all(request: web.Request) -> bool:
+    """Return whether pages of any origin may send this request: it reads a picture whose name they know."""
+    return request.method in ("GET", "HEAD") and request.path.startswith(ANY_ORIGIN)
 
 
 def own_names(settings: Settings) -> frozenset[str]:

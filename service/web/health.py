@@ -1,10 +1,8 @@
 """`/healthz` and `/health`: a sign that this process serves. They reveal nothing else, so they need no token."""
 
-from typing import Final
-
 from aiohttp import web
 
-PATHS: Final = ("/healthz", "/health")
+from service.routes import HEALTH
 
 
 async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
@@ -14,5 +12,5 @@ async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - aioht
 
 def add_routes(app: web.Application) -> None:
     """Serve the route under both names that monitors use."""
-    for path in PATHS:
-        app.router.add_get(path, healthz)
+    for route in HEALTH:
+        app.router.add_get(route.path, healthz)

@@ -19,6 +19,7 @@ from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
+from service.routes import PICTURES
 from service.storage.files import Files, OpenRange, StoredFile
 
 FILES: Final[web.AppKey[Files]] = web.AppKey("files")
@@ -41,7 +42,7 @@ ABSENT: Final = {**SAFE, hdrs.CACHE_CONTROL: "no-store"}
 def add_routes(app: web.Application, files: Files) -> None:
     """Serve these pictures. aiohttp answers other methods with 405."""
     app[FILES] = files
-    app.router.add_get("/mcp-cache/{name}", picture_get, allow_head=True)
+    app.router.add_get(PICTURES.path + "{name}", picture_get, allow_head=True)
 
 
 async def picture_get(request: web.Request) -> web.StreamResponse:

@@ -34,12 +34,13 @@ class Sent(web.StreamResponse):
     """The response object of a handler that has written its response. It has no state, so all requests share one."""
 
     def __init__(self, *, keep_alive: bool) -> None:
+        """Make the response object for connections that stay open, or for those that end."""
         super().__init__()
         self._connection_stays = keep_alive
 
     @property
     def keep_alive(self) -> bool:
-        """True when the connection stays open for another request."""
+        """True for a connection that stays open for another request."""
         return self._connection_stays
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's signature
@@ -60,8 +61,9 @@ class RawResponse:
     __slots__ = ("_chunked", "_head", "_is_old", "_request", "begun", "sent")
 
     def __init__(self, request: web.Request) -> None:
+        """Begin the response to a request, of which nothing is written yet."""
         self.begun = False
-        """True when the response is a stream of events."""
+        """True for a stream of events."""
         self.sent = SENT if request.keep_alive else SENT_LAST
         self._request = request
         self._is_old = request.version.minor == 0
@@ -89,8 +91,10 @@ class RawResponse:
             self.sent = SENT_LAST
         self._head = self._head_of(200, _EVENTS if self._is_old else _EVENTS + _CHUNKS, headers) + b"\r\n"
 
-    def put(self, chunk: bytes) -> bool:
-        """Write a chunk of the stream."""
+    def put(self, chunk: bytes, *, optional: bool = False) -> bool:
+        """Write a chunk of the stream; an `optional` one is left out while much waits for a slow reader."""
+        if optional and self.waiting > FITS_BYTES:
+            return True
         head, self._head = self._head, b""
         return self._write(head + (b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk))
 

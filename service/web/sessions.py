@@ -34,6 +34,7 @@ class SessionRoutes:
     """The two routes, on one endpoint."""
 
     def __init__(self, endpoint: McpEndpoint, ended: EndedSessions, beat_s: float) -> None:
+        """Serve the sessions of `endpoint`, but the `ended` ones, with a comment every `beat_s` seconds of silence."""
         self._endpoint = endpoint
         self._ended = ended
         self._beat_s = beat_s

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.pending_requests import ClientChannel, PendingRequests
-from service.protocol.replay import KEEP_ALIVE, Stream, frame, priming
+from service.protocol.replay import EVENT, KEEP_ALIVE, Stream, priming
 from service.web.response import FITS_BYTES, SENT_LAST, RawResponse
 
 SILENCE_S: Final = 5.0
@@ -54,6 +54,7 @@ class KeepAlive:
     """
 
     def __init__(self, silence_s: float) -> None:
+        """Watch no response yet."""
         self._silence_s = silence_s
         self._due: dict[Silent, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -100,6 +101,7 @@ class ReplyStream:
         store: Callable[[], Stream] | None = None,
         deadline_s: float = WRITE_DEADLINE_S,
     ) -> None:
+        """Begin a response of which nothing is sent yet; a slow reader is disconnected after `deadline_s`."""
         self.hung_up = False
         """True once the connection was ended though the call goes on."""
         self._accepts = accepts
@@ -117,7 +119,7 @@ class ReplyStream:
 
     @property
     def opened(self) -> bool:
-        """True once the reply is a stream, so that the result must be an event of it."""
+        """True for a stream, of which the result must be an event."""
         return self._response.begun
 
     def open(self) -> None:
@@ -132,9 +134,9 @@ class ReplyStream:
         return self._response.waiting <= FITS_BYTES or await self._flush(whole=False)
 
     def post(self, message: bytes) -> None:
-        """Send one message, unless the client does not read."""
-        if self._accepts.sse and self._response.waiting <= FITS_BYTES:
-            self._put(message)
+        """Send one message without waiting; dropped on the wire, though not from the store, for a slow reader."""
+        if self._accepts.sse:
+            self._put(message, optional=True)
 
     def beat(self) -> bool:
         """Send a comment, unless the client has not read the bytes before; return whether it is still there."""
@@ -209,16 +211,18 @@ class ReplyStream:
             self.abandon()
         return taken
 
-    def _put(self, message: bytes, headers: Mapping[str, str] = NO_HEADERS, *, last: bool = False) -> bool:
+    def _put(
+        self, message: bytes, headers: Mapping[str, str] = NO_HEADERS, *, last: bool = False, optional: bool = False
+    ) -> bool:
         """Write a message as an event, or store it for a client that is gone."""
         if self._gone:
             self._event_of(message)
             return False
         head = b"" if self._response.begun else self._begin(headers)
-        return self._put_chunk(head + self._event_of(message), last=last)
+        return self._put_chunk(head + self._event_of(message), last=last, optional=optional)
 
-    def _put_chunk(self, chunk: bytes, *, last: bool = False) -> bool:
-        written = self._response.end(chunk) if last else self._response.put(chunk)
+    def _put_chunk(self, chunk: bytes, *, last: bool = False, optional: bool = False) -> bool:
+        written = self._response.end(chunk) if last else self._response.put(chunk, optional=optional)
         if not written:
             self.abandon()
         return written
@@ -237,7 +241,7 @@ class ReplyStream:
         """Return the event of a message, which is stored where events are."""
         if message is self._last:
             self._last = None
-        return frame(message) if self._stored is None else self._stored.append(message)
+        return EVENT % message if self._stored is None else self._stored.append(message)
 
     def _store_last(self) -> None:
         if self._stored is not None:
@@ -257,7 +261,8 @@ class StreamChannel(ClientChannel):
     def __init__(
         self, stream: ReplyStream, accepts: Accepts, pending: PendingRequests, leave: Callable[[Call], None]
     ) -> None:
-        super().__init__(pending)
+        """Make the channel of one call on the stream of its request, or of its batch."""
+        self.pending = pending
         self.takes_messages = accepts.sse
         self._stream = stream
         self._leave = leave

@@ -29,6 +29,7 @@ from service.pictures.importer import Importer
 from service.pictures.sniffing import sniff
 from service.pipeline.running_jobs import finish_despite_cancel
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
+from service.routes import UPLOADS
 from service.storage.uploads import Upload
 
 logger = logging.getLogger(__name__)
@@ -146,8 +147,8 @@ HANDLER: Final[web.AppKey[UploadHandler]] = web.AppKey("upload_handler")
 def add_routes(app: web.Application, handler: UploadHandler) -> None:
     """Serve the page and receive the pictures it sends."""
     app[HANDLER] = handler
-    app.router.add_get("/upload/{secret}", upload_get, allow_head=True)
-    app.router.add_post("/upload/{secret}", upload_post)
+    app.router.add_get(UPLOADS.path + "{secret}", upload_get, allow_head=True)
+    app.router.add_post(UPLOADS.path + "{secret}", upload_post)
 
 
 async def upload_get(request: web.Request) -> web.Response:

@@ -22,7 +22,6 @@ from service.protocol.catalog import PromptEntry, ResourceEntry, Server
 from service.protocol.client_requests import elicit
 from service.protocol.jsonrpc import Result
 from service.protocol.session import Sessions
-from service.protocol.task_records import MemoryKeeper
 from service.protocol.tasks import Tasks
 from service.settings import Settings
 from service.storage.disk_sessions import DiskSessions
@@ -33,6 +32,7 @@ from service.web.sockets import listen
 from service.web.stream import SILENCE_S, KeepAlive
 from tests.conformance.content import embedded, image, png, text
 from tests.conformance.tools import entry, tools
+from tests.memory_keeper import MemoryKeeper
 
 Arguments = Mapping[str, Any]
 TEMPLATE: Final = re.compile(r"test://template/([^/]+)/data")

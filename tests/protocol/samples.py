@@ -26,7 +26,7 @@ class Outbox(ClientChannel):
     """The channel of a client that is played by the test: messages are handed out in order."""
 
     def __init__(self, pending: PendingRequests | None = None, *, takes_messages: bool = True) -> None:
-        super().__init__(pending or PendingRequests())
+        self.pending = pending or PendingRequests()
         self.takes_messages = takes_messages
         self.reached = True
         """Whether the client is there."""

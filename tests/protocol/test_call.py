@@ -15,9 +15,9 @@ from service.protocol.jsonrpc import Response, Result
 from service.protocol.pending_requests import PendingRequests
 from service.protocol.round_trips import InputRequiredError
 from service.protocol.subscriptions import Hub
-from service.protocol.task_records import MemoryKeeper
 from service.protocol.tasks import Tasks
 from service.protocol.versions import Era
+from tests.memory_keeper import MemoryKeeper
 from tests.protocol.samples import (
     SESSION,
     TASKS,

@@ -13,9 +13,10 @@ from service.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_
 from service.protocol.jsonrpc import Result
 from service.protocol.methods import METHODS
 from service.protocol.subscriptions import PROMPTS, RESOURCES, SUBSCRIPTION_ID, TOOLS, Hub, ResourceUpdated, TaskChanged
-from service.protocol.task_records import TTL_MS, MemoryKeeper
+from service.protocol.task_records import TTL_MS
 from service.protocol.tasks import Tasks
 from service.protocol.versions import Era
+from tests.memory_keeper import MemoryKeeper
 from tests.protocol.samples import SESSION, TASKS, Clock, Outbox, call, error, result, said, server
 
 SHARED = {

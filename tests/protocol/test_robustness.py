@@ -33,8 +33,8 @@ from service.protocol.headers import NAMED_BY
 from service.protocol.jsonrpc import Result
 from service.protocol.methods import METHODS
 from service.protocol.subscriptions import Hub
-from service.protocol.task_records import MemoryKeeper
 from service.protocol.tasks import Tasks
+from tests.memory_keeper import MemoryKeeper
 from tests.protocol.samples import KEYS, Clock, arrival, said, server
 from tests.wire import CAPABILITIES_KEY, CLIENT_KEY, LEGACY, MODERN, VERSION_KEY, request
 

@@ -10,9 +10,9 @@ from service.protocol.task_records import (
     FAILED,
     INPUT_REQUIRED,
     WORKING,
-    MemoryKeeper,
     TaskRecord,
 )
+from tests.memory_keeper import MemoryKeeper
 
 NOW = 1_800_000_000.0
 

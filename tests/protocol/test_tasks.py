@@ -14,9 +14,10 @@ from service.protocol.dispatch import respond
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, RpcError
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import Hub, Subscription, TaskChanged
-from service.protocol.task_records import CANCELLED, COMPLETED, FAILED, POLL_MS, TTL_MS, MemoryKeeper, TaskRecord
+from service.protocol.task_records import CANCELLED, COMPLETED, FAILED, POLL_MS, TTL_MS, TaskRecord
 from service.protocol.tasks import Tasks
 from service.protocol.versions import Era
+from tests.memory_keeper import MemoryKeeper
 from tests.protocol.samples import NOW, TASKS, Clock, Outbox, call, error, result, said, server
 
 Arguments = Mapping[str, Any]

@@ -12,8 +12,9 @@ from service.protocol.call import Call
 from service.protocol.dispatch import respond
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import Hub, TaskChanged
-from service.protocol.task_records import COMPLETED, MemoryKeeper, TaskRecord
+from service.protocol.task_records import COMPLETED, TaskRecord
 from service.protocol.tasks import Tasks
+from tests.memory_keeper import MemoryKeeper
 from tests.protocol.samples import TASKS, Clock, call, result, said, server
 
 Arguments = Mapping[str, Any]

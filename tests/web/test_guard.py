@@ -25,7 +25,7 @@ async def raw(easel: Running, path: str, *headers: str, method: str = "GET") -> 
     return int(head.split()[1]), body
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/healthz", PICTURE, "/nowhere"])
+@pytest.mark.parametrize("path", ["/mcp", "/healthz", "/upload/x", "/nowhere"])
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -46,6 +46,13 @@ async def test_a_foreign_name_is_refused_on_every_route(
     answered, body = await raw(easel, path, *headers)
     assert answered == status
     assert "EASEL_PUBLIC_URL" in body
+
+
+async def test_a_picture_is_shown_on_pages_of_any_origin_and_under_no_foreign_host(easel: Running) -> None:
+    """Ours: its name is the key, and a chat program shows it in a page or a sandboxed frame of its own."""
+    for origin in ("http://evil.example.com", "null"):
+        assert (await raw(easel, PICTURE, "Host: localhost", f"Origin: {origin}"))[0] == 404
+    assert (await raw(easel, PICTURE, "Host: evil.example.com"))[0] == 421
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8866", "[::1]:1", "LOCALHOST:99"])

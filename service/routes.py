@@ -1,0 +1,39 @@
+"""The HTTP routes beside the MCP endpoint: the one table of their paths, and of the checks that they are spared.
+
+The path of the endpoint itself is a setting; it may not begin with any of these.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One route. A path that ends in a slash is a prefix, followed by a name that cannot be guessed."""
+
+    path: str
+    needs_token: bool = True
+    """Requests must bring a token, where tokens are set."""
+    checks_origin: bool = True
+    """A foreign `Origin` is refused for GET and HEAD as well; for all other methods it always is."""
+
+
+PICTURES: Final = Route(path="/mcp-cache/", needs_token=False, checks_origin=False)
+"""Stored pictures. The name is the key, and pages and frames of chat programs must be able to show them."""
+
+UPLOADS: Final = Route(path="/upload/", needs_token=False)
+"""The page of a one-time link, which is the key."""
+
+HEALTH: Final = (Route(path="/healthz", needs_token=False), Route(path="/health", needs_token=False))
+"""The sign that the process serves, under the two names that monitors use. It reveals nothing else."""
+
+ROUTES: Final = (PICTURES, UPLOADS, *HEALTH)
+
+WITHOUT_TOKEN: Final = tuple(route.path for route in ROUTES if not route.needs_token)
+"""The beginnings of paths that need no token."""
+
+ANY_ORIGIN: Final = tuple(route.path for route in ROUTES if not route.checks_origin)
+"""The beginnings of paths that may be read from any origin."""
+
+RESERVED: Final = tuple(route.path.rstrip("/") for route in ROUTES)
+"""The beginnings that the path of the MCP endpoint may not have."""
