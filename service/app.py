@@ -40,6 +40,7 @@ from service.protocol.admission import Keys
 from service.protocol.catalog import Server
 from service.protocol.session import Sessions
 from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
+from service.protocol.subscriptions import Hub
 from service.protocol.tasks import Tasks
 from service.references.collect import REFERENCE_BYTES, References, guarded
 from service.references.uploads import Uploads
@@ -48,7 +49,6 @@ from service.settings import Settings, SettingsError
 from service.storage.data_folder import DataFolderError
 from service.storage.opened import Storage, open_storage
 from service.storage.secret import Secret
-from service.storage.store import Store
 from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
 from service.upstreams.connector import Connector
@@ -141,15 +141,15 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         endpoint = _endpoint(storage)
         previews = Previews()
         stack.push_async_callback(previews.close)
-        context = _context(
+        parts = _Parts(
             settings=settings,
-            upstreams=upstreams,
-            models=models_file.models if models_file else SKETCH,
             storage=storage,
+            upstreams=upstreams,
             previews=previews,
             session=session,
-            server=endpoint.server,
+            hub=endpoint.server.hub,
         )
+        context = parts.context(models_file.models if models_file else SKETCH)
         jobs = context.generation.jobs
         offer(endpoint.server, context)
         app = _application(settings, context, endpoint if over_http else None, storage)
@@ -282,76 +282,73 @@ def _endpoint(storage: Storage) -> McpEndpoint:
     return McpEndpoint(server=server, keys=keys)
 
 
-def _context(  # noqa: PLR0913 - the composition root hands each part on once
-    *,
-    settings: Settings,
-    upstreams: Mapping[str, Upstream],
-    models: Models,
-    storage: Storage,
-    previews: Previews,
-    session: aiohttp.ClientSession,
-    server: Server,
-) -> ToolContext:
-    """Build the pipeline and everything beside it that tools work with."""
-    public_url = public_url_of(settings)
-    notifications = PictureNotifications(server.hub)
-    retention = Retention(storage.store, storage.files, settings.limits, removed=notifications.removed)
-    pictures = Pictures(files=storage.files, previews=previews, url=public_url + PICTURES.path)
-    uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """The opened parts, of which the pipeline and the context of the tools are composed."""
 
-    async def ended(job: Job) -> None:
-        if server.hub.is_heard:
-            notifications.ended(job)
-        await retention.enforce(spare=[picture.name for picture in job.pictures])
+    settings: Settings
+    storage: Storage
+    upstreams: Mapping[str, Upstream]
+    previews: Previews
+    session: aiohttp.ClientSession
+    hub: Hub
 
-    generation = _generation(settings, upstreams, storage.store, pictures, ended)
-    references = References(
-        store=storage.store,
-        files=storage.files,
-        importer=Importer(files=storage.files, store=storage.store, previews=previews),
-        uploads=uploads,
-        download=guarded(session),
-        picture=generation.picture,
-        make_room=retention.enforce,
-        own_hosts=own_names(settings),
-        image_dir=settings.image_dir,
-        several_owners=len(settings.tokens) > 1,
-    )
-    return ToolContext(
-        models=models,
-        upstreams=upstreams,
-        store=storage.store,
-        pictures=pictures,
-        generation=generation,
-        profiles=_profiles(settings),
-        references=references,
-        uploads=uploads,
-        retention=retention,
-        history_recent=settings.history_recent,
-        history_archive=settings.history_archive,
-    )
+    def context(self, models: Models) -> ToolContext:
+        """Compose everything that tools work with, the pipeline included: once for the process."""
+        settings, storage, public_url = self.settings, self.storage, public_url_of(self.settings)
+        notifications = PictureNotifications(self.hub)
+        retention = Retention(storage.store, storage.files, settings.limits, removed=notifications.removed)
+        pictures = Pictures(files=storage.files, previews=self.previews, url=public_url + PICTURES.path)
+        uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
 
+        async def ended(job: Job) -> None:
+            if self.hub.is_heard:
+                notifications.ended(job)
+            await retention.enforce(spare=[picture.name for picture in job.pictures])
 
-def _generation(
-    settings: Settings,
-    upstreams: Mapping[str, Upstream],
-    store: Store,
-    pictures: Pictures,
-    ended: Callable[[Job], Awaitable[None]],
-) -> Generation:
-    """Build the pipeline, once for the process."""
-    jobs = RunningJobs()
-    worker = Worker(
-        upstreams=upstreams,
-        store=store,
-        pictures=pictures,
-        jobs=jobs,
-        retries=settings.retries,
-        prompt_suffix=settings.prompt_suffix,
-        ended=ended,
-    )
-    restoration = Restoration(upstreams=upstreams, store=store, pictures=pictures, ended=ended)
-    return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration)
+        generation = self._generation(pictures, ended)
+        return ToolContext(
+            models=models,
+            upstreams=self.upstreams,
+            store=storage.store,
+            pictures=pictures,
+            generation=generation,
+            profiles=_profiles(settings),
+            references=self._references(generation, uploads, retention),
+            uploads=uploads,
+            retention=retention,
+            history_recent=settings.history_recent,
+            history_archive=settings.history_archive,
+        )
+
+    def _generation(self, pictures: Pictures, ended: Callable[[Job], Awaitable[None]]) -> Generation:
+        store, jobs = self.storage.store, RunningJobs()
+        worker = Worker(
+            upstreams=self.upstreams,
+            store=store,
+            pictures=pictures,
+            jobs=jobs,
+            retries=self.settings.retries,
+            prompt_suffix=self.settings.prompt_suffix,
+            ended=ended,
+        )
+        restoration = Restoration(upstreams=self.upstreams, store=store, pictures=pictures, ended=ended)
+        return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration)
+
+    def _references(self, generation: Generation, uploads: Uploads, retention: Retention) -> References:
+        storage = self.storage
+        return References(
+            store=storage.store,
+            files=storage.files,
+            importer=Importer(files=storage.files, store=storage.store, previews=self.previews),
+            uploads=uploads,
+            download=guarded(self.session),
+            picture=generation.picture,
+            make_room=retention.enforce,
+            own_hosts=own_names(self.settings),
+            image_dir=self.settings.image_dir,
+            several_owners=len(self.settings.tokens) > 1,
+        )
 
 
 def _offer_anew(server: Server, context: ToolContext) -> None:

@@ -26,7 +26,7 @@ def plain(schema: Mapping[str, Any]) -> dict[str, Any]:
         listed.pop("items", None)
         listed.pop("maxItems", None)
     if "items" in listed:
-        listed["items"] = plain(listed["items"])
+        listed["items"] = {key: value for key, value in plain(listed["items"]).items() if key != "description"}
     if "properties" in listed:
         listed["properties"] = {
             name: plain(each) for name, each in listed["properties"].items() if not each.get("deprecated", False)

@@ -46,8 +46,8 @@ def _offer_one(models: Models, name: str, schema: dict[str, Any]) -> Mapping[str
     if not any(model.accepts(name) for model in shown):
         return None
     if name in SWITCHES:
-        takers = [model.id for model in shown if model.accepts(name)]
-        only = "" if len(takers) == len(shown) else f"Only for {_series(takers)}."
+        takers = [model for model in shown if model.accepts(name)]
+        only = "" if len(takers) == len(shown) else f"Only for {_names(takers, shown)}."
         return schema | {"description": " ".join(filter(None, [schema["description"], only]))}
     values = list(dict.fromkeys(value for model in shown for value in model.choices.get(name, ())))
     lines = [schema["description"], _by_answer(shown, lambda model: _values(model.choices.get(name, ())), "Values")]
@@ -57,14 +57,23 @@ def _offer_one(models: Models, name: str, schema: dict[str, Any]) -> Mapping[str
 
 def _by_answer(models: Sequence[Model], answer: Callable[[Model], str], title: str) -> str:
     """Join the answers for the models under `title`, models with the same answer together; "" without any answer."""
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[Model]] = {}
     for model in models:
-        groups.setdefault(answer(model), []).append(model.id)
+        groups.setdefault(answer(model), []).append(model)
     groups.pop("", None)
     if not groups:
         return ""
-    parts = [text if len(ids) == len(models) else f"{text} with {_series(ids)}" for text, ids in groups.items()]
+    parts = [
+        text if len(group) == len(models) else f"{text} with {_names(group, models)}" for text, group in groups.items()
+    ]
     return f"{title}: {'; '.join(parts)}."
+
+
+def _names(some: Sequence[Model], models: Sequence[Model]) -> str:
+    """Name some of the models without their organisation, as long as each is told from all others so."""
+    short = [model.id.rpartition("/")[2] for model in models]
+    ids = [name if short.count(name := model.id.rpartition("/")[2]) == 1 else model.id for model in some]
+    return _series(ids)
 
 
 def _references(model: Model) -> str:

@@ -65,6 +65,17 @@ def test_what_all_models_can_do_is_said_once() -> None:
     assert "Only for" not in properties(SIZED)["seed"]["description"]
 
 
+def test_models_are_named_in_short_where_that_tells_them_apart() -> None:
+    """Ours: the list of tools is paid for with every message; the ids stand in the enum."""
+    choices = {"aspect_ratio": ("1:1",)}
+    near, far, other = (Model(id=id_, upstream="u", choices=choices) for id_ in ("a/near", "b/far", "c/far"))
+    plain = Model(id="plain", upstream="u")
+    assert properties(near, plain)["aspect_ratio"]["description"].endswith("Values: 1:1 with near.")
+    assert properties(near, far, other, plain)["aspect_ratio"]["description"].endswith(
+        "1:1 with near, b/far and c/far."
+    )
+
+
 def test_a_range_of_sizes_is_in_words_since_a_schema_has_none() -> None:
     size = properties(SIZED)["size"]
     assert "enum" not in size
