@@ -4,10 +4,10 @@ A call becomes an `ImageRequest`, an upstream turns it into `Picture`s, the pipe
 the whole story of it is one `Job`. Values only: nothing here opens, reads or waits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 EXTENSIONS: Final[Mapping[str, str]] = {
     "image/png": "png",
@@ -205,7 +205,8 @@ class WorkError(Exception):
     It never holds a key, a signed query, base64, HTML or a path of this machine. `kind` is the short word that the
     history keeps. `retries` says how often the same work may be tried again without anybody's leave (0 where that may
     be charged twice or is of no use), `retry_after_s` how many seconds to wait before the first of them.
-    `may_be_charged` says that money may be gone although there is no picture.
+    `may_be_charged` says that money may be gone although there is no picture. `task` is the id of work that goes on at
+    the service, which nobody follows; `links` are URLs of pictures that are paid for and could not be downloaded yet.
     """
 
     def __init__(
@@ -223,6 +224,14 @@ class WorkError(Exception):
         self.retries = retries
         self.retry_after_s = retry_after_s
         self.may_be_charged = may_be_charged
+        self.task = ""
+        self.links: tuple[str, ...] = ()
+
+    def keeping(self, *, task: str = "", links: Sequence[str] = ()) -> Self:
+        """Add the task or the links that are to be kept with the job, and return the error."""
+        self.task = task
+        self.links = tuple(links)
+        return self
 
     @property
     def fact(self) -> str:

@@ -42,6 +42,8 @@ class Timeouts:
     """Between two signs of life. Flow2API sends nothing while Google draws and enlarges, for minutes."""
     total_s: float = 600.0
     download_s: float = 120.0
+    appear_s: float = 12.0
+    """Until a picture must have appeared at the URL that the service has just given."""
     linger_s: float = 10.0
     """After an answer that holds a picture and says that it is finished, but whose connection stays open."""
 

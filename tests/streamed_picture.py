@@ -14,6 +14,7 @@ import aiohttp
 
 from service.images import ImageRequest, Picture
 from service.settings import Endpoint
+from service.upstreams.base import Upstream
 from service.upstreams.flow2api import Flow2ApiUpstream
 from service.upstreams.openai import OpenAiUpstream
 
@@ -37,7 +38,9 @@ async def take(kind: str, url: str) -> tuple[list[Picture], float]:
     ended = asyncio.Event()
     async with aiohttp.ClientSession() as session:
         endpoint = Endpoint(url=url, key="k")
-        upstream = {"chat": Flow2ApiUpstream, "openai": OpenAiUpstream}[kind](session, endpoint, max_file_bytes=10**8)
+        upstream: Upstream = Flow2ApiUpstream(session, endpoint, max_file_bytes=10**8)
+        if kind == "openai":
+            upstream = OpenAiUpstream(session, endpoint, max_file_bytes=10**8, streams=True)
         watching = asyncio.create_task(longest_stall(ended))
         model = {"chat": "gemini-3.1-flash-image-square", "openai": "gpt-image-2"}[kind]
         found = await upstream.generate(ImageRequest(model=model, prompt="large"), silent)

@@ -1,25 +1,30 @@
 """An answer of an image service, read as its bytes arrive: server-sent events, or one body, become parsed JSON.
 
-1. A `Base64Extractor` takes long base64 out of the bytes, so that no parser sees megabytes.
+1. Bytes that begin as a picture are one: some services answer with nothing else. Of all others, a `Base64Extractor`
+   takes long base64 out, so that no parser sees megabytes.
 2. An `SseReader` cuts them into events. A service that was asked to stream may answer with one JSON body, one that was
    not may stream, and some leave out the blank lines between events: all of it comes out as `Event`s.
 3. A subclass of `ImageAnswer` reads the events of its API, and finds the pictures.
+4. An error that an event reports, or a task that it names, counts only where there is no picture, which is paid for.
 
 `listen` is the one loop that waits for the bytes.
 """
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import aiohttp
 import orjson
 
+from service.pictures.sniffing import sniff
 from service.upstreams.base64_extractor import Base64Extractor, ExtractedBase64
-from service.upstreams.errors import UpstreamError
-from service.upstreams.image_sources import Source
+from service.upstreams.error_body import ERRORS, reported_error, sanitize
+from service.upstreams.errors import UpstreamError, upstream_error
+from service.upstreams.image_sources import Raw, Source
 from service.upstreams.kinds import Kind
+from service.upstreams.tasks import find_task
 
 MAX_ANSWER: Final = 100 * 1024 * 1024
 """Bytes of one answer: several pictures of the largest size, inline."""
@@ -31,6 +36,10 @@ PIECE: Final = 32 * 1024
 """Bytes taken at one go, at most 0.5 ms of work."""
 
 DONE: Final = b"[DONE]"
+BOM: Final = b"\xef\xbb\xbf"
+HEAD_BYTES: Final = 16
+"""Bytes by which a picture is told from text."""
+
 IGNORED_FIELDS: Final = (b"id", b"retry")
 """SSE fields into which image services put nothing."""
 
@@ -48,15 +57,16 @@ class Event(NamedTuple):
 class SseReader:
     """Cuts one stream of server-sent events into the data of each event.
 
-    WHATWG HTML, Server-sent events, "Interpreting an event stream", read generously: `data:` with or without the space,
-    CRLF, several `data:` lines, comments (OpenRouter sends `: OPENROUTER PROCESSING`), any length of line. `other`
-    collects the lines that are no field: the body of a service that does not stream, a proxy's page of HTML.
+    WHATWG HTML, Server-sent events, "Interpreting an event stream", read generously: a byte order mark, `data:` with or
+    without the space, CRLF, several `data:` lines, comments (OpenRouter sends `: OPENROUTER PROCESSING`), any length of
+    line. `other` collects the lines that are no field: the body of a service that does not stream, a page of HTML.
     """
 
     def __init__(self) -> None:
         """Begin a stream."""
         self.other: list[bytes] = []
         self._name = b""
+        self._is_first_line = True
         self._line: list[bytes] = []
         self._data: list[bytes] = []
 
@@ -79,6 +89,8 @@ class SseReader:
 
     def _end_line(self, events: list[tuple[bytes, bytes]]) -> None:
         line = b"".join(self._line).removesuffix(b"\r")
+        if self._is_first_line:
+            line, self._is_first_line = line.removeprefix(BOM), False
         self._line.clear()
         name, _, value = line.partition(b":")
         if not line:
@@ -112,37 +124,81 @@ class ImageAnswer(ABC, Generic[Step]):
         self.is_complete = False
         self.is_unreadable = False
         self.text = ""
+        self._failure: UpstreamError | None = None
+        self._unread: list[object] = []
         self._size = 0
+        self._head: bytes | None = b""
+        self._raw: list[bytes] = []
         self._base64 = Base64Extractor(self.extracted, json=True)
         self._sse = SseReader()
 
-    @abstractmethod
     def pictures(self) -> list[Source]:
         """Return the sources of the pictures, each once, in order."""
+        return [Raw(b"".join(self._raw))] if self._raw else self._find_pictures()
 
-    @abstractmethod
     def without_picture(self) -> UpstreamError:
         """Return the error for an answer that holds no picture, with the reason as far as the answer gives one."""
-
-    @abstractmethod
-    def _read(self, event: Event) -> list[Step]:
-        """Read one event of this API. Raise `UpstreamError` for one that reports an error."""
+        task = next(filter(None, map(find_task, self._unread)), "")
+        if task:
+            task = sanitize(task)
+            return UpstreamError(Kind.ACCEPTED, detail=f"Its task there is {task}.").keeping(task=task)
+        return self._failure or self._explain_nothing()
 
     def feed(self, data: bytes) -> list[Step]:
         """Read bytes, cut anywhere, and return the steps that they complete. Raise `UpstreamError`."""
         self._size += len(data)
         if self._size > MAX_ANSWER:
             raise UpstreamError(Kind.LOST, detail=f"(Its answer is larger than {MAX_ANSWER // 2**20} MB.)")
+        if self._raw:
+            self._raw.append(data)
+            return []
+        if self._head is not None:
+            self._head += data
+            return [] if len(self._head) < HEAD_BYTES else self._begin()
         return self._parse_all(self._sse.feed(self._base64.extract(data)))
 
     def end(self) -> list[Step]:
         """Read what the end of the answer completes: a last event, or a body that was no stream."""
+        steps = self._begin() if self._head is not None else []
         events = self._sse.feed(self._base64.rest())
-        steps = self._parse_all(events + self._sse.rest())
+        steps += self._parse_all(events + self._sse.rest())
         return steps + self._parse_body(b"\n".join(self._sse.other))
 
     def cut(self) -> None:
-        """Take note that the connection broke: the last event may be half a picture."""
+        """Take note that the connection broke: the last event may be half a picture, and bytes of a picture are."""
+        self._raw.clear()
+
+    @abstractmethod
+    def _find_pictures(self) -> list[Source]:
+        """Return the sources of the pictures that were read, each once, in order."""
+
+    @abstractmethod
+    def _explain_nothing(self) -> UpstreamError:
+        """Return the error for an answer without a picture, an error or a task."""
+
+    @abstractmethod
+    def _read(self, event: Event) -> list[Step]:
+        """Read one event of this API."""
+
+    def _fail(self, error: UpstreamError) -> None:
+        """Take note of an error that the answer reports; the first one counts. Nothing is expected after it."""
+        self._failure = self._failure or error
+        self.is_finished = True
+
+    def _explain_later(self, fields: Mapping[object, object]) -> None:
+        """Take note of an event that holds no picture: it may name a task, or say why in `message` or `msg`."""
+        if self._failure is None:
+            self._unread.append(fields)
+            if "message" in fields or "msg" in fields:
+                self._fail(upstream_error(200, fields))
+
+    def _begin(self) -> list[Step]:
+        """Read the first bytes, which tell whether the answer is a picture."""
+        head, self._head = self._head or b"", None
+        if sniff(head) is not None:
+            self._raw.append(head)
+            return []
+        return self._parse_all(self._sse.feed(self._base64.extract(head)))
 
     def _parse_all(self, events: list[tuple[bytes, bytes]]) -> list[Step]:
         steps: list[Step] = []
@@ -163,6 +219,8 @@ class ImageAnswer(ABC, Generic[Step]):
             lines = data.splitlines()
             self.is_unreadable |= len(lines) == 1
             return self._parse_all([(name, line) for line in lines]) if len(lines) > 1 else []
+        if isinstance(value, dict) and not value.keys().isdisjoint(ERRORS) and (error := reported_error(value)):
+            self._fail(upstream_error(200, error))
         return self._read(Event(name.decode(errors="replace"), value))
 
     def _parse_body(self, body: bytes) -> list[Step]:
@@ -181,7 +239,7 @@ async def listen(
     report: Callable[[Step], Awaitable[None]],
     linger_s: float,
 ) -> None:
-    """Read the answer to its end and report each step of it.
+    """Read the answer to its end and report each step of it. Raise `UpstreamError` for an answer without a picture.
 
     A connection that breaks after the picture arrived has lost nothing. One that stays open, or breaks, after the
     answer was finished has ended; it is waited for `linger_s` seconds.
@@ -204,3 +262,5 @@ async def listen(
         await asyncio.sleep(0)  # reading what is buffered already lets nobody else run
     for step in answer.end():
         await report(step)
+    if not answer.pictures():
+        raise answer.without_picture()

@@ -13,6 +13,7 @@ from typing import Final
 
 from service.upstreams.answer import Event, ImageAnswer
 from service.upstreams.base64_extractor import Base64Extractor
+from service.upstreams.error_body import reported_error
 from service.upstreams.errors import UpstreamError, upstream_error
 from service.upstreams.image_sources import Source, in_field, in_text, in_words
 from service.upstreams.kinds import Kind
@@ -21,14 +22,14 @@ MAX_TEXT: Final = 256 * 1024
 """Bytes of text in one answer, base64 not counted. It is searched in one go."""
 
 THINKING: Final = re.compile(r"<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.DOTALL)
+SENDS_PREVIEWS: Final = re.compile(r"(?i)grok")
+"""Models whose picture replaces an earlier one of the same index."""
+
 REFUSALS: Final = frozenset({
     "content_filter", "refusal", "safety", "prohibited_content", "blocklist", "spii", "recitation", "image_safety",
     "image_prohibited_content", "image_recitation",
 })  # fmt: skip
 """Gemini API, FinishReason and BlockReason; new-api says `content_filter` for any of them."""
-
-TOP_FIELDS: Final = ("data", "images", "image", "image_url", "url")
-"""The fields in which an answer without `choices` may hold its pictures."""
 
 THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking")
 """The fields of a message that hold thoughts, by gateway."""
@@ -40,9 +41,10 @@ Key = tuple[int, int]
 class ChatAnswer(ImageAnswer[str]):
     """One chat answer. Its steps are thoughts."""
 
-    def __init__(self) -> None:
-        """Begin an answer."""
+    def __init__(self, model: str = "") -> None:
+        """Begin an answer of this model."""
         super().__init__()
+        self._sends_previews = SENDS_PREVIEWS.search(model) is not None
         self._is_cut = False
         self._content = Base64Extractor(self.extracted, json=False)
         self._text = bytearray()
@@ -59,10 +61,11 @@ class ChatAnswer(ImageAnswer[str]):
 
     def cut(self) -> None:
         """Take note that the connection broke: only a picture that is surely whole counts."""
+        super().cut()
         self._is_cut = True
         self._text += self._content.rest()
 
-    def pictures(self) -> list[Source]:
+    def _find_pictures(self) -> list[Source]:
         """Return the pictures, each once, in order. Fields that are made for pictures come before text."""
         found = [source for _, source in self._pictures]
         if not found:
@@ -70,7 +73,7 @@ class ChatAnswer(ImageAnswer[str]):
             found = in_words(words) if self._is_refused() else in_text(words, ended=not self._is_cut)
         return list(dict.fromkeys(found))
 
-    def without_picture(self) -> UpstreamError:
+    def _explain_nothing(self) -> UpstreamError:
         """Return the error: a refusal, or words in place of a picture."""
         if self.is_unreadable and not self._words():
             return UpstreamError(Kind.LOST, detail="(Its answer could not be read.)")
@@ -87,33 +90,35 @@ class ChatAnswer(ImageAnswer[str]):
 
     def _read(self, event: Event) -> list[str]:
         match event.value:
-            case {"error": error} | {"errors": error} | {"detail": error} if error:
-                raise upstream_error(200, event.value)
             case {"choices": [*choices]}:
                 return [thought for at, choice in enumerate(choices) for thought in self._choice(choice, at)]
             case {**fields} if "candidates" in fields or "promptFeedback" in fields:
                 return self._gemini(fields)
             case {**fields}:
-                found = [source for name in TOP_FIELDS for source in in_field(fields.get(name))]
+                found = list(in_field(fields))
                 self._pictures += [(None, source) for source in found]
-                if not found and ("message" in fields or "msg" in fields):
-                    raise upstream_error(200, fields)
+                if not found:
+                    self._explain_later(fields)
+            case [*items]:
+                self._pictures += [(None, source) for source in in_field(items)]
         return []  # of the rest, usage alone and `choices: null` hold nothing either
 
     def _choice(self, choice: object, position: int) -> list[str]:
         match choice:
-            case {"error": error} if error:
-                raise upstream_error(200, choice)
-            case {"finish_reason": "error", **rest}:
-                raise upstream_error(200, {"error": f"finish_reason error {rest.get('native_finish_reason') or ''}"})
             case {"delta": {**message}, **rest} if message or "message" not in rest:
                 thoughts = self._message(message, position)
             case {"message": {**message}}:
                 thoughts = self._message(message, position)
             case _:
                 thoughts = []
-        if isinstance(choice, dict):
-            self._note_finish(choice, "finish_reason", "native_finish_reason")
+        match choice:
+            case {**fields} if (error := reported_error(fields)) is not None:
+                self._fail(upstream_error(200, error))
+            case {"finish_reason": "error", **rest}:
+                words = f"finish_reason error {rest.get('native_finish_reason') or ''}"
+                self._fail(upstream_error(200, {"error": words}))
+            case {**fields}:
+                self._note_finish(fields, "finish_reason", "native_finish_reason")
         return thoughts
 
     def _message(self, message: dict[object, object], position: int) -> list[str]:
@@ -140,7 +145,12 @@ class ChatAnswer(ImageAnswer[str]):
                 self._pictures += [(None, source) for source in in_field(part)]
 
     def _show(self, value: object, position: int) -> None:
-        """Add the pictures of a field. One with the index of an earlier event's is the final version of it (grok)."""
+        """Add the pictures of a field.
+
+        Grok sends a preview first, and the picture under the same index. Elsewhere the same index says nothing:
+        CLIProxyAPI counts within one event, so that each picture of a stream has 0. The later comes first then: a model
+        that thinks streams its drafts before the picture.
+        """
         shown: list[tuple[Key | None, Source]] = []
         for item in value if isinstance(value, list) else [value]:
             match item:
@@ -149,8 +159,10 @@ class ChatAnswer(ImageAnswer[str]):
                 case _:
                     key = None
             shown += [(key, source) for source in in_field(item)]
-        replaced = {key for key, _ in shown if key is not None}
-        self._pictures = [each for each in self._pictures if each[0] not in replaced] + shown
+        keys = {key for key, _ in shown if key is not None}
+        earlier = [each for each in self._pictures if each[0] in keys]
+        others = [each for each in self._pictures if each[0] not in keys]
+        self._pictures = others + shown + ([] if self._sends_previews else earlier)
 
     def _gemini(self, event: dict[object, object]) -> list[str]:
         """Read a GenerateContentResponse of the Gemini API. Pictures among the thoughts are drafts."""

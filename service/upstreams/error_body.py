@@ -56,6 +56,11 @@ CODES: Final = ("code", "type", "status", "name", "reason", "metadata", "details
 DEPTH: Final = 5
 """Objects within objects that are looked into: FastAPI's `detail` around a relay's `error` around a service's."""
 
+SUCCESSES: Final = frozenset({
+    "", "0", "200", "null", "none", "nil", "undefined", "false", "ok", "success", "succeeded",
+})  # fmt: skip
+"""Words of an error field that report none."""
+
 
 class ReportedError(NamedTuple):
     """An error as a body reports it: its message for people, its codes for programs, the HTTP status that it claims."""
@@ -68,7 +73,7 @@ class ReportedError(NamedTuple):
 def parse_body(answer: object) -> object:
     """Parse a body that is JSON, and decode any other to text. A value that was parsed before is returned as it is."""
     if isinstance(answer, bytes):
-        answer = answer.decode(errors="replace")
+        answer = answer.decode(errors="replace").removeprefix("\ufeff")
     if not isinstance(answer, str):
         return answer
     try:
@@ -82,20 +87,29 @@ def find_error(body: object) -> ReportedError:
     return _read(body, DEPTH)
 
 
-def says_something(error: object) -> bool:
+def says_something(error: object, depth: int = 4) -> bool:
     """Tell whether the error field of an answer reports an error.
 
     Relays add `{"message": "", "type": "", "code": null}` to good answers (BerriAI/litellm #18407).
     """
     match error:
-        case {**fields}:
-            return any(map(says_something, fields.values()))
-        case [*items]:
-            return any(map(says_something, items))
+        case {**fields} if depth:
+            return any(says_something(value, depth - 1) for value in fields.values())
+        case [*items] if depth:
+            return any(says_something(item, depth - 1) for item in items)
         case str(text):
-            return text.strip() not in {"", "0"}
+            return text.strip().lower() not in SUCCESSES
+        case bool():
+            return error
+        case int() | float():
+            return error not in {0, 200}
         case _:
-            return bool(error)
+            return False
+
+
+def reported_error(event: Mapping[object, object]) -> dict[str, object] | None:
+    """Return the field of an event that reports an error, such as `{"error": {"code": 402}}`; None for a good event."""
+    return next(({name: event[name]} for name in ERRORS if says_something(event.get(name))), None)
 
 
 def sanitize(text: str, limit: int = QUOTED) -> str:
@@ -123,7 +137,7 @@ def _read(error: object, depth: int) -> ReportedError:
 
 def _read_fields(fields: Mapping[object, object], depth: int) -> ReportedError:
     """Read an object: the error that lies deeper in it, if any, with the message and the codes that stand beside it."""
-    inner = next((_read(fields[name], depth) for name in ERRORS if fields.get(name)), ReportedError(""))
+    inner = next((_read(fields[name], depth) for name in ERRORS if says_something(fields.get(name))), ReportedError(""))
     beside = next((_read(fields[name], depth) for name in MESSAGES if fields.get(name)), ReportedError(""))
     codes = " ".join(str(fields[name]) for name in CODES if fields.get(name))
     message = "; ".join(dict.fromkeys(filter(None, (inner.message, beside.message))))

@@ -128,7 +128,7 @@ class UpstreamError(WorkError):
         if self._service is not ANY_SERVICE:
             return self  # a request within this one has done so
         kind = Kind.LOST if self._early and elapsed_s >= AT_ONCE_S else Kind(self.kind)
-        return self._retell(kind, service=service)
+        return self._retell(kind, service=service).keeping(task=self.task, links=self.links)
 
 
 def upstream_error(

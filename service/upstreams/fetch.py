@@ -6,15 +6,16 @@ Its rules, for the first URL and for each redirect alike:
 - The name is resolved once, every address is checked, and the connection goes to a checked address. Private addresses
   and names of the local network are allowed only on the host of the image service that gave the URL, on any port.
 - The key goes to the exact origin of that service and nowhere else.
-- Bytes are counted while they come in. A page of HTML is not a picture, whatever its status.
+- Bytes are counted while they come in. A page of HTML is no picture; its bytes tell it, not its media type.
 - The URL is sent byte for byte: a signed query does not survive being decoded and encoded again.
 """
 
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
@@ -23,6 +24,7 @@ from yarl import URL
 
 from service.bodies import read_limited
 from service.images import WorkError
+from service.pictures.sniffing import sniff
 from service.upstreams.connector import addresses_of, is_local_name
 
 CONNECT_S: Final = 10.0
@@ -31,10 +33,7 @@ HOPS: Final = 5
 """Redirects that are followed. Storage services need one or two."""
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-NOT_THERE: Final = frozenset({400, 403, 404, 410})
-"""Storage services answer 400 or 403 to a signature that has expired."""
-
+PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 PRIVATE: Final = "it is on a private network, and not the host of the image service"
 
 UNICAST: Final = ipaddress.IPv6Network("2000::/3")
@@ -47,21 +46,41 @@ TEREDO_AND_KIN: Final = ipaddress.IPv6Network("2001::/23")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+class Trouble(StrEnum):
+    """Why a download failed, as far as another try or another address depends on it."""
+
+    UNUSABLE = "unusable"
+    """The URL is none that is fetched."""
+    PRIVATE = "private"
+    """It leads into a private network."""
+    UNREACHED = "unreached"
+    """Its name is not known, or nothing accepts connections there."""
+    PASSING = "passing"
+    """The host is busy, or the connection broke."""
+    ABSENT = "absent"
+    """The host does not have the picture, or not yet, or not for us."""
+    OTHER = "other"
+    """A web page or a text came instead of a picture."""
+    REFUSED = "refused"
+    """Everything else, such as a picture that is too large."""
+
+
 class FetchError(WorkError):
-    """The download failed. Names the host and never more of the URL.
+    """The download failed. Names the host and never more of the URL."""
 
-    `again` says that another try may help, `page` that a web page came instead of a picture, `gone` that the host does
-    not have the picture, or not for us.
-    """
-
-    def __init__(self, url: URL, why: str, *, again: bool = False, page: bool = False, gone: bool = False) -> None:
+    def __init__(self, url: URL, why: str, trouble: Trouble = Trouble.REFUSED) -> None:
         """Fail for the reason `why`, a clause without its full stop."""
         super().__init__(
             f"Could not download the picture from {url.host or 'a URL without a host'}: {why}.", kind="download"
         )
-        self.again = again
-        self.page = page
-        self.gone = gone
+        self.trouble = trouble
+
+
+TROUBLES: Final[Mapping[int, Trouble]] = {
+    **dict.fromkeys((408, 425, 429, 500, 502, 503, 504), Trouble.PASSING),
+    **dict.fromkeys((202, 204, 400, 403, 404, 410), Trouble.ABSENT),
+}
+"""Troubles by HTTP status. Storage services answer 400 or 403 to a signature that has expired."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +133,7 @@ async def fetch(
         try:
             return await _once(session, target, max_bytes, trusted, retry.total_s)
         except FetchError as error:
-            if not error.again:
+            if error.trouble not in {Trouble.UNREACHED, Trouble.PASSING}:
                 raise
         await asyncio.sleep(pause_s)
     return await _once(session, target, max_bytes, trusted, retry.total_s)
@@ -127,11 +146,11 @@ def read_url(text: str, base: URL | None = None) -> URL:
         url = base.join(url) if base is not None else url
         readable = url.scheme in {"http", "https"} and bool(url.host) and url.port is not None
     except ValueError as error:
-        raise FetchError(URL(), "its URL cannot be read") from error
+        raise FetchError(URL(), "its URL cannot be read", Trouble.UNUSABLE) from error
     if not readable:
-        raise FetchError(URL(), "only http and https URLs are fetched")
+        raise FetchError(URL(), "only http and https URLs are fetched", Trouble.UNUSABLE)
     if url.raw_user is not None or url.raw_password is not None:
-        raise FetchError(url, "a URL with a user name or password is not fetched")
+        raise FetchError(url, "a URL with a user name or password is not fetched", Trouble.UNUSABLE)
     return url
 
 
@@ -176,7 +195,7 @@ async def _once(
                     return answer
                 url = answer
     except TimeoutError as error:
-        raise FetchError(url, "it took too long", again=True) from error
+        raise FetchError(url, "it took too long", Trouble.PASSING) from error
     raise FetchError(url, f"more than {HOPS} redirects")
 
 
@@ -195,11 +214,11 @@ async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted
             ) as response:
                 return await _read(response, url, max_bytes)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            problem = FetchError(url, "it does not accept connections", again=True)
+            problem = FetchError(url, "it does not accept connections", Trouble.UNREACHED)
             problem.__cause__ = error
         except (aiohttp.ClientError, ValueError) as error:
-            raise FetchError(url, "the connection broke", again=True) from error
-    raise problem or FetchError(url, "its name is not known", again=True)
+            raise FetchError(url, "the connection broke", Trouble.PASSING) from error
+    raise problem or FetchError(url, "its name is not known", Trouble.UNREACHED)
 
 
 async def _checked_addresses(session: aiohttp.ClientSession, url: URL, trusted: Trusted | None) -> list[str]:
@@ -207,14 +226,14 @@ async def _checked_addresses(session: aiohttp.ClientSession, url: URL, trusted: 
     addresses = _numeric(host)
     may_be_private = trusted is not None and trusted.on_same_host(url)
     if not (addresses or may_be_private) and is_local_name(host):
-        raise FetchError(url, PRIVATE)
+        raise FetchError(url, PRIVATE, Trouble.PRIVATE)
     try:
         async with asyncio.timeout(CONNECT_S):
             addresses = addresses or await addresses_of(session, host)
     except (OSError, UnicodeError) as error:
-        raise FetchError(url, "its name is not known", again=True) from error
+        raise FetchError(url, "its name is not known", Trouble.UNREACHED) from error
     if not may_be_private and not all(is_public(address) for address in addresses):
-        raise FetchError(url, PRIVATE)
+        raise FetchError(url, PRIVATE, Trouble.PRIVATE)
     return addresses
 
 
@@ -231,16 +250,13 @@ async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> b
     if response.status in REDIRECTS and location is not None:
         return read_url(location, base=url)
     if response.status != HTTPStatus.OK:
-        status = response.status
-        why = f"it answered HTTP {status}"
-        raise FetchError(url, why, again=status in WORTH_ANOTHER_TRY, gone=status in NOT_THERE)
-    if response.content_type in {"text/html", "application/xhtml+xml"}:
-        raise FetchError(url, "it answered with a web page instead of a picture", page=True)
+        raise FetchError(url, f"it answered HTTP {response.status}", TROUBLES.get(response.status, Trouble.REFUSED))
     if (response.content_length or 0) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
     data = await read_limited(response.content, max_bytes)
     if len(data) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
-    if data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        raise FetchError(url, "it answered with a web page instead of a picture", page=True)
+    is_page = response.content_type in PAGES or data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    if is_page and sniff(data) is None:  # relays serve pictures as text/html, too
+        raise FetchError(url, "it answered with a web page instead of a picture", Trouble.OTHER)
     return data

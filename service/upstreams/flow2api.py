@@ -11,7 +11,6 @@ OpenRouter have no limit of their own.
 import logging
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import ClassVar, Final, NamedTuple
 
 import aiohttp
@@ -25,7 +24,7 @@ from service.upstreams.chat import ChatAnswer
 from service.upstreams.error_body import sanitize
 from service.upstreams.errors import UpstreamError, read_error
 from service.upstreams.flow2api_models import ModelChoice, ModelList, choose, guess, is_full_id
-from service.upstreams.http import Body, HttpUpstream, json_body
+from service.upstreams.http import Body, HttpUpstream, is_success, json_body
 from service.upstreams.kinds import Kind
 
 logger = logging.getLogger(__name__)
@@ -150,12 +149,12 @@ class Flow2ApiUpstream(HttpUpstream):
 
     async def _ask(self, request: ImageRequest, choice: ModelChoice, narration: Narration) -> ChatAnswer:
         """Send the request and read the whole answer. A cancellation closes the connection, which stops the work."""
-        answer = ChatAnswer()
+        answer = ChatAnswer(request.model)
         # There are no heartbeats: captcha, launch queue and upscaling may each be silent for minutes.
         silence_s = self._timeouts.silence_s * (2 if is_4k(request) else 1)
         body = chat_body(request, choice, for_openrouter=self._is_openrouter)
         async with self._post("chat/completions", body, silence_s=silence_s) as response:
-            if response.status != HTTPStatus.OK:
+            if not is_success(response):
                 raise await read_error(response)
             await listen(response, answer, narration.tell, self._timeouts.linger_s)
         return answer

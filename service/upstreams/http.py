@@ -122,6 +122,11 @@ def _form_part(boundary: str, disposition: str) -> bytes:
     return f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n".encode()
 
 
+def is_success(response: aiohttp.ClientResponse) -> bool:
+    """Tell whether a request was answered well: 201 and 202 are in use for pictures and tasks, too."""
+    return 200 <= response.status < 300
+
+
 class HttpUpstream(Upstream):
     """One server. Its pictures may lie on its own host, private or not, and on any public one."""
 
@@ -183,5 +188,6 @@ class HttpUpstream(Upstream):
         with request_to(self.service):
             pictures = await self._pictures.read(answer.pictures(), answer.extracted, note)
             if not pictures:
-                raise answer.without_picture()
+                # The answer took its time, so that no failure in it came before any work.
+                raise answer.without_picture().of_request(self.service, self._timeouts.total_s)
             return pictures

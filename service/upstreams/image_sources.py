@@ -1,11 +1,14 @@
 """Sources of pictures in an answer: fields that are made for them, and markdown, HTML and URLs in its text.
 
-A source is a `Link` or `Inline` base64; the base64 may be a stand-in of `base64_extractor`.
+A source is a `Link`, `Inline` base64 or `Raw` bytes; base64 may hold stand-ins of `base64_extractor`. A media type is
+not trusted here: relays write any or none, and the bytes tell what they are.
 """
 
+import html
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from service.upstreams.base64_extractor import STAND_IN
@@ -26,70 +29,87 @@ class Inline:
     digits: str
 
 
-Source = Link | Inline
+@dataclass(frozen=True)
+class Raw:
+    """The bytes of a picture that is the whole answer."""
+
+    data: bytes = field(repr=False)
+
+
+Source = Link | Inline | Raw
 
 DIGIT: Final = "[A-Za-z0-9+/=_-]"
 BREAK: Final = rf"\r?\n(?={DIGIT}{{60}}|{STAND_IN}|{DIGIT}*\s*[)\"'<]|[A-Za-z0-9+/_-]+==?(?:\s|\Z))"
-DIGITS: Final = rf"(?:{STAND_IN}|{DIGIT}++|{BREAK})++"
-"""Base64 as it stands in text: literal, lifted out, or in lines as MIME breaks them, the last one shorter."""
+DIGITS: Final = rf"(?:{STAND_IN}|{DIGIT}++|{BREAK}|%2[BbFf]|%3[Dd])++"
+"""Base64 as it stands in text: literal, taken out, in lines as MIME breaks them, or with the escapes of a URL."""
 
-PREFIX: Final = r"(?:data:image/[\w.+-]+(?:;[\w.=-]+)*;base64,)+"
-"""Quirk: grok2api #53 sends it twice."""
+OTHER_TYPE: Final = r"(?:text|audio|video|font)/|application/(?:json|pdf|javascript|xml|zip)"
+PREFIX: Final = (
+    rf"(?:data:\s{{0,4}}(?!{OTHER_TYPE})[\w.+/-]{{0,100}}(?:\s{{0,4}};\s{{0,4}}[\w.+-]{{1,60}}=[\w.+-]{{0,60}}){{0,4}}"
+    r"\s{0,4};\s{0,4}base64\s{0,4},\s{0,4})+"
+)
+"""The head of a data URI, of any type that may be a picture, or of none.
 
-TARGET: Final = rf"(?P<target>{PREFIX}{DIGITS}|[^\s<>()\"']++)"
+Quirks: Helicone PR #4223 writes a space after the comma, grok2api #53 writes the head twice.
+"""
+
 URL: Final = r"https?://(?:[.,;:!]*+[^\s<>()\"'\].,;:!。，、；]++)++"
 """A URL within prose: the punctuation of the sentence is not part of it."""
 
-ANY: Final = re.compile("")
+DATA_URI: Final = re.compile(rf"{PREFIX}(?P<digits>(?:{DIGITS}|[ \t])++)", re.IGNORECASE)
+DATA_URI_IN_WORDS: Final = re.compile(rf"{PREFIX}{DIGITS}", re.IGNORECASE)
+BASE64_ONLY: Final = re.compile(rf"(?=.{{64,}}|.*{STAND_IN}){DIGITS}", re.DOTALL)
 PICTURE_FILE: Final = re.compile(r"/tmp/.|\.(?:png|jpe?g|webp|gif|avif)(?:\?|\Z)", re.IGNORECASE)  # noqa: S108 - a path of Flow2API
 
-SHOWN: Final = (
-    (re.compile(rf"!\[[^\[\]\n]{{0,1000}}\]\(\s*<?{TARGET}[^)\n]{{0,200}}\)"), ANY),
-    (re.compile(rf"<img\b[^<>]{{0,1000}}?\bsrc\s*=\s*[\"']?{TARGET}", re.IGNORECASE), ANY),
-    (re.compile(rf"(?P<target>{PREFIX}{DIGITS})"), ANY),
-)
-"""Markdown, HTML and data URI, and what the target must hold: ways to show a picture."""
+MARKDOWN: Final = re.compile(r"!\[[^\[\]]{0,2000}\]\(\s{0,20}")
+"""The head of a markdown image. Its alternative text is often the prompt, which may hold line breaks."""
+
+TITLE: Final = re.compile(r"\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\))\s*\Z")
+LONGEST_URL: Final = 4000
+MOST_SHOWN: Final = 64
+"""Markdown images that are looked at, so that no text takes long to search."""
+
+HTML: Final = re.compile(r"<img\b[^<>]{0,1000}?\bsrc\s{0,4}=\s{0,4}", re.IGNORECASE)
+QUOTED: Final = re.compile(r"\"([^\"<>]*)\"|'([^'<>]*)'|([^\s<>\"']+)")
 
 NAMED: Final = (
-    (re.compile(rf"(?P<target>{URL})", re.IGNORECASE), PICTURE_FILE),
-    (re.compile(r"^[ \t]*(?P<target>https?://\S+)[ \t\r]*$", re.MULTILINE), ANY),
+    re.compile(URL, re.IGNORECASE),
+    re.compile(r"^[ \t]*(?:\[[^\[\]\n]{0,200}\]\()?(https?://[^\s()]+)\)?[ \t\r]*$", re.MULTILINE),
 )
-"""URL of a picture file, URL alone on its line: a URL within a sentence is more often that of a policy.
-
-In all of these the first that finds anything is believed. Each is bounded, so that no text makes the search quadratic.
-"""
+"""URL of a picture file, and URL or link alone on its line: a URL within a sentence is more often that of a policy."""
 
 PICTURE_FIELDS: Final = (
-    "b64_json", "image_url", "imageUrl", "url", "data", "inlineData", "inline_data", "fileData", "file_data", "fileUri",
-    "file_uri", "source",
+    "b64json", "bytesbase64encoded", "base64", "b64", "imagebase64", "base64image", "imageb64", "binarydatabase64",
+    "imageurl", "imageurls", "url", "urls", "image", "images", "img", "inlinedata", "filedata", "fileuri", "uri",
+    "data", "source", "sample", "outputimages", "imagelist", "generatedimages", "artifacts", "predictions", "output",
+    "outputs", "result", "results", "taskresult", "item",
 )  # fmt: skip
-"""The first that holds anything: an Images answer may have both `url` and `b64_json`, one of them null or empty."""
+"""Fields for pictures, in lower case and without `_`. The first that holds any counts: an Images answer may have both
+`url` and `b64_json`, one of them null or empty.
+"""
 
-DEPTH: Final = 5
-"""A list of objects that hold an object that holds a text is the deepest that any service sends."""
-
-BASE64_ONLY: Final = re.compile(rf"(?=.{{64,}}|.*{STAND_IN}){DIGITS}", re.DOTALL)
-DATA_URI: Final = re.compile(rf"{PREFIX}(?P<digits>{DIGITS})", re.IGNORECASE)
+DEPTH: Final = 8
+"""A list of objects in an object in an object (`data.result.images[].url[]`) is the deepest that any service sends."""
 
 
 def in_text(text: str, *, ended: bool = True) -> list[Source]:
-    """Find the pictures in the text. At the very end of a text that was cut may stand half a picture."""
+    """Find the pictures in the text. At the very end of a text that was cut may stand half a picture.
+
+    The first way to show or to name a picture that finds any is believed.
+    """
     shown = in_words(text, ended=ended)
     if shown:
         return shown
-    found = _matching(text, NAMED, ended=ended)
-    return [replace(each, guessed=True) if isinstance(each, Link) else each for each in found]
+    files = [found[0] for found in NAMED[0].finditer(text) if ended or found.end() < len(text)]
+    alone = [found[1] for found in NAMED[1].finditer(text) if ended or found.end() < len(text)]
+    urls = [url for url in files if PICTURE_FILE.search(url)] or alone
+    return [Link(url, guessed=True) for url in urls]
 
 
 def in_words(text: str, *, ended: bool = True) -> list[Source]:
     """Find only the pictures that the text shows. A URL that it names may be anything, as in a refusal."""
-    return _matching(text, SHOWN, ended=ended)
-
-
-def _matching(text: str, patterns: Sequence[tuple[re.Pattern[str], re.Pattern[str]]], *, ended: bool) -> list[Source]:
-    for pattern, wanted in patterns:
-        matches = (match for match in pattern.finditer(text) if ended or match.end() < len(text))
-        found = [_source(match["target"]) for match in matches if wanted.search(match["target"])]
+    for targets in (_in_markdown, _in_html, _data_uris):
+        found = [_source(target) for target, end in targets(text) if ended or end < len(text)]
         sources = [source for source in found if source is not None]
         if sources:
             return sources
@@ -107,29 +127,84 @@ def in_field(value: object, depth: int = DEPTH) -> Iterator[Source]:
         case [*items]:
             for item in items:
                 yield from in_field(item, depth - 1)
-        case {"mimeType": str(kind)} | {"mime_type": str(kind)} | {"media_type": str(kind)} if not is_image(kind):
+        case {"mimeType": str(kind)} | {"mime_type": str(kind)} | {"media_type": str(kind)} if _is_other(kind):
             return
         case {**fields}:
-            inner = next(filter(None, (fields.get(name) for name in PICTURE_FIELDS)), None)
-            yield from in_field(inner, depth - 1)
+            by_name = {name.replace("_", "").lower(): inner for name, inner in fields.items() if isinstance(name, str)}
+            for name in PICTURE_FIELDS:
+                sources = list(in_field(by_name.get(name), depth - 1))
+                yield from sources
+                if sources:
+                    return
         case str(text):
-            source = _source(text.strip())
+            source = _source(text)
             if source is not None:
                 yield source
-        case _:
-            return
 
 
-def is_image(media_type: str) -> bool:
-    """Tell whether a media type is one of pictures."""
-    return media_type.lower().startswith("image/")
+def is_file(url: str) -> bool:
+    """Tell whether a URL names a picture file."""
+    return PICTURE_FILE.search(url) is not None
+
+
+def _in_markdown(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the target of each markdown image, and where the image ends.
+
+    CommonMark, "Links": parentheses within a URL are balanced, and one with spaces stands in angle brackets. Relays
+    write names of files as they are, also `picture (1).png`.
+    """
+    for head in islice(MARKDOWN.finditer(text), MOST_SHOWN):
+        data_uri = DATA_URI.match(text, head.end())
+        at = data_uri.end() if data_uri else head.end()
+        end = _closing(text, at)
+        if data_uri and end:
+            yield data_uri[0], end
+        elif end:
+            yield TITLE.sub("", text[at : end - 1]), end
+
+
+def _closing(text: str, at: int) -> int:
+    """Return the place after the parenthesis that closes a markdown image; after the first one where they differ."""
+    depth, first = 0, 0
+    for place in range(at, min(at + LONGEST_URL, len(text))):
+        match text[place]:
+            case "\n":
+                break
+            case "(":
+                depth += 1
+            case ")" if depth == 0:
+                return place + 1
+            case ")":
+                depth -= 1
+                first = first or place + 1
+    return first
+
+
+def _in_html(text: str) -> Iterator[tuple[str, int]]:
+    for head in HTML.finditer(text):
+        quote = '"' if text.startswith('"', head.end()) else "'" if text.startswith("'", head.end()) else ""
+        data_uri = DATA_URI.match(text, head.end() + len(quote))
+        attribute = None if data_uri else QUOTED.match(text, head.end())
+        if data_uri:
+            yield data_uri[0], data_uri.end()
+        elif attribute:
+            yield html.unescape(attribute[1] or attribute[2] or attribute[3] or ""), attribute.end()
+
+
+def _data_uris(text: str) -> Iterator[tuple[str, int]]:
+    return ((found[0], found.end()) for found in DATA_URI_IN_WORDS.finditer(text))
+
+
+def _is_other(media_type: str) -> bool:
+    return re.match(OTHER_TYPE, media_type, re.IGNORECASE) is not None
 
 
 def _source(text: str) -> Source | None:
     """Read a data URI, bare base64 (which may begin with a slash, as every JPEG does), a URL, or a path."""
+    text = text.strip(" \t\r\n<>`\"'")
     data_uri = DATA_URI.match(text)
     if data_uri:
-        return Inline(data_uri["digits"])
+        return Inline(data_uri["digits"].strip())
     if BASE64_ONLY.fullmatch(text):
         return Inline(text)
-    return Link(text) if text.lower().startswith(("http://", "https://", "/")) else None
+    return Link(text.replace(" ", "%20")) if text.lower().startswith(("http://", "https://", "/")) else None

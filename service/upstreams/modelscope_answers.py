@@ -17,6 +17,7 @@ from service.upstreams.base import RemoteTask
 from service.upstreams.error_body import sanitize
 from service.upstreams.errors import UpstreamError, upstream_error
 from service.upstreams.kinds import Kind
+from service.upstreams.tasks import is_task_id
 
 SUCCEEDED: Final = frozenset({"SUCCEED", "SUCCEEDED", "SUCCESS"})
 FAILED: Final = frozenset({"FAILED", "FAIL", "TIMEOUT", "CANCELED", "CANCELLED"})
@@ -30,7 +31,6 @@ BY_DATA: Final = (
 )
 """The documentation speaks of public URLs only, and other clients of both (modelscope/modelscope #1406)."""
 
-LONGEST_ID: Final = 200
 LONGEST_WORD: Final = 40
 
 
@@ -88,12 +88,6 @@ def refused(status: int, body: bytes, headers: Mapping[str, str], *, by_data: bo
     if error.kind == Kind.BAD_REQUEST and by_data:
         return upstream_error(status, body, headers, detail=BY_DATA)
     return error
-
-
-def is_task_id(id_: str | int) -> bool:
-    """Tell whether a value can be a task id: printable, of a sensible length, and no step in a path."""
-    text = str(id_)
-    return not isinstance(id_, bool) and 0 < len(text) <= LONGEST_ID and text.isprintable() and bool(text.strip(". "))
 
 
 def status_of(answer: object) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from service.images import ImageRequest, Reference
 from service.pictures.sniffing import sniff
-from service.upstreams.error_body import parse_body
+from service.upstreams.error_body import find_error, parse_body
 from service.upstreams.http import Body, form_body, json_body
 from service.upstreams.openai_rules import Family, check, family_of, size_of
 
@@ -25,6 +25,14 @@ UNKNOWN: Final = re.compile(
     r"(?i)(?:unknown|unrecognized|unsupported|unexpected)[\w ]* (?:parameter|argument)[\w ]*[:=]? *['\"`]?(?P<name>\w+)"
 )
 
+EDITS: Final = "images/edits"
+FILE_FIELDS: Final = ("image", "image[]")
+"""Names of the form field of one reference, and of several. Some relays know only one of them (litellm PR #17046)."""
+
+NO_FILE: Final = re.compile(
+    r"(?i)\bimage(?:\[\])?['\"`]?\W{1,4}(?:\w+ ){0,4}(?:required|missing)|(?:required|missing)\b.{0,60}\bimage\b"
+    r"|no images? (?:\w+ )?(?:provided|uploaded|found|given)|at least one image"
+)
 UNKNOWN_TYPE: Final = "application/octet-stream"
 
 Json = dict[str, object]
@@ -37,6 +45,7 @@ class Draft:
     path: str
     parameters: Json
     files: tuple[Reference, ...] = ()
+    file_field: str = "image"
 
     def without(self, name: str) -> "Draft":
         """Return the same without one parameter, and without those that mean nothing then."""
@@ -44,17 +53,24 @@ class Draft:
         return replace(self, parameters={each: self.parameters[each] for each in self.parameters if each not in gone})
 
 
-def draft(request: ImageRequest) -> Draft:
-    """Draft the request. Raise `UnsuitableError` for what the model cannot do. References are bytes or `by_url`."""
+def draft(request: ImageRequest, *, streams: bool = True) -> Draft:
+    """Draft the request. Raise `UnsuitableError` for what the model cannot do. References are bytes or `by_url`.
+
+    `streams`: the service is known to stream pictures.
+    """
     family = family_of(request.model)
     check(request, family)
     parameters = {name: value for name, value in _parameters(request, family).items() if value is not None}
+    if streams and family.modern and request.count == 1 and request.output_format != "gif":
+        # How several pictures stream is not specified, and a frame of an animation is none.
+        parameters |= {"stream": True, "partial_images": PARTIALS}
     if not request.references:
         return Draft(path="images/generations", parameters=parameters)
     if by_url(request):
         images = [{"image_url": each.url} for each in request.references]
-        return Draft(path="images/edits", parameters=parameters | {"images": images})
-    return Draft(path="images/edits", parameters=parameters, files=request.references)
+        return Draft(path=EDITS, parameters=parameters | {"images": images})
+    field = FILE_FIELDS[len(request.references) > 1]
+    return Draft(path=EDITS, parameters=parameters, files=request.references, file_field=field)
 
 
 def by_url(request: ImageRequest) -> bool:
@@ -63,14 +79,27 @@ def by_url(request: ImageRequest) -> bool:
 
 
 def encoded(draft: Draft) -> Body:
-    """Encode the body. One file is `image`, several are `image[]`: relays know one or the other."""
+    """Encode the body: JSON, or a form where there are files."""
     if not draft.files:
         return json_body(draft.parameters)
     fields = {
         name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in draft.parameters.items()
     }
     files = [replace(each, media_type=each.media_type or sniff(each.data) or UNKNOWN_TYPE) for each in draft.files]
-    return form_body(fields, "image" if len(files) == 1 else "image[]", files)
+    return form_body(fields, draft.file_field, files)
+
+
+def amended(draft: Draft, body: bytes) -> tuple[Draft, str] | None:
+    """Return the draft as a service wants it that refused it with this body, and the parameter it has to go without.
+
+    A refusal costs nothing. None: the body names nothing that could be amended.
+    """
+    unknown = unknown_parameter(draft, body)
+    if unknown is not None:
+        return draft.without(unknown), "" if unknown in OURS else unknown
+    if draft.files and NO_FILE.search(find_error(parse_body(body)).message):
+        return replace(draft, file_field=FILE_FIELDS[draft.file_field == FILE_FIELDS[0]]), ""
+    return None
 
 
 def unknown_parameter(draft: Draft, body: bytes) -> str | None:
@@ -110,7 +139,4 @@ def _parameters(request: ImageRequest, family: Family) -> Json:
         }
     if family.known and not family.modern:
         parameters["response_format"] = "b64_json"  # its URLs last an hour, and may not be reachable from here
-    if family.modern and request.count == 1 and request.output_format != "gif":
-        # How several pictures stream is not specified, and a frame of an animation is none.
-        parameters |= {"stream": True, "partial_images": PARTIALS}
     return parameters

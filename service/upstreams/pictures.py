@@ -1,12 +1,19 @@
 """The pictures of an answer from their sources: base64 is decoded, URLs are downloaded, each once.
 
-The pictures are paid for. So the loss of one does not lose the others, and a URL that names the wrong host is tried
-again on the service's own. The URL of a picture is kept as its source, by which it can be downloaded once more: as it
-was given, signed or not, whatever it redirects to. Services are known to keep a picture for an hour at least (DALL·E;
-Flow2API for two to six), so none of their URLs is too short-lived to be noted down.
+The pictures are paid for, so none is given up early:
+
+1. The loss of one does not lose the others.
+2. A URL that the service has just given may lead nowhere for some seconds, until its storage has the picture.
+3. A service behind a proxy or in a container may name an address of its own (loopback, a container's name, a private
+   one) that nobody else reaches: the same path is tried on the configured origin.
+4. The URL of a picture is kept as its source, and that of one that could not be had with the failure: by it the picture
+   can be downloaded later, as it was given, signed or not, whatever it redirects to. Services are known to keep a
+   picture for an hour at least (DALL·E; Flow2API for two to six), so none of their URLs is too short-lived for that.
 """
 
-from collections.abc import Sequence
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,11 +21,12 @@ import aiohttp
 from yarl import URL
 
 from service.images import Picture
+from service.pictures.sniffing import HEAD_BYTES, describe, is_text, sniff
 from service.settings import Timeouts
 from service.upstreams.base64_extractor import ExtractedBase64
 from service.upstreams.errors import UpstreamError
-from service.upstreams.fetch import FetchError, RetryPolicy, Trusted, fetch, read_url
-from service.upstreams.image_sources import Inline, Link, Source
+from service.upstreams.fetch import FetchError, RetryPolicy, Trouble, Trusted, fetch, read_url
+from service.upstreams.image_sources import Inline, Link, Raw, Source, is_file
 from service.upstreams.kinds import Kind
 
 MOST: Final = 16
@@ -28,10 +36,41 @@ MOST_BYTES: Final = 256 * 1024 * 1024
 """Of all pictures of one answer together: ten in 4K."""
 
 STORED: Final = "/tmp/"  # noqa: S108 - a path of Flow2API's web server, not of this machine
+"""Path of the pictures that Flow2API stores (flow2api #103: it may name a host that is not its own)."""
+
+FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 4.0
+GUESS_S: Final = 3.0
+"""Seconds in which a picture has to appear at a URL that may as well lead to none."""
+
+PLACEHOLDER: Final = re.compile(
+    r"https?://(?:(?:[\w-]+\.)*(?:example\.(?:com|org|net)|placeholder\.com|placehold\.(?:co|it)|dummyimage\.com)(?:[:/]|\Z)"
+    r"|[^/]+/image_generation_content/[0-9]+\Z)"
+)
+"""URLs that a model writes which has drawn nothing (Nativu5/Gemini-FastAPI #76)."""
+
+NOT_ASKED: Final = frozenset({Trouble.PRIVATE, Trouble.UNREACHED})
+"""Troubles in which no host was asked for the picture."""
+
+APPEARS: Final = frozenset({Trouble.UNREACHED, Trouble.PASSING, Trouble.ABSENT, Trouble.OTHER})
+"""Troubles that may be over some seconds later."""
 
 
 class UnreadableError(Exception):
     """A picture inside the answer cannot be used."""
+
+
+class PlaceholderError(Exception):
+    """A link leads to no picture, and none was made."""
+
+
+def pauses(total_s: float) -> Iterator[float]:
+    """Yield the pauses between tries for so many seconds: half a second, then each twice as long, at most 4 s."""
+    pause_s = FIRST_PAUSE_S
+    while total_s > 0:
+        yield min(pause_s, total_s)
+        total_s -= pause_s
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,26 +83,29 @@ class PictureReader:
     timeouts: Timeouts
 
     async def read(self, sources: Sequence[Source], extracted: ExtractedBase64, note: str = "") -> list[Picture]:
-        """Return the pictures that can be had; none where a guessed link alone was found, and led to a web page.
+        """Return the pictures that can be had; none where guessed links alone were found, and led to no picture.
 
         Raise `UpstreamError` for the first failure when no picture is left, else note on each picture that some failed.
         """
         found: list[Picture] = []
         missing: list[str] = []
+        links: list[str] = []
         for source in sources[:MOST]:
             left = MOST_BYTES - sum(len(each.data) for each in found)
             try:
                 picture = await self._picture(source, extracted, min(left, self.max_file_bytes))
+            except PlaceholderError:
+                continue
             except FetchError as error:
-                if not (error.page and isinstance(source, Link) and source.guessed):
-                    missing.append(str(error))
+                missing.append(str(error))
+                links += self._kept_link(source, error)
             except UnreadableError as error:
                 missing.append(str(error))
             else:
                 if picture.data not in [each.data for each in found]:
                     found.append(picture)
         if missing and not found:
-            raise UpstreamError(Kind.DOWNLOAD, detail=missing[0])
+            raise UpstreamError(Kind.DOWNLOAD, detail=missing[0]).keeping(links=links)
         loss = f"{len(missing)} more could not be had. {missing[0]}" if missing else ""
         notes = " ".join(filter(None, (note, loss)))
         return [replace(each, note=notes) for each in found]
@@ -71,36 +113,84 @@ class PictureReader:
     async def again(self, source: str) -> bytes:
         """Download a picture once more by its source, which is never charged. Raise `WorkError`."""
         try:
-            return await self._download(read_url(source), self.max_file_bytes)
+            return await self._download(read_url(source), self.max_file_bytes, 0)
         except FetchError as error:
-            if error.gone:
+            if error.trouble is Trouble.ABSENT:
                 raise UpstreamError(Kind.GONE, detail=f"({error})") from error
             raise
 
     async def _picture(self, source: Source, extracted: ExtractedBase64, max_bytes: int) -> Picture:
         match source:
+            case Link():
+                return await self._linked(source, max_bytes)
+            case Raw(data):
+                pass
             case Inline(digits):
                 try:
                     data = await extracted.decode(digits)
                 except ValueError as error:
                     raise UnreadableError("Its base64 cannot be read.") from error
-                if len(data) > max_bytes:
-                    raise UnreadableError(f"It is larger than {max_bytes / 1_000_000:g} MB.")
-                return Picture(data=data)
-            case Link(text):
-                url = read_url(text, base=self.trusted.base)
-                return Picture(data=await self._download(url, max_bytes), source=str(url))
+        if len(data) > max_bytes:
+            raise UnreadableError(f"It is larger than {max_bytes / 1_000_000:g} MB.")
+        return Picture(data=data)
 
-    async def _download(self, url: URL, max_bytes: int) -> bytes:
-        """Download a picture. Quirk: Flow2API may not know its own address (flow2api #103, `0.0.0.0` until ef4e9b3)."""
-        stored = self.trusted.base.join(URL(url.raw_path_qs, encoded=True))
-        retry = RetryPolicy(total_s=self.timeouts.download_s)
-        if url == stored or not url.raw_path.startswith(STORED):
-            return await self._fetch(url, max_bytes, retry)
+    async def _linked(self, link: Link, max_bytes: int) -> Picture:
+        """Download the picture of a link. Raise `PlaceholderError` for one that never led to a picture."""
+        url = read_url(link.url, base=self.trusted.base)
+        if PLACEHOLDER.match(str(url)):
+            raise PlaceholderError
+        is_vague = link.guessed and not is_file(link.url)
+        appear_s = min(self.timeouts.appear_s, GUESS_S) if is_vague else self.timeouts.appear_s
         try:
-            return await self._fetch(url, max_bytes, replace(retry, pauses_s=()))
-        except FetchError:
-            return await self._fetch(stored, max_bytes, retry)
+            return Picture(data=await self._download(url, max_bytes, appear_s), source=str(url))
+        except FetchError as error:
+            if (error.trouble is Trouble.OTHER and link.guessed) or (error.trouble is Trouble.ABSENT and is_vague):
+                raise PlaceholderError from error
+            raise
 
-    async def _fetch(self, url: URL, max_bytes: int, retry: RetryPolicy) -> bytes:
-        return await fetch(self.session, str(url), max_bytes=max_bytes, trusted=self.trusted, retry=retry)
+    def _kept_link(self, source: Source, error: FetchError) -> list[str]:
+        """Return the URL of a picture that may still be had later."""
+        if error.trouble is Trouble.UNUSABLE or not isinstance(source, Link):
+            return []
+        return [str(read_url(source.url, base=self.trusted.base))]
+
+    async def _download(self, url: URL, max_bytes: int, appear_s: float) -> bytes:
+        """Download a picture that may appear within so many seconds, at its URL or on the service's own origin.
+
+        Raise the `FetchError` of the first address that could be asked.
+        """
+        addresses = [url]
+        problem: FetchError | None = None
+        for pause_s in (0.0, *pauses(appear_s)):
+            await asyncio.sleep(pause_s)
+            hopeful: list[URL] = []
+            for address in addresses:  # grows by those on the service's own origin
+                try:
+                    return await self._fetch(address, max_bytes)
+                except FetchError as error:
+                    if problem is None:
+                        addresses += self._on_own_origin(url, error)
+                    if problem is None or problem.trouble in NOT_ASKED:
+                        problem = error
+                    if error.trouble in APPEARS:
+                        hopeful.append(address)
+            addresses = hopeful
+        assert problem is not None  # noqa: S101 - the first address was tried
+        raise problem
+
+    def _on_own_origin(self, url: URL, error: FetchError) -> list[URL]:
+        """Return the same path on the configured origin, where the URL may be the service's wrong idea of itself."""
+        may_be_own = self.trusted.on_same_host(url) or url.raw_path.startswith(STORED)
+        if error.trouble is Trouble.REFUSED or not (may_be_own or error.trouble in NOT_ASKED):
+            return []
+        base = self.trusted.base
+        below = base.raw_path.rpartition("/")[0]  # of a service that a proxy serves below a path of its own
+        paths = dict.fromkeys((url.raw_path_qs, f"{below}{url.raw_path_qs}"))
+        return [each for path in paths if (each := base.join(URL(path, encoded=True))) != url]
+
+    async def _fetch(self, url: URL, max_bytes: int) -> bytes:
+        retry = RetryPolicy(total_s=self.timeouts.download_s, pauses_s=())
+        data = await fetch(self.session, str(url), max_bytes=max_bytes, trusted=self.trusted, retry=retry)
+        if sniff(data) is None and is_text(data[:HEAD_BYTES]):
+            raise FetchError(url, f"what came is {describe(data)}", Trouble.OTHER)
+        return data

@@ -22,10 +22,10 @@ URL = "https://img.example/1.png"
 class Events(ImageAnswer[Event]):
     """An answer whose steps are its events."""
 
-    def pictures(self) -> list[Source]:
+    def _find_pictures(self) -> list[Source]:
         return []
 
-    def without_picture(self) -> UpstreamError:
+    def _explain_nothing(self) -> UpstreamError:
         return UpstreamError(Kind.NO_IMAGE)
 
     def _read(self, event: Event) -> list[Event]:

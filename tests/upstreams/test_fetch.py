@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from service.upstreams.fetch import FetchError, RetryPolicy, Trusted, fetch, is_public, read_url
+from service.upstreams.fetch import FetchError, RetryPolicy, Trouble, Trusted, fetch, is_public, read_url
 from tests.emulators import pictures
 from tests.emulators.loopback import serving
 
@@ -216,7 +216,7 @@ async def test_a_web_page_is_no_picture(content_type: str) -> None:
     async with host(page) as api:
         with pytest.raises(FetchError, match="web page") as raised:
             await get(f"{api.url}/x", api.trusted())
-        assert raised.value.page
+        assert raised.value.trouble is Trouble.OTHER
 
 
 async def test_a_download_that_trickles_is_given_up() -> None:

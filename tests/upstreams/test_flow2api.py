@@ -12,7 +12,7 @@ from PIL import Image
 from yarl import URL
 
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
-from service.settings import Endpoint
+from service.settings import Endpoint, Timeouts
 from service.upstreams.flow2api import (
     PREPARING,
     READING,
@@ -35,6 +35,7 @@ FLOW2API = RECORDINGS / "flow2api"
 RECORDED_HOST = b"127.0.0.1:18000"
 MODEL = "gemini-3.1-flash-image-square"
 LIMIT = 10_000_000
+QUICK = Timeouts(appear_s=0.1)
 
 
 class Reports:
@@ -61,7 +62,8 @@ async def generate(
     url: str, key: str, prompt: str, *, model: str = MODEL, reports: Progress | None = None
 ) -> list[Picture]:
     async with aiohttp.ClientSession() as session:
-        upstream = Flow2ApiUpstream(session, Endpoint(url=url, key=key), max_file_bytes=LIMIT)
+        endpoint = Endpoint(url=url, key=key)
+        upstream = Flow2ApiUpstream(session, endpoint, max_file_bytes=LIMIT, timeouts=QUICK)
         return await upstream.generate(ImageRequest(model=model, prompt=prompt), reports or Reports())
 
 
@@ -186,7 +188,9 @@ async def test_a_wrong_key_is_the_operators_to_correct(flow2api: Flow2Api) -> No
 async def test_a_picture_over_the_cap_is_refused(flow2api: Flow2Api) -> None:
     """Ours: the cap of the settings holds for downloads and for inline pictures."""
     async with aiohttp.ClientSession() as session:
-        upstream = Flow2ApiUpstream(session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=100)
+        upstream = Flow2ApiUpstream(
+            session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=100, timeouts=QUICK
+        )
         for scenario in ("ok-1k-google-url", "ok-inline-data-uri"):
             with pytest.raises(WorkError, match="larger than 0.0001 MB"):
                 await upstream.generate(ImageRequest(model=MODEL, prompt=f"a [{scenario}]"), Reports())
@@ -199,7 +203,9 @@ async def test_three_references_go_as_parts_in_their_order(flow2api: Flow2Api) -
     by_url = Reference(url="https://pictures.example/1.png")
     reports = Reports()
     async with aiohttp.ClientSession() as session:
-        upstream = Flow2ApiUpstream(session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=LIMIT)
+        upstream = Flow2ApiUpstream(
+            session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=LIMIT, timeouts=QUICK
+        )
         await upstream.generate(ImageRequest(model=MODEL, prompt="a", references=(large, by_url, small)), reports)
     (request,) = flow2api.requests
     first, second, third = (part["url"] for part in references(request.json) if isinstance(part, dict))

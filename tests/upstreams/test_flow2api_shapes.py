@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from service.images import ImageRequest, Reference, WorkError
-from service.settings import Endpoint
+from service.settings import Endpoint, Timeouts
 from service.upstreams.flow2api import Flow2ApiUpstream
 from tests.emulators import pictures
 from tests.emulators.flow2api import Flow2Api, running
@@ -18,6 +18,7 @@ from tests.emulators.flow2api_models import BEFORE_ALIASES
 
 MODEL = "gemini-3.1-flash-image-square"
 LIMIT = 10_000_000
+QUICK = Timeouts(appear_s=0.1)
 
 
 async def untold(message: str, percent: float | None = None) -> None:
@@ -33,7 +34,9 @@ async def flow2api() -> AsyncIterator[Flow2Api]:
 async def drawn_as(emulator: Flow2Api, request: ImageRequest) -> tuple[int, int]:
     """Generate, and return the pixels of what came."""
     async with aiohttp.ClientSession() as session:
-        upstream = Flow2ApiUpstream(session, Endpoint(url=emulator.url, key=emulator.key), max_file_bytes=LIMIT)
+        upstream = Flow2ApiUpstream(
+            session, Endpoint(url=emulator.url, key=emulator.key), max_file_bytes=LIMIT, timeouts=QUICK
+        )
         (picture,) = await upstream.generate(request, untold)
     return Image.open(io.BytesIO(picture.data)).size
 
@@ -71,7 +74,9 @@ async def test_an_older_server_is_asked_by_full_ids(flow2api: Flow2Api, lists: b
 async def test_a_list_that_has_become_wrong_is_asked_for_again(flow2api: Flow2Api) -> None:
     """Ours: a server is updated while we run, and the person notices nothing."""
     async with aiohttp.ClientSession() as session:
-        upstream = Flow2ApiUpstream(session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=LIMIT)
+        upstream = Flow2ApiUpstream(
+            session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=LIMIT, timeouts=QUICK
+        )
         await upstream.generate(shaped(None), untold)
         flow2api.catalog = BEFORE_ALIASES
         await upstream.generate(shaped(None), untold)
@@ -128,6 +133,8 @@ async def test_references_are_parts_in_the_object_form(flow2api: Flow2Api) -> No
 
 async def test_it_offers_its_image_models_and_generic_names(flow2api: Flow2Api) -> None:
     async with aiohttp.ClientSession() as session:
-        upstream = Flow2ApiUpstream(session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=LIMIT)
+        upstream = Flow2ApiUpstream(
+            session, Endpoint(url=flow2api.url, key=flow2api.key), max_file_bytes=LIMIT, timeouts=QUICK
+        )
         offers = await upstream.offers()
     assert (len(offers.images), len(offers.others), offers.complete) == (35, 1, True)

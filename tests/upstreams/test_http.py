@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from service.images import ImageRequest, Picture, Reference, WorkError
 from service.settings import Endpoint
@@ -22,6 +23,7 @@ from service.upstreams.modelscope import ModelScopeUpstream, Polling
 from service.upstreams.openai import OpenAiUpstream
 from tests.emulators import chat, flow2api, modelscope, openai_images
 from tests.emulators.emulated import Emulated
+from tests.emulators.loopback import serving
 
 LIMIT: Final = 10_000_000
 
@@ -53,7 +55,7 @@ def a_modelscope(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpst
 
 
 def an_openai(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpstream:
-    return OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT)
+    return OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT, streams=True)
 
 
 FLOW2API: Final = Service(
@@ -217,12 +219,20 @@ async def test_the_key_goes_to_the_exact_origin_only(service: Service, scenario:
 
 
 @each_service
-async def test_a_source_on_somebody_elses_private_host_is_refused(service: Service, unused_tcp_port: int) -> None:
-    """Ours: whatever the record says, our own network is nobody's to read."""
-    async with reached(service) as (_, upstream):
-        with pytest.raises(WorkError, match="private network") as raised:
-            await upstream.fetch_again(f"http://127.0.0.2:{unused_tcp_port}/1.png")
-        assert (raised.value.kind, raised.value.may_be_charged) == ("download", False)
+async def test_a_source_on_another_private_host_is_looked_for_on_the_services_own(service: Service) -> None:
+    """Ours: whatever the record says, our own network is nobody's to read; but services name wrong addresses."""
+    seen: list[str] = []
+
+    async def file(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        return web.Response(body=b"secret")
+
+    app = web.Application()
+    app.router.add_get("/{name}", file)
+    async with reached(service) as (_, upstream), serving(app) as private:
+        with pytest.raises(WorkError, match="HTTP 404") as raised:
+            await upstream.fetch_again(private.replace("127.0.0.1", "127.0.0.2") + "/1.png")
+        assert (raised.value.kind, raised.value.may_be_charged, seen) == ("gone", False, [])
 
 
 @pytest.mark.parametrize("source", ["", "file:///etc/passwd", "/tmp/1.png", "data:image/png;base64,AAAA"])

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
-from service.settings import Endpoint
+from service.settings import Endpoint, Timeouts
 from service.upstreams.base import RemoteTask
 from service.upstreams.modelscope import ModelScopeUpstream, Polling, size_of, submission_body
 from tests.emulators import pictures
@@ -60,7 +60,9 @@ async def upstream(
     endpoint = Endpoint(url=emulator.url + path, key=emulator.key if key is None else key)
     polling = Polling(each_s=EACH_S, pause=pauses or Pauses())
     async with aiohttp.ClientSession() as session:
-        yield ModelScopeUpstream(session, endpoint, max_file_bytes=LIMIT, polling=polling)
+        yield ModelScopeUpstream(
+            session, endpoint, max_file_bytes=LIMIT, polling=polling, timeouts=Timeouts(appear_s=0.1)
+        )
 
 
 async def generate(

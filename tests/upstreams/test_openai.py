@@ -42,10 +42,12 @@ async def generate(
     reports: Progress | None = None,
     key: str | None = None,
     timeouts: Timeouts | None = None,
+    streams: bool = True,
 ) -> list[Picture]:
     async with aiohttp.ClientSession() as session:
         endpoint = Endpoint(url=emulator.url, key=emulator.key if key is None else key)
-        upstream = OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT, timeouts=timeouts or Timeouts())
+        waits = timeouts or Timeouts(appear_s=0.1)
+        upstream = OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT, timeouts=waits, streams=streams)
         return await upstream.generate(request, reports or Reports())
 
 

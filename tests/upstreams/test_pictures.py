@@ -57,7 +57,9 @@ async def host() -> AsyncIterator[str]:
 async def reader(host: str, limit: int = LIMIT) -> AsyncIterator[PictureReader]:
     async with aiohttp.ClientSession() as session:
         trusted = Trusted(base=URL(host) / "v1", key="k")
-        yield PictureReader(session=session, trusted=trusted, max_file_bytes=limit, timeouts=Timeouts(download_s=5))
+        yield PictureReader(
+            session=session, trusted=trusted, max_file_bytes=limit, timeouts=Timeouts(download_s=5, appear_s=0.1)
+        )
 
 
 async def read(host: str, *sources: Source, note: str = "", limit: int = LIMIT) -> list[tuple[bytes, str]]:

@@ -21,7 +21,7 @@ from service.upstreams.flow2api import Flow2ApiUpstream
 from service.upstreams.openai import OpenAiUpstream
 from tests.emulators import chat, chat_scenarios, flow2api, flow2api_scenarios, openai_images
 
-IMPATIENT: Final = Timeouts(silence_s=0.3, total_s=1.0, linger_s=0.05)
+IMPATIENT: Final = Timeouts(silence_s=0.3, total_s=1.0, appear_s=0.1, linger_s=0.05)
 WITHOUT_END: Final = frozenset({"slow", "detect-disconnect", "hangs", "trickles", "stays-open"})
 """Scenarios in which only our own patience ends the wait."""
 
@@ -61,7 +61,7 @@ SERVICES: Final[Mapping[str, Service]] = {
     "openai": Service(
         running=openai_images.running,
         upstream=lambda session, endpoint, waits: OpenAiUpstream(
-            session, endpoint, max_file_bytes=10**7, timeouts=waits
+            session, endpoint, max_file_bytes=10**7, timeouts=waits, streams=True
         ),
         model="gpt-image-1.5",
         scenarios=openai_images.SCENARIOS,
@@ -216,10 +216,11 @@ async def test_each_scenario_ends_as_the_table_says(
 ) -> None:
     """Ours: a picture, or the reason why there is none, and nobody waits for ever."""
     service = SERVICES[name]
-    waits = IMPATIENT if scenario in WITHOUT_END else Timeouts()
+    waits = IMPATIENT if scenario in WITHOUT_END else Timeouts(appear_s=0.1)
     async with service.running() as emulator:
         upstream = service.upstream(session, Endpoint(url=emulator.url, key=emulator.key), waits)
-        request = ImageRequest(model=service.model, prompt=f"a lighthouse [{scenario}]")
+        model = "grok-imagine-image" if scenario == "preview-final" else service.model
+        request = ImageRequest(model=model, prompt=f"a lighthouse [{scenario}]")
         if isinstance(outcome, int):
             assert len(await drawn(upstream, request)) == outcome
             return

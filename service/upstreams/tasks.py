@@ -1,0 +1,52 @@
+"""Tasks: gateways that draw asynchronously answer an ordinary request with the id of a task in place of a picture."""
+
+from http import HTTPStatus
+from typing import Final
+
+STATUS_FIELDS: Final = ("status", "task_status", "taskStatus", "state")
+TASK_FIELDS: Final = ("task_id", "taskId", "taskid", "job_id", "jobId", "prediction_id", "generation_id")
+WEAK_FIELDS: Final = ("id", "request_id", "requestId")
+"""Fields that hold the id of a task only beside a status that waits, or a URL to ask at."""
+
+POLLING_FIELDS: Final = frozenset({"polling_url", "status_url", "poll_url"})
+
+TASK_WAITS: Final = frozenset({
+    "submitted", "pending", "queued", "queueing", "in_queue", "waiting", "created", "starting", "started", "accepted",
+    "processing", "in_progress", "in-progress", "running", "generating", "not_start", "not_started",
+})  # fmt: skip
+TASK_ENDED: Final = frozenset({
+    "failed", "failure", "fail", "error", "canceled", "cancelled", "timeout", "expired", "rejected",
+})  # fmt: skip
+WRAPPERS: Final = ("data", "output", "result", "task", "job")
+"""Fields that hold the task, in services that wrap their answers."""
+
+LONGEST_ID: Final = 200
+
+
+def find_task(value: object, depth: int = 3) -> str:
+    """Return the id of a task that the answer gives in place of a picture, or an empty text.
+
+    Gateways answer an ordinary request with `{"data": [{"status": "submitted", "task_id": "…"}]}`, `data` as an object,
+    `task_id` or `id` beside a `status` at the top, or DashScope's `{"output": {"task_status": "PENDING", …}}`.
+    """
+    match value:
+        case [*items] if depth:
+            return next(filter(None, (find_task(item, depth - 1) for item in items)), "")
+        case {**fields} if depth:
+            status = next((word for name in STATUS_FIELDS if isinstance(word := fields.get(name), str)), "")
+            status = status.strip().lower()
+            code = fields.get("code")
+            if status in TASK_ENDED or (isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST):
+                return ""
+            waits = status in TASK_WAITS or not POLLING_FIELDS.isdisjoint(fields)
+            ids = (fields.get(name) for name in (*TASK_FIELDS, *(WEAK_FIELDS if waits else ())))
+            found = next((str(each) for each in ids if is_task_id(each)), "")
+            return found or next(filter(None, (find_task(fields.get(name), depth - 1) for name in WRAPPERS)), "")
+        case _:
+            return ""
+
+
+def is_task_id(value: object) -> bool:
+    """Tell whether a value can be a task id: printable, of a sensible length, and no step in a path."""
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return 0 < len(text) <= LONGEST_ID and text.isprintable() and bool(text.strip(". "))
