@@ -129,12 +129,15 @@ class ImageAnswer(ABC, Generic[Step]):
         self._size = 0
         self._head: bytes | None = b""
         self._raw: list[bytes] = []
+        self._sources: list[Source] | None = None
         self._base64 = Base64Extractor(self.extracted, json=True)
         self._sse = SseReader()
 
     def pictures(self) -> list[Source]:
-        """Return the sources of the pictures, each once, in order."""
-        return [Raw(b"".join(self._raw))] if self._raw else self._find_pictures()
+        """Return the sources of the pictures, each once, in order. The answer was read to its end, or cut."""
+        if self._sources is None:
+            self._sources = [Raw(b"".join(self._raw))] if self._raw else self._find_pictures()
+        return self._sources
 
     def without_picture(self) -> UpstreamError:
         """Return the error for an answer that holds no picture, with the reason as far as the answer gives one."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from service.upstreams.answer import Event, ImageAnswer
 from service.upstreams.base64_extractor import Base64Extractor
-from service.upstreams.error_body import reported_error
+from service.upstreams.error_body import ERRORS, reported_error
 from service.upstreams.errors import UpstreamError, upstream_error
 from service.upstreams.image_sources import Source, in_field, in_text, in_words
 from service.upstreams.kinds import Kind
@@ -112,7 +112,7 @@ class ChatAnswer(ImageAnswer[str]):
             case _:
                 thoughts = []
         match choice:
-            case {**fields} if (error := reported_error(fields)) is not None:
+            case {**fields} if not fields.keys().isdisjoint(ERRORS) and (error := reported_error(fields)):
                 self._fail(upstream_error(200, error))
             case {"finish_reason": "error", **rest}:
                 words = f"finish_reason error {rest.get('native_finish_reason') or ''}"

@@ -24,7 +24,7 @@ from service.upstreams.chat import ChatAnswer
 from service.upstreams.error_body import sanitize
 from service.upstreams.errors import UpstreamError, read_error
 from service.upstreams.flow2api_models import ModelChoice, ModelList, choose, guess, is_full_id
-from service.upstreams.http import Body, HttpUpstream, is_success, json_body
+from service.upstreams.http import SUCCESSES, Body, HttpUpstream, json_body
 from service.upstreams.kinds import Kind
 
 logger = logging.getLogger(__name__)
@@ -154,7 +154,7 @@ class Flow2ApiUpstream(HttpUpstream):
         silence_s = self._timeouts.silence_s * (2 if is_4k(request) else 1)
         body = chat_body(request, choice, for_openrouter=self._is_openrouter)
         async with self._post("chat/completions", body, silence_s=silence_s) as response:
-            if not is_success(response):
+            if response.status not in SUCCESSES:
                 raise await read_error(response)
             await listen(response, answer, narration.tell, self._timeouts.linger_s)
         return answer

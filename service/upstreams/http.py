@@ -24,12 +24,15 @@ from service.images import EXTENSIONS, Picture, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.answer import ImageAnswer
 from service.upstreams.base import Upstream
-from service.upstreams.errors import ANY_SERVICE, Service, request_to
+from service.upstreams.errors import ANY_SERVICE, Service, UpstreamError, request_to
 from service.upstreams.fetch import Trusted, bearer
 from service.upstreams.pictures import PictureReader
 
 ENDPOINTS: Final = re.compile(r"/(?:chat/completions|images/(?:generations|edits)|models)/*\Z")
 VERSION: Final = re.compile(r"/v[0-9]+(?:alpha|beta)?[0-9]*(?:/|\Z)")
+
+SUCCESSES: Final = range(200, 300)
+"""HTTP statuses of good answers: 201 and 202 are in use for pictures and tasks, too."""
 
 PIECE: Final = 48 * 1024
 """Bytes sent at one go, 0.1 ms as base64: whole groups of three, so that the pieces join to one text."""
@@ -122,11 +125,6 @@ def _form_part(boundary: str, disposition: str) -> bytes:
     return f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n".encode()
 
 
-def is_success(response: aiohttp.ClientResponse) -> bool:
-    """Tell whether a request was answered well: 201 and 202 are in use for pictures and tasks, too."""
-    return 200 <= response.status < 300
-
-
 class HttpUpstream(Upstream):
     """One server. Its pictures may lie on its own host, private or not, and on any public one."""
 
@@ -185,9 +183,11 @@ class HttpUpstream(Upstream):
 
     async def _pictures_of(self, answer: ImageAnswer[Any], note: str) -> list[Picture]:
         """Return the pictures of an answer, at least one. Raise `UpstreamError`."""
-        with request_to(self.service):
+        try:
             pictures = await self._pictures.read(answer.pictures(), answer.extracted, note)
             if not pictures:
-                # The answer took its time, so that no failure in it came before any work.
-                raise answer.without_picture().of_request(self.service, self._timeouts.total_s)
-            return pictures
+                raise answer.without_picture()
+        except UpstreamError as error:
+            # The answer took its time, so that no failure in it came before any work.
+            raise error.of_request(self.service, self._timeouts.total_s) from error
+        return pictures

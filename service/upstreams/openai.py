@@ -16,7 +16,7 @@ from service.upstreams.answer import listen
 from service.upstreams.base import Offers
 from service.upstreams.errors import UpstreamError, read_start, request_to, upstream_error
 from service.upstreams.fetch import FetchError, fetch
-from service.upstreams.http import HttpUpstream, is_success
+from service.upstreams.http import SUCCESSES, HttpUpstream
 from service.upstreams.kinds import Kind
 from service.upstreams.model_list import ask_models, looks_like_images
 from service.upstreams.openai_answer import ImagesAnswer
@@ -119,7 +119,7 @@ class OpenAiUpstream(HttpUpstream):
             await progress(f"Partial picture {partial + 1} of {PARTIALS}", percent)
 
         async with self._post(wanted.path, encoded(wanted), silence_s=self._timeouts.silence_s) as response:
-            if is_success(response):
+            if response.status in SUCCESSES:
                 await listen(response, answer, tell, self._timeouts.linger_s)
                 return None
             body = await read_start(response)
