@@ -13,6 +13,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import aiohttp
@@ -231,7 +232,7 @@ class ImageAnswer(ABC, Generic[Step]):
         if body.lstrip().startswith((b"{", b"[")):
             return self._parse(body)
         if body.lstrip().startswith(b"<"):
-            raise UpstreamError(Kind.ADDRESS, body.decode(errors="replace"))
+            raise upstream_error(HTTPStatus.OK, body)
         self.text = body.decode(errors="replace")
         return []
 

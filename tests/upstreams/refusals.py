@@ -197,6 +197,7 @@ REFUSALS: Final = {
     "problem-404": Refusal(404, {"type": "about:blank", "title": "Not Found", "status": 404}, Kind.ADDRESS),
     "azure-404": Refusal(404, {"error": {"code": "404", "message": "Resource not found"}}, Kind.ADDRESS),
     "kong": Refusal(404, {"message": "no Route matched with those values"}, Kind.ADDRESS),
+    "cloudflare-challenge-200": Refusal(200, CHALLENGE, Kind.BLOCKED),
     "page-200": Refusal(200, "<!DOCTYPE html><title>New API</title>", Kind.ADDRESS),
     "redirect": Refusal(302, b"", Kind.ADDRESS),
     # Models
