@@ -111,9 +111,9 @@ async def check_history(client: WireClient, tales: list[Told]) -> None:
 
 
 def without_origin(entry: dict[str, Any]) -> dict[str, Any]:
-    """The port differs at each start; `history` names pictures by the port of now."""
-    images = [{**image, "url": image["url"].rpartition("/")[2]} for image in entry["images"]]
-    return {**entry, "images": images}
+    """The port differs at each start; `history` names pictures by the port of now, and its list advises nothing."""
+    images = [{**image, "url": image["url"].rpartition("/")[2], "markdown": ""} for image in entry["images"]]
+    return {name: value for name, value in entry.items() if name != "message"} | {"images": images}
 
 
 async def check_served(client: WireClient, told: Told) -> None:
