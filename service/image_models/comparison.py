@@ -5,9 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from service.image_models.models import DEFAULT_UPSTREAM, Model, Models, read_model
+from service.image_models.models import DEFAULT_UPSTREAM, Model, Models, parse, read_model
 from service.upstreams.base import Offers
 
 
@@ -57,7 +55,7 @@ def brought_up_to_date(text: bytes, compared: Mapping[str, Comparison]) -> bytes
 
     All else stays as it was, keys that nobody knows and a default that is gone included.
     """
-    file = orjson.loads(text)
+    file = parse(text)
     families = file.get("families", {})
     kept = [entry for entry in file["models"] if not _is_gone(read_model(entry, families), compared)]
     new = [entry for name, each in compared.items() for entry in _entries(name, each.only_there, families)]

@@ -8,20 +8,21 @@
 - `aspect_ratios`, `resolutions`, `sizes`, `qualities`, `backgrounds`, `output_formats`: the values it can do, each a
   list. A size is 1024x1024, auto, or a range 64x64..2048x2048. What is not named cannot be chosen.
 - `takes`: other arguments that it makes use of: negative_prompt, seed.
-- `references`: from how many pictures it can start. When this is left out, nobody knows.
+- `references`: the number of pictures from which it can start; unknown when it is left out.
 
 Where `aspect_ratios` is an object of values and endings, and so is `resolutions` if it is there, the ids with these
-endings are models too: not listed, since the arguments say the same in fewer words, but taken from who knows them.
+endings are models too: accepted but not listed, since the arguments say the same in fewer words.
 
-Only models whose upstream is on are offered. Keys that nobody knows are left alone.
+Only models whose upstream is switched on are offered. Unknown keys are left alone.
 """
 
+import codecs
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -78,7 +79,7 @@ class Models:
 
     @cached_property
     def by_id(self) -> Mapping[str, Model]:
-        """Every id that is taken. An id that is listed and also somebody's variant can do what the variant can."""
+        """Every accepted id. One that is listed plainly and is also a variant has the abilities of the variant."""
         variants = {variant.id: variant for model in self.listed for variant in model.variants}
         return variants | {model.id: model for model in self.listed if model.choices or model.id not in variants}
 
@@ -110,10 +111,15 @@ def read_models(text: bytes, upstreams: Collection[str]) -> Models:
     return Models(listed=listed, default=default, guide=everything.guide)
 
 
+def parse(text: bytes) -> Any:
+    """Read the JSON of a models file, which may begin with a byte order mark; raises `orjson.JSONDecodeError`."""
+    return orjson.loads(text.removeprefix(codecs.BOM_UTF8))  # Notepad and PowerShell write the mark
+
+
 def read_list(text: bytes) -> Models:
     """Read the whole list, whoever draws the models; raises `ModelsError`."""
     try:
-        file = orjson.loads(text)
+        file = parse(text)
     except orjson.JSONDecodeError as problem:
         raise ModelsError(f"it is not JSON: {problem}") from problem
     if not isinstance(file, dict) or not isinstance(file.get("models"), list):

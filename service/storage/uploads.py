@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 OPEN_S: Final = 3600.0
-"""How long a link can be sent by: long enough to find a photo, short enough to lie around in a chat."""
+"""Lifetime of an open link: long enough to find a photo, short enough to lie around in a chat."""
 
 FRESH_S: Final = OPEN_S / 2
 """A link is told again while this much is left of it. So an owner never has more than two open ones."""
 
 KEPT_S: Final = 24 * 3600.0
-"""How long what was sent waits to be used."""
+"""Lifetime of sent pictures that wait to be used."""
 
 
 @dataclass(frozen=True, kw_only=True)

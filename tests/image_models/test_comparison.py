@@ -97,6 +97,11 @@ def test_new_ids_that_differ_by_the_endings_of_a_family_become_one_model(
     assert updated(file, comparison)["models"] == entries
 
 
+def test_a_file_with_a_byte_order_mark_is_updated_like_any_other() -> None:
+    text = json.dumps(FILE).encode()
+    assert brought_up_to_date(b"\xef\xbb\xbf" + text, {}) == brought_up_to_date(text, {})
+
+
 def test_the_file_is_written_for_people() -> None:
     """Ours: one line for each model, and characters as they are."""
     text = brought_up_to_date('{"selection_guide": "快", "models": ["a", "b"], "n": 1, "o": {}}'.encode(), {})

@@ -134,6 +134,11 @@ def test_a_list_that_cannot_be_used_says_why(listed: Any, word: str) -> None:
         read(listed)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_list() -> None:
+    """Ours: Notepad and PowerShell begin a file with one."""
+    assert read_list(b'\xef\xbb\xbf{"models": ["a"]}') == read_list(b'{"models": ["a"]}')
+
+
 def test_what_is_no_json_says_so() -> None:
     with pytest.raises(ModelsError, match="not JSON"):
         read_models(b"{", {"flow2api"})
