@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from tests.emulators import flow2api
+from tests.interop.agents.run import AGENTS, Agent, steps_of
 from tests.interop.converters.check import EVERYTHING, check
 from tests.interop.environments import FASTMCP, PYTHON_1, UnavailableError, node, node_environment, python
 from tests.paths import ROOT
@@ -68,6 +69,9 @@ class Client:
         if self.through:
             return [*arguments, "--", *self.through, target.url]
         return [*arguments, "--", *target.command] if target.command else [*arguments, "--url", target.url]
+
+
+Named = TypeVar("Named", Client, Agent)
 
 
 async def own() -> tuple[str, dict[str, str]]:
@@ -140,7 +144,7 @@ async def try_client(client: Client, target: Target, data: Path, counts: Counter
     try:
         interpreter, env = await client.install()
     except UnavailableError as reason:
-        show(client, target, ("install", "FAIL", str(reason)), counts)
+        show(client.name, target.name, ("install", "FAIL", str(reason)), counts)
         return
     process = await asyncio.create_subprocess_exec(
         interpreter, *client.arguments(target), cwd=ROOT, stdin=asyncio.subprocess.DEVNULL,
@@ -153,23 +157,23 @@ async def try_client(client: Client, target: Target, data: Path, counts: Counter
     except TimeoutError:
         process.kill()
         out, err = await process.communicate()
-        show(client, target, ("end", "FAIL", "took too long"), counts)
+        show(client.name, target.name, ("end", "FAIL", "took too long"), counts)
     failed = False
     for line in out.decode().splitlines():
         step, outcome, why = (*line.split("\t"), "", "")[:3]
         if outcome == "FAIL" and step in client.known:
             outcome, why = "known", client.known[step]
         failed = failed or outcome == "FAIL"
-        show(client, target, (step, outcome, why), counts)
+        show(client.name, target.name, (step, outcome, why), counts)
     if not out or (process.returncode and not failed and not client.known):
-        show(client, target, ("end", "FAIL", f"status {process.returncode}: {err.decode()[-500:]}"), counts)
+        show(client.name, target.name, ("end", "FAIL", f"status {process.returncode}: {err.decode()[-500:]}"), counts)
 
 
-def show(client: Client, target: Target, line: Sequence[str], counts: Counter[str]) -> None:
+def show(client: str, target: str, line: Sequence[str], counts: Counter[str]) -> None:
     """Print one line: step, outcome, why."""
     step, outcome, why = line
     counts[outcome] += 1
-    print(f"{client.name:<24} {target.name:<14} {step:<18} {outcome:<5} {why}".rstrip(), flush=True)
+    print(f"{client:<24} {target:<14} {step:<18} {outcome:<5} {why}".rstrip(), flush=True)
 
 
 def service_environment(data: Path) -> dict[str, str]:
@@ -208,6 +212,11 @@ async def slow_image_service() -> AsyncIterator[dict[str, str]]:
         }
 
 
+def chosen(all_: Sequence[Named], words: Sequence[str]) -> list[Named]:
+    """Those whose name holds one of the words; all where there is no word."""
+    return [each for each in all_ if not words or any(word.lower() in each.name.lower() for word in words)]
+
+
 async def main(words: list[str]) -> int:
     """Run the clients whose name holds one of the words, or all."""
     counts: Counter[str] = Counter()
@@ -226,9 +235,7 @@ async def main(words: list[str]) -> int:
             Target("service stdio", command=(sys.executable, "-m", "service", "--stdio")),
             Target("slow stdio", command=(sys.executable, "-m", "service", "--stdio"), settings=slow),
         ]
-        for client in CLIENTS:
-            if words and not any(word.lower() in client.name.lower() for word in words):
-                continue
+        for client in chosen(CLIENTS, words):
             for number, target in enumerate(targets):
                 if (target.url or client.over_stdio) and (client.gives_up or target.steps != "slow"):
                     await try_client(client, target, folder / f"{client.name} {number}", counts)
@@ -237,6 +244,9 @@ async def main(words: list[str]) -> int:
             async for name, outcome, why in check(url):
                 counts[outcome] += 1
                 print(f"{'converters':<24} {'service':<14} {name:<18} {outcome:<5} {why}".rstrip(), flush=True)
+        for agent in chosen(AGENTS, words):
+            async for line in steps_of(agent, targets[1].url, folder):
+                show(agent.name, "agent", line, counts)
     print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
     return 1 if counts["FAIL"] or not counts["ok"] else 0
 
