@@ -1,15 +1,9 @@
-"""Imports pictures from outside, references and uploads alike: metadata out, examined, stored under their owner.
+"""Imports pictures from outside, references and uploads alike: examined, without metadata, stored under their owner."""
 
-Metadata goes first, so that the bytes which are examined are the bytes which are kept.
-"""
-
-import asyncio
 from dataclasses import dataclass, field
 
-from service.pictures.decoding import BadPictureError
-from service.pictures.metadata import without_metadata
 from service.pictures.previews import Previews
-from service.pictures.sniffing import describe, sniff
+from service.pictures.sniffing import sniff
 from service.storage.files import Files
 from service.storage.store import Store
 
@@ -33,11 +27,9 @@ class Importer:
 
     async def import_picture(self, owner: str, data: bytes) -> ImportedPicture:
         """Store the picture under this owner. Raises `BadPictureError` for bytes that are no picture to keep."""
-        media_type = sniff(data)
-        if media_type is None:
-            raise BadPictureError("answer", f"is {describe(data)}")
-        kept = await asyncio.to_thread(without_metadata, data, media_type)
-        await self.previews.examine(kept)
-        name = await self.files.keep(owner, kept, media_type)
-        await self.store.add_file(owner, name, len(kept))
-        return ImportedPicture(name=name, media_type=media_type, data=kept)
+        if sniff(data) == "image/webp":
+            data = await self.previews.upright_webp(data)
+        seen = await self.previews.examine(data)
+        name = await self.files.keep(owner, seen.readable, seen.media_type)
+        await self.store.add_file(owner, name, len(seen.readable))
+        return ImportedPicture(name=name, media_type=seen.media_type, data=seen.readable)

@@ -4,9 +4,11 @@ The bytes under a name never change, so that a preview which was made once is re
 """
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from service.images import KeptPicture, Picture, WorkError
+from service.pictures.conversion import ConvertedPicture
 from service.pictures.previews import Examined, JpegCopy, PreviewMemory, Previews
 from service.storage.files import Files
 
@@ -61,6 +63,10 @@ class Pictures:
         """Return a picture as a JPEG of at most so many bytes, or None when its bytes are gone."""
         data = await self.read(name)
         return None if data is None else await self.previews.copy(data, max_bytes)
+
+    async def convert(self, data: bytes, accepted: Collection[str]) -> ConvertedPicture:
+        """Return a picture as an image service takes it that accepts these types. Raises `BadPictureError`."""
+        return await self.previews.convert(data, accepted)
 
     async def shrink(self, preview: bytes, max_bytes: int) -> bytes | None:
         """Return a preview in at most so many bytes; None for 0, which leaves no room for any."""

@@ -1,24 +1,27 @@
 """Small copies of pictures: the preview that goes into a result, and JPEG copies that fit a limit of bytes.
 
-A preview stands upright, on white, as JPEG, without the metadata of the original. The original stays as it is: it is
-kept in the bytes it came in. Decoding takes up to seconds, so it runs in threads of its own; Pillow lets go of the GIL
-meanwhile.
+A preview stands upright, in sRGB, on white, as JPEG, without the metadata of the original. The original stays as it is:
+it is kept in the bytes it came in. Decoding takes up to seconds, so it runs in threads of its own; Pillow lets go of
+the GIL meanwhile.
 """
 
 import asyncio
 import io
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import product
 from threading import Lock
-from typing import Final
+from typing import Final, TypeVar
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from service.images import WorkError
-from service.pictures.decoding import BadPictureError, on_white, opened, orientation_of, reduced, upright
+from service.pictures.conversion import ConvertedPicture, convert, upright_webp
+from service.pictures.decoding import LARGE_PIXELS, BadPictureError, decode, on_white, within
+from service.pictures.icc import LARGEST_PROFILE
 
 THREADS: Final = 2
 """Pictures decoded at once. It bounds memory: all others wait as the bytes they came in."""
@@ -31,6 +34,9 @@ STEPS: Final = ((PREVIEW_SIDE, 85), (PREVIEW_SIDE, 70), (PREVIEW_SIDE, 50), (512
 """Longer side and JPEG quality, tried until the preview fits. Pure noise, the worst there is, fits the last."""
 
 COPY_SIDES: Final = (1536, 1024, 768, 512, 256)
+JPEG_SIDE: Final = 65_500
+"""The largest side that libjpeg writes."""
+
 COPY_QUALITIES: Final = (90, 75)
 """A copy keeps all its pixels if one of these qualities lets it fit, else the most of them that do."""
 
@@ -38,14 +44,21 @@ MEMORY_BYTES: Final = 8_000_000
 """About a hundred previews of usual size; the pictures of the chats that go on now."""
 
 
+Result = TypeVar("Result")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """A picture that was decoded. Width and height are as a person sees it, EXIF orientation applied."""
+    """A picture that was decoded. Width and height are as a person sees it.
+
+    `readable` is the picture without metadata, and with its defects mended that browsers pass over.
+    """
 
     media_type: str
     width: int
     height: int
     preview: bytes = field(repr=False)
+    readable: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +78,7 @@ class Previews:
         """Start no thread yet; make Pillow refuse what it would only warn of."""
         # Pillow only warns between one and two times its own cap. Its documentation gives this line to make it refuse.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")  # broken EXIF
+        PngImagePlugin.MAX_TEXT_CHUNK = LARGEST_PROFILE  # of texts and profiles; texts are left out before
         self._large = Lock()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="preview")
 
@@ -74,15 +87,26 @@ class Previews:
 
         A picture being decoded when its caller is cancelled is decoded to its end and keeps its thread until then.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._pool, examine, data, self._large)
+        return await self._run(lambda: examine(data, self._large))
 
     async def copy(self, data: bytes, max_bytes: int) -> JpegCopy:
         """Return a JPEG of at most `max_bytes` of a picture that was examined before, or raise `WorkError`."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, copy, data, max_bytes, self._large)
+        return await self._run(lambda: copy(data, max_bytes, self._large))
+
+    async def convert(self, data: bytes, accepted: Collection[str]) -> ConvertedPicture:
+        """Return a picture as an image service takes it that accepts these media types, or raise `WorkError`."""
+        return await self._run(lambda: convert(data, accepted, self._large))
+
+    async def upright_webp(self, data: bytes) -> bytes:
+        """Return a WebP with its EXIF orientation turned into the pixels."""
+        return await self._run(lambda: upright_webp(data, self._large))
 
     async def close(self) -> None:
         """Wait for the last decoding to end and let the threads go."""
         await asyncio.to_thread(self._pool.shutdown)
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
 class PreviewMemory:
@@ -116,16 +140,14 @@ class PreviewMemory:
 
 def examine(data: bytes, large: Lock) -> Examined:
     """Decode a picture and draw its preview, in the calling thread; `large` is held while a large one is decoded."""
-    with opened(data, large) as (image, media_type):
-        width, height = image.size
-        factor = reduction(image.size)
-        image.draft(None, (max(1, width // factor), max(1, height // factor)))  # JPEG: reads all, computes less
-        image.load()
-        orientation = orientation_of(image)
-        preview = upright(reduced(image, reduction(image.size)), orientation)
-    if orientation >= 5:
-        width, height = height, width
-    return Examined(media_type=media_type, width=width, height=height, preview=_preview(preview))
+    decoded = decode(data, large, reduction)
+    return Examined(
+        media_type=decoded.media_type,
+        width=decoded.width,
+        height=decoded.height,
+        preview=_preview(on_white(decoded.picture)),
+        readable=decoded.readable,
+    )
 
 
 def copy(data: bytes, max_bytes: int, large: Lock) -> JpegCopy:
@@ -134,24 +156,22 @@ def copy(data: bytes, max_bytes: int, large: Lock) -> JpegCopy:
     Blocks. A picture that is smaller than a side is not encoded for that side again.
     """
     try:
-        with large, opened(data, Lock()) as (image, _):
-            image.load()
-            picture = upright(on_white(image), orientation_of(image))
+        decoded = decode(data, large, within(LARGE_PIXELS))
     except BadPictureError as error:
         raise WorkError("The picture cannot be read any more.", kind="bad_picture") from error
-    sides = sizes_of_copies(picture.size)
-    for side, quality in product(sides, COPY_QUALITIES):
+    picture = on_white(decoded.picture)
+    for side, quality in product(sizes_of_copies(picture.size), COPY_QUALITIES):
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         encoded = _jpeg(picture, quality)
         if len(encoded) <= max_bytes:
             break
-    whole = (side, quality) == (sides[0], COPY_QUALITIES[0])
+    whole = picture.size == (decoded.width, decoded.height) and quality == COPY_QUALITIES[0]
     return JpegCopy(data=encoded, width=picture.width, height=picture.height, reduced=not whole)
 
 
 def sizes_of_copies(size: tuple[int, int]) -> tuple[int, ...]:
     """Return the longer sides to try for a picture of this size, each smaller than the one before."""
-    longest = max(size)
+    longest = min(max(size), JPEG_SIDE)
     return (longest, *(side for side in COPY_SIDES if side < longest))
 
 

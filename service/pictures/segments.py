@@ -2,31 +2,30 @@
 
 Twenty megabytes can be five million empty segments. Pillow reads each of them in Python, ten seconds in which no other
 thread gets its share of the processor; the segments of an honest picture have kilobytes each. A file of more segments
-than its size warrants is not opened. WebP and AVIF are walked through in C.
+than its size warrants is not opened. AVIF is walked through in C.
 """
 
-import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
-SCAN, START, END, TEMPORARY = 0xDA, 0xD8, 0xD9, 0x01
-RESTARTS: Final = range(0xD0, 0xD8)
-NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
-"""Ends a scan: in its data FF is followed by 00, or by a restart (ITU T.81, B.1.1.2 and B.1.1.5)."""
+from service.pictures.containers import (
+    END,
+    GIF_EXTENSION,
+    GIF_HEADER_BYTES,
+    GIF_IMAGE,
+    NEXT_MARKER,
+    RIFF_HEADER_BYTES,
+    SCAN,
+    WITHOUT_LENGTH,
+)
 
 ALWAYS_ALLOWED: Final = 10_000
 """Segments that any picture may have: some ten milliseconds."""
 
 BYTES_FOR_ONE_MORE: Final = 1000
 """Bytes that allow one segment more. Encoders write PNG in chunks of four kilobytes and more."""
-
-WITHOUT_LENGTH: Final = frozenset({0x00, TEMPORARY, START, END, *RESTARTS})
-"""Markers without a length behind them (ITU T.81, B.1.1.3), and 00, which only looks like one."""
-
-GIF_HEAD: Final = 13
-IMAGE, EXTENSION = 0x2C, 0x21
 
 
 def has_too_many_segments(data: bytes, media_type: str) -> bool:
@@ -69,10 +68,10 @@ def _png(data: bytes) -> Iterator[None]:
 
 def _gif(data: bytes) -> Iterator[None]:
     """Yield for each sub-block before the first picture, and each byte between (GIF89a, 15, 16 and 24)."""
-    at = GIF_HEAD + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
-    while at < len(data) and data[at] != IMAGE:
+    at = GIF_HEADER_BYTES + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    while at < len(data) and data[at] != GIF_IMAGE:
         yield
-        if data[at] != EXTENSION:
+        if data[at] != GIF_EXTENSION:
             at += 1
             continue
         at += 2
@@ -82,8 +81,18 @@ def _gif(data: bytes) -> Iterator[None]:
         at += 1
 
 
+def _webp(data: bytes) -> Iterator[None]:
+    """Yield for each chunk (RFC 9649, 2.3)."""
+    at = RIFF_HEADER_BYTES
+    while at < len(data):
+        yield
+        length = int(struct.unpack_from("<I", data, at + 4)[0])
+        at += 8 + length + length % 2
+
+
 COUNTERS: Final[Mapping[str, Callable[[bytes], Iterator[None]]]] = {
     "image/jpeg": _jpeg,
     "image/png": _png,
     "image/gif": _gif,
+    "image/webp": _webp,
 }

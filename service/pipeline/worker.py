@@ -16,12 +16,13 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
-from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
+from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, Reference, WorkError
+from service.pictures.decoding import BadPictureError
 from service.pictures.library import Pictures
 from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
 from service.storage.store import Store
@@ -135,12 +136,25 @@ class Worker:
 
     async def _draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
         upstream = self.upstreams[job.upstream]
-        made = await self._ask(job, upstream, request, running.report)
+        accepted = upstream.reference_types(request.model)
+        references = [await self._convert(each, accepted) for each in request.references]
+        made = await self._ask(job, upstream, replace(request, references=tuple(references)), running.report)
         if isinstance(made, RemoteTask):
             running.goes_on = True
             remembered = await finish_despite_cancel(self._write(partial(self.store.remember_task, job, made.id)))
             return await self._follow(remembered, running, running.report)
         return await self._keep(job, made, running, running.report, upstream)
+
+    async def _convert(self, reference: Reference, accepted: Collection[str]) -> Reference:
+        """Return the reference with its picture upright, readable and of an accepted type."""
+        if not reference.data:
+            return reference
+        try:
+            converted = await self.pictures.convert(reference.data, accepted)
+        except BadPictureError as error:
+            problem = f"The reference picture ({reference.origin or reference.name}) {error.problem}. {NOT_CHARGED}"
+            raise WorkError(problem, kind="reference") from error
+        return replace(reference, data=converted.data, media_type=converted.media_type)
 
     async def _ask(
         self, job: Job, upstream: Upstream, request: ImageRequest, progress: Progress

@@ -1,10 +1,14 @@
 """The contract of an image service: all that the pipeline knows of one."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from service.images import ImageRequest, Picture, Progress, WorkError
+
+REFERENCE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
+"""Media types that image models take as references, where their service names no others."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ class Upstream(ABC):
         Raise `WorkError`, of the kind `gone` where the service does not have the picture any more, else `download`.
         """
         raise WorkError(f"{self.name} keeps no pictures, so this one cannot be had again.", kind="gone")
+
+    def reference_types(self, model: str) -> Collection[str]:  # noqa: ARG002 - services with several families read it
+        """Return the media types that a model takes as references. Pictures of other types are converted."""
+        return REFERENCE_TYPES
 
     @abstractmethod
     def describe(self) -> str:

@@ -4,6 +4,7 @@ It is synchronous and has no task id: an answer that is lost was paid for all th
 not take are refused before anything is sent, and partial pictures keep the connection alive and show progress.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import ClassVar, Final
 
@@ -30,6 +31,7 @@ from service.upstreams.openai_request import (
     draft,
     encoded,
 )
+from service.upstreams.openai_rules import family_of
 
 OFFICIAL: Final = "api.openai.com"
 MOST_TRIES: Final = 4
@@ -72,6 +74,10 @@ class OpenAiUpstream(HttpUpstream):
             listed = await ask_models(self._session, self._base / "models", self._key)
         images = tuple(id_ for id_ in listed if looks_like_images(id_))
         return Offers(images=images, others=frozenset(listed) - set(images), complete=self._base.host == OFFICIAL)
+
+    def reference_types(self, model: str) -> Collection[str]:
+        """Return the types that the model's family takes."""
+        return family_of(model).reference_types
 
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
         """Draw the pictures, from references where there are any."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.images import ImageRequest, WorkError
+from service.upstreams.base import REFERENCE_TYPES
 
 FIXED_SIZES: Final = ("auto", "1024x1024", "1536x1024", "1024x1536")
 QUALITIES: Final = ("auto", "low", "medium", "high")
@@ -19,7 +20,6 @@ BACKGROUNDS: Final = ("auto", "transparent", "opaque")
 FORMATS: Final = ("png", "jpeg", "webp")
 """SVG, which newer models also draw, is active content and is not kept."""
 
-PICTURE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
 STEP: Final = 16
 LONGEST_EDGE: Final = 3840
 LONGEST_RATIO: Final = 3
@@ -45,7 +45,7 @@ class Family:
     longest_prompt: int = 32_000
     most_references: int = 16
     largest_reference: int = 50_000_000
-    reference_types: tuple[str, ...] = PICTURE_TYPES
+    reference_types: tuple[str, ...] = REFERENCE_TYPES
     modern: bool = True
     """It streams partial pictures, takes references as URLs in JSON, and answers `response_format` with an error."""
 

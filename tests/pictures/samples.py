@@ -42,3 +42,54 @@ def png_of_size(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
+
+def png_chunk(kind: bytes, payload: bytes, *, wrong: int = 0) -> bytes:
+    """A PNG chunk; `wrong` spoils its checksum."""
+    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload) ^ wrong)
+
+
+def png_with(image: Image.Image, *chunks: bytes) -> bytes:
+    """A PNG with these chunks behind its header."""
+    plain = encoded(image)
+    return plain[:33] + b"".join(chunks) + plain[33:]
+
+
+def jpeg_segment(marker: int, payload: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload
+
+
+def jpeg_with(image: Image.Image, *segments: bytes) -> bytes:
+    """A JPEG of high quality with these segments behind JFIF."""
+    plain = encoded(image, "image/jpeg", quality=95)
+    return plain[:20] + b"".join(segments) + plain[20:]
+
+
+def tiff(orientation: int, *, kind: int = 3, count: int = 1, order: str = ">") -> bytes:
+    """A TIFF block with an orientation, of kind SHORT (3), LONG (4) or BYTE (1)."""
+    value = {1: "B3x", 3: "H2x", 4: "I"}[kind]
+    mark = b"MM" if order == ">" else b"II"
+    return mark + struct.pack(f"{order}HIHHHI{value}I", 42, 8, 1, 0x0112, kind, count, orientation, 0)
+
+
+def exif_segment(block: bytes) -> bytes:
+    return jpeg_segment(0xE1, b"Exif\0\0" + block)
+
+
+def xmp(orientation: int) -> bytes:
+    return (
+        b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
+        b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/></rdf:RDF></x:xmpmeta>'
+        % orientation
+    )
+
+
+def xmp_segment(orientation: int) -> bytes:
+    return jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp(orientation))
+
+
+def photo(width: int = 320, height: int = 240) -> Image.Image:
+    """Two gradients and grain, which compresses like a photo; the same each time."""
+    grain = noise("L", (width, height)).point(lambda value: 120 + value // 16)
+    gradients = (Image.linear_gradient("L"), Image.radial_gradient("L"))
+    return Image.merge("RGB", [*(each.resize((width, height)) for each in gradients), grain])

@@ -42,7 +42,7 @@ async def test_what_is_kept_is_what_was_examined(tmp_path: Path) -> None:
     [
         pytest.param(b"words", "is plain text, not a picture", id="text"),
         pytest.param(jpeg(1, (64, 64))[:-200], "is damaged or cut short", id="cut short"),
-        pytest.param(png(1, (20_000, 20_000)), "has more than the 50 million pixels allowed", id="bomb"),
+        pytest.param(png(1, (20_000, 20_000)), "has more than the 70 million pixels allowed", id="bomb"),
     ],
 )
 async def test_what_is_no_picture_leaves_nothing_behind(tmp_path: Path, data: bytes, problem: str) -> None:

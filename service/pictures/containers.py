@@ -1,0 +1,126 @@
+"""The parts that a picture file is built of: JPEG segments, PNG and WebP chunks, AVIF boxes.
+
+Walks read headers only and decode nothing. They are as forgiving as browsers: bytes between JPEG segments are skipped,
+and the last part may be cut short, which its `is_whole` tells.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+SCAN, START, END, TEMPORARY = 0xDA, 0xD8, 0xD9, 0x01
+RESTARTS: Final = range(0xD0, 0xD8)
+NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+"""Ends a scan: in its data FF is followed by 00, or by a restart (ITU T.81, B.1.1.2 and B.1.1.5)."""
+
+WITHOUT_LENGTH: Final = frozenset({0x00, TEMPORARY, START, END, *RESTARTS})
+"""Markers without a length behind them (ITU T.81, B.1.1.3), and 00, which only looks like one."""
+
+JPEG_SCAN, JPEG_END = bytes([SCAN]), bytes([0xFF, END])
+PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+RIFF_HEADER_BYTES: Final = 12
+GIF_HEADER_BYTES: Final = 13
+GIF_IMAGE, GIF_EXTENSION = 0x2C, 0x21
+
+
+class Part(NamedTuple):
+    """One segment, chunk or box: its kind, its bytes with header, and its payload."""
+
+    kind: bytes
+    raw: memoryview
+    payload: memoryview
+    is_whole: bool = True
+
+
+def jpeg_segments(data: bytes) -> Iterator[Part]:
+    """Yield the segments behind SOI (ITU T.81, B.1.1), a scan with its data, up to EOI behind a scan.
+
+    The kind is the marker's second byte.
+    """
+    view, at, scanned = memoryview(data), 2, False
+    while at + 1 < len(data):
+        marker = data[at + 1]
+        if data[at] != 0xFF or marker == 0xFF or (marker in WITHOUT_LENGTH and marker != END):
+            at += 1
+            continue
+        if marker == END:
+            if scanned:
+                yield Part(JPEG_END[1:], view[at : at + 2], view[:0])
+                return
+            at += 2
+            continue
+        start, end = at, at + 2 + max(2, int.from_bytes(data[at + 2 : at + 4]))
+        payload = view[at + 4 : end]
+        if marker == SCAN:
+            scanned = True
+            following = NEXT_MARKER.search(data, end)
+            end = len(data) if following is None else following.start()
+        yield Part(bytes([marker]), view[start:end], payload, end <= len(data))
+        at = end
+
+
+def png_chunks(data: bytes) -> Iterator[Part]:
+    """Yield the chunks (PNG Third Edition, 5.3) up to IEND. The payload is without length, kind and checksum."""
+    view, at = memoryview(data), len(PNG_SIGNATURE)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + length + 12
+        yield Part(kind, view[at:end], view[at + 8 : min(end - 4, len(data))], end <= len(data))
+        if kind == b"IEND":
+            return
+        at = end
+
+
+def png_chunk(kind: bytes, payload: bytes) -> bytes:
+    """Return a chunk with its length and its checksum."""
+    return struct.pack(">I4s", len(payload), kind) + payload + struct.pack(">I", zlib.crc32(kind + payload))
+
+
+def webp_chunks(data: bytes) -> Iterator[Part]:
+    """Yield the chunks of the RIFF container (RFC 9649, 2.3), whatever size its header names."""
+    view, at = memoryview(data), RIFF_HEADER_BYTES
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, at)
+        end = at + 8 + length
+        yield Part(kind, view[at:end], view[at + 8 : end], end <= len(data))
+        at = end + length % 2
+
+
+def boxes(data: bytes | memoryview) -> Iterator[Part]:
+    """Yield the boxes of an ISO base media file (ISO/IEC 14496-12, 4.2), or of one box's payload."""
+    view, at = memoryview(data), 0
+    while at + 8 <= len(view):
+        size, kind = struct.unpack_from(">I4s", view, at)
+        head = 8
+        if size == 1 and at + 16 <= len(view):
+            size, head = struct.unpack_from(">Q", view, at + 8)[0], 16
+        end = len(view) if size == 0 else at + size
+        if end < at + head:
+            return
+        yield Part(kind, view[at:end], view[at + head : end], end <= len(view))
+        at = end
+
+
+def gif_end(data: bytes) -> int:
+    """Return the position behind the block of the first picture in which a GIF ends or is cut (GIF89a, 15 and 20).
+
+    It is larger than the file where that block is cut.
+    """
+    at = GIF_HEADER_BYTES + _gif_table_bytes(data, 10)
+    while at < len(data) and data[at] in {GIF_IMAGE, GIF_EXTENSION}:
+        is_image = data[at] == GIF_IMAGE
+        at += 11 + _gif_table_bytes(data, at + 9) if is_image else 2
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        if is_image:
+            return at
+        at += 1
+    return len(data)
+
+
+def _gif_table_bytes(data: bytes, at: int) -> int:
+    """Return the bytes of a colour table by the flags at this position (GIF89a, 18 and 20)."""
+    flags = data[at] if at < len(data) else 0
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0

@@ -1,0 +1,94 @@
+"""Conversion of references for image services, which read neither every type nor the orientation.
+
+A picture goes on as its own bytes where the service takes its type and nothing has to be turned. Otherwise it is
+encoded anew, upright and in sRGB: as PNG, without loss, where it may be transparent or was drawn in few colours, and
+as JPEG where it is a photo. Services draw from far fewer pixels than phones take, so a converted picture has at most
+`CONVERTED_PIXELS`.
+"""
+
+import io
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final
+
+from PIL import Image
+
+from service.pictures.containers import png_chunks, webp_chunks
+from service.pictures.decoding import LARGE_PIXELS, checked_type, decode, on_white, pillow_format, within
+from service.pictures.icc import inflated_profile
+from service.pictures.orientation import UPRIGHT, stored_orientation, turned
+
+CONVERTED_PIXELS: Final = LARGE_PIXELS
+CHECKED_PIXELS: Final = 1536 * 1536
+"""A picture that is not encoded anew is decoded reduced, only to see that it can be."""
+
+FLAT_TYPES: Final = frozenset({"image/png", "image/gif"})
+"""Types of drawings and screenshots, which JPEG blurs."""
+
+STRICT_PROFILE_BYTES: Final = 1_000_000
+"""Bytes of a colour profile in a PNG above which programs with Pillow's own limit refuse the file."""
+
+OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "image/png": {},
+    "image/jpeg": {"quality": 95},
+    "image/webp": {"quality": 95},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertedPicture:
+    """A picture as a service takes it."""
+
+    data: bytes = field(repr=False)
+    media_type: str
+
+
+def convert(data: bytes, accepted: Collection[str], large: Lock) -> ConvertedPicture:
+    """Return a picture of an accepted type, upright and readable. Blocks. Raises `BadPictureError`."""
+    media_type = checked_type(data)
+    target = _target(media_type, accepted)
+    if target == media_type and not _is_turned(data, media_type) and not _has_huge_profile(data, media_type):
+        decoded = decode(data, large, within(CHECKED_PIXELS))
+        return ConvertedPicture(data=decoded.readable, media_type=media_type)
+    decoded = decode(data, large, within(CONVERTED_PIXELS))
+    if decoded.picture.mode == "RGBA" and target == "image/jpeg" and "image/png" in accepted:
+        target = "image/png"
+    return ConvertedPicture(data=_encoded(decoded.picture, target), media_type=target)
+
+
+def upright_webp(data: bytes, large: Lock) -> bytes:
+    """Return a still WebP with its EXIF orientation turned into the pixels, since browsers do not turn one. Blocks."""
+    kinds = {chunk.kind for chunk in webp_chunks(data)}
+    orientation = stored_orientation(data, "image/webp")
+    if orientation == UPRIGHT or b"ANIM" in kinds:
+        return data
+    decoded = decode(data, large, within(CONVERTED_PIXELS))
+    return _encoded(turned(decoded.picture, orientation), "image/webp", lossless=b"VP8L" in kinds)
+
+
+def _target(media_type: str, accepted: Collection[str]) -> str:
+    """Return the type to send a picture in: its own, or the first accepted of those that suit it."""
+    if media_type in accepted:
+        return media_type
+    suitable = ("image/png", "image/jpeg") if media_type in FLAT_TYPES else ("image/jpeg", "image/png")
+    return next((each for each in suitable if each in accepted), media_type)
+
+
+def _is_turned(data: bytes, media_type: str) -> bool:
+    return media_type in {"image/jpeg", "image/png"} and stored_orientation(data, media_type) != UPRIGHT
+
+
+def _has_huge_profile(data: bytes, media_type: str) -> bool:
+    """Tell whether a PNG has a profile that decoders with Pillow's limit of texts refuse."""
+    if media_type != "image/png":
+        return False
+    profile = next((chunk.payload for chunk in png_chunks(data) if chunk.kind == b"iCCP"), b"")
+    return len(inflated_profile(bytes(profile))) > STRICT_PROFILE_BYTES
+
+
+def _encoded(picture: Image.Image, media_type: str, **options: Any) -> bytes:
+    shown = on_white(picture) if media_type == "image/jpeg" else picture
+    buffer = io.BytesIO()
+    shown.save(buffer, pillow_format(media_type), **OPTIONS.get(media_type, {}), **options)
+    return buffer.getvalue()
