@@ -148,11 +148,13 @@ class Failure:
     """The failure of a job: a short word for programs (`policy`, `interrupted`, …), and words for people and models.
 
     `reason` is up to three lines: the fact, the advice of that moment, and `SAID` with the image service's own words in
-    quotes. A list of old failures shows `fact` and `quote`, since the advice is out of date there.
+    quotes. A list of old failures shows `fact` and `quote`, since the advice is out of date there. `links` are URLs of
+    pictures that are paid for and could not be downloaded yet.
     """
 
     kind: str
     reason: str
+    links: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def fact(self) -> str:

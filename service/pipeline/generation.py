@@ -127,9 +127,9 @@ class Generation:
         """Return a job of this owner, with the preview of one of its pictures; None when there is none of that id.
 
         A picture whose bytes are gone is fetched again where that can be in `patience_s` seconds; else its row says
-        that it is gone.
+        that it is gone. So is one that could not be downloaded when it was drawn.
         """
-        job = await self.store.job(owner, history_id)
+        job = await self._find(owner, history_id, patience_s)
         if job is None or not 0 < picture <= len(job.pictures):
             return None if job is None else Outcome(job=job, picture=picture)
         if await self.pictures.files.find(job.pictures[picture - 1].name) is None:
@@ -140,13 +140,20 @@ class Generation:
 
     async def picture(self, owner: str, history_id: int, picture: int) -> tuple[KeptPicture, bytes] | None:
         """Return one picture of this owner's job with its bytes, restored if need be; None when they cannot be had."""
-        job = await self.store.job(owner, history_id)
+        job = await self._find(owner, history_id, RESTORE_S)
         if job is None or not 0 < picture <= len(job.pictures):
             return None
         data = await self.pictures.read(job.pictures[picture - 1].name)
         if data is None:
             job, data = await self.restoration.restore(job, picture, RESTORE_S)
         return None if data is None else (job.pictures[picture - 1], data)
+
+    async def _find(self, owner: str, history_id: int, patience_s: float) -> Job | None:
+        """Find a job. One whose pictures could not be downloaded is done if they can be now."""
+        job = await self.store.job(owner, history_id)
+        if job is not None and job.failure is not None and job.failure.links:
+            return await self.restoration.recover(job, patience_s)
+        return job
 
     def delivered(self, job: Job) -> None:
         """Note that the pictures of this job have reached a client; it is written down before `jobs.close` ends."""

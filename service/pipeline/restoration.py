@@ -1,12 +1,16 @@
-"""Fetches a picture's bytes once more from the image service that drew it, when they were removed here to make room.
+"""Fetches the bytes of a picture from the image service that drew it, after its job has ended.
 
-Nothing is paid for that: a service is only asked for what it gave before. Where it has the bytes no longer, the row
-says that the picture is gone.
+1. `restore` fetches bytes once more that were removed here to make room. Where the service has them no longer, the row
+   says that the picture is gone.
+2. `recover` fetches a picture that was paid for and could not be downloaded, by the links of the failure: the job is
+   done then.
+
+Nothing is paid for that: a service is only asked for a picture that it gave before.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,20 +49,50 @@ class Restoration:
                 async with asyncio.timeout(min(patience_s, RESTORE_S)):
                     data = await upstream.fetch_again(picture.source)
                 drawn = Picture(data=data, note=picture.note, source=picture.source)
-                again = await self.pictures.keep(job.owner, drawn, await self.pictures.examine(data))
-                return await self._enter(job, number, again), data
+                return await self._enter(job, number, await self._keep(job, drawn)), data
             except (WorkError, TimeoutError) as error:
                 logger.info("history_id %d: a picture that was removed stays so: %s", job.history_id, error)
         if picture.kept:
             await self.store.forget_files([picture.name])
         return await self.store.job(job.owner, job.history_id) or job, None
 
+    async def recover(self, job: Job, patience_s: float) -> Job:
+        """Fetch the pictures of a failed job by the links of its failure; return the job as it is now."""
+        upstream = self.upstreams.get(job.upstream)
+        links = job.failure.links if job.failure is not None else ()
+        if upstream is None or not links:
+            return job
+        recovered: list[KeptPicture] = []
+        try:
+            async with asyncio.timeout(min(patience_s, RESTORE_S)):
+                for link in links:
+                    drawn = Picture(data=await upstream.fetch_again(link), source=link)
+                    recovered.append(await self._keep(job, drawn))
+        except (WorkError, TimeoutError) as error:
+            logger.info("history_id %d: a picture could not be downloaded again: %s", job.history_id, error)
+        if not recovered:
+            return job
+        try:
+            done = await self.store.recover(job, recovered)
+        except LookupError as deleted:
+            raise await self._deleted(job, recovered) from deleted
+        await self.ended(done)
+        return done
+
+    async def _keep(self, job: Job, picture: Picture) -> KeptPicture:
+        return await self.pictures.keep(job.owner, picture, await self.pictures.examine(picture.data))
+
+    async def _deleted(self, job: Job, pictures: Sequence[KeptPicture]) -> WorkError:
+        """Remove the files of a job that was deleted meanwhile, and return the error that says so."""
+        for picture in pictures:
+            if not await self.store.owns_file(job.owner, picture.name):
+                await self.pictures.files.remove([picture.name])
+        return WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind=DELETED)
+
     async def _enter(self, job: Job, number: int, picture: KeptPicture) -> Job:
         try:
             restored = await self.store.restore_picture(job, number - 1, picture)
         except LookupError as deleted:
-            if not await self.store.owns_file(job.owner, picture.name):
-                await self.pictures.files.remove([picture.name])
-            raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind=DELETED) from deleted
+            raise await self._deleted(job, [picture]) from deleted
         await self.ended(restored)
         return restored

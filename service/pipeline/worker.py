@@ -121,8 +121,10 @@ class Worker:
     async def _failed(self, job: Job, running: RunningJob, error: WorkError) -> Job | None:
         """Have the row say why it failed. None where the service stops and the disk did not take it."""
         running.detached = True  # nothing is left that a cancellation could save
-        failure = Failure(kind=error.kind, reason=str(error))
+        failure = Failure(kind=error.kind, reason=str(error), links=error.links)
         try:
+            if error.task:
+                await finish_despite_cancel(self._write(lambda: self.store.remember_task(job, error.task)))
             return await finish_despite_cancel(self._write(lambda: self.store.fail(job, failure)))
         except WorkError as problem:
             logger.warning("history_id %d could not be ended: %s", job.history_id, problem)

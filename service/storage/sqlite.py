@@ -84,6 +84,9 @@ class SqliteStore(Store):
     async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
         return await self.database.write(jobs.finish, job, tuple(pictures), self._clock())
 
+    async def recover(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
+        return await self.database.write(jobs.recover, job, tuple(pictures), self._clock())
+
     async def fail(self, job: Job, failure: Failure) -> Job:
         return await self.database.write(jobs.fail, job, failure, self._clock())
 

@@ -27,7 +27,7 @@ SELECT_IDS: Final = """
 """
 SELECT_JOBS: Final = """
     SELECT history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason,
-        parameters, upstream, task, submitted, delivered_at
+        failure_links, parameters, upstream, task, submitted, delivered_at
     FROM jobs WHERE owner = ? AND history_id IN (SELECT value FROM json_each(?))
 """
 SELECT_PICTURES: Final = """
@@ -56,8 +56,12 @@ INSERT_WORDS: Final = "INSERT INTO prompts (rowid, owner, words) VALUES (?, ?, ?
 INSERT_PARENT: Final = "INSERT INTO lineage (history_id, position, parent, picture) VALUES (?, ?, ?, ?)"
 INSERT_WORKING_FILE: Final = "INSERT OR IGNORE INTO working_files (history_id, name) VALUES (?, ?)"
 END_JOB: Final = """
-    UPDATE jobs SET state = ?, finished_at = ?, failure_kind = ?, failure_reason = ?
+    UPDATE jobs SET state = ?, finished_at = ?, failure_kind = ?, failure_reason = ?, failure_links = ?
     WHERE history_id = ? AND owner = ? AND state = 'working'
+"""
+RECOVER_JOB: Final = """
+    UPDATE jobs SET state = 'done', finished_at = ?, failure_kind = NULL, failure_reason = NULL, failure_links = '[]'
+    WHERE history_id = ? AND owner = ? AND state = 'failed' AND failure_links <> '[]'
 """
 INSERT_PICTURE: Final = """
     INSERT INTO pictures (history_id, position, name, media_type, width, height, size, note, source)
@@ -159,17 +163,29 @@ def interrupt(connection: sqlite3.Connection, dead: Collection[str], now: float,
 
 def finish(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> Job:
     """End a working job as done, with its pictures and their files."""
-    if connection.execute(END_JOB, (JobState.DONE, now, None, None, job.history_id, job.owner)).rowcount:
-        rows = [_picture_row(job, position, picture) for position, picture in enumerate(pictures)]
-        connection.executemany(INSERT_PICTURE, rows)
-        _insert_files(connection, job.owner, pictures, now)
+    if connection.execute(END_JOB, (JobState.DONE, now, None, None, "[]", job.history_id, job.owner)).rowcount:
+        _insert_pictures(connection, job, pictures, now)
+    return _one(connection, job.owner, job.history_id)
+
+
+def recover(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> Job:
+    """Turn a failed job into a done one, with the pictures that its links led to."""
+    if connection.execute(RECOVER_JOB, (now, job.history_id, job.owner)).rowcount:
+        _insert_pictures(connection, job, pictures, now)
     return _one(connection, job.owner, job.history_id)
 
 
 def fail(connection: sqlite3.Connection, job: Job, failure: Failure, now: float) -> Job:
     """End a working job as failed."""
-    connection.execute(END_JOB, (JobState.FAILED, now, failure.kind, failure.reason, job.history_id, job.owner))
+    end = (JobState.FAILED, now, failure.kind, failure.reason, json.dumps(failure.links), job.history_id, job.owner)
+    connection.execute(END_JOB, end)
     return _one(connection, job.owner, job.history_id)
+
+
+def _insert_pictures(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> None:
+    rows = [_picture_row(job, position, picture) for position, picture in enumerate(pictures)]
+    connection.executemany(INSERT_PICTURE, rows)
+    _insert_files(connection, job.owner, pictures, now)
 
 
 def mark_delivered(connection: sqlite3.Connection, owner: str, history_ids: Sequence[int], now: float) -> None:
@@ -265,7 +281,8 @@ def _read_picture(row: Sequence[Any]) -> KeptPicture:
 def _read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tuple[Parent, ...]) -> Job:
     """A job from the columns of `SELECT_JOBS`."""
     history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason, *more = row
-    parameters, upstream, task, submitted, delivered_at = more
+    failure_links, parameters, upstream, task, submitted, delivered_at = more
+    links = tuple(json.loads(failure_links))
     return Job(
         history_id=history_id,
         owner=owner,
@@ -275,7 +292,7 @@ def _read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tu
         created_at=created_at,
         finished_at=finished_at,
         pictures=pictures,
-        failure=Failure(kind=failure_kind, reason=failure_reason) if failure_kind is not None else None,
+        failure=Failure(kind=failure_kind, reason=failure_reason, links=links) if failure_kind is not None else None,
         parameters=json.loads(parameters),
         upstream=upstream,
         task=task,

@@ -13,7 +13,7 @@ from typing import Final
 
 from service.storage.data_folder import DataFolderError
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Lower numbers stand in files of development versions."""
 
 JOBS: Final = (
@@ -34,7 +34,8 @@ JOBS: Final = (
         finished_at REAL,
         delivered_at REAL,
         failure_kind TEXT,
-        failure_reason TEXT
+        failure_reason TEXT,
+        failure_links TEXT NOT NULL DEFAULT '[]'
     )
     """,
     "CREATE INDEX jobs_by_owner ON jobs (owner, history_id DESC)",

@@ -128,6 +128,13 @@ class Store(ABC):
         """
 
     @abstractmethod
+    async def recover(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
+        """Turn a failed job whose failure has links into a `done` one, with the pictures that they led to.
+
+        Any other job stays as it is.
+        """
+
+    @abstractmethod
     async def fail(self, job: Job, failure: Failure) -> Job:
         """End a working job as `failed`. A job that has ended stays as it is."""
 

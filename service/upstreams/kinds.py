@@ -139,7 +139,7 @@ RULES: Final[Mapping[Kind, Rule]] = {
     ),
     Kind.DOWNLOAD: Rule(
         "The picture was made, and may have been charged, but could not be downloaded.",
-        ASK_FIRST,
+        f"Where it lies is kept: `history` with its history_id downloads it again, at no cost. {ASK_FIRST}",
         may_be_charged=True,
     ),
     Kind.GONE: Rule("{Service} does not have this picture any more.", ASK_FIRST),

@@ -105,7 +105,8 @@ class PictureReader:
                 if picture.data not in [each.data for each in found]:
                     found.append(picture)
         if missing and not found:
-            raise UpstreamError(Kind.DOWNLOAD, detail=missing[0]).keeping(links=links)
+            kind = Kind.DOWNLOAD if links else Kind.LOST
+            raise UpstreamError(kind, detail=missing[0]).keeping(links=links)
         loss = f"{len(missing)} more could not be had. {missing[0]}" if missing else ""
         notes = " ".join(filter(None, (note, loss)))
         return [replace(each, note=notes) for each in found]

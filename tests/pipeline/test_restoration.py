@@ -4,7 +4,9 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from service.images import Job
+import pytest
+
+from service.images import Job, JobState, WorkError
 from tests.emulators.pictures import png
 from tests.pipeline_fixture import Gated, ask, files_in, gated, id_of, pipeline_fixture
 
@@ -98,6 +100,64 @@ async def test_a_picture_that_nobody_got_and_that_is_gone_is_drawn_again(tmp_pat
         await remove(tmp_path)
         again = await ask(pipeline)
     assert (id_of(again), again.joined, len(upstream.asked)) == (2, False, 2)
+
+
+def not_downloaded() -> WorkError:
+    """The failure of a picture that was paid for, and whose URL leads nowhere yet."""
+    error = WorkError("It could not be downloaded.", kind="download", may_be_charged=True)
+    return error.keeping(links=["https://pics.example/7"])
+
+
+async def test_a_picture_that_could_not_be_downloaded_is_fetched_when_it_is_asked_for(tmp_path: Path) -> None:
+    """Bug: its URL was good two seconds later, and nobody knew it any more: the picture was paid for in vain."""
+    async with gated(tmp_path) as (pipeline, upstream):
+        upstream.answers, upstream.there = [not_downloaded()], False
+        made = await ask(pipeline)
+        assert made.job.state is JobState.FAILED
+        early = await pipeline.generation.show("anna", id_of(made))
+        assert early is not None
+        assert early.job == made.job
+        upstream.there = True
+        shown = await pipeline.generation.show("anna", id_of(made))
+        assert shown is not None
+        again = await pipeline.generation.show("anna", id_of(made))
+        assert again is not None
+    assert (shown.job.state, shown.job.failure, again.job) == (JobState.DONE, None, shown.job)
+    assert [path.read_bytes() for path in files_in(tmp_path)] == [png(7)]
+    assert (len(upstream.asked), upstream.fetched) == (1, ["https://pics.example/7"] * 2)
+
+
+async def test_a_picture_that_could_not_be_downloaded_can_be_started_from(tmp_path: Path) -> None:
+    async with gated(tmp_path) as (pipeline, upstream):
+        upstream.answers = [not_downloaded()]
+        made = await ask(pipeline)
+        found = await pipeline.generation.picture("anna", id_of(made), 1)
+        assert found is not None
+        assert found[1] == png(7)
+        assert await pipeline.generation.picture("bob", id_of(made), 1) is None
+
+
+async def test_a_failed_job_that_is_deleted_meanwhile_leaves_no_file(tmp_path: Path) -> None:
+    class Deleting(Gated):
+        async def fetch_again(self, source: str) -> bytes:
+            await pipeline.store.delete("anna", 1)
+            return await super().fetch_again(source)
+
+    upstream = Deleting(answers=[not_downloaded()])
+    upstream.may_draw.set()
+    async with pipeline_fixture(tmp_path, upstream) as pipeline:
+        made = await ask(pipeline)
+        with pytest.raises(WorkError) as raised:
+            await pipeline.generation.show("anna", id_of(made))
+    assert (raised.value.kind, files_in(tmp_path)) == ("deleted", [])
+
+
+async def test_the_task_of_a_service_that_is_not_followed_is_kept_with_the_failure(tmp_path: Path) -> None:
+    """Ours: the person can look for the picture by it."""
+    async with gated(tmp_path) as (pipeline, upstream):
+        upstream.answers = [WorkError("Taken in.", kind="accepted", may_be_charged=True).keeping(task="t-7")]
+        made = await ask(pipeline)
+    assert (made.job.state, made.job.task) == (JobState.FAILED, "t-7")
 
 
 async def remove(folder: Path) -> None:

@@ -74,6 +74,17 @@ async def decoded(answer: ChatAnswer) -> list[bytes]:
         pytest.param(sse(delta(images=URL)), id="F5-one-string"),
         pytest.param(sse(gemini({"fileData": {"mimeType": "image/png", "fileUri": URL}})), id="F10"),
         pytest.param(json.dumps({"url": URL}).encode(), id="F11"),
+        pytest.param(b"\xef\xbb\xbf" + json.dumps({"url": URL}).encode(), id="byte-order-mark"),
+        pytest.param(b"\xef\xbb\xbf" + sse(delta(content=MARKDOWN)), id="byte-order-mark-before-a-stream"),
+        pytest.param(json.dumps([{"url": URL}]).encode(), id="list"),
+        pytest.param(json.dumps({"code": 0, "data": {"images": [{"url": URL}]}}).encode(), id="images"),
+        pytest.param(
+            json.dumps({"url": URL, "error": {"message": "", "type": "", "code": None}}).encode(), id="empty-error"
+        ),
+        pytest.param(sse(delta(content=MARKDOWN), {"error": {"message": "no credits", "code": 402}}), id="error-after"),
+        pytest.param(sse({"error": {"message": "retrying"}}, delta(content=MARKDOWN)), id="error-before"),
+        pytest.param(sse({"choices": [{"delta": {"content": MARKDOWN}, "error": {"code": 500}}]}), id="error-beside"),
+        pytest.param(sse({"choices": [{"delta": {"content": MARKDOWN}, "finish_reason": "error"}]}), id="finish-error"),
         pytest.param(json.dumps({"code": 0, "msg": "ok", "data": {"url": URL}}).encode(), id="F11-wrapped"),
         pytest.param(sse(delta(content=f"<thinking>![]({URL}x)</thinking>{MARKDOWN}")), id="thinking"),
     ],
@@ -114,6 +125,27 @@ def test_pictures_of_different_indexes_or_choices_are_different() -> None:
     assert read(sse(indexed(0, URL), indexed(1, other)))[0].pictures() == [Link(URL), Link(other)]
     choices = [{"index": n, "delta": {"images": [{"url": url, "index": 0}]}} for n, url in enumerate((URL, other))]
     assert read(sse({"choices": choices}))[0].pictures() == [Link(URL), Link(other)]
+
+
+def test_pictures_streamed_under_one_index_are_all_kept_the_last_one_first() -> None:
+    """Bug: CLIProxyAPI counts within one event, so the first of two was lost. A thinking model streams drafts first."""
+    other = URL.replace("1.png", "2.png")
+    assert read(sse(indexed(0, other), indexed(0, URL)))[0].pictures() == [Link(URL), Link(other)]
+
+
+def test_groks_picture_replaces_its_preview() -> None:
+    """Spec grok2api: the preview and the picture come under one index."""
+    stream = sse(indexed(0, "https://img.example/draft.png"), indexed(0, URL))
+    assert read(stream, model="grok-imagine")[0].pictures() == [Link(URL)]
+
+
+def test_a_task_in_place_of_a_picture_is_named() -> None:
+    """Spec APIMart: it answers the ordinary request so. Calling again would pay again."""
+    error = read(json.dumps({"code": 200, "data": [{"status": "submitted", "task_id": "t-7"}]}).encode())[
+        0
+    ].without_picture()
+    assert (error.kind, error.task, error.may_be_charged) == (Kind.ACCEPTED, "t-7", True)
+    assert "t-7" in str(error)
 
 
 def test_a_draft_among_geminis_thoughts_is_no_picture() -> None:

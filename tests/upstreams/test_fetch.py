@@ -219,6 +219,17 @@ async def test_a_web_page_is_no_picture(content_type: str) -> None:
         assert raised.value.trouble is Trouble.OTHER
 
 
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain", "application/json", "binary/octet-stream"])
+async def test_a_picture_is_one_by_its_bytes(content_type: str) -> None:
+    """Ours: relays serve pictures as text/html; a page is one by its bytes, too."""
+
+    async def mislabelled(_: web.Request) -> web.Response:
+        return web.Response(body=PICTURE, content_type=content_type)
+
+    async with host(mislabelled) as api:
+        assert await get(f"{api.url}/x", api.trusted()) == PICTURE
+
+
 async def test_a_download_that_trickles_is_given_up() -> None:
     """Ours: each byte is a sign of life, so the whole has a deadline too."""
 

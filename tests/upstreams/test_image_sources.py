@@ -1,5 +1,7 @@
 """Tests of service/upstreams/image_sources.py."""
 
+import time
+
 import pytest
 
 from service.upstreams.image_sources import Inline, Link, Source, in_field, in_text, in_words
@@ -30,6 +32,25 @@ DATA_URI = f"data:image/png;base64,{DIGITS}"
         pytest.param("10%\nSee https://h/o/1.jpg?x=%2B now.", [Link("https://h/o/1.jpg?x=%2B")], id="F3-url-in-prose"),
         pytest.param("图片：https://h/o/1.jpg。", [Link("https://h/o/1.jpg")], id="F3-url-in-a-chinese-sentence"),
         pytest.param(f'<img alt="a" src="{SIGNED}"/>', [Link(SIGNED)], id="html"),
+        pytest.param("![a](https://h/img (1).png)", [Link("https://h/img%20(1).png")], id="markdown-space-parentheses"),
+        pytest.param("![a](https://h/img_(1).png)", [Link("https://h/img_(1).png")], id="markdown-parentheses"),
+        pytest.param("![a](https://h/a(1(2)).png)!", [Link("https://h/a(1(2)).png")], id="markdown-nested"),
+        pytest.param("![a](https://h/a%20b.png)", [Link("https://h/a%20b.png")], id="markdown-escaped"),
+        pytest.param("![a](<https://h/my cat.png>)", [Link("https://h/my%20cat.png")], id="markdown-angle-space"),
+        pytest.param("![a\nb](https://h/1.png)", [Link("https://h/1.png")], id="markdown-alt-in-lines"),
+        pytest.param("![a](https://h/a(1.png)", [Link("https://h/a(1.png")], id="markdown-unbalanced"),
+        pytest.param(
+            '<img src="https://h/a b.png?x=1&amp;y=2">', [Link("https://h/a%20b.png?x=1&y=2")], id="html-space"
+        ),
+        pytest.param(f"![i](data:image/png;base64, {DIGITS})", [Inline(DIGITS)], id="data-space"),
+        pytest.param(f"![i](data:image/png; base64,{DIGITS} )", [Inline(DIGITS)], id="data-other-spaces"),
+        pytest.param(f"DATA:IMAGE/PNG;BASE64,{DIGITS}", [Inline(DIGITS)], id="data-upper-case"),
+        pytest.param(f"![i](data:application/octet-stream;base64,{DIGITS})", [Inline(DIGITS)], id="data-any-type"),
+        pytest.param(f"![i](data:;base64,{DIGITS})", [Inline(DIGITS)], id="data-no-type"),
+        pytest.param(f"![i](data:image/png;charset=utf-8;base64,{DIGITS})", [Inline(DIGITS)], id="data-parameter"),
+        pytest.param(f"data:text/plain;base64,{DIGITS}", [], id="data-text"),
+        pytest.param("[Open it](https://h/o/1)", [Link("https://h/o/1")], id="link-alone-on-its-line"),
+        pytest.param("![a](attachment://1.png) ![b](sandbox:/mnt/1.png)", [], id="no-urls"),
         pytest.param("I cannot draw that, see https://policies.example/terms for why.", [], id="refusal"),
         pytest.param("", [], id="nothing"),
     ],
@@ -67,6 +88,19 @@ def test_what_stands_at_the_end_of_a_cut_text_is_no_picture() -> None:
         pytest.param({"mimeType": "image/png", "data": DIGITS}, [Inline(DIGITS)], id="F10"),
         pytest.param({"inlineData": {"mimeType": "audio/wav", "data": DIGITS}}, [], id="F10-sound"),
         pytest.param([{"url": SIGNED, "b64_json": DIGITS}], [Inline(DIGITS)], id="both-need-no-download"),
+        pytest.param({"url": f"data:image/png;base64, {DIGITS}"}, [Inline(DIGITS)], id="data-space"),
+        pytest.param(
+            {"url": f"data:;base64,{DIGITS[:9]} {DIGITS[9:]}"}, [Inline(f"{DIGITS[:9]} {DIGITS[9:]}")], id="data"
+        ),
+        pytest.param({"images": [{"url": SIGNED}], "seed": 7}, [Link(SIGNED)], id="siliconflow"),
+        pytest.param({"code": 0, "data": {"images": [{"url": SIGNED}]}}, [Link(SIGNED)], id="nested-images"),
+        pytest.param({"data": [], "images": [SIGNED]}, [Link(SIGNED)], id="empty-data-beside-images"),
+        pytest.param({"output": {"image_urls": [SIGNED]}}, [Link(SIGNED)], id="apimart"),
+        pytest.param({"result": {"images": [{"url": [SIGNED]}]}}, [Link(SIGNED)], id="list-of-urls"),
+        pytest.param({"artifacts": [{"base64": DIGITS}]}, [Inline(DIGITS)], id="stability"),
+        pytest.param({"predictions": [{"bytesBase64Encoded": DIGITS}]}, [Inline(DIGITS)], id="vertex"),
+        pytest.param({"mimeType": "application/octet-stream", "data": DIGITS}, [Inline(DIGITS)], id="any-type"),
+        pytest.param({"url": "https://h/my cat.png"}, [Link("https://h/my%20cat.png")], id="space"),
         pytest.param({"caption": "no"}, [], id="unknown"),
         pytest.param(None, [], id="null"),
     ],
@@ -82,3 +116,13 @@ def test_a_field_nested_without_end_is_left() -> None:
     for _ in range(900):
         value = [value]
     assert list(in_field(value)) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["![](" * 40_000, "![a" * 60_000, "data: ;" * 30_000, "<img src=" * 20_000, "](" * 90_000]
+)
+def test_no_text_takes_long_to_search(text: str) -> None:
+    """Ours: everybody waits meanwhile. A second is far more than it takes, and far less than a quadratic search."""
+    began = time.perf_counter()
+    in_text(text)
+    assert time.perf_counter() - began < 1

@@ -1,16 +1,19 @@
 """Tests of service/upstreams/openai.py, against the emulator."""
 
+import base64
 import io
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from aiohttp import web
 from PIL import Image
 
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.settings import Endpoint, Timeouts
 from service.upstreams.openai import OpenAiUpstream
 from tests.emulators import pictures
+from tests.emulators.loopback import serving
 from tests.emulators.openai_images import OpenAiImages, running
 
 MODEL = "gpt-image-1.5"
@@ -227,3 +230,70 @@ async def test_the_models_on_offer_are_those_for_images(openai: OpenAiImages) ->
         offers = await OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT).offers()
     assert MODEL in offers.images
     assert offers.others == {"gpt-9"}
+
+
+async def test_a_stream_is_asked_for_only_where_it_is_known_to_work(openai: OpenAiImages) -> None:
+    """Bug: LiteLLM draws, charges, and then fails to stream: paid twice, and no picture (LiteLLM #19569)."""
+    async with aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=openai.url, key=openai.key)
+        relay = OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT)
+        assert len(await relay.generate(asked(), Reports())) == 1
+    assert "stream" not in openai.requests[0].parameters
+
+
+@pytest.mark.parametrize(
+    ("wanted", "refusal"),
+    [
+        ("image", {"detail": [{"loc": ["body", "image"], "msg": "Field required", "type": "missing"}]}),
+        ("image", {"error": {"message": "Missing required parameter: 'image'."}}),
+        ("image", {"error": "image is required"}),
+    ],
+)
+async def test_several_references_go_under_the_name_that_the_service_knows(wanted: str, refusal: object) -> None:
+    """Bug: litellm PR #17046, chatgpt2api PR #18 refuse `image[]`, which costs nothing."""
+    names: list[list[str]] = []
+
+    async def edits(request: web.Request) -> web.Response:
+        form = await request.post()
+        names.append([name for name in form if name.startswith("image")])
+        if wanted not in form:
+            return web.json_response(refusal, status=422)
+        return web.json_response({"data": [{"b64_json": base64.b64encode(pictures.png(1, (8, 8))).decode()}]})
+
+    app = web.Application()
+    app.router.add_post("/v1/images/edits", edits)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        upstream = OpenAiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT)
+        reference = Reference(data=pictures.png(2, (8, 8)), media_type="image/png")
+        assert len(await upstream.generate(asked(references=(reference, reference)), Reports())) == 1
+    assert names == [["image[]"], ["image"]]
+
+
+@pytest.mark.parametrize(("status", "text"), [(404, ""), (404, "404 page not found"), (405, "")])
+async def test_a_service_without_a_route_for_references_is_said_to_have_none(status: int, text: str) -> None:
+    """Bug: CherryHQ/cherry-studio #18537: Ark has no `images/edits`, and "correct what it names" named nothing."""
+
+    async def nothing(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=text)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", nothing)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        upstream = OpenAiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT)
+        reference = Reference(data=pictures.png(2, (8, 8)), media_type="image/png")
+        with pytest.raises(WorkError, match="cannot start from pictures") as raised:
+            await upstream.generate(asked(references=(reference,)), Reports())
+    assert (raised.value.retries, raised.value.may_be_charged) == (0, False)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+async def test_any_status_of_success_may_bring_the_picture(status: int) -> None:
+    async def draw(_: web.Request) -> web.Response:
+        digits = base64.b64encode(pictures.png(1, (8, 8))).decode()
+        return web.json_response({"data": [{"b64_json": digits}]}, status=status)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", draw)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        upstream = OpenAiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT)
+        assert len(await upstream.generate(asked(), Reports())) == 1

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from service.upstreams.image_sources import Inline, Link, Source
+from service.upstreams.image_sources import Inline, Link, Raw, Source
 from service.upstreams.kinds import Kind
 from service.upstreams.openai_answer import ImagesAnswer
+from tests.emulators.pictures import png
 
 DIGITS = base64.b64encode(bytes(range(200))).decode()
 OTHER = base64.b64encode(bytes(200)).decode()
@@ -127,3 +128,55 @@ def test_an_answer_without_a_picture_says_why(stream: bytes, kind: Kind) -> None
     answer, _ = read(stream)
     assert answer.pictures() == []
     assert answer.without_picture().kind == kind
+
+
+EMPTY = {"message": "", "type": "", "param": "", "code": None}
+
+
+@pytest.mark.parametrize("step", [1, 65536])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(json.dumps({"data": [{"url": URL}], "error": EMPTY}).encode(), id="empty-error"),
+        pytest.param(json.dumps({"data": [{"url": URL}], "error": {"message": "late"}}).encode(), id="error-beside"),
+        pytest.param(
+            json.dumps({"data": [{"url": URL}], "errors": [{}], "detail": "null"}).encode(), id="other-errors"
+        ),
+        pytest.param(json.dumps({"images": [{"url": URL}], "timings": {"inference": 1.2}}).encode(), id="siliconflow"),
+        pytest.param(json.dumps({"code": 0, "msg": "ok", "data": {"images": [URL]}}).encode(), id="nested-images"),
+        pytest.param(json.dumps([{"url": URL}]).encode(), id="list"),
+        pytest.param(b"\xef\xbb\xbf" + json.dumps({"data": [{"url": URL}]}).encode(), id="byte-order-mark"),
+        pytest.param(b"\xef\xbb\xbf" + event({"type": "image_generation.completed", "url": URL}), id="mark-and-stream"),
+        pytest.param(URL.encode(), id="url-alone"),
+        pytest.param(f"![picture]({URL})".encode(), id="markdown"),
+    ],
+)
+def test_a_paid_picture_is_found_in_any_form(body: bytes, step: int) -> None:
+    """Bug: BerriAI/litellm #18407 (empty errors), SiliconFlow (`images`): thrown away, and asked for again."""
+    assert read(body, step=step)[0].pictures() == [Link(URL)]
+
+
+@pytest.mark.parametrize("step", [1, 65536])
+def test_a_picture_may_be_the_whole_answer(step: int) -> None:
+    picture = png(1, (8, 8))
+    assert read(picture, step=step)[0].pictures() == [Raw(picture)]
+
+
+def test_half_of_a_picture_is_none() -> None:
+    answer = ImagesAnswer(1)
+    answer.feed(png(1, (8, 8))[:40])
+    answer.cut()
+    assert answer.pictures() == []
+
+
+def test_a_task_in_place_of_a_picture_is_named() -> None:
+    """Spec APIMart: it answers the ordinary request so. Calling again would pay again."""
+    answer, _ = read(json.dumps({"code": 200, "data": [{"status": "submitted", "task_id": "t-7"}]}).encode())
+    error = answer.without_picture()
+    assert (error.kind, error.task, error.may_be_charged, error.retries) == (Kind.ACCEPTED, "t-7", True, 0)
+
+
+def test_the_error_in_the_place_of_a_picture_is_told() -> None:
+    """Spec Volcengine Ark: each picture of the list may have an `error` instead."""
+    answer, _ = read(json.dumps({"data": [{"error": {"code": "X", "message": "sensitive content"}}]}).encode())
+    assert answer.without_picture().kind == Kind.POLICY

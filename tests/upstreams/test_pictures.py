@@ -14,7 +14,7 @@ from service.settings import Timeouts
 from service.upstreams.base64_extractor import ExtractedBase64
 from service.upstreams.errors import UpstreamError
 from service.upstreams.fetch import Trusted
-from service.upstreams.image_sources import Inline, Link, Source
+from service.upstreams.image_sources import Inline, Link, Raw, Source
 from service.upstreams.pictures import MOST, PictureReader
 from tests.emulators import pictures
 from tests.emulators.loopback import serving
@@ -81,12 +81,15 @@ async def test_one_that_cannot_be_had_leaves_the_others(host: str, lost: Source)
     assert note.startswith("1 more could not be had.")
 
 
-@pytest.mark.parametrize("lost", [Link("/gone.png"), Inline("A" * 81), Link("/pages/1.png")])
-async def test_when_none_is_left_it_is_a_failed_download(host: str, lost: Source) -> None:
-    """Ours: it is not made again by itself."""
+@pytest.mark.parametrize(
+    ("lost", "kind"), [(Link("/gone.png"), "download"), (Inline("A" * 81), "lost"), (Link("/pages/1.png"), "download")]
+)
+async def test_when_none_is_left_it_is_a_failure_that_keeps_the_links(host: str, lost: Source, kind: str) -> None:
+    """Ours: it is not made again by itself, and may be there later."""
     with pytest.raises(UpstreamError) as raised:
         await read(host, lost)
-    assert (raised.value.kind, raised.value.retries) == ("download", 0)
+    links = (f"{host}{lost.url}",) if isinstance(lost, Link) else ()
+    assert (raised.value.kind, raised.value.retries, raised.value.links) == (kind, 0, links)
 
 
 async def test_the_source_of_a_picture_is_the_url_it_was_given_by(host: str) -> None:
@@ -115,6 +118,82 @@ async def test_a_page_behind_a_mere_guess_is_no_failure(host: str) -> None:
     """Ours: a refusal may name the rules it follows."""
     assert await read(host, Link("/pages/rules", guessed=True)) == []
     assert len(await read(host, Link("/pages/rules", guessed=True), INLINE[1])) == 1
+
+
+@pytest.mark.parametrize("status", [404, 403, 202, 503])
+async def test_a_picture_may_appear_a_moment_after_its_url(status: int) -> None:
+    """Bug: llmgateway PR #1762, tee-gateway PR #139: 404 just after the picture was made and paid for."""
+    tries = 0
+
+    async def late(_: web.Request) -> web.Response:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            return web.Response(status=status)
+        return web.Response(body=pictures.png(1, (8, 8)))
+
+    app = web.Application()
+    app.router.add_get("/late.png", late)
+    async with serving(app) as url:
+        assert len(await read(url, Link("/late.png"))) == 1
+    assert tries == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "http://localhost:1/1.png",
+        "http://127.0.0.1:1/1.png",
+        "http://0.0.0.0:8000/1.png",
+        "http://172.17.0.5:8080/1.png",
+        "http://192.168.0.9/1.png",
+        "http://flow2api:8000/1.png",
+        "http://flow2api.local/1.png",
+        "http://[::1]:1/1.png",
+    ],
+)
+async def test_a_service_that_names_a_wrong_address_for_itself_is_asked_at_the_right_one(host: str, wrong: str) -> None:
+    """Bug: chenyme/grok2api #640, nextcloud/integration_openai #290: loopback, a container, its private address."""
+    assert len(await read(host, Link(wrong))) == 1
+
+
+async def test_a_service_below_a_path_of_its_proxy_is_asked_there_too() -> None:
+    """Ours: the service behind `https://relay.example/sub/v1` names `/1.png`, which its proxy has as `/sub/1.png`."""
+
+    async def picture(_: web.Request) -> web.Response:
+        return web.Response(body=pictures.png(1, (8, 8)))
+
+    app = web.Application()
+    app.router.add_get("/sub/1.png", picture)
+    async with serving(app) as url, reader(f"{url}/sub") as reading:
+        (found,) = await reading.read([Link("/1.png")], ExtractedBase64())
+        assert found.data == pictures.png(1, (8, 8))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/image_generation_content/0",
+        "https://example.com/image.png",
+        "https://via.placeholder.com/512",
+        "http://googleusercontent.com/image_generation_content/0",
+    ],
+)
+async def test_a_placeholder_is_no_picture_and_no_failure(host: str, url: str) -> None:
+    """Bug: Nativu5/Gemini-FastAPI #76: a model that has drawn nothing writes such links, shown or not."""
+    assert await read(host, Link(url)) == []
+    assert await read(host, Link(url, guessed=True)) == []
+
+
+async def test_a_guess_that_leads_nowhere_is_no_picture(host: str) -> None:
+    """Ours: only the name of a picture file says that there must have been one."""
+    assert await read(host, Link("/status/404", guessed=True)) == []
+    with pytest.raises(UpstreamError):
+        await read(host, Link("/gone.png", guessed=True))
+
+
+async def test_a_picture_that_is_the_whole_answer_is_taken(host: str) -> None:
+    assert await read(host, Raw(pictures.png(1, (8, 8)))) == [(pictures.png(1, (8, 8)), "")]
 
 
 async def test_a_stored_picture_is_found_on_the_services_own_origin(host: str) -> None:

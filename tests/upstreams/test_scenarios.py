@@ -145,7 +145,7 @@ CHAT: Final[Mapping[str, Outcome]] = {
     "dropped": "lost",
     "dropped-within": "lost",
     "truncated-json": "lost",
-    "bad-base64": "download",
+    "bad-base64": "lost",
     "cut-picture": "bad_picture",
     "no-picture": "bad_picture",
     "hangs": "lost",
