@@ -14,7 +14,7 @@ from service.pictures.library import Pictures
 from service.pictures.previews import Examined, Previews
 from service.pipeline.generation import Generation, Outcome
 from service.pipeline.restoration import Restoration
-from service.pipeline.running_jobs import RunningJobs, Waiter
+from service.pipeline.running_jobs import DisconnectReason, RunningJobs, Waiter
 from service.pipeline.worker import Worker
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
@@ -156,8 +156,8 @@ class PipelineFixture:
 
     @property
     def waiter(self) -> Waiter:
-        """Somebody who waits to the end, and whose progress is noted."""
-        return Waiter(report=self.hear)
+        """A call that waits to the end, whose progress is noted, and whose client cancels it by asking for that."""
+        return Waiter(report=self.hear, leaving=lambda: DisconnectReason.CANCELLED)
 
     def hear(self, message: str, percent: float | None = None) -> None:
         """Where progress goes; what is said is a moment too."""

@@ -12,6 +12,7 @@ from mcp.types import CallToolResult, ImageContent, TextContent
 from service.app import VERSION, Running
 from tests.conftest import Serve
 from tests.emulators import flow2api
+from tests.wire import wire_client
 
 MODES = ["2026-07-28", "auto", "legacy"]
 """One revision without asking, the newest that both know, and the handshake of the earlier revisions."""
@@ -110,12 +111,11 @@ async def test_failed_work_fits_the_schema_too(serve: Serve, mode: str) -> None:
     assert {**entry, "failure": None} == {**failed.structured_content, "failure": None}
 
 
-@each_mode
-async def test_a_call_that_the_person_stops_stops_the_upstream(serve: Serve, mode: str) -> None:
-    """Spec, Cancellation: an earlier revision says so in a notification, the modern one closes the stream."""
+async def test_a_call_that_a_legacy_client_cancels_stops_the_upstream(serve: Serve) -> None:
+    """Spec 2025-11-25, Cancellation: a notification says so. Since 2026-07-28 a lost connection is all there is."""
     async with flow2api.running() as upstream:
         env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
-        async with serve(**env) as easel, connected(easel, mode) as client:
+        async with serve(**env) as easel, connected(easel, "legacy") as client:
             silent = client.call_tool("generate", {"prompt": "a fox [detect-disconnect]"})
             call = asyncio.create_task(silent)
             async with asyncio.timeout(10):
@@ -132,3 +132,21 @@ async def test_a_token_goes_with_every_request(serve: Serve, mode: str) -> None:
         async with create_mcp_http_client(headers={"Authorization": "Bearer topsecret"}) as http:
             async with Client(streamable_http_client(easel.mcp_url, http_client=http), mode=mode) as client:
                 assert not (await client.call_tool("cache", {})).is_error
+
+
+async def test_a_client_that_closes_and_asks_again_gets_the_one_picture_that_was_paid_for(serve: Serve) -> None:
+    """Bug: openai-agents closes after 5 s and asks again; three jobs were cancelled, each perhaps charged."""
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+            for _ in range(2):
+                hasty = asyncio.create_task(client.call("generate", {"prompt": "a boat [slow]"}))
+                await upstream.silent.wait()
+                hasty.cancel()
+                await asyncio.wait({hasty})
+            patient = asyncio.create_task(client.call("generate", {"prompt": "a boat [slow]"}))
+            upstream.go_on.set()
+            made = await patient
+        assert made["structuredContent"]["history_id"] == 1
+        assert made["structuredContent"]["state"] == "done"
+        assert len(upstream.charges) == 1

@@ -190,14 +190,14 @@ class Generation:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
             cancelled.set()
-            await finish_despite_cancel(self._leave(beginning))
+            await finish_despite_cancel(self._leave(beginning, waiter))
             raise
 
-    async def _leave(self, beginning: asyncio.Task[Begun]) -> None:
+    async def _leave(self, beginning: asyncio.Task[Begun], waiter: Waiter) -> None:
         begun = await beginning
         running = self.jobs.find(begun.job.history_id)
         if not begun.joined and running is not None:
-            await running.leave()
+            await running.leave(waiter.leaving())
 
     async def _write_and_start(self, order: _Order, waiter: Waiter, cancelled: asyncio.Event) -> Begun:
         begun = await self.store.begin(order.owner, order.request, order.upstream, order.fingerprint)

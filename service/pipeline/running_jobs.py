@@ -3,10 +3,12 @@
 1. Calls wait beside a job and get its progress as it is reported.
 2. A call that was answered with the job still working, or whose client only gave up waiting, detaches the job: it goes
    on without any caller.
-3. When the last call that waits for a job which is not detached ends before its time, the job is cancelled, and its row
-   says so before the call's cancellation goes on. A job whose task goes on at the image service whatever we do, and is
-   paid for, is cancelled only where the client asked for that, and not where it is merely gone.
-4. At the end jobs are drained for a while, then cancelled; `closing` tells them that the service stops.
+3. When the client of the last call that waits for a job which is not detached asks for a cancellation, the job is
+   cancelled, and its row says so before the call's cancellation goes on.
+4. A lost connection cancels no job that its image service was asked for, which is paid: it runs to its end, and equal
+   calls join it. Clients close after 5 seconds by default, and call again. A job that was not asked for yet is cancelled
+   if no call has come for it after some seconds.
+5. At the end jobs are drained for a while, then cancelled; `closing` tells them that the service stops.
 """
 
 import asyncio
@@ -25,6 +27,9 @@ R = TypeVar("R")
 
 AT_ONCE: Final = 32
 """Jobs of earlier processes that are followed at the same time. After a crash there may be hundreds."""
+
+ABANDONED_S: Final = 10.0
+"""Seconds until a job is cancelled that was not asked for yet and whose clients are gone; one may call again."""
 
 Report: TypeAlias = Callable[[str, float | None], None]
 """Takes a message and a percentage, if there is one. It neither waits nor raises."""
@@ -63,18 +68,18 @@ class Waiter:
 class RunningJob:
     """One job at work here.
 
-    `detached`: it goes on though no call waits for it. `goes_on`: its task at the image service does so too, even
-    without this process.
+    `detached`: it goes on though no call waits for it. `asked`: its image service was asked for it, and has not refused.
     """
 
-    def __init__(self, *, detached: bool) -> None:
+    def __init__(self, *, detached: bool, abandoned_s: float = ABANDONED_S) -> None:
         """Prepare a job that `start` begins."""
         self.detached = detached
-        self.goes_on = False
+        self.asked = False
         self.error: BaseException | None = None
         """The mistake of ours that ended it."""
         self.ended: Job | None = None
         """The job as its row says, once it has come to its end."""
+        self._abandoned_s = abandoned_s
         self._newest: tuple[str, float | None] | None = None
         self._waiters: list[Waiter] = []
         self._left = False
@@ -99,11 +104,7 @@ class RunningJob:
             await asyncio.wait({task}, timeout=None if waiter.until == math.inf else waiter.left_s)
         except asyncio.CancelledError:
             self._waiters.remove(waiter)
-            why = waiter.leaving()
-            self.detached = (
-                self.detached or why is DisconnectReason.GAVE_UP or (why is DisconnectReason.GONE and self.goes_on)
-            )
-            await asyncio.shield(self.leave())
+            await asyncio.shield(self.leave(waiter.leaving()))
             raise
         self._waiters.remove(waiter)
         if not task.done():
@@ -112,13 +113,30 @@ class RunningJob:
             raise self.error
         return self.ended
 
-    async def leave(self) -> None:
-        """Cancel the job unless it is detached or a call waits for it; returns when its row says so."""
-        if not self.detached and not self._waiters and not self._started.done():
-            if not self._left:  # a second cancellation would cut short what the first one takes
-                self._left = True
-                self._started.cancel()
-            await asyncio.wait({self._started})
+    async def leave(self, why: DisconnectReason) -> None:
+        """Detach the job, let it go on, or cancel it, as the reason has it; returns when its row says so."""
+        match why:
+            case DisconnectReason.GAVE_UP:
+                self.detached = True
+            case DisconnectReason.GONE:
+                asyncio.get_running_loop().call_later(self._abandoned_s, self._drop)
+            case DisconnectReason.CANCELLED:
+                if self._cancel():
+                    await asyncio.wait({self._started})
+
+    def _drop(self) -> None:
+        """Cancel the job if it was not asked for, and its clients have not come again."""
+        if not self.asked:
+            self._cancel()
+
+    def _cancel(self) -> bool:
+        """Cancel the job unless it is detached or a call waits for it; return whether its end is near."""
+        if self.detached or self._waiters or self._started.done():
+            return False
+        if not self._left:  # a second cancellation would cut short the writing of the first
+            self._left = True
+            self._started.cancel()
+        return True
 
     def start(self, work: Coroutine[Any, Any, Job | None]) -> asyncio.Task[Job | None]:
         """Start the work as a task."""
@@ -176,8 +194,9 @@ Work: TypeAlias = Callable[[RunningJob], Coroutine[Any, Any, Job | None]]
 class RunningJobs:
     """The jobs at work here, by `history_id`. It owns their tasks: `close` waits for their end."""
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
+    def __init__(self, at_once: int = AT_ONCE, abandoned_s: float = ABANDONED_S) -> None:
         """Hold no jobs yet; of those that are resumed, `at_once` run at a time."""
+        self._abandoned_s = abandoned_s
         self.closing = False
         self._running: set[asyncio.Task[Job | None]] = set()
         self._beside: set[asyncio.Task[None]] = set()
@@ -195,7 +214,7 @@ class RunningJobs:
 
     def start(self, history_id: int, work: Work) -> RunningJob:
         """Start the work on a job that a call has just begun and waits for."""
-        job = RunningJob(detached=False)
+        job = RunningJob(detached=False, abandoned_s=self._abandoned_s)
         self._start(history_id, job, work(job))
         return job
 

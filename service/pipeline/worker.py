@@ -140,9 +140,8 @@ class Worker:
         upstream = self.upstreams[job.upstream]
         accepted = upstream.reference_types(request.model)
         references = [await self._convert(each, accepted) for each in request.references]
-        made = await self._ask(job, upstream, replace(request, references=tuple(references)), running.report)
+        made = await self._ask(job, upstream, replace(request, references=tuple(references)), running)
         if isinstance(made, RemoteTask):
-            running.goes_on = True
             remembered = await finish_despite_cancel(self._write(partial(self.store.remember_task, job, made.id)))
             return await self._follow(remembered, running, running.report)
         return await self._keep(job, made, running, running.report, upstream)
@@ -159,16 +158,17 @@ class Worker:
         return replace(reference, data=converted.data, media_type=converted.media_type)
 
     async def _ask(
-        self, job: Job, upstream: Upstream, request: ImageRequest, progress: Progress
+        self, job: Job, upstream: Upstream, request: ImageRequest, running: RunningJob
     ) -> Sequence[Picture] | RemoteTask:
         sent = replace(request, prompt="\n".join(filter(None, (request.prompt, self.prompt_suffix))))
         attempt = 0
         while True:
+            running.asked = True
             if upstream.charges:
                 await asyncio.shield(self.store.mark_submitted(job))
             try:
                 async with asyncio.timeout(upstream.deadline_s):
-                    return await upstream.generate(sent, progress)
+                    return await upstream.generate(sent, running.report)
             except TimeoutError as late:
                 raise WorkError(
                     f"{upstream.name} gave no picture within {upstream.deadline_s:.0f} seconds, and the wait was "
@@ -180,11 +180,12 @@ class Worker:
                 attempt += 1
                 if attempt > min(error.retries, self.retries):
                     raise
+                running.asked = False
                 if upstream.charges:  # a cancellation during the pause costs nothing
                     await asyncio.shield(self.store.mark_submitted(job, refused=True))
                 pause_s = min(error.retry_after_s * 2 ** (attempt - 1), LONGEST_PAUSE_S)
                 logger.info("%s: %s; attempt %d follows in %.1f s", upstream.name, error.kind, attempt + 1, pause_s)
-                await progress(f"{error.fact} {ORDINALS[attempt]} try in {pause_s:.0f} s.")
+                await running.report(f"{error.fact} {ORDINALS[attempt]} try in {pause_s:.0f} s.")
                 await self.pause(pause_s)
 
     async def _follow(self, job: Job, running: RunningJob, progress: Progress) -> Job | None:

@@ -173,7 +173,7 @@ async def test_who_joins_a_job_that_is_just_being_cancelled_gets_one_of_their_ow
     """Bug: who pressed stop and asked again at once was told that they had cancelled it."""
     upstream = Reluctant()
     async with pipeline_fixture(tmp_path, upstream) as pipeline:
-        first = asyncio.create_task(ask(pipeline))
+        first = asyncio.create_task(pipeline.draw())
         await upstream.begun.wait()
         first.cancel()
         await upstream.leaving.wait()

@@ -7,8 +7,14 @@ import pytest
 
 from service.images import Job
 from service.pipeline.running_jobs import DisconnectReason, RunningJob, RunningJobs, Waiter
+from tests.wire import until
 
 FIRST = Waiter()
+STOPPED = Waiter(leaving=lambda: DisconnectReason.CANCELLED)
+"""A call whose client asks for the cancellation."""
+
+GONE = Waiter(leaving=lambda: DisconnectReason.GONE)
+"""A call whose connection breaks."""
 
 
 class Work:
@@ -104,7 +110,7 @@ async def test_the_last_call_that_is_cancelled_takes_the_job_with_it() -> None:
     """Spec 2026-07-28, Cancellation: receivers should stop processing and free resources."""
     jobs, work = RunningJobs(), Work()
     job = jobs.start(1, work)
-    calls = [asyncio.create_task(job.wait(FIRST)) for _ in range(2)]
+    calls = [asyncio.create_task(job.wait(STOPPED)) for _ in range(2)]
     await work.begun.wait()
     await cancelled(calls[0])
     assert (work.undone, jobs.find(1)) == (0, job)
@@ -123,19 +129,57 @@ async def test_a_client_that_only_gave_up_waiting_takes_nothing_with_it() -> Non
     await jobs.close()
 
 
-@pytest.mark.parametrize(("leaving", "undone"), [(DisconnectReason.GONE, 0), (DisconnectReason.CANCELLED, 1)], ids=str)
-async def test_work_that_goes_on_without_us_is_cancelled_only_where_that_was_asked_for(
-    leaving: DisconnectReason, undone: int
-) -> None:
-    """Bug: a client whose connection broke paid for each try, since the image service draws on whatever we do."""
-    jobs, work = RunningJobs(), Work()
+async def test_a_lost_connection_ends_no_job_that_was_asked_for() -> None:
+    """Bug: a client that closes after 5 s and asks again cancelled three paid jobs, and got no picture."""
+    jobs, work = RunningJobs(abandoned_s=0), Work()
     job = jobs.start(1, work)
-    job.goes_on = True
-    call = asyncio.create_task(job.wait(Waiter(leaving=lambda: leaving)))
+    job.asked = True
+    call = asyncio.create_task(job.wait(GONE))
     await work.begun.wait()
     await cancelled(call)
-    assert work.undone == undone
-    await jobs.close()
+    await asyncio.sleep(0.01)
+    assert (work.undone, jobs.find(1)) == (0, job)
+    again = asyncio.create_task(job.wait(FIRST))
+    work.may_end.set()
+    await again
+
+
+async def test_only_a_client_that_asks_for_it_ends_a_job_that_another_one_left() -> None:
+    """Ours: the person presses Stop in the call that came again."""
+    jobs, work = RunningJobs(), Work()
+    job = jobs.start(1, work)
+    job.asked = True
+    first = asyncio.create_task(job.wait(GONE))
+    await work.begun.wait()
+    await cancelled(first)
+    again = asyncio.create_task(job.wait(STOPPED))
+    await asyncio.sleep(0)
+    await cancelled(again)
+    assert (work.undone, jobs.find(1)) == (1, None)
+
+
+async def test_a_job_that_was_not_asked_for_is_dropped_once_its_client_is_gone_for_a_while() -> None:
+    """Ours: nothing was paid, and nobody comes for it; it must not wait in a pause between two tries for ever."""
+    jobs, work = RunningJobs(abandoned_s=0.01), Work()
+    job = jobs.start(1, work)
+    call = asyncio.create_task(job.wait(GONE))
+    await work.begun.wait()
+    await cancelled(call)
+    assert jobs.find(1) is job
+    await until(lambda: work.undone == 1)
+
+
+async def test_a_job_that_was_not_asked_for_is_kept_for_a_client_that_comes_again() -> None:
+    jobs, work = RunningJobs(abandoned_s=0.01), Work()
+    job = jobs.start(1, work)
+    call = asyncio.create_task(job.wait(GONE))
+    await work.begun.wait()
+    await cancelled(call)
+    again = asyncio.create_task(job.wait(GONE))
+    await asyncio.sleep(0.03)
+    assert (work.undone, jobs.find(1)) == (0, job)
+    work.may_end.set()
+    await again
 
 
 async def test_a_bug_on_the_way_of_progress_ends_neither_the_job_nor_the_call(caplog: pytest.LogCaptureFixture) -> None:
@@ -243,11 +287,11 @@ async def test_a_second_cancellation_does_not_cut_the_first_one_short() -> None:
             await undone.wait()
 
     job = jobs.start(1, slow_to_end)
-    first = asyncio.create_task(job.wait(FIRST))
+    first = asyncio.create_task(job.wait(STOPPED))
     await work.wait()
     first.cancel()
     await asyncio.sleep(0)
-    second = asyncio.create_task(job.wait(FIRST))
+    second = asyncio.create_task(job.wait(STOPPED))
     await asyncio.sleep(0)
     second.cancel()
     for _ in range(10):
