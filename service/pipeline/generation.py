@@ -106,6 +106,13 @@ class Generation:
         if job is not None:
             await self._wait(job, waiter)
 
+    async def stop(self, job: Job) -> bool:
+        """Cancel a job that is at work, for its owner. Returns False where another process works on it."""
+        running = self.jobs.find(job.history_id) or await self._claim(job)
+        if running is not None:
+            await running.stop()
+        return running is not None
+
     async def result_if_ended(self, owner: str, history_id: int) -> Outcome | None:
         """Return the outcome of a job that has ended; None for one at work, which is resumed if nobody follows it.
 
@@ -220,7 +227,12 @@ class Generation:
         if job.state is not JobState.WORKING:
             return None
         running = self.jobs.find(job.history_id) or await self._claim(job) or await self._watch(job, waiter)
-        return None if running is None else await running.wait(waiter)
+        if running is None:
+            return None
+        ended = await running.wait(waiter)
+        if running.stopped:  # else a call that joined it would begin it anew
+            raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind=DELETED)
+        return ended
 
     async def _claim(self, job: Job) -> RunningJob | None:
         """Resume the job if nobody follows it; whole, since nobody can claim a job that is claimed and not followed."""

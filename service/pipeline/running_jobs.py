@@ -6,8 +6,8 @@
 3. When the client of the last call that waits for a job which is not detached asks for a cancellation, the job is
    cancelled, and its row says so before the call's cancellation goes on.
 4. A lost connection cancels no job that its image service was asked for, which is paid: it runs to its end, and equal
-   calls join it. Clients close after 5 seconds by default, and call again. A job that was not asked for yet is cancelled
-   if no call has come for it after some seconds.
+   calls join it. Some clients close after 5 seconds, and call again. A job that was not asked for yet is cancelled when
+   no call has come for it after some seconds.
 5. At the end jobs are drained for a while, then cancelled; `closing` tells them that the service stops.
 """
 
@@ -68,7 +68,7 @@ class Waiter:
 class RunningJob:
     """One job at work here.
 
-    `detached`: it goes on though no call waits for it. `asked`: its image service was asked for it, and has not refused.
+    `detached`: it goes on though no call waits for it. `asked`: its image service was asked for it and did not refuse.
     """
 
     def __init__(self, *, detached: bool, abandoned_s: float = ABANDONED_S) -> None:
@@ -82,6 +82,8 @@ class RunningJob:
         self._abandoned_s = abandoned_s
         self._newest: tuple[str, float | None] | None = None
         self._waiters: list[Waiter] = []
+        self.stopped = False
+        """True once somebody stopped it for good, whoever waits for it."""
         self._left = False
         self._task: asyncio.Task[Job | None] | None = None
 
@@ -123,6 +125,14 @@ class RunningJob:
             case DisconnectReason.CANCELLED:
                 if self._cancel():
                     await asyncio.wait({self._started})
+
+    async def stop(self) -> None:
+        """Cancel the job whoever waits for it, as its owner deletes it; returns when its row says how it ended."""
+        self.stopped = True
+        if not self._left and not self._started.done():
+            self._left = True
+            self._started.cancel()
+        await asyncio.wait({self._started})
 
     def _drop(self) -> None:
         """Cancel the job if it was not asked for, and its clients have not come again."""

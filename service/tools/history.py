@@ -13,6 +13,11 @@ from service.tools.history_text import counted, details_text, loss_text
 from service.tools.results import show
 from service.tools.waiting import waiter_of
 
+STOPPING: Final = (
+    "history_id {} is still being drawn. Deleting it stops that; the image service may charge for it all the same."
+)
+"""The question before a generation is deleted that has not ended."""
+
 LONGEST_WAIT_S: Final = 600.0
 """Longest wait of one call, also for a client that would wait for ever."""
 
@@ -81,15 +86,18 @@ async def _missing(context: ToolContext, call: Call, history_id: int) -> Result:
 
 async def _delete(context: ToolContext, call: Call, arguments: Arguments, job: Job) -> Result:
     """Delete one generation after the person agreed. A modern call runs again from its start with their answer."""
-    if job.state is JobState.WORKING:
-        return failed(
-            f"history_id {job.history_id} is still being drawn, and nothing was deleted. Call `history` with it alone "
-            "to wait for its end, then delete it."
-        )
     children = await context.store.children(call.owner, job.history_id)
-    refusal = await unconfirmed(call, arguments, loss_text(job, children))
+    working = job.state is JobState.WORKING
+    refusal = await unconfirmed(
+        call, arguments, STOPPING.format(job.history_id) if working else loss_text(job, children)
+    )
     if refusal is not None:
         return answered(f"history_id {job.history_id} was not deleted. {refusal}", {"entries": []})
+    if working and not await context.generation.stop(job):
+        return failed(
+            f"history_id {job.history_id} is being drawn by another process, and nothing was deleted. Call `history` "
+            "with it alone to wait for its end, then delete it."
+        )
     if not await context.retention.delete(call.owner, job.history_id):
         return await _missing(context, call, job.history_id)
     return answered(f"history_id {job.history_id} was deleted.", {"entries": [], "deleted": job.history_id})

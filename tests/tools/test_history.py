@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from service.images import Failure, ImageRequest, Parent, Reference
 from service.tools.base import load_schema
 from tests.conftest import Serve
+from tests.emulators import flow2api
 from tests.seeded_history import seeded_history, slow_service
 from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
 
@@ -125,13 +126,21 @@ async def test_deleting_needs_an_id(client: WireClient) -> None:
     assert "`delete` needs `history_id`" in result["content"][0]["text"]
 
 
-async def test_a_working_one_cannot_be_deleted(serve: Serve) -> None:
-    async with slow_service(serve) as (client, _, _):
-        for confirm in (False, True):
-            result = await client.call("history", {"history_id": 1, "delete": True, "confirm": confirm})
-            assert result["isError"]
-            assert "Call `history` with it" in result["content"][0]["text"]
-        assert (await client.call("history"))["structuredContent"]["total"] == 1
+async def test_deleting_a_working_one_stops_the_drawing(serve: Serve) -> None:
+    """Ours: a lost connection leaves the job running, so this is how a person ends it."""
+    async with flow2api.running() as upstream:
+        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+            call = asyncio.create_task(client.call("generate", {"prompt": "a fox [detect-disconnect]"}))
+            await upstream.silent.wait()
+            asked = await client.call("history", {"history_id": 1, "delete": True})
+            assert "may charge for it all the same" in asked["content"][0]["text"]
+            gone = await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
+            assert gone["structuredContent"]["deleted"] == 1
+            async with asyncio.timeout(10):
+                await upstream.disconnected.wait()
+            assert "was deleted meanwhile" in (await call)["content"][0]["text"]
+            assert (await client.call("history"))["structuredContent"]["total"] == 0
 
 
 async def test_what_is_foreign_does_not_exist(serve: Serve) -> None:
