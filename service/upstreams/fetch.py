@@ -4,7 +4,8 @@ Its rules, for the first URL and for each redirect alike:
 
 - http and https only, no user name or password in the URL.
 - The name is resolved once, every address is checked, and the connection goes to a checked address. Private addresses
-  and names of the local network are allowed only on the host of the image service that gave the URL, on any port.
+  and names of the local network are allowed only on the host of the image service that gave the URL, on any port;
+  there nothing is to be checked, and a proxy may resolve the name (`proxying.py`).
 - The key goes to the exact origin of that service and nowhere else.
 - Bytes are counted while they come in. A page of HTML is no picture; its bytes tell it, not its media type.
 - The URL is sent byte for byte: a signed query does not survive being decoded and encoded again.
@@ -213,7 +214,9 @@ async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=IDLE_S),
             ) as response:
                 return await _read(response, url, max_bytes)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        except aiohttp.ClientConnectorDNSError as error:
+            raise FetchError(url, "its name is not known", Trouble.UNREACHED) from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
             problem = FetchError(url, "it does not accept connections", Trouble.UNREACHED)
             problem.__cause__ = error
         except (aiohttp.ClientError, ValueError) as error:
@@ -224,15 +227,16 @@ async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted
 async def _checked_addresses(session: aiohttp.ClientSession, url: URL, trusted: Trusted | None) -> list[str]:
     host = url.raw_host or ""
     addresses = _numeric(host)
-    may_be_private = trusted is not None and trusted.on_same_host(url)
-    if not (addresses or may_be_private) and is_local_name(host):
+    if trusted is not None and trusted.on_same_host(url):
+        return [host]  # any address will do, so the connection may resolve it, or the proxy that alone knows it
+    if not addresses and is_local_name(host):
         raise FetchError(url, PRIVATE, Trouble.PRIVATE)
     try:
         async with asyncio.timeout(CONNECT_S):
             addresses = addresses or await addresses_of(session, host)
     except (OSError, UnicodeError) as error:
         raise FetchError(url, "its name is not known", Trouble.UNREACHED) from error
-    if not may_be_private and not all(is_public(address) for address in addresses):
+    if not all(is_public(address) for address in addresses):
         raise FetchError(url, PRIVATE, Trouble.PRIVATE)
     return addresses
 

@@ -1,8 +1,10 @@
 """Requests by way of the proxies of the environment: one middleware of the one `ClientSession`.
 
-1. A request to an image service goes through the proxy for its host, which then resolves the name.
-2. A guarded download (`fetch.py`) has resolved and checked the name before: its URL holds a checked address, its `Host`
-   header the name. By https the proxy is asked for a tunnel to that very address, so it connects to what was checked.
+1. A request to an image service, or for a picture on its own host, goes through the proxy for that host, which then
+   resolves the name.
+2. A guarded download from another host (`fetch.py`) has resolved and checked the name before: its URL holds a checked
+   address, its `Host` header the name. By https the proxy is asked for a tunnel to that very address, so it connects to
+   the address that was checked.
 3. By http such a download goes directly. A proxy takes the host from the URL, not from the header (RFC 9112, 3.2.2), so
    the server would be asked for a site that has its address for a name.
 """

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.abc import ResolveResult
 
 from service.images import ImageRequest, Picture
@@ -20,10 +21,12 @@ from service.upstreams.fetch import FetchError, RetryPolicy, fetch
 from service.upstreams.openai import OpenAiUpstream
 from service.upstreams.proxying import proxying
 from tests.conftest import Serve
-from tests.emulators import openai_images
+from tests.emulators import openai_images, pictures
+from tests.emulators.loopback import serving
 from tests.wire import wire_client
 
 MODEL = "gpt-image-1.5"
+PICTURE = pictures.png(1, (8, 8))
 PUBLIC = "93.184.216.34"
 
 
@@ -88,8 +91,8 @@ async def test_an_image_service_is_asked_by_way_of_its_proxy() -> None:
     """Bug: behind a firewall with a proxy no image service was reached, and nothing spoke of proxies."""
     async with openai_images.running() as emulator:
         url = emulator.url.replace("127.0.0.1", "images.example.test").partition("/v1")[0]
-        pictures = await drawn(Proxies(http=emulator.url.partition("/v1")[0]), url, emulator.key)
-    assert len(pictures) == 1
+        found = await drawn(Proxies(http=emulator.url.partition("/v1")[0]), url, emulator.key)
+    assert len(found) == 1
 
 
 async def test_the_service_honours_the_environment(serve: Serve) -> None:
@@ -103,6 +106,23 @@ async def test_the_service_honours_the_environment(serve: Serve) -> None:
         async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
             result = await client.call("generate", {"prompt": "a boat", "model": MODEL})
     assert not result.get("isError"), result
+
+
+async def test_a_picture_on_the_services_own_host_comes_by_way_of_its_proxy() -> None:
+    """Ours: nobody but the proxy knows its name, and the picture is paid for."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"data": [{"url": "http://images.example.test/files/a.png"}]})
+
+    async def picture(_: web.Request) -> web.Response:
+        return web.Response(body=PICTURE, content_type="image/png")
+
+    app = web.Application()
+    app.router.add_post("/v1/images/generations", answer)
+    app.router.add_get("/files/a.png", picture)
+    async with serving(app) as url:
+        [drawn_picture] = await drawn(Proxies(http=url), "http://images.example.test")
+    assert drawn_picture.data == PICTURE
 
 
 async def test_a_proxy_that_is_not_there_is_named() -> None:
