@@ -63,9 +63,9 @@ PAGE_SIGNS: Final = (
         Kind.BLOCKED,
         _any(
             "just a moment|attention required|you have been blocked|has banned your access|cf-chl|cf-error",
-            "enable javascript and cookies|checking (?:your browser|if the site connection)|ddos.?guard",
-            r"ddos protection|incapsula|imperva|reference #[\da-f.]+|sucuri|request blocked",
-            "request could not be satisfied|mod_?security|not acceptable!|security checkpoint",
+            "enable java ?script and cookies|checking (?:your browser|if the site connection)|ddo ?s.?guard",
+            r"ddo ?s protection|incapsula|imperva|reference #[\da-f.]+|sucuri|request blocked",
+            "request could not be satisfied|mod.?security|not acceptable!|security checkpoint",
             r"web application firewall|\bwaf\b|captcha|verify you are (?:a )?human",
             r"access (?:to this \w+ )?(?:has been )?(?:denied|blocked)|阻断|拦截|安全威胁|人机验证",
         ),
@@ -138,13 +138,16 @@ SIGNS: Final = (
             r"\bnsfw\b|unsafe content|prohibited content|copyright|trademark|contains? sensitive|usage guidelines",
             "违规|违法|敏感|不安全|(?:审核|审查|安检).{0,6}(?:不通过|未通过|失败|拒绝)|未通过.{0,8}(?:审核|审查)",
             "内容安全|安全(?:策略|审核|系统|限制|过滤)|色情|涉黄|高风险|版权|违反.{0,12}(?:政策|规定|规范|协议|准则)",
-            r"コンテンツ.?ポリシー|콘텐츠 정책|политик\w+ (?:контент|безопасн|использ)",
+            r"コンテンツ.?ポリシー|不適切|콘텐츠 정책|политик\w+ (?:контент|безопасн|использ)",
             "pol[ií]tica de (?:contenido|conteúdo|uso)|politique de contenu|inhaltsrichtlinie",
         ),
     ),
     Sign(
         Kind.ACCOUNT,
-        _any("billed users|billing to be enabled|enable billing|no billing account|data policy"),
+        _any(
+            "billed users|billing to be enabled|enable billing|no billing account|data policy",
+            "must (?:be verified|complete verification)",
+        ),
     ),
     Sign(
         Kind.QUOTA,
@@ -211,7 +214,7 @@ SIGNS: Final = (
         _any(
             r"bind your|real.?name|\bverif(?:y your|ied)\b|must be a member|not activated|model ?not ?open",
             "activate the model|service ?not ?open|purchased|has not been used in project|service disabled",
-            r"(?:account|user|organi[sz]ation|team|project)\b.{0,30}(?:deactivated|disabled|suspended|banned|locked|frozen)",
+            r"(?:account|user|organi[sz]ation|team|project|consumer)s?\b.{0,30}(?:deactivated|disabled|suspended|banned|locked|frozen)",
             "实名|未开通|未激活|封禁|冻结|账[号户].{0,8}(?:禁用|停用)",
         ),
         frozenset({401, 402, 403, 404}),
@@ -307,6 +310,8 @@ STATUSES: Final[Mapping[int, Verdict]] = {
     504: Verdict(Kind.LOST),
     521: Verdict(Kind.UNREACHABLE),
     523: Verdict(Kind.UNREACHABLE),
+    525: Verdict(Kind.UNREACHABLE),
+    526: Verdict(Kind.UNREACHABLE),
     520: Verdict(Kind.LOST),
     522: Verdict(Kind.LOST),
     524: Verdict(Kind.LOST),
@@ -315,7 +320,9 @@ STATUSES: Final[Mapping[int, Verdict]] = {
     598: Verdict(Kind.LOST),
     599: Verdict(Kind.LOST),
 }
-"""Kinds by status. Cloudflare's own: 521, 523 and 530 did not reach the service, 520, 522 and 524 lost its answer."""
+"""Kinds by status. Cloudflare's own: 521, 523, 525, 526 and 530 did not reach the service, 520, 522 and 524 lost its
+answer.
+"""
 
 
 def classify(status: int, message: str, codes: str = "", *, is_text: bool = False) -> Verdict:

@@ -4,7 +4,8 @@ import pytest
 
 from service.upstreams.errors import upstream_error
 from service.upstreams.kinds import Kind
-from tests.upstreams.refusals import REFUSALS, Refusal
+from tests.upstreams.refusal_messages import MESSAGES
+from tests.upstreams.refusals import REFUSALS, Refusal, error
 
 
 def flow2api(message: str, status: int = 500) -> object:
@@ -110,6 +111,14 @@ def test_words_come_before_the_status(status: int, answer: object, kind: Kind) -
 def test_each_reported_refusal_has_its_kind(refusal: Refusal) -> None:
     """Ours: the person and the model read the cause, and the one who can mend it, whatever the service and language."""
     assert upstream_error(refusal.status, refusal.body, refusal.headers).kind == refusal.kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message"), [(kind, *each) for kind, messages in MESSAGES.items() for each in messages]
+)
+def test_the_words_alone_tell_the_kind(kind: Kind, status: int, message: str) -> None:
+    """Ours: relays hand on the sentence and lose the code."""
+    assert upstream_error(status, error(message)).kind == kind
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
