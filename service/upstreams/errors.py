@@ -103,17 +103,9 @@ class UpstreamError(WorkError):
         wait = f"It asks to wait {spoken(wait_s)}." if wait_s is not None and is_long else ""
         quote = sanitize(service.without_key(said))
         advice = rule.advice if quote or detail or not rule.unexplained else rule.unexplained
+        fact = _joined(" ", rule.fact.format(**names), wait, detail, begun)
         super().__init__(
-            "\n".join(
-                filter(
-                    None,
-                    (
-                        " ".join(filter(None, (rule.fact.format(**names), wait, detail, begun))),
-                        advice.format(**names),
-                        quote and f"{SAID}“{quote}”",
-                    ),
-                )
-            ),
+            _joined("\n", fact, advice.format(**names), quote and f"{SAID}“{quote}”"),
             kind=kind,
             retries=0 if taken_in or is_long else rule.retries,
             retry_after_s=rule.delay_s if wait_s is None else wait_s,
@@ -193,6 +185,10 @@ def request_to(service: Service, *, paid: bool = True) -> Iterator[None]:
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         kind = Kind.LOST if paid else Kind.TRANSIENT
         raise UpstreamError(kind, detail=f"({_reason(error)}.)", service=service) from error
+
+
+def _joined(separator: str, *parts: str) -> str:
+    return separator.join(filter(None, parts))
 
 
 def _reason(error: Exception) -> str:
