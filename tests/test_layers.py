@@ -27,7 +27,7 @@ BELOW = {*CONTRACTS, "image_models", "pictures"}
 
 ALLOWED: dict[str, set[str]] = {
     "protocol": {"orjson"},
-    "storage": {"protocol", "filelock", "orjson"},
+    "storage": {"protocol", "filelock", "orjson", "regex"},
     "pictures": {"storage.store", "storage.files", "PIL"},
     "upstreams": {"pictures.sniffing", "PIL", "aiohttp", "orjson", "yarl"},
     "image_models": {"upstreams.base", "orjson"},

@@ -1,63 +1,99 @@
-"""Prompts and queries as words for the full-text index.
+"""Prompts and queries in any language, as words for the full-text index.
 
-1. Both are written the same way first: compatibility forms, upper case and accents of Latin letters are taken away.
-2. Chinese, Japanese and Korean are not split at spaces. A run of such characters becomes its pairs, and several
-   characters are found as a phrase of pairs: 一只猫 is "一只 只猫". Behind the whole prompt stands each character,
-   for whoever looks for one. A trigram index finds no Chinese word of two characters.
-3. Every other run of letters and digits is a word; all that is left separates words.
+1. Both are folded the same way first (`fold`): compatibility forms such as full-width letters, upper case, accents,
+   Arabic and Hebrew points, and invisible characters make no difference.
+2. A word is a run of letters, marks and digits; everything else separates words. Marks belong to their letter: without
+   its vowel signs a Hindi word would fall apart into consonants.
+3. Scripts that are written without spaces, such as Chinese, Japanese, Thai, Lao, Khmer and Burmese, and Korean, whose
+   words take endings, are indexed as pairs of graphemes, and found as a phrase of pairs: 一只猫 is "一只 只猫". Each
+   single grapheme stands behind the whole prompt, so that one alone is found. A trigram index, as SQLite offers it,
+   finds no Chinese word of two characters.
+
+`regex` knows the properties of Unicode by name, which `re` does not.
 """
 
-import re
+import itertools
 import unicodedata
 from typing import Final
 
-CJK: Final = (
-    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-    "\uf900-\ufaff\U00020000-\U000323af"
-)
-"""Han, kana and Hangul as ranges of a character class; their punctuation is left out."""
+import regex
 
-RUN: Final = re.compile(rf"(?P<cjk>[{CJK}]+)|[^\W_{CJK}]+")
+UNSPACED: Final = r"[[\p{lb=SA}\p{Han}\p{scx=Hira}\p{scx=Kana}\p{Hangul}\p{Bopomofo}\p{Yi}]&&[\p{L}\p{M}\p{N}]]"
+"""A character of a script without spaces. SA is the class of the line breaker (UAX #14) that needs a dictionary."""
+
+RUN: Final = regex.compile(rf"(?P<unspaced>{UNSPACED}+)|[[\p{{L}}\p{{M}}\p{{N}}]--{UNSPACED}]+", regex.V1)
+GRAPHEME: Final = regex.compile(r"\X")
+
+BREAK: Final = "·"
+"""A word of the index that no query has: it keeps a phrase from matching across two runs."""
+
 SHORTEST_BEGINNING: Final = 3
 """Fewer letters begin too many words: "a" would find nearly every prompt, and take long for it."""
 
-ACCENTS: Final = re.compile(r"[\u0300-\u036f]")
+ZERO_WIDTH_SPACE: Final = "\u200b"
+
+IGNORED: Final = regex.compile(
+    r"(?<![иу])\u0306|(?<!і)\u0308"  # these two make й, ў and ї, which are letters and not accented ones
+    r"|[[\p{Inherited}\p{Arabic}\p{Hebrew}\p{Syriac}]&&\p{Mn}--[\u0306\u0308\u3099\u309a]]"  # not the voicing of kana
+    rf"|\u0640|[\p{{Default_Ignorable_Code_Point}}--{ZERO_WIDTH_SPACE}]|(?<={UNSPACED}){ZERO_WIDTH_SPACE}",
+    regex.V1,
+)
+"""Accents, points and invisible characters in decomposed lower-case text. U+0640 lengthens an Arabic word."""
+
+DIGIT: Final = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
+SAME_LETTER: Final = str.maketrans({
+    "ı": "i", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "æ": "ae", "œ": "oe", "þ": "th",
+    "ى": "ي", "ی": "ي", "ک": "ك", "ة": "ه",
+})  # fmt: skip
+"""Letters that people replace by a plainer one when they search, and that no decomposition takes apart.
+
+The Arabic ones are those of Lucene's ArabicNormalizer, and the Persian forms of two of them.
+"""
 
 
 def search_text(prompt: str) -> str:
-    """The words of a prompt as the index takes them."""
+    """Return the words of a prompt as the index takes them, separated by spaces."""
     words: list[str] = []
-    characters: dict[str, None] = {}
-    for run in RUN.finditer(_plain(prompt)):
-        words += _pairs(run[0]) if run["cjk"] else [run[0]]
-        characters |= dict.fromkeys(run["cjk"] or "")
-    return " ".join([*words, *characters])
+    single: dict[str, None] = {}
+    after_pair = False
+    for run in RUN.finditer(fold(prompt)):
+        graphemes = GRAPHEME.findall(run["unspaced"] or "")
+        pairs = _pairs(graphemes)
+        words += [BREAK, *pairs] if pairs and after_pair else pairs or ([] if graphemes else [run[0]])
+        after_pair = bool(pairs) or (after_pair and bool(graphemes))
+        single |= dict.fromkeys(graphemes)
+    return " ".join([*words, *single])
 
 
 def owner_word(owner: str) -> str:
-    """An owner as one word, whatever it is made of."""
+    """Return an owner as one word, whatever it is made of."""
     return "o" + owner.encode().hex()
 
 
 def match_expression(owner: str, query: str) -> str | None:
-    """Return the query for FTS5: all words of the text, in prompts of this owner. None for a text without any word.
+    """Return the FTS5 expression for all words of a query, in prompts of this owner; None for a query without words.
 
     The last word may be the beginning of one, unless something stands behind it or it is very short.
     """
-    plain = _plain(query)
+    folded = fold(query)
     terms: dict[str, None] = {}
-    for run in RUN.finditer(plain):
-        words = _pairs(run[0]) or [run[0]] if run["cjk"] else [run[0]]
-        goes_on = not run["cjk"] and run.end() == len(plain) and len(run[0]) >= SHORTEST_BEGINNING
-        terms[f'"{" ".join(words)}"' + ("*" if goes_on else "")] = None
+    for run in RUN.finditer(folded):
+        if run["unspaced"]:
+            graphemes = GRAPHEME.findall(run[0])
+            terms[f'"{" ".join(_pairs(graphemes) or graphemes)}"'] = None
+        else:
+            goes_on = run.end() == len(folded) and len(run[0]) >= SHORTEST_BEGINNING
+            terms[f'"{run[0]}"' + ("*" if goes_on else "")] = None
     return f'owner : "{owner_word(owner)}" AND words : ({" ".join(terms)})' if terms else None
 
 
-def _pairs(run: str) -> list[str]:
-    """Each character with the one behind it; none for a character alone."""
-    return [run[at : at + 2] for at in range(len(run) - 1)]
+def fold(text: str) -> str:
+    """Return the text without the differences that a search overlooks."""
+    lower = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    plain = IGNORED.sub("", lower).translate(SAME_LETTER)
+    return unicodedata.normalize("NFC", DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), plain))
 
 
-def _plain(text: str) -> str:
-    spread = unicodedata.normalize("NFKD", text.casefold())
-    return unicodedata.normalize("NFC", ACCENTS.sub("", spread))
+def _pairs(graphemes: list[str]) -> list[str]:
+    """Join each grapheme with the one behind it; a grapheme alone has no pair."""
+    return [first + second for first, second in itertools.pairwise(graphemes)]

@@ -47,6 +47,40 @@ async def test_words_are_found(store: Store, query: str, found: list[str]) -> No
     assert await prompts(store, query) == found
 
 
+@pytest.mark.parametrize(("query", "found"), [
+    pytest.param("बिल्ली", ["टोपी में बिल्ली"], id="Hindi"),
+    pytest.param("बिल", ["बिल का भुगतान", "टोपी में बिल्ली"], id="Hindi: the beginning of a word"),
+    pytest.param("बल", [], id="Hindi: consonants without their vowel signs"),
+    pytest.param("टोपी बिल्ली", ["टोपी में बिल्ली"], id="Hindi: two words"),
+    pytest.param("شمس", ["شَمْسٌ فوق البحر"], id="Arabic: without points"),
+    pytest.param("شَمْس", ["شَمْسٌ فوق البحر"], id="Arabic: with points"),
+    pytest.param("البحر", ["شَمْسٌ فوق البحر"], id="Arabic: the last word"),
+    pytest.param("שלום", ["שָׁלוֹם עולם"], id="Hebrew: without points"),
+    pytest.param("עוֹלָם", ["שָׁלוֹם עולם"], id="Hebrew: with points"),
+    pytest.param("แมว", ["แมวดำกินปลา"], id="Thai: the first word"),
+    pytest.param("กินปลา", ["แมวดำกินปลา"], id="Thai: words within"),
+    pytest.param("แมวกิน", [], id="Thai: words that are not neighbours"),
+    pytest.param("แมว ปลา", ["แมวดำกินปลา"], id="Thai: words apart"),
+    pytest.param("กน", [], id="Thai: consonants without their vowel signs"),
+    pytest.param("ປາ", ["ແມວກິນປາ"], id="Lao"),
+    pytest.param("ឆ្មា", ["ឆ្មាខ្មៅ"], id="Khmer"),
+    pytest.param("ကြောင်", ["ကြောင်နက်"], id="Burmese"),
+    pytest.param("고양이", ["검은 고양이가 자는 방"], id="Korean: a word without its ending"),
+    pytest.param("ネコ", ["黒いﾈｺとカフェ"], id="Japanese: half width"),
+    pytest.param("黒い", ["黒いﾈｺとカフェ"], id="Japanese: both scripts"),
+    pytest.param("ｃａｆé", ["CAFE by the sea"], id="Latin: full width and accent"),
+    pytest.param("елка", ["зелёная Ёлка"], id="Russian"),
+])  # fmt: skip
+async def test_words_of_any_language_are_found(store: Store, query: str, found: list[str]) -> None:
+    """Ours: the schema of `history` promises it."""
+    for prompt in (
+        "टोपी में बिल्ली", "बिल का भुगतान", "شَمْسٌ فوق البحر", "שָׁלוֹם עולם", "แมวดำกินปลา", "ແມວກິນປາ", "ឆ្មាខ្មៅ", "ကြောင်နက်",
+        "검은 고양이가 자는 방", "黒いﾈｺとカフェ", "CAFE by the sea", "зелёная Ёлка",
+    ):  # fmt: skip
+        await made(store, prompt)
+    assert await prompts(store, query) == found
+
+
 @pytest.mark.parametrize("query", [
     '"', '""', '"cat', "'", "cat*", "*", "(", "cat AND", "NOT", "OR OR", "NEAR(", "words:cat", "owner : x", "-cat",
     "^c", "cat\0", "\0", "{words}: cat", "a" * 100_000, "cat " * 10_000, "猫" * 10_000,
