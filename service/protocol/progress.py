@@ -27,7 +27,10 @@ _STEP: Final = 0.05
 
 
 class RisingProgress:
-    """Puts what is reported in order and passes it on, as a value up to 100 and a line of text; begins at once."""
+    """Puts what is reported in order and passes it on, as a value up to 100 and a line of text; begins at once.
+
+    Clients show the value as it is, so it is a whole number until the steps become smaller than one.
+    """
 
     __slots__ = ("_began", "_message", "_notify", "_reported", "_silence_s", "_timer", "_value")
 
@@ -60,8 +63,8 @@ class RisingProgress:
         if value <= self._value:
             last = max(self._value, 0.0)
             value = last + (CEILING - last) * _STEP
-        self._value = value
-        self._notify(value, message)
+        self._value = round(value) if round(value) > self._value and round(value) < CEILING else value
+        self._notify(self._value, message)
 
     def _tick(self) -> None:
         """Repeat the last message, with the time since the beginning, if nothing was reported for `SILENCE_S`."""

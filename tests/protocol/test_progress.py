@@ -37,7 +37,7 @@ async def test_values_rise_whatever_is_reported() -> None:
     assert (notified.values[0], notified.values[4]) == (10, 50)
 
 
-@pytest.mark.parametrize(("percent", "value"), [(0, 0), (None, 4.95), (100, 98)])
+@pytest.mark.parametrize(("percent", "value"), [(0, 0), (None, 5), (33.3, 33), (100, 98)])
 async def test_the_first_value_is_the_reported_one(percent: float | None, value: float) -> None:
     """Ours: at 98 at most, for there may be more to say before the result."""
     notified = Notified()
@@ -45,6 +45,17 @@ async def test_the_first_value_is_the_reported_one(percent: float | None, value:
     progress.report("x", percent)
     progress.stop()
     assert notified.values == [pytest.approx(value)]
+
+
+async def test_values_are_whole_numbers_until_the_steps_become_smaller() -> None:
+    """Ours: clients show the number as it is, and 42.8275 % tells nobody more than 43 %."""
+    notified = Notified()
+    progress = RisingProgress(notified)
+    for _ in range(100):
+        progress.report("x")
+    progress.stop()
+    assert all(value == int(value) for value in notified.values[:40])
+    assert all(before < after < CEILING for before, after in pairwise(notified.values))
 
 
 async def test_a_message_is_one_short_line() -> None:
