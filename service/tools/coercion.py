@@ -19,10 +19,33 @@ ABSENT: Final = object()
 """The value of an argument that is left out."""
 
 _NOTHING: Final = frozenset({"", "null", "none", "undefined"})
-_SWITCHES: Final[Mapping[str, bool]] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_LONGEST_NOTHING: Final = 1 + max(map(len, _NOTHING))
+"""Characters of a text that are looked at for one of these: it may be a picture of megabytes."""
+
+_SWITCHES: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _LONGEST_LITERAL: Final = 20_000
-"""Characters of a list in Python's notation that are read. Parsing is slow, other than that of JSON."""
+"""Characters of a text that is taken apart by means slower than those of JSON."""
+
+_SPELLINGS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
+    "size": (re.compile(r"([0-9]{2,5})\s*[xX×*]\s*([0-9]{2,5})"), r"\1x\2"),
+    "aspect_ratio": (re.compile(r"([0-9]{1,2})\s*[:：/xX×]\s*([0-9]{1,2})"), r"\1:\2"),
+    "resolution": (re.compile(r"([0-9])\s*[kK]"), r"\1K"),
+    "output_format": (re.compile(r"\.?jpe?g", re.IGNORECASE), "jpeg"),
+}
+"""Arguments whose values are written in several ways, as DashScope's 1024*1024, and the way in which they are read."""
+
+_URLS: Final = re.compile(r",?\s+(?=https?://)")
+"""Stands between two URLs of one text."""
+
+_MARKDOWN: Final = re.compile(r"!?\[[^\[\]]{0,200}\]\((\S+)\)|<(\S+)>")
+"""A URL as markdown shows or links it."""
+
+_WRAPPERS: Final = frozenset({"arguments", "args", "kwargs", "input", "params", "parameters"})
+"""Names under which agent frameworks put all arguments together."""
 
 _HOST_MEMBER: Final = re.compile(
     r"""
@@ -48,18 +71,37 @@ def coerce(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str,
     unless a host has added it.
     """
     properties: Mapping[str, Mapping[str, Any]] = schema["properties"]
+    arguments = _unwrapped(properties, arguments)
     coerced: dict[str, Any] = {}
     for name, value in arguments.items():
         if name not in properties:
             if not is_host_member(name):
                 coerced[name] = value
             continue
-        read = _read(properties[name], value, free=name in FREE_TEXTS)
+        read = _spelt(name, _read(properties[name], value, free=name in FREE_TEXTS))
         if read is not ABSENT:
             coerced[name] = read
         elif isinstance(value, str) and name in schema.get("required", ()):
             coerced[name] = value  # blank, which the schema refuses in words of its own
     return coerced
+
+
+def _unwrapped(properties: Mapping[str, Any], arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments out of the one object that holds them all, where there is such a one."""
+    match list(arguments.items()):
+        case [(name, dict(inner))] if name in _WRAPPERS and name not in properties:
+            return inner
+        case _:
+            return arguments
+
+
+def _spelt(name: str, value: Any) -> Any:
+    """Return a value in the way in which its argument is written, where it is the same one."""
+    if name not in _SPELLINGS or not isinstance(value, str):
+        return value
+    pattern, written = _SPELLINGS[name]
+    matched = pattern.fullmatch(value.strip())
+    return value if matched is None else matched.expand(written)
 
 
 def is_host_member(name: str) -> bool:
@@ -98,20 +140,30 @@ def _read(schema: Mapping[str, Any], value: Any, *, free: bool = False) -> Any:
 
 def _read_text(schema: Mapping[str, Any], kinds: set[str], text: str, *, free: bool) -> Any:
     word = text.strip()
-    if not word or (not free and word.casefold() in _NOTHING):
+    if not word or (not free and word[:_LONGEST_NOTHING].casefold() in _NOTHING):
         return ABSENT
-    if "array" in kinds and word[0] == "[" and isinstance(listed := _parse(word), list):
-        return _read(schema, listed)
+    if "array" in kinds:
+        return _read_urls(schema, word)
     if "string" in kinds:
         return _matching(schema.get("enum", ()), text)
     if "object" in kinds and isinstance(parsed := _parse(word), dict):
         return _read(schema, parsed)
     if "boolean" in kinds:
-        return _SWITCHES.get(word.casefold(), text)
+        return _SWITCHES.get(word[:_LONGEST_NOTHING].casefold(), text)
     if _NUMBER.fullmatch(word):
         number = float(word)
         return _read_number(schema, kinds, int(word.partition(".")[0]) if number.is_integer() else number)
     return text
+
+
+def _read_urls(schema: Mapping[str, Any], text: str) -> Any:
+    """Read one or several URLs: a JSON list, a markdown image, or URLs with space between them."""
+    if text[0] == "[" and text[-1] == "]" and isinstance(listed := _parse(text), list):
+        return _read(schema, listed)
+    if (shown := _MARKDOWN.fullmatch(text)) is not None:
+        return shown[1] or shown[2]
+    urls = _URLS.split(text) if text.startswith("http") and len(text) <= _LONGEST_LITERAL else [text]
+    return urls if len(urls) > 1 else text
 
 
 def _read_number(schema: Mapping[str, Any], kinds: set[str], number: float) -> Any:
@@ -126,7 +178,7 @@ def _read_number(schema: Mapping[str, Any], kinds: set[str], number: float) -> A
 
 def _matching(choices: Any, text: str) -> str:
     """Return the choice that the text is, in whatever case of letters; else the text."""
-    word = text.strip().casefold()
+    word = text.strip().casefold() if choices else ""
     return next((choice for choice in choices if choice.casefold() == word), text)
 
 

@@ -54,6 +54,18 @@ def test_a_number_that_stands_for_none_is_left_out(schema: dict[str, Any], name:
         pytest.param(GENERATE, "image_url", {"url": A}, A, id="an object as OpenAI's API has it"),
         pytest.param(GENERATE, "image_url", [{"url": A}, "", B], [A, B], id="a list of such"),
         pytest.param(GENERATE, "image_url", A, A, id="one URL"),
+        pytest.param(GENERATE, "image_url", f"{A}, {B}", [A, B], id="URLs after one another"),
+        pytest.param(GENERATE, "image_url", f"{A}\n{B}", [A, B], id="URLs on lines"),
+        pytest.param(GENERATE, "image_url", f"{A},{B}", f"{A},{B}", id="a URL that holds another"),
+        pytest.param(GENERATE, "image_url", f"![a fox]({A})", A, id="a markdown image"),
+        pytest.param(GENERATE, "image_url", f"<{A}>", A, id="a URL in angle brackets"),
+        pytest.param(GENERATE, "size", "1024*1536", "1024x1536", id="a size as DashScope writes it"),
+        pytest.param(GENERATE, "size", "1024 × 1024", "1024x1024", id="a size with a sign"),
+        pytest.param(GENERATE, "aspect_ratio", "16：9", "16:9", id="a ratio in Chinese"),
+        pytest.param(GENERATE, "aspect_ratio", "16/9", "16:9", id="a ratio as a fraction"),
+        pytest.param(GENERATE, "resolution", "2k", "2K", id="a resolution in small letters"),
+        pytest.param(GENERATE, "output_format", "JPG", "jpeg", id="a format by its ending"),
+        pytest.param(GENERATE, "use_upload", "on", True, id="a switch that is on"),
         pytest.param(GENERATE, "history_id", [5], 5, id="a list of one"),
         pytest.param(GENERATE, "prompt", ["a fox"], "a fox", id="a list of one text"),
         pytest.param(MODELSCOPE, "loras", '{"a/b": 0.6}', {"a/b": 0.6}, id="an object"),
@@ -116,6 +128,13 @@ def test_a_value_that_would_have_to_be_guessed_stays_for_the_schema_to_refuse(na
 def test_a_member_that_a_host_adds_stops_no_call(name: str) -> None:
     """Ours: n8n, Cline, Cursor, OpenHands and agent frameworks add members of their own to every call."""
     assert coerce(GENERATE, {"prompt": "a fox", name: "x"}) == {"prompt": "a fox"}
+
+
+@pytest.mark.parametrize("wrapper", ["arguments", "kwargs", "input", "params"])
+def test_arguments_inside_one_object_are_taken_out(wrapper: str) -> None:
+    """Ours: agent frameworks hand a function's arguments on as one."""
+    assert coerce(GENERATE, {wrapper: {"prompt": "a fox", "seed": None}}) == {"prompt": "a fox"}
+    assert coerce(GENERATE, {"prompt": "a hen", "input": {"prompt": "a fox"}}) != {"prompt": "a fox"}
 
 
 @pytest.mark.parametrize(
