@@ -160,9 +160,11 @@ def _read_urls(schema: Mapping[str, Any], text: str) -> Any:
     """Read one or several URLs: a JSON list, a markdown image, or URLs with space between them."""
     if text[0] == "[" and text[-1] == "]" and isinstance(listed := _parse(text), list):
         return _read(schema, listed)
+    if len(text) > _LONGEST_LITERAL:  # a picture inside a data: URI
+        return text
     if (shown := _MARKDOWN.fullmatch(text)) is not None:
         return shown[1] or shown[2]
-    urls = _URLS.split(text) if text.startswith("http") and len(text) <= _LONGEST_LITERAL else [text]
+    urls = _URLS.split(text) if text.startswith("http") else [text]
     return urls if len(urls) > 1 else text
 
 
