@@ -7,7 +7,7 @@ set -euo pipefail
 # returns the turned picture. A reader that turns a JPEG by its EXIF orientation turns an AVIF all the more.
 #
 # Behaviour: one file, made from 64×32 stored pixels and a quarter turn, has two sizes. libvips and pillow-heif return
-# 32×64, with no orientation left. Pillow returns 64×32 and makes up an EXIF orientation of 6. OpenCV returns 64×32 and
+# 32×64, with no orientation left. Pillow returns 64×32 and an EXIF orientation of 6. OpenCV returns 64×32 and
 # tells nobody of a turn, though it turns the JPEG with the same orientation.
 #
 # Meaning for a server that returns pictures: two libraries side by side, one for sizes and one for thumbnails, disagree
