@@ -19,7 +19,8 @@ TIMEOUT_S: Final = 4
 
 def main() -> int:
     """Print one line and return the exit status."""
-    url = f"http://127.0.0.1:{os.environ.get('EASEL_PORT') or DEFAULT_PORT}/healthz"
+    port = os.environ.get("EASEL_PORT", "").strip(" \"'") or DEFAULT_PORT  # `--env-file` passes quotes on
+    url = f"http://127.0.0.1:{port}/healthz"
     loopback = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by way of HTTP_PROXY
     try:
         with loopback.open(url, timeout=TIMEOUT_S) as answer:
