@@ -50,7 +50,7 @@ class Reference:
 
     `name` is the one under which we keep the bytes; the same bytes of the same owner have the same name. `origin` says
     to a person where it came from: "history_id 12, picture 1", "cat.png of the image folder", "example.com",
-    "an upload". `parent` is set where it came from the history.
+    "an upload". `parent` is set where it came from the history, `upload` is the id of the upload that it came by.
     """
 
     data: bytes = field(default=b"", repr=False)
@@ -59,6 +59,7 @@ class Reference:
     name: str = ""
     origin: str = ""
     parent: Parent | None = None
+    upload: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

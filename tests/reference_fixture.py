@@ -13,11 +13,12 @@ from service.images import ImageRequest, Job, KeptPicture, Reference
 from service.pictures.importer import Importer
 from service.pictures.previews import Previews
 from service.pipeline.retention import Retention
-from service.references.uploads import Uploads
+from service.references.uploads import Uploads, upload_request
 from service.settings import Limits, Settings
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_uploads import SqliteUploads
+from service.storage.uploads import UploadRequest
 from service.web.guard import Guard
 from service.web.upload import UploadHandler, add_routes
 from tests.stores import Clock
@@ -25,6 +26,8 @@ from tests.stores import Clock
 NOW: Final = 1_800_000_000.0
 MAX_BYTES: Final = 1_000_000
 MAX_ENTRIES: Final = 20
+REQUEST: Final = upload_request({"use_upload": True})
+"""A call that asks for an upload and nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +55,9 @@ class ReferenceFixture:
             return begun.job
         return await self.store.finish(begun.job, [await self.keep(owner, each) for each in pictures])
 
-    async def sent(self, owner: str, *pictures: bytes) -> list[str]:
-        """What an owner sent by a link, as names."""
-        upload = await self.uploads.find(secret_of(await self.uploads.link(owner, len(pictures))))
+    async def sent(self, owner: str, *pictures: bytes, request: UploadRequest = REQUEST) -> list[str]:
+        """Names of the pictures that an owner sent by a link for this request."""
+        upload = await self.uploads.find(secret_of(await self.uploads.link(owner, request, len(pictures))))
         assert upload is not None
         names = [(await self.importer.import_picture(owner, each)).name for each in pictures]
         assert await self.uploads.receive(upload, names)

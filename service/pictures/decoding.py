@@ -32,7 +32,7 @@ from service.pictures.mending import mended
 from service.pictures.metadata import without_metadata
 from service.pictures.orientation import shown_orientation, turned
 from service.pictures.segments import has_too_many_segments
-from service.pictures.sniffing import describe, sniff
+from service.pictures.sniffing import describe, is_heic, sniff
 
 MAX_PIXELS: Final = 70_000_000
 """Phones of 50 and 64 megapixels give up to 8192×8192 = 67 million; image services up to 8K, which is 33 million."""
@@ -67,12 +67,17 @@ Factor: TypeAlias = Callable[[tuple[int, int]], int]
 
 
 class BadPictureError(WorkError):
-    """Bytes that are no picture to keep. `problem` is the end of a sentence about them, without its subject."""
+    """Bytes that are no picture to keep.
 
-    def __init__(self, subject: str, problem: str) -> None:
+    `problem` is the end of a sentence about them, without its subject. `code` is a word for programs: `damaged`,
+    `empty`, `heic`, `ios_png`, `not_a_picture` or `too_many_pixels`.
+    """
+
+    def __init__(self, subject: str, problem: str, code: str) -> None:
         """Say that the image service's `subject`, such as "answer", has this `problem`."""
         super().__init__(f"The image service's {subject} {problem}.", kind="bad_picture")
         self.problem = problem
+        self.code = code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,11 +126,14 @@ def checked_type(data: bytes) -> str:
     """Return the media type of a picture that may be opened, or raise `BadPictureError`."""
     media_type = sniff(data)
     if media_type is None:
-        raise BadPictureError("answer", f"is {describe(data)}")
+        code = "empty" if not data else "heic" if is_heic(data) else "not_a_picture"
+        raise BadPictureError("answer", f"is {describe(data)}", code)
     if data[12:16] == APPLE_ONLY and media_type == "image/png":
-        raise BadPictureError("PNG picture", "is in the form that only iOS apps use (CgBI): export it as a usual PNG")
+        raise BadPictureError(
+            "PNG picture", "is in the form that only iOS apps use (CgBI): export it as a usual PNG", "ios_png"
+        )
     if has_too_many_segments(data, media_type):
-        raise BadPictureError(f"{media_type} picture", "is built of too many pieces")
+        raise BadPictureError(f"{media_type} picture", "is built of too many pieces", "damaged")
     return media_type
 
 
@@ -173,7 +181,7 @@ def _mended(data: bytes, media_type: str, large: Lock, factor: Factor, error: Ex
             return _stored(candidate, media_type, large, factor), candidate
         except DAMAGED:
             continue
-    raise BadPictureError(f"{media_type} picture", "is damaged or cut short") from error
+    raise BadPictureError(f"{media_type} picture", "is damaged or cut short", "damaged") from error
 
 
 def _stored(data: bytes, media_type: str, large: Lock, factor: Factor) -> _Stored:
@@ -214,4 +222,5 @@ def _plain(image: Image.Image) -> Image.Image:
 
 def _too_large() -> BadPictureError:
     """More pixels than the cap, by the header alone."""
-    return BadPictureError("picture", f"has more than the {MAX_PIXELS // 1_000_000} million pixels allowed")
+    problem = f"has more than the {MAX_PIXELS // 1_000_000} million pixels allowed"
+    return BadPictureError("picture", problem, "too_many_pixels")

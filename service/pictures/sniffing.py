@@ -55,11 +55,16 @@ def brands(data: bytes) -> Iterator[bytes]:
 
 def other_picture(data: bytes) -> str | None:
     """Name the picture type that is not kept, such as "a HEIC picture"; None for any other file."""
-    if HEIC_BRANDS & set(brands(data)):
+    if is_heic(data):
         return "a HEIC picture"
     if is_text(data[:HEAD_BYTES]):  # a text may begin with the two letters BM
         return None
     return next((name for magic, name in OTHER_PICTURES.items() if data.startswith(magic)), None)
+
+
+def is_heic(data: bytes) -> bool:
+    """Tell whether this is a HEIC picture, the format of iPhone photos; an AVIF may have some of its brands."""
+    return not AVIF_BRANDS & set(brands(data)) and bool(HEIC_BRANDS & set(brands(data)))
 
 
 def describe(data: bytes) -> str:

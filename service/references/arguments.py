@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from service.image_models.models import Model, Models
 from service.images import WorkError
+from service.references.uploads import upload_request
+from service.storage.uploads import UploadRequest
 
 KINDS: Final = ("history_id", "use_latest_user_image", "image_url", "use_upload")
 """The arguments that bring references, in the order in which the image service gets them."""
@@ -33,7 +35,7 @@ class ReferenceArguments:
     picture: int = 1
     newest: int = 0
     urls: tuple[str, ...] = ()
-    upload: bool = False
+    upload: UploadRequest | None = None
 
     @classmethod
     def read(cls, arguments: Mapping[str, Any]) -> "ReferenceArguments":
@@ -44,13 +46,13 @@ class ReferenceArguments:
             picture=int(arguments.get("picture", 1)),
             newest=int(arguments.get("user_image_count", 1)) if arguments.get("use_latest_user_image") else 0,
             urls=tuple(filter(str.strip, [urls] if isinstance(urls, str) else urls)),
-            upload=bool(arguments.get("use_upload")),
+            upload=upload_request(arguments) if arguments.get("use_upload") else None,
         )
 
     @property
     def counts(self) -> dict[str, int]:
         """The number of pictures by argument, for arguments that bring any. An upload brings one or more."""
-        counted = (int(self.history_id is not None), self.newest, len(self.urls), int(self.upload))
+        counted = (int(self.history_id is not None), self.newest, len(self.urls), int(self.upload is not None))
         return {kind: count for kind, count in zip(KINDS, counted, strict=True) if count}
 
 

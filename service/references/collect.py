@@ -27,6 +27,7 @@ from service.references.urls import ImageUrlError, InlinePicture, OwnPicture, Re
 from service.routes import PICTURES
 from service.storage.files import Files
 from service.storage.store import Store
+from service.storage.uploads import UploadRequest
 from service.upstreams.fetch import RetryPolicy, fetch
 
 REFERENCE_BYTES: Final = 20_000_000
@@ -98,8 +99,8 @@ class References:
                 yield each
         for number, url in enumerate(wanted.urls, start=1):
             yield await self._from_url(owner, url, f"`image_url` {number}" if wanted.urls[1:] else "`image_url`")
-        if wanted.upload:
-            for each in await self._uploaded(owner, room, model):
+        if wanted.upload is not None:
+            for each in await self._uploaded(owner, wanted.upload, room, model):
                 yield each
 
     async def _from_history(self, owner: str, history_id: int, picture: int) -> Reference:
@@ -167,12 +168,18 @@ class References:
             )
         return await self._taken(owner, data, "an upload", argument)
 
-    async def _uploaded(self, owner: str, room: int, model: Model) -> list[Reference]:
-        upload = await self.uploads.ready(owner)
+    async def _uploaded(self, owner: str, request: UploadRequest, room: int, model: Model) -> list[Reference]:
+        upload = await self.uploads.ready(owner, request)
         if upload is None:
             raise problem("`use_upload`: nothing was sent yet. Give the person the link, and call again after that.")
         sent = [
-            Reference(data=data, media_type=MEDIA_TYPES[name.rpartition(".")[2]], name=name, origin="an upload")
+            Reference(
+                data=data,
+                media_type=MEDIA_TYPES[name.rpartition(".")[2]],
+                name=name,
+                origin="an upload",
+                upload=upload.id,
+            )
             for name in upload.names
             if (data := await self.files.read(name)) is not None
         ]

@@ -1,12 +1,14 @@
 """Uploads, the pictures that a person sends from their own device: one-time links, arrivals, and waiting for them.
 
-1. A link is open for an hour, for one sending of a few pictures. While it is fresh, an owner is given the same one
-   again: a model that asks twice keeps the page that the person has open alive.
-2. The link is the key. It holds a secret of 192 bits, derived from the owner and the time with the server's own secret,
+1. A link belongs to one request, and so do the pictures that come by it: a picture that is sent for one chat is not
+   drawn into the picture of another. A call with other arguments gets a link of its own.
+2. A link is open for an hour, for one sending of a few pictures. While it is fresh, the same request is given the same
+   one again: a model that asks twice keeps the page that the person has open alive.
+3. The link is the key. It holds a secret of 192 bits, derived from the owner and the time with the server's own secret,
    so that the same link can be made again; the records hold only its SHA-256.
-3. An upload waits a day for a call. The first job that starts from it uses it, which the keeper sees by itself. It is
-   used up once that job has failed or its picture was delivered: a call that is repeated after a timeout finds the same
-   pictures, and so joins the same job.
+4. An upload waits a day for its call. The first job that starts from it uses it. It is used up once that job has
+   failed or its picture was delivered: a call that is repeated after a timeout finds the same pictures, and so joins
+   the same job.
 """
 
 import asyncio
@@ -16,11 +18,11 @@ import hmac
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-from service.storage.uploads import KEPT_S, Upload, UploadKeeper
+from service.storage.uploads import KEPT_S, Upload, UploadKeeper, UploadRequest
 
 LOOK_S: Final = 2.0
 """Seconds between two looks for an upload that came in by another process on the same data folder."""
@@ -32,6 +34,20 @@ MAX_TOTAL_BYTES: Final = 64_000_000
 """Most bytes of the references of one call, and so of one sending: they are held in memory, and sent on as base64."""
 
 SECRET_BYTES: Final = 24
+PROMPT_LENGTH: Final = 200
+"""Characters of a prompt by which a person knows their request again."""
+
+
+def upload_request(arguments: Mapping[str, Any]) -> UploadRequest:
+    """Return what tells a call's request from others: its arguments, whatever their order and the spaces in the prompt.
+
+    5.0 is 5 to a JSON schema, and so to this.
+    """
+    prompt = " ".join(str(arguments.get("prompt", "")).split())
+    plain = {name: int(value) if _is_whole(value) else value for name, value in arguments.items()}
+    said = json.dumps(plain | {"prompt": prompt}, sort_keys=True, default=str)
+    shown = prompt if len(prompt) <= PROMPT_LENGTH else f"{prompt[: PROMPT_LENGTH - 1].rstrip()}…"
+    return UploadRequest(key=_hashed(said), prompt=shown)
 
 
 class Uploads:
@@ -47,9 +63,9 @@ class Uploads:
         self._clock = clock
         self._arrivals: dict[str, asyncio.Event] = {}
 
-    async def link(self, owner: str, most: int = 1) -> str:
-        """Return a link by which this owner can send up to `most` pictures, once."""
-        upload = await self._keeper.open(owner, self._clock(), self._id)
+    async def link(self, owner: str, request: UploadRequest, most: int = 1) -> str:
+        """Return a link by which this owner can send up to `most` pictures for a request, once."""
+        upload = await self._keeper.open(owner, request, self._clock(), self._id)
         secret = self._secret(owner, upload.created_at)
         return f"{self._pages_url}{secret}?most={max(1, min(most, MAX_PICTURES))}"
 
@@ -69,21 +85,21 @@ class Uploads:
             arrival.set()
         return received
 
-    async def ready(self, owner: str) -> Upload | None:
-        """Return the upload that the owner's next call starts from, or None."""
-        return await self._keeper.ready(owner, self._clock() - KEPT_S)
+    async def ready(self, owner: str, request: UploadRequest) -> Upload | None:
+        """Return the upload that a call of this request starts from, or None."""
+        return await self._keeper.ready(owner, request.key, self._clock() - KEPT_S)
 
-    async def latest_used(self, owner: str) -> Upload | None:
-        """Return the newest upload of the owner that is used up, or None."""
-        return await self._keeper.latest_used(owner, self._clock() - KEPT_S)
+    async def latest(self, owner: str) -> Upload | None:
+        """Return the owner's newest upload with pictures, for whatever request, or None."""
+        return await self._keeper.latest(owner, self._clock() - KEPT_S)
 
-    async def wait(self, owner: str, patience_s: float) -> Upload | None:
-        """Wait for an upload that is ready; None after `patience_s` seconds."""
+    async def wait(self, owner: str, request: UploadRequest, patience_s: float) -> Upload | None:
+        """Wait for an upload that is ready for this request; None after `patience_s` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(None if patience_s == math.inf else patience_s):
                 while True:
                     arrival = self._arrivals.setdefault(owner, asyncio.Event())
-                    if found := await self.ready(owner):
+                    if found := await self.ready(owner, request):
                         return found
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LOOK_S):
@@ -100,6 +116,10 @@ class Uploads:
 
     def _id(self, owner: str, created_at: float) -> str:
         return _hashed(self._secret(owner, created_at))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer()
 
 
 def _hashed(secret: str) -> str:

@@ -55,6 +55,9 @@ INSERT_JOB: Final = """
 INSERT_WORDS: Final = "INSERT INTO prompts (rowid, owner, words) VALUES (?, ?, ?)"
 INSERT_PARENT: Final = "INSERT INTO lineage (history_id, position, parent, picture) VALUES (?, ?, ?, ?)"
 INSERT_WORKING_FILE: Final = "INSERT OR IGNORE INTO working_files (history_id, name) VALUES (?, ?)"
+USE_UPLOAD: Final = """
+    UPDATE uploads SET history_id = ?, used_at = ? WHERE id = ? AND owner = ? AND used_at IS NULL
+"""
 END_JOB: Final = """
     UPDATE jobs SET state = ?, finished_at = ?, failure_kind = ?, failure_reason = ?, failure_links = ?
     WHERE history_id = ? AND owner = ? AND state = 'working'
@@ -239,6 +242,8 @@ def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
     names = [(history_id, each.name) for each in request.references if each.name]
     connection.executemany(INSERT_PARENT, parents)
     connection.executemany(INSERT_WORKING_FILE, names)
+    uploads = {each.upload for each in request.references if each.upload}
+    connection.executemany(USE_UPLOAD, [(history_id, new.created_at, each, new.owner) for each in uploads])
     return history_id
 
 

@@ -191,6 +191,8 @@ UPLOADS: Final = (
     CREATE TABLE uploads (
         id TEXT NOT NULL PRIMARY KEY,
         owner TEXT NOT NULL,
+        request TEXT NOT NULL,
+        prompt TEXT NOT NULL,
         created_at REAL NOT NULL,
         expires_at REAL NOT NULL,
         names TEXT NOT NULL DEFAULT '',
@@ -199,17 +201,8 @@ UPLOADS: Final = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX uploads_by_owner ON uploads (owner)",
-    """
-    CREATE TRIGGER upload_used AFTER INSERT ON working_files BEGIN
-        UPDATE uploads SET
-            history_id = NEW.history_id,
-            used_at = (SELECT created_at FROM jobs WHERE history_id = NEW.history_id)
-        WHERE owner = (SELECT owner FROM jobs WHERE history_id = NEW.history_id)
-            AND used_at IS NULL AND instr(names, NEW.name) > 0;
-    END
-    """,
 )
-"""The first job that uses an upload is written down as it begins."""
+"""`history_id` is the first job that started from the pictures, and `used_at` its beginning."""
 
 TASKS: Final = (
     """

@@ -1,4 +1,4 @@
-"""Uploads in the SQLite file, beside the jobs that use them: a trigger notes the first job that uses an upload."""
+"""Uploads in the SQLite file, beside the jobs that use them: `sqlite_jobs.begin` notes the job of an upload."""
 
 import json
 import math
@@ -7,31 +7,35 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from service.storage.sqlite_database import Database
-from service.storage.uploads import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper
+from service.storage.uploads import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
 
-COLUMNS: Final = "uploads.id, uploads.owner, uploads.created_at, uploads.expires_at, uploads.names, uploads.used_at"
+COLUMNS: Final = """
+    uploads.id, uploads.owner, uploads.request, uploads.prompt, uploads.created_at, uploads.expires_at, uploads.names,
+    uploads.used_at
+"""
 FIND: Final = f"SELECT {COLUMNS} FROM uploads WHERE id = ?"  # noqa: S608 - the columns are written above
 PURGE: Final = "DELETE FROM uploads WHERE created_at <= ?"
-FRESH: Final = f"SELECT {COLUMNS} FROM uploads WHERE owner = ? AND names = '' AND expires_at >= ?"  # noqa: S608 - as above
+FRESH: Final = f"""
+    SELECT {COLUMNS} FROM uploads WHERE owner = ? AND request = ? AND names = '' AND expires_at >= ?
+"""  # noqa: S608 - as above
 NEWEST: Final = "SELECT coalesce(max(created_at), 0) FROM uploads WHERE owner = ?"
-INSERT: Final = "INSERT INTO uploads (id, owner, created_at, expires_at) VALUES (?, ?, ?, ?)"
+INSERT: Final = """
+    INSERT INTO uploads (id, owner, request, prompt, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+"""
 RECEIVE: Final = "UPDATE uploads SET names = ? WHERE id = ? AND names = ''"
 SPEND: Final = "UPDATE uploads SET used_at = ?, history_id = NULL WHERE id = ?"
 
-BY_JOB: Final = f"""
-    SELECT {COLUMNS} FROM uploads LEFT JOIN jobs ON jobs.history_id = uploads.history_id AND jobs.owner = uploads.owner
-    WHERE uploads.owner = ? AND uploads.names <> '' AND uploads.created_at > ?
-"""  # noqa: S608 - the columns are written above
-PENDING: Final = "(jobs.state = 'working' OR jobs.state = 'done' AND jobs.delivered_at IS NULL)"
 READY: Final = f"""
-    {BY_JOB} AND (used_at IS NULL OR coalesce({PENDING}, 0))
+    SELECT {COLUMNS} FROM uploads LEFT JOIN jobs ON jobs.history_id = uploads.history_id AND jobs.owner = uploads.owner
+    WHERE uploads.owner = ? AND uploads.request = ? AND uploads.names <> '' AND uploads.created_at > ?
+        AND (used_at IS NULL OR jobs.state = 'working' OR jobs.state = 'done' AND jobs.delivered_at IS NULL)
     ORDER BY used_at IS NULL DESC, uploads.created_at DESC LIMIT 1
-"""
-"""Pending jobs are those that a call of the same fingerprint joins."""
+"""  # noqa: S608 - as above
+"""The jobs are those that a call of the same fingerprint joins."""
 
-LATEST_USED: Final = f"""
-    {BY_JOB} AND used_at IS NOT NULL AND NOT coalesce({PENDING}, 0) ORDER BY used_at DESC LIMIT 1
-"""
+LATEST: Final = f"""
+    SELECT {COLUMNS} FROM uploads WHERE owner = ? AND names <> '' AND created_at > ? ORDER BY created_at DESC LIMIT 1
+"""  # noqa: S608 - as above
 
 
 class SqliteUploads(UploadKeeper):
@@ -44,8 +48,8 @@ class SqliteUploads(UploadKeeper):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, owner: str, now: float, id_of: Callable[[str, float], str]) -> Upload:
-        return await self._database.write(_open, owner, now, id_of)
+    async def open(self, owner: str, request: UploadRequest, now: float, id_of: Callable[[str, float], str]) -> Upload:
+        return await self._database.write(_open, owner, request, now, id_of)
 
     async def find(self, id_: str) -> Upload | None:
         return await self._database.read(_first, FIND, id_)
@@ -53,26 +57,30 @@ class SqliteUploads(UploadKeeper):
     async def receive(self, id_: str, names: Sequence[str]) -> bool:
         return await self._database.write(_change, RECEIVE, json.dumps(list(names)), id_) > 0
 
-    async def ready(self, owner: str, since: float) -> Upload | None:
-        return await self._database.write(_first, READY, owner, since)
+    async def ready(self, owner: str, key: str, since: float) -> Upload | None:
+        return await self._database.write(_first, READY, owner, key, since)
 
-    async def latest_used(self, owner: str, since: float) -> Upload | None:
-        return await self._database.write(_first, LATEST_USED, owner, since)
+    async def latest(self, owner: str, since: float) -> Upload | None:
+        return await self._database.read(_first, LATEST, owner, since)
 
     async def spend(self, id_: str, now: float) -> None:
         await self._database.write(_change, SPEND, now, id_)
 
 
-def _open(connection: sqlite3.Connection, owner: str, now: float, id_of: Callable[[str, float], str]) -> Upload:
+def _open(
+    connection: sqlite3.Connection, owner: str, request: UploadRequest, now: float, id_of: Callable[[str, float], str]
+) -> Upload:
     connection.execute(PURGE, (now - KEPT_S,))
-    for row in connection.execute(FRESH, (owner, now + FRESH_S)).fetchall():
+    for row in connection.execute(FRESH, (owner, request.key, now + FRESH_S)).fetchall():
         fresh = _read(row)
         if fresh.id == id_of(owner, fresh.created_at):
             return fresh
     newest: float = connection.execute(NEWEST, (owner,)).fetchone()[0]
     created_at = max(now, math.nextafter(newest, math.inf))
-    made = Upload(id=id_of(owner, created_at), owner=owner, created_at=created_at, expires_at=created_at + OPEN_S)
-    connection.execute(INSERT, (made.id, made.owner, made.created_at, made.expires_at))
+    made = Upload(
+        id=id_of(owner, created_at), owner=owner, request=request, created_at=created_at, expires_at=created_at + OPEN_S
+    )
+    connection.execute(INSERT, (made.id, owner, request.key, request.prompt, made.created_at, made.expires_at))
     return made
 
 
@@ -86,10 +94,11 @@ def _first(connection: sqlite3.Connection, query: str, *values: object) -> Uploa
 
 
 def _read(row: tuple[Any, ...]) -> Upload:
-    id_, owner, created_at, expires_at, names, used_at = row
+    id_, owner, key, prompt, created_at, expires_at, names, used_at = row
     return Upload(
         id=id_,
         owner=owner,
+        request=UploadRequest(key=key, prompt=prompt),
         created_at=created_at,
         expires_at=expires_at,
         names=tuple(json.loads(names)) if names else (),

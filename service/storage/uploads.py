@@ -1,4 +1,7 @@
-"""The contract of the upload keeper: records of the one-time links, and of the pictures that came by them."""
+"""The contract of the upload keeper: records of the one-time links, and of the pictures that came by them.
+
+A link belongs to one request, and so do its pictures: of two chats of one owner neither draws from the other's picture.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -9,18 +12,27 @@ OPEN_S: Final = 3600.0
 """Lifetime of an open link: long enough to find a photo, short enough to lie around in a chat."""
 
 FRESH_S: Final = OPEN_S / 2
-"""A link is told again while this much is left of it. So an owner never has more than two open ones."""
+"""A link is told again while this much is left of it. So a request never has more than two open ones."""
 
 KEPT_S: Final = 24 * 3600.0
 """Lifetime of sent pictures that wait to be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class UploadRequest:
+    """The request that pictures are sent for: `key` tells it from all others, `prompt` tells the person, shortened."""
+
+    key: str
+    prompt: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Upload:
-    """One link and what came by it. `id` is the SHA-256 of its secret, `names` are those of files of the owner."""
+    """One link and its pictures. `id` is the SHA-256 of its secret, `names` are those of files of the owner."""
 
     id: str
     owner: str
+    request: UploadRequest
     created_at: float
     expires_at: float
     names: tuple[str, ...] = ()
@@ -28,31 +40,34 @@ class Upload:
 
 
 class UploadKeeper(ABC):
-    """Keeps uploads. Every question but the one by the secret itself takes an owner."""
+    """Keeps uploads. Every question but the one by the secret itself takes an owner.
+
+    A job that starts from an upload uses it: `Store.begin` notes that, by the `upload` of the job's references.
+    """
 
     @abstractmethod
-    async def open(self, owner: str, now: float, id_of: Callable[[str, float], str]) -> Upload:
-        """The owner's newest open upload that has `FRESH_S` left, or a new one, whose time no other of theirs has.
+    async def open(self, owner: str, request: UploadRequest, now: float, id_of: Callable[[str, float], str]) -> Upload:
+        """Return the request's open upload that has `FRESH_S` left, or a new one, at a time of its own for the owner.
 
-        `id_of` makes the id out of owner and time; an upload whose id it does not make is nobody's to give again.
-        What is older than `KEPT_S` is removed.
+        `id_of` makes the id out of owner and time; an upload of another id was made with another secret, and is never
+        given again. Uploads older than `KEPT_S` are removed.
         """
 
     @abstractmethod
     async def find(self, id_: str) -> Upload | None:
-        """The upload of this id, whatever became of it."""
+        """Return the upload of this id, also one that is used or over."""
 
     @abstractmethod
     async def receive(self, id_: str, names: Sequence[str]) -> bool:
-        """Write down what came by a link; false if something came by it before."""
+        """Record the files that came by a link; false if the link was used before."""
 
     @abstractmethod
-    async def ready(self, owner: str, since: float) -> Upload | None:
-        """Return the upload for the next call: the newest that no job uses, else the newest that is not used up."""
+    async def ready(self, owner: str, key: str, since: float) -> Upload | None:
+        """Return the upload for a call of this request: the newest that no job uses, else one that is not used up."""
 
     @abstractmethod
-    async def latest_used(self, owner: str, since: float) -> Upload | None:
-        """Return the newest upload that is used up."""
+    async def latest(self, owner: str, since: float) -> Upload | None:
+        """Return the newest upload with pictures, of any request of the owner, used up or not."""
 
     @abstractmethod
     async def spend(self, id_: str, now: float) -> None:

@@ -2,70 +2,89 @@
 
 A client that opens pages for its person (elicitation by URL) is asked to open it, and the call goes on as soon as
 pictures were sent. For other clients the link is the result: the person sends, and the model calls again with the same
-arguments. Nothing has begun until then, and nothing is charged.
+arguments. Nothing has begun until then, and nothing is charged. A link is for one request: pictures that were sent for
+another are named, and never taken.
 """
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from typing import Final
 
 from service.protocol.call import Call
 from service.protocol.client_requests import ELICIT_URL, elicit_url
 from service.protocol.jsonrpc import Result
 from service.references.collect import own_url
-from service.references.uploads import Uploads
+from service.references.uploads import PROMPT_LENGTH, Uploads
+from service.storage.uploads import UploadRequest
+from service.tools.escaping import escape_markdown
 
 LONGEST_S: Final = 300.0
 """Seconds a call waits at most for a person at the page; its client may wait less."""
 
 
-async def ask_upload(
-    uploads: Uploads, call: Call, most: int, until: float, *, structured: bool = True
-) -> Result | None:
-    """Wait for the upload of a call; return None when it is there, else the result that asks for it.
+@dataclass(frozen=True, kw_only=True)
+class UploadQuestion:
+    """The question to a person for up to `most` pictures for one request.
 
-    `most` is the number of pictures the call has room for, `until` the time of the loop up to which its client waits.
-    `structured` clients get `structuredContent`.
+    `structured` says that the client gets `structuredContent`.
     """
-    if await uploads.ready(call.owner) is not None:
+
+    uploads: Uploads
+    request: UploadRequest
+    most: int
+    structured: bool = True
+
+    async def ask(self, call: Call, until: float) -> Result | None:
+        """Wait for the pictures; return None when they are there, else the result that asks for them.
+
+        `until` is the time of the loop up to which the client waits.
+        """
+        if await self.uploads.ready(call.owner, self.request) is not None:
+            return None
+        url = await self.uploads.link(call.owner, self.request, self.most)
+        if ELICIT_URL not in call.client.capabilities:
+            return await self._link(call, url)
+        id_ = secrets.token_hex(16)
+        wanted = "a picture" if self.most == 1 else f"up to {self.most} pictures"
+        message = f"Send {wanted} from your device, by a page of Easel, for: {self.request.prompt}"
+        answer = await call.ask("upload", elicit_url(message, url, id_))
+        if answer["action"] != "accept":
+            text = "The person did not open the page to send a picture. Ask them what they want instead."
+            return self._result(text, url)
+        if not await self._arrived(call, until):
+            return await self._link(call, url, "Nothing was sent yet. ")
+        await call.complete_elicitation(id_)
         return None
-    url = await uploads.link(call.owner, most)
-    if ELICIT_URL not in call.client.capabilities:
-        return await _give(uploads, call, url, structured=structured)
-    id_ = secrets.token_hex(16)
-    wanted = "a picture" if most == 1 else f"up to {most} pictures"
-    answer = await call.ask("upload", elicit_url(f"Send {wanted} from your device, by a page of Easel.", url, id_))
-    if answer["action"] != "accept":
-        text = "The person did not open the page to send a picture. Ask them what they want instead."
-        return _result(text, url, structured=structured)
-    if not await _arrived(uploads, call, until):
-        return await _give(uploads, call, url, "Nothing was sent yet. ", structured=structured)
-    await call.complete_elicitation(id_)
-    return None
 
+    async def _arrived(self, call: Call, until: float) -> bool:
+        call.report("Waiting for the picture that the person sends")
+        left_s = min(LONGEST_S, until - asyncio.get_running_loop().time())
+        return await self.uploads.wait(call.owner, self.request, left_s) is not None
 
-async def _arrived(uploads: Uploads, call: Call, until: float) -> bool:
-    call.report("Waiting for the picture that the person sends")
-    left_s = min(LONGEST_S, until - asyncio.get_running_loop().time())
-    return await uploads.wait(call.owner, left_s) is not None
+    async def _link(self, call: Call, url: str, before: str = "") -> Result:
+        """Return the link and the next steps as a result. It is no failure."""
+        lines = [
+            f"{before}Give the person this link. It opens a page to send the picture by, on a phone too. It works "
+            "once, within an hour, and for this request:",
+            url,
+            "When they say that it is sent, call `generate` again with the same arguments. Nothing is charged until "
+            f"then. Where you have a shell, you can send a file yourself: curl --data-binary @picture.png '{url}'",
+        ]
+        return self._result("\n\n".join([*lines, *await self._earlier(call)]), url)
 
+    async def _earlier(self, call: Call) -> list[str]:
+        """Name the picture that the person sent last; the model knows whether they mean it."""
+        last = await self.uploads.latest(call.owner)
+        if last is None:
+            return []
+        instead = f'image_url "{own_url(last.names[0])}" instead of use_upload'
+        if last.request == self.request:
+            return [f"To start from what they sent last once more: {instead}."]
+        prompt = escape_markdown(last.request.prompt, PROMPT_LENGTH)
+        return [f"A picture was sent for another request, “{prompt}”. Only if the person means that one: {instead}."]
 
-async def _give(uploads: Uploads, call: Call, url: str, before: str = "", *, structured: bool) -> Result:
-    """Return the link and the next steps as a result. It is no failure."""
-    lines = [
-        f"{before}Give the person this link. It opens a page to send the picture by, on a phone too. It works once, "
-        "within an hour:",
-        url,
-        "When they say that it is sent, call `generate` again with the same arguments. Nothing is charged until then. "
-        f"Where you have a shell, you can send a file yourself: curl --data-binary @picture.png '{url}'",
-    ]
-    used = await uploads.latest_used(call.owner)
-    if used is not None:
-        last = own_url(used.names[0])
-        lines.append(f'To start from what they sent last once more: image_url "{last}" instead of use_upload.')
-    return _result("\n\n".join(lines), url, structured=structured)
-
-
-def _result(text: str, url: str, *, structured: bool) -> Result:
-    result: Result = {"content": [{"type": "text", "text": text}]}
-    return result | {"structuredContent": {"upload_url": url, "images": [], "message": text}} if structured else result
+    def _result(self, text: str, url: str) -> Result:
+        result: Result = {"content": [{"type": "text", "text": text}]}
+        structured = {"upload_url": url, "images": [], "message": text}
+        return result | {"structuredContent": structured} if self.structured else result

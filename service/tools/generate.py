@@ -9,7 +9,7 @@ from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.references import arguments as reference_arguments
 from service.references.arguments import ReferenceArguments, check_room, problem
-from service.tools.ask_upload import ask_upload
+from service.tools.ask_upload import UploadQuestion
 from service.tools.base import Arguments, Schema, Tool, refused
 from service.tools.context import ToolContext
 from service.tools.model_arguments import find_misfits, offer
@@ -74,9 +74,11 @@ async def _upload_link(
     """Return the result with the upload link while the person has sent nothing; None when nothing is to be sent."""
     chosen = ReferenceArguments.read(arguments)
     room = check_room(chosen, model, context.models)
-    if not chosen.upload:
+    if chosen.upload is None:
         return None
-    return await ask_upload(context.uploads, call, room, until, structured=context.profiles.of(call).structured)
+    structured = context.profiles.of(call).structured
+    question = UploadQuestion(uploads=context.uploads, request=chosen.upload, most=room, structured=structured)
+    return await question.ask(call, until)
 
 
 async def _references(

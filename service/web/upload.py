@@ -1,7 +1,8 @@
 """`/upload/{secret}`: the page by which a person sends pictures from their device, and the POST that receives them.
 
-1. The link is the key, so no token is asked for. It works once; a link that is unknown, used or expired shows a page
-   that says so and how to get another. GET uses nothing up: chat programs look at links before people do.
+1. The link is the key, so no token is asked for. It works once, and its page says for which prompt. A link that is
+   unknown, used or expired shows a page that says so and how to get another. GET uses nothing up: chat programs look at
+   links before people do.
 2. POST takes the bytes of all pictures, one after the other. `sizes` in the query gives the bytes of each; without it
    the body is one picture (`curl --data-binary @cat.png`). All pictures are stored, or none, and then the link still
    works.
@@ -18,6 +19,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +28,6 @@ from aiohttp import hdrs, web
 from service.images import WorkError
 from service.pictures.decoding import BadPictureError
 from service.pictures.importer import Importer
-from service.pictures.sniffing import sniff
 from service.pipeline.running_jobs import finish_despite_cancel
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
 from service.routes import UPLOADS
@@ -91,13 +92,14 @@ class Page:
             "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
         )
 
-    def shown(self, state: str, most: int, max_bytes: int) -> str:
-        """Return the page in one of its states: `open`, or one of `DEAD_LINKS`."""
+    def shown(self, state: str, most: int, max_bytes: int, prompt: str) -> str:
+        """Return the page in one of its states, `open` or one of `DEAD_LINKS`; `prompt` says for what it asks."""
         values = {
             "state": state,
             "most": str(most),
             "megabytes": str(max_bytes // 1_000_000),
             "together": str(MAX_TOTAL_BYTES // 1_000_000),
+            "prompt": escape(prompt),
         }
         return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], self.html, count=len(values))
 
@@ -154,8 +156,9 @@ def add_routes(app: web.Application, handler: UploadHandler) -> None:
 async def upload_get(request: web.Request) -> web.Response:
     """Answer with the page, also for a link that does not work."""
     handler = request.app[HANDLER]
-    _, state = await handler.state(request.match_info["secret"])
-    shown = handler.page.shown(state, _most(request), handler.max_bytes)
+    upload, state = await handler.state(request.match_info["secret"])
+    prompt = upload.request.prompt if upload is not None and state not in DEAD_LINKS else ""
+    shown = handler.page.shown(state, _most(request), handler.max_bytes, prompt)
     headers = {**SAFE, "Content-Security-Policy": handler.page.policy}
     status = DEAD_LINKS[state][0] if state in DEAD_LINKS else 200
     return web.Response(text=shown, content_type="text/html", status=status, headers=headers)
@@ -211,7 +214,7 @@ async def _store(
             names.append((await handler.importer.import_picture(upload.owner, data)).name)
         except BadPictureError as error:
             message = f"Picture {number + 1} {error.problem}."
-            wrong.append({"file": number, "code": _code(data, error), "message": message})
+            wrong.append({"file": number, "code": error.code, "message": message})
     return wrong
 
 
@@ -253,15 +256,6 @@ async def _read(request: web.Request, size: int, idle_s: float) -> bytes:
     except web.RequestPayloadError as broken:
         raise RefusedError(400, "network", "The body ended before it was complete.") from broken
     return await asyncio.to_thread(b"".join, pieces)
-
-
-def _code(data: bytes, error: BadPictureError) -> str:
-    """Return the key of the page's words for a problem; its message is for programs."""
-    if not data:
-        return "empty"
-    if sniff(data) is None:
-        return "not_a_picture"
-    return "too_many_pixels" if "pixels" in error.problem else "damaged"
 
 
 def _most(request: web.Request) -> int:

@@ -7,6 +7,8 @@ import pytest
 from service.image_models.models import Model, Models
 from service.images import WorkError
 from service.references.arguments import ARGUMENTS, ReferenceArguments, check_room, offer
+from service.references.uploads import upload_request
+from tests.reference_fixture import REQUEST
 
 
 def model(name: str, references: int | None) -> Model:
@@ -46,7 +48,9 @@ def test_the_counts_are_those_of_each_argument_in_their_order() -> None:
         "history_id": 7.0,
     }
     wanted = ReferenceArguments.read(arguments)
-    assert wanted == ReferenceArguments(history_id=7, picture=2, newest=2, urls=("a", "b"), upload=True)
+    assert wanted == ReferenceArguments(
+        history_id=7, picture=2, newest=2, urls=("a", "b"), upload=upload_request(arguments)
+    )
     assert list(wanted.counts.items()) == [
         ("history_id", 1), ("use_latest_user_image", 2), ("image_url", 2), ("use_upload", 1),
     ]  # fmt: skip
@@ -113,9 +117,9 @@ def test_what_a_model_does_not_take_is_said_with_what_would_be_right(
 
 def test_where_no_model_takes_any_none_is_named() -> None:
     with pytest.raises(WorkError, match=r"leave `use_upload` out\.$"):
-        check_room(ReferenceArguments(upload=True), NONE, Models(listed=(NONE,), default="none"))
+        check_room(ReferenceArguments(upload=REQUEST), NONE, Models(listed=(NONE,), default="none"))
     with pytest.raises(WorkError, match=r"or use unknown\.$"):
-        check_room(ReferenceArguments(upload=True), NONE, Models(listed=(NONE, UNKNOWN), default="none"))
+        check_room(ReferenceArguments(upload=REQUEST), NONE, Models(listed=(NONE, UNKNOWN), default="none"))
 
 
 def test_only_what_can_be_of_use_is_offered() -> None:

@@ -16,11 +16,11 @@ from yarl import URL
 from service.image_models.models import Model, Models
 from service.images import Failure, KeptPicture, Parent, Reference, WorkError
 from service.references.collect import REFERENCE_BYTES, References, guarded, own_url
-from service.references.uploads import MAX_TOTAL_BYTES
+from service.references.uploads import MAX_TOTAL_BYTES, upload_request
 from service.upstreams.fetch import RetryPolicy, Trusted, fetch
 from tests.emulators.loopback import serving
 from tests.emulators.pictures import jpeg, png
-from tests.reference_fixture import MAX_ENTRIES, ReferenceFixture, reference_fixture
+from tests.reference_fixture import MAX_ENTRIES, REQUEST, ReferenceFixture, reference_fixture
 
 A, B, C = (png(number, (8, 8)) for number in range(3))
 ONE = Model(id="one", upstream="pencil", references=1)
@@ -105,13 +105,14 @@ async def test_kinds_come_together_in_their_order_whatever_that_of_the_arguments
     """Ours: the first picture is the one to change, to most image services."""
     job = await at.fixture.job("anna", A)
     in_folder(at, "b.png", B)
-    await at.fixture.sent("anna", jpeg(9, (8, 8)))
-    found = await at.collect(
-        use_upload=True,
-        image_url=f"data:image/png;base64,{base64.b64encode(C).decode()}",
-        use_latest_user_image=True,
-        history_id=job.history_id,
-    )
+    arguments: dict[str, Any] = {
+        "use_upload": True,
+        "image_url": f"data:image/png;base64,{base64.b64encode(C).decode()}",
+        "use_latest_user_image": True,
+        "history_id": job.history_id,
+    }
+    await at.fixture.sent("anna", jpeg(9, (8, 8)), request=upload_request(arguments))
+    found = await at.collect(**arguments)
     assert [each.origin for each in found] == [
         f"history_id {job.history_id}, picture 1", "b.png of the image folder", "a data: URI", "an upload",
     ]  # fmt: skip
@@ -361,8 +362,18 @@ async def test_what_was_sent_is_the_start_and_stays_so_until_it_is_used_up(at: A
     assert await at.collect(use_upload=True) == found
 
 
+async def test_a_reference_says_by_which_upload_it_came(at: At) -> None:
+    """Ours: the job that starts from it uses that one up, and no other of the same picture."""
+    await at.fixture.sent("anna", A)
+    upload = await at.fixture.uploads.ready("anna", REQUEST)
+    assert upload is not None
+    assert (await at.one(use_upload=True)).upload == upload.id
+    assert (await at.one(image_url=own_url(upload.names[0]))).upload == ""
+
+
 async def test_before_anything_was_sent_the_call_is_told_so(at: At) -> None:
     await at.fixture.sent("ben", A)
+    await at.fixture.sent("anna", A, request=upload_request({"use_upload": True, "prompt": "in another chat"}))
     assert "nothing was sent yet" in await at.problem(use_upload=True)
 
 
@@ -373,18 +384,18 @@ async def test_more_than_the_model_takes_can_be_chosen_from(at: At) -> None:
     assert "2 pictures were sent, and one has room for 1" in said
     assert said.endswith(f"{own_url(names[0])}, {own_url(names[1])}.")
     assert (await at.one(image_url=own_url(names[1]))).data == B
-    assert await at.fixture.uploads.ready("anna") is None
+    assert await at.fixture.uploads.ready("anna", REQUEST) is None
 
 
 async def test_what_was_sent_and_removed_is_asked_for_anew(at: At) -> None:
     [name] = await at.fixture.sent("anna", A)
     at.fixture.files.path(name).unlink()
     assert "Call again for a new link" in await at.problem(use_upload=True)
-    assert await at.fixture.uploads.ready("anna") is None
+    assert await at.fixture.uploads.ready("anna", REQUEST) is None
 
 
 async def test_what_a_model_does_not_take_is_said_before_anything_is_read(at: At) -> None:
     """Ours: no download, no file, no upload is touched for a call that cannot be."""
     await at.fixture.sent("anna", A)
     assert "give only one of" in await at.problem(ONE, use_upload=True, history_id=99)
-    assert await at.fixture.uploads.ready("anna") is not None
+    assert await at.fixture.uploads.ready("anna", REQUEST) is not None

@@ -18,7 +18,10 @@ COUNT_ROWS = """
     SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM pictures), (SELECT count(*) FROM prompts),
         (SELECT count(*) FROM lineage), (SELECT count(*) FROM working_files)
 """
-UPLOAD = "INSERT INTO uploads (id, owner, created_at, expires_at, names, used_at) VALUES (?, 'ann', 1, 2, ?, ?)"
+UPLOAD = """
+    INSERT INTO uploads (id, owner, request, prompt, created_at, expires_at, names, used_at)
+    VALUES (?, 'ann', '', '', 1, 2, ?, ?)
+"""
 NOTHING = Totals(working=0, done=0, failed=0, pictures=0, picture_bytes=0)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from service.images import Failure, Job, Reference
+from service.references.uploads import upload_request
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_uploads import SqliteUploads
 from service.storage.uploads import KEPT_S, Upload
 from tests.emulators.pictures import png
-from tests.reference_fixture import ReferenceFixture, reference_fixture
+from tests.reference_fixture import REQUEST, ReferenceFixture, reference_fixture
 
 REFUSED = Failure(kind="policy", reason="The image service refused the prompt.")
 
@@ -21,13 +22,13 @@ async def at_desk(tmp_path: Path) -> AsyncIterator[ReferenceFixture]:
         yield fixture
 
 
-def references(names: list[str]) -> tuple[Reference, ...]:
-    return tuple(Reference(data=b"x", name=name, origin="an upload") for name in names)
-
-
 async def begun(at_desk: ReferenceFixture, names: list[str], owner: str = "anna") -> Job:
-    """A working job that started from these."""
-    return await at_desk.job(owner, references=references(names))
+    """A working job that started from these, the pictures that Anna sent last."""
+    upload = await at_desk.uploads.latest("anna")
+    assert upload is not None
+    assert list(upload.names) == names
+    sent = tuple(Reference(data=b"x", name=name, origin="an upload", upload=upload.id) for name in names)
+    return await at_desk.job(owner, references=sent)
 
 
 async def done(at_desk: ReferenceFixture, job: Job) -> Job:
@@ -35,12 +36,12 @@ async def done(at_desk: ReferenceFixture, job: Job) -> Job:
 
 
 async def ready(at_desk: ReferenceFixture, owner: str = "anna") -> list[str]:
-    upload = await at_desk.uploads.ready(owner)
+    upload = await at_desk.uploads.ready(owner, REQUEST)
     return [] if upload is None else list(upload.names)
 
 
-async def used_up(at_desk: ReferenceFixture, owner: str = "anna") -> list[str]:
-    upload = await at_desk.uploads.latest_used(owner)
+async def latest(at_desk: ReferenceFixture, owner: str = "anna") -> list[str]:
+    upload = await at_desk.uploads.latest(owner)
     return [] if upload is None else list(upload.names)
 
 
@@ -52,10 +53,9 @@ async def test_an_upload_stays_ready_until_the_picture_made_from_it_was_handed_o
     assert await ready(at_desk) == names
     await done(at_desk, job)
     assert await ready(at_desk) == names
-    assert await used_up(at_desk) == []
     await at_desk.store.mark_delivered("anna", [job.history_id])
     assert await ready(at_desk) == []
-    assert await used_up(at_desk) == names
+    assert await latest(at_desk) == names
 
 
 @pytest.mark.parametrize("end", ["failed", "deleted"])
@@ -66,7 +66,7 @@ async def test_an_upload_whose_job_has_no_picture_is_used_up(at_desk: ReferenceF
     await at_desk.store.fail(job, REFUSED)
     if end == "deleted":
         await at_desk.store.delete("anna", job.history_id)
-    assert (await ready(at_desk), await used_up(at_desk)) == ([], names)
+    assert (await ready(at_desk), await latest(at_desk)) == ([], names)
 
 
 async def test_what_no_job_uses_goes_before_what_one_does(at_desk: ReferenceFixture) -> None:
@@ -95,6 +95,16 @@ async def test_a_second_job_that_uses_a_picture_again_changes_nothing(at_desk: R
     assert await ready(at_desk) == []
 
 
+async def test_the_same_picture_that_was_sent_for_two_requests_is_used_by_each(at_desk: ReferenceFixture) -> None:
+    """Bug: the same bytes have one name, and a job that started from one upload used up the other."""
+    other = upload_request({"prompt": "a house"})
+    names = await at_desk.sent("anna", png(1, (8, 8)), request=other)
+    assert await at_desk.sent("anna", png(1, (8, 8))) == names
+    await at_desk.store.fail(await begun(at_desk, names), REFUSED)
+    assert await ready(at_desk) == []
+    assert await at_desk.uploads.ready("anna", other) is not None
+
+
 async def test_the_jobs_of_others_use_nothing_up(at_desk: ReferenceFixture) -> None:
     """Ours: a name that somebody else got hold of is not theirs."""
     names = await at_desk.sent("anna", png(1, (8, 8)))
@@ -104,10 +114,10 @@ async def test_the_jobs_of_others_use_nothing_up(at_desk: ReferenceFixture) -> N
 
 async def test_one_that_no_job_can_start_from_can_be_used_up_at_once(at_desk: ReferenceFixture) -> None:
     names = await at_desk.sent("anna", png(1, (8, 8)))
-    upload = await at_desk.uploads.ready("anna")
+    upload = await at_desk.uploads.ready("anna", REQUEST)
     assert upload is not None
     await at_desk.uploads.spend(upload)
-    assert (await ready(at_desk), await used_up(at_desk)) == ([], names)
+    assert (await ready(at_desk), await latest(at_desk)) == ([], names)
 
 
 async def test_what_is_older_than_a_day_is_removed_with_the_next_link(at_desk: ReferenceFixture) -> None:
@@ -115,7 +125,7 @@ async def test_what_is_older_than_a_day_is_removed_with_the_next_link(at_desk: R
     for number in range(3):
         await at_desk.sent("anna", png(number, (8, 8)))
     at_desk.clock.now += KEPT_S + 1
-    await at_desk.uploads.link("ben")
+    await at_desk.uploads.link("ben", REQUEST)
     count = await at_desk.store.database.read(lambda one: one.execute("SELECT count(*) FROM uploads").fetchone())
     assert count == (1,)
 
@@ -125,7 +135,7 @@ async def test_two_of_one_moment_are_told_apart(at_desk: ReferenceFixture) -> No
     keeper = SqliteUploads(at_desk.store.database)
 
     async def opened() -> Upload:
-        upload = await keeper.open("anna", 1.0, lambda owner, created_at: f"{owner} {created_at!r}")
+        upload = await keeper.open("anna", REQUEST, 1.0, lambda owner, created_at: f"{owner} {created_at!r}")
         await keeper.receive(upload.id, ["a.png"])
         return upload
 
@@ -136,7 +146,7 @@ async def test_two_of_one_moment_are_told_apart(at_desk: ReferenceFixture) -> No
 async def test_uploads_outlive_the_process(at_desk: ReferenceFixture, tmp_path: Path) -> None:
     names = await at_desk.sent("anna", png(1, (8, 8)))
     store = await SqliteStore.open(tmp_path / "easel.db", "other", lambda _: True, at_desk.clock)
-    found = await SqliteUploads(store.database).ready("anna", 0)
+    found = await SqliteUploads(store.database).ready("anna", REQUEST.key, 0)
     await store.close()
     assert found is not None
     assert list(found.names) == names

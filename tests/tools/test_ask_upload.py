@@ -15,17 +15,27 @@ from service.protocol.pending_requests import PendingRequests
 from service.protocol.round_trips import InputRequiredError, RoundTrips, begin_state
 from service.protocol.versions import Era
 from service.references.collect import own_url
-from service.tools.ask_upload import ask_upload
+from service.references.uploads import Uploads, upload_request
+from service.storage.uploads import UploadRequest
+from service.tools.ask_upload import UploadQuestion
 from service.tools.base import load_schema
 from tests.emulators.pictures import png
 from tests.protocol.samples import NOW, SESSION, Outbox, call
-from tests.reference_fixture import ReferenceFixture, reference_fixture, secret_of
+from tests.reference_fixture import REQUEST, ReferenceFixture, reference_fixture, secret_of
 
 A = png(1, (8, 8))
 URL_MODE = ("elicitation/url",)
 PATIENT = math.inf
 GONE = -math.inf
 """Times of the loop up to which a client waits."""
+
+
+async def ask_upload(
+    uploads: Uploads, asking: Call, request: UploadRequest, most: int, until: float, *, structured: bool = True
+) -> Result | None:
+    """Ask as `generate` does."""
+    question = UploadQuestion(uploads=uploads, request=request, most=most, structured=structured)
+    return await question.ask(asking, until)
 
 
 @pytest.fixture
@@ -55,29 +65,29 @@ def legacy(outbox: Outbox) -> Call:
 
 async def test_what_was_sent_before_needs_no_question(at_desk: ReferenceFixture) -> None:
     await at_desk.sent("anna", A)
-    assert await ask_upload(at_desk.uploads, call(), 1, GONE) is None
-    assert await ask_upload(at_desk.uploads, modern(), 1, GONE) is None
+    assert await ask_upload(at_desk.uploads, call(), REQUEST, 1, GONE) is None
+    assert await ask_upload(at_desk.uploads, modern(), REQUEST, 1, GONE) is None
 
 
 @pytest.mark.parametrize("can", [(), ("elicitation/form", "sampling")])
 async def test_a_client_that_opens_no_pages_is_given_the_link(at_desk: ReferenceFixture, can: tuple[str, ...]) -> None:
     """Ours: no failure, nothing is charged, and what to do next is said; twice the same link."""
-    text = text_of(await ask_upload(at_desk.uploads, call(can=can), 2, PATIENT))
-    url = await at_desk.uploads.link("anna", 2)
+    text = text_of(await ask_upload(at_desk.uploads, call(can=can), REQUEST, 2, PATIENT))
+    url = await at_desk.uploads.link("anna", REQUEST, 2)
     assert f"\n\n{url}\n\n" in text
     assert f"curl --data-binary @picture.png '{url}'" in text
     assert "call `generate` again with the same arguments" in text
     assert "image_url" not in text
-    assert text_of(await ask_upload(at_desk.uploads, call(can=can), 2, PATIENT)) == text
+    assert text_of(await ask_upload(at_desk.uploads, call(can=can), REQUEST, 2, PATIENT)) == text
 
 
 async def test_the_answer_fits_the_output_schema_for_clients_that_read_it(at_desk: ReferenceFixture) -> None:
     """Spec 2025-06-18, Tools, Output Schema: servers MUST provide structured results that conform to it."""
-    shown = await ask_upload(at_desk.uploads, call(), 1, PATIENT)
+    shown = await ask_upload(at_desk.uploads, call(), REQUEST, 1, PATIENT)
     assert shown is not None
     Draft202012Validator(load_schema("generate.output")).validate(shown["structuredContent"])
     assert shown["structuredContent"]["upload_url"] in text_of(shown)
-    plain = await ask_upload(at_desk.uploads, call(), 1, PATIENT, structured=False)
+    plain = await ask_upload(at_desk.uploads, call(), REQUEST, 1, PATIENT, structured=False)
     assert plain is not None
     assert "structuredContent" not in plain
 
@@ -85,23 +95,23 @@ async def test_the_answer_fits_the_output_schema_for_clients_that_read_it(at_des
 async def test_what_is_used_up_can_be_taken_once_more_by_its_name(at_desk: ReferenceFixture) -> None:
     """Ours: the model knows whether the person means the photo of before or another one; we do not."""
     [name] = await at_desk.sent("anna", A)
-    upload = await at_desk.uploads.ready("anna")
+    upload = await at_desk.uploads.ready("anna", REQUEST)
     assert upload is not None
     await at_desk.uploads.spend(upload)
-    text = text_of(await ask_upload(at_desk.uploads, call(), 1, PATIENT))
+    text = text_of(await ask_upload(at_desk.uploads, call(), REQUEST, 1, PATIENT))
     assert f'image_url "{own_url(name)}" instead of use_upload' in text
 
 
 async def test_a_modern_client_opens_the_page_and_comes_again(at_desk: ReferenceFixture) -> None:
     """Spec 2026-07-28, MRTR: the call ends with the question, and is run again with the answer."""
     with pytest.raises(InputRequiredError) as asked:
-        await ask_upload(at_desk.uploads, modern(), 3, PATIENT)
+        await ask_upload(at_desk.uploads, modern(), REQUEST, 3, PATIENT)
     params = asked.value.result["inputRequests"]["upload"]["params"]
-    assert (params["mode"], params["url"]) == ("url", await at_desk.uploads.link("anna", 3))
+    assert (params["mode"], params["url"]) == ("url", await at_desk.uploads.link("anna", REQUEST, 3))
     assert "up to 3 pictures" in params["message"]
     outbox = Outbox()
     again = asyncio.create_task(
-        ask_upload(at_desk.uploads, modern({"upload": {"action": "accept"}}, outbox), 3, PATIENT)
+        ask_upload(at_desk.uploads, modern({"upload": {"action": "accept"}}, outbox), REQUEST, 3, PATIENT)
     )
     told = await outbox.next()
     assert told["params"]["message"] == "Waiting for the picture that the person sends"
@@ -113,9 +123,9 @@ async def test_a_legacy_client_opens_the_page_and_is_told_when_it_is_done(at_des
     """Spec 2025-11-25, Completion Notifications for URL Mode Elicitation."""
     requests = PendingRequests()
     outbox = Outbox(requests)
-    asking = asyncio.create_task(ask_upload(at_desk.uploads, legacy(outbox), 1, PATIENT))
+    asking = asyncio.create_task(ask_upload(at_desk.uploads, legacy(outbox), REQUEST, 1, PATIENT))
     sent = await outbox.next()
-    assert sent["params"]["url"] == await at_desk.uploads.link("anna")
+    assert sent["params"]["url"] == await at_desk.uploads.link("anna", REQUEST)
     requests.resolve(SESSION, Response(id=sent["id"], answer={"action": "accept"}, failed=False))
     await at_desk.sent("anna", A)
     assert await asking is None
@@ -127,7 +137,7 @@ async def test_a_legacy_client_opens_the_page_and_is_told_when_it_is_done(at_des
 
 @pytest.mark.parametrize("action", ["decline", "cancel"])
 async def test_who_does_not_want_to_is_not_pressed(at_desk: ReferenceFixture, action: str) -> None:
-    text = text_of(await ask_upload(at_desk.uploads, modern({"upload": {"action": action}}), 1, PATIENT))
+    text = text_of(await ask_upload(at_desk.uploads, modern({"upload": {"action": action}}), REQUEST, 1, PATIENT))
     assert "did not open the page" in text
     assert "http" not in text
 
@@ -135,12 +145,33 @@ async def test_who_does_not_want_to_is_not_pressed(at_desk: ReferenceFixture, ac
 async def test_when_patience_ends_the_link_is_given(at_desk: ReferenceFixture) -> None:
     """Ours: the person may still send, and the same call then goes on."""
     accepted = modern({"upload": {"action": "accept"}})
-    text = text_of(await ask_upload(at_desk.uploads, accepted, 1, GONE))
+    text = text_of(await ask_upload(at_desk.uploads, accepted, REQUEST, 1, GONE))
     assert text.startswith("Nothing was sent yet. Give the person this link.")
     await at_desk.sent("anna", A)
-    assert await ask_upload(at_desk.uploads, accepted, 1, GONE) is None
+    assert await ask_upload(at_desk.uploads, accepted, REQUEST, 1, GONE) is None
 
 
 async def test_nobody_else_gets_what_was_sent(at_desk: ReferenceFixture) -> None:
     await at_desk.sent("ben", A)
-    assert await ask_upload(at_desk.uploads, call(), 1, GONE) is not None
+    assert await ask_upload(at_desk.uploads, call(), REQUEST, 1, GONE) is not None
+
+
+async def test_a_picture_that_was_sent_for_another_chat_is_never_taken(at_desk: ReferenceFixture) -> None:
+    """Bug: two chats of one owner shared a link, and the cat that was sent for one was drawn into the other's house."""
+    cat, house = (upload_request({"prompt": prompt, "use_upload": True}) for prompt in ("my cat as a king", "a house"))
+    [name] = await at_desk.sent("anna", A, request=cat)
+    text = text_of(await ask_upload(at_desk.uploads, call(), house, 1, GONE))
+    assert await at_desk.uploads.link("anna", house) in text
+    assert (
+        f'for another request, “my cat as a king”. Only if the person means that one: image_url "{own_url(name)}"'
+        in text
+    )
+    assert await ask_upload(at_desk.uploads, call(), cat, 1, GONE) is None
+
+
+async def test_a_page_that_is_opened_says_for_what_it_asks(at_desk: ReferenceFixture) -> None:
+    request = upload_request({"prompt": "my cat\nas a king"})
+    with pytest.raises(InputRequiredError) as asked:
+        await ask_upload(at_desk.uploads, modern(), request, 1, PATIENT)
+    message = asked.value.result["inputRequests"]["upload"]["params"]["message"]
+    assert message == "Send a picture from your device, by a page of Easel, for: my cat as a king"

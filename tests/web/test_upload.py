@@ -18,7 +18,15 @@ from PIL import Image
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES
 from service.storage.uploads import OPEN_S
 from tests.emulators.pictures import jpeg, png
-from tests.reference_fixture import MAX_BYTES, MAX_ENTRIES, ReferenceFixture, path_of, reference_fixture, serving
+from tests.reference_fixture import (
+    MAX_BYTES,
+    MAX_ENTRIES,
+    REQUEST,
+    ReferenceFixture,
+    path_of,
+    reference_fixture,
+    serving,
+)
 
 SMALL = png(1, (8, 8))
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -35,7 +43,8 @@ class Open:
     session: aiohttp.ClientSession
 
     async def link(self, owner: str = "anna", most: int = 3) -> str:
-        return str(self.server.make_url(path_of(await self.fixture.uploads.link(owner, most)).partition("?")[0]))
+        path = path_of(await self.fixture.uploads.link(owner, REQUEST, most))
+        return str(self.server.make_url(path.partition("?")[0]))
 
     async def post(self, url: str, *pictures: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
         """Send pictures as the page does, and return status and answer."""
@@ -71,12 +80,12 @@ async def test_pictures_that_are_sent_are_there_for_their_owner(at: Open) -> Non
     url = await at.link()
     status, answer = await at.post(url, SMALL, jpeg(2, (8, 8)))
     assert (status, answer["pictures"]) == (200, 2)
-    upload = await at.fixture.uploads.ready("anna")
+    upload = await at.fixture.uploads.ready("anna", REQUEST)
     assert upload is not None
     stored = [await at.fixture.files.find(name) for name in upload.names]
     assert [each and each.media_type for each in stored] == ["image/png", "image/jpeg"]
     assert [await at.fixture.store.owns_file("anna", name) for name in upload.names] == [True, True]
-    assert await at.fixture.uploads.ready("ben") is None
+    assert await at.fixture.uploads.ready("ben", REQUEST) is None
 
 
 async def test_one_picture_needs_no_sizes(at: Open) -> None:
@@ -96,7 +105,7 @@ async def test_metadata_is_left_out_of_what_is_kept(at: Open) -> None:
     Image.new("RGB", (8, 8)).save(out, "JPEG", exif=exif)
     assert b"at home" in out.getvalue()
     assert (await at.post(await at.link(), out.getvalue()))[0] == 200
-    upload = await at.fixture.uploads.ready("anna")
+    upload = await at.fixture.uploads.ready("anna", REQUEST)
     assert upload is not None
     stored = await at.fixture.files.read(upload.names[0])
     assert stored is not None
@@ -109,7 +118,7 @@ async def test_metadata_is_left_out_of_what_is_kept(at: Open) -> None:
         pytest.param(b"just words", "not_a_picture", "plain text", id="text"),
         pytest.param(SVG, "not_a_picture", "SVG", id="SVG"),
         pytest.param(b"<!doctype html><script>alert(1)</script>", "not_a_picture", "HTML", id="HTML"),
-        pytest.param(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "not_a_picture", "HEIC", id="HEIC"),
+        pytest.param(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "heic", "HEIC", id="HEIC"),
         pytest.param(jpeg(1, (64, 64))[:-200], "damaged", "cut short", id="cut short"),
         pytest.param(BOMB, "too_many_pixels", "70 million", id="bomb"),
         pytest.param(b"", "empty", "empty", id="empty"),
@@ -125,7 +134,7 @@ async def test_what_is_no_picture_is_named_and_the_link_still_works(
     assert [(each["file"], each["code"]) for each in answer["files"]] == [(1, code)]
     assert said in answer["error"]["message"]
     assert "upstream" not in answer["error"]["message"]
-    assert await at.fixture.uploads.ready("anna") is None
+    assert await at.fixture.uploads.ready("anna", REQUEST) is None
     assert (await at.post(url, SMALL))[0] == 200
 
 
@@ -161,7 +170,7 @@ async def test_what_is_sent_takes_its_place_within_the_limits(at: Open) -> None:
         await at.fixture.job("anna", png(number + 10, (8, 8)))
     assert (await at.post(await at.link(), SMALL, jpeg(2, (8, 8))))[0] == 200
     assert (await at.fixture.store.files_total(None)).entries == MAX_ENTRIES
-    upload = await at.fixture.uploads.ready("anna")
+    upload = await at.fixture.uploads.ready("anna", REQUEST)
     assert upload is not None
     assert [await at.fixture.files.find(name) is not None for name in upload.names] == [True, True]
 
@@ -223,7 +232,7 @@ async def test_pictures_that_are_too_large_together_are_refused(tmp_path: Path, 
     upload_handler = replace(at.fixture.upload_handler, max_bytes=MAX_TOTAL_BYTES)
     async with serving(upload_handler) as server:
         half = MAX_TOTAL_BYTES // 2 + 1
-        path = path_of(await at.fixture.uploads.link("anna", 2)).partition("?")[0]
+        path = path_of(await at.fixture.uploads.link("anna", REQUEST, 2)).partition("?")[0]
         status, answer = await raw(
             replace(at, server=server), f"POST {path}?sizes={half},{half} HTTP/1.1", f"Content-Length: {2 * half}"
         )
@@ -364,6 +373,6 @@ async def test_of_two_at_once_by_one_link_one_arrives(at: Open) -> None:
     answers = await asyncio.gather(*(at.post(url, png(number, (256, 256))) for number in range(4)))
     statuses = sorted(status for status, _ in answers)
     assert (statuses.count(200), set(statuses) <= {200, 409, 410}) == (1, True)
-    upload = await at.fixture.uploads.ready("anna")
+    upload = await at.fixture.uploads.ready("anna", REQUEST)
     assert upload is not None
     assert len(upload.names) == 1

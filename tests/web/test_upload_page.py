@@ -10,10 +10,11 @@ import pytest_asyncio
 from aiohttp.test_utils import BaseTestServer
 from PIL import Image
 
-from service.storage.uploads import OPEN_S
+from service.references.uploads import upload_request
+from service.storage.uploads import OPEN_S, UploadRequest
 from tests.browser import OpenTab, Tab, browser
 from tests.emulators.pictures import jpeg, png
-from tests.reference_fixture import MAX_BYTES, ReferenceFixture, path_of, reference_fixture, serving
+from tests.reference_fixture import MAX_BYTES, REQUEST, ReferenceFixture, path_of, reference_fixture, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,9 +32,10 @@ class Person:
     tab: Tab
     folder: Path
 
-    async def open(self, most: int = 1) -> str:
+    async def open(self, most: int = 1, request: UploadRequest = REQUEST) -> str:
         """Open a link with room for so many pictures."""
-        url = str(self.server.make_url("/")).rstrip("/") + path_of(await self.fixture.uploads.link("anna", most))
+        path = path_of(await self.fixture.uploads.link("anna", request, most))
+        url = str(self.server.make_url("/")).rstrip("/") + path
         await self.tab.open(url)
         return url
 
@@ -45,7 +47,7 @@ class Person:
 
     async def sent(self) -> int:
         """How many pictures arrived."""
-        upload = await self.fixture.uploads.ready("anna")
+        upload = await self.fixture.uploads.ready("anna", REQUEST)
         return 0 if upload is None else len(upload.names)
 
     async def send(self) -> None:
@@ -291,6 +293,50 @@ async def test_a_single_picture_is_shown_large(person: Person) -> None:
     assert shown[0] > 300
     assert 200 < shown[1] <= PHONE[1] / 2
     assert await fits(person.tab)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shown"),
+    [
+        pytest.param("a house\n in  the snow", "a house in the snow", id="on one line"),
+        pytest.param(
+            '"><script>window.ran = true</script>&amp;', '"><script>window.ran = true</script>&amp;', id="HTML"
+        ),
+        pytest.param("画 一只猫 {state} {most}", "画 一只猫 {state} {most}", id="Chinese and braces"),
+        pytest.param("a very long prompt " * 99, None, id="long"),
+    ],
+)
+async def test_the_page_says_for_what_it_asks(person: Person, prompt: str, shown: str | None) -> None:
+    """Bug: with two chats open nobody knew to which of them the picture would go."""
+    await person.tab.screen(*SMALL_PHONE, phone=True)
+    await person.open(request=upload_request({"prompt": prompt}))
+    text = await person.tab.text("purpose")
+    assert text == f"For: “{shown}”" if shown else text.endswith("…”")
+    assert len(text) < 220
+    assert await person.tab.run("window.ran === undefined")
+    assert await fits(person.tab)
+
+
+async def test_without_a_prompt_the_page_says_nothing_of_it(person: Person) -> None:
+    await person.open()
+    assert not await visible(person.tab, "purpose")
+
+
+@pytest.mark.parametrize("name", ["photo.HEIC", "photo.heif"])
+async def test_an_iphone_photo_is_refused_with_the_way_out(person: Person, name: str) -> None:
+    """Ours: browsers name no type for it outside of Apple's systems."""
+    await person.open()
+    await person.tab.choose("files", person.file(name, b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"))
+    [entry] = await entries(person.tab)
+    assert "HEIC, the format of iPhone photos, cannot be used." in entry
+    assert "choose it from Photos here" in entry
+
+
+async def test_a_mac_is_asked_for_jpeg_first(person: Person) -> None:
+    """Ours: Safari turns HEIC into the first type of the list: 3 MB as JPEG, 26 MB as PNG."""
+    await person.open()
+    accepted = await person.tab.run("document.getElementById('files').accept")
+    assert accepted.split(",")[0] == "image/jpeg"
 
 
 async def test_everything_is_reached_by_the_keyboard(person: Person) -> None:
