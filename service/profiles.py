@@ -28,6 +28,9 @@ THUMBNAIL_BYTES: Final = 30_000
 MAX_BYTES: Final = 800_000
 """Claude Desktop refuses a result of 1,048,576 bytes (fastmcp #1036), and others about there."""
 
+SDK_S: Final = 45
+"""The SDKs give a call up after 60 s, and the shortest measured limit of a chat is about 45 s."""
+
 
 class ProfilesError(Exception):
     """EASEL_PROFILES cannot be read: what is wrong, and what would be right. One line."""
@@ -42,26 +45,28 @@ class Profile:
 
     name: str
     known_as: tuple[str, ...] = ()
-    patience_s: float = 45
-    """A call is answered within so many seconds: with the picture, or with how to get it."""
+    patience_s: float = SDK_S
+    """Seconds within which a call is answered: with the picture, or with how to get it."""
     progress_extends: bool = False
     """True for a client that is known to wait on while progress comes, by itself and with nothing to switch on."""
     limit_s: float = 600
-    """Never longer than this, whatever comes. An image service is given up after as long."""
+    """Seconds that no answer takes longer than, progress or not. An image service is given up after as long."""
     preview_bytes: int = PREVIEW_BYTES
-    """The largest preview that goes into a result. 0: no image at all."""
+    """Bytes of the largest preview in a result. 0: no image at all."""
     structured: bool = True
     """`structuredContent` in results, and `outputSchema` in `tools/list`."""
     links: bool = False
     """`resource_link` blocks."""
     max_bytes: int = MAX_BYTES
-    """Of the whole encoded answer."""
+    """Bytes of the whole encoded answer."""
+    notices: bool = True
+    """`notifications/resources/list_changed` on the stream of a session, for each picture."""
 
 
 PROFILES: Final = (
-    # A client that we know nothing of: the SDKs give a call up after 60 s, and the shortest measured limit of a chat
-    # is about 45 s. Everything that the specification has but links, which some print as JSON.
-    Profile(name="unknown"),
+    # A client that we know nothing of. Of 27 hosts that were run, structured content took something away in 6, doubled
+    # the text in 5, and helped no model; 4 hand base64 to the model as text. Links are printed as JSON by some.
+    Profile(name="unknown", preview_bytes=THUMBNAIL_BYTES, structured=False),
     # 60 s by default (McpService.ts); progress resets that only with "long running" on, which nobody tells us, and the
     # agent mode ends at 60 s whatever is set (#20266, #14682). The model may get an image as text (#11836, #13209);
     # the person sees it in the tool panel, and the whole picture by the markdown line in the answer.
@@ -108,22 +113,42 @@ PROFILES: Final = (
     # 60 s; it asks for no progress, so nothing resets that (MCPManager.ts, PR #10855). Providers that it does not know
     # get the image as text; text-only models break on any (#11413): `?client=text` for those. Links are printed.
     Profile(name="librechat", known_as=("@librechat/*", "librechat*"), preview_bytes=THUMBNAIL_BYTES),
-    # Sends the Python SDK's default name, as any script does, so nothing here may harm one. No timeout of its own
-    # (utils/mcp/client.py), but a script has what its writer chose. Images become files of the chat.
-    Profile(name="open-webui", known_as=("mcp",)),
+    # The default name of the Python SDK, which a dozen hosts and any script send: Open WebUI, openai-agents (5 s, then
+    # it asks again), llama-index and haystack (30 s; base64 as text), autogen, semantic-kernel, smolagents, strands,
+    # langchain, crewai.
+    Profile(name="mcp", known_as=("mcp",), patience_s=25, preview_bytes=THUMBNAIL_BYTES),
+    # By `?client=` alone, since it sends the name of the SDK. It gave up on nothing in 400 s (0.12.4); images become
+    # files of the chat; structured content is a second text.
+    Profile(name="open-webui", patience_s=240, structured=False),
     # 300 s by default (PR #8295); that progress extends it is not known. Shows images, markdown, links (glif PR #20).
     Profile(name="goose", known_as=("goose*",), patience_s=240, links=True),
-    # 60 s in older releases, 300 s in newer ones. Takes structuredContent in place of all else (opencode PR #32074).
-    Profile(name="codex", known_as=("codex*",), structured=False),
-    # Progress resets the timeout, and it asks for progress since 2026 (catalog.ts, resetTimeoutOnProgress).
-    # structuredContent wins and images are dropped, which will stay so (PR #32868).
+    # 300 s, which progress does not extend (0.171.0; releases of 2025 had 60 s). Takes structuredContent in place of
+    # all else.
+    Profile(name="codex", known_as=("codex*",), patience_s=240, structured=False),
+    # Progress resets the timeout, and it asks for progress since 2026 (catalog.ts, resetTimeoutOnProgress). With
+    # structured content the model gets its JSON, text and image (1.18.33); earlier ones dropped the image (PR #32868).
     Profile(name="opencode", known_as=("opencode*",), progress_extends=True, structured=False),
-    # Ten minutes by default (mcp-client.ts, MCP_DEFAULT_TIMEOUT_MSEC). Qwen Code is made from it.
-    Profile(name="gemini-cli", known_as=("gemini-cli*", "qwen-code*"), patience_s=540),
+    # Ten minutes by default (mcp-client.ts, MCP_DEFAULT_TIMEOUT_MSEC). Qwen Code is made from it, and sends
+    # qwen-cli-mcp-client-NAME. For each change of the list of resources it prints two lines and lists them anew.
+    Profile(
+        name="gemini-cli", known_as=("gemini-cli*", "qwen-cli-mcp-client*", "qwen-code*"), patience_s=540, notices=False
+    ),
+    # 60 s. The whole result goes to the model as text, base64 in it: 57,674 characters (1.5.47).
+    Profile(name="continue", known_as=("continue-cli-client*", "continue-client*"), preview_bytes=0, structured=False),
+    # 60 s. The result goes to the model as JSON, cut to 8,000 characters in the middle of the base64 (3.0.65).
+    Profile(name="cline", known_as=("@cline/*", "cline*"), preview_bytes=0, structured=False),
+    # 300 s. The result goes to the model as JSON, base64 in it: 58,266 characters (2.13.0).
+    Profile(name="google-adk", known_as=("google-adk*",), patience_s=240, preview_bytes=0, structured=False),
+    # Image and structured JSON reach the model, and the text is dropped (fast-agent 0.10.48; pydantic-ai 2.68.0 for a
+    # result of text alone). agno, which sends fastmcp as well, gives up after 10 s.
+    Profile(name="fast-agent", known_as=("fast-agent*",), structured=False),
+    Profile(name="fastmcp", known_as=("fastmcp*",), structured=False),
+    # 60 s; structured content wins (source of 2.41.1).
+    Profile(name="n8n", known_as=("@n8n/*", "n8n*"), preview_bytes=0, structured=False),
     # 50 s is what others allow for (linkedapi-mcp). The model gets both the text and structuredContent.
     Profile(name="chatgpt", known_as=("openai-mcp*", "chatgpt*")),
-    # Shows everything. 60 s in all by default, whatever progress comes (constants.ts, MCP_REQUEST_MAX_TOTAL_TIMEOUT).
-    Profile(name="inspector", known_as=("mcp-inspector*", "inspector-*"), links=True),
+    # Shows everything. No limit within 400 s (2.12.0); releases of 2025 gave up after 60 s in all, progress or not.
+    Profile(name="inspector", known_as=("mcp-inspector*", "inspector-*"), patience_s=540, links=True),
     # 20 s by default (spring.ai.mcp.client.request-timeout).
     Profile(name="spring-ai", known_as=("spring-ai-mcp-client*",), patience_s=15),
     # By `?client=` alone: for models that take no images, whose chats break on one (LibreChat #11413,
@@ -136,7 +161,7 @@ UNKNOWN: Final = PROFILES[0]
 KEYS: Final = tuple(profile.name for profile in PROFILES)
 
 EVERYBODY: Final = "*"
-"""As a client in EASEL_PROFILES: all of them. What is said of one goes before what is said of all."""
+"""The name of all clients together in EASEL_PROFILES. The changes of one client go before those of all."""
 
 Changes: TypeAlias = Mapping[str, Any]
 """Fields of `Profile` and their values."""
@@ -146,14 +171,14 @@ Overrides: TypeAlias = Mapping[str, Changes]
 
 
 class Named(Protocol):
-    """A client, as far as it says who it is."""
+    """A client with the name that it gives itself."""
 
     @property
     def name(self) -> str:
-        """As it names itself."""
+        """The name in `clientInfo`, or empty."""
 
 
-class Asking(Protocol):
+class ProfiledCall(Protocol):
     """The facts of a call on which its profile depends. `service.protocol.call.Call` has them."""
 
     @property
@@ -177,22 +202,28 @@ class Profiles:
     """The table as this service was told to use it."""
 
     def __init__(self, overrides: Overrides | None = None) -> None:
-        said = overrides or {}
+        """Apply the overrides to the table."""
+        changes = overrides or {}
         self._by_key = {
-            each.name: replace(each, **{**said.get(EVERYBODY, {}), **said.get(each.name, {})}) for each in PROFILES
+            each.name: replace(each, **{**changes.get(EVERYBODY, {}), **changes.get(each.name, {})})
+            for each in PROFILES
         }
 
-    def of(self, call: Asking) -> Profile:
-        """The profile of whoever calls."""
-        hint = call.client_hint.strip().lower()
+    def of(self, call: ProfiledCall) -> Profile:
+        """Return the profile of the calling client."""
+        return self.named(call.client, call.client_hint)
+
+    def named(self, client: Named, client_hint: str) -> Profile:
+        """Return the profile of a client, by the hint of its URL or else by its name."""
+        hint = client_hint.strip().lower()
         if hint in self._by_key:
             return self._by_key[hint]
         if hint:
             logger.debug("?client=%r names no profile", hint[:64])
-        return self._by_key[key_of(call.client.name)]
+        return self._by_key[key_of(client.name)]
 
-    def patience_s(self, call: Asking) -> float:
-        """Within how many seconds from its beginning a call must be answered. A task has been answered already."""
+    def patience_s(self, call: ProfiledCall) -> float:
+        """Return the seconds within which a call must be answered; infinite for a task, which was answered already."""
         if call.is_task:
             return math.inf
         profile = self.of(call)
@@ -203,7 +234,7 @@ class Profiles:
 
 @lru_cache(maxsize=256)
 def key_of(name: str) -> str:
-    """The key of the client that calls itself so. mcp-remote adds "(via mcp-remote 0.1.37)", once for each of it."""
+    """Return the key of the client of this name. mcp-remote adds "(via mcp-remote 0.1.37)", once for each of it."""
     own = name.lower().partition(" (via ")[0].strip()
     return next((each.name for each in PROFILES if any(fnmatchcase(own, known) for known in each.known_as)), KEYS[0])
 
@@ -241,6 +272,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     ),
     "structured": _Field(sets="structured", read=_SWITCH.get, right="on or off"),
     "links": _Field(sets="links", read=_SWITCH.get, right="on or off"),
+    "notices": _Field(sets="notices", read=_SWITCH.get, right="on or off"),
     "size": _Field(sets="max_bytes", read=_number(20, 800, 1000), right="kilobytes from 20 to 800"),
 }
 """The words that EASEL_PROFILES may use."""
@@ -257,12 +289,12 @@ def read_overrides(text: str) -> Overrides:
             )
         if key.lower() not in (*KEYS, EVERYBODY):
             raise ProfilesError(f"{key[:60]!r} is no client; known are {', '.join(KEYS)}, and * for all")
-        said = overrides.setdefault(key.lower(), {})
+        changed = overrides.setdefault(key.lower(), {})
         for change in changes.split(","):
             field, value = _read_change(key, change)
-            if field in said:
+            if field in changed:
                 raise ProfilesError(f"{key}: {change.strip()[:60]!r} sets again what was set before; say it once")
-            said[field] = value
+            changed[field] = value
     return overrides
 
 

@@ -25,7 +25,7 @@ from service.protocol.dispatch import respond, respond_from_cache
 from service.protocol.jsonrpc import RequestId, notification_message
 from service.protocol.pending_requests import ClientChannel, PendingRequests
 from service.protocol.session import Session
-from service.protocol.subscriptions import LISTS, TaskChanged, notification_of
+from service.protocol.subscriptions import TaskChanged, notification_of
 
 MAX_LINE: Final = 16 * 1024 * 1024
 """Bytes of one message. The rest of a longer line is skipped, and the beginning refused as broken JSON."""
@@ -162,8 +162,9 @@ class StdioServer:
             self._changes = asyncio.create_task(self._send_changes(call.session))
 
     async def _send_changes(self, session: Session) -> None:
-        """Send the changes of every list, and of the resources that the session subscribes to."""
-        subscription = self.server.hub.open_for_session(session.id, LISTS.values(), session.owner)
+        """Send the changes of the lists, and of the resources that the session subscribes to."""
+        wanted = self.server.list_changes_for(session.client, "")
+        subscription = self.server.hub.open_for_session(session.id, wanted, session.owner)
         try:
             while (change := await subscription.next()) is not None:
                 if not isinstance(change, TaskChanged):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.paths import ROOT
-from tests.wire import LEGACY, request
+from tests.wire import CLIENT, LEGACY, request
 
 
 def environment(data: Path, **more: str) -> dict[str, str]:
@@ -66,7 +66,7 @@ async def easel(tmp_path: Path, **more: str) -> AsyncIterator[Lines]:
 
 
 def hello(id_: object = 0) -> dict[str, Any]:
-    return request("initialize", {"protocolVersion": LEGACY, "capabilities": {}}, id_)
+    return request("initialize", {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": CLIENT}, id_)
 
 
 def generate(id_: object, prompt: str = "a red fox", progress_token: str = "p") -> dict[str, Any]:

@@ -42,8 +42,8 @@ def test_no_golden_file_is_of_a_client_that_is_gone() -> None:
         ("VSCodium", "vscode"),
         ("github-copilot-developer", "copilot-cli"),
         ("@librechat/api-client", "librechat"),
-        ("mcp", "open-webui"),
-        ("mcp (via mcp-remote 0.1.37)", "open-webui"),
+        ("mcp", "mcp"),
+        ("mcp (via mcp-remote 0.1.37)", "mcp"),
         ("goose", "goose"),
         ("goose-desktop", "goose"),
         ("codex-mcp-client", "codex"),
@@ -52,6 +52,15 @@ def test_no_golden_file_is_of_a_client_that_is_gone() -> None:
         ("gemini-cli-mcp-client", "gemini-cli"),
         ("gemini-cli-mcp-client-easel", "gemini-cli"),
         ("qwen-code-mcp-client", "gemini-cli"),
+        ("qwen-cli-mcp-client-easel", "gemini-cli"),
+        ("continue-cli-client", "continue"),
+        ("continue-client", "continue"),
+        ("@cline/core", "cline"),
+        ("Cline", "cline"),
+        ("google-adk", "google-adk"),
+        ("fast-agent-mcp", "fast-agent"),
+        ("fastmcp", "fastmcp"),
+        ("@n8n/n8n-nodes-langchain.mcpClientTool", "n8n"),
         ("openai-mcp", "chatgpt"),
         ("ChatGPT", "chatgpt"),
         ("mcp-inspector", "inspector"),
@@ -126,7 +135,7 @@ def test_a_setting_changes_one_client_or_all_of_them() -> None:
 
 
 def test_every_field_can_be_set() -> None:
-    text = "text:patience=1,progress=on,limit=3600,preview=on,structured=on,links=on,size=20"
+    text = "text:patience=1,progress=on,limit=3600,preview=on,structured=on,links=on,notices=off,size=20"
     profile = Profiles(read_overrides(text)).of(Caller(client_hint="text"))
     assert text.count("=") == len(FIELDS)
     assert asdict(profile) == {
@@ -139,6 +148,7 @@ def test_every_field_can_be_set() -> None:
         "structured": True,
         "links": True,
         "max_bytes": 20_000,
+        "notices": False,
     }
 
 

@@ -14,6 +14,9 @@ CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
+CLIENT = {"name": "cursor-test", "version": "1"}
+"""A client that is shown all that the specification has but links; one that nobody knows is shown less."""
+
 ACCEPT = "application/json, text/event-stream"
 NAMES = ("name", "uri", "taskId")
 """The params that `Mcp-Name` repeats."""
@@ -26,7 +29,7 @@ def request(method: str, params: Mapping[str, Any] | None = None, id_: object = 
 
 def modern_params(params: Mapping[str, Any] | None = None, **meta: Any) -> dict[str, Any]:
     """Params with the `_meta` that a modern request must have; keyword arguments go into it."""
-    fields = {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}, CLIENT_KEY: {"name": "test", "version": "1"}, **meta}
+    fields = {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}, CLIENT_KEY: CLIENT, **meta}
     return {**(params or {}), "_meta": fields}
 
 
@@ -78,8 +81,7 @@ class WireClient:
 
     async def open(self, version: str = LEGACY, **capabilities: Any) -> Heard:
         """Open a legacy session and keep its id."""
-        info = {"name": "test", "version": "1"}
-        params = {"protocolVersion": version, "capabilities": capabilities, "clientInfo": info}
+        params = {"protocolVersion": version, "capabilities": capabilities, "clientInfo": CLIENT}
         heard = await self.post(request("initialize", params, 0))
         self.session_id = heard.headers.get("Mcp-Session-Id", "")
         return heard

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from service.features.completions import Completions
 from service.features.prompt_templates import PromptTemplates
@@ -13,9 +13,16 @@ from service.images import WorkError
 from service.protocol.call import Call
 from service.protocol.catalog import Server, ToolEntry
 from service.protocol.errors import INTERNAL_ERROR, RpcError
+from service.protocol.subscriptions import LISTS, RESOURCES
 from service.tools import TOOLS
 from service.tools.base import without_output
 from service.tools.context import ToolContext
+
+TELLING: Final = tuple(LISTS.values())
+"""The lists whose changes a session is told."""
+
+QUIET: Final = tuple(each for each in TELLING if each is not RESOURCES)
+"""The same for clients that show each change of the list of pictures to the person."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +40,7 @@ def offer(server: Server, context: ToolContext) -> None:
     prompts = Prompts(templates=templates, models=context.models, store=context.store, tools=tools).entries()
     resources = Resources(store=context.store, pictures=context.pictures)
     server.tools, server.show_tools = tools, show_tools
+    server.list_changes_for = lambda client, hint: TELLING if context.profiles.named(client, hint).notices else QUIET
     server.prompts = {name: replace(each, get=with_rpc_errors(each.get)) for name, each in prompts.items()}
     server.templates = {
         uri: replace(each, read=with_rpc_errors(each.read)) for uri, each in resources.templates().items()

@@ -4,17 +4,18 @@ Lists may be replaced while the server runs, never changed in place: encoded res
 A replacement is published as a change (`subscriptions.py`).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from service.protocol.call import Call
 from service.protocol.channel import TASKS
+from service.protocol.client import Client
 from service.protocol.headers import ParamHeaders, find_param_headers
 from service.protocol.jsonrpc import Result
 from service.protocol.session_memory import SessionMemory
-from service.protocol.subscriptions import Hub
+from service.protocol.subscriptions import LISTS, Hub, ListChanged
 from service.protocol.versions import Era
 
 if TYPE_CHECKING:  # Tasks answers calls of tools that stand here
@@ -46,6 +47,7 @@ class ToolEntry:
         object.__setattr__(self, "param_headers", find_param_headers(self.listing["inputSchema"]))
 
 
+ListChangesFor: TypeAlias = Callable[[Client, str], Iterable[ListChanged]]
 ShowTools: TypeAlias = Callable[[Call], Mapping[str, ToolEntry]]
 
 
@@ -75,8 +77,9 @@ class Server:
     `resource_pages` lists the caller's own resources: it takes a cursor, which comes from outside and is to be checked
     (raises `ValueError` for a foreign one), and returns a page of entries and the cursor of the next page.
     `show_tools` returns the tools that `tools/list` shows to a caller, one of a few mappings that last as long as
-    `tools`; None shows `tools` to everybody. `tasks` is None where calls cannot become tasks. `page_size` counts
-    entries of one page of a list.
+    `tools`; None shows `tools` to everybody. `list_changes_for` returns the lists whose changes go to the
+    sessions of a client, by its `clientInfo` and the hint of its URL. `tasks` is None where calls cannot become tasks.
+    `page_size` counts entries of one page of a list.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Server:
     templates: Mapping[str, ResourceEntry] = field(default_factory=dict)
     resource_pages: ResourcePages | None = None
     complete: Complete | None = None
+    list_changes_for: ListChangesFor = lambda client, hint: LISTS.values()  # noqa: ARG005 - the signature
     tasks: "Tasks | None" = None
     hub: Hub = field(default_factory=Hub)
     memory: SessionMemory = field(default_factory=SessionMemory)

@@ -95,7 +95,9 @@ def read(value: object) -> Message:
         return malformed(readable, 'The member "jsonrpc" must be "2.0".', silent=silent)
     if "method" not in value:
         return _read_response(value, readable)
-    method, params = value["method"], value.get("params", {})
+    method, params = value["method"], value.get("params")
+    if params is None:  # some libraries write every member that they leave out as null
+        params = {}
     if not isinstance(method, str):
         return malformed(readable, 'The member "method" must be a string.', silent=silent)
     if not isinstance(params, dict):

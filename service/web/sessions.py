@@ -16,7 +16,7 @@ from service.protocol.headers import LAST_EVENT_ID, PROTOCOL_VERSION
 from service.protocol.jsonrpc import notification_message
 from service.protocol.replay import KEEP_ALIVE, Stream, frame
 from service.protocol.session import Session
-from service.protocol.subscriptions import LISTS, ResourceUpdated, TaskChanged, notification_of
+from service.protocol.subscriptions import Change, ResourceUpdated, TaskChanged, notification_of
 from service.protocol.versions import ERA_OF, Era
 from service.storage.ended_sessions import EndedSessions
 from service.web.guard import error_response
@@ -45,13 +45,14 @@ class SessionRoutes:
             return _post_only()
         if not Accepts(request.headers.getall(hdrs.ACCEPT, [])).sse:
             return error_response(406, "A GET is answered by a stream: Accept must list text/event-stream.")
-        found = find_session(request.headers.items(), self._endpoint.keys, arrival_of(request))
+        arrival = arrival_of(request)
+        found = find_session(request.headers.items(), self._endpoint.keys, arrival)
         if isinstance(found, Refused):
             return response_of(found)
         session, headers = found
         last = headers.get(LAST_EVENT_ID)
         if last is None:
-            return await self._stream(request, session, self._changes(session))
+            return await self._stream(request, session, self._changes(session, arrival.client_hint))
         place = self._endpoint.streams.find(last, session.id)
         if place is None:
             return error_response(
@@ -85,11 +86,15 @@ class SessionRoutes:
         server.memory.forget(session.id)
         return web.Response(status=204)
 
-    async def _changes(self, session: Session) -> AsyncGenerator[bytes, None]:
-        """Yield the changes for a session: of every list, and of the resources that it subscribed to."""
-        hub, memory = self._endpoint.server.hub, self._endpoint.server.memory
-        resources = map(ResourceUpdated, memory.look(session.id).resources)
-        subscription = hub.open_for_session(session.id, [*LISTS.values(), *resources], session.owner)
+    async def _changes(self, session: Session, client_hint: str) -> AsyncGenerator[bytes, None]:
+        """Yield the changes for a session: of the lists, and of the resources that it subscribed to."""
+        server = self._endpoint.server
+        hub = server.hub
+        wanted: list[Change] = [
+            *server.list_changes_for(session.client, client_hint),
+            *map(ResourceUpdated, server.memory.look(session.id).resources),
+        ]
+        subscription = hub.open_for_session(session.id, wanted, session.owner)
         try:
             while (change := await subscription.next()) is not None:
                 if not isinstance(change, TaskChanged):
@@ -126,12 +131,16 @@ class SessionRoutes:
 def add_routes(
     app: web.Application, path: str, endpoint: McpEndpoint, ended: EndedSessions, beat_s: float = BEAT_S
 ) -> None:
-    """Serve the whole MCP endpoint at `path`."""
+    """Serve the whole MCP endpoint at `path`, with a slash at its end as well.
+
+    A redirect from one to the other would lose the body, or the token, in several clients.
+    """
     routes = SessionRoutes(endpoint, ended, beat_s)
-    app.router.add_post(path, endpoint.post)
-    app.router.add_get(path, routes.get, allow_head=False)
-    app.router.add_delete(path, routes.delete)
-    app.router.add_route("*", path, _other_methods)
+    for each in (path, f"{path}/"):
+        app.router.add_post(each, endpoint.post)
+        app.router.add_get(each, routes.get, allow_head=False)
+        app.router.add_delete(each, routes.delete)
+        app.router.add_route("*", each, _other_methods)
 
 
 async def _write(response: RawResponse, chunk: bytes) -> bool:

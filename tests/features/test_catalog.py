@@ -13,8 +13,9 @@ from service.app import Running
 from service.features.catalog import offer, with_rpc_errors
 from service.features.prompt_templates import PromptTemplates
 from service.images import LOCAL_OWNER, WorkError
+from service.protocol.client import Client
 from service.protocol.errors import INTERNAL_ERROR, RpcError
-from service.protocol.subscriptions import RESOURCES, ResourceUpdated
+from service.protocol.subscriptions import RESOURCES, TOOLS, ResourceUpdated
 from service.tools.base import load_schema
 from tests.conftest import Serve
 from tests.emulators import flow2api
@@ -153,3 +154,15 @@ async def test_a_bug_goes_on_to_where_bugs_are_logged() -> None:
 
     with pytest.raises(KeyError):
         await with_rpc_errors(fail)()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("gemini-cli-mcp-client", False), ("qwen-cli-mcp-client-easel", False), ("goose", True)]
+)
+async def test_a_client_that_shows_every_notice_is_told_of_new_pictures_by_none(
+    easel: Running, name: str, told: bool
+) -> None:
+    """Bug: Gemini CLI printed two lines and listed all resources anew for each picture."""
+    wanted = easel.endpoint.server.list_changes_for(Client(name=name), "")
+    assert (RESOURCES in wanted) is told
+    assert TOOLS in wanted

@@ -27,7 +27,7 @@ from service.protocol.errors import (
 from service.protocol.session import LIFETIME_S, Session
 from service.protocol.versions import Era
 from tests.protocol.samples import KEYS, NOW, arrival, arrive
-from tests.wire import CAPABILITIES_KEY, CLIENT_KEY, MODERN, VERSION_KEY, modern_headers, modern_params, request
+from tests.wire import CAPABILITIES_KEY, CLIENT, CLIENT_KEY, MODERN, VERSION_KEY, modern_headers, modern_params, request
 
 LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel"
 
@@ -48,7 +48,7 @@ def test_a_modern_request_is_a_call_without_a_session() -> None:
     call = modern(Mcp_Session_Id="ignored", Last_Event_Id="ignored")
     assert isinstance(call, Call)
     assert (call.era, call.version, call.owner, call.session) == (Era.MODERN, MODERN, "anna", None)
-    assert call.client.name == "test"
+    assert call.client.name == CLIENT["name"]
 
 
 def test_a_modern_client_need_not_say_who_it_is() -> None:

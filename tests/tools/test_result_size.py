@@ -9,13 +9,17 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from service.pipeline.generation import Outcome
-from service.profiles import PROFILES, UNKNOWN, Profile
+from service.profiles import PROFILES, Profile
 from service.protocol.jsonrpc import LONGEST_ID, Result, result_message
 from service.tools.base import load_schema
 from service.tools.history_text import entry_text
 from service.tools.result_size import CUT, DATA, LEFT_OUT, TOO_LONG, fit_to_limit
 from service.tools.results import job_result, structure
 from tests.profiles.golden import FIRST, PICTURES_URL, job
+
+EVERYTHING = Profile(name="everything")
+"""A client that takes all that the specification has but links."""
+
 
 LONGEST = "\x01" * LONGEST_ID
 """The longest id on the wire: each character is escaped to six."""
@@ -27,7 +31,7 @@ HISTORY = Draft202012Validator(load_schema("history.output"))
 
 
 def small(kilobytes: int) -> Profile:
-    return replace(UNKNOWN, max_bytes=kilobytes * 1000, links=True)
+    return replace(EVERYTHING, max_bytes=kilobytes * 1000, links=True)
 
 
 def image(size: int) -> dict[str, Any]:
@@ -162,7 +166,7 @@ def test_what_a_client_does_not_take_is_left_out_of_any_result() -> None:
     """Ours: tools that know nothing of profiles are held to them, too."""
     link = {"type": "resource_link", "uri": "https://e.example/a", "name": "a"}
     result = {"content": [text("fox"), image(9), link], "structuredContent": {"a": 1}, "_meta": {"b": 2}}
-    strict = replace(UNKNOWN, preview_bytes=0, structured=False, links=False)
+    strict = replace(EVERYTHING, preview_bytes=0, structured=False, links=False)
     assert fit_to_limit(result, strict) == {"content": [text("fox")], "_meta": {"b": 2}}
     assert fit_to_limit(result, small(800)) == result
 

@@ -9,12 +9,16 @@ from jsonschema import Draft202012Validator
 
 from service.images import Failure, Job, JobState, Parent
 from service.pipeline.generation import Outcome
-from service.profiles import UNKNOWN
+from service.profiles import Profile
 from service.tools.base import load_schema
 from service.tools.history_text import entry_text
 from service.tools.results import describe, job_result, structure
 from tests.profiles.golden import CASES, FIRST, SECOND, job
 from tests.tools.hostile_text import HOSTILE
+
+EVERYTHING = Profile(name="everything")
+"""A client that takes all that the specification has but links."""
+
 
 URL = "https://e.example/mcp-cache/"
 PICTURE = replace(FIRST, note="1K")
@@ -59,7 +63,7 @@ def test_the_text_says_what_a_picture_was_made_from() -> None:
 
 
 def test_a_result_has_text_first_then_the_preview_then_links() -> None:
-    profile = replace(UNKNOWN, links=True)
+    profile = replace(EVERYTHING, links=True)
     result = job_result(Outcome(job=TWO, preview=b"jpeg"), profile, URL)
     assert blocks(result) == ["text", "image", "resource_link", "resource_link"]
     assert base64.b64decode(result["content"][1]["data"]) == b"jpeg"
@@ -86,18 +90,18 @@ def test_a_result_has_text_first_then_the_preview_then_links() -> None:
 )
 def test_a_preview_is_shown_where_it_fits(preview: bytes | None, allowed: int, shown: bool) -> None:
     """Ours: no image at all where a model would choke on one."""
-    result = job_result(Outcome(job=DONE, preview=preview), replace(UNKNOWN, preview_bytes=allowed), URL)
+    result = job_result(Outcome(job=DONE, preview=preview), replace(EVERYTHING, preview_bytes=allowed), URL)
     assert ("image" in blocks(result)) is shown
 
 
 def test_a_client_that_takes_no_structured_content_still_learns_the_number() -> None:
-    result = job_result(Outcome(job=DONE), replace(UNKNOWN, structured=False), URL)
+    result = job_result(Outcome(job=DONE), replace(EVERYTHING, structured=False), URL)
     assert "structuredContent" not in result
     assert result["_meta"] == {"easel/history_id": 12}
 
 
 def test_a_failed_job_is_an_error_that_says_why_and_which() -> None:
-    result = job_result(Outcome(job=FAILED), UNKNOWN, URL)
+    result = job_result(Outcome(job=FAILED), EVERYTHING, URL)
     assert result["isError"]
     assert result["content"] == [
         {"type": "text", "text": "No picture (history_id 12, pencil-1). Refused. Ask otherwise."}
@@ -114,17 +118,17 @@ def test_a_working_job_is_a_ticket() -> None:
 @pytest.mark.parametrize("state", [DONE, WORKING])
 def test_a_joined_call_is_told_so_and_how_to_get_another_picture(state: Job) -> None:
     """Ours: paid for once; the model must not think that it got a new one."""
-    result = job_result(Outcome(job=state, joined=True), UNKNOWN, URL)
+    result = job_result(Outcome(job=state, joined=True), EVERYTHING, URL)
     text = result["content"][0]["text"]
     assert text.endswith(
         "\nAn earlier call asked for the same, and it is paid for once. Another `variation` gives another picture."
     )
     assert result["structuredContent"]["joined"]
-    assert "joined" not in job_result(Outcome(job=state), UNKNOWN, URL)["structuredContent"]
+    assert "joined" not in job_result(Outcome(job=state), EVERYTHING, URL)["structuredContent"]
 
 
 def test_a_picture_that_was_removed_says_so_and_links_nowhere() -> None:
-    result = job_result(Outcome(job=GONE), replace(UNKNOWN, links=True), URL)
+    result = job_result(Outcome(job=GONE), replace(EVERYTHING, links=True), URL)
     text = result["content"][0]["text"]
     assert blocks(result) == ["text"]
     assert "http" not in text
@@ -152,7 +156,7 @@ def test_of_two_pictures_the_one_that_is_left_is_shown() -> None:
 @pytest.mark.parametrize("outcome", [*CASES.values(), Outcome(job=GONE), Outcome(job=FAILED)])
 def test_the_structure_of_every_state_fits_the_output_schema(outcome: Outcome) -> None:
     """Spec 2025-11-25, Tools, Output Schema: what is declared is what is sent."""
-    assert not list(OUTPUT.iter_errors(job_result(outcome, UNKNOWN, URL)["structuredContent"]))
+    assert not list(OUTPUT.iter_errors(job_result(outcome, EVERYTHING, URL)["structuredContent"]))
 
 
 def test_the_structure_says_when_how_long_and_from_what() -> None:

@@ -22,7 +22,7 @@ async def known_as(serve: Serve, hint: str) -> AsyncIterator[WireClient]:
 @pytest.mark.parametrize(
     ("hint", "kinds", "structured"),
     [
-        pytest.param("unknown", ["text", "image"], True, id="a client that nobody knows"),
+        pytest.param("unknown", ["text", "image"], False, id="a client that nobody knows"),
         pytest.param("text", ["text"], False, id="a model that takes no images"),
         pytest.param("claude-code", ["text", "image"], False, id="one that drops content beside structured content"),
         pytest.param("goose", ["text", "image", "resource_link"], True, id="one that takes links"),

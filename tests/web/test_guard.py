@@ -91,10 +91,17 @@ async def test_a_token_that_is_no_text_is_a_wrong_one(serve: Serve) -> None:
     assert (status, "EASEL_TOKENS" in body) == (401, True)
 
 
-@pytest.mark.parametrize("path", ["/health/../mcp", "/healthz/..%2fmcp", "/mcp-cache/../mcp", "//mcp", "/mcp/", "/MCP"])
+@pytest.mark.parametrize(
+    "path", ["/health/../mcp", "/healthz/..%2fmcp", "/mcp-cache/../mcp", "//mcp", "/mcp//", "/MCP"]
+)
 async def test_no_other_way_of_writing_it_leads_to_the_endpoint(serve: Serve, path: str) -> None:
     async with serve(EASEL_TOKENS="anna:s3cr3t") as easel:
         assert (await raw(easel, path, "Host: localhost", method="POST"))[0] in (404, 405)
+
+
+async def test_a_slash_at_the_end_needs_the_token_as_well(serve: Serve) -> None:
+    async with serve(EASEL_TOKENS="anna:s3cr3t") as easel:
+        assert (await raw(easel, "/mcp/", "Host: localhost", method="POST"))[0] == 401
 
 
 async def test_health_and_pictures_need_no_token(serve: Serve) -> None:
