@@ -23,7 +23,7 @@ async def demo(settings: Settings) -> int:
     settings = replace(turned_off(settings), host="127.0.0.1", port=0, public_url="", tokens={}, auto_token=False)
     async with running(settings) as service, aiohttp.ClientSession() as session:
         print(f"1. started        {service.mcp_url}")
-        client = _Client(session, service.mcp_url)
+        client = _Client(session, f"{service.mcp_url}?client=inspector")  # which is shown everything
         hello = await client.request("initialize", _HELLO)
         print(f"2. initialize     {hello['serverInfo']['title']}, revision {hello['protocolVersion']}")
         tools = (await client.request("tools/list", {}))["tools"]
