@@ -4,15 +4,16 @@ import asyncio
 import resource
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from service.images import ImageRequest, JobState, Reference, WorkError
+from service.images import Failure, ImageRequest, JobState, Reference, WorkError
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_jobs import SELECT_IDS, SELECT_JOBS, SELECT_PARENTS, SELECT_PICTURES
 from service.storage.store import Store, Totals
-from tests.stores import POLICY, REQUEST, STORES, Clock, Factory, begin, open_sqlite, picture
+from tests.stores import POLICY, REQUEST, STORES, Clock, Factory, begin, made, open_sqlite, picture
 
 
 @pytest.fixture(params=STORES)
@@ -53,6 +54,34 @@ async def test_a_failed_job_says_why(store: Store, clock: Clock) -> None:
     failed = await store.fail(job, POLICY)
     assert (failed.state, failed.failure, failed.finished_at) == (JobState.FAILED, POLICY, 1_002.0)
     assert await store.job("ann", job.history_id) == failed
+
+
+async def test_a_failed_job_whose_picture_is_downloaded_later_is_done(store: Store, clock: Clock) -> None:
+    """Ours: the picture was paid for; its links stay with the failure until then, in their order."""
+    links = ("https://pics.example/1?signature=a", "https://pics.example/2")
+    job = await store.fail(await begin(store), Failure(kind="download", reason="Not yet there.", links=links))
+    assert job.failure is not None
+    assert job.failure.links == links
+    assert await store.job("ann", job.history_id) == job
+    clock.now += 60
+    done = await store.recover(job, [picture("a.png")])
+    assert (done.state, done.pictures, done.failure, done.finished_at) == (
+        JobState.DONE, (picture("a.png"),), None, clock.now,
+    )  # fmt: skip
+    assert await store.job("ann", job.history_id) == done
+    assert await store.totals("ann") == Totals(working=0, done=1, failed=0, pictures=1, picture_bytes=1000)
+    assert await store.owns_file("ann", "a.png")
+    assert await store.recover(job, [picture("b.png")]) == done
+
+
+async def test_only_a_job_with_links_can_be_recovered(store: Store) -> None:
+    """Ours: a refusal stays a refusal, and a job at work is ended by its own process."""
+    for job in (await store.fail(await begin(store), POLICY), await begin(store), await made(store, "a", "a.png")):
+        assert await store.recover(job, [picture("b.png")]) == job
+    assert not await store.owns_file("ann", "b.png")
+    with pytest.raises(LookupError):
+        await store.recover(replace(job, owner="bob"), [picture("b.png")])
+    assert not await store.owns_file("bob", "b.png")
 
 
 async def test_a_job_that_has_ended_stays_as_it_is(store: Store, clock: Clock) -> None:
