@@ -233,7 +233,7 @@ def _client_session(settings: Settings) -> aiohttp.ClientSession:
         connector=Connector(),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"easel/{VERSION}"},
-        middlewares=[proxying(settings.proxies)],
+        middlewares=[proxying(settings.proxies)] if settings.proxies.are_set else [],
     )
 
 

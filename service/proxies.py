@@ -19,6 +19,11 @@ class Proxies:
     https: str = field(default="", repr=False)
     exceptions: tuple[str, ...] = ()
 
+    @property
+    def are_set(self) -> bool:
+        """Tell whether any host is reached through a proxy."""
+        return bool(self.http or self.https)
+
     def for_host(self, scheme: str, host: str, port: int | None) -> str:
         """Return the URL of the proxy for requests to a host, or "" where it is reached directly."""
         proxy = self.https if scheme == "https" else self.http

@@ -138,9 +138,11 @@ class Worker:
 
     async def _draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
         upstream = self.upstreams[job.upstream]
-        accepted = upstream.reference_types(request.model)
-        references = [await self._convert(each, accepted) for each in request.references]
-        made = await self._ask(job, upstream, replace(request, references=tuple(references)), running)
+        if request.references:
+            accepted = upstream.reference_types(request.model)
+            references = [await self._convert(each, accepted) for each in request.references]
+            request = replace(request, references=tuple(references))
+        made = await self._ask(job, upstream, request, running)
         if isinstance(made, RemoteTask):
             remembered = await finish_despite_cancel(self._write(partial(self.store.remember_task, job, made.id)))
             return await self._follow(remembered, running, running.report)
