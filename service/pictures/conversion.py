@@ -2,8 +2,8 @@
 
 A picture goes on as its own bytes where the service takes its type and nothing has to be turned. Otherwise it is
 encoded anew, upright and in sRGB: as PNG, without loss, where it may be transparent or was drawn in few colours, and
-as JPEG where it is a photo. Services draw from far fewer pixels than phones take, so a converted picture has at most
-`CONVERTED_PIXELS`.
+as JPEG where it is a photo. Services draw from far fewer pixels than phones take, and have limits of bytes: a picture
+of more than `SENT_PIXELS` is encoded anew, too, and one that is has at most `CONVERTED_PIXELS`.
 """
 
 import io
@@ -18,6 +18,9 @@ from service.pictures.containers import png_chunks, webp_chunks
 from service.pictures.decoding import LARGE_PIXELS, checked_type, decode, on_white, pillow_format, within
 from service.pictures.icc import inflated_profile
 from service.pictures.orientation import UPRIGHT, stored_orientation, turned
+
+SENT_PIXELS: Final = 34_000_000
+"""8K has 33 million, the largest that image services give; phones of 48 megapixels and more are above."""
 
 CONVERTED_PIXELS: Final = LARGE_PIXELS
 CHECKED_PIXELS: Final = 1536 * 1536
@@ -50,7 +53,8 @@ def convert(data: bytes, accepted: Collection[str], large: Lock) -> ConvertedPic
     target = _target(media_type, accepted)
     if target == media_type and not _is_turned(data, media_type) and not _has_huge_profile(data, media_type):
         decoded = decode(data, large, within(CHECKED_PIXELS))
-        return ConvertedPicture(data=decoded.readable, media_type=media_type)
+        if decoded.width * decoded.height <= SENT_PIXELS:
+            return ConvertedPicture(data=decoded.readable, media_type=media_type)
     decoded = decode(data, large, within(CONVERTED_PIXELS))
     if decoded.picture.mode == "RGBA" and target == "image/jpeg" and "image/png" in accepted:
         target = "image/png"

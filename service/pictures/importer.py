@@ -1,11 +1,18 @@
 """Imports pictures from outside, references and uploads alike: examined, without metadata, stored under their owner."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
+from service.pictures.decoding import BadPictureError
 from service.pictures.previews import Previews
-from service.pictures.sniffing import sniff
+from service.pictures.sniffing import is_heic, sniff
 from service.storage.files import Files
 from service.storage.store import Store
+
+HEIC_PROBLEM: Final = (
+    "is a HEIC picture, the format of iPhone photos, which image services do not take: send it as JPEG, which an "
+    "iPhone does for a picture that is chosen from Photos, or send a screenshot of it"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +34,8 @@ class Importer:
 
     async def import_picture(self, owner: str, data: bytes) -> ImportedPicture:
         """Store the picture under this owner. Raises `BadPictureError` for bytes that are no picture to keep."""
+        if is_heic(data):
+            raise BadPictureError("picture", HEIC_PROBLEM, "heic")
         if sniff(data) == "image/webp":
             data = await self.previews.upright_webp(data)
         seen = await self.previews.examine(data)

@@ -30,8 +30,8 @@ from service.storage.store import Store
 from service.storage.uploads import UploadRequest
 from service.upstreams.fetch import RetryPolicy, fetch
 
-REFERENCE_BYTES: Final = 20_000_000
-"""Largest reference taken from outside. Photos of phones have 3 to 12 MB."""
+REFERENCE_BYTES: Final = 30_000_000
+"""Largest reference taken from outside. Photos of phones have 3 to 12 MB, those of 50 megapixels up to 25 MB."""
 
 SHOWN_HOST: Final = 60
 

@@ -143,12 +143,13 @@ def test_what_is_beside_the_picture_does_not_go_on() -> None:
     assert convert(encoded(photo(), "image/jpeg")[:-2], USUAL, Lock()).data == encoded(photo(), "image/jpeg")
 
 
-def test_a_converted_picture_has_no_more_pixels_than_a_service_uses() -> None:
-    """Ours: memory stays bounded; services draw from a few megapixels."""
+@pytest.mark.parametrize(("orientation", "size"), [(6, (3072, 4080)), (1, (4080, 3072))])
+def test_a_picture_goes_on_with_no_more_pixels_than_a_service_uses(orientation: int, size: tuple[int, int]) -> None:
+    """Ours: memory stays bounded, and so do the bytes; services draw from a few megapixels."""
     held = Image.new("RGB", (8160, 6144), (10, 200, 10))
-    photo_ = encoded(held, "image/jpeg", quality=60, exif=b"Exif\0\0" + tiff(6))
+    photo_ = encoded(held, "image/jpeg", quality=60, exif=b"Exif\0\0" + tiff(orientation))
     converted = opened(convert(photo_, USUAL, Lock()).data)
-    assert converted.size == (3072, 4080)
+    assert converted.size == size
     assert converted.width * converted.height <= CONVERTED_PIXELS
 
 

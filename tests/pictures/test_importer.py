@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from service.pictures.decoding import BadPictureError
+from service.pictures.importer import HEIC_PROBLEM
 from tests.emulators.pictures import jpeg, png
+from tests.pictures.samples import corner_marked, encoded, tiff
 from tests.reference_fixture import reference_fixture
 
 
@@ -41,6 +43,7 @@ async def test_what_is_kept_is_what_was_examined(tmp_path: Path) -> None:
     ("data", "problem"),
     [
         pytest.param(b"words", "is plain text, not a picture", id="text"),
+        pytest.param(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", HEIC_PROBLEM, id="HEIC"),
         pytest.param(jpeg(1, (64, 64))[:-200], "is damaged or cut short", id="cut short"),
         pytest.param(png(1, (20_000, 20_000)), "has more than the 70 million pixels allowed", id="bomb"),
     ],
@@ -52,3 +55,19 @@ async def test_what_is_no_picture_leaves_nothing_behind(tmp_path: Path, data: by
         assert caught.value.problem == problem
         assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
         assert (await at.store.files_total(None)).entries == 0
+
+
+async def test_a_webp_is_kept_upright(tmp_path: Path) -> None:
+    """Ours: browsers turn no WebP, and the link to it is opened in one."""
+    held = encoded(corner_marked(40, 20), "image/webp", exif=tiff(6), quality=95)
+    async with reference_fixture(tmp_path) as at:
+        taken = await at.importer.import_picture("anna", held)
+    with Image.open(io.BytesIO(taken.data)) as image:
+        assert (taken.media_type, image.size, dict(image.getexif())) == ("image/webp", (20, 40), {})
+
+
+async def test_a_picture_that_lacks_its_end_is_kept_with_one(tmp_path: Path) -> None:
+    """Ours: it goes on to services that are stricter than browsers."""
+    whole = jpeg(1, (64, 64))
+    async with reference_fixture(tmp_path) as at:
+        assert (await at.importer.import_picture("anna", whole[:-2])).data == whole

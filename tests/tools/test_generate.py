@@ -189,3 +189,30 @@ async def test_a_picture_that_the_person_sends_is_what_the_new_one_starts_from(s
     # It was used, and its picture arrived: the next one needs a link of its own.
     assert again["structuredContent"]["upload_url"] != told["structuredContent"]["upload_url"]
     assert len(upstream.requests) == 1
+
+
+async def upload_link(client: WireClient, prompt: str) -> str:
+    """The link by which the person is asked for a picture for this prompt."""
+    asked = await client.call("generate", {"prompt": prompt, "use_upload": True})
+    link: str = asked["structuredContent"]["upload_url"]
+    return link
+
+
+async def test_the_picture_that_was_sent_for_one_chat_is_not_drawn_into_that_of_another(serve: Serve) -> None:
+    """Bug: two chats of one owner shared one link, and the cat of one came into the house of the other."""
+    async with (
+        flow2api.running() as upstream,
+        serve(FLOW2API_BASE_URL=upstream.url, FLOW2API_API_KEY=upstream.key) as easel,
+        wire_client(easel.mcp_url) as client,
+    ):
+        cat, house = await upload_link(client, "my cat as a king"), await upload_link(client, "a house")
+        assert cat != house
+        async with client.session.post(cat, data=png(1, (8, 8))) as answer:
+            assert answer.status == 200
+        asked = await client.call("generate", {"prompt": "a house", "use_upload": True})
+        assert asked["structuredContent"]["upload_url"] == house
+        assert "for another request, “my cat as a king”" in asked["content"][0]["text"]
+        assert not upstream.requests
+        made = await client.call("generate", {"use_upload": True, "prompt": "my cat as a king"})
+    assert made["structuredContent"]["references"] == ["an upload"]
+    assert len(upstream.requests) == 1
