@@ -123,6 +123,10 @@ class UpstreamError(WorkError):
         return self._retell(kind, service=service).keeping(task=self.task, links=self.links)
 
 
+FAILURES: Final = (UpstreamError, aiohttp.ClientError, TimeoutError, ValueError)
+"""The exceptions of a request: of its answer, of the network, and of an answer that cannot be read."""
+
+
 def upstream_error(
     status: int,
     answer: object,
@@ -173,18 +177,25 @@ def request_to(service: Service, *, paid: bool = True) -> Iterator[None]:
     began = time.monotonic()
     try:
         yield
-    except UpstreamError as error:
-        named = error.of_request(service, time.monotonic() - began if paid else 0)
+    except FAILURES as error:
+        named = request_failure(error, service, time.monotonic() - began if paid else 0, paid=paid)
         if named is error:
             raise
         raise named from error
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-        raise UpstreamError(Kind.ADDRESS, detail="(The URL cannot be read.)", service=service) from error
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
-        raise UpstreamError(Kind.UNREACHABLE, detail=f"({_reason(error)}.)", service=service) from error
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        kind = Kind.LOST if paid else Kind.TRANSIENT
-        raise UpstreamError(kind, detail=f"({_reason(error)}.)", service=service) from error
+
+
+def request_failure(error: Exception, service: Service, elapsed_s: float, *, paid: bool = True) -> UpstreamError:
+    """Turn one of `FAILURES` of a request, which began `elapsed_s` seconds ago, into the error of its service."""
+    match error:
+        case UpstreamError():
+            return error.of_request(service, elapsed_s)
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return UpstreamError(Kind.ADDRESS, detail="(The URL cannot be read.)", service=service)
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.ClientHttpProxyError():
+            return UpstreamError(Kind.UNREACHABLE, detail=f"({_reason(error)}.)", service=service)
+        case _:
+            kind = Kind.LOST if paid else Kind.TRANSIENT
+            return UpstreamError(kind, detail=f"({_reason(error)}.)", service=service)
 
 
 def _joined(separator: str, *parts: str) -> str:

@@ -67,13 +67,14 @@ class Trouble(StrEnum):
 
 
 class FetchError(WorkError):
-    """The download failed. Names the host and never more of the URL."""
+    """The download failed. Names the host and never more of the URL. `url` may be one that it was redirected to."""
 
     def __init__(self, url: URL, why: str, trouble: Trouble = Trouble.REFUSED) -> None:
         """Fail for the reason `why`, a clause without its full stop."""
         super().__init__(
             f"Could not download the picture from {url.host or 'a URL without a host'}: {why}.", kind="download"
         )
+        self.url = url
         self.trouble = trouble
 
 

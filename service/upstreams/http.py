@@ -10,6 +10,7 @@ import asyncio
 import base64
 import re
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from service.images import EXTENSIONS, Picture, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.answer import ImageAnswer
 from service.upstreams.base import Upstream
-from service.upstreams.errors import ANY_SERVICE, Service, UpstreamError, request_to
+from service.upstreams.errors import ANY_SERVICE, FAILURES, Service, UpstreamError, request_failure, request_to
 from service.upstreams.fetch import Trusted, bearer
 from service.upstreams.pictures import PictureReader
 
@@ -65,11 +66,15 @@ class Base64:
 
 
 class Body:
-    """A request body, sent part after part. It has a `Content-Length`, since some proxies refuse a body without."""
+    """A request body, sent part after part. It has a `Content-Length`, since some proxies refuse a body without.
+
+    `is_sent`: its last part was handed to the connection.
+    """
 
     def __init__(self, content_type: str, parts: Sequence[bytes | Base64]) -> None:
         """Join `parts` to one body, without copying them."""
         self.headers: Final = {"Content-Type": content_type, "Content-Length": str(sum(map(len, parts)))}
+        self.is_sent = False
         self._parts = parts
 
     def __iter__(self) -> Iterator[bytes]:
@@ -85,6 +90,7 @@ class Body:
         for piece in self:
             yield piece
             await asyncio.sleep(0)  # a connection that takes all at once lets nobody else run
+        self.is_sent = True
 
 
 def json_body(value: object) -> Body:
@@ -177,9 +183,14 @@ class HttpUpstream(Upstream):
             allow_redirects=False,  # the key would go along
             timeout=aiohttp.ClientTimeout(total=timeouts.total_s, sock_connect=timeouts.connect_s, sock_read=silence_s),
         )
-        with request_to(self.service):
+        began = time.monotonic()
+        try:
             async with request as response:
                 yield response
+        except FAILURES as error:
+            # A request that was not sent to its end cost nothing: no service draws half of one.
+            elapsed_s = time.monotonic() - began if body.is_sent else 0
+            raise request_failure(error, self.service, elapsed_s, paid=body.is_sent) from error
 
     async def _pictures_of(self, answer: ImageAnswer[Any], note: str) -> list[Picture]:
         """Return the pictures of an answer, at least one. Raise `UpstreamError`."""

@@ -45,10 +45,10 @@ DIGITS: Final = rf"(?:{STAND_IN}|{DIGIT}++|{BREAK}|%2[BbFf]|%3[Dd])++"
 
 OTHER_TYPE: Final = r"(?:text|audio|video|font)/|application/(?:json|pdf|javascript|xml|zip)"
 PREFIX: Final = (
-    rf"(?:data:\s{{0,4}}(?!{OTHER_TYPE})[\w.+/-]{{0,100}}(?:\s{{0,4}};\s{{0,4}}[\w.+-]{{1,60}}=[\w.+-]{{0,60}}){{0,4}}"
-    r"\s{0,4};\s{0,4}base64\s{0,4},\s{0,4})+"
+    rf"(?:(?:data:\s{{0,4}}|(?=image/))(?!{OTHER_TYPE})[\w.+/-]{{0,100}}(?:\s{{0,4}};\s{{0,4}}[\w.+-]{{1,60}}=[\w.+-]{{0,60}}){{0,4}}"
+    r"\s{0,4};\s{0,4}base64(?:;[\w.=+-]{1,60})?\s{0,4},\s{0,4})+"
 )
-"""The head of a data URI, of any type that may be a picture, or of none.
+"""The head of a data URI, of any type that may be a picture, or of none; `data:` itself may be missing.
 
 Quirks: Helicone PR #4223 writes a space after the comma, grok2api #53 writes the head twice.
 """

@@ -6,10 +6,10 @@ from http import HTTPStatus
 from typing import Final
 
 import aiohttp
-import orjson
 from yarl import URL
 
 from service.bodies import read_limited
+from service.upstreams.error_body import parse_body
 from service.upstreams.errors import read_error, upstream_error
 from service.upstreams.fetch import bearer
 
@@ -37,7 +37,7 @@ async def ask_models(session: aiohttp.ClientSession, url: URL, key: str) -> dict
         body = await read_limited(response.content, LARGEST)
     if len(body) > LARGEST:
         raise ValueError(f"the list of models is larger than {LARGEST} bytes")
-    return read_model_list(await asyncio.to_thread(orjson.loads, body))
+    return read_model_list(await asyncio.to_thread(parse_body, body))
 
 
 def looks_like_images(id_: str) -> bool:

@@ -9,6 +9,7 @@ client (https://github.com/modelscope/modelscope-mcp-server). No way to cancel a
 """
 
 import asyncio
+import codecs
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -240,5 +241,4 @@ async def _json(response: aiohttp.ClientResponse) -> object:
     data = await read_limited(response.content, MAX_ANSWER)
     if len(data) > MAX_ANSWER:
         raise ValueError("the answer is too large")
-    parsed: object = orjson.loads(data)
-    return parsed
+    return orjson.loads(data.removeprefix(codecs.BOM_UTF8))

@@ -170,7 +170,7 @@ class PictureReader:
                     return await self._fetch(address, max_bytes)
                 except FetchError as error:
                     if problem is None:
-                        addresses += self._on_own_origin(url, error)
+                        addresses += self._on_own_origin(error)
                     if problem is None or problem.trouble in NOT_ASKED:
                         problem = error
                     if error.trouble in APPEARS:
@@ -179,8 +179,9 @@ class PictureReader:
         assert problem is not None  # noqa: S101 - the first address was tried
         raise problem
 
-    def _on_own_origin(self, url: URL, error: FetchError) -> list[URL]:
+    def _on_own_origin(self, error: FetchError) -> list[URL]:
         """Return the same path on the configured origin, where the URL may be the service's wrong idea of itself."""
+        url = error.url
         may_be_own = self.trusted.on_same_host(url) or url.raw_path.startswith(STORED)
         if error.trouble is Trouble.REFUSED or not (may_be_own or error.trouble in NOT_ASKED):
             return []

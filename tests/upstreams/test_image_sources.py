@@ -47,6 +47,8 @@ DATA_URI = f"data:image/png;base64,{DIGITS}"
         pytest.param(f"DATA:IMAGE/PNG;BASE64,{DIGITS}", [Inline(DIGITS)], id="data-upper-case"),
         pytest.param(f"![i](data:application/octet-stream;base64,{DIGITS})", [Inline(DIGITS)], id="data-any-type"),
         pytest.param(f"![i](data:;base64,{DIGITS})", [Inline(DIGITS)], id="data-no-type"),
+        pytest.param(f"![i](image/png;base64,{DIGITS})", [Inline(DIGITS)], id="data-without-scheme"),
+        pytest.param(f"![i](data:image/png;base64;charset=utf-8,{DIGITS})", [Inline(DIGITS)], id="data-order"),
         pytest.param(f"![i](data:image/png;charset=utf-8;base64,{DIGITS})", [Inline(DIGITS)], id="data-parameter"),
         pytest.param(f"data:text/plain;base64,{DIGITS}", [], id="data-text"),
         pytest.param("[Open it](https://h/o/1)", [Link("https://h/o/1")], id="link-alone-on-its-line"),

@@ -42,7 +42,7 @@ async def test_ids_come_in_order_with_their_descriptions(server: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "key", "found"),
-    [("good", "wrong", "auth"), ("html", "k", "transient"), ("large", "k", "transient")],
+    [("good", "wrong", "auth"), ("html", "k", "address"), ("large", "k", "transient")],
 )
 async def test_what_is_no_list_is_a_failure_of_its_kind(server: str, kind: str, key: str, found: str) -> None:
     with pytest.raises(WorkError) as raised:
@@ -66,3 +66,15 @@ def test_other_shapes_are_refused(answer: Any) -> None:
 def test_image_models_are_guessed_by_name(id_: str, images: bool) -> None:
     """Spec ModelScope API-Inference, list of models: no field says it."""
     assert looks_like_images(id_) is images
+
+
+async def test_a_list_may_begin_with_a_byte_order_mark() -> None:
+    """Bug: superagent #1249, iisexpress-proxy #8: proxies put one before JSON."""
+
+    async def models(_: web.Request) -> web.Response:
+        return web.Response(body=b'\xef\xbb\xbf{"data": [{"id": "m"}]}', content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/models", models)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        assert await ask_models(session, URL(url) / "models", "k") == {"m": ""}

@@ -1,5 +1,6 @@
 """Tests of service/upstreams/openai.py, against the emulator."""
 
+import asyncio
 import base64
 import io
 from collections.abc import AsyncIterator
@@ -297,3 +298,19 @@ async def test_any_status_of_success_may_bring_the_picture(status: int) -> None:
     async with serving(app) as url, aiohttp.ClientSession() as session:
         upstream = OpenAiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT)
         assert len(await upstream.generate(asked(), Reports())) == 1
+
+
+async def test_a_request_that_was_not_sent_to_its_end_cost_nothing(unused_tcp_port: int) -> None:
+    """Ours: no service draws half a request."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", unused_tcp_port), aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=f"http://127.0.0.1:{unused_tcp_port}", key="k")
+        upstream = OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT)
+        huge = Reference(data=LARGE.data + bytes(40_000_000), media_type="image/jpeg")
+        with pytest.raises(WorkError) as raised:
+            await upstream.generate(asked(references=(huge,)), Reports())
+    assert (raised.value.kind, raised.value.may_be_charged) == ("transient", False)

@@ -157,6 +157,22 @@ async def test_a_service_that_names_a_wrong_address_for_itself_is_asked_at_the_r
     assert len(await read(host, Link(wrong))) == 1
 
 
+async def test_a_redirect_to_a_wrong_address_is_mended_too() -> None:
+    """Ours: a service that redirects to its storage may know that, too, by an address of its own."""
+
+    async def moved(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "http://minio:9000/1.png"})
+
+    async def picture(_: web.Request) -> web.Response:
+        return web.Response(body=pictures.png(1, (8, 8)))
+
+    app = web.Application()
+    app.router.add_get("/moved", moved)
+    app.router.add_get("/1.png", picture)
+    async with serving(app) as url:
+        assert len(await read(url, Link("/moved"))) == 1
+
+
 async def test_a_service_below_a_path_of_its_proxy_is_asked_there_too() -> None:
     """Ours: the service behind `https://relay.example/sub/v1` names `/1.png`, which its proxy has as `/sub/1.png`."""
 
