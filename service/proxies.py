@@ -33,11 +33,6 @@ class Proxies:
         return proxy
 
     @property
-    def are_set(self) -> bool:
-        """There is at least one proxy."""
-        return bool(self.http or self.https)
-
-    @property
     def secrets(self) -> list[str]:
         """The passwords in the URLs of the proxies."""
         return [password for each in (self.http, self.https) if (password := urlsplit(each).password)]
