@@ -32,12 +32,15 @@ class ModelService:
     tools: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
     pictures: int = 0
+    base64: bool = False
+    """True once a text held a picture, in the result of a tool or beside it."""
 
     def take(self, tools: list[str], results: list[object], everything: object) -> tuple[str, Json] | None:
         """Note one request; return the name and the arguments of the call to make, None when all were made."""
         self.tools = tools or self.tools
         self.results = ["\n".join(texts(each)) for each in results]
         self.pictures = max(self.pictures, sum(1 for _ in images(everything)))
+        self.base64 = self.base64 or any(BASE64.search(text) for text in texts(everything))
         if len(results) >= len(CALLS):
             return None
         wanted, arguments = CALLS[len(results)]
@@ -50,8 +53,7 @@ class ModelService:
         for number, (name, _) in enumerate(CALLS):
             result = self.results[number] if number < len(self.results) else ""
             yield name, "" if "history_id" in result else f"the model read {result[:200]!r}"
-        shown = "\n".join(self.results)
-        yield "picture", "its text holds a picture as base64" if BASE64.search(shown) else ""
+        yield "picture", "a text holds a picture as base64" if self.base64 else ""
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """Answer a chat completion."""

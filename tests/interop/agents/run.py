@@ -62,7 +62,8 @@ AGENTS: Final = (
     ),
     Agent(name="Google ADK", script="google_adk.py", install=python_with("google-adk[mcp]==2.13.0")),
     Agent(name="AI SDK", script="ai_sdk.mjs", install=npm),
-    Agent(name="Mastra", script="mastra.mjs", install=npm),
+    # As Semantic Kernel; the name that it sends is the one that its user gave to Easel.
+    Agent(name="Mastra", script="mastra.mjs", install=npm, query="?client=text"),
 )
 
 
