@@ -23,7 +23,7 @@ from service.bodies import read_limited
 from service.images import SAID, WorkError
 from service.upstreams.asked_wait import LONGEST_WAIT_S, asked_wait, spoken
 from service.upstreams.error_body import find_error, parse_body, sanitize
-from service.upstreams.kinds import RULES, TAKEN_IN, Kind
+from service.upstreams.kinds import HAD_BEGUN, RULES, Kind
 from service.upstreams.signs import classify
 
 AT_ONCE_S: Final = 2.0
@@ -81,39 +81,39 @@ class UpstreamError(WorkError):
     def __init__(  # noqa: PLR0913 - each circumstance of a failure is one that a caller may know
         self,
         kind: Kind,
-        said: str = "",
+        words: str = "",
         *,
         detail: str = "",
         wait_s: float | None = None,
-        taken_in: bool = False,
+        accepted: bool = False,
         early: bool = False,
         service: Service = ANY_SERVICE,
     ) -> None:
         """Put the failure into words.
 
-        `said` are the service's own words, `detail` ours, added to the fact. `wait_s` is the wait that it asks for.
-        `taken_in`: the service had begun, and may charge for it. `early`: it had not begun if it failed at once.
+        `words` are the service's own words, `detail` ours, added to the fact. `wait_s` is the wait that it asks for.
+        `accepted`: the service had begun, and may charge for it. `early`: it had not begun if it failed at once.
         """
         is_long = wait_s is not None and wait_s > LONGEST_WAIT_S
         if is_long and kind == Kind.RATE:
             kind = Kind.LIMIT
         rule = RULES[kind]
         names = service.words()
-        begun = TAKEN_IN if taken_in and not rule.may_be_charged else ""
+        begun = HAD_BEGUN if accepted and not rule.may_be_charged else ""
         wait = f"It asks to wait {spoken(wait_s)}." if wait_s is not None and is_long else ""
-        quote = sanitize(service.without_key(said))
+        quote = sanitize(service.without_key(words))
         advice = rule.advice if quote or detail or not rule.unexplained else rule.unexplained
         fact = _joined(" ", rule.fact.format(**names), wait, detail, begun)
         super().__init__(
             _joined("\n", fact, advice.format(**names), quote and f"{SAID}“{quote}”"),
             kind=kind,
-            retries=0 if taken_in or is_long else rule.retries,
+            retries=0 if accepted or is_long else rule.retries,
             retry_after_s=rule.delay_s if wait_s is None else wait_s,
-            may_be_charged=taken_in or rule.may_be_charged,
+            may_be_charged=accepted or rule.may_be_charged,
         )
         self._service = service
         self._early = early
-        self._retell = partial(UpstreamError, said=said, detail=detail, wait_s=wait_s, taken_in=taken_in)
+        self._retell = partial(UpstreamError, words=words, detail=detail, wait_s=wait_s, accepted=accepted)
 
     def of_request(self, service: Service, elapsed_s: float) -> "UpstreamError":
         """Return this failure as one of a request to `service` that began `elapsed_s` seconds ago."""
@@ -133,7 +133,7 @@ def upstream_error(
     headers: Mapping[str, str] | None = None,
     *,
     detail: str = "",
-    taken_in: bool = False,
+    accepted: bool = False,
 ) -> UpstreamError:
     """Classify one bad answer: its HTTP status, its body (parsed, text or bytes) or the error event, its headers."""
     headers = headers or {}
@@ -151,7 +151,7 @@ def upstream_error(
         error.message or ("" if is_text else error.codes),
         detail=detail,
         wait_s=asked_wait(headers, f"{error.message[:MAX_WORDS]}\n{error.codes[:MAX_WORDS]}"),
-        taken_in=taken_in,
+        accepted=accepted,
         early=early,
     )
 

@@ -155,5 +155,5 @@ RULES: Final[Mapping[Kind, Rule]] = {
 `RATE` doubles from 2 s: 2, 4, 8. A captcha and an account pool need longer to recover.
 """
 
-TAKEN_IN: Final = "The service had begun, and it may have been charged."
+HAD_BEGUN: Final = "The service had begun, and it may have been charged."
 """Added to the fact of a failure that came later than its kind usually does; such a request is never sent again."""

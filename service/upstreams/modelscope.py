@@ -171,7 +171,7 @@ class ModelScopeUpstream(HttpUpstream):
                 return Waiting(f"HTTP {status} when asked", min(retry_after(response.headers) or 0.0, LONGEST_WAIT_S))
             if status == HTTPStatus.NOT_FOUND:
                 raise UpstreamError(Kind.LOST, detail=f"(ModelScope does not know the task {task.id} any more.)")
-            raise upstream_error(status, await read_start(response), response.headers, taken_in=True)
+            raise upstream_error(status, await read_start(response), response.headers, accepted=True)
 
     async def _download(self, links: tuple[str, ...]) -> list[Picture]:
         return await self._pictures.read([Link(link) for link in links], ExtractedBase64())

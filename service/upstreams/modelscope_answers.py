@@ -110,7 +110,7 @@ def links_of(answer: object) -> tuple[str, ...]:
 
 def task_failure(answer: object) -> UpstreamError:
     """Return the error of a task that ended without a picture. It was accepted, so it may be charged."""
-    return upstream_error(HTTPStatus.INTERNAL_SERVER_ERROR, answer, taken_in=True)
+    return upstream_error(HTTPStatus.INTERNAL_SERVER_ERROR, answer, accepted=True)
 
 
 def _urls(items: list[object]) -> Iterator[str]:

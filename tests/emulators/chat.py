@@ -129,7 +129,7 @@ class Chat(Emulated):
 
 @dataclass
 class Pad:
-    """What a scenario draws on."""
+    """The pictures of a scenario."""
 
     chat: Chat
 
@@ -207,7 +207,7 @@ def whole(said: Said, wire: Wire) -> web.Response:
 
 
 def joined(said: Said) -> Json:
-    """What the messages of a stream are together: texts and lists one after the other, of an index the last."""
+    """Join the messages of a stream: texts and lists one after the other, of each index the last."""
     message: Json = {"role": "assistant"}
     for each in said.messages:
         for name, value in each.items():

@@ -1,4 +1,4 @@
-"""What may happen to one picture on the emulator of a chat-completions gateway: where it is put, and how it is sent.
+"""Scenarios of the emulator of a chat-completions gateway: the place of the picture, and the way it is sent.
 
 Each is something that a gateway or a relay was seen to do: OpenRouter, new-api, LiteLLM, grok2api, sub2api and others.
 """
@@ -27,7 +27,7 @@ class PictureSource(Protocol):
 
 
 class Wire(Enum):
-    """How the bytes are sent, where that is not the plain way."""
+    """The way in which the bytes are sent, if it is a special one."""
 
     PLAIN = auto()
     COMMENTS = auto()

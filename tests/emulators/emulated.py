@@ -1,4 +1,4 @@
-"""What every emulated image service has: an address, a key, a gate that holds answers, a book of what it charged."""
+"""The common part of all emulated image services: an address, a key, a gate that holds answers, a book of charges."""
 
 import asyncio
 from collections import Counter
@@ -16,10 +16,10 @@ class Emulated:
     charges: Counter[str] = field(default_factory=Counter)
     """Generations that have to be paid for, by prompt, whether or not the answers arrive. By hand: `GET /_charges`."""
     expired: bool = False
-    """Whether all pictures are gone from where they could be downloaded, as after some hours."""
+    """All pictures are gone from the URLs at which they could be downloaded, as after some hours."""
 
     silence_s: float | None = None
-    """How long `[slow]` is silent; None: until `go_on` is set."""
+    """Seconds for which `[slow]` is silent; None: until `go_on` is set."""
     silent: asyncio.Event = field(default_factory=asyncio.Event)
     """Set as soon as an answer is held."""
     go_on: asyncio.Event = field(default_factory=asyncio.Event)

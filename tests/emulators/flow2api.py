@@ -42,9 +42,9 @@ class Flow2Api(Emulated):
     catalog: Catalog = CURRENT
     """The models that it has; another one makes it another version."""
     lists: bool | None = True
-    """Whether the lists of models answer: False with 500, None never."""
+    """The lists of models answer; False: with 500, None: never."""
     listed: int = 0
-    """How often `/v1/models` was asked for."""
+    """Number of requests for `/v1/models`."""
 
     requests: list[Received] = field(default_factory=list)
     """All generations that were asked for, with a good key and body or not."""
@@ -226,7 +226,7 @@ class Generation:
         self.emulator.charges[prompt(self.asked)] += 1
 
     def breaks_at_once(self) -> bool:
-        """Whether no answer comes although the picture was drawn: always, or for the first with its prompt."""
+        """Tell whether no answer comes although the picture was drawn: always, or for the first with its prompt."""
         twist = self.scenario.twist
         first = not self.emulator.charges[prompt(self.asked)]
         breaks = twist is Twist.NO_ANSWER or (twist is Twist.NO_ANSWER_ONCE and first)

@@ -35,7 +35,7 @@ FULL_IDS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    """What one version of the server has. Versions without generic names describe nothing."""
+    """The models of one version of the server. Versions without generic names have no descriptions."""
 
     ids: Mapping[str, str]
     generic: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What comes in at the Flow2API emulator, and what Flow2API's web framework refuses of it."""
+"""Requests to the Flow2API emulator, and the refusals of Flow2API's web framework."""
 
 import base64
 import json
@@ -54,7 +54,7 @@ def prompt(asked: dict[str, object]) -> str:
 
 
 def references(asked: dict[str, object]) -> Iterator[object]:
-    """What stands in the `image_url` parts of the last message."""
+    """Return the URLs of the `image_url` parts of the last message."""
     match asked.get("messages"):
         case [*_, {"content": [*parts]}]:
             yield from (part["image_url"] for part in parts if isinstance(part, dict) and "image_url" in part)

@@ -1,4 +1,4 @@
-"""What may happen to one generation on the Flow2API emulator: the texts on the way, the end, and the twist.
+"""Scenarios of the Flow2API emulator: the texts on the way, the end, and the twist.
 
 The texts are those of the server, each with its own commas (src/services/generation_handler.py), and so are the
 failures.
@@ -17,7 +17,7 @@ TMP: Final = "/tmp/"
 
 
 class Twist(Enum):
-    """What goes otherwise than the protocol says."""
+    """A deviation from the protocol."""
 
     NONE = auto()
     SILENT = auto()
@@ -47,7 +47,7 @@ class Drawing:
 
 
 class PictureHost(Protocol):
-    """What the server does with a drawing."""
+    """The way in which the server hands a drawing over."""
 
     @property
     def url(self) -> str: ...

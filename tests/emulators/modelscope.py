@@ -67,7 +67,7 @@ class Task:
 
 @dataclass(eq=False)
 class ModelScope(Emulated):
-    """One running emulator. Each task that was taken in is charged; nothing ends one but its time."""
+    """One running emulator. Each accepted task is charged; it ends by its time only."""
 
     key: str = KEY
     pictures_url: str = ""
@@ -79,7 +79,7 @@ class ModelScope(Emulated):
     leaks: list[Received] = field(default_factory=list)
     """Downloads from the picture host that brought the token. To be empty."""
     drawn: int = 0
-    """Tasks that were taken in."""
+    """Accepted tasks."""
     polled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set at each poll: then the client has the task id."""
 
@@ -154,7 +154,7 @@ class ModelScope(Emulated):
         return request.headers.get("Authorization") == f"Bearer {self.key}"
 
     def _holds(self, task: Task) -> bool:
-        """Whether a slow task goes on."""
+        """Tell whether a slow task goes on."""
         long_enough = self.silence_s is not None and now() - task.begun_at >= self.silence_s
         return not (long_enough or self.go_on.is_set())
 
@@ -215,7 +215,7 @@ def chosen(prompt: str) -> Scenario:
 
 
 def objection(asked: Mapping[str, object]) -> str:
-    """What the service has against a submission; empty for nothing."""
+    """Return the objection to a submission; empty for a good one."""
     model, prompt = str(asked.get("model", "")), str(asked.get("prompt", ""))
     if not model or not prompt or len(prompt) >= 2000:
         return "model and a prompt of less than 2000 characters are required"

@@ -1,4 +1,4 @@
-"""What may happen to one task on the ModelScope emulator: the answer to its submission, each poll, and the twist.
+"""Scenarios of the ModelScope emulator: the answer to a submission, each poll, and the twist.
 
 Words and shapes are those that the service was seen to send; the texts of refusals are its own, those of failed tasks
 are invented.
@@ -19,7 +19,7 @@ class Trouble(Enum):
 
 
 class Twist(Enum):
-    """What goes otherwise with the picture."""
+    """A deviation in the download of the picture."""
 
     NONE = auto()
     DOWNLOAD_FAILS_ONCE = auto()

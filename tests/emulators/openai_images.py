@@ -1,7 +1,7 @@
 """An OpenAI Images API on loopback: real HTTP, invented pictures, nothing to pay.
 
 The prompt chooses what happens, by a scenario's name in brackets (`a lighthouse [drop-after-partial]`); `SCENARIOS`
-lists them. Everything that comes in is kept in `requests` and `downloads`, and each generation that costs something in
+lists them. Requests are kept in `requests` and `downloads`, and each generation that costs something in
 `charges`. By hand: `python -m tests.emulators.openai_images --port 8001 --silence 90`.
 """
 
@@ -54,7 +54,7 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "no-stream": "a relay that does not stream",
     "message-only": "code and msg inside HTTP 200",
     "slow": "silence until `go_on` or for the set seconds, then a picture",
-    "submit-dropped": "taken in, but the connection breaks before any answer",
+    "submit-dropped": "accepted, but the connection breaks before any answer",
     "submit-dropped-once": "the same, the first time",
     "relay-breaks": "drawn and charged, but the relay cannot read the answer and says 500",
     "truncated": "half a JSON body",
@@ -64,7 +64,7 @@ SCENARIOS: Final[Mapping[str, str]] = {
 
 @dataclass(eq=False)
 class OpenAiImages(Emulated):
-    """One running emulator. What is taken in is charged, even if the client leaves."""
+    """One running emulator. An accepted request is charged, even if the client leaves."""
 
     key: str = KEY
 

@@ -1,4 +1,4 @@
-"""What the Images API refuses of a request, and what it reads out of one.
+"""Requests to the emulator of the Images API: read, and checked by the rules of the models.
 
 OpenAI API reference, "Create image" and "Create image edit", as of November 2026.
 """
@@ -93,7 +93,7 @@ def error(message: str, param: str | None = None, code: str | None = None) -> di
 
 
 def refusal(asked: Asked) -> tuple[int, dict[str, object]] | None:
-    """What the API answers before anything is drawn, or None."""
+    """Return the answer that refuses a request before anything is drawn, or None."""
     if not asked.is_gpt and asked.model not in SIZES:
         return 404, error(f"The model '{asked.model}' does not exist.", "model", "model_not_found")
     allowed = (GPT_FIELDS if asked.is_gpt else DALL_E_FIELDS) | (EDIT_FIELDS if "edits" in asked.path else set())

@@ -28,7 +28,7 @@ class Client:
         self._asked = asked
 
     async def draw(self, prompt: str) -> str:
-        """What is said at the end."""
+        """The last words of the answer."""
         asked = self._asked | {"prompt": prompt, "messages": [{"role": "user", "content": prompt}]}
         if isinstance(self.emulator, openai_images.OpenAiImages):
             del asked["messages"]

@@ -36,16 +36,16 @@ class Kiln(Upstream):
     name: ClassVar[str] = "kiln"
     deadline_s: float = 10.0
 
-    taken_in: int = 0
+    accepted: int = 0
     asked_for: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     fired: asyncio.Event = field(default_factory=asyncio.Event)
     broken: WorkError | None = None
 
     async def generate(self, request: ImageRequest, progress: Progress) -> RemoteTask:
-        self.taken_in += 1
+        self.accepted += 1
         await progress(f"Taken in: {request.prompt}", 2)
-        return RemoteTask(f"vase {self.taken_in}")
+        return RemoteTask(f"vase {self.accepted}")
 
     async def follow(self, task: RemoteTask, progress: Progress) -> list[Picture]:
         self.asked_for.append(task.id)
@@ -149,7 +149,7 @@ async def test_after_a_crash_the_next_process_follows_and_nothing_is_paid_again(
         kiln.fired.set()
         job = await second.wait()
     assert (job.state, len(job.pictures)) == ("done", 1)
-    assert (kiln.taken_in, kiln.asked_for) == (1, ["vase 1"])
+    assert (kiln.accepted, kiln.asked_for) == (1, ["vase 1"])
 
 
 async def test_two_processes_that_start_at_once_follow_it_once(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ async def test_a_process_that_is_stopped_lets_go_of_it_and_the_next_goes_on(tmp_
     async with process(tmp_path, kiln, "second") as second:
         await second.generation.resume()
         assert (await second.wait()).state is JobState.DONE
-    assert kiln.taken_in == 1
+    assert kiln.accepted == 1
 
 
 async def test_a_followed_job_survives_stop_after_stop(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ async def test_a_call_that_its_client_cancels_leaves_what_goes_on_without_us(tmp
         kiln.fired.set()
         again = await running.make()
     assert (again.history_id, again.state) == (1, "done")
-    assert (kiln.taken_in, kiln.asked_for) == (1, ["vase 1"])
+    assert (kiln.accepted, kiln.asked_for) == (1, ["vase 1"])
 
 
 async def test_after_the_deadline_the_answer_names_the_task_and_how_to_go_on(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ async def test_after_the_deadline_the_answer_names_the_task_and_how_to_go_on(tmp
             assert words in text
         kiln.fired.set()
         assert (await running.wait()).state is JobState.DONE
-    assert (kiln.taken_in, kiln.asked_for) == (1, ["vase 1", "vase 1"])
+    assert (kiln.accepted, kiln.asked_for) == (1, ["vase 1", "vase 1"])
 
 
 async def test_another_process_can_go_on_from_the_deadline(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ async def test_a_job_whose_process_dies_while_it_is_watched_goes_on_or_ends(
         assert (await two.wait()).state == state
         making.cancel()
         await asyncio.wait({making})
-    assert kiln.taken_in == submissions
+    assert kiln.accepted == submissions
 
 
 async def test_who_leaves_while_a_job_is_claimed_leaves_it_followed(tmp_path: Path) -> None:
@@ -374,7 +374,7 @@ async def test_a_task_that_fails_is_not_submitted_again(tmp_path: Path) -> None:
     async with process(tmp_path, kiln) as running:
         job = await running.make()
     assert job.failure is not None
-    assert (job.state, job.failure.kind, kiln.taken_in, len(kiln.asked_for)) == ("failed", "rate", 1, 1)
+    assert (job.state, job.failure.kind, kiln.accepted, len(kiln.asked_for)) == ("failed", "rate", 1, 1)
 
 
 async def test_a_resumed_task_that_fails_says_why(tmp_path: Path) -> None:

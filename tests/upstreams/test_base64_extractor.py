@@ -15,7 +15,7 @@ DIGITS = base64.b64encode(PICTURE).decode()
 
 
 def extract(data: bytes, step: int, *, is_json: bool = True) -> tuple[bytes, ExtractedBase64]:
-    """What is left of the data when it comes in pieces of this many bytes."""
+    """Return the rest of data that comes in pieces of this many bytes, and the base64 that was taken out."""
     extracted = ExtractedBase64()
     extractor = Base64Extractor(extracted, json=is_json)
     left = b"".join(extractor.extract(data[at : at + step]) for at in range(0, len(data), step))

@@ -66,7 +66,7 @@ def test_a_request_tells_what_may_have_been_charged(error: Exception, paid: bool
 
 def test_what_fails_after_the_service_took_it_in_may_be_charged_and_is_never_tried_again() -> None:
     """Ours: whatever the kind, whose rule is for what usually fails before anything is drawn."""
-    early, late = upstream_error(503, {}), upstream_error(503, {}, taken_in=True)
+    early, late = upstream_error(503, {}), upstream_error(503, {}, accepted=True)
     assert (early.kind, early.retries, early.may_be_charged) == (Kind.UNAVAILABLE, 2, False)
     assert (late.kind, late.retries, late.may_be_charged) == (Kind.UNAVAILABLE, 0, True)
     assert "charged" not in str(early)

@@ -121,7 +121,7 @@ async def drawn(upstream: Upstream, service: Service, scenario: str) -> list[Pic
 
 
 def asked(emulator: Any) -> int:
-    """How many requests came in that may be charged."""
+    """Return the number of requests that may be charged."""
     return len(emulator.submissions if isinstance(emulator, modelscope.ModelScope) else emulator.requests)
 
 

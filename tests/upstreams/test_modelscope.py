@@ -101,7 +101,7 @@ SUCCESSES = {
 
 
 class Failed(NamedTuple):
-    """How a scenario fails, and how many tasks may be charged for it."""
+    """The failure of a scenario, and the number of tasks that may be charged for it."""
 
     kind: str
     retries: int

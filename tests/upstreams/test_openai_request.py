@@ -76,7 +76,7 @@ def test_a_draft_without_files_is_json() -> None:
 
 
 def test_a_draft_with_files_is_a_form() -> None:
-    """What is in it, the emulator reads in the tests of the upstream."""
+    """Ours: its parts are read by the emulator, in the tests of the upstream."""
     body = encoded(draft(asked("gpt-image-2", references=(PNG, PNG))))
     assert body.headers["Content-Type"].startswith("multipart/form-data; boundary=")
     assert b"".join(body).count(PNG.data) == 2

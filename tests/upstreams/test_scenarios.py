@@ -248,7 +248,7 @@ def test_the_table_has_every_scenario(name: str) -> None:
 
 
 async def drawn(upstream: Upstream, request: ImageRequest) -> list[Examined]:
-    """What the pipeline gets out of it: the pictures, looked at."""
+    """Return the pictures as the pipeline examines them."""
     result = await upstream.generate(request, silent)
     pictures = await upstream.follow(result, silent) if isinstance(result, RemoteTask) else result
     return [examine(picture.data, Lock()) for picture in pictures]
