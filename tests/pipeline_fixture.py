@@ -56,9 +56,11 @@ class WatchedStore(SqliteStore):
 
     moments: Moments
 
-    async def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
+    async def begin(
+        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, *, join_failed: bool = True
+    ) -> Begun:
         self.moments.pass_("begin")
-        return await super().begin(owner, request, upstream, fingerprint)
+        return await super().begin(owner, request, upstream, fingerprint, join_failed=join_failed)
 
     async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
         self.moments.pass_("refused" if refused else "submitted")

@@ -58,6 +58,7 @@ class _Order:
     request: ImageRequest
     upstream: str
     fingerprint: str
+    join_failed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,8 @@ class Generation:
             if not outcome.joined or not _came_to_nothing(outcome.job):
                 return outcome
             # Now its row says so, and the same request begins anew.
+            if outcome.job.failure is not None and outcome.job.failure.links:
+                order = replace(order, join_failed=False)
 
     async def resume(self) -> None:
         """Follow, in tasks of their own, the jobs at image services that no living process follows."""
@@ -207,7 +210,9 @@ class Generation:
             await running.leave(waiter.leaving())
 
     async def _write_and_start(self, order: _Order, waiter: Waiter, cancelled: asyncio.Event) -> Begun:
-        begun = await self.store.begin(order.owner, order.request, order.upstream, order.fingerprint)
+        begun = await self.store.begin(
+            order.owner, order.request, order.upstream, order.fingerprint, join_failed=order.join_failed
+        )
         job = begun.job
         if waiter.begun is not None:
             await waiter.begun(job.history_id)
@@ -282,6 +287,7 @@ def _digest(reference: Reference) -> str:
 
 
 def _came_to_nothing(job: Job) -> bool:
-    """Tell whether a call that joined this job has nothing from it: it was cancelled, or its bytes are gone."""
-    cancelled = job.failure is not None and job.failure.kind == CANCELLED_KIND
-    return cancelled or not all(picture.kept for picture in job.pictures)
+    """Tell whether a call that joined this job has nothing from it: cancelled, or bytes out of reach."""
+    failure = job.failure
+    failed = failure is not None and (failure.kind == CANCELLED_KIND or bool(failure.links))
+    return failed or not all(picture.kept for picture in job.pictures)

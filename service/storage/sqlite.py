@@ -5,6 +5,7 @@ of its concern: `sqlite_jobs`, `sqlite_files` for stored files and deletion, `sq
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from service.storage import sqlite_files as files
 from service.storage import sqlite_jobs as jobs
 from service.storage import sqlite_queries as queries
 from service.storage.sqlite_database import LARGEST_INTEGER, Database, within_range
-from service.storage.store import Begun, FilesTotal, Page, Search, Store, Totals
+from service.storage.store import LINKS_LAST_S, Begun, FilesTotal, Page, Search, Store, Totals
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +49,18 @@ class SqliteStore(Store):
             raise
         return store
 
-    async def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
+    async def begin(
+        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, *, join_failed: bool = True
+    ) -> Begun:
+        now = self._clock()
         new = jobs.NewJob(
             owner=owner,
             request=request,
             upstream=upstream,
             fingerprint=fingerprint,
             lease=self._lease,
-            created_at=self._clock(),
+            created_at=now,
+            failed_since=now - LINKS_LAST_S if join_failed else math.inf,
         )
         while True:
             begun, lease = await self.database.write(jobs.begin, new)

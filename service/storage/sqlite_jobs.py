@@ -41,7 +41,8 @@ SELECT_PARENTS: Final = """
 """
 SELECT_TO_JOIN: Final = """
     SELECT history_id, state, lease, task FROM jobs
-    WHERE owner = ? AND fingerprint = ? AND fingerprint <> '' AND delivered_at IS NULL AND state <> 'failed'
+    WHERE owner = ? AND fingerprint = ? AND fingerprint <> '' AND delivered_at IS NULL
+        AND (state <> 'failed' OR failure_links <> '[]') AND (state <> 'failed' OR finished_at > ?)
         AND (state = 'working' OR NOT EXISTS (
             SELECT 1 FROM pictures LEFT JOIN files USING (name)
             WHERE pictures.history_id = jobs.history_id AND files.name IS NULL
@@ -97,7 +98,10 @@ INTERRUPT_JOBS: Final = """
 
 @dataclass(frozen=True, kw_only=True)
 class NewJob:
-    """A job that is to begin, followed by the process that `lease` stands for."""
+    """A job that is to begin, followed by the process that `lease` stands for.
+
+    It joins a failed one that has links only if that failed after `failed_since`.
+    """
 
     owner: str
     request: ImageRequest
@@ -105,6 +109,7 @@ class NewJob:
     fingerprint: str
     lease: str
     created_at: float
+    failed_since: float
 
 
 def begin(connection: sqlite3.Connection, new: NewJob) -> tuple[Begun, str | None]:
@@ -112,7 +117,7 @@ def begin(connection: sqlite3.Connection, new: NewJob) -> tuple[Begun, str | Non
 
     The second value is the lease of a joined job that ends with its process; the caller checks that it lives.
     """
-    found = connection.execute(SELECT_TO_JOIN, (new.owner, new.fingerprint)).fetchone()
+    found = connection.execute(SELECT_TO_JOIN, (new.owner, new.fingerprint, new.failed_since)).fetchone()
     if found is None:
         return Begun(job=_one(connection, new.owner, _insert(connection, new)), joined=False), None
     history_id, state, lease, task = found

@@ -44,7 +44,7 @@ JOBS: Final = (
     "CREATE INDEX jobs_working ON jobs (lease) WHERE state = 'working'",
     """
     CREATE INDEX jobs_to_join ON jobs (owner, fingerprint, history_id DESC)
-        WHERE fingerprint <> '' AND delivered_at IS NULL AND state <> 'failed'
+        WHERE fingerprint <> '' AND delivered_at IS NULL AND (state <> 'failed' OR failure_links <> '[]')
     """,
     """
     CREATE TABLE pictures (

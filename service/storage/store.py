@@ -33,6 +33,10 @@ class Totals:
     picture_bytes: int
 
 
+LINKS_LAST_S: Final = 24 * 3600.0
+"""Age of a failed job up to which its pictures are looked for by their links. Services sign links for a day at most."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Begun:
     """The result of `begin`; `joined` tells an earlier job of the same fingerprint from a new one."""
@@ -85,12 +89,15 @@ class Store(ABC):
     # Jobs from beginning to end.
 
     @abstractmethod
-    async def begin(self, owner: str, request: ImageRequest, upstream: str, fingerprint: str) -> Begun:
+    async def begin(
+        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, *, join_failed: bool = True
+    ) -> Begun:
         """Join the job that this fingerprint already pays for, or insert a new one in state `working`.
 
-        The job to join is the newest that is `working`, or `done` but never delivered with the files of all its
-        pictures still stored. A `working` one without a task whose process is dead is ended as interrupted instead. An
-        empty fingerprint joins nothing. Two processes that begin at once get one job.
+        The job to join is the newest that is `working`; or `done` but never delivered with the files of all its
+        pictures still stored; or, with `join_failed`, `failed` within `LINKS_LAST_S` with links to its pictures. A
+        `working` one without a task whose process is dead is ended as interrupted instead. An empty fingerprint joins
+        nothing. Two processes that begin at once get one job.
         """
 
     @abstractmethod

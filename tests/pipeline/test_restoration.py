@@ -127,6 +127,26 @@ async def test_a_picture_that_could_not_be_downloaded_is_fetched_when_it_is_aske
     assert (len(upstream.asked), upstream.fetched) == (1, ["https://pics.example/7"] * 2)
 
 
+async def test_the_same_request_gets_the_picture_that_could_not_be_downloaded(tmp_path: Path) -> None:
+    """Bug: it was drawn anew, and paid for twice, though its URL was good by then."""
+    async with gated(tmp_path) as (pipeline, upstream):
+        upstream.answers, upstream.there = [not_downloaded()], False
+        made = await ask(pipeline)
+        upstream.there = True
+        again = await ask(pipeline)
+    assert (id_of(again), again.joined, again.job.state) == (id_of(made), True, JobState.DONE)
+    assert len(upstream.asked) == 1
+
+
+async def test_the_same_request_is_drawn_anew_where_the_url_leads_nowhere(tmp_path: Path) -> None:
+    async with gated(tmp_path) as (pipeline, upstream):
+        upstream.answers, upstream.there = [not_downloaded()], False
+        made = await ask(pipeline)
+        again = await ask(pipeline)
+    assert (id_of(again), again.joined, again.job.state) == (id_of(made) + 1, False, JobState.DONE)
+    assert len(upstream.asked) == 2
+
+
 async def test_a_picture_that_could_not_be_downloaded_can_be_started_from(tmp_path: Path) -> None:
     async with gated(tmp_path) as (pipeline, upstream):
         upstream.answers = [not_downloaded()]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from service.images import ImageRequest, JobState, Parent, Reference
+from service.images import Failure, ImageRequest, JobState, Parent, Reference
 from service.storage.lease import Lease
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_jobs import SELECT_TO_JOIN
-from service.storage.store import INTERRUPTED, Begun, Store
+from service.storage.store import INTERRUPTED, LINKS_LAST_S, Begun, Store
 from tests.stores import POLICY, REQUEST, Clock, begin, made, picture
 
 BEGIN_ON_A_LINE = """
@@ -81,6 +81,22 @@ async def test_a_job_whose_pictures_are_gone_is_not_joined(store: Store) -> None
 async def test_a_failed_job_is_not_joined(store: Store) -> None:
     await store.fail((await again(store)).job, POLICY)
     assert not (await again(store)).joined
+
+
+async def test_a_failed_job_with_links_is_joined_for_a_day(store: Store, clock: Clock) -> None:
+    """Ours: its picture is paid for. After that no service serves the links any more."""
+    failed = await store.fail((await again(store)).job, Failure(kind="download", reason="No.", links=("https://a/1",)))
+    clock.now += LINKS_LAST_S - 1
+    assert await again(store) == Begun(job=failed, joined=True)
+    clock.now += 1
+    assert not (await again(store)).joined
+
+
+async def test_a_failed_job_with_links_is_passed_over_on_request(store: Store) -> None:
+    """Ours: its links were tried just now, and led to no picture."""
+    await store.fail((await again(store)).job, Failure(kind="download", reason="No.", links=("https://a/1",)))
+    begun = await store.begin("ann", REQUEST, "kiln", "f", join_failed=False)
+    assert (begun.joined, await again(store)) == (False, Begun(job=begun.job, joined=True))
 
 
 async def test_of_several_the_newest_is_joined(store: Store) -> None:
@@ -201,7 +217,7 @@ async def test_to_look_for_a_job_to_join_reads_few_rows(tmp_path: Path) -> None:
     """Ours: every call asks, and what was delivered long ago is not even in the index."""
     store = await opened(tmp_path, "one")
     sql = f"EXPLAIN QUERY PLAN {SELECT_TO_JOIN}"
-    plan = await store.database.read(lambda one: one.execute(sql, ("ann", "f")).fetchall())
+    plan = await store.database.read(lambda one: one.execute(sql, ("ann", "f", 0)).fetchall())
     await store.close()
     assert plan[0][3] == "SEARCH jobs USING INDEX jobs_to_join (owner=? AND fingerprint=?)"
     assert not [step for *_, step in plan if step.startswith(("SCAN", "USE TEMP B-TREE"))]
