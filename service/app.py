@@ -138,7 +138,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         session = await stack.enter_async_context(_client_session(settings))
         upstreams = image_services.connect(settings, session)
         models_file = await _models_file(settings, upstreams)
-        endpoint = _endpoint(storage)
+        endpoint = _endpoint(settings, storage)
         previews = Previews()
         stack.push_async_callback(previews.close)
         parts = _Parts(
@@ -270,7 +270,7 @@ def _profiles(settings: Settings) -> Profiles:
         raise SettingsError("EASEL_PROFILES", str(error)) from error
 
 
-def _endpoint(storage: Storage) -> McpEndpoint:
+def _endpoint(settings: Settings, storage: Storage) -> McpEndpoint:
     """Return the endpoint of a server that offers nothing yet."""
     server = Server(name="easel", version=VERSION, title="Easel", instructions=INSTRUCTIONS)
     server.tasks = Tasks(keeper=storage.tasks, clock=time.time, hub=server.hub)
@@ -279,7 +279,7 @@ def _endpoint(storage: Storage) -> McpEndpoint:
         request_state=storage.secret.derive("request state"),
         is_ended=storage.ended_sessions.contains,
     )
-    return McpEndpoint(server=server, keys=keys)
+    return McpEndpoint(server=server, keys=keys, links_follow_host=not settings.public_url)
 
 
 @dataclass(frozen=True, kw_only=True)

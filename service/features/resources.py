@@ -74,7 +74,7 @@ class Resources:
         """Read a generation, as JSON and as markdown; None when the URI names none of the caller's."""
         matched = re.fullmatch(rf"{HISTORY}([1-9][0-9]{{0,17}})", uri)
         job = None if matched is None else await self.store.job(call.owner, int(matched[1]))
-        return None if job is None else contents_of(uri, job, self.pictures.url)
+        return None if job is None else contents_of(uri, job, self.pictures.url_for(call.reached_at))
 
     async def read_picture(self, call: Call, uri: str) -> Sequence[Result] | None:
         """Read a picture as base64, one over `MAX_BYTES` as a JPEG copy; None when the caller has none of that name."""
@@ -85,19 +85,19 @@ class Resources:
         if stored is None or not await self.store.owns_file(call.owner, name):
             return None
         if stored.size > MAX_BYTES:
-            return await self._copy(uri, name, stored)
+            return await self._copy(call, uri, name, stored)
         data = await self.pictures.read(name)
         if data is None:  # removed meanwhile, to make room
             return None
         return [{"uri": uri, "mimeType": stored.media_type, "blob": await asyncio.to_thread(encoded, data)}]
 
-    async def _copy(self, uri: str, name: str, stored: StoredFile) -> Sequence[Result] | None:
+    async def _copy(self, call: Call, uri: str, name: str, stored: StoredFile) -> Sequence[Result] | None:
         copy = await self.pictures.copy(name, MAX_BYTES)
         if copy is None:
             return None
         blob = await asyncio.to_thread(encoded, copy.data)
         whole = f"{FORMATS[stored.media_type]}, {stored.size / 1_000_000:.1f} MB"
-        size, url = f"{copy.width}×{copy.height}", self.pictures.url + name
+        size, url = f"{copy.width}×{copy.height}", self.pictures.url_for(call.reached_at) + name
         note = f"A JPEG copy of {size}. The picture itself ({whole}) is at {url}"
         return [{"uri": uri, "mimeType": PREVIEW_TYPE, "blob": blob, "_meta": {"easel/note": note}}]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from service.images import KeptPicture, Picture, WorkError
 from service.pictures.conversion import ConvertedPicture
 from service.pictures.previews import Examined, JpegCopy, PreviewMemory, Previews
+from service.routes import PICTURES
 from service.storage.files import Files
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,10 @@ class Pictures:
     previews: Previews
     url: str
     memory: PreviewMemory = field(default_factory=PreviewMemory)
+
+    def url_for(self, reached_at: str) -> str:
+        """Return the beginning of links for a call, at the address by which it came where links follow that."""
+        return reached_at + PICTURES.path if reached_at else self.url
 
     async def examine(self, data: bytes) -> Examined:
         """Decode a picture once. Raises `WorkError` of kind `bad_picture` for bytes that are none."""

@@ -106,13 +106,14 @@ class Arrival:
     """The facts of a message besides its bytes: nothing here reads a clock or makes randomness.
 
     `owner` is the authenticated owner, `now` seconds since the epoch; `nonce` makes 16 random bytes where they are
-    needed. `client_hint` is the client that the endpoint's URL names.
+    needed. `client_hint` is the client that the endpoint's URL names, `reached_at` as in `Call`.
     """
 
     owner: str
     now: float
     nonce: Callable[[], bytes]
     client_hint: str = ""
+    reached_at: str = ""
 
 
 @dataclass(slots=True)
@@ -236,6 +237,7 @@ def _modern_call(context: _Context, request: Request) -> Call:
         owner=context.arrival.owner,
         client=read_client(fields.get(META_CLIENT), capabilities),
         client_hint=context.arrival.client_hint,
+        reached_at=context.arrival.reached_at,
         headers=context.headers,
         log_level=None if level is None else read_level(level),
     )
@@ -291,6 +293,7 @@ def _admit_legacy(context: _Context, message: Request | Notification | Response)
         owner=context.arrival.owner,
         client=session.client,
         client_hint=context.arrival.client_hint,
+        reached_at=context.arrival.reached_at,
         session=session,
     )
 

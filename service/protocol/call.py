@@ -57,8 +57,10 @@ class Call:
 
     `owner` owns what the call makes. `session` is the legacy session it came in, or the one that `initialize`
     opens; modern calls have none. `log_level` is the least severe level that the client wants, None for none.
-    `client_hint` is the client that the URL names, for clients that do not name themselves. `round_trips` begins or
-    reads the round of a call that may end with `input_required`; None where the revision or the method has no such end.
+    `client_hint` is the client that the URL names, for clients that do not name themselves. `reached_at` is the
+    loopback address by which the call came, such as http://localhost:9000, where links are to begin with it; else "".
+    `round_trips` begins or reads the round of a call that may end with `input_required`; None where the revision or the
+    method has no such end.
     """
 
     request: Request
@@ -67,6 +69,7 @@ class Call:
     owner: str
     client: Client
     client_hint: str = ""
+    reached_at: str = ""
     headers: Headers | None = None
     session: Session | None = None
     log_level: str | None = None

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from service.routes import UPLOADS
 from service.storage.uploads import KEPT_S, Upload, UploadKeeper, UploadRequest
 
 LOOK_S: Final = 2.0
@@ -63,11 +64,15 @@ class Uploads:
         self._clock = clock
         self._arrivals: dict[str, asyncio.Event] = {}
 
-    async def link(self, owner: str, request: UploadRequest, most: int = 1) -> str:
-        """Return a link by which this owner can send up to `most` pictures for a request, once."""
+    async def link(self, owner: str, request: UploadRequest, most: int = 1, reached_at: str = "") -> str:
+        """Return a link by which this owner can send up to `most` pictures for a request, once.
+
+        It begins with the address by which the call came, where links follow that.
+        """
         upload = await self._keeper.open(owner, request, self._clock(), self._id)
         secret = self._secret(owner, upload.created_at)
-        return f"{self._pages_url}{secret}?most={max(1, min(most, MAX_PICTURES))}"
+        pages_url = reached_at + UPLOADS.path if reached_at else self._pages_url
+        return f"{pages_url}{secret}?most={max(1, min(most, MAX_PICTURES))}"
 
     async def find(self, secret: str) -> Upload | None:
         """Return the upload that a secret opens. A wrong secret costs the same hash and look-up as a right one."""

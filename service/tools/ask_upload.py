@@ -42,7 +42,7 @@ class UploadQuestion:
         """
         if await self.uploads.ready(call.owner, self.request) is not None:
             return None
-        url = await self.uploads.link(call.owner, self.request, self.most)
+        url = await self.uploads.link(call.owner, self.request, self.most, call.reached_at)
         if ELICIT_URL not in call.client.capabilities:
             return await self._link(call, url)
         id_ = secrets.token_hex(16)

@@ -64,7 +64,7 @@ async def show(context: ToolContext, call: Call, outcome: Outcome, arguments: Ar
     preview = outcome.preview
     if preview is not None:
         preview = await context.pictures.shrink(preview, context.profiles.of(call).preview_bytes)
-    return made(replace(outcome, preview=preview), context.pictures.url, jpeg, notes)
+    return made(replace(outcome, preview=preview), context.pictures.url_for(call.reached_at), jpeg, notes)
 
 
 def read_request(arguments: Arguments, default: str) -> ImageRequest:

@@ -23,7 +23,7 @@ async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> R
     page = await context.store.page(
         call.owner, search, int(arguments.get("limit", 5)), None if before is None else int(before)
     )
-    url = context.pictures.url
+    url = context.pictures.url_for(call.reached_at)
     structured: Result = {"entries": [structure(cut_job(job), url) for job in page.jobs], "total": page.total}
     if page.more:
         structured["next_before"] = page.jobs[-1].history_id

@@ -41,7 +41,7 @@ async def show(context: ToolContext, call: Call, outcome: Outcome) -> Result:
     if outcome.preview is not None and len(outcome.preview) > profile.preview_bytes:
         outcome = replace(outcome, preview=await context.pictures.shrink(outcome.preview, profile.preview_bytes))
     call.on_delivered(partial(context.generation.delivered, outcome.job))
-    return job_result(outcome, profile, context.pictures.url)
+    return job_result(outcome, profile, context.pictures.url_for(call.reached_at))
 
 
 def job_result(outcome: Outcome, profile: Profile, pictures_url: str) -> Result:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from service.hosts import is_loopback
 from service.protocol.admission import (
     Arrival,
     Batch,
@@ -57,6 +59,8 @@ class McpEndpoint:
     streams: Streams = field(default_factory=Streams)
     stream_ids: Iterator[str] = field(default_factory=lambda: _stream_ids(secrets.token_hex(4)))
     body_deadline_s: float = BODY_DEADLINE_S
+    links_follow_host: bool = False
+    """Links begin with the loopback `Host` of the request: a container may be published at another port."""
     keep_alive: KeepAlive = field(default_factory=lambda: KeepAlive(SILENCE_S))
 
     async def post(self, request: web.Request) -> web.StreamResponse:
@@ -76,7 +80,10 @@ class McpEndpoint:
             return error_response(408, f"The body did not arrive within {self.body_deadline_s:g} seconds.")
         if len(body) > MAX_BODY_BYTES:
             return error_response(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
-        match admit(headers.items(), body, self.keys, arrival_of(request)):
+        arrival = arrival_of(request)
+        if self.links_follow_host:
+            arrival.reached_at = loopback_url_of(request.scheme, headers.get(hdrs.HOST, ""))
+        match admit(headers.items(), body, self.keys, arrival):
             case Call() as call:
                 return await self._reply(request, accepts, call)
             case Refused() as refused:
@@ -210,6 +217,19 @@ def arrival_of(request: web.Request) -> Arrival:
     """Return the facts of a request that admission needs."""
     hint = request.query.get(HINT, "")[:MAX_HINT] if "?" in request.raw_path else ""
     return Arrival(owner=request[OWNER], now=time.time(), nonce=make_nonce, client_hint=hint)
+
+
+@lru_cache(maxsize=256)  # a client sends the same with every request
+def loopback_url_of(scheme: str, host: str) -> str:
+    """Return the URL of a loopback `Host`, as this machine can reach it; "" for any other host."""
+    try:
+        parts = urlsplit(f"//{host}")
+        name, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    if not is_loopback(name):
+        return ""
+    return f"{scheme}://{f'[{name}]' if ':' in name else name}{'' if port is None else f':{port}'}"
 
 
 def _stream_ids(prefix: str) -> Iterator[str]:

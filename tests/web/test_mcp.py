@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from contextlib import AsyncExitStack
 from io import BytesIO
 from typing import Any
@@ -11,7 +12,7 @@ import aiohttp
 import pytest
 
 from service.app import Running
-from service.web.mcp import MAX_BODY_BYTES
+from service.web.mcp import MAX_BODY_BYTES, loopback_url_of
 from tests.conftest import Serve
 from tests.emulators import flow2api
 from tests.wire import LEGACY, MODERN, WireClient, modern_headers, modern_params, request, until, wire_client
@@ -254,3 +255,50 @@ async def test_the_endpoint_is_there_with_a_slash_at_its_end_too(easel: Running)
             assert answer.status == 404
         async with client.session.put(client.url) as answer:
             assert answer.status == 405
+
+
+async def links_of(easel: Running, host: str) -> list[str]:
+    """The beginnings of the links to a picture, in three places, and to the page of uploads, for one `Host`."""
+    async with wire_client(easel.mcp_url) as client:
+        client.headers["Host"] = host
+        made = await client.call("generate", {"prompt": "a red fox"})
+        listed = await client.call("history")
+        sent = await client.call("generate", {"prompt": "a cat", "use_upload": True})
+        read = await client.modern("resources/read", {"uri": "easel://history/1"})
+    texts = [each["content"][0]["text"] for each in (made, listed, sent)]
+    return [re.findall(r"https?://[^/]+", text)[0] for text in (*texts, read.result["contents"][1]["text"])]
+
+
+@pytest.mark.parametrize("host", ["localhost:9000", "127.0.0.1:9000", "[::1]:9000", "localhost"])
+async def test_links_begin_with_the_loopback_address_by_which_the_call_came(serve: Serve, host: str) -> None:
+    """Bug: a container that was published at port 9000 handed out links with the port on which it listens inside."""
+    async with flow2api.running() as upstream, serve(**env_of(upstream)) as easel:
+        assert set(await links_of(easel, host)) == {f"http://{host}"}
+
+
+async def test_links_begin_with_the_public_url_whatever_the_host(serve: Serve) -> None:
+    env = {"EASEL_PUBLIC_URL": "https://easel.example.com"}
+    async with flow2api.running() as upstream, serve(**env, **env_of(upstream)) as easel:
+        for host in ("localhost:9000", "easel.example.com"):
+            assert set(await links_of(easel, host)) == {"https://easel.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("localhost:9000", "http://localhost:9000"),
+        ("LOCALHOST", "http://localhost"),
+        ("[::1]:9000", "http://[::1]:9000"),
+        ("192.168.1.5:9000", ""),
+        ("evil.example.com", ""),
+        ("localhost.evil.example.com", ""),
+        ("localhost:9000/evil", "http://localhost:9000"),
+        ("user@localhost", "http://localhost"),
+        ("localhost:port", ""),
+        ("[::1", ""),
+        ("", ""),
+    ],
+)
+def test_only_a_loopback_host_is_followed(host: str, url: str) -> None:
+    """Attack: a `Host` of a foreign name, by DNS rebinding, must not get into links."""
+    assert loopback_url_of("http", host) == url
