@@ -92,6 +92,11 @@ class ChatAnswer(ImageAnswer[str]):
         match event.value:
             case {"choices": [*choices]}:
                 return [thought for at, choice in enumerate(choices) for thought in self._choice(choice, at)]
+            case {"message": {**message}}:  # Ollama's own API
+                return self._message(message, 0)
+            case {"content": [*parts]}:  # Anthropic's Messages API
+                for part in parts:
+                    self._part(part)
             case {**fields} if "candidates" in fields or "promptFeedback" in fields:
                 return self._gemini(fields)
             case {**fields}:

@@ -61,6 +61,10 @@ DATA_URI_IN_WORDS: Final = re.compile(rf"{PREFIX}{DIGITS}", re.IGNORECASE)
 BASE64_ONLY: Final = re.compile(rf"(?=.{{64,}}|.*{STAND_IN}){DIGITS}", re.DOTALL)
 PICTURE_FILE: Final = re.compile(r"/tmp/.|\.(?:png|jpe?g|webp|gif|avif)(?:\?|\Z)", re.IGNORECASE)  # noqa: S108 - a path of Flow2API
 
+WITHOUT_HOST: Final = re.compile(r"(?:https?:///+|(?:none|null|undefined)/)", re.IGNORECASE)
+WITHOUT_SCHEME: Final = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)*):[0-9]{1,5}/\S+\Z", re.IGNORECASE)
+"""URLs of services whose own address is not configured, or is one without `http://`."""
+
 MARKDOWN: Final = re.compile(r"!\[[^\[\]]{0,2000}\]\(\s{0,20}")
 """The head of a markdown image. Its alternative text is often the prompt, which may hold line breaks."""
 
@@ -207,4 +211,8 @@ def _source(text: str) -> Source | None:
         return Inline(data_uri["digits"].strip())
     if BASE64_ONLY.fullmatch(text):
         return Inline(text)
+    if WITHOUT_HOST.match(text):
+        return Link(f"/{WITHOUT_HOST.sub('', text)}")
+    if WITHOUT_SCHEME.match(text):
+        return Link(f"http://{text}")
     return Link(text.replace(" ", "%20")) if text.lower().startswith(("http://", "https://", "/")) else None

@@ -77,6 +77,11 @@ async def decoded(answer: ChatAnswer) -> list[bytes]:
         pytest.param(b"\xef\xbb\xbf" + json.dumps({"url": URL}).encode(), id="byte-order-mark"),
         pytest.param(b"\xef\xbb\xbf" + sse(delta(content=MARKDOWN)), id="byte-order-mark-before-a-stream"),
         pytest.param(json.dumps([{"url": URL}]).encode(), id="list"),
+        pytest.param(json.dumps({"message": {"role": "assistant", "images": [URL]}}).encode(), id="ollama"),
+        pytest.param(
+            json.dumps({"content": [{"type": "image", "source": {"type": "url", "url": URL}}]}).encode(), id="anthropic"
+        ),
+        pytest.param(b"data: \xef\xbb\xbf" + json.dumps({"url": URL}).encode() + b"\n\n", id="mark-in-an-event"),
         pytest.param(json.dumps({"code": 0, "data": {"images": [{"url": URL}]}}).encode(), id="images"),
         pytest.param(
             json.dumps({"url": URL, "error": {"message": "", "type": "", "code": None}}).encode(), id="empty-error"
