@@ -51,8 +51,7 @@ from service.storage.opened import Storage, open_storage
 from service.storage.secret import Secret
 from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
-from service.upstreams.connector import Connector
-from service.upstreams.proxying import proxying
+from service.upstreams.connector import Connector, proxying
 from service.upstreams.sketch import SketchUpstream
 from service.web import health as web_health
 from service.web import images as web_files

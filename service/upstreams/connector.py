@@ -1,4 +1,4 @@
-"""The connector of the one `ClientSession`: host names are resolved on the event loop, by c-ares.
+"""Connections of the one `ClientSession`: host names are resolved on the event loop, and proxies are honoured.
 
 The system's `getaddrinfo` blocks a thread for as long as a name server is silent, and its threads are those that read
 and write pictures: eight names of a dead name server held up everybody's pictures for seven seconds. A lookup of c-ares
@@ -7,6 +7,16 @@ is a socket that ends with its call, so nobody else notices it, however many one
 c-ares reads the hosts file and asks name servers. Names of the local network may come from elsewhere (multicast DNS,
 RFC 6762; LLMNR, RFC 4795), so those are asked of the system. Only a configured service is ever reached by such a name:
 the guarded download (`fetch.py`) refuses the others before they are resolved.
+
+Proxies are a middleware of the session:
+
+1. A request to an image service, or for a picture on its own host, goes through the proxy for that host, which then
+   resolves the name.
+2. A guarded download from another host (`fetch.py`) has resolved and checked the name before: its URL holds a checked
+   address, its `Host` header the name. By https the proxy is asked for a tunnel to that very address, so it connects to
+   the address that was checked.
+3. By http such a download goes directly. A proxy takes the host from the URL, not from the header (RFC 9112, 3.2.2), so
+   the server would be asked for a site that has its address for a name.
 """
 
 import socket
@@ -14,6 +24,9 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import ResolveResult
+from yarl import URL
+
+from service.proxies import Proxies
 
 
 def is_local_name(host: str) -> bool:
@@ -57,3 +70,17 @@ async def addresses_of(session: aiohttp.ClientSession, host: str) -> list[str]:
     """Resolve a host name by the resolver of a session. Raise `OSError` for an unknown name."""
     resolver = session.connector.resolver if isinstance(session.connector, Connector) else Resolver()
     return [each["host"] for each in await resolver.resolve(host)]
+
+
+def proxying(proxies: Proxies) -> aiohttp.ClientMiddlewareType:
+    """Return the middleware that sends each request by way of the proxy for its host, if there is one."""
+
+    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        named = URL(f"{request.url.scheme}://{request.headers.get('Host', request.url.host)}")
+        is_download = named.host != request.url.host
+        if request.url.scheme == "https" or not is_download:
+            proxy = proxies.for_host(named.scheme, named.host or "", named.port)
+            request.update_proxy(URL(proxy) if proxy else None, None, None)
+        return await handler(request)
+
+    return send

@@ -5,7 +5,7 @@ Its rules, for the first URL and for each redirect alike:
 - http and https only, no user name or password in the URL.
 - The name is resolved once, every address is checked, and the connection goes to a checked address. Private addresses
   and names of the local network are allowed only on the host of the image service that gave the URL, on any port;
-  there nothing is to be checked, and a proxy may resolve the name (`proxying.py`).
+  there nothing is to be checked, and a proxy may resolve the name (`connector.py`).
 - The key goes to the exact origin of that service and nowhere else.
 - Bytes are counted while they come in. A page of HTML is no picture; its bytes tell it, not its media type.
 - The URL is sent byte for byte: a signed query does not survive being decoded and encoded again.

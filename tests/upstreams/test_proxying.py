@@ -15,11 +15,10 @@ from aiohttp.abc import ResolveResult
 from service.images import ImageRequest, Picture
 from service.proxies import Proxies
 from service.settings import Endpoint
-from service.upstreams.connector import Connector, Resolver
+from service.upstreams.connector import Connector, Resolver, proxying
 from service.upstreams.errors import UpstreamError
 from service.upstreams.fetch import FetchError, RetryPolicy, fetch
 from service.upstreams.openai import OpenAiUpstream
-from service.upstreams.proxying import proxying
 from tests.conftest import Serve
 from tests.emulators import openai_images, pictures
 from tests.emulators.loopback import serving
