@@ -22,14 +22,14 @@ from service.protocol.session import Sessions
 from service.settings import Settings
 from service.storage.disk_sessions import DiskSessions
 from service.web.guard import Guard
-from service.web.mcp import MAX_BODY_BYTES, Endpoint
+from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
 from service.web.sessions import add_routes
 from service.web.sockets import listen
 
 
 async def echo(call: Call, arguments: Mapping[str, Any]) -> Result:
     """Run the tool."""
-    await call.progress(1)
+    call.report("At work", 1)
     return {"content": [{"type": "text", "text": reply_to(arguments["message"])}]}
 
 
@@ -43,7 +43,7 @@ async def serve(port: int) -> None:
         sessions = Sessions(secrets.token_bytes(32))
         keys = Keys(sessions=sessions, request_state=secrets.token_bytes(32), is_ended=ended.contains)
         app = web.Application(middlewares=[Guard(Settings.from_env({})).middleware()], client_max_size=MAX_BODY_BYTES)
-        add_routes(app, "/mcp", Endpoint(server=server, keys=keys), ended)
+        add_routes(app, "/mcp", McpEndpoint(server=server, keys=keys), ended)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         await runner.setup()
         await web.SockSite(runner, listen("127.0.0.1", port)[0]).start()

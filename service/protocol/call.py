@@ -123,9 +123,11 @@ class Call:
         return token if is_request_id(token) else None
 
     def progress(self) -> RisingProgress | None:
-        """Return the progress of this call, which it reports in silence too from now on; None for nobody to hear it."""
-        if self._progress is None and self.channel.takes_messages and (self.is_task or self.progress_token is not None):
-            self._progress = RisingProgress(self._notify_progress)
+        """Return the progress of this call; None where its caller wants none."""
+        if self._progress is None:
+            channel = self.channel
+            if channel.takes_messages and (channel.is_task or self.progress_token is not None):
+                self._progress = RisingProgress(self._notify_progress)
         return self._progress
 
     def report(self, message: str, percent: float | None = None) -> None:

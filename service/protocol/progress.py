@@ -27,22 +27,26 @@ _STEP: Final = 0.05
 
 
 class RisingProgress:
-    """Puts what is reported in order and passes it on, as a value up to 100 and a line of text; begins at once.
+    """Puts what is reported in order and passes it on, as a value up to 100 and a line of text."""
 
-    Clients show the value as it is, so it is a whole number until the steps become smaller than one.
-    """
-
-    __slots__ = ("_began", "_message", "_notify", "_reported", "_silence_s", "_timer", "_value")
+    __slots__ = ("_began", "_message", "_notify", "_reported", "_silence_s", "_stopped", "_timer", "_value")
 
     def __init__(self, notify: Callable[[float, str], None], silence_s: float = SILENCE_S) -> None:
-        """Begin to watch for silence. `notify` gets each value and message; it neither waits nor raises."""
-        loop = asyncio.get_running_loop()
+        """Begin without a value. `notify` gets each value and message; it neither waits nor raises."""
         self._notify = notify
         self._silence_s = silence_s
         self._message = "Working"
         self._value = -1.0
-        self._began = self._reported = loop.time()
-        self._timer: asyncio.TimerHandle | None = loop.call_later(silence_s, self._tick)
+        self._stopped = False
+        self._began = self._reported = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def keep_alive(self) -> None:
+        """Repeat the last message, with the time since now, whenever nothing was reported for `silence_s` seconds."""
+        if self._timer is None and not self._stopped:
+            loop = asyncio.get_running_loop()
+            self._began = self._reported = loop.time()
+            self._timer = loop.call_later(self._silence_s, self._tick)
 
     def report(self, message: str, percent: float | None = None) -> None:
         """Pass a message on, with `percent` where that is above the last value, and else a little more than that."""
@@ -51,27 +55,29 @@ class RisingProgress:
 
     def stop(self) -> None:
         """Pass nothing on from now on."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None
+            self._timer = None
 
     def _pass_on(self, message: str, percent: float | None) -> None:
-        if self._timer is None:
+        if self._stopped:
             return
-        self._reported = asyncio.get_running_loop().time()
+        if self._timer is not None:
+            self._reported = asyncio.get_running_loop().time()
         value = -1.0 if percent is None else min(percent, HIGHEST)
         if value <= self._value:
             last = max(self._value, 0.0)
             value = last + (CEILING - last) * _STEP
-        self._value = round(value) if round(value) > self._value and round(value) < CEILING else value
+        whole = round(value)
+        self._value = whole if self._value < whole < CEILING else value
         self._notify(self._value, message)
 
     def _tick(self) -> None:
-        """Repeat the last message, with the time since the beginning, if nothing was reported for `SILENCE_S`."""
         loop = asyncio.get_running_loop()
         due = self._reported + self._silence_s
         if loop.time() >= due:
             self._pass_on(f"{self._message} ({loop.time() - self._began:.0f} s)", None)
             due = self._reported + self._silence_s
-        if self._timer is not None:
+        if not self._stopped:
             self._timer = loop.call_at(due, self._tick)

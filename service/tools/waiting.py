@@ -15,6 +15,8 @@ _TIMED_OUT: Final = re.compile(r"time[d]?[ -]?out|-32001", re.IGNORECASE)
 def waiter_of(call: Call, patience_s: float) -> Waiter:
     """Return the waiter of a call that waits so many seconds from now, and is not silent meanwhile."""
     progress = call.progress()
+    if progress is not None:
+        progress.keep_alive()
     return Waiter(
         report=None if progress is None else progress.report,
         until=asyncio.get_running_loop().time() + patience_s,

@@ -71,6 +71,8 @@ async def test_silence_is_broken_by_the_last_message() -> None:
     """Ours: many clients give up on a call that says nothing for a minute."""
     notified = Notified()
     progress = RisingProgress(notified, silence_s=0.01)
+    progress.keep_alive()
+    progress.keep_alive()
     progress.report("drawing", 10)
     await until(lambda: len(notified.steps) > 2)
     progress.stop()
@@ -82,10 +84,12 @@ async def test_nothing_follows_the_end() -> None:
     """Spec 2026-07-28, Progress: notifications MUST stop after completion."""
     notified = Notified()
     progress = RisingProgress(notified, silence_s=0.001)
+    progress.keep_alive()
     await until(lambda: bool(notified.steps))
     progress.stop()
     before = len(notified.steps)
     progress.report("late", 90)
+    progress.keep_alive()
     await asyncio.sleep(0.01)
     assert len(notified.steps) == before
 
@@ -94,6 +98,10 @@ async def test_an_ended_call_is_freed_without_a_run_of_the_garbage_collector() -
     """Ours: a call holds its picture, and a loop of thousands of calls a minute would hold megabytes."""
     ended = call(params={"_meta": {"progressToken": 1}}, channel=Outbox())
     ended.report("drawing", 10)
+    progress = ended.progress()
+    assert progress is not None
+    progress.keep_alive()
+    del progress
     held = weakref.ref(ended.client)
     gc.disable()
     try:
