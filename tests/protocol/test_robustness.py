@@ -207,6 +207,8 @@ WILD_POSTS = st.tuples(PAIRS | SESSION_PAIRS, MESSAGE | st.lists(MESSAGE, max_si
 def readable_id(message: object) -> object:
     """The id of a message if it has one as the specs allow: what an error about it must name."""
     id_ = message.get("id") if isinstance(message, dict) else None
+    if isinstance(id_, int) and not -(2**63) <= id_ < 2**64:  # a float to the parser, as to JavaScript
+        return None
     return id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else None
 
 
