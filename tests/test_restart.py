@@ -183,7 +183,7 @@ async def test_a_task_whose_generation_was_deleted_says_so(tmp_path: Path) -> No
             await upstream.silent.wait()
             process.kill()
         async with service_process(tmp_path / "data", **settings) as (_, client):
-            await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
+            await client.call("delete", {"history_id": 1, "confirm": True})
             result = (await ended_task(client, task_id))["result"]
     assert result["isError"]
     assert "deleted" in result["content"][0]["text"]

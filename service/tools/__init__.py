@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from service.tools import cache, generate, generate_image, history
+from service.tools import cache, delete, generate, generate_image, history
 from service.tools.base import Tool
 
-TOOLS: Final[tuple[Tool, ...]] = (generate.TOOL, generate_image.TOOL, history.TOOL, cache.TOOL)
+TOOLS: Final[tuple[Tool, ...]] = (generate.TOOL, generate_image.TOOL, history.TOOL, delete.TOOL, cache.TOOL)

@@ -1,39 +1,29 @@
-"""`history`: one earlier generation, waited for, shown or deleted. The list of many is `history_list.py`."""
+"""`history`: one earlier generation, waited for and shown. The list of many is `history_list.py`."""
 
 from typing import Final
 
 from service.images import Job, JobState
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
-from service.tools.base import Arguments, Tool, answered, failed, refused
-from service.tools.confirmation import unconfirmed
+from service.tools.base import Arguments, Tool, failed
 from service.tools.context import ToolContext
 from service.tools.history_list import list_page
-from service.tools.history_text import counted, details_text, loss_text
+from service.tools.history_text import counted, details_text
 from service.tools.results import show
 from service.tools.waiting import waiter_of
-
-STOPPING: Final = (
-    "history_id {} is still being drawn. Deleting it stops that; the image service may charge for it all the same."
-)
-"""The question before a generation is deleted that has not ended."""
 
 LONGEST_WAIT_S: Final = 600.0
 """Longest wait of one call, also for a client that would wait for ever."""
 
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
-    """Show one generation when its id is given, or delete it; else list them."""
+    """Show one generation when its id is given; else list them."""
     if "history_id" not in arguments:
-        if arguments.get("delete", False):
-            return refused(TOOL.name, ["`delete` needs `history_id`: it deletes one at a time."])
         return await list_page(context, call, arguments)
     history_id = int(arguments["history_id"])
     job = await context.store.job(call.owner, history_id)
     if job is None:
-        return await _missing(context, call, history_id)
-    if arguments.get("delete", False):
-        return await _delete(context, call, arguments, job)
+        return await missing(context, call, history_id)
     return await _show(context, call, arguments, job)
 
 
@@ -45,7 +35,7 @@ async def _show(context: ToolContext, call: Call, arguments: Arguments, job: Job
         await _wait(context, call, arguments, job.history_id)
     outcome = await context.generation.show(call.owner, job.history_id, number, waiter.left_s)
     if outcome is None:
-        return await _missing(context, call, job.history_id)
+        return await missing(context, call, job.history_id)
     job = outcome.job
     if job.pictures and number > len(job.pictures):
         return failed(
@@ -78,33 +68,15 @@ async def _wait(context: ToolContext, call: Call, arguments: Arguments, history_
     await context.generation.wait(call.owner, history_id, waiter_of(call, patience_s))
 
 
-async def _missing(context: ToolContext, call: Call, history_id: int) -> Result:
+async def missing(context: ToolContext, call: Call, history_id: int) -> Result:
+    """Return the result for an id that this owner has no generation of."""
     newest = await context.store.jobs(call.owner, 1)
     hint = f"The newest is {newest[0].history_id}." if newest else "The history is empty."
     return failed(f"There is no generation with history_id {history_id}. {hint} Call `history` for the list.")
 
 
-async def _delete(context: ToolContext, call: Call, arguments: Arguments, job: Job) -> Result:
-    """Delete one generation after the person agreed. A modern call runs again from its start with their answer."""
-    children = await context.store.children(call.owner, job.history_id)
-    working = job.state is JobState.WORKING
-    refusal = await unconfirmed(
-        call, arguments, STOPPING.format(job.history_id) if working else loss_text(job, children)
-    )
-    if refusal is not None:
-        return answered(f"history_id {job.history_id} was not deleted. {refusal}", {"entries": []})
-    if working and not await context.generation.stop(job):
-        return failed(
-            f"history_id {job.history_id} is being drawn by another process, and nothing was deleted. Call `history` "
-            "with it alone to wait for its end, then delete it."
-        )
-    if not await context.retention.delete(call.owner, job.history_id):
-        return await _missing(context, call, job.history_id)
-    return answered(f"history_id {job.history_id} was deleted.", {"entries": [], "deleted": job.history_id})
-
-
 TOOL = Tool(
     name="history",
     run=run,
-    annotations={"readOnlyHint": False, "destructiveHint": True, "idempotentHint": True, "openWorldHint": False},
+    annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
 )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+DELETION: Final = "To delete one, call the tool `delete` with its history_id."
 SEVERAL: Final = "For several pictures, call it once for each, with variation 1, 2, 3."
 
 _COUNTS: Final = (
@@ -43,7 +44,6 @@ MEANT_BY: Final[Mapping[str, str]] = {
     "keep": f"{_COUNTS} newest",
     "state": "status",
     "action": "status operation command mode",
-    "delete": "remove deleted deleteid",
     "wait_seconds": "wait timeout seconds waittime",
     "confirm": "confirmed yes force approve approved",
     "include_history": "history deletehistory all",
@@ -56,6 +56,8 @@ def advice_for(name: str, known: Sequence[str]) -> str:
     word = re.sub(r"[^a-z0-9]", "", name[:60].lower())
     if "variation" in known and word in _COUNTS.split():
         return f" {SEVERAL}"
+    if "before" in known and word in ("delete", "deleted", "deleteid", "remove"):
+        return f" {DELETION}"
     meant = [each for each in known if each.replace("_", "") == word] or [
         argument for argument, names in MEANT_BY.items() if argument in known and word in names.split()
     ]

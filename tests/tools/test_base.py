@@ -32,7 +32,7 @@ def test_every_tool_has_its_two_files_and_every_file_its_tool() -> None:
 async def test_the_list_is_complete_and_every_schema_in_it_stands_alone(client: WireClient) -> None:
     """Spec 2026-07-28, `$ref` Resolution: clients must not fetch a reference, so there is none to a file."""
     tools = (await client.modern("tools/list")).result["tools"]
-    assert [tool["name"] for tool in tools] == ["generate", "history", "cache"]
+    assert [tool["name"] for tool in tools] == ["generate", "history", "delete", "cache"]
     for tool in tools:
         assert tool["title"]
         assert tool["description"]

@@ -47,7 +47,6 @@ def test_a_number_that_stands_for_none_is_left_out(schema: dict[str, Any], name:
         pytest.param(CACHE, "keep", "0", 0, id="nothing kept"),
         pytest.param(GENERATE, "use_upload", "true", True, id="a switch"),
         pytest.param(GENERATE, "use_upload", "False", False, id="a switch in Python's notation"),
-        pytest.param(HISTORY, "delete", 1, True, id="a switch as a number"),
         pytest.param(HISTORY, "state", "Done", "done", id="a choice in capitals"),
         pytest.param(GENERATE, "image_url", f'["{A}", "{B}"]', [A, B], id="a list"),
         pytest.param(GENERATE, "image_url", f"['{A}']", [A], id="a list in Python's notation"),

@@ -32,7 +32,7 @@ async def deleted(easel: Running, mode: str, person: Person | None, **arguments:
     asking = None if person is None else person.fill_in
     async with Client(easel.mcp_url, mode=mode, read_timeout_seconds=20, elicitation_callback=asking) as client:
         await client.call_tool("generate", {"prompt": "a fox"})
-        result = await client.call_tool("history", {"history_id": 1, "delete": True, **arguments})
+        result = await client.call_tool("delete", {"history_id": 1, **arguments})
         left = (await client.call_tool("history", {})).structured_content
     [said] = result.content
     assert isinstance(said, TextContent)
@@ -84,7 +84,7 @@ async def test_where_nobody_can_be_asked_it_says_what_is_lost_and_what_to_pass(e
 async def test_only_true_is_a_yes(client: WireClient, content: Mapping[str, Any]) -> None:
     """Attack: what comes back is the client's word, and need not fit the form."""
     await client.call("generate", {"prompt": "a fox"})
-    asked = {"name": "history", "arguments": {"history_id": 1, "delete": True}}
+    asked = {"name": "delete", "arguments": {"history_id": 1}}
     answers = {"inputResponses": {"confirm": {"action": "accept", "content": content}}}
     heard = await client.modern("tools/call", asked | answers, **{CAPABILITIES_KEY: {"elicitation": {}}})
     assert "was not deleted" in heard.result["content"][0]["text"]

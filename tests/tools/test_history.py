@@ -9,7 +9,6 @@ from jsonschema import Draft202012Validator
 from service.images import Failure, ImageRequest, Parent, Reference
 from service.tools.base import load_schema
 from tests.conftest import Serve
-from tests.emulators import flow2api
 from tests.seeded_history import seeded_history, slow_service
 from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
 
@@ -106,58 +105,29 @@ async def test_a_client_that_takes_tasks_gets_one_for_the_wait_only(serve: Serve
         assert "structuredContent" in await client.call("history", {"history_id": 1}, **TASKS)
 
 
-async def test_a_deleted_one_is_gone_with_its_file(client: WireClient) -> None:
-    """Ours: a link that was given away ends, too."""
-    made = await client.call("generate", {"prompt": "a red fox"})
-    result = await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
-    assert result["structuredContent"] == {"entries": [], "deleted": 1, "message": "history_id 1 was deleted."}
-    assert not list(OUTPUT.iter_errors(result["structuredContent"]))
-    async with client.session.get(made["structuredContent"]["images"][0]["url"]) as answer:
-        assert answer.status == 404
-    assert (await client.call("history"))["structuredContent"]["total"] == 0
-    again = await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
-    assert "There is no generation with history_id 1." in again["content"][0]["text"]
-
-
-async def test_deleting_needs_an_id(client: WireClient) -> None:
-    """Ours: a model that leaves it out must not delete the newest, nor read a list as success."""
-    result = await client.call("history", {"delete": True, "confirm": True})
-    assert result["isError"]
-    assert "`delete` needs `history_id`" in result["content"][0]["text"]
-
-
-async def test_deleting_a_working_one_stops_the_drawing(serve: Serve) -> None:
-    """Ours: a lost connection leaves the job running, so this is how a person ends it."""
-    async with flow2api.running() as upstream:
-        env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
-        async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
-            call = asyncio.create_task(client.call("generate", {"prompt": "a fox [detect-disconnect]"}))
-            await upstream.silent.wait()
-            asked = await client.call("history", {"history_id": 1, "delete": True})
-            assert "may charge for it all the same" in asked["content"][0]["text"]
-            gone = await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
-            assert gone["structuredContent"]["deleted"] == 1
-            async with asyncio.timeout(10):
-                await upstream.disconnected.wait()
-            assert "was deleted meanwhile" in (await call)["content"][0]["text"]
-            assert (await client.call("history"))["structuredContent"]["total"] == 0
-
-
 async def test_what_is_foreign_does_not_exist(serve: Serve) -> None:
     """Attack: history ids count up, so anybody can guess one."""
     async with serve(EASEL_TOKENS="anna:a,ben:b") as easel:
         async with wire_client(easel.mcp_url, "a") as anna, wire_client(easel.mcp_url, "b") as ben:
             await anna.call("generate", {"prompt": "a red fox"})
-            for arguments in ({}, {"delete": True}, {"delete": True, "confirm": True}):
-                result = await ben.call("history", {"history_id": 1, **arguments})
-                assert result["isError"]
-                assert "There is no generation with history_id 1. The history is empty." in result["content"][0]["text"]
+            result = await ben.call("history", {"history_id": 1})
+            assert result["isError"]
+            assert "There is no generation with history_id 1. The history is empty." in result["content"][0]["text"]
             assert (await ben.call("history", {"query": "fox"}))["structuredContent"]["total"] == 0
             assert (await anna.call("history"))["structuredContent"]["total"] == 1
 
 
-async def test_clients_are_told_that_it_can_destroy(client: WireClient) -> None:
-    """Spec 2026-07-28, ToolAnnotations: a client may ask its person before such a call."""
+async def test_clients_are_told_that_it_only_reads(client: WireClient) -> None:
+    """Ours: hosts that ask their person before a tool that may destroy do not ask before each look."""
     [tool] = [each for each in (await client.modern("tools/list")).result["tools"] if each["name"] == "history"]
     hints = {name: value for name, value in tool["annotations"].items() if name != "title"}
-    assert hints == {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": True, "openWorldHint": False}
+    assert hints == {"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False}
+
+
+async def test_to_delete_by_it_names_the_tool_that_does(client: WireClient) -> None:
+    """Ours: it could delete before, and chats remember that."""
+    await client.call("generate", {"prompt": "a red fox"})
+    result = await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
+    assert result["isError"]
+    assert "To delete one, call the tool `delete` with its history_id." in result["content"][0]["text"]
+    assert (await client.call("history"))["structuredContent"]["total"] == 1

@@ -39,7 +39,7 @@ async def test_each_property_has_one_type_and_no_keyword_that_is_refused(serve: 
     async with serve(**ALL) as easel, wire_client(easel.mcp_url) as client:
         tools = await tools_of(client)
     schemas = [tool[kind] for tool in tools for kind in ("inputSchema", "outputSchema") if kind in tool]
-    assert len(tools) == 4
+    assert len(tools) == 5
     for node in (node for schema in schemas for node in nodes(schema)):
         assert isinstance(node["type"], str)
         assert set(node) <= set(KEPT)

@@ -19,7 +19,6 @@ TOOLS = {name: list(load_schema(name)["properties"]) for name in ("generate", "h
         ("history", "id", "`history_id`"),
         ("history", "page", "`before`"),
         ("history", "status", "`state`"),
-        ("history", "remove", "`delete`"),
         ("history", "timeout", "`wait_seconds`"),
         ("generate", "local_file", "`use_latest_user_image` or `use_upload`"),
         ("generate", "filePath", "`use_latest_user_image` or `use_upload`"),
@@ -43,6 +42,11 @@ TOOLS = {name: list(load_schema(name)["properties"]) for name in ("generate", "h
 def test_the_argument_that_is_meant_is_named(tool: str, name: str, meant: str) -> None:
     """Bug: `keyword` looked like `before` to a comparison of letters."""
     assert advice_for(name, TOOLS[tool]) == (f" Did you mean {meant}?" if meant else "")
+
+
+@pytest.mark.parametrize("name", ["delete", "remove", "deleteId"])
+def test_history_names_the_tool_that_deletes(name: str) -> None:
+    assert advice_for(name, TOOLS["history"]) == " To delete one, call the tool `delete` with its history_id."
 
 
 @pytest.mark.parametrize("name", ["n", "count", "num_images", "numberOfImages", "batch_size", "samples"])
