@@ -37,6 +37,7 @@ async def test_a_legacy_session_from_initialize_to_a_picture(client: WireClient)
     assert [tool["name"] for tool in (await client.legacy("tools/list")).result["tools"]] == [
         "generate",
         "history",
+        "delete",
         "cache",
     ]
     made = await client.legacy("tools/call", {**DRAW, "_meta": {"progressToken": "p"}})
