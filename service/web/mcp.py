@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from service.bodies import read_limited
 from service.hosts import is_loopback
 from service.protocol.admission import (
     Arrival,
@@ -102,11 +103,8 @@ class McpEndpoint:
 
     async def _body_of(self, request: web.Request) -> bytes:
         """Return the body as it comes, or as much of it as shows that it is too large."""
-        body = bytearray()
         async with asyncio.timeout(self.body_deadline_s):
-            while len(body) <= MAX_BODY_BYTES and (chunk := await request.content.readany()):
-                body += chunk
-        return bytes(body)
+            return await read_limited(request.content, MAX_BODY_BYTES)
 
     def _take(self, message: ClientNotification | ClientResponse) -> None:
         match message:
