@@ -18,15 +18,15 @@ RECENT := import sys; assert sys.version_info >= (3, 11)
 .PHONY: help run demo test check coverage bench interop image clean
 
 help:
-	@echo 'make run     start the service; Ctrl-C stops it'
-	@echo 'make demo    draw one picture through the whole service, and show how'
-	@echo 'make test    check, then all tests'
-	@echo 'make check   ruff and mypy'
-	@echo 'make coverage how much of the protocol its own tests reach: all of it, or it fails'
-	@echo 'make bench   our speed against a bare aiohttp server and the official SDK'
-	@echo 'make interop real MCP clients against the service; installs them once'
-	@echo 'make image   build the container image $(IMAGE), with podman or docker'
-	@echo 'make clean   remove .venv and caches; the data folder stays'
+	@echo 'make run       start the service; Ctrl-C stops it'
+	@echo 'make demo      draw one picture through the whole service, and show how'
+	@echo 'make test      check, then all tests'
+	@echo 'make check     ruff and mypy'
+	@echo 'make coverage  show how much of the protocol its own tests reach; fails below 100 %'
+	@echo 'make bench     compare the speed with a bare aiohttp server and the official SDK'
+	@echo 'make interop   real MCP clients against the service; installs them once'
+	@echo 'make image     build the container image $(IMAGE), with podman or docker'
+	@echo 'make clean     remove .venv and caches; the data folder stays'
 
 # exec: a signal reaches the service itself, and its exit status is ours.
 run: $(VENV)/installed

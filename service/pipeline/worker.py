@@ -92,8 +92,7 @@ class Worker:
             await self._failed(job, running, WorkError(f"{BROKEN} {await self._charge(job)}\n{LOOK}", kind="internal"))
             raise
         seconds = time.monotonic() - started
-        state = "left working" if ended is None else ended.state
-        logger.info("history_id %d: %s by %s in %.1f s", job.history_id, state, job.model, seconds)
+        logger.info("history_id %d: %s after %.1f s, %s", job.history_id, _outcome(ended), seconds, job.model)
         if ended is not None:
             await self.ended(ended)
         return ended
@@ -266,6 +265,14 @@ class Worker:
                 if tried == 1:
                     logger.warning("It is tried again until it succeeds: %s", error)
             await self.pause(WRITE_PAUSE_S)
+
+
+def _outcome(ended: Job | None) -> str:
+    """Return how a job ended, for the log: with the kind and the fact of a failure, but not the service's own words."""
+    if ended is None:
+        return "left working"
+    failure = ended.failure
+    return ended.state if failure is None else f"{ended.state} ({failure.kind}: {failure.fact})"
 
 
 def _charge_of(job: Job) -> str:

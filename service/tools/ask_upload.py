@@ -10,7 +10,9 @@ import asyncio
 import secrets
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
+from service.hosts import is_loopback
 from service.protocol.call import Call
 from service.protocol.client_requests import ELICIT_URL, elicit_url
 from service.protocol.jsonrpc import Result
@@ -65,7 +67,7 @@ class UploadQuestion:
     async def _link(self, call: Call, url: str, before: str = "") -> Result:
         """Return the link and the next steps as a result. It is no failure."""
         lines = [
-            f"{before}Give the person this link. It opens a page to send the picture by, on a phone too. It works "
+            f"{before}Give the person this link. It opens a page to send the picture by, {_devices(url)}. It works "
             "once, within an hour, and for this request:",
             url,
             "When they say that it is sent, call `generate` again with the same arguments. Nothing is charged until "
@@ -88,3 +90,8 @@ class UploadQuestion:
         result: Result = {"content": [{"type": "text", "text": text}]}
         structured = {"upload_url": url, "images": [], "message": text}
         return result | {"structuredContent": structured} if self.structured else result
+
+
+def _devices(url: str) -> str:
+    """Say which devices can open a link. A loopback address leads a phone to itself."""
+    return "on this machine only" if is_loopback(urlsplit(url).hostname or "") else "on a phone too"

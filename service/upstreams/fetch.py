@@ -35,7 +35,8 @@ HOPS: Final = 5
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
-PRIVATE: Final = "it is on a private network, and not the host of the image service"
+PRIVATE: Final = "it is on a private network"
+PRIVATE_ELSEWHERE: Final = f"{PRIVATE}, and not the host of the image service"
 
 UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 """All of IPv6 that is routed. A list of the rest (site-local, discard, local NAT64 …) would never be complete."""
@@ -228,17 +229,18 @@ async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted
 async def _checked_addresses(session: aiohttp.ClientSession, url: URL, trusted: Trusted | None) -> list[str]:
     host = url.raw_host or ""
     addresses = _numeric(host)
+    private = PRIVATE if trusted is None else PRIVATE_ELSEWHERE
     if trusted is not None and trusted.on_same_host(url):
         return [host]  # any address will do, so the connection may resolve it, or the proxy that alone knows it
     if not addresses and is_local_name(host):
-        raise FetchError(url, PRIVATE, Trouble.PRIVATE)
+        raise FetchError(url, private, Trouble.PRIVATE)
     try:
         async with asyncio.timeout(CONNECT_S):
             addresses = addresses or await addresses_of(session, host)
     except (OSError, UnicodeError) as error:
         raise FetchError(url, "its name is not known", Trouble.UNREACHED) from error
     if not all(is_public(address) for address in addresses):
-        raise FetchError(url, PRIVATE, Trouble.PRIVATE)
+        raise FetchError(url, private, Trouble.PRIVATE)
     return addresses
 
 

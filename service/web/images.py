@@ -30,6 +30,8 @@ SEND_TIMEOUT_S: Final = 600
 RANGE: Final = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})", re.ASCII | re.IGNORECASE)
 """One range of bytes. Several at once may be answered with the whole (RFC 9110, 14.2), and pictures need no better."""
 
+NOT_KEPT: Final = "This picture is not kept here (any more). Ask for it in the chat: the history may bring it back.\n"
+
 SAFE: Final = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -118,7 +120,7 @@ def _head(name: str, stored: StoredFile, span: range | None) -> web.StreamRespon
 
 
 def _absent() -> web.Response:
-    return web.Response(status=404, text="There is no such picture.\n", headers=ABSENT)
+    return web.Response(status=404, text=NOT_KEPT, headers=ABSENT)
 
 
 async def _send(request: web.Request, response: web.StreamResponse, opened: OpenRange, span: range) -> None:

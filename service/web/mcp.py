@@ -202,7 +202,8 @@ def terms_of(content_type: str, encoding: str | None, *accept: str) -> Accepts |
     """Return the forms in which a request with these headers may be answered."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "application/json":
-        return Unfit(415, f"Content-Type is {media_type[:100]!r}; send application/json.")
+        named = repr(media_type[:100]) if media_type else "missing"
+        return Unfit(415, f"Content-Type is {named}; send application/json.")
     if encoding is not None:
         return Unfit(415, "Send the body as it is, without Content-Encoding.")
     accepts = Accepts(accept)

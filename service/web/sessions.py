@@ -6,7 +6,7 @@ on. DELETE ends the session. Spec 2025-11-25, Transports; the modern era has nei
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -30,6 +30,12 @@ BEAT_S: Final = 15.0
 """Between two keep-alive comments on a silent stream; they also find out that a reader is gone."""
 
 
+BROWSED: Final = (
+    "This is the address of an MCP endpoint, for MCP clients and not for browsers: add it to a chat program as a "
+    "server of the type Streamable HTTP. A GET is answered by a stream: Accept must list text/event-stream."
+)
+
+
 class SessionRoutes:
     """The two routes, on one endpoint."""
 
@@ -43,8 +49,9 @@ class SessionRoutes:
         """Open the stream of a session, or resume one from `Last-Event-ID`."""
         if _is_modern(request):
             return _post_only()
-        if not Accepts(request.headers.getall(hdrs.ACCEPT, [])).sse:
-            return error_response(406, "A GET is answered by a stream: Accept must list text/event-stream.")
+        accept = request.headers.getall(hdrs.ACCEPT, [])
+        if _is_browser(accept) or not Accepts(accept).sse:
+            return error_response(406, BROWSED)
         arrival = arrival_of(request)
         found = find_session(request.headers.items(), self._endpoint.keys, arrival)
         if isinstance(found, Refused):
@@ -164,6 +171,12 @@ def _nothing_follows(stream: Stream) -> web.Response:
     if stream.delivery is not None:
         stream.delivery.run()
     return _not_allowed("POST, DELETE", "Nothing follows this Last-Event-ID: its call has ended.")
+
+
+def _is_browser(accept: Sequence[str]) -> bool:
+    """Tell that a page is asked for. A browser ends its list of types with `*/*`, which would stand for a stream."""
+    listed = ",".join(accept).lower()
+    return "text/html" in listed and "text/event-stream" not in listed
 
 
 def _is_modern(request: web.Request) -> bool:

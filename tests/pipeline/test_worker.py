@@ -1,5 +1,6 @@
 """The work on one job: how it ends, what it keeps, how often it is tried, with a real store and real files."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -58,6 +59,18 @@ async def test_failed_work_is_an_outcome_with_its_reason(tmp_path: Path) -> None
         job = await pipeline.draw()
         assert job == await pipeline.job()
     assert (job.state, job.failure) == ("failed", Failure(kind="policy", reason="It shows a person."))
+
+
+async def test_the_log_says_why_work_failed_without_the_words_of_the_service(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bug: the log of a server with a wrong key said "failed" and no more. The service's words may quote a prompt."""
+    refusal = WorkError("The service refused the key (OPENAI_API_KEY).\nIt said: “the fox”", kind="auth")
+    async with pipeline_fixture(tmp_path, Pencil(answers=[refusal])) as pipeline:
+        with caplog.at_level(logging.INFO):
+            await pipeline.draw()
+    assert "failed (auth: The service refused the key (OPENAI_API_KEY).)" in caplog.text
+    assert "the fox" not in caplog.text
 
 
 async def test_a_bug_is_raised_and_its_row_says_no_more_than_that(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,19 @@ async def test_a_client_that_opens_no_pages_is_given_the_link(at_desk: Reference
     assert "call `generate` again with the same arguments" in text
     assert "image_url" not in text
     assert text_of(await ask_upload(at_desk.uploads, call(can=can), REQUEST, 2, PATIENT)) == text
+
+
+@pytest.mark.parametrize(
+    ("reached_at", "said"),
+    [("http://127.0.0.1:8866", "on this machine only"), ("", "on a phone too")],
+    ids=["loopback", "public URL"],
+)
+async def test_a_phone_is_named_only_where_it_can_open_the_link(
+    at_desk: ReferenceFixture, reached_at: str, said: str
+) -> None:
+    """Bug: a loopback link was said to open on a phone, where it leads to the phone itself."""
+    asking = replace(call(), reached_at=reached_at)
+    assert f"to send the picture by, {said}." in text_of(await ask_upload(at_desk.uploads, asking, REQUEST, 1, GONE))
 
 
 async def test_the_answer_fits_the_output_schema_for_clients_that_read_it(at_desk: ReferenceFixture) -> None:

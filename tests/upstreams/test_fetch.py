@@ -120,6 +120,13 @@ async def test_a_private_address_is_refused_however_it_is_written(name: str) -> 
         assert server.seen == []
 
 
+async def test_a_caller_who_names_a_private_address_hears_nothing_of_the_service() -> None:
+    """Bug: it was refused as not the host of the image service, though it may well be that host."""
+    with pytest.raises(FetchError) as caught:
+        await get("http://127.0.0.1:9/x", None)
+    assert str(caught.value) == "Could not download the picture from 127.0.0.1: it is on a private network."
+
+
 async def test_the_host_of_the_service_may_be_private_on_any_port() -> None:
     """Ours: a self-hosted Flow2API with its picture host beside it is the normal case."""
     async with host(picture) as api, host(picture) as beside:

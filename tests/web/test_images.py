@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient
 from service.images import EXTENSIONS
 from service.storage.disk import DiskFiles
 from service.storage.files import OpenRange, StoredFile
-from service.web.images import add_routes, read_range
+from service.web.images import NOT_KEPT, add_routes, read_range
 
 PICTURE = bytes(range(256)) * 400
 SIZE = len(PICTURE)
@@ -233,7 +233,7 @@ async def test_no_other_form_of_a_name_reaches_a_file(
     answer = await raw_get(client, target.encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.split()[1] in {b"404", b"400"}
-    assert body in {b"There is no such picture.\n", b"404: Not Found"}
+    assert body in {NOT_KEPT.encode(), b"404: Not Found"}
     assert b"X-Planted" not in head
 
 
@@ -249,7 +249,7 @@ async def test_compressed_siblings_are_never_served(client: Client, name: str, f
 async def test_an_unknown_name_is_a_plain_404(client: Client) -> None:
     """Ours: not to be kept, since the picture may come; and no page that could be made to show something."""
     async with client.get(f"/mcp-cache/{'0' * 32}.png") as response:
-        assert (response.status, await response.text()) == (404, "There is no such picture.\n")
+        assert (response.status, await response.text()) == (404, NOT_KEPT)
         assert response.content_type == "text/plain"
         assert response.headers["Cache-Control"] == "no-store"
         assert_safe(response.headers)

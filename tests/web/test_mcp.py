@@ -101,6 +101,14 @@ async def test_a_wrong_request_is_refused_in_json_rpc(
     assert heard.message["error"]["message"]
 
 
+async def test_a_post_without_a_content_type_is_told_which_one(client: WireClient) -> None:
+    """Ours: an empty pair of quotes would not say that the header is absent."""
+    async with client.session.post(client.url, data=b"{}", skip_auto_headers=["Content-Type"]) as response:
+        assert response.status == 415
+        message = (await response.json())["error"]["message"]
+    assert message == "Content-Type is missing; send application/json."
+
+
 async def test_a_body_without_end_is_refused(client: WireClient) -> None:
     """Ours: a body is held in memory, so it is bounded, and what is beyond is not even read."""
     headers = {"Content-Type": "application/json"}
