@@ -1,8 +1,12 @@
-"""The faults of a tool's arguments, in sentences by which a model can mend them: which, why, and the allowed values."""
+"""The faults of a tool's arguments, in sentences by which a model can mend them: which, why, and the allowed values.
+
+Excess is refused first, so that no call keeps the event loop busy: reading and checking take time for each value.
+"""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -13,6 +17,12 @@ from service.tools.synonyms import advice_for
 _SHOWN_CHOICES: Final = 12
 _NEAREST: Final = 4
 _MAX_PROBLEMS: Final = 5
+
+MOST_VALUES: Final = 500
+"""Values in the arguments of one call, nested ones included. Hosts that add members of their own send some twenty."""
+
+MOST_LEVELS: Final = 12
+"""Levels of nesting. No argument has more than two; agent frameworks wrap them once or twice."""
 
 Say: TypeAlias = Callable[["Violation"], list[str]]
 
@@ -65,6 +75,26 @@ def find_problems(
     return problems[:_MAX_PROBLEMS]
 
 
+def find_excess(arguments: object) -> list[str]:
+    """Return the sentence about arguments that are too many or nested too deeply; looks at no more than it takes."""
+    count = 0
+    level = [arguments]
+    for _ in range(MOST_LEVELS):
+        children: list[object] = []
+        for value in level:
+            nested = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+            count += len(nested)
+            if count > MOST_VALUES:
+                return [
+                    f"There are more than {MOST_VALUES} values in the arguments; leave out all that are not needed."
+                ]
+            children += nested
+        if not children:
+            return []
+        level = children
+    return [f"The arguments are nested more than {MOST_LEVELS} levels deep; every argument is a plain value or a list."]
+
+
 def nearest(word: str, choices: Iterable[str]) -> list[str]:
     """Return the choices most like a word, best first."""
     return difflib.get_close_matches(word, list(choices), n=_NEAREST, cutoff=0.4)
@@ -83,15 +113,14 @@ def _unknown(violation: Violation) -> list[str]:
     names = ", ".join(f"`{name}`" for name in known)
     return [
         f"`{name[:60]}` is not an argument of this tool; it takes {names}.{_advice(name, known)}"
-        for name in violation.value
-        if name not in known
+        for name in islice((each for each in violation.value if each not in known), _MAX_PROBLEMS)
     ]
 
 
 def _advice(name: str, known: Sequence[str]) -> str:
     """Return the advice for an argument that there is not: the one that is meant, else the one that looks like it."""
     advice = advice_for(name, known)
-    near = [] if advice else nearest(name, known)
+    near = [] if advice else nearest(name[:60], known)
     return advice or (f" Did you mean `{near[0]}`?" if near else "")
 
 
@@ -105,7 +134,7 @@ def _choice(violation: Violation) -> list[str]:
     problem = f"{violation.name} is {violation.shown}, which is none of the allowed values."
     if len(choices) <= _SHOWN_CHOICES:
         return [f"{problem} Allowed: {', '.join(choices)}."]
-    near = nearest(str(violation.value), choices)
+    near = nearest(str(violation.value)[:200], choices)
     shown, kind = (near, "The nearest are") if near else (choices[:_NEAREST], "Some of them are")
     return [f"{problem} {kind} {', '.join(shown)}; the tool's schema lists all {len(choices)}."]
 

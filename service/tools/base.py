@@ -23,7 +23,7 @@ from service.pipeline.restoration import DELETED
 from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.jsonrpc import Result
-from service.tools.arguments import find_problems
+from service.tools.arguments import find_excess, find_problems
 from service.tools.coercion import coerce
 from service.tools.context import ToolContext
 from service.tools.listing import plain
@@ -66,8 +66,10 @@ class Tool:
         async def run(call: Call, arguments: Arguments) -> Result:
             started, outcome = time.monotonic(), "error"
             try:
-                given = coerce(file, arguments)
-                problems = find_problems(validator, given, schema["properties"])
+                given: Arguments = {}
+                if not (problems := find_excess(arguments)):
+                    given = coerce(file, arguments)
+                    problems = find_problems(validator, given, schema["properties"])
                 result = refused(self.name, problems) if problems else await self._run(context, call, given)
             except asyncio.CancelledError:
                 outcome = "cancelled"

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import orjson
 
+from service.tools.arguments import find_excess
+
 FREE_TEXTS: Final = frozenset({"prompt", "negative_prompt", "query"})
 """Arguments that hold words of the person: "none" may be meant as it stands."""
 
@@ -75,7 +77,7 @@ def coerce(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str,
     coerced: dict[str, Any] = {}
     for name, value in arguments.items():
         if name not in properties:
-            if not is_host_member(name):
+            if not is_host_member(name) or _removes(value):
                 coerced[name] = value
             continue
         read = _spelt(name, _read(properties[name], value, free=name in FREE_TEXTS))
@@ -102,6 +104,11 @@ def _spelt(name: str, value: Any) -> Any:
     pattern, written = _SPELLINGS[name]
     matched = pattern.fullmatch(value.strip())
     return value if matched is None else matched.expand(written)
+
+
+def _removes(value: object) -> bool:
+    """Tell whether a value asks to remove something, which must not look as if it was done."""
+    return isinstance(value, str) and value.strip().lower() in ("delete", "remove", "clear", "prune")
 
 
 def is_host_member(name: str) -> bool:
@@ -147,7 +154,7 @@ def _read_text(schema: Mapping[str, Any], kinds: set[str], text: str, *, free: b
     if "string" in kinds:
         return _matching(schema.get("enum", ()), text)
     if "object" in kinds and isinstance(parsed := _parse(word), dict):
-        return _read(schema, parsed)
+        return _read(schema, parsed) if not find_excess(parsed) else text
     if "boolean" in kinds:
         return _SWITCHES.get(word[:_LONGEST_NOTHING].casefold(), text)
     if _NUMBER.fullmatch(word):
@@ -159,7 +166,7 @@ def _read_text(schema: Mapping[str, Any], kinds: set[str], text: str, *, free: b
 def _read_urls(schema: Mapping[str, Any], text: str) -> Any:
     """Read one or several URLs: a JSON list, a markdown image, or URLs with space between them."""
     if text[0] == "[" and text[-1] == "]" and isinstance(listed := _parse(text), list):
-        return _read(schema, listed)
+        return _read(schema, listed) if not find_excess(listed) else text
     if len(text) > _LONGEST_LITERAL:  # a picture inside a data: URI
         return text
     if (shown := _MARKDOWN.fullmatch(text)) is not None:

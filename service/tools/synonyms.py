@@ -56,7 +56,7 @@ def advice_for(name: str, known: Sequence[str]) -> str:
     word = re.sub(r"[^a-z0-9]", "", name[:60].lower())
     if "variation" in known and word in _COUNTS.split():
         return f" {SEVERAL}"
-    if "before" in known and word in ("delete", "deleted", "deleteid", "remove"):
+    if "before" in known and word in ("delete", "deleted", "deleteid", "remove", "action"):
         return f" {DELETION}"
     meant = [each for each in known if each.replace("_", "") == word] or [
         argument for argument, names in MEANT_BY.items() if argument in known and word in names.split()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.tools.arguments import find_problems
+from service.tools.arguments import MOST_LEVELS, MOST_VALUES, find_excess, find_problems
 
 MANY = [f"model-{n}" for n in range(20)]
 SCHEMA: dict[str, Any] = {
@@ -104,3 +104,30 @@ def test_a_long_value_is_cut() -> None:
 
 def test_at_most_five_problems_are_told() -> None:
     assert len(problems(**{f"a{n}": n for n in range(9)})) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param({f"a{n}": n for n in range(MOST_VALUES)}, [], id="as many names as are taken"),
+        pytest.param({f"a{n}": n for n in range(MOST_VALUES + 1)}, ["more than 500 values"], id="one name more"),
+        pytest.param({"image_url": [[0] * 300, [0] * 300]}, ["more than 500 values"], id="many items in several lists"),
+        pytest.param({"loras": {f"a{n}": 1 for n in range(600)}}, ["more than 500 values"], id="many members"),
+        pytest.param({"prompt": "x" * 100_000}, [], id="a long text is one value"),
+        pytest.param(None, [], id="no arguments"),
+    ],
+)
+def test_no_more_values_are_read_than_a_call_may_have(arguments: object, said: list[str]) -> None:
+    """Attack: a call of 200,000 unknown names held the event loop for six seconds, looking for the nearest of each."""
+    found = find_excess(arguments)
+    assert len(found) == len(said)
+    assert all(words in sentence for words, sentence in zip(said, found, strict=True))
+
+
+def test_arguments_that_are_nested_too_deeply_are_refused() -> None:
+    """Attack: reading them takes one call of Python for each level, and Python stops at a thousand."""
+    value: object = "a fox"
+    for _ in range(MOST_LEVELS - 2):
+        value = [value]
+    assert find_excess({"prompt": value}) == []
+    assert "nested more than" in find_excess({"prompt": [value]})[0]

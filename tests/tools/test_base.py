@@ -94,3 +94,17 @@ async def test_the_log_tells_a_cancelled_call_from_an_error(serve: Serve, caplog
             call.cancel()
             await until(lambda: "generate: cancelled in" in caplog.text)
     assert "generate: error" not in caplog.text
+
+
+async def test_a_call_with_far_too_many_arguments_is_refused_in_one_sentence(client: WireClient) -> None:
+    """Attack: each unknown name was compared with every known one, on the event loop."""
+    result = await client.call("generate", {"prompt": "a fox", **{f"name_{n}": n for n in range(20_000)}})
+    assert result["isError"]
+    assert "There are more than 500 values in the arguments" in result["content"][0]["text"]
+    assert len(result["content"][0]["text"]) < 1000
+
+
+async def test_a_list_in_a_text_has_the_same_bounds(client: WireClient) -> None:
+    text = "[" + ",".join(['"http://127.0.0.1/a.png"'] * 10_000) + "]"
+    result = await client.call("generate", {"prompt": "a fox", "image_url": text})
+    assert result["isError"]

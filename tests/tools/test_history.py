@@ -125,9 +125,11 @@ async def test_clients_are_told_that_it_only_reads(client: WireClient) -> None:
 
 
 async def test_to_delete_by_it_names_the_tool_that_does(client: WireClient) -> None:
-    """Ours: it could delete before, and chats remember that."""
+    """Ours: it could delete before, and chats remember that. Hosts add an `action` of their own, which is no such one."""
     await client.call("generate", {"prompt": "a red fox"})
-    result = await client.call("history", {"history_id": 1, "delete": True, "confirm": True})
-    assert result["isError"]
-    assert "To delete one, call the tool `delete` with its history_id." in result["content"][0]["text"]
+    for arguments in ({"delete": True, "confirm": True}, {"action": "delete"}):
+        result = await client.call("history", {"history_id": 1, **arguments})
+        assert result["isError"]
+        assert "To delete one, call the tool `delete` with its history_id." in result["content"][0]["text"]
+    assert "isError" not in await client.call("history", {"history_id": 1, "action": "sendMessage"})
     assert (await client.call("history"))["structuredContent"]["total"] == 1
