@@ -125,7 +125,7 @@ async def test_clients_are_told_that_it_only_reads(client: WireClient) -> None:
 
 
 async def test_to_delete_by_it_names_the_tool_that_does(client: WireClient) -> None:
-    """Ours: it could delete before, and chats remember that. Hosts add an `action` of their own, which is no such one."""
+    """Ours: it could delete before, and chats remember that. Hosts add an `action`, which means something else."""
     await client.call("generate", {"prompt": "a red fox"})
     for arguments in ({"delete": True, "confirm": True}, {"action": "delete"}):
         result = await client.call("history", {"history_id": 1, **arguments})
