@@ -32,16 +32,21 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _LONGEST_LITERAL: Final = 20_000
 """Characters of a text that is taken apart by means slower than those of JSON."""
 
+_WORDS: Final = frozenset({"quality", "background", "output_format"})
+"""Arguments whose values are words in small letters, which models write as `HIGH`, `.png` or `image/png`."""
+
 _SPELLINGS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "size": (re.compile(r"([0-9]{2,5})\s*[xX×*]\s*([0-9]{2,5})"), r"\1x\2"),
     "aspect_ratio": (re.compile(r"([0-9]{1,2})\s*[:：/xX×]\s*([0-9]{1,2})"), r"\1:\2"),
     "resolution": (re.compile(r"([0-9])\s*[kK]"), r"\1K"),
-    "output_format": (re.compile(r"\.?jpe?g", re.IGNORECASE), "jpeg"),
+    "output_format": (re.compile(r"(?:image/|\.)?jpe?g", re.IGNORECASE), "jpeg"),
 }
 """Arguments whose values are written in several ways, as DashScope's 1024*1024, and the way in which they are read."""
 
 _URLS: Final = re.compile(r",?\s+(?=https?://)")
 """Stands between two URLs of one text."""
+
+_DATA_URIS: Final = re.compile(r"[,;\s]{1,4}(?=data:image/)")
 
 _MARKDOWN: Final = re.compile(r"!?\[[^\[\]]{0,200}\]\((\S+)\)|<(\S+)>")
 """A URL as markdown shows or links it."""
@@ -77,7 +82,7 @@ def coerce(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str,
     coerced: dict[str, Any] = {}
     for name, value in arguments.items():
         if name not in properties:
-            if not is_host_member(name) or _removes(value):
+            if _says_something(value) and (not is_host_member(name) or _removes(value)):
                 coerced[name] = value
             continue
         read = _spelt(name, _read(properties[name], value, free=name in FREE_TEXTS))
@@ -88,21 +93,33 @@ def coerce(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str,
     return coerced
 
 
+def _says_something(value: Any) -> bool:
+    """Tell whether an argument of an unknown name is filled in at all: hosts fill in null."""
+    return value not in (None, "", [], {})
+
+
 def _unwrapped(properties: Mapping[str, Any], arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the arguments out of the one object that holds them all, where there is such a one."""
     match list(arguments.items()):
         case [(name, dict(inner))] if name in _WRAPPERS and name not in properties:
             return inner
+        case [(name, str(text))] if name in _WRAPPERS and name not in properties:
+            parsed = _parse(text) if text.lstrip().startswith("{") else None
+            return parsed if isinstance(parsed, dict) and not find_excess(parsed) else arguments
         case _:
             return arguments
 
 
 def _spelt(name: str, value: Any) -> Any:
     """Return a value in the way in which its argument is written, where it is the same one."""
-    if name not in _SPELLINGS or not isinstance(value, str):
+    if not isinstance(value, str) or name in FREE_TEXTS:
         return value
+    if name in _WORDS:
+        value = value.strip().lower().removeprefix("image/").removeprefix(".")
+    if name not in _SPELLINGS:
+        return value.strip("\"' ") if name == "model" else value
     pattern, written = _SPELLINGS[name]
-    matched = pattern.fullmatch(value.strip())
+    matched = pattern.fullmatch(value.strip("\"' "))
     return value if matched is None else matched.expand(written)
 
 
@@ -138,6 +155,8 @@ def _read(schema: Mapping[str, Any], value: Any, *, free: bool = False) -> Any:
             return _read(schema, only, free=free)
         case {"url": str(url)} if "object" not in kinds:  # as OpenAI's API has it
             return _read(schema, url, free=free)
+        case {"image_url": inner} if "object" not in kinds:  # a part of its messages
+            return _read(schema, inner, free=free)
         case dict() if "object" in kinds:
             weights = schema.get("additionalProperties", {})
             return {key: _read(weights, each) for key, each in value.items() if _read(weights, each) is not ABSENT}
@@ -157,6 +176,7 @@ def _read_text(schema: Mapping[str, Any], kinds: set[str], text: str, *, free: b
         return _read(schema, parsed) if not find_excess(parsed) else text
     if "boolean" in kinds:
         return _SWITCHES.get(word[:_LONGEST_NOTHING].casefold(), text)
+    word = word.removeprefix("#")
     if _NUMBER.fullmatch(word):
         number = float(word)
         return _read_number(schema, kinds, int(word.partition(".")[0]) if number.is_integer() else number)
@@ -164,9 +184,14 @@ def _read_text(schema: Mapping[str, Any], kinds: set[str], text: str, *, free: b
 
 
 def _read_urls(schema: Mapping[str, Any], text: str) -> Any:
-    """Read one or several URLs: a JSON list, a markdown image, or URLs with space between them."""
+    """Read one or several URLs: JSON, a markdown image, URLs in quotes, or with space between them."""
+    if text[0] == "{" and text[-1] == "}" and isinstance(parsed := _parse(text), dict):
+        return _read(schema, parsed) if not find_excess(parsed) else text
     if text[0] == "[" and text[-1] == "]" and isinstance(listed := _parse(text), list):
         return _read(schema, listed) if not find_excess(listed) else text
+    text = text.strip("\"'`")
+    if text.startswith("data:") and len(uris := _DATA_URIS.split(text)) > 1:
+        return uris
     if len(text) > _LONGEST_LITERAL:  # a picture inside a data: URI
         return text
     if (shown := _MARKDOWN.fullmatch(text)) is not None:

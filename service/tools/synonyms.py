@@ -25,7 +25,8 @@ MEANT_BY: Final[Mapping[str, str]] = {
     "use_latest_user_image": _FILES,
     "use_upload": f"{_FILES} upload uploadimage device",
     "image_url": "image url urls uri imageurls imageuri inputimage inputimages inputurl referenceimage referenceimages "
-    "referenceurl reference references imagereference initimage sourceimage baseimage sourceurl imagebase64 mask link",
+    "referenceurl reference references imagereference initimage source sourceimage baseimage sourceurl "
+    "pictureurl photourl refimage imagebase64 mask link",
     "history_id": "id ids imageid pictureid generationid jobid taskid parentid historynumber entryid historyids",
     "picture": "index pictureindex imageindex picturenumber imagenumber",
     "size": f"{_SHAPES} pixels",

@@ -218,7 +218,7 @@ class ImageAnswer(ABC, Generic[Step]):
         if len(data) > MAX_EVENT:
             raise UpstreamError(Kind.LOST, detail=f"(One part of its answer is larger than {MAX_EVENT // 2**20} MB.)")
         try:
-            value = orjson.loads(data.removeprefix(BOM))
+            value = orjson.loads(data.removeprefix(BOM).removeprefix(b"data:"))  # relays write the field twice
         except orjson.JSONDecodeError:
             lines = data.splitlines()
             self.is_unreadable |= len(lines) == 1

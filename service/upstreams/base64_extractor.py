@@ -20,6 +20,7 @@ import re
 import string
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import unquote
 
 import orjson
 
@@ -92,7 +93,7 @@ class ExtractedBase64:
             if MIXTURE.fullmatch(part):
                 yield from self._run(int(part[1:-1]))
             else:
-                literal = part.encode()
+                literal = unquote(part).encode()  # a URL writes + / = with escapes
                 yield from (literal[at : at + PIECE] for at in range(0, len(literal), PIECE))
 
     def _run(self, number: int) -> list[bytes]:

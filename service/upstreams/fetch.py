@@ -80,7 +80,7 @@ class FetchError(WorkError):
 
 
 TROUBLES: Final[Mapping[int, Trouble]] = {
-    **dict.fromkeys((408, 425, 429, 500, 502, 503, 504), Trouble.PASSING),
+    **dict.fromkeys((408, 409, 423, 425, 429, 500, 502, 503, 504), Trouble.PASSING),
     **dict.fromkeys((202, 204, 400, 403, 404, 410), Trouble.ABSENT),
 }
 """Troubles by HTTP status. Storage services answer 400 or 403 to a signature that has expired."""

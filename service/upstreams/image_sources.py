@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
+from urllib.parse import unquote
+
+import orjson
 
 from service.upstreams.base64_extractor import STAND_IN
 
@@ -45,15 +48,16 @@ DIGITS: Final = rf"(?:{STAND_IN}|{DIGIT}++|{BREAK}|%2[BbFf]|%3[Dd])++"
 
 OTHER_TYPE: Final = r"(?:text|audio|video|font)/|application/(?:json|pdf|javascript|xml|zip)"
 PREFIX: Final = (
-    rf"(?:(?:data:\s{{0,4}}|(?=image/))(?!{OTHER_TYPE})[\w.+/-]{{0,100}}(?:\s{{0,4}};\s{{0,4}}[\w.+-]{{1,60}}=[\w.+-]{{0,60}}){{0,4}}"
-    r"\s{0,4};\s{0,4}base64(?:;[\w.=+-]{1,60})?\s{0,4},\s{0,4})+"
+    rf"(?:(?:data:\s{{0,4}}|(?=image/))(?!{OTHER_TYPE})[\w.+/*-]{{0,100}}"
+    rf"(?:\s{{0,4}};(?:\s{{0,4}}[\w.+-]{{1,60}}=(?:\"[^\"]{{0,100}}\"|[\w.+-]{{0,60}}))?){{0,4}}"
+    r"\s{0,4};\s{0,4}base64(?:;[\w.=+-]{1,60})?\s{0,4}(?:,|%2c)\s{0,4})+"
 )
 """The head of a data URI, of any type that may be a picture, or of none; `data:` itself may be missing.
 
 Quirks: Helicone PR #4223 writes a space after the comma, grok2api #53 writes the head twice.
 """
 
-URL: Final = r"https?://(?:[.,;:!]*+[^\s<>()\"'\].,;:!。，、；]++)++"
+URL: Final = r"https?://(?:[.,;:!]*+[^\s<>()\"'`\].,;:!。，、；）】」』》]++)++"
 """A URL within prose: the punctuation of the sentence is not part of it."""
 
 DATA_URI: Final = re.compile(rf"{PREFIX}(?P<digits>(?:{DIGITS}|[ \t])++)", re.IGNORECASE)
@@ -82,11 +86,16 @@ NAMED: Final = (
 )
 """URL of a picture file, and URL or link alone on its line: a URL within a sentence is more often that of a policy."""
 
+MARKS: Final = re.compile(r"[*~_]+\Z|\[/")
+"""Signs of bold text, or of BBCode, behind a URL."""
+
+FENCE: Final = re.compile(r"\A```\w{0,20}\n|```\Z")
+
 PICTURE_FIELDS: Final = (
     "b64json", "bytesbase64encoded", "base64", "b64", "imagebase64", "base64image", "imageb64", "binarydatabase64",
     "imageurl", "imageurls", "url", "urls", "image", "images", "img", "inlinedata", "filedata", "fileuri", "uri",
     "data", "source", "sample", "outputimages", "imagelist", "generatedimages", "artifacts", "predictions", "output",
-    "outputs", "result", "results", "taskresult", "item",
+    "outputs", "result", "results", "taskresult", "item", "file", "response", "resultimage",
 )  # fmt: skip
 """Fields for pictures, in lower case and without `_`. The first that holds any counts: an Images answer may have both
 `url` and `b64_json`, one of them null or empty.
@@ -104,7 +113,10 @@ def in_text(text: str, *, ended: bool = True) -> list[Source]:
     shown = in_words(text, ended=ended)
     if shown:
         return shown
-    files = [found[0] for found in NAMED[0].finditer(text) if ended or found.end() < len(text)]
+    if ended and (whole := _whole(text)):
+        return whole
+    text = text.replace("\\/", "/")
+    files = [MARKS.split(found[0])[0] for found in NAMED[0].finditer(text) if ended or found.end() < len(text)]
     alone = [found[1] for found in NAMED[1].finditer(text) if ended or found.end() < len(text)]
     urls = [url for url in files if PICTURE_FILE.search(url)] or alone
     return [Link(url, guessed=True) for url in urls]
@@ -133,6 +145,9 @@ def in_field(value: object, depth: int = DEPTH) -> Iterator[Source]:
                 yield from in_field(item, depth - 1)
         case {"mimeType": str(kind)} | {"mime_type": str(kind)} | {"media_type": str(kind)} if _is_other(kind):
             return
+        case {"choices": [*choices]}:
+            for choice in choices:
+                yield from _in_choice(choice, depth - 1)
         case {**fields}:
             by_name = {name.replace("_", "").lower(): inner for name, inner in fields.items() if isinstance(name, str)}
             for name in PICTURE_FIELDS:
@@ -142,8 +157,29 @@ def in_field(value: object, depth: int = DEPTH) -> Iterator[Source]:
                     return
         case str(text):
             source = _source(text)
-            if source is not None:
-                yield source
+            yield from in_words(text) if source is None else [source]
+
+
+def _in_choice(choice: object, depth: int) -> Iterator[Source]:
+    """Yield the pictures of a chat's choice that stands in another answer, as DashScope's `output` holds it."""
+    match choice:
+        case {"message": {**message}} | {"delta": {**message}}:
+            yield from in_field(message.get("images"), depth)
+            content = message.get("content")
+            yield from in_words(content) if isinstance(content, str) else in_field(content, depth)
+
+
+def _whole(text: str) -> list[Source]:
+    """Return the picture of a text that is nothing but base64, or JSON that holds some."""
+    body = FENCE.sub("", text.strip()).strip()
+    if BASE64_ONLY.fullmatch(body):
+        return [Inline(body)]
+    if not body.startswith(("{", "[")):
+        return []
+    try:
+        return [source for source in in_field(orjson.loads(body)) if isinstance(source, Inline)]
+    except orjson.JSONDecodeError:
+        return []
 
 
 def is_file(url: str) -> bool:
@@ -205,7 +241,9 @@ def _is_other(media_type: str) -> bool:
 
 def _source(text: str) -> Source | None:
     """Read a data URI, bare base64 (which may begin with a slash, as every JPEG does), a URL, or a path."""
-    text = text.strip(" \t\r\n<>`\"'")
+    text = text.strip(" \t\r\n<>`\"'").removeprefix("b'").removeprefix('b"')  # bytes as Python prints them
+    if text[:7].lower() == "data%3a":
+        text = unquote(text)
     data_uri = DATA_URI.match(text)
     if data_uri:
         return Inline(data_uri["digits"].strip())

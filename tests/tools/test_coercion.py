@@ -53,6 +53,22 @@ def test_a_number_that_stands_for_none_is_left_out(schema: dict[str, Any], name:
         pytest.param(GENERATE, "image_url", {"url": A}, A, id="an object as OpenAI's API has it"),
         pytest.param(GENERATE, "image_url", [{"url": A}, "", B], [A, B], id="a list of such"),
         pytest.param(GENERATE, "image_url", A, A, id="one URL"),
+        pytest.param(GENERATE, "image_url", f'"{A}"', A, id="a URL in quotes"),
+        pytest.param(GENERATE, "image_url", f"`{A}`", A, id="a URL as code"),
+        pytest.param(GENERATE, "image_url", f'{{"url": "{A}"}}', A, id="an object as text"),
+        pytest.param(GENERATE, "image_url", [{"type": "image_url", "image_url": {"url": A}}], [A], id="a part"),
+        pytest.param(
+            GENERATE,
+            "image_url",
+            "data:image/png;base64,AA==, data:image/png;base64,BB==",
+            ["data:image/png;base64,AA==", "data:image/png;base64,BB=="],
+            id="data URIs after one another",
+        ),
+        pytest.param(HISTORY, "history_id", "#7", 7, id="an id with its sign"),
+        pytest.param(GENERATE, "quality", " HIGH", "high", id="a quality in capitals"),
+        pytest.param(GENERATE, "output_format", "image/png", "png", id="a media type"),
+        pytest.param(GENERATE, "aspect_ratio", '"16:9"', "16:9", id="a shape in quotes"),
+        pytest.param(GENERATE, "model", ' "gpt-image-2"', "gpt-image-2", id="a model in quotes"),
         pytest.param(GENERATE, "image_url", f"{A}, {B}", [A, B], id="URLs after one another"),
         pytest.param(GENERATE, "image_url", f"{A}\n{B}", [A, B], id="URLs on lines"),
         pytest.param(GENERATE, "image_url", f"{A},{B}", f"{A},{B}", id="a URL that holds another"),
@@ -156,3 +172,13 @@ async def test_a_call_with_every_oddity_draws_what_it_says(client: WireClient) -
 def test_a_huge_text_is_taken_apart_as_json_alone(text: str) -> None:
     """Attack: parsing anything else would hold the event loop."""
     assert coerce(GENERATE, {"image_url": text}) == {"image_url": text}
+
+
+@pytest.mark.parametrize("value", [None, "", [], {}])
+def test_an_unknown_argument_that_is_filled_in_with_nothing_is_left_out(value: Any) -> None:
+    """Bug: hosts fill all that a model might say with null; `width: null` stopped the call."""
+    assert coerce(GENERATE, {"prompt": "a fox", "width": value}) == {"prompt": "a fox"}
+
+
+def test_arguments_inside_one_text_of_json_are_taken_out() -> None:
+    assert coerce(GENERATE, {"input": '{"prompt": "a fox"}'}) == {"prompt": "a fox"}

@@ -1,6 +1,7 @@
 """Tests of service/upstreams/image_sources.py."""
 
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -51,6 +52,16 @@ DATA_URI = f"data:image/png;base64,{DIGITS}"
         pytest.param(f"![i](data:image/png;base64;charset=utf-8,{DIGITS})", [Inline(DIGITS)], id="data-order"),
         pytest.param(f"![i](data:image/png;charset=utf-8;base64,{DIGITS})", [Inline(DIGITS)], id="data-parameter"),
         pytest.param(f"data:text/plain;base64,{DIGITS}", [], id="data-text"),
+        pytest.param(f"![i](data:image/*;base64,{DIGITS})", [Inline(DIGITS)], id="data-any-picture"),
+        pytest.param(f"![i](data:image/png;;base64,{DIGITS})", [Inline(DIGITS)], id="data-empty-parameter"),
+        pytest.param(f'![i](data:image/png;name="a b";base64,{DIGITS})', [Inline(DIGITS)], id="data-quoted-name"),
+        pytest.param("`https://h/1.png`", [Link("https://h/1.png")], id="code"),
+        pytest.param("**https://h/1.png**", [Link("https://h/1.png")], id="bold"),
+        pytest.param("[img]https://h/1.png[/img]", [Link("https://h/1.png")], id="bbcode"),
+        pytest.param("![图]（https://h/1.png）", [Link("https://h/1.png")], id="wide-parentheses"),
+        pytest.param("![a](https:\\/\\/h\\/1.png)", [Link("https://h/1.png")], id="escaped-slashes"),
+        pytest.param(f'```json\n{{"b64_json": "{DIGITS}"}}\n```', [Inline(DIGITS)], id="json-in-text"),
+        pytest.param(DIGITS, [Inline(DIGITS)], id="base64-alone"),
         pytest.param("[Open it](https://h/o/1)", [Link("https://h/o/1")], id="link-alone-on-its-line"),
         pytest.param("![a](attachment://1.png) ![b](sandbox:/mnt/1.png)", [], id="no-urls"),
         pytest.param("I cannot draw that, see https://policies.example/terms for why.", [], id="refusal"),
@@ -108,6 +119,17 @@ def test_what_stands_at_the_end_of_a_cut_text_is_no_picture() -> None:
         pytest.param({"url": "localhost:8000/files/1"}, [Link("http://localhost:8000/files/1")], id="no-scheme"),
         pytest.param({"caption": "no"}, [], id="unknown"),
         pytest.param(None, [], id="null"),
+        pytest.param({"type": "file", "file": {"file_data": DATA_URI}}, [Inline(DIGITS)], id="file-part"),
+        pytest.param({"url": f"![a]({SIGNED})"}, [Link(SIGNED)], id="markdown-in-a-field"),
+        pytest.param({"b64_json": f"b'{DIGITS}'"}, [Inline(DIGITS)], id="bytes-as-python-prints-them"),
+        pytest.param({"url": f"data:image/png;base64%2C{DIGITS}"}, [Inline(DIGITS)], id="escaped-comma"),
+        pytest.param({"url": quote(DATA_URI, safe="")}, [Inline(DIGITS)], id="escaped-whole"),
+        pytest.param(
+            {"output": {"choices": [{"message": {"content": [{"image": SIGNED}]}}]}}, [Link(SIGNED)], id="dashscope"
+        ),
+        pytest.param(
+            {"choices": [{"message": {"content": f"![a]({SIGNED})"}}]}, [Link(SIGNED)], id="a-chat-in-an-images-answer"
+        ),
     ],
 )
 def test_pictures_are_found_in_fields(value: object, sources: list[Source]) -> None:

@@ -131,3 +131,28 @@ def test_a_long_error_is_looked_at_in_part() -> None:
     """Ours: nothing holds the event loop, and a service that echoes a prompt does not choose the kind by it."""
     message = "Something is wrong. " * 100 + "insufficient balance"
     assert upstream_error(400, {"error": {"message": message}}).kind == Kind.BAD_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Kind.QUOTA, "Số dư tài khoản không đủ"),
+        (Kind.QUOTA, "Yetersiz bakiye"),
+        (Kind.QUOTA, "Niewystarczające środki na koncie"),
+        (Kind.QUOTA, "الرصيد غير كافٍ"),
+        (Kind.QUOTA, "Saldo tidak mencukupi"),
+        (Kind.QUOTA, "Недостатньо коштів на рахунку"),
+        (Kind.QUOTA, "Credito insufficiente"),
+        (Kind.MODEL, "指定されたモデルが見つかりません"),
+        (Kind.MODEL, "Модель не найдена"),
+        (Kind.MODEL, "Modelo no encontrado"),
+        (Kind.POLICY, "부적절한 콘텐츠가 감지되었습니다"),
+        (Kind.POLICY, "El contenido infringe nuestras políticas de contenido"),
+        (Kind.POLICY, "input new_sensitive"),
+        (Kind.POLICY, "Prompt is blocked"),
+        (Kind.RATE, "リクエストが多すぎます"),
+    ],
+)
+def test_refusals_in_other_languages_have_their_kind(kind: Kind, message: str) -> None:
+    """Ours: relays of many countries translate what services say."""
+    assert upstream_error(403, {"error": {"message": message}}).kind == kind

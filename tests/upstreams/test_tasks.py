@@ -17,6 +17,13 @@ from service.upstreams.tasks import find_task, is_task_id
         pytest.param({"id": "task_1", "polling_url": "https://api.example/get"}, id="bfl"),
         pytest.param({"output": {"task_status": "PENDING", "task_id": "task_1"}, "request_id": "r"}, id="dashscope"),
         pytest.param({"code": 0, "message": "success", "data": {"task_id": "task_1", "status": 0}}, id="kling"),
+        pytest.param({"code": 10000, "message": "Success", "data": {"task_id": "task_1"}}, id="volcengine"),
+        pytest.param({"code": 1, "description": "提交成功", "result": "task_1"}, id="midjourney"),
+        pytest.param({"code": 200, "message": "任务已提交", "data": "task_1"}, id="bare-id"),
+        pytest.param({"uuid": "task_1", "status": "PENDING"}, id="uuid"),
+        pytest.param({"name": "task_1", "done": False}, id="google-operation"),
+        pytest.param({"prompt_id": "task_1", "number": 3}, id="comfyui"),
+        pytest.param({"sdGenerationJob": {"generationId": "task_1"}}, id="leonardo"),
     ],
 )
 def test_a_task_is_found_wherever_gateways_name_it(answer: object) -> None:
@@ -31,6 +38,7 @@ def test_a_task_is_found_wherever_gateways_name_it(answer: object) -> None:
         pytest.param({"data": [], "request_id": "r"}, id="a-request-id"),
         pytest.param({"task_id": "task_1", "task_status": "FAILED"}, id="failed"),
         pytest.param({"code": 500, "message": "busy", "task_id": "task_1"}, id="an-error"),
+        pytest.param({"code": 1, "message": "done", "result": "task_1"}, id="a-result-that-is-no-task"),
         pytest.param({"task_id": ""}, id="empty"),
         pytest.param({"task_id": None}, id="null"),
         pytest.param([], id="nothing"),
