@@ -16,6 +16,8 @@ from service.tools.synonyms import advice_for
 
 _SHOWN_CHOICES: Final = 12
 _NEAREST: Final = 4
+_SAME_NAME: Final = 0.6
+"""How alike two names are at least of which one is a slip of the other."""
 _MAX_PROBLEMS: Final = 5
 
 MOST_VALUES: Final = 500
@@ -120,7 +122,7 @@ def _unknown(violation: Violation) -> list[str]:
 def _advice(name: str, known: Sequence[str]) -> str:
     """Return the advice for an argument that there is not: the one that is meant, else the one that looks like it."""
     advice = advice_for(name, known)
-    near = [] if advice else nearest(name[:60], known)
+    near = [] if advice else difflib.get_close_matches(name[:60], known, n=1, cutoff=_SAME_NAME)
     return advice or (f" Did you mean `{near[0]}`?" if near else "")
 
 

@@ -56,7 +56,7 @@ _WRAPPERS: Final = frozenset({"arguments", "args", "kwargs", "input", "params", 
 
 _HOST_MEMBER: Final = re.compile(
     r"""
-    (tool|toolcall|session|conversation|thread|chat|request|message|call|user|run|trace|span|agent|workflow|execution
+    (tool|toolcall|app|session|conversation|thread|chat|request|message|call|user|run|trace|span|agent|workflow|execution
      |assistant|correlation|invocation|client|tab|project|workspace)(id|name|uuid)
     | tool | toolcall | toolaction | toolsummary | toolinput | chatinput | action
     | metadata | meta | context | config | callbacks | runmanager | progresstoken | timestamp

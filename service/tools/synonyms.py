@@ -27,7 +27,7 @@ MEANT_BY: Final[Mapping[str, str]] = {
     "image_url": "image url urls uri imageurls imageuri inputimage inputimages inputurl referenceimage referenceimages "
     "referenceurl reference references imagereference initimage source sourceimage baseimage sourceurl "
     "pictureurl photourl refimage imagebase64 mask link",
-    "history_id": "id ids imageid pictureid generationid jobid taskid parentid historynumber entryid historyids",
+    "history_id": "id ids imageid pictureid generationid jobid taskid parent parentid historynumber entryid historyids",
     "picture": "index pictureindex imageindex picturenumber imagenumber",
     "size": f"{_SHAPES} pixels",
     "aspect_ratio": f"ratio shape orientation aspect imageratio proportions format {_SHAPES}",

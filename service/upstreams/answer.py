@@ -267,4 +267,11 @@ async def listen(
     for step in answer.end():
         await report(step)
     if not answer.pictures():
-        raise answer.without_picture()
+        raise _explained(answer, response.status)
+
+
+def _explained(answer: ImageAnswer[Step], status: int) -> UpstreamError:
+    """Return the error for an answer without a picture. HTTP 202 says by itself that the work goes on elsewhere."""
+    error = answer.without_picture()
+    is_taken_in = status == HTTPStatus.ACCEPTED and error.kind in {Kind.LOST, Kind.NO_IMAGE}
+    return UpstreamError(Kind.ACCEPTED) if is_taken_in else error

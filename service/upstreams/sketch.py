@@ -56,7 +56,11 @@ LIGHT_WORDS: Final[Words] = (
 
 SCENE_WORDS: Final[Words] = (
     ("sea", "lighthouse 灯塔 燈塔"),
-    ("city", "city town skyline street building tower neon skyscraper cyberpunk robot car 城市 都市 街 楼 机器人"),
+    (
+        "city",
+        "city town skyline street building tower neon skyscraper cyberpunk robot car "
+        "城市 都市 街 楼 机器人 夜景 东京 東京 上海",
+    ),
     ("flowers", "flower garden meadow rose tulip blossom sakura poppy field bee butterfly cat dog 花 樱 草 田 猫 狗"),
     ("snow", "snow snowy winter ice frost glacier christmas penguin polar 雪 冬 冰"),
     ("forest", "forest tree wood pine jungle fox deer bear owl wolf dragon 森 林 树 狐 鹿 熊 龙"),

@@ -131,3 +131,12 @@ def test_arguments_that_are_nested_too_deeply_are_refused() -> None:
         value = [value]
     assert find_excess({"prompt": value}) == []
     assert "nested more than" in find_excess({"prompt": [value]})[0]
+
+
+def test_a_name_that_is_like_none_is_not_taken_for_another() -> None:
+    """Ours: `wait` is no slip of `quality`, and a wrong hint costs a call."""
+    schema = {"type": "object", "properties": {"quality": {}, "prompt": {}}, "additionalProperties": False}
+    validator = Draft202012Validator(schema)
+    [slip], [other] = find_problems(validator, {"promt": "x"}), find_problems(validator, {"wait": 3})
+    assert "Did you mean `prompt`?" in slip
+    assert "Did you mean" not in other

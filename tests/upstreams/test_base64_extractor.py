@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import random
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -136,3 +137,8 @@ async def test_decoding_lets_others_run() -> None:
     await extracted.decode(left.decode())
     counting.cancel()
     assert turns >= 16
+
+
+async def test_base64_with_the_escapes_of_a_url_is_read() -> None:
+    """Ours: data URIs are URLs, and some relays escape the signs + / = in them."""
+    assert await ExtractedBase64().decode(quote(DIGITS, safe="")) == PICTURE

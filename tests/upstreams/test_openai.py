@@ -300,6 +300,21 @@ async def test_any_status_of_success_may_bring_the_picture(status: int) -> None:
         assert len(await upstream.generate(asked(), Reports())) == 1
 
 
+async def test_work_that_was_accepted_for_later_is_not_asked_for_again() -> None:
+    """Spec RFC 9110, 15.3.3: 202 says that the request was accepted, and is not done yet."""
+
+    async def accept(_: web.Request) -> web.Response:
+        return web.json_response({"id": "img_1"}, status=202)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", accept)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        upstream = OpenAiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT)
+        with pytest.raises(WorkError, match="Do not call again") as raised:
+            await upstream.generate(asked(), Reports())
+    assert (raised.value.retries, raised.value.may_be_charged) == (0, True)
+
+
 async def test_a_request_that_was_not_sent_to_its_end_cost_nothing(unused_tcp_port: int) -> None:
     """Ours: no service draws half a request."""
 

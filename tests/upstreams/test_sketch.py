@@ -146,6 +146,7 @@ SEED = hashlib.sha256(b"").digest()
         pytest.param("snow on mountains at noon", "snow", "day", "snow", [], id="snow"),
         pytest.param("rainy city at night", "city", "night", "rain", [], id="rain"),
         pytest.param("夕阳下海边的灯塔，写实风格", "sea", "sunset", "", ["lighthouse"], id="chinese-has-no-spaces"),
+        pytest.param("东京夜景，雨", "city", "night", "rain", [], id="a city by its name"),
         pytest.param("雪夜的城市", "city", "night", "snow", [], id="a city in snow"),
         pytest.param("A BOAT, on the Sea; moonlight.", "sea", "night", "", ["boat"], id="capitals-and-commas"),
         pytest.param("two mountains in the morning", "mountains", "dawn", "", [], id="plural"),
