@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from service.tools.arguments import find_excess
+from service.tools.synonyms import is_count
 
 FREE_TEXTS: Final = frozenset({"prompt", "negative_prompt", "query"})
 """Arguments that hold words of the person: "none" may be meant as it stands."""
@@ -82,6 +83,8 @@ def coerce(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str,
     coerced: dict[str, Any] = {}
     for name, value in arguments.items():
         if name not in properties:
+            if "variation" in properties and is_count(name) and value in (1, "1"):
+                continue  # one picture is what each call makes
             if _says_something(value) and (not is_host_member(name) or _removes(value)):
                 coerced[name] = value
             continue

@@ -52,10 +52,15 @@ MEANT_BY: Final[Mapping[str, str]] = {
 """The other names of each argument, in small letters without signs."""
 
 
+def is_count(name: str) -> bool:
+    """Tell whether an argument of this name says how many pictures to make."""
+    return re.sub(r"[^a-z0-9]", "", name[:60].lower()) in _COUNTS.split()
+
+
 def advice_for(name: str, known: Sequence[str]) -> str:
     """Return the advice for an argument of this name, where it is a synonym of those that the tool has; else ""."""
     word = re.sub(r"[^a-z0-9]", "", name[:60].lower())
-    if "variation" in known and word in _COUNTS.split():
+    if "variation" in known and is_count(name):
         return f" {SEVERAL}"
     if "before" in known and word in ("delete", "deleted", "deleteid", "remove", "action"):
         return f" {DELETION}"

@@ -133,7 +133,7 @@ SIGNS: Final = (
             "blocked prompt|ip ?infringement|data ?inspection ?failed",
             "inappropriate content|content check",
             "(?:safety|moderation) (?:system|filter|polic|check|reason|guideline)",
-            "content (?:moderation|safety|violation)",
+            r"content (?:moderat\w+|safety|violation)|request moderated",
             "(?:rejected|refused|blocked|declined|violat).{0,60}"
             "(?:safety|moderation|polic|guideline|terms of|nsfw|sexual)",
             r"\bnsfw\b|unsafe content|prohibited content|copyright|trademark|contains? sensitive|usage guidelines",

@@ -283,6 +283,8 @@ REFUSALS: Final = {
         {"name": "content_moderation", "errors": ["Your request was flagged by our content moderation system"]},
         Kind.POLICY,
     ),
+    "black-forest-labs": Refusal(200, {"id": "x", "status": "Request Moderated", "result": None}, Kind.POLICY),
+    "black-forest-labs-output": Refusal(200, {"id": "x", "status": "Content Moderated", "result": None}, Kind.POLICY),
     "xai": Refusal(400, error("Generated image rejected by content moderation."), Kind.POLICY),
     "litellm-policy": Refusal(400, error("litellm.ContentPolicyViolationError: x", "400"), Kind.POLICY),
     "nested": Refusal(500, {"detail": {"error": {"message": "x", "code": "content_policy_violation"}}}, Kind.POLICY),
