@@ -1,13 +1,15 @@
-"""A process of its own that takes one picture from a service, and says what that cost: test_upstream_memory starts it.
+"""A process of its own that takes one picture from a service, and says what that cost: `tests/upstreams/test_memory.py` starts it.
 
 It prints one line of JSON: the bytes of the picture and their SHA-256, the most memory that was allocated at once, and
-the longest time for which nothing else could run.
+the longest time for which nothing else could run, in processor time of the loop's thread: how busy the machine is does
+not count.
 """
 
 import asyncio
 import hashlib
 import json
 import sys
+import time
 import tracemalloc
 
 import aiohttp
@@ -24,12 +26,11 @@ async def silent(message: str, percent: float | None = None) -> None:
 
 
 async def longest_stall(ended: asyncio.Event) -> float:
-    """The longest time between two turns of the loop, for as long as the work goes on."""
-    loop = asyncio.get_running_loop()
-    longest, last = 0.0, loop.time()
+    """The most work between two turns of the loop, for as long as the picture is taken."""
+    longest, last = 0.0, time.thread_time()
     while not ended.is_set():
         await asyncio.sleep(0)
-        now = loop.time()
+        now = time.thread_time()
         longest, last = max(longest, now - last), now
     return longest
 

@@ -23,7 +23,7 @@ MOST_MEMORY = 2.5 * SIZE
 """The base64 of the picture, which is a third larger, and the picture itself; the rest is for buffers."""
 
 LONGEST_STALL_S = 0.25
-"""On an idle machine it is some 5 ms; tests run on busy ones. A parser that reads it in one go takes a second."""
+"""Processor time of the loop; some 5 ms are usual. A parser that reads it in one go takes a second."""
 
 BEFORE = {"chat": '{"choices":[{"delta":{"content":"![](data:image/png;base64,', "openai": '{"b64_json":"'}
 AFTER = {"chat": ')"},"finish_reason":"stop"}]}', "openai": '","type":"image_generation.completed"}'}
