@@ -1,4 +1,4 @@
-"""A process of its own that takes one picture from a service, and says what that cost: `tests/upstreams/test_memory.py` starts it.
+"""A process of its own that takes one picture from a service, for `test_memory.py`, and prints what that cost.
 
 It prints one line of JSON: the bytes of the picture and their SHA-256, the most memory that was allocated at once, and
 the longest time for which nothing else could run, in processor time of the loop's thread: how busy the machine is does
