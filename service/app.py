@@ -22,10 +22,9 @@ from aiohttp import hdrs, web
 
 from service import image_services, logs
 from service.features.catalog import offer
-from service.features.notifications import PictureNotifications
-from service.image_models.file import ModelsFile
-from service.image_models.models import Model, Models, ModelsError
-from service.image_models.survey import warn_about_removed_models
+from service.features.resources import PictureNotifications
+from service.image_models.comparison import warn_about_removed_models
+from service.image_models.models import Model, Models, ModelsError, ModelsFile
 from service.images import LOCAL_OWNER, Job
 from service.pictures.importer import Importer
 from service.pictures.library import Pictures
@@ -46,9 +45,8 @@ from service.references.collect import REFERENCE_BYTES, References, guarded
 from service.references.uploads import Uploads
 from service.routes import PICTURES, UPLOADS
 from service.settings import Settings, SettingsError
-from service.storage.data_folder import DataFolderError
+from service.storage.data_folder import DataFolderError, Secret
 from service.storage.opened import Storage, open_storage
-from service.storage.secret import Secret
 from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
 from service.upstreams.connector import Connector, proxying

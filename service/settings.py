@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from service.hosts import is_loopback
-from service.proxies import Proxies
+from service.hosts import Proxies, is_loopback
 from service.routes import PICTURES, RESERVED, UPLOADS
 from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, OLDER_VALUES, SETTINGS
 

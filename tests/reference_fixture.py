@@ -18,7 +18,7 @@ from service.settings import Limits, Settings
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_uploads import SqliteUploads
-from service.storage.uploads import UploadRequest
+from service.storage.store import UploadRequest
 from service.web.guard import Guard
 from service.web.upload import UploadHandler, add_routes
 from tests.stores import Clock

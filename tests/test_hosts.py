@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.hosts import is_loopback
+from service.hosts import Proxies, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -12,3 +12,50 @@ from service.hosts import is_loopback
 )  # fmt: skip
 def test_loopback_is_what_reaches_this_machine_only(host: str, answer: bool) -> None:
     assert is_loopback(host) is answer
+
+
+PROXY = "http://proxy:3128"
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "exceptions", "direct"),
+    [
+        pytest.param("api.openai.com", 443, (), False, id="any host"),
+        pytest.param("localhost", 443, (), True, id="this machine, by name"),
+        pytest.param("127.0.0.1", 8000, (), True, id="this machine, by address"),
+        pytest.param("::1", 8000, (), True, id="this machine, IPv6"),
+        pytest.param("api.openai.com", 443, ("openai.com",), True, id="a name covers those below it"),
+        pytest.param("api.openai.com", 443, (".openai.com",), True, id="with a dot before it"),
+        pytest.param("api.openai.com", 443, ("*.openai.com",), True, id="with a star before it"),
+        pytest.param("API.OpenAI.com.", 443, ("api.openai.com",), True, id="capitals and a dot at the end"),
+        pytest.param("notopenai.com", 443, ("openai.com",), False, id="an ending is no name below"),
+        pytest.param("api.openai.com", 443, ("openai.com:443",), True, id="the port"),
+        pytest.param("api.openai.com", 443, ("openai.com:80",), False, id="another port"),
+        pytest.param("10.1.2.3", 8000, ("10.0.0.0/8",), True, id="a network"),
+        pytest.param("11.1.2.3", 8000, ("10.0.0.0/8",), False, id="outside of the network"),
+        pytest.param("10.1.2.3", 8000, ("10.1.2.3",), True, id="an address"),
+        pytest.param("2001:db8::7", 443, ("2001:db8::/32",), True, id="a network of IPv6"),
+        pytest.param("2001:db8::7", 443, ("[2001:db8::7]:443",), True, id="an address of IPv6 with a port"),
+        pytest.param("api.openai.com", 443, ("*",), True, id="every host"),
+        pytest.param("api.openai.com", 443, ("10.0.0.0/8", "example.com"), False, id="others"),
+    ],
+)
+def test_a_host_goes_by_way_of_the_proxy_unless_it_is_an_exception(
+    host: str, port: int, exceptions: tuple[str, ...], *, direct: bool
+) -> None:
+    """Ours: as curl and Go read NO_PROXY, which others on the same machine rely on."""
+    proxies = Proxies(http=PROXY, https=PROXY, exceptions=exceptions)
+    assert proxies.for_host("https", host, port) == ("" if direct else PROXY)
+
+
+def test_each_scheme_has_its_own() -> None:
+    proxies = Proxies(https=PROXY)
+    assert proxies.for_host("https", "example.com", 443) == PROXY
+    assert proxies.for_host("http", "example.com", 80) == ""
+
+
+def test_the_passwords_are_secrets() -> None:
+    """Ours: no log may hold them, and no text of the settings."""
+    proxies = Proxies(http="http://anna:s3cr3t@proxy:3128", https=PROXY)
+    assert proxies.secrets == ["s3cr3t"]
+    assert "s3cr3t" not in repr(proxies)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.proxies import Proxies
+from service.hosts import Proxies
 from service.settings import (
     TIMEOUTS,
     Endpoint,

@@ -6,9 +6,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from service.app import upstreams_of
-from service.image_models.comparison import Comparison, brought_up_to_date, compare
+from service.image_models.comparison import Comparison, brought_up_to_date, compare, fetch_model_lists
 from service.image_models.models import Models, ModelsError, read_list
-from service.image_models.survey import fetch_model_lists
 from service.settings import Settings, SettingsError
 from service.upstreams.base import Offers
 

@@ -6,8 +6,7 @@ from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
 from service.features.completions import Completions
-from service.features.prompt_templates import PromptTemplates
-from service.features.prompts import Prompts
+from service.features.prompts import Prompts, PromptTemplates
 from service.features.resources import Resources
 from service.images import WorkError
 from service.protocol.call import Call

@@ -5,6 +5,8 @@
    the URL of the whole one.
 3. The list goes by pages of generations, newest first. A cursor names the last generation of its page, so that pictures
    that come or go meanwhile shift nothing.
+4. Subscribers are told when a generation has ended and when the list has changed. That neither waits nor fails, so the
+   pipeline may do it at any point.
 """
 
 import asyncio
@@ -24,12 +26,12 @@ from service.pictures.previews import PREVIEW_TYPE
 from service.protocol.call import Call
 from service.protocol.catalog import ResourceEntry
 from service.protocol.jsonrpc import Result
+from service.protocol.subscriptions import RESOURCES, Hub, ResourceUpdated
 from service.storage.files import StoredFile
 from service.storage.store import Store
 from service.tools.base import SCHEMAS
-from service.tools.escaping import alt_text
 from service.tools.history_text import request_lines
-from service.tools.results import describe, structure
+from service.tools.results import alt_text, describe, structure
 
 HISTORY: Final = "easel://history/"
 IMAGES: Final = "easel://images/"
@@ -148,3 +150,22 @@ def read_cursor(cursor: str) -> int:
 def encoded(data: bytes) -> str:
     """Return base64, as JSON carries bytes. Takes milliseconds for megabytes: a thread's work."""
     return base64.b64encode(data).decode()
+
+
+@dataclass(frozen=True)
+class PictureNotifications:
+    """Publishes to the subscriptions of `hub`."""
+
+    hub: Hub
+
+    def ended(self, job: Job) -> None:
+        """Notify that a generation has ended: its resource has changed, and its pictures are in the list."""
+        if not self.hub.is_heard:
+            return
+        self.hub.publish(ResourceUpdated(f"{HISTORY}{job.history_id}"), owner=job.owner)
+        if job.pictures:
+            self.hub.publish(RESOURCES, owner=job.owner)
+
+    def removed(self, owner: str | None) -> None:
+        """Notify that pictures of an owner were removed; without an owner they may be any owner's."""
+        self.hub.publish(RESOURCES, owner=owner)

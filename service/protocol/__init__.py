@@ -1,8 +1,8 @@
 """MCP by hand, in two halves. Neither opens a socket or a file; the clock and randomness of the first are arguments.
 
-Values, pure functions and data: `versions`, `errors`, `jsonrpc`, `headers`, `client`, `signing`, `session`,
+Values, pure functions and data: `errors`, `jsonrpc`, `headers`, `client`, `signing`, `session`,
 `client_requests`, `round_trips`, `task_records`, `admission`, `catalog`, `methods`, `offers`, `dispatch`.
 
 State of the running server, on asyncio: `channel`, `call` and `progress` of one call; `pending_requests`, `tasks`,
-`subscriptions`, `session_memory` and `replay` of all of them.
+`subscriptions` and `replay` of all of them.
 """

@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from service.protocol.call import Call
-from service.protocol.client import Client, read_client
+from service.protocol.client import (
+    BATCHES,
+    ERA_OF,
+    MODERN_VERSIONS,
+    SUPPORTED_VERSIONS,
+    Client,
+    Era,
+    negotiate,
+    read_client,
+)
 from service.protocol.errors import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
@@ -34,8 +43,7 @@ from service.protocol.jsonrpc import (
 )
 from service.protocol.round_trips import RequestState, RoundTrips, begin_state, read_state
 from service.protocol.session import Session, Sessions
-from service.protocol.session_memory import read_level
-from service.protocol.versions import BATCHES, ERA_OF, MODERN_VERSIONS, SUPPORTED_VERSIONS, Era, negotiate
+from service.protocol.subscriptions import read_level
 
 META_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 META_CLIENT: Final = "io.modelcontextprotocol/clientInfo"

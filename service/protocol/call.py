@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from service.protocol.channel import NULL_CHANNEL, TASKS, Channel
-from service.protocol.client import Client
+from service.protocol.client import COMPLETES_ELICITATION, Client, Era
 from service.protocol.client_requests import ClientRequest, ClientResult, check_capabilities
 from service.protocol.headers import Headers
 from service.protocol.jsonrpc import Request, RequestId, is_request_id, notification_message
 from service.protocol.progress import RisingProgress
 from service.protocol.round_trips import RoundTrips
 from service.protocol.session import Session
-from service.protocol.session_memory import passes
-from service.protocol.versions import COMPLETES_ELICITATION, Era
+from service.protocol.subscriptions import passes
 
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - the name of a field of MCP, no secret
 

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from service.protocol.call import Call
 from service.protocol.channel import TASKS
-from service.protocol.client import Client
+from service.protocol.client import Client, Era
 from service.protocol.headers import ParamHeaders, find_param_headers
 from service.protocol.jsonrpc import Result
-from service.protocol.session_memory import SessionMemory
-from service.protocol.subscriptions import LISTS, Hub, ListChanged
-from service.protocol.versions import Era
+from service.protocol.subscriptions import LISTS, Hub, ListChanged, SessionMemory
 
 if TYPE_CHECKING:  # Tasks answers calls of tools that stand here
     from service.protocol.tasks import Tasks

@@ -14,12 +14,12 @@ import orjson
 
 from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.catalog import Server
+from service.protocol.client import Era
 from service.protocol.client_requests import UnaskableError
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError, status_of
 from service.protocol.jsonrpc import Result, encoded_message, error_message, result_message
 from service.protocol.methods import METHODS, Method
 from service.protocol.round_trips import InputRequiredError
-from service.protocol.versions import Era
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from service.protocol.versions import Era
+from service.protocol.client import Era
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600

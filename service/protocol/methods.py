@@ -12,10 +12,10 @@ from service.protocol import offers
 from service.protocol.call import TASKS_DECLARED, Call
 from service.protocol.catalog import Server
 from service.protocol.channel import TASKS
+from service.protocol.client import BOTH, HAS_TASKS, LEGACY, MODERN, SUPPORTED_VERSIONS, Era
 from service.protocol.client_requests import missing_capabilities
 from service.protocol.errors import INVALID_REQUEST, METHOD_NOT_FOUND, RpcError
 from service.protocol.jsonrpc import Result, notification_message
-from service.protocol.session_memory import read_level
 from service.protocol.subscriptions import (
     SUBSCRIPTION_ID,
     Change,
@@ -23,10 +23,10 @@ from service.protocol.subscriptions import (
     changes_of,
     notification_of,
     read_filter,
+    read_level,
 )
 from service.protocol.task_records import WORKING, TaskRecord
 from service.protocol.tasks import Tasks
-from service.protocol.versions import BOTH, HAS_TASKS, LEGACY, MODERN, SUPPORTED_VERSIONS, Era
 
 Handler: TypeAlias = Callable[[Server, Call], Awaitable[Result]]
 

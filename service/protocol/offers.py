@@ -8,11 +8,11 @@ import orjson
 from service.protocol import signing
 from service.protocol.call import TASKS_DECLARED, Call
 from service.protocol.catalog import ResourceEntry, Server
+from service.protocol.client import HAS_TASKS
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.headers import check_param_headers
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import ResourceUpdated
-from service.protocol.versions import HAS_TASKS
 
 MAX_COMPLETIONS: Final = 100
 """Values of one completion (spec 2026-07-28, Completion)."""

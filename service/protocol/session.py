@@ -12,8 +12,7 @@ from typing import Any, Final
 import orjson
 
 from service.protocol import signing
-from service.protocol.client import Client
-from service.protocol.versions import LEGACY_VERSIONS
+from service.protocol.client import LEGACY_VERSIONS, Client
 
 LIFETIME_S: Final = 30 * 24 * 3600
 """A client left open over a holiday goes on; one that comes back later starts a new session by itself (404)."""

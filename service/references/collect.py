@@ -1,10 +1,13 @@
 """Reference pictures, the pictures that a new one starts from: from the arguments of a call to stored bytes.
 
-1. Their number is checked against the model before anything is read. Their order is that of `arguments.KINDS`.
+1. Their number is checked against the model before anything is read. Their order is that of `KINDS`.
 2. Jobs, files and uploads of another owner do not exist. The image folder is one person's, so it is open to callers
    only while there is one owner.
 3. A picture from outside is stored under its owner. The same picture has the same name, so a repeated call is paid for
    once.
+4. Models fill in arguments that they mean to leave out, with false, an empty text or a count of nothing: all of these
+   count as left out. For a model that takes one picture, two kinds of arguments contradict each other; for others they
+   come together.
 """
 
 import asyncio
@@ -20,15 +23,93 @@ from service.image_models.models import Model, Models
 from service.images import MEDIA_TYPES, Job, JobState, KeptPicture, Parent, Reference, WorkError
 from service.pictures.decoding import BadPictureError
 from service.pictures.importer import Importer
-from service.references.arguments import ReferenceArguments, check_room, problem
 from service.references.image_folder import newest
-from service.references.uploads import MAX_TOTAL_BYTES, Uploads
+from service.references.uploads import MAX_TOTAL_BYTES, Uploads, upload_request
 from service.references.urls import ImageUrlError, InlinePicture, OwnPicture, RemotePicture, decode, parse_image_url
 from service.routes import PICTURES
 from service.storage.files import Files
-from service.storage.store import Store
-from service.storage.uploads import UploadRequest
+from service.storage.store import Store, UploadRequest
 from service.upstreams.fetch import RetryPolicy, fetch
+
+KINDS: Final = ("history_id", "use_latest_user_image", "image_url", "use_upload")
+"""The arguments that bring references, in the order in which the image service gets them."""
+
+FOLDER: Final = frozenset({"use_latest_user_image", "user_image_count"})
+ARGUMENTS: Final = frozenset({*KINDS, "picture", "user_image_count"})
+"""`KINDS`, and the arguments that say more about one of them."""
+
+MOST_UNKNOWN: Final = 4
+"""Most references of a model whose own limit is not known."""
+
+SHOWN_MODELS: Final = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceArguments:
+    """The references that a call asks for; `newest` is the number of pictures of the image folder."""
+
+    history_id: int | None = None
+    picture: int = 1
+    newest: int = 0
+    urls: tuple[str, ...] = ()
+    upload: UploadRequest | None = None
+
+    @classmethod
+    def read(cls, arguments: Mapping[str, Any]) -> "ReferenceArguments":
+        """Read arguments that passed the schema; 5.0 is an integer to it."""
+        history_id, urls = arguments.get("history_id"), arguments.get("image_url", ())
+        return cls(
+            history_id=None if history_id is None else int(history_id),
+            picture=int(arguments.get("picture", 1)),
+            newest=int(arguments.get("user_image_count", 1)) if arguments.get("use_latest_user_image") else 0,
+            urls=tuple(filter(str.strip, [urls] if isinstance(urls, str) else urls)),
+            upload=upload_request(arguments) if arguments.get("use_upload") else None,
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of pictures by argument, for arguments that bring any. An upload brings one or more."""
+        counted = (int(self.history_id is not None), self.newest, len(self.urls), int(self.upload is not None))
+        return {kind: count for kind, count in zip(KINDS, counted, strict=True) if count}
+
+
+def check_room(wanted: ReferenceArguments, model: Model, models: Models) -> int:
+    """Return the room for pictures of an upload. Raises `WorkError` where the model takes fewer than asked."""
+    counts = wanted.counts
+    most = MOST_UNKNOWN if model.references is None else model.references
+    given = ", ".join(f"`{kind}`" for kind in counts)
+    if counts and not most:
+        raise problem(f"{model.id} draws without reference pictures: leave {given} out{_instead(models)}.")
+    if len(counts) > most:
+        raise problem(f"{model.id} starts from {_number(most)}: give only {'one' if most == 1 else most} of {given}.")
+    asked = sum(counts.values())
+    if asked > most:
+        raise problem(f"{model.id} starts from {_number(most)}, and {asked} are asked for by {given}.")
+    return most - asked + 1
+
+
+def offer(models: Models, properties: Mapping[str, Any], *, folder: bool) -> dict[str, Any]:
+    """Return the properties of a schema that are of use, with these models and perhaps without an image folder."""
+    some = any(model.references != 0 for model in models.listed)
+    left_out = (frozenset() if folder else FOLDER) if some else ARGUMENTS
+    return {name: schema for name, schema in properties.items() if name not in left_out}
+
+
+def problem(message: str) -> WorkError:
+    """Make the error about the references of a call."""
+    return WorkError(message, kind="reference")
+
+
+def _number(most: int) -> str:
+    return "one picture" if most == 1 else f"up to {most} pictures"
+
+
+def _instead(models: Models) -> str:
+    takers = [each.id for each in models.listed if each.references] or [
+        each.id for each in models.listed if each.references is None
+    ]
+    return f", or use {' or '.join(takers[:SHOWN_MODELS])}" if takers else ""
+
 
 REFERENCE_BYTES: Final = 30_000_000
 """Largest reference taken from outside. Photos of phones have 3 to 12 MB, those of 50 megapixels up to 25 MB."""

@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from service.routes import UPLOADS
-from service.storage.uploads import KEPT_S, Upload, UploadKeeper, UploadRequest
+from service.storage.store import KEPT_S, Upload, UploadKeeper, UploadRequest
 
 LOOK_S: Final = 2.0
 """Seconds between two looks for an upload that came in by another process on the same data folder."""

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.protocol.task_records import TaskKeeper
+from service.storage.data_folder import Secret
 from service.storage.disk import DiskFiles
 from service.storage.disk_sessions import DiskSessions
-from service.storage.ended_sessions import EndedSessions
 from service.storage.files import Files
 from service.storage.lease import Lease
-from service.storage.secret import Secret
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_tasks import SqliteTasks
 from service.storage.sqlite_uploads import SqliteUploads
-from service.storage.store import Store
-from service.storage.uploads import UploadKeeper
+from service.storage.store import EndedSessions, Store, UploadKeeper
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from service.storage.sqlite_database import Database
-from service.storage.uploads import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
+from service.storage.store import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
 
 COLUMNS: Final = """
     uploads.id, uploads.owner, uploads.request, uploads.prompt, uploads.created_at, uploads.expires_at, uploads.names,

@@ -1,7 +1,13 @@
-"""The contract of the record keeper: jobs by owner. Every query takes an owner; a foreign row does not exist."""
+"""The contracts of records: jobs by owner, one-time links of uploads and their pictures, ended legacy sessions.
+
+1. Every query takes an owner; a foreign row does not exist.
+2. An upload link belongs to one request, and so do its pictures: of two chats of one owner neither draws from the
+   other's picture.
+3. A session lives in its id alone, so that its end is remembered until the id would expire, by every process.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -256,3 +262,87 @@ class Store(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Finish the writes under way and let go of the database. Safe to call twice."""
+
+
+class EndedSessions(ABC):
+    """The ended sessions that every process knows."""
+
+    @abstractmethod
+    def contains(self, session_id: str) -> bool:
+        """True for a session that any process ended. Answers from memory: every request of a session asks.
+
+        The end that this process noted counts at once, that of another a moment later.
+        """
+
+    @abstractmethod
+    async def add(self, session_id: str, expires: float) -> None:
+        """End a session; durable when this returns. `expires` is when its id does, in seconds since the epoch.
+
+        Raises `OSError` when the end cannot be stored.
+        """
+
+
+OPEN_S: Final = 3600.0
+"""Lifetime of an open link: long enough to find a photo, short enough to lie around in a chat."""
+
+FRESH_S: Final = OPEN_S / 2
+"""A link is told again while this much is left of it. So a request never has more than two open ones."""
+
+KEPT_S: Final = 24 * 3600.0
+"""Lifetime of sent pictures that wait to be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadRequest:
+    """The request that pictures are sent for: `key` tells it from all others, `prompt` tells the person, shortened."""
+
+    key: str
+    prompt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """One link and its pictures. `id` is the SHA-256 of its secret, `names` are those of files of the owner."""
+
+    id: str
+    owner: str
+    request: UploadRequest
+    created_at: float
+    expires_at: float
+    names: tuple[str, ...] = ()
+    used_at: float | None = None
+
+
+class UploadKeeper(ABC):
+    """Keeps uploads. Every question but the one by the secret itself takes an owner.
+
+    A job that starts from an upload uses it: `Store.begin` notes that, by the `upload` of the job's references.
+    """
+
+    @abstractmethod
+    async def open(self, owner: str, request: UploadRequest, now: float, id_of: Callable[[str, float], str]) -> Upload:
+        """Return the request's open upload that has `FRESH_S` left, or a new one, at a time of its own for the owner.
+
+        `id_of` makes the id out of owner and time; an upload of another id was made with another secret, and is never
+        given again. Uploads older than `KEPT_S` are removed.
+        """
+
+    @abstractmethod
+    async def find(self, id_: str) -> Upload | None:
+        """Return the upload of this id, also one that is used or over."""
+
+    @abstractmethod
+    async def receive(self, id_: str, names: Sequence[str]) -> bool:
+        """Record the files that came by a link; false if the link was used before."""
+
+    @abstractmethod
+    async def ready(self, owner: str, key: str, since: float) -> Upload | None:
+        """Return the upload for a call of this request: the newest that no job uses, else one that is not used up."""
+
+    @abstractmethod
+    async def latest(self, owner: str, since: float) -> Upload | None:
+        """Return the newest upload with pictures, of any request of the owner, used up or not."""
+
+    @abstractmethod
+    async def spend(self, id_: str, now: float) -> None:
+        """Count an upload as used up, without a job."""

@@ -12,8 +12,8 @@ from service.protocol.jsonrpc import Result
 from service.settings import Limits
 from service.storage.store import FilesTotal, Totals
 from service.tools.base import Arguments, Tool, answered
-from service.tools.confirmation import can_be_asked, unconfirmed
 from service.tools.context import ToolContext
+from service.tools.elicitation import can_be_asked, unconfirmed
 from service.tools.history_text import counted
 
 

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from service.tools.arguments import find_excess
-from service.tools.synonyms import is_count
+from service.tools.arguments import find_excess, is_count
 
 FREE_TEXTS: Final = frozenset({"prompt", "negative_prompt", "query"})
 """Arguments that hold words of the person: "none" may be meant as it stands."""

@@ -10,8 +10,8 @@ from service.images import JobState
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Tool, answered, failed
-from service.tools.confirmation import unconfirmed
 from service.tools.context import ToolContext
+from service.tools.elicitation import unconfirmed
 from service.tools.history import missing
 from service.tools.history_text import loss_text
 

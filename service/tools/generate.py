@@ -7,14 +7,13 @@ from service.image_models.models import Model
 from service.images import ImageRequest, JobState, Reference
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
-from service.references import arguments as reference_arguments
-from service.references.arguments import ReferenceArguments, check_room, problem
-from service.tools.ask_upload import UploadQuestion
+from service.references import collect as reference_arguments
+from service.references.collect import ReferenceArguments, check_room, problem
 from service.tools.base import Arguments, Schema, Tool, refused
-from service.tools.context import ToolContext
+from service.tools.context import ToolContext, waiter_of
+from service.tools.elicitation import UploadQuestion
 from service.tools.model_arguments import find_misfits, offer
 from service.tools.results import show
-from service.tools.waiting import waiter_of
 
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:

@@ -18,10 +18,8 @@ from service.pipeline.generation import Outcome
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Schema, Tool
-from service.tools.context import ToolContext
-from service.tools.escaping import alt_text, escape_markdown
-from service.tools.results import NOTE_LENGTH, REASON_LENGTH, asked_for, joined_text, ticket
-from service.tools.waiting import waiter_of
+from service.tools.context import ToolContext, waiter_of
+from service.tools.results import NOTE_LENGTH, REASON_LENGTH, alt_text, asked_for, escape_markdown, joined_text, ticket
 
 UPSTREAM: Final = "modelscope"
 DEFAULT_MODEL: Final = "Qwen/Qwen-Image"

@@ -6,11 +6,10 @@ from service.images import Job, JobState
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.base import Arguments, Tool, failed
-from service.tools.context import ToolContext
+from service.tools.context import ToolContext, waiter_of
 from service.tools.history_list import list_page
 from service.tools.history_text import counted, details_text
 from service.tools.results import show
-from service.tools.waiting import waiter_of
 
 LONGEST_WAIT_S: Final = 600.0
 """Longest wait of one call, also for a client that would wait for ever."""

@@ -8,9 +8,8 @@ from service.protocol.jsonrpc import Result
 from service.storage.store import Page, Search
 from service.tools.base import Arguments, answered
 from service.tools.context import ToolContext
-from service.tools.escaping import escape_markdown
 from service.tools.history_text import cut_job, entry_text
-from service.tools.results import structure
+from service.tools.results import escape_markdown, structure
 
 SHOWN_LENGTH: Final = 80
 """Characters of a filter that are repeated in the answer."""

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from service.images import Failure, Job, JobState, Parent
-from service.tools.escaping import alt_text, code_span, cut, escape_markdown
-from service.tools.results import asked_for
+from service.tools.results import alt_text, asked_for, code_span, cut, escape_markdown
 
 PROMPT_LENGTH: Final = 160
 LISTED_PROMPT_LENGTH: Final = 500

@@ -5,10 +5,13 @@
 3. Links to the pictures as resources.
 4. `structuredContent` that says the same for programs, as `schemas/generate.output.json` has it.
 
-The profile of the client says which of 2 to 4 it gets. Texts of others go through `escape_markdown` or `alt_text`.
+The profile of the client says which of 2 to 4 it gets. Texts of others, as prompts, names of models and files and
+messages of image services, go through `escape_markdown` or `alt_text`: no link, image or HTML comes out of them,
+nothing that hides, and no more than there is room for.
 """
 
 import base64
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +24,48 @@ from service.profiles import Profile
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.tools.context import ToolContext
-from service.tools.escaping import alt_text, escape_markdown
+
+ALT_LENGTH: Final = 80
+
+_MARKUP: Final = str.maketrans("[]<>", "()‹›")
+"""Without these there is no markdown link or image, no reference to one, and no HTML."""
+
+_UNSEEN: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+"""Control characters, marks that turn the direction of writing, and letters that only a model reads."""
+
+
+def alt_text(prompt: str) -> str:
+    """Return the prompt as the text of a markdown image: one line, nothing that could end or nest it."""
+    seen = _seen(prompt, ALT_LENGTH)
+    return cut(" ".join(re.sub(r"[\[\]()!<>`\\|*_#]", " ", seen).split()), ALT_LENGTH)
+
+
+def escape_markdown(text: str, length: int) -> str:
+    """Return the text on one line, cut to `length`: no link or image of markdown, no HTML, no code left open.
+
+    A bare address stays: it shows where it leads.
+    """
+    words = cut(" ".join(_seen(text, length).translate(_MARKUP).split()), length)
+    return words.replace("`", "'") if words.count("`") % 2 else words
+
+
+def code_span(text: str, length: int) -> str:
+    """Return the text in a markdown code span, to be copied from there: nothing in it is markup."""
+    words = _seen(text, length).replace("`", "'").split()
+    return f"`{cut(' '.join(words), length)}`"
+
+
+def _seen(text: str, length: int) -> str:
+    """Blank the unseen characters in the part of a text that can remain after it is cut to `length`."""
+    return _UNSEEN.sub(" ", text[: 4 * length])
+
+
+def cut(text: str, length: int) -> str:
+    """Return the text, or its beginning with an ellipsis, in at most `length` characters."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
 
 HISTORY_ID: Final = "easel/history_id"
 """In `_meta`, for programs that get no structured content."""

@@ -26,7 +26,7 @@ import aiohttp
 from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from service.proxies import Proxies
+from service.hosts import Proxies
 
 
 def is_local_name(host: str) -> bool:

@@ -26,11 +26,11 @@ from service.protocol.admission import (
 )
 from service.protocol.call import Call
 from service.protocol.catalog import Server
+from service.protocol.client import OUTLIVES_ITS_STREAM, RESUMES
 from service.protocol.dispatch import EncodedResponse, respond, respond_from_cache
 from service.protocol.headers import SESSION_ID
 from service.protocol.pending_requests import PendingRequests
 from service.protocol.replay import Stream, Streams
-from service.protocol.versions import OUTLIVES_ITS_STREAM, RESUMES
 from service.web.guard import OWNER, error_response
 from service.web.running_calls import RunningCalls
 from service.web.stream import NO_HEADERS, SILENCE_S, Accepts, KeepAlive, ReplyStream, StreamChannel

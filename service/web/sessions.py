@@ -12,13 +12,13 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from service.protocol.admission import Refused, find_session
+from service.protocol.client import ERA_OF, Era
 from service.protocol.headers import LAST_EVENT_ID, PROTOCOL_VERSION
 from service.protocol.jsonrpc import notification_message
 from service.protocol.replay import KEEP_ALIVE, Stream, frame
 from service.protocol.session import Session
 from service.protocol.subscriptions import Change, ResourceUpdated, TaskChanged, notification_of
-from service.protocol.versions import ERA_OF, Era
-from service.storage.ended_sessions import EndedSessions
+from service.storage.store import EndedSessions
 from service.web.guard import error_response
 from service.web.mcp import McpEndpoint, arrival_of, response_of
 from service.web.response import FITS_BYTES, RawResponse

@@ -31,7 +31,7 @@ from service.pictures.importer import Importer
 from service.pipeline.running_jobs import finish_despite_cancel
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
 from service.routes import UPLOADS
-from service.storage.uploads import Upload
+from service.storage.store import Upload
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import pytest
 
 from service.app import Running
 from service.features.catalog import offer, with_rpc_errors
-from service.features.prompt_templates import PromptTemplates
+from service.features.prompts import PromptTemplates
 from service.images import LOCAL_OWNER, WorkError
 from service.protocol.client import Client
 from service.protocol.errors import INTERNAL_ERROR, RpcError

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from service.features.completions import MAX_TYPED, Completions
-from service.features.prompt_templates import PromptTemplates
-from service.features.prompts import Prompts
+from service.features.prompts import Prompts, PromptTemplates
 from service.features.resources import HISTORY_TEMPLATE, IMAGES_TEMPLATE, Resources
 from service.protocol.dispatch import respond
 from tests.protocol.samples import call, result, server

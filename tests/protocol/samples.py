@@ -8,12 +8,11 @@ from typing import Any
 from service.protocol.admission import Admitted, Arrival, Keys, admit
 from service.protocol.call import Call
 from service.protocol.catalog import Run, Server, ToolEntry
-from service.protocol.client import Client
+from service.protocol.client import Client, Era
 from service.protocol.dispatch import EncodedResponse
 from service.protocol.jsonrpc import Request, Result
 from service.protocol.pending_requests import ClientChannel, PendingRequests
 from service.protocol.session import Session, Sessions
-from service.protocol.versions import Era
 
 NOW = 1_800_000_000.0
 KEYS = Keys(sessions=Sessions(b"k" * 32), request_state=b"s" * 32)

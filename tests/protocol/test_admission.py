@@ -17,6 +17,7 @@ from service.protocol.admission import (
     find_session,
 )
 from service.protocol.call import Call
+from service.protocol.client import Era
 from service.protocol.errors import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
@@ -25,7 +26,6 @@ from service.protocol.errors import (
     UNSUPPORTED_VERSION,
 )
 from service.protocol.session import LIFETIME_S, Session
-from service.protocol.versions import Era
 from tests.protocol.samples import KEYS, NOW, arrival, arrive
 from tests.wire import CAPABILITIES_KEY, CLIENT, CLIENT_KEY, MODERN, VERSION_KEY, modern_headers, modern_params, request
 

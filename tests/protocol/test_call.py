@@ -8,6 +8,7 @@ import pytest
 
 from service.protocol.call import Call, DeliveryCallbacks, read_reason
 from service.protocol.catalog import ResourceEntry
+from service.protocol.client import Era
 from service.protocol.client_requests import elicit, elicit_url
 from service.protocol.dispatch import respond
 from service.protocol.errors import INVALID_PARAMS, MISSING_CAPABILITY, RpcError
@@ -16,7 +17,6 @@ from service.protocol.pending_requests import PendingRequests
 from service.protocol.round_trips import InputRequiredError
 from service.protocol.subscriptions import Hub
 from service.protocol.tasks import Tasks
-from service.protocol.versions import Era
 from tests.memory_keeper import MemoryKeeper
 from tests.protocol.samples import (
     SESSION,

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.protocol.client import Client, read_client
+from service.protocol.client import (
+    BATCHES,
+    ERA_OF,
+    LEGACY_VERSIONS,
+    RESUMES,
+    SUPPORTED_VERSIONS,
+    Client,
+    Era,
+    negotiate,
+    read_client,
+)
 from service.protocol.session import Sessions
 from tests.protocol.samples import NOW
 
@@ -79,3 +89,34 @@ def test_the_longest_session_id_can_be_read() -> None:
     sessions = Sessions(b"k" * 32)
     session = sessions.mint("2025-11-25", client, "o" * 64, now=NOW, nonce=b"n" * 16)
     assert sessions.read(session.id, "o" * 64, now=NOW) == session
+
+
+@pytest.mark.parametrize("version", LEGACY_VERSIONS)
+def test_a_legacy_revision_is_agreed_on_as_asked(version: str) -> None:
+    assert negotiate(version) == version
+
+
+@pytest.mark.parametrize("version", ["2026-07-28", "2024-11-05", "2031-01-01", ""])
+def test_initialize_never_agrees_on_anything_but_a_legacy_revision(version: str) -> None:
+    """Spec 2025-11-25, Lifecycle: answer with the latest one that the server supports. Modern has no `initialize`."""
+    assert negotiate(version) == "2025-11-25"
+
+
+@pytest.mark.parametrize(
+    ("header", "era"),
+    [
+        pytest.param("2026-07-28", Era.MODERN, id="modern header"),
+        pytest.param("v999.0.0", Era.MODERN, id="a version nobody knows"),
+        pytest.param("2025-11-25", Era.LEGACY, id="legacy header"),
+        pytest.param("2025-03-26", Era.LEGACY, id="older legacy header"),
+        pytest.param(None, Era.LEGACY, id="no header"),
+    ],
+)
+def test_the_era_follows_from_the_header(header: str | None, era: Era) -> None:
+    """Spec 2026-07-28, Versioning: per-request `_meta` is modern (`test_admission.py`), a legacy header is not."""
+    assert ERA_OF.get(header, Era.MODERN) is era
+
+
+def test_tables_name_revisions_that_are_spoken() -> None:
+    """Ours: a revision that was misspelt in a table would be a rule that never holds."""
+    assert set(SUPPORTED_VERSIONS) >= BATCHES | RESUMES

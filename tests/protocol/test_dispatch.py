@@ -10,12 +10,12 @@ import pytest
 
 from service.protocol.call import Call
 from service.protocol.catalog import Server
+from service.protocol.client import Era
 from service.protocol.dispatch import CACHING, SERVER_INFO, respond, respond_from_cache, stamp
 from service.protocol.errors import INTERNAL_ERROR, METHOD_NOT_FOUND, RpcError
 from service.protocol.jsonrpc import Result
 from service.protocol.methods import METHODS
 from service.protocol.round_trips import InputRequiredError
-from service.protocol.versions import Era
 from tests.protocol.samples import call, error, result, said, server
 
 Arguments = Mapping[str, Any]

@@ -1,5 +1,6 @@
 """Codes, their HTTP status, and what an error says on the wire."""
 
+from service.protocol.client import Era
 from service.protocol.errors import (
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -9,7 +10,6 @@ from service.protocol.errors import (
     RpcError,
     status_of,
 )
-from service.protocol.versions import Era
 
 
 def test_every_code_has_a_status_in_both_eras() -> None:

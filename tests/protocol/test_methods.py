@@ -8,6 +8,7 @@ import pytest
 
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, ResourceEntry, Server
+from service.protocol.client import Era
 from service.protocol.dispatch import EncodedResponse, respond
 from service.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY
 from service.protocol.jsonrpc import Result
@@ -15,7 +16,6 @@ from service.protocol.methods import METHODS
 from service.protocol.subscriptions import PROMPTS, RESOURCES, SUBSCRIPTION_ID, TOOLS, Hub, ResourceUpdated, TaskChanged
 from service.protocol.task_records import TTL_MS
 from service.protocol.tasks import Tasks
-from service.protocol.versions import Era
 from tests.memory_keeper import MemoryKeeper
 from tests.protocol.samples import SESSION, TASKS, Clock, Outbox, call, error, result, said, server
 

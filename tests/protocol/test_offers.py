@@ -7,13 +7,13 @@ import pytest
 
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, ResourceEntry, Server
+from service.protocol.client import Era
 from service.protocol.dispatch import respond
 from service.protocol.errors import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS
 from service.protocol.headers import Headers
 from service.protocol.jsonrpc import Result
 from service.protocol.offers import MAX_URI
 from service.protocol.subscriptions import ResourceUpdated
-from service.protocol.versions import Era
 from tests.protocol.samples import SESSION, call, error, result, said, server, tool
 
 Arguments = Mapping[str, Any]

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from service.protocol.call import Call
+from service.protocol.client import Era
 from service.protocol.client_requests import elicit, elicit_url, list_roots
 from service.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, RpcError
 from service.protocol.jsonrpc import Response
 from service.protocol.pending_requests import PendingRequests
-from service.protocol.versions import Era
 from tests.protocol.samples import SESSION, Outbox, call
 
 NAME = elicit("Your name?", {"type": "object", "properties": {"name": {"type": "string"}}})

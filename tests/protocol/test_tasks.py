@@ -9,6 +9,7 @@ import pytest
 
 from service.protocol.call import Call
 from service.protocol.catalog import Server
+from service.protocol.client import Era
 from service.protocol.client_requests import elicit
 from service.protocol.dispatch import respond
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, RpcError
@@ -16,7 +17,6 @@ from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import Hub, Subscription, TaskChanged
 from service.protocol.task_records import CANCELLED, COMPLETED, FAILED, POLL_MS, TTL_MS, TaskRecord
 from service.protocol.tasks import Tasks
-from service.protocol.versions import Era
 from tests.memory_keeper import MemoryKeeper
 from tests.protocol.samples import NOW, TASKS, Clock, Outbox, call, error, result, said, server
 

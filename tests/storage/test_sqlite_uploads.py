@@ -9,7 +9,7 @@ from service.images import Failure, Job, Reference
 from service.references.uploads import upload_request
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_uploads import SqliteUploads
-from service.storage.uploads import KEPT_S, Upload
+from service.storage.store import KEPT_S, Upload
 from tests.emulators.pictures import png
 from tests.reference_fixture import REQUEST, ReferenceFixture, reference_fixture
 

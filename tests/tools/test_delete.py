@@ -1,4 +1,4 @@
-"""Tests of service/tools/delete.py, over the whole service. The question before is tested in test_confirmation.py."""
+"""Tests of service/tools/delete.py, over the whole service. The question before is tested in test_elicitation.py."""
 
 import asyncio
 

@@ -12,7 +12,7 @@ from service.pipeline.generation import Outcome
 from service.profiles import Profile
 from service.tools.base import load_schema
 from service.tools.history_text import entry_text
-from service.tools.results import describe, job_result, structure
+from service.tools.results import ALT_LENGTH, alt_text, cut, describe, escape_markdown, job_result, structure
 from tests.profiles.golden import CASES, FIRST, SECOND, job
 from tests.tools.hostile_text import HOSTILE
 
@@ -200,3 +200,28 @@ def test_what_an_image_service_says_is_cut() -> None:
 def test_parameters_of_an_older_row_do_no_harm() -> None:
     """Ours: rows are as old as the data folder."""
     assert "references" not in structure(job(parameters={"references": "a cat"}), URL)
+
+
+def test_a_prompt_cannot_leave_the_markdown_that_shows_it() -> None:
+    """Ours: alt text comes from the caller; it must not become a link, HTML or a second picture."""
+    hostile = "x](https://evil.example/a.png) ![y](z) <img src=q> `code`\n# head | \\ *b* _i_\x00\x7f"
+    assert not set("[]()!<>`\\|*_#\n\x00\x7f") & set(alt_text(hostile))
+
+
+def test_words_that_are_not_ours_stay_words() -> None:
+    """Ours: an image service must not put a picture, a link, HTML or letters that nobody sees into a chat."""
+    assert escape_markdown(HOSTILE, 300) == (
+        'see !(x)(https://evil.example/a.png) (y)(z) ‹img src="q"› \'code # head (r): http://evil.example'
+    )
+
+
+def test_code_that_is_closed_stays_code() -> None:
+    assert escape_markdown("Call `history` again.", 300) == "Call `history` again."
+
+
+def test_what_is_long_is_cut_and_says_so() -> None:
+    assert cut("a fox", 5) == "a fox"
+    assert cut("a foxes' den", 6) == "a fox…"
+    assert cut("word " * 9, 6) == "word…"
+    assert len(escape_markdown("word " * 1000, 40)) <= 40
+    assert len(alt_text("word " * 1000)) <= ALT_LENGTH

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import ResolveResult
 
+from service.hosts import Proxies
 from service.images import ImageRequest, Picture
-from service.proxies import Proxies
 from service.settings import Endpoint
 from service.upstreams.connector import Connector, Resolver, proxying
 from service.upstreams.errors import UpstreamError

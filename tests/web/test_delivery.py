@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from service.protocol.call import Call
+from service.protocol.client import Era
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.replay import KEEP_ALIVE
-from service.protocol.versions import Era
 from tests.conformance.content import said
 from tests.conformance.server import running, with_tool
 from tests.session_stream import calling, get, reset

@@ -5,11 +5,10 @@ import asyncio
 import pytest
 
 from service.protocol.call import Call
-from service.protocol.client import Client
+from service.protocol.client import Client, Era
 from service.protocol.dispatch import EncodedResponse
 from service.protocol.jsonrpc import Request
 from service.protocol.session import Session
-from service.protocol.versions import Era
 from service.web.running_calls import RunningCalls
 
 SESSION = Session(id="s", version="2025-11-25", client=Client(), owner="anna")

@@ -16,7 +16,7 @@ from aiohttp.test_utils import BaseTestServer
 from PIL import Image
 
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES
-from service.storage.uploads import OPEN_S
+from service.storage.store import OPEN_S
 from tests.emulators.pictures import jpeg, png
 from tests.reference_fixture import (
     MAX_BYTES,

@@ -1,4 +1,7 @@
-"""The request for pictures from the person's own device: by a page that their client opens, or by a link in the chat.
+"""Questions to the person: the confirmation of an irreversible step, and pictures from their own device.
+
+A step is confirmed by `confirm: true`, or by the person's own yes where the client can ask for it. Pictures come by a
+page that their client opens, or by a link in the chat.
 
 A client that opens pages for its person (elicitation by URL) is asked to open it, and the call goes on as soon as
 pictures were sent. For other clients the link is the result: the person sends, and the model calls again with the same
@@ -9,17 +12,18 @@ another are named, and never taken.
 import asyncio
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from service.hosts import is_loopback
 from service.protocol.call import Call
-from service.protocol.client_requests import ELICIT_URL, elicit_url
+from service.protocol.client_requests import ELICIT_FORM, ELICIT_URL, elicit, elicit_url
 from service.protocol.jsonrpc import Result
 from service.references.collect import own_url
 from service.references.uploads import PROMPT_LENGTH, Uploads
-from service.storage.uploads import UploadRequest
-from service.tools.escaping import escape_markdown
+from service.storage.store import UploadRequest
+from service.tools.base import Arguments
+from service.tools.results import escape_markdown
 
 LONGEST_S: Final = 300.0
 """Seconds a call waits at most for a person at the page; its client may wait less."""
@@ -95,3 +99,36 @@ class UploadQuestion:
 def _devices(url: str) -> str:
     """Say which devices can open a link. A loopback address leads a phone to itself."""
     return "on this machine only" if is_loopback(urlsplit(url).hostname or "") else "on a phone too"
+
+
+FORM: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"confirm": {"type": "boolean", "title": "Yes, go ahead", "default": False}},
+    "required": ["confirm"],
+}
+
+AFTER_NO: Final = (
+    "The question came back without a yes. If the person wants it all the same, let them say so, then call again with "
+    "confirm true."
+)
+"""The message after a no. The client may have answered by itself, so it does not say that the person refused."""
+
+
+def can_be_asked(call: Call) -> bool:
+    """Tell whether the client shows forms to its person."""
+    return ELICIT_FORM in call.client.capabilities
+
+
+async def unconfirmed(call: Call, arguments: Arguments, question: str) -> str | None:
+    """Return None to go ahead, else what the model is to do after the no, or before a yes. Call it before any effect.
+
+    A modern call runs again from its start with the person's answer. Where no person can be asked, the question is the
+    answer: no failure, since nothing went wrong.
+    """
+    if arguments.get("confirm", False):
+        return None
+    if not can_be_asked(call):
+        return f"{question} Ask the person; only if they agree, call again with confirm true."
+    answer = await call.ask("confirm", elicit(question, FORM))
+    agreed = answer["action"] == "accept" and answer.get("content", {}).get("confirm") is True
+    return None if agreed else AFTER_NO

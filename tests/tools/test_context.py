@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from service.pipeline.running_jobs import DisconnectReason, RunningJob, RunningJobs
-from service.tools.waiting import waiter_of
+from service.tools.context import waiter_of
 from tests.protocol.samples import Outbox, call
 
 
