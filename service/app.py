@@ -26,8 +26,7 @@ from service.features.resources import PictureNotifications
 from service.image_models.comparison import warn_about_removed_models
 from service.image_models.models import Model, Models, ModelsError, ModelsFile
 from service.images import LOCAL_OWNER, Job
-from service.pictures.importer import Importer
-from service.pictures.library import Pictures
+from service.pictures.library import Importer, Pictures
 from service.pictures.previews import Previews
 from service.pipeline.generation import Generation
 from service.pipeline.restoration import Restoration

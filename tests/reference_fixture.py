@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
 
 from service.images import ImageRequest, Job, KeptPicture, Reference
-from service.pictures.importer import Importer
+from service.pictures.library import Importer
 from service.pictures.previews import Previews
 from service.pipeline.retention import Retention
 from service.references.uploads import Uploads, upload_request

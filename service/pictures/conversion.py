@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from PIL import Image
 
+from service.pictures.colour import inflated_profile
 from service.pictures.containers import png_chunks, webp_chunks
 from service.pictures.decoding import LARGE_PIXELS, checked_type, decode, on_white, pillow_format, within
-from service.pictures.icc import inflated_profile
-from service.pictures.orientation import UPRIGHT, stored_orientation, turned
+from service.pictures.metadata import UPRIGHT, stored_orientation, turned
 
 SENT_PIXELS: Final = 34_000_000
 """8K has 33 million, the largest that image services give; phones of 48 megapixels and more are above."""

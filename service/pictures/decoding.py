@@ -28,10 +28,9 @@ from PIL import Image
 
 from service.images import WorkError
 from service.pictures.colour import profile_of, to_srgb
+from service.pictures.containers import has_too_many_segments
 from service.pictures.mending import mended
-from service.pictures.metadata import without_metadata
-from service.pictures.orientation import shown_orientation, turned
-from service.pictures.segments import has_too_many_segments
+from service.pictures.metadata import shown_orientation, turned, without_metadata
 from service.pictures.sniffing import describe, is_heic, sniff
 
 MAX_PIXELS: Final = 70_000_000

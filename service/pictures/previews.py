@@ -19,9 +19,9 @@ from typing import Final, TypeVar
 from PIL import Image, PngImagePlugin
 
 from service.images import WorkError
+from service.pictures.colour import LARGEST_PROFILE
 from service.pictures.conversion import ConvertedPicture, convert, upright_webp
 from service.pictures.decoding import LARGE_PIXELS, BadPictureError, decode, on_white, within
-from service.pictures.icc import LARGEST_PROFILE
 
 THREADS: Final = 2
 """Pictures decoded at once. It bounds memory: all others wait as the bytes they came in."""

@@ -22,7 +22,7 @@ import aiohttp
 from service.image_models.models import Model, Models
 from service.images import MEDIA_TYPES, Job, JobState, KeptPicture, Parent, Reference, WorkError
 from service.pictures.decoding import BadPictureError
-from service.pictures.importer import Importer
+from service.pictures.library import Importer
 from service.references.image_folder import newest
 from service.references.uploads import MAX_TOTAL_BYTES, Uploads, upload_request
 from service.references.urls import ImageUrlError, InlinePicture, OwnPicture, RemotePicture, decode, parse_image_url

@@ -8,7 +8,7 @@ from threading import Lock
 from aiohttp import web
 from PIL import Image
 
-from service.pictures.code_points import SRGB_CURVE, profile_by_numbers
+from service.pictures.colour import SRGB_CURVE, profile_by_numbers
 from service.pictures.previews import examine
 from service.pictures.sniffing import sniff
 from tests.browser import browser

@@ -7,10 +7,10 @@ from threading import Lock
 import pytest
 from PIL import ExifTags, Image
 
-from service.pictures.code_points import SRGB_CURVE, profile_by_numbers
+from service.pictures.colour import SRGB_CURVE, profile_by_numbers
 from service.pictures.conversion import CONVERTED_PIXELS, convert, upright_webp
 from service.pictures.decoding import BadPictureError
-from service.pictures.orientation import stored_orientation
+from service.pictures.metadata import stored_orientation
 from service.pictures.previews import Previews
 from tests.pictures.samples import (
     RED,
