@@ -3,6 +3,6 @@
 Values, pure functions and data: `errors`, `jsonrpc`, `headers`, `client`, `signing`, `session`,
 `client_requests`, `round_trips`, `task_records`, `admission`, `catalog`, `methods`, `offers`, `dispatch`.
 
-State of the running server, on asyncio: `channel`, `call` and `progress` of one call; `pending_requests`, `tasks`,
+State of the running server, on asyncio: `channel` and `call` of one call; `pending_requests`, `tasks`,
 `subscriptions` and `replay` of all of them.
 """

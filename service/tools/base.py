@@ -2,11 +2,13 @@
 
 `schemas/<name>.json` is the input schema, with every word that a model reads about the tool and its fields;
 `schemas/<name>.output.json` describes `structuredContent`. Wrong arguments and failed work become a result with
-`isError`, which the model reads and acts on; a bug is left to `dispatch`.
+`isError`, which the model reads and acts on; a bug is left to `dispatch`. Work that takes long is waited for by the
+call's `Waiter`: its progress, its time to wait, and the meaning of its cancellation.
 """
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +22,7 @@ from jsonschema import Draft202012Validator
 from service.images import WorkError
 from service.pipeline.generation import Outcome
 from service.pipeline.restoration import DELETED
+from service.pipeline.running_jobs import DisconnectReason, Waiter
 from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.jsonrpc import Result
@@ -175,3 +178,28 @@ def _resolve(node: Any) -> Any:
 def _listed(schema: Schema) -> Schema:
     """Return the schema as it is listed, without the description that stands beside it in the listing."""
     return plain({key: value for key, value in schema.items() if key != "description"})
+
+
+_TIMED_OUT: Final = re.compile(r"time[d]?[ -]?out|-32001", re.IGNORECASE)
+"""The reasons of `notifications/cancelled` by clients that stopped waiting by themselves: the TypeScript SDK sends
+"McpError: MCP error -32001: Request timed out"."""
+
+
+def waiter_of(call: Call, patience_s: float) -> Waiter:
+    """Return the waiter of a call that waits so many seconds from now, and is not silent meanwhile."""
+    progress = call.progress()
+    if progress is not None:
+        progress.keep_alive()
+    return Waiter(
+        report=None if progress is None else progress.report,
+        until=asyncio.get_running_loop().time() + patience_s,
+        begun=(lambda history_id: call.remember(str(history_id))) if call.is_task else None,
+        leaving=lambda: leaving(call),
+    )
+
+
+def leaving(call: Call) -> DisconnectReason:
+    """Return the reason for which a cancelled call leaves."""
+    if call.cancel_reason is None:
+        return DisconnectReason.GONE
+    return DisconnectReason.GAVE_UP if _TIMED_OUT.search(call.cancel_reason) else DisconnectReason.CANCELLED

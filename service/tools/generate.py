@@ -9,8 +9,8 @@ from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.references import collect as reference_arguments
 from service.references.collect import ReferenceArguments, check_room, problem
-from service.tools.base import Arguments, Schema, Tool, refused
-from service.tools.context import ToolContext, waiter_of
+from service.tools.base import Arguments, Schema, Tool, refused, waiter_of
+from service.tools.context import ToolContext
 from service.tools.elicitation import UploadQuestion
 from service.tools.model_arguments import find_misfits, offer
 from service.tools.results import show

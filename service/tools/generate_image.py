@@ -17,8 +17,8 @@ from service.pictures.previews import PREVIEW_TYPE, JpegCopy
 from service.pipeline.generation import Outcome
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
-from service.tools.base import Arguments, Schema, Tool
-from service.tools.context import ToolContext, waiter_of
+from service.tools.base import Arguments, Schema, Tool, waiter_of
+from service.tools.context import ToolContext
 from service.tools.results import NOTE_LENGTH, REASON_LENGTH, alt_text, asked_for, escape_markdown, joined_text, ticket
 
 UPSTREAM: Final = "modelscope"

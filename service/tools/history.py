@@ -5,8 +5,8 @@ from typing import Final
 from service.images import Job, JobState
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
-from service.tools.base import Arguments, Tool, failed
-from service.tools.context import ToolContext, waiter_of
+from service.tools.base import Arguments, Tool, failed, waiter_of
+from service.tools.context import ToolContext
 from service.tools.history_list import list_page
 from service.tools.history_text import counted, details_text
 from service.tools.results import show
