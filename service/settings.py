@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from service.hosts import Proxies, is_loopback
+from service.limits import LIMITS, Allowances, LimitsError, read_exceptions, read_pair
 from service.routes import PICTURES, RESERVED, UPLOADS
 from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, OLDER_VALUES, SETTINGS
 
@@ -94,6 +95,7 @@ class Settings:
     max_file_bytes: int
     profiles: str
     limits: Limits
+    allowances: Allowances
     history_recent: int
     history_archive: int
     log_level: str
@@ -139,6 +141,7 @@ class Settings:
             max_file_bytes=read.number("EASEL_CACHE_MAX_FILE_MB", 1, LARGEST_FILE_MB) * 1_000_000,
             profiles=read.text("EASEL_PROFILES"),
             limits=read.limits(),
+            allowances=read.allowances(),
             history_recent=read.number("EASEL_HISTORY_RECENT", 1, 1_000_000),
             history_archive=read.number("EASEL_HISTORY_ARCHIVE", 0, 999_999_999),
             log_level=read.choice("EASEL_LOG", ("debug", "info", "warning", "error")),
@@ -255,6 +258,15 @@ class _Reader:
             size=self.number("EASEL_CACHE_MAX_MB", 0, 999_999_999) * 1_000_000,
             days=self.number("EASEL_CACHE_MAX_DAYS", 0, 36_500),
         )
+
+    def allowances(self) -> Allowances:
+        """Return the limits of work and of connections; each part is as it was set, or at its default."""
+        name = ""
+        try:
+            pairs = {limit.name: read_pair(limit, self.text(name := limit.setting)) for limit in LIMITS}
+            return Allowances(pairs=pairs, exceptions=read_exceptions(self.text(name := "EASEL_LIMITS")))
+        except LimitsError as error:
+            raise self.error(name, str(error)) from error
 
     def path(self, name: str) -> Path:
         """Return a path; `~` is the home of the user that runs the service."""

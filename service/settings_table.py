@@ -10,6 +10,8 @@ from difflib import SequenceMatcher
 from functools import partial
 from typing import Final
 
+from service.limits import LIMITS
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -65,6 +67,8 @@ SETTINGS: Final = (
     Setting("EASEL_CACHE_MAX_DAYS", "0", "days after which a picture is removed; 0: never"),
     Setting("EASEL_CACHE_MAX_FILE_MB", "100", "largest picture taken, in megabytes",
             ("FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES",)),
+    *(Setting(limit.setting, limit.default, limit.meaning) for limit in LIMITS),
+    Setting("EASEL_LIMITS", "", "limits of single owners, such as alice.pictures_per_day=50, bob.spend_per_day=2"),
     Setting("EASEL_PROFILES", "", "how a client is answered, such as "
             "cherry-studio:patience=120,preview=off; *:structured=off"),
     Setting("HTTPS_PROXY", "", "proxy for https addresses of image services and pictures", ("https_proxy",),

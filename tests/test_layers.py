@@ -14,7 +14,7 @@ import pytest
 
 from tests.paths import ROOT, SERVICE
 
-VALUES = {"bodies", "hosts", "images", "logs", "profiles", "routes", "settings", "settings_table"}
+VALUES = {"bodies", "hosts", "images", "limits", "logs", "profiles", "routes", "settings", "settings_table"}
 """Modules that import nothing of ours but each other; everybody may import them."""
 
 CONTRACTS = {

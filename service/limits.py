@@ -1,0 +1,210 @@
+"""The limits of work and of connections: their one table, how a setting of them is read, and the refusal beyond one.
+
+1. A limit holds for each owner and, where the table has a second number, for all owners together. Its setting is `EACH`
+   or `EACH/ALL`, such as `200/1000`; 0 is no limit, and a part that is left out stays at its default.
+2. `EASEL_LIMITS` gives single owners limits of their own: `alice.pictures_per_day=50, bob.spend_per_day=2`.
+3. A refusal costs nothing and leaves nothing: it says which limit it was, and when to try again.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from service.images import WorkError
+
+NO_LIMIT: Final = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """One row of the table: the default for each owner, that for all owners together, and the meaning.
+
+    `overall` is None where owners share nothing. `refusal` says the fact in the words of `LimitError`, for one owner,
+    and `overall_refusal` for all of them: "You have sent {limit} requests within a minute". `decimals` is the number of
+    digits after the point that are taken, of money.
+    """
+
+    name: str
+    each: float
+    overall: float | None
+    meaning: str
+    refusal: str = ""
+    overall_refusal: str = ""
+    decimals: int = 0
+
+    @property
+    def setting(self) -> str:
+        """The name of its setting, such as EASEL_CALLS_PER_MINUTE."""
+        return f"EASEL_{self.name.upper()}"
+
+    @property
+    def default(self) -> str:
+        """The default as it would be written."""
+        return f"{self.each:g}" if self.overall is None else f"{self.each:g}/{self.overall:g}"
+
+
+CALLS_PER_MINUTE: Final = Limit(
+    name="calls_per_minute",
+    each=600,
+    overall=3000,
+    meaning="requests of MCP within a minute, of each owner / of all (here and below: 0 is no limit)",
+    refusal="You have sent {limit} requests within a minute",
+    overall_refusal="All users together have sent {limit} requests within a minute",
+)
+GENERATIONS_AT_ONCE: Final = Limit(
+    name="generations_at_once",
+    each=8,
+    overall=32,
+    meaning="pictures drawn at the same time, of each owner / of all; more wait their turn, owner by owner",
+)
+GENERATIONS_QUEUED: Final = Limit(
+    name="generations_queued",
+    each=24,
+    overall=96,
+    meaning="pictures that wait their turn, of each owner / of all; more are refused",
+    refusal="{limit} of your pictures are being made or wait their turn",
+    overall_refusal="{limit} pictures of all users are being made or wait their turn",
+)
+BATCH_GENERATIONS: Final = Limit(
+    name="batch_generations",
+    each=8,
+    overall=None,
+    meaning="calls of tools in one JSON-RPC batch (revision 2025-03-26)",
+    refusal="The batch had {limit} calls of tools before this one",
+)
+PICTURES_PER_DAY: Final = Limit(
+    name="pictures_per_day",
+    each=500,
+    overall=2000,
+    meaning="pictures drawn in a day (UTC), of each owner / of all",
+    refusal="You have had {limit} pictures drawn today",
+    overall_refusal="All users together have had {limit} pictures drawn today",
+)
+SPEND_PER_DAY: Final = Limit(
+    name="spend_per_day",
+    each=NO_LIMIT,
+    overall=NO_LIMIT,
+    meaning="sum of the prices of pictures in a day (UTC), of each owner / of all, in the unit of `price` in the "
+    "models file",
+    refusal="Your budget of {limit} for today would be passed",
+    overall_refusal="The budget of {limit} for today, of all users together, would be passed",
+    decimals=4,
+)
+UPLOADS_PER_DAY: Final = Limit(
+    name="uploads_per_day",
+    each=200,
+    overall=1000,
+    meaning="upload links made in a day (UTC), of each owner / of all",
+    refusal="You have asked for {limit} upload links today",
+    overall_refusal="All users together have asked for {limit} upload links today",
+)
+
+LIMITS: Final = (
+    CALLS_PER_MINUTE,
+    GENERATIONS_AT_ONCE,
+    GENERATIONS_QUEUED,
+    BATCH_GENERATIONS,
+    PICTURES_PER_DAY,
+    SPEND_PER_DAY,
+    UPLOADS_PER_DAY,
+)
+"""Every limit, in the order of `--help` and README."""
+
+_BY_NAME: Final = {limit.name: limit for limit in LIMITS}
+
+Pair: TypeAlias = tuple[float, float]
+"""The limit of each owner, and that of all together."""
+
+
+class LimitsError(Exception):
+    """A setting of limits cannot be read: what is wrong, and what would be right. One line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowances:
+    """The limits as the settings have them: by name those that were set, and by owner and name the exceptions."""
+
+    pairs: Mapping[str, Pair] = field(default_factory=dict)
+    exceptions: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def each(self, limit: Limit, owner: str) -> float:
+        """Return the limit of one owner; infinite for none."""
+        number = self.exceptions.get((owner, limit.name))
+        return _finite(self._pair(limit)[0] if number is None else number)
+
+    def overall(self, limit: Limit) -> float:
+        """Return the limit of all owners together; infinite for none."""
+        return _finite(self._pair(limit)[1])
+
+    def _pair(self, limit: Limit) -> Pair:
+        return self.pairs.get(limit.name, (limit.each, limit.overall or NO_LIMIT))
+
+
+DEFAULTS: Final = Allowances()
+"""The limits of a service without settings."""
+
+
+class LimitError(WorkError):
+    """Work was refused because a limit is reached: `retry_after_s` says in how many seconds it is worth another try."""
+
+    def __init__(self, fact: str, *, retry_after_s: float, advice: str = "") -> None:
+        """Refuse with a fact, without a full stop, and perhaps advice beside the wait."""
+        again = f"Try again in {spoken_wait(retry_after_s)}{f', {advice}' if advice else ''}."
+        super().__init__(f"{fact}. Nothing was charged. {again}", kind="limit", retry_after_s=retry_after_s)
+
+
+def refusal(limit: Limit, number: float, *, overall: bool, retry_after_s: float, advice: str = "") -> LimitError:
+    """Return the refusal beyond a limit of `number`, of one owner or of all; it names the setting."""
+    words = (limit.overall_refusal if overall else limit.refusal).format(limit=f"{number:g}")
+    return LimitError(f"{words} ({limit.setting})", retry_after_s=retry_after_s, advice=advice)
+
+
+def spoken_wait(seconds: float) -> str:
+    """Return a wait in the words of a person, rounded up: "12 seconds", "5 minutes", "3 hours and 20 minutes"."""
+    whole = max(1, math.ceil(seconds))
+    if whole < 120:
+        return "a second" if whole == 1 else f"{whole} seconds"
+    hours, minutes = divmod(math.ceil(whole / 60), 60)
+    parts = (_counted(hours, "an hour", "hours"), _counted(minutes, "a minute", "minutes"))
+    return " and ".join(filter(None, parts))
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return one if number == 1 else f"{number} {several}" if number else ""
+
+
+def read_pair(limit: Limit, text: str) -> Pair:
+    """Read the setting of one limit, `EACH` or `EACH/ALL`; raises `LimitsError`."""
+    each, slash, overall = text.partition("/") if limit.overall is not None else (text, "", "")
+    return _number(limit, each), _number(limit, overall) if slash else limit.overall or NO_LIMIT
+
+
+def read_exceptions(text: str) -> dict[tuple[str, str], float]:
+    """Read EASEL_LIMITS, such as "alice.pictures_per_day=50, bob.spend_per_day=2"; raises `LimitsError`."""
+    found: dict[tuple[str, str], float] = {}
+    for entry in filter(None, re.split(r"[,;\s]+", text)):
+        said, equals, number = entry.partition("=")
+        owner, dot, name = said.rpartition(".")  # names of tokens may hold dots, those of limits do not
+        if not equals or not dot or not owner:
+            raise LimitsError(
+                f"{entry[:60]!r} is not of the form owner.limit=number, such as alice.pictures_per_day=50"
+            )
+        if name not in _BY_NAME:
+            raise LimitsError(f"{name[:60]!r} is no limit; known are {', '.join(_BY_NAME)}")
+        found[owner, name] = _number(_BY_NAME[name], number)
+    return found
+
+
+def _number(limit: Limit, text: str) -> float:
+    fraction = rf"(\.[0-9]{{1,{limit.decimals}}})?" if limit.decimals else ""
+    if not re.fullmatch(rf"[0-9]{{1,9}}{fraction}", text.strip(), re.ASCII):
+        kind = "a number" if limit.decimals else "a whole number"
+        two = "" if limit.overall is None else ", or two with / between"
+        raise LimitsError(f"{text.strip()[:60]!r} is not {kind} from 0{two}, such as {limit.default}")
+    return float(text)
+
+
+def _finite(number: float) -> float:
+    return number or math.inf

@@ -1,0 +1,99 @@
+"""The table of limits: how settings are read, which number holds for whom, and the words of a refusal."""
+
+import math
+
+import pytest
+
+from service.limits import (
+    CALLS_PER_MINUTE,
+    DEFAULTS,
+    LIMITS,
+    PICTURES_PER_DAY,
+    SPEND_PER_DAY,
+    LimitError,
+    refusal,
+    spoken_wait,
+)
+from service.settings import Settings, SettingsError
+from service.settings_table import SETTINGS
+
+
+def test_every_limit_has_a_setting() -> None:
+    names = {setting.name for setting in SETTINGS}
+    assert all(limit.setting in names for limit in LIMITS)
+
+
+def test_without_settings_the_defaults_hold() -> None:
+    allowances = Settings.from_env({}).allowances
+    for limit in LIMITS:
+        assert allowances.each(limit, "anna") == DEFAULTS.each(limit, "anna") == (limit.each or math.inf)
+        assert allowances.overall(limit) == DEFAULTS.overall(limit) == (limit.overall or math.inf)
+
+
+@pytest.mark.parametrize(
+    ("text", "each", "overall"),
+    [
+        pytest.param("20/100", 20, 100, id="both"),
+        pytest.param("20", 20, PICTURES_PER_DAY.overall, id="of each owner alone"),
+        pytest.param(" 20 / 100 ", 20, 100, id="with spaces"),
+        pytest.param("0/0", math.inf, math.inf, id="no limit"),
+    ],
+)
+def test_a_setting_has_a_part_for_each_owner_and_one_for_all(text: str, each: float, overall: float) -> None:
+    allowances = Settings.from_env({"EASEL_PICTURES_PER_DAY": text}).allowances
+    assert (allowances.each(PICTURES_PER_DAY, "anna"), allowances.overall(PICTURES_PER_DAY)) == (each, overall)
+
+
+def test_money_has_fractions() -> None:
+    assert Settings.from_env({"EASEL_SPEND_PER_DAY": "2.50/10"}).allowances.each(SPEND_PER_DAY, "anna") == 2.5
+
+
+def test_an_owner_may_have_limits_of_their_own() -> None:
+    env = {"EASEL_LIMITS": "alice.pictures_per_day=50, b.o.b.spend_per_day=2.5 carol.pictures_per_day=0"}
+    allowances = Settings.from_env(env).allowances
+    assert allowances.each(PICTURES_PER_DAY, "alice") == 50
+    assert allowances.each(SPEND_PER_DAY, "b.o.b") == 2.5
+    assert allowances.each(PICTURES_PER_DAY, "carol") == math.inf
+    assert allowances.each(PICTURES_PER_DAY, "dave") == PICTURES_PER_DAY.each
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("EASEL_PICTURES_PER_DAY", "many", "'many' is not a whole number from 0"),
+        ("EASEL_PICTURES_PER_DAY", "-1", "such as 500/2000"),
+        ("EASEL_PICTURES_PER_DAY", "2.5", "'2.5' is not a whole number"),
+        ("EASEL_PICTURES_PER_DAY", "1/2/3", "'2/3' is not"),
+        ("EASEL_BATCH_GENERATIONS", "8/8", "'8/8' is not a whole number from 0, such as 8"),
+        ("EASEL_SPEND_PER_DAY", "5 EUR", "'5 EUR' is not a number from 0"),
+        ("EASEL_LIMITS", "pictures_per_day=5", "not of the form owner.limit=number"),
+        ("EASEL_LIMITS", "alice.pictures=5", "'pictures' is no limit; known are calls_per_minute"),
+        ("EASEL_LIMITS", "alice.pictures_per_day=x", "'x' is not a whole number"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named_with_its_setting(name: str, value: str, wrong: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({name: value})
+    assert str(caught.value).startswith(f"{name}: ")
+    assert wrong in str(caught.value)
+
+
+def test_a_refusal_names_the_limit_its_setting_and_the_wait() -> None:
+    """Ours: a model reads it and waits, a person knows which setting to change."""
+    error = refusal(CALLS_PER_MINUTE, 600, overall=False, retry_after_s=11.2)
+    assert isinstance(error, LimitError)
+    assert (error.kind, error.retry_after_s, error.may_be_charged) == ("limit", 11.2, False)
+    assert str(error) == (
+        "You have sent 600 requests within a minute (EASEL_CALLS_PER_MINUTE). Nothing was charged. "
+        "Try again in 12 seconds."
+    )
+    assert "All users together" in str(refusal(CALLS_PER_MINUTE, 3000, overall=True, retry_after_s=1))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spoken"),
+    [(0, "a second"), (0.2, "a second"), (12, "12 seconds"), (119.5, "2 minutes"), (121, "3 minutes"),
+     (3600, "an hour"), (3660, "an hour and a minute"), (12000, "3 hours and 20 minutes")],
+)  # fmt: skip
+def test_a_wait_is_told_in_the_units_of_a_person(seconds: float, spoken: str) -> None:
+    assert spoken_wait(seconds) == spoken
