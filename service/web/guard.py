@@ -9,23 +9,18 @@ Some routes are spared a check (`service/routes.py`).
 Allowed names are loopback, the address we listen on, and the host of the public URL. A refusal names the setting.
 """
 
-import hashlib
-import hmac
 from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from service.hosts import is_loopback
-from service.images import LOCAL_OWNER
 from service.routes import ANY_ORIGIN, WITHOUT_TOKEN
 from service.settings import Settings
-
-OWNER: Final = web.RequestKey("owner", str)
-"""The owner of this request: the name of the token, or `local` where there are no tokens."""
+from service.web.identity import IDENTITY, LOCAL, StaticTokens, bearer_token
 
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
@@ -38,7 +33,7 @@ class Guard:
         self._names = own_names(settings)
         # A client sends the same with every request; the cache is bounded, since strangers fill it too.
         self._is_ours = lru_cache(maxsize=256)(self._names_us)
-        self._owners = {_digest(token): name for name, token in settings.tokens.items()}
+        self._tokens = StaticTokens(settings.tokens)
 
     def middleware(self) -> Middleware:
         """Return the check as aiohttp middleware."""
@@ -76,28 +71,25 @@ class Guard:
         return is_loopback(name) or name in self._names
 
     def _refuse_token(self, request: web.Request) -> web.Response | None:
-        request[OWNER] = LOCAL_OWNER
-        if not self._owners or request.path.startswith(WITHOUT_TOKEN) or request.match_info.http_exception is not None:
+        """Leave the identity of the request with it, or return the refusal of a request without a good token."""
+        if request.path.startswith(WITHOUT_TOKEN) or request.match_info.http_exception is not None:
             return None
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        owner = self._owner(token.strip()) if scheme.lower() == "bearer" else None
-        if owner is None:
+        if not self._tokens:
+            request[IDENTITY] = LOCAL
+            return None
+        token = bearer_token(request)
+        identity = self._tokens.find(token) if token else None
+        if identity is None:
             problem = "is not one that this server knows" if token else "is missing"
+            # RFC 6750, 3.1: a request without a token is told no error, only which scheme is asked for.
+            error = ', error="invalid_token", error_description="unknown token"' if token else ""
             return error_response(
                 401,
                 f"The token {problem}. Send the header 'Authorization: Bearer <token>' with a token of EASEL_TOKENS.",
-                {"WWW-Authenticate": 'Bearer realm="easel"'},
+                {hdrs.WWW_AUTHENTICATE: f'Bearer realm="easel"{error}'},
             )
-        request[OWNER] = owner
+        request[IDENTITY] = identity
         return None
-
-    def _owner(self, token: str) -> str | None:
-        """Return the owner of a token. All tokens are compared, in constant time, so that timing reveals none."""
-        sent, found = _digest(token), None
-        for digest, name in self._owners.items():
-            if hmac.compare_digest(sent, digest):
-                found = name
-        return found
 
 
 def _is_open_to_all(request: web.Request) -> bool:
@@ -121,8 +113,3 @@ def error_response(status: int, message: str, headers: dict[str, str] | None = N
 
 async def _respond(refusal: web.Response) -> web.StreamResponse:
     return refusal
-
-
-def _digest(token: str) -> bytes:
-    # Bytes of a header that are not UTF-8 arrive as surrogates (PEP 383), which no encoding takes.
-    return hashlib.sha256(token.encode(errors="surrogateescape")).digest()

@@ -31,7 +31,8 @@ from service.protocol.dispatch import EncodedResponse, respond, respond_from_cac
 from service.protocol.headers import SESSION_ID
 from service.protocol.pending_requests import PendingRequests
 from service.protocol.replay import Stream, Streams
-from service.web.guard import OWNER, error_response
+from service.web.guard import error_response
+from service.web.identity import IDENTITY
 from service.web.running_calls import RunningCalls
 from service.web.stream import NO_HEADERS, SILENCE_S, Accepts, KeepAlive, ReplyStream, StreamChannel
 
@@ -215,7 +216,7 @@ def terms_of(content_type: str, encoding: str | None, *accept: str) -> Accepts |
 def arrival_of(request: web.Request) -> Arrival:
     """Return the facts of a request that admission needs."""
     hint = request.query.get(HINT, "")[:MAX_HINT] if "?" in request.raw_path else ""
-    return Arrival(owner=request[OWNER], now=time.time(), nonce=make_nonce, client_hint=hint)
+    return Arrival(owner=request[IDENTITY].owner, now=time.time(), nonce=make_nonce, client_hint=hint)
 
 
 @lru_cache(maxsize=256)  # a client sends the same with every request

@@ -84,6 +84,24 @@ async def test_without_a_token_nobody_gets_in(serve: Serve, authorization: str |
         assert "s3cr3t" not in str(heard.message)
 
 
+@pytest.mark.parametrize(
+    ("authorization", "challenge"),
+    [
+        pytest.param(None, 'Bearer realm="easel"', id="no token"),
+        pytest.param("Basic YW5uYTpzM2NyM3Q=", 'Bearer realm="easel"', id="another scheme"),
+        pytest.param("Bearer", 'Bearer realm="easel"', id="empty token"),
+        pytest.param("Bearer wrong", 'Bearer realm="easel", error="invalid_token"', id="wrong token"),
+    ],
+)
+async def test_only_a_wrong_token_is_called_invalid(serve: Serve, authorization: str | None, challenge: str) -> None:
+    """RFC 6750, 3.1: clients throw a token away at invalid_token; a request without one is told no error."""
+    async with serve(EASEL_TOKENS="anna:s3cr3t") as easel, wire_client(easel.mcp_url) as client:
+        headers = {"Authorization": authorization} if authorization else {}
+        heard = await client.post(HELLO, modern_headers("server/discover") | headers)
+    assert heard.headers["WWW-Authenticate"].startswith(challenge)
+    assert ("error" in heard.headers["WWW-Authenticate"]) is ("error" in challenge)
+
+
 async def test_a_token_that_is_no_text_is_a_wrong_one(serve: Serve) -> None:
     """Bug: bytes beyond UTF-8 ended in an internal server error."""
     async with serve(EASEL_TOKENS="anna:s3cr3t") as easel:
