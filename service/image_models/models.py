@@ -100,6 +100,11 @@ class Models:
         """The ids to show, in the order of the list; the default is one of them whatever it is."""
         return list(dict.fromkeys([*(model.id for model in self.listed), *filter(None, [self.default])]))
 
+    @property
+    def take_references(self) -> bool:
+        """True where one of them, as far as is known, starts from pictures."""
+        return any(model.references != 0 for model in self.listed)
+
 
 Entry: TypeAlias = Mapping[object, object]
 

@@ -90,8 +90,7 @@ def check_room(wanted: ReferenceArguments, model: Model, models: Models) -> int:
 
 def offer(models: Models, properties: Mapping[str, Any], *, folder: bool) -> dict[str, Any]:
     """Return the properties of a schema that are of use, with these models and perhaps without an image folder."""
-    some = any(model.references != 0 for model in models.listed)
-    left_out = (frozenset() if folder else FOLDER) if some else ARGUMENTS
+    left_out = (frozenset() if folder else FOLDER) if models.take_references else ARGUMENTS
     return {name: schema for name, schema in properties.items() if name not in left_out}
 
 

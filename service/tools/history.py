@@ -44,14 +44,14 @@ async def _show(context: ToolContext, call: Call, arguments: Arguments, job: Job
     shown = await show(context, call, outcome)
     # That an earlier generation failed is what was asked for here, and no failure of this call.
     shown.pop("isError", None)
-    details = details_text(job, children)
+    details = details_text(job, children, can_change=context.models.take_references)
     first = shown["content"][0]
     first["text"] = f"{first['text']}\n{details}"
     if "structuredContent" in shown:
         shown["structuredContent"] = {
             "entries": [shown["structuredContent"]],
             "children": [{"history_id": id_, "picture": picture} for id_, picture in children],
-            "message": details,
+            "message": details if job.failure is None else first["text"],
         }
     return shown
 

@@ -32,10 +32,9 @@ async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> R
     kept = [sum(picture.kept for picture in job.pictures) for job in page.jobs]
     if any(kept):
         which = ", and picture where it has several" if max(kept) > 1 else ""
-        head += (
-            " To show a picture, repeat its markdown line in your answer. To change one, call `generate` with its "
-            f"history_id{which}."
-        )
+        head += " To show a picture, repeat its markdown line in your answer."
+        if context.models.take_references:
+            head += f" To change one, call `generate` with its history_id{which}."
     entries = [entry_text(job, url) for job in page.jobs]
     further = await _further(context, call, arguments, page)
     return answered("\n\n".join([head, *entries, *further]), structured, message=" ".join([head, *further]))

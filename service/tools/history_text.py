@@ -35,11 +35,14 @@ def entry_text(job: Job, pictures_url: str) -> str:
     )
 
 
-def details_text(job: Job, children: Sequence[tuple[int, int]]) -> str:
-    """Return the lines that follow a single picture: the request, the pictures made from it, how to go on."""
+def details_text(job: Job, children: Sequence[tuple[int, int]], *, can_change: bool = True) -> str:
+    """Return the lines that follow a single picture: the request, the pictures made from it, how to go on.
+
+    `can_change`: a model on offer starts from pictures.
+    """
     lines = request_lines(job)
     lines += [f"Made from it: {_made_from(job, children)}."] if children else []
-    if any(picture.kept for picture in job.pictures):
+    if can_change and any(picture.kept for picture in job.pictures):
         lines.append(f"To change it: {_go_on(job)}; the prompt says what to change.")
     return "\n".join(lines)
 

@@ -95,7 +95,7 @@ class SketchUpstream(Upstream):
         scene = scene_for(request.prompt, seed)
         await progress("Sketching the sky", 10)
         await asyncio.to_thread(canvas.sky)
-        await progress(f"Sketching the scene: {scene}", 35)
+        await progress("Sketching the landscape", 35)
         await asyncio.to_thread(SCENES[scene], canvas)
         await progress("Finishing the sketch", 80)
         return [Picture(data=await asyncio.to_thread(encoded, canvas, request.prompt), note=NOTE)]

@@ -21,9 +21,9 @@ async def test_a_single_entry_comes_with_its_picture_and_its_whole_request(clien
     shown = await client.call("history", {"history_id": made["structuredContent"]["history_id"]})
     assert shown["structuredContent"]["entries"] == [made["structuredContent"]]
     assert shown["structuredContent"]["children"] == []
-    assert shown["structuredContent"]["message"].startswith("Prompt: `a red fox`\nTo change it:")
+    assert shown["structuredContent"]["message"] == "Prompt: `a red fox`"
     assert shown["content"][0]["text"].startswith(made["content"][0]["text"])
-    assert "\nPrompt: `a red fox`\nTo change it: `generate` with history_id 1;" in shown["content"][0]["text"]
+    assert shown["content"][0]["text"].endswith("\nPrompt: `a red fox`")
     assert shown["content"][1:] == made["content"][1:]
 
 
@@ -133,3 +133,23 @@ async def test_to_delete_by_it_names_the_tool_that_does(client: WireClient) -> N
         assert "To delete one, call the tool `delete` with its history_id." in result["content"][0]["text"]
     assert "isError" not in await client.call("history", {"history_id": 1, "action": "sendMessage"})
     assert (await client.call("history"))["structuredContent"]["total"] == 1
+
+
+async def test_going_on_from_a_picture_is_offered_where_a_model_takes_pictures(serve: Serve) -> None:
+    """Bug: with the sketch alone, texts named an argument that `generate` then refused."""
+    async with slow_service(serve) as (client, _, _):
+        made = await client.call("generate", {"prompt": "an owl"})
+        id_ = made["structuredContent"]["history_id"]
+        shown = await client.call("history", {"history_id": id_})
+        assert f"\nPrompt: `an owl`\nTo change it: `generate` with history_id {id_};" in shown["content"][0]["text"]
+
+
+async def test_the_message_of_a_failed_one_says_why(serve: Serve) -> None:
+    """Ours: clients may show the structured content alone."""
+    async with slow_service(serve) as (client, _, _):
+        failed = await client.call("generate", {"prompt": "a hen [error-policy]"})
+        id_ = failed["structuredContent"]["history_id"]
+        message = (await client.call("history", {"history_id": id_}))["structuredContent"]["message"]
+    assert message.startswith(f"No picture (history_id {id_}")
+    assert "Flow2API refused" in message
+    assert message.endswith("\nPrompt: `a hen [error-policy]`")

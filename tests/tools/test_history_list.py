@@ -49,8 +49,7 @@ async def test_every_entry_of_the_list_shows_its_picture_and_how_to_go_on(client
     made = [await client.call("generate", {"prompt": f"picture {n}"}) for n in range(2)]
     _, text = await listed(client)
     assert text.startswith(
-        "2 of 2 recent generations, newest first. To show a picture, repeat its markdown line in your answer. To "
-        "change one, call `generate` with its history_id.\n"
+        "2 of 2 recent generations, newest first. To show a picture, repeat its markdown line in your answer.\n"
     )
     for each in made:
         entry = each["structuredContent"]
@@ -64,6 +63,7 @@ async def test_failed_and_working_ones_are_listed_and_can_be_asked_for(serve: Se
         await client.call("generate", {"prompt": "an owl"})
         prompts, text = await listed(client)
         assert prompts == ["an owl", "a hen [error-policy]", "a fox [slow]"]
+        assert "To change one, call `generate` with its history_id." in text
         assert "Failed (policy): Flow2API refused" in text
         assert "Still being drawn. `history` with history_id 1 waits for it." in text
         for state, prompt in (("working", "a fox [slow]"), ("failed", "a hen [error-policy]"), ("done", "an owl")):
