@@ -32,6 +32,7 @@ from service.pipeline.generation import Generation
 from service.pipeline.restoration import Restoration
 from service.pipeline.retention import Retention
 from service.pipeline.running_jobs import RunningJobs
+from service.pipeline.turns import Turns
 from service.pipeline.worker import Worker
 from service.profiles import Profiles, ProfilesError, read_overrides
 from service.protocol.admission import Keys
@@ -242,7 +243,7 @@ async def upstreams_of(settings: Settings) -> AsyncIterator[Mapping[str, Upstrea
 
 async def _storage(settings: Settings, stack: contextlib.AsyncExitStack) -> Storage:
     try:
-        return await open_storage(settings.data_dir, stack)
+        return await open_storage(settings.data_dir, stack, settings.allowances)
     except DataFolderError as error:
         raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
 
@@ -327,6 +328,7 @@ class _Parts:
             retries=self.settings.retries,
             prompt_suffix=self.settings.prompt_suffix,
             ended=ended,
+            turns=Turns(self.settings.allowances),
         )
         restoration = Restoration(upstreams=self.upstreams, store=store, pictures=pictures, ended=ended)
         return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration)

@@ -86,6 +86,8 @@ class ImageRequest:
     output_format: str | None = None
     variation: int = 1
     """Tells wanted variations of one request apart; no image service is told of it."""
+    price: float = 0.0
+    """The price of the picture by the models file, for the spend of the day; no image service is told of it."""
     references: tuple[Reference, ...] = ()
 
     @property
@@ -94,7 +96,7 @@ class ImageRequest:
         asked = {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if each.name not in {"model", "prompt", "references"} and getattr(self, each.name) != each.default
+            if each.name not in {"model", "prompt", "references", "price"} and getattr(self, each.name) != each.default
         }
         loras = {"loras": dict(self.loras)} if self.loras else {}
         origins = [each.origin or "a picture" for each in self.references]

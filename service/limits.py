@@ -124,10 +124,12 @@ class LimitsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Allowances:
-    """The limits as the settings have them: by name those that were set, and by owner and name the exceptions."""
+    """The limits as the settings have them: by name those that were set, by owner and name the exceptions."""
 
     pairs: Mapping[str, Pair] = field(default_factory=dict)
     exceptions: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    free_bytes: int = 0
+    """Bytes that stay free on the disk of the data folder: below them no new work begins."""
 
     def each(self, limit: Limit, owner: str) -> float:
         """Return the limit of one owner; infinite for none."""
@@ -142,17 +144,17 @@ class Allowances:
         return self.pairs.get(limit.name, (limit.each, limit.overall or NO_LIMIT))
 
 
-DEFAULTS: Final = Allowances()
-"""The limits of a service without settings."""
+UNLIMITED: Final = Allowances(pairs={limit.name: (NO_LIMIT, NO_LIMIT) for limit in LIMITS})
+"""No limit at all."""
 
 
 class LimitError(WorkError):
     """Work was refused because a limit is reached: `retry_after_s` says in how many seconds it is worth another try."""
 
-    def __init__(self, fact: str, *, retry_after_s: float, advice: str = "") -> None:
+    def __init__(self, fact: str, *, retry_after_s: float, advice: str = "", kind: str = "limit") -> None:
         """Refuse with a fact, without a full stop, and perhaps advice beside the wait."""
         again = f"Try again in {spoken_wait(retry_after_s)}{f', {advice}' if advice else ''}."
-        super().__init__(f"{fact}. Nothing was charged. {again}", kind="limit", retry_after_s=retry_after_s)
+        super().__init__(f"{fact}. Nothing was charged. {again}", kind=kind, retry_after_s=retry_after_s)
 
 
 def refusal(limit: Limit, number: float, *, overall: bool, retry_after_s: float, advice: str = "") -> LimitError:

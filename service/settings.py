@@ -264,9 +264,11 @@ class _Reader:
         name = ""
         try:
             pairs = {limit.name: read_pair(limit, self.text(name := limit.setting)) for limit in LIMITS}
-            return Allowances(pairs=pairs, exceptions=read_exceptions(self.text(name := "EASEL_LIMITS")))
+            exceptions = read_exceptions(self.text(name := "EASEL_LIMITS"))
         except LimitsError as error:
             raise self.error(name, str(error)) from error
+        free = self.number("EASEL_DISK_FREE_MB", 0, 999_999_999) * 1_000_000
+        return Allowances(pairs=pairs, exceptions=exceptions, free_bytes=free)
 
     def path(self, name: str) -> Path:
         """Return a path; `~` is the home of the user that runs the service."""

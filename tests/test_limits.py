@@ -6,10 +6,10 @@ import pytest
 
 from service.limits import (
     CALLS_PER_MINUTE,
-    DEFAULTS,
     LIMITS,
     PICTURES_PER_DAY,
     SPEND_PER_DAY,
+    UNLIMITED,
     LimitError,
     refusal,
     spoken_wait,
@@ -26,8 +26,13 @@ def test_every_limit_has_a_setting() -> None:
 def test_without_settings_the_defaults_hold() -> None:
     allowances = Settings.from_env({}).allowances
     for limit in LIMITS:
-        assert allowances.each(limit, "anna") == DEFAULTS.each(limit, "anna") == (limit.each or math.inf)
-        assert allowances.overall(limit) == DEFAULTS.overall(limit) == (limit.overall or math.inf)
+        assert allowances.each(limit, "anna") == (limit.each or math.inf)
+        assert allowances.overall(limit) == (limit.overall or math.inf)
+
+
+def test_a_part_of_the_service_that_is_built_without_settings_has_no_limits() -> None:
+    for limit in LIMITS:
+        assert UNLIMITED.each(limit, "anna") == UNLIMITED.overall(limit) == math.inf
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@
   list. A size is 1024x1024, auto, or a range 64x64..2048x2048. What is not named cannot be chosen.
 - `takes`: other arguments that it makes use of: negative_prompt, seed.
 - `references`: the number of pictures from which it can start; unknown when it is left out.
+- `price`: the price of one picture, in the unit of EASEL_SPEND_PER_DAY; 0 when it is left out.
 
 Where `aspect_ratios` is an object of values and endings, and so is `resolutions` if it is there, the ids with these
 endings are models too: accepted but not listed, since the arguments say the same in fewer words.
@@ -50,6 +51,10 @@ SWITCHES: Final = ("negative_prompt", "seed")
 """Arguments that a model either makes use of or not."""
 
 
+HIGHEST_PRICE: Final = 1e6
+"""More than any picture costs in any currency; a price beyond it is a slip."""
+
+
 class ModelsError(Exception):
     """The list cannot be used; the message says what is wrong with it."""
 
@@ -68,6 +73,7 @@ class Model:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     takes: frozenset[str] = frozenset()
     references: int | None = None
+    price: float = 0.0
     variants: tuple["Model", ...] = ()
     variant_of: str = ""
 
@@ -179,6 +185,7 @@ def _describe(id_: str, said: Entry) -> Model:
         choices={argument: tuple(values) for argument, values in choices.items() if values},
         takes=_read_takes(id_, said.get("takes", [])),
         references=_read_references(id_, said.get("references")),
+        price=_read_price(id_, said.get("price", 0)),
     )
     return replace(model, variants=_variants(model, choices["aspect_ratio"], choices["resolution"]))
 
@@ -215,6 +222,14 @@ def _read_references(id_: str, references: object) -> int | None:
             return count
         case _:
             raise ModelsError(f'"references" of {id_} must be a whole number from 0')
+
+
+def _read_price(id_: str, price: object) -> float:
+    match price:
+        case int(number) | float(number) if 0 <= number <= HIGHEST_PRICE and not isinstance(number, bool):
+            return float(number)
+        case _:
+            raise ModelsError(f'"price" of {id_} must be a number from 0 to {HIGHEST_PRICE:g}')
 
 
 def _variants(model: Model, shapes: Mapping[str, str | None], sizes: Mapping[str, str | None]) -> tuple[Model, ...]:

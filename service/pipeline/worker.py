@@ -1,7 +1,7 @@
 """The work on one job, from asking the image service to the end that its row tells.
 
-1. Draw: the row says that the image service is asked before it is, and that it refused before the pause until it is
-   asked again; retries are those that the failure allows.
+1. Draw, in its turn (`pipeline/turns.py`): the row says that the image service is asked before it is, and that it
+   refused before the pause until it is asked again; retries are those that the failure allows.
 2. A task at the service, which goes on without us, is written down before the first question about it. Then it is
    followed until the deadline, even when all its callers have gone; after that, or after this process, the job stays
    `working` and can be resumed.
@@ -17,7 +17,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -25,7 +25,8 @@ from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Pro
 from service.pictures.decoding import BadPictureError
 from service.pictures.library import Pictures
 from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
-from service.storage.store import Store
+from service.pipeline.turns import Turns
+from service.storage.store import INTERRUPTED, Store
 from service.upstreams.base import RemoteTask, Upstream
 
 logger = logging.getLogger(__name__)
@@ -68,11 +69,12 @@ class Worker:
     retries: int
     prompt_suffix: str
     ended: Callable[[Job], Awaitable[None]]
+    turns: Turns = field(default_factory=Turns)
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
         """Make the pictures of a job that has just begun. Returns the job as it ended, None while it has not."""
-        return await self._finish(job, running, self._draw(job, request, running))
+        return await self._finish(job, running, self._draw_in_turn(job, request, running))
 
     async def follow(self, job: Job, running: RunningJob) -> Job | None:
         """Resume a job whose task goes on at its image service. Returns the job as it ended, None while it has not."""
@@ -89,7 +91,9 @@ class Worker:
             await finish_despite_cancel(self.cancel(job))
             raise
         except BaseException:
-            await self._failed(job, running, WorkError(f"{BROKEN} {await self._charge(job)}\n{LOOK}", kind="internal"))
+            charge = await self._charge(job)
+            mistake = WorkError(f"{BROKEN} {charge}\n{LOOK}", kind="internal", may_be_charged=charge == MAY_BE_CHARGED)
+            await self._failed(job, running, mistake)
             raise
         seconds = time.monotonic() - started
         logger.info("history_id %d: %s after %.1f s, %s", job.history_id, _outcome(ended), seconds, job.model)
@@ -122,6 +126,8 @@ class Worker:
         running.detached = True  # nothing is left that a cancellation could save
         failure = Failure(kind=error.kind, reason=str(error), links=error.links)
         try:
+            if not (error.may_be_charged or error.links or error.task):  # the day's limits count it no longer
+                await finish_despite_cancel(self._write(lambda: self.store.mark_submitted(job, refused=True)))
             if error.task:
                 await finish_despite_cancel(self._write(lambda: self.store.remember_task(job, error.task)))
             return await finish_despite_cancel(self._write(lambda: self.store.fail(job, failure)))
@@ -134,6 +140,15 @@ class Worker:
             return _charge_of(await self.store.job(job.owner, job.history_id) or job)
         except WorkError:
             return MAY_BE_CHARGED
+
+    async def _draw_in_turn(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
+        await self.turns.take(job.owner, running.report)
+        try:
+            if self.jobs.closing:  # nothing new is paid for
+                raise WorkError(INTERRUPTED.reason, kind=INTERRUPTED.kind)
+            return await self._draw(job, request, running)
+        finally:
+            self.turns.give_back(job.owner)
 
     async def _draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
         upstream = self.upstreams[job.upstream]
@@ -206,7 +221,9 @@ class Worker:
     async def _leave(self, job: Job, why: str) -> None:
         if time.time() - job.created_at > GIVE_UP_S:
             raise WorkError(
-                f"{why} It was asked for more than a day ago, and is given up. {MAY_BE_CHARGED}", kind="timeout"
+                f"{why} It was asked for more than a day ago, and is given up. {MAY_BE_CHARGED}",
+                kind="timeout",
+                may_be_charged=True,
             )
         await finish_despite_cancel(self._write(lambda: self.store.release(job)))
 

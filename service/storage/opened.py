@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
 from service.storage.data_folder import Secret
 from service.storage.disk import DiskFiles
@@ -30,13 +31,16 @@ class Storage:
     ended_sessions: EndedSessions
 
 
-async def open_storage(data: Path, stack: contextlib.AsyncExitStack) -> Storage:
-    """Open the data folder, and have `stack` close it. Raises `DataFolderError`."""
+async def open_storage(data: Path, stack: contextlib.AsyncExitStack, allowances: Allowances = UNLIMITED) -> Storage:
+    """Open the data folder, and have `stack` close it. New work begins within the allowances.
+
+    Raises `DataFolderError`.
+    """
     lease = await asyncio.to_thread(Lease.claim, data)
     stack.callback(lease.release)
     secret = await asyncio.to_thread(Secret.open, data, lease.folder)
     files = await DiskFiles.open(data / "files", lease.folder, secret.derive("picture names"))
-    store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive)
+    store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive, allowances=allowances)
     stack.push_async_callback(store.close)
     tasks = await SqliteTasks.open(store.database, lease.id, lease.alive, time.time)
     ended = await asyncio.to_thread(DiskSessions, data / "ended-sessions", time.time)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from service.images import Failure, ImageRequest, Job, KeptPicture, Parent
+from service.limits import UNLIMITED, Allowances
 from service.storage import sqlite_files as files
 from service.storage import sqlite_jobs as jobs
 from service.storage import sqlite_queries as queries
@@ -25,23 +26,35 @@ class SqliteStore(Store):
     """Jobs and the index of files in a SQLite file, as the process writes them that `lease` stands for."""
 
     def __init__(
-        self, database: Database, lease: str, alive: Callable[[str], bool], clock: Callable[[], float]
+        self,
+        database: Database,
+        lease: str,
+        alive: Callable[[str], bool],
+        clock: Callable[[], float],
+        allowances: Allowances,
     ) -> None:
         self.database = database
+        self._allowances = allowances
         self._lease = lease
         self._alive = alive
         self._clock = clock
 
     @classmethod
     async def open(
-        cls, path: Path, lease: str, alive: Callable[[str], bool], clock: Callable[[], float] = time.time
+        cls,
+        path: Path,
+        lease: str,
+        alive: Callable[[str], bool],
+        clock: Callable[[], float] = time.time,
+        allowances: Allowances = UNLIMITED,
     ) -> Self:
         """Open the file, make its tables where it is new, and end the jobs of dead processes as interrupted.
 
-        `lease` marks the jobs of this process; `alive` tells of any lease if its process lives. A job of a dead process
+        `lease` marks the jobs of this process; `alive` tells of any lease if its process lives. New jobs begin within
+        `allowances`. A job of a dead process
         that goes on at an image service can be claimed instead. Raises `DataFolderError` for an unusable file.
         """
-        store = cls(await Database.open(path), lease, alive, clock)
+        store = cls(await Database.open(path), lease, alive, clock, allowances)
         try:
             await store._end_jobs_of_dead()
         except BaseException:
@@ -61,6 +74,7 @@ class SqliteStore(Store):
             lease=self._lease,
             created_at=now,
             failed_since=now - LINKS_LAST_S if join_failed else math.inf,
+            allowances=self._allowances,
         )
         while True:
             begun, lease = await self.database.write(jobs.begin, new)
@@ -69,7 +83,7 @@ class SqliteStore(Store):
             await self.database.write(jobs.interrupt, [lease], self._clock(), begun.job.history_id)
 
     async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
-        return await self.database.write(jobs.mark_submitted, job, refused)
+        return await self.database.write(jobs.mark_submitted, job, refused, self._clock())
 
     async def remember_task(self, job: Job, task: str) -> Job:
         return await self.database.write(jobs.remember_task, job, task)

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent
+from service.limits import UNLIMITED, Allowances
 from service.storage.sqlite_files import FORGET_UNOWNED, INSERT_FILE
+from service.storage.sqlite_limits import check_new_job, check_pauses
 from service.storage.sqlite_words import owner_word, search_text
 from service.storage.store import INTERRUPTED, INTERRUPTED_SUBMITTED, Begun
 
@@ -50,8 +52,8 @@ SELECT_TO_JOIN: Final = """
     ORDER BY history_id DESC LIMIT 1
 """
 INSERT_JOB: Final = """
-    INSERT INTO jobs (owner, state, model, prompt, created_at, lease, parameters, upstream, fingerprint)
-    VALUES (?, 'working', ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO jobs (owner, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, price)
+    VALUES (?, 'working', ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_WORDS: Final = "INSERT INTO prompts (rowid, owner, words) VALUES (?, ?, ?)"
 INSERT_PARENT: Final = "INSERT INTO lineage (history_id, position, parent, picture) VALUES (?, ?, ?, ?)"
@@ -110,23 +112,27 @@ class NewJob:
     lease: str
     created_at: float
     failed_since: float
+    allowances: Allowances = UNLIMITED
 
 
 def begin(connection: sqlite3.Connection, new: NewJob) -> tuple[Begun, str | None]:
-    """Join a job of the same fingerprint, or insert a new one.
+    """Join a job of the same fingerprint, or insert a new one, within the limits; raises `LimitError` beyond them.
 
     The second value is the lease of a joined job that ends with its process; the caller checks that it lives.
     """
     found = connection.execute(SELECT_TO_JOIN, (new.owner, new.fingerprint, new.failed_since)).fetchone()
     if found is None:
+        check_new_job(connection, new.owner, new.request.price, new.allowances, new.created_at)
         return Begun(job=_one(connection, new.owner, _insert(connection, new)), joined=False), None
     history_id, state, lease, task = found
     needs_process = state == JobState.WORKING and not task and lease != new.lease
     return Begun(job=_one(connection, new.owner, history_id), joined=True), lease if needs_process else None
 
 
-def mark_submitted(connection: sqlite3.Connection, job: Job, refused: bool) -> Job:
-    """Note that the image service is being asked, or that it refused."""
+def mark_submitted(connection: sqlite3.Connection, job: Job, refused: bool, now: float) -> Job:
+    """Note that the image service is being asked, or that it refused; raises `LimitError` while its owner is paused."""
+    if not refused:
+        check_pauses(connection, job.owner, now)
     connection.execute(SUBMIT_JOB, (not refused, job.history_id, job.owner))
     return _one(connection, job.owner, job.history_id)
 
@@ -240,7 +246,7 @@ def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
     request = new.request
     parameters = json.dumps(request.parameters)
     row = (new.owner, request.model, request.prompt, new.created_at, new.lease, parameters, new.upstream)
-    history_id = connection.execute(INSERT_JOB, (*row, new.fingerprint)).lastrowid
+    history_id = connection.execute(INSERT_JOB, (*row, new.fingerprint, request.price)).lastrowid
     assert history_id is not None  # noqa: S101 - the type allows None for statements that insert nothing
     connection.execute(INSERT_WORDS, (history_id, owner_word(new.owner), search_text(request.prompt)))
     parents = [(history_id, at, each.history_id, each.picture) for at, each in enumerate(request.parents)]

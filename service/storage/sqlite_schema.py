@@ -11,9 +11,10 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from service.storage import sqlite_limits
 from service.storage.data_folder import DataFolderError
 
-VERSION: Final = 7
+VERSION: Final = 8
 """Lower numbers stand in files of development versions."""
 
 JOBS: Final = (
@@ -30,6 +31,7 @@ JOBS: Final = (
         lease TEXT NOT NULL,
         task TEXT NOT NULL DEFAULT '',
         submitted INTEGER NOT NULL DEFAULT 0,
+        price REAL NOT NULL DEFAULT 0,
         created_at REAL NOT NULL,
         finished_at REAL,
         delivered_at REAL,
@@ -242,7 +244,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty file, inside a transaction of the caller. A file that has them stays as it is."""
     if version_of(connection) == VERSION:
         return
-    for statement in (*JOBS, *JOB_TRIGGERS, *FILES, *UPLOADS, *TASKS):
+    for statement in (*JOBS, *JOB_TRIGGERS, *FILES, *UPLOADS, *TASKS, *sqlite_limits.TABLES):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -103,14 +103,16 @@ class Store(ABC):
         The job to join is the newest that is `working`; or `done` but never delivered with the files of all its
         pictures still stored; or, with `join_failed`, `failed` within `LINKS_LAST_S` with links to its pictures. A
         `working` one without a task whose process is dead is ended as interrupted instead. An empty fingerprint joins
-        nothing. Two processes that begin at once get one job.
+        nothing. Two processes that begin at once get one job. Raises `LimitError` where a new job would pass a limit,
+        or while its owner is paused; nothing is inserted then.
         """
 
     @abstractmethod
     async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
         """Note that the image service is about to be asked for a working job, and may charge from now on.
 
-        `refused`: it was asked and declined, so that it charges nothing until it is asked again.
+        `refused`: it was asked and declined, so that it charges nothing until it is asked again. Raises `LimitError` of
+        kind `paused` while the owner is paused.
         """
 
     @abstractmethod

@@ -56,6 +56,7 @@ def read_request(arguments: Arguments, model: Model, references: tuple[Reference
         negative_prompt=arguments.get("negative_prompt"),
         seed=None if seed is None else int(seed),  # 5.0 is an integer to JSON Schema
         variation=int(arguments.get("variation", 1)),
+        price=model.price,
         references=references,
     )
 

@@ -42,6 +42,8 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     await call.become_task()
     waiter = waiter_of(call, context.profiles.patience_s(call))
     request = read_request(arguments, default_model(context.models))
+    listed = context.models.by_id.get(request.model)
+    request = request if listed is None else replace(request, price=listed.price)
     outcome = await context.generation.generate(call.owner, request, waiter, upstream=UPSTREAM)
     if outcome.job.state is JobState.WORKING:
         call.leave_running()

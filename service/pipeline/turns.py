@@ -1,0 +1,75 @@
+"""Turns to draw: so many generations of each owner, and of all, are at work at once; the others wait in a fair queue.
+
+1. An owner's generations come in their order. Between owners the turns go round, so that hundreds of one owner delay
+   another owner's by one turn.
+2. A generation that is cancelled while it waits leaves the queue, and takes no turn from anybody.
+3. How many may wait is decided when a job begins, from the database (`storage/sqlite_limits.py`); the turns themselves
+   are those of this process.
+"""
+
+import asyncio
+from collections import deque
+
+from service.images import Progress
+from service.limits import GENERATIONS_AT_ONCE, UNLIMITED, Allowances
+
+
+class Turns:
+    """The turns of one process."""
+
+    def __init__(self, allowances: Allowances = UNLIMITED) -> None:
+        """Let as many generations work at once as the allowances say."""
+        self._allowances = allowances
+        self._at_work: dict[str, int] = {}
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        """The queue of each owner who has one, in the order in which their turns come."""
+
+    async def take(self, owner: str, progress: Progress) -> None:
+        """Wait for a turn of this owner; `give_back` ends it. Progress tells how many go before."""
+        if owner not in self._waiting and self._has_room(owner):
+            self._begin(owner)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue = self._waiting.setdefault(owner, deque())
+        queue.append(turn)
+        await progress(f"Waiting for its turn, as number {len(queue)}")
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._leave(owner, turn)
+            raise
+
+    def give_back(self, owner: str) -> None:
+        """End a turn that was taken, and begin those of the queue that have room now."""
+        self._at_work[owner] -= 1
+        if not self._at_work[owner]:
+            del self._at_work[owner]
+        self._advance()
+
+    def _advance(self) -> None:
+        while (owner := next((each for each in self._waiting if self._has_room(each)), None)) is not None:
+            queue = self._waiting.pop(owner)
+            turn = queue.popleft()
+            if queue:
+                self._waiting[owner] = queue  # behind all others
+            if not turn.cancelled():  # one that is about to leave
+                turn.set_result(None)
+                self._begin(owner)
+
+    def _leave(self, owner: str, turn: "asyncio.Future[None]") -> None:
+        """Take a cancelled generation out of the queue; one whose turn came in the same moment gives it back."""
+        if not turn.cancelled():
+            self.give_back(owner)
+            return
+        queue = self._waiting.get(owner, deque())
+        if turn in queue:
+            queue.remove(turn)
+        if not queue:
+            self._waiting.pop(owner, None)
+
+    def _begin(self, owner: str) -> None:
+        self._at_work[owner] = self._at_work.get(owner, 0) + 1
+
+    def _has_room(self, owner: str) -> bool:
+        overall = sum(self._at_work.values()) < self._allowances.overall(GENERATIONS_AT_ONCE)
+        return overall and self._at_work.get(owner, 0) < self._allowances.each(GENERATIONS_AT_ONCE, owner)

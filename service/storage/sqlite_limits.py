@@ -1,0 +1,188 @@
+"""The limits of new work in the SQLite file: pictures and spend of the day, working jobs, free disk, and the pauses.
+
+1. `check_new_job` runs in the transaction that inserts the job: a job that is refused leaves nothing, and two processes
+   that begin jobs at once cannot both take the last place. A call that joins a job never comes here.
+2. A job counts in `daily_use`, on the day of its beginning: while it works, when it is done, and when it failed after
+   its image service may have charged. Triggers keep that; deleting a job takes nothing back.
+3. Only the row of today is read. After a jump of the clock another day has another row: nobody is locked out for longer
+   than a day, and the count of today goes on once the clock is right again.
+4. A pause is a row that every process reads before a job begins, and before its image service is asked.
+"""
+
+import math
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from service.limits import (
+    GENERATIONS_AT_ONCE,
+    GENERATIONS_QUEUED,
+    PICTURES_PER_DAY,
+    SPEND_PER_DAY,
+    Allowances,
+    Limit,
+    LimitError,
+    refusal,
+)
+
+DAY_S: Final = 86_400
+EVERYBODY: Final = ""
+"""The owner of a pause of all owners. No token has this name."""
+
+QUEUE_AGAIN_S: Final = 30.0
+"""Wait until a full queue may have a place again: about the time of a picture."""
+
+DISK_AGAIN_S: Final = 600.0
+PAUSE_AGAIN_S: Final = 3600.0
+"""Wait that is told where only a person knows better."""
+
+CLOCK_SLACK_S: Final = 3600.0
+"""A pause with an end is over when the clock stands so long before its beginning: it was set by a wrong clock."""
+
+A_CENT_OF_A_CENT: Final = 1e-6
+"""Sums of prices differ from their decimals by less than this."""
+
+TABLES: Final = (
+    """
+    CREATE TABLE daily_use (
+        day INTEGER NOT NULL,
+        owner TEXT NOT NULL,
+        pictures INTEGER NOT NULL,
+        spend REAL NOT NULL,
+        PRIMARY KEY (day, owner)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE pauses (
+        owner TEXT NOT NULL PRIMARY KEY,
+        since REAL NOT NULL,
+        until REAL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TRIGGER job_counted AFTER INSERT ON jobs BEGIN
+        INSERT INTO daily_use (day, owner, pictures, spend)
+        VALUES (CAST(NEW.created_at / 86400 AS INTEGER), NEW.owner, 1, NEW.price)
+        ON CONFLICT (day, owner) DO UPDATE SET pictures = pictures + 1, spend = spend + excluded.spend;
+    END
+    """,
+    """
+    CREATE TRIGGER job_uncounted AFTER UPDATE OF state, submitted ON jobs
+    WHEN (NEW.state <> 'failed' OR NEW.submitted) <> (OLD.state <> 'failed' OR OLD.submitted) BEGIN
+        UPDATE daily_use SET
+            pictures = pictures + iif(NEW.state <> 'failed' OR NEW.submitted, 1, -1),
+            spend = spend + iif(NEW.state <> 'failed' OR NEW.submitted, NEW.price, -NEW.price)
+        WHERE day = CAST(NEW.created_at / 86400 AS INTEGER) AND owner = NEW.owner;
+    END
+    """,
+)
+"""`daily_use` counts pictures and their prices by the day since 1970, UTC."""
+
+SELECT_USE: Final = """
+    SELECT coalesce(sum(pictures) FILTER (WHERE owner = ?1), 0), coalesce(sum(pictures), 0),
+        coalesce(sum(spend) FILTER (WHERE owner = ?1), 0.0), coalesce(sum(spend), 0.0)
+    FROM daily_use WHERE day = ?2
+"""
+SELECT_WORKING: Final = """
+    SELECT coalesce(sum(working) FILTER (WHERE owner = ?1), 0), coalesce(sum(working), 0) FROM totals
+"""
+SELECT_PAUSES: Final = "SELECT owner, since, until FROM pauses ORDER BY owner"
+INSERT_PAUSE: Final = "INSERT OR REPLACE INTO pauses (owner, since, until) VALUES (?, ?, ?)"
+DELETE_PAUSE: Final = "DELETE FROM pauses WHERE owner = ?"
+DELETE_PAUSES: Final = "DELETE FROM pauses"
+SELECT_KNOWN: Final = "SELECT 1 FROM totals WHERE owner = ?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """A stop of all new generations of one owner, or of `EVERYBODY`, in seconds since the epoch.
+
+    `until` is None for one that lasts until it is lifted.
+    """
+
+    owner: str
+    since: float
+    until: float | None
+
+    def holds(self, now: float) -> bool:
+        """Tell that it is in force."""
+        return self.until is None or self.since - CLOCK_SLACK_S <= now < self.until
+
+
+def check_new_job(connection: sqlite3.Connection, owner: str, price: float, allowances: Allowances, now: float) -> None:
+    """Raise `LimitError` where this owner may begin no further job now, for the first reason that there is."""
+    check_pauses(connection, owner, now)
+    check_disk(connection, allowances.free_bytes)
+    _check_working(connection, owner, allowances)
+    _check_day(connection, owner, price, allowances, now)
+
+
+def check_pauses(connection: sqlite3.Connection, owner: str, now: float) -> None:
+    """Raise `LimitError` of kind `paused` where the operator has paused this owner, or everybody."""
+    held = [each for each in pauses(connection) if each.owner in (owner, EVERYBODY) and each.holds(now)]
+    if not held:
+        return
+    ends = [each.until for each in held if each.until is not None]
+    left_s = max(ends) - now if len(ends) == len(held) else PAUSE_AGAIN_S
+    advice = "" if len(ends) == len(held) else "or ask the operator"
+    raise LimitError(
+        "Drawing is paused by the operator of this server", retry_after_s=left_s, advice=advice, kind="paused"
+    )
+
+
+def check_disk(connection: sqlite3.Connection, least_free: int) -> None:
+    """Raise `LimitError` where the disk of the data folder has less free than `least_free` bytes."""
+    file = connection.execute("PRAGMA database_list").fetchone()[2]
+    if least_free and shutil.disk_usage(Path(file).parent).free < least_free:
+        raise LimitError(
+            f"The disk of this server has less than {least_free // 1_000_000} MB free (EASEL_DISK_FREE_MB)",
+            retry_after_s=DISK_AGAIN_S,
+            advice="or have the operator make room",
+        )
+
+
+def _check_working(connection: sqlite3.Connection, owner: str, allowances: Allowances) -> None:
+    own, everybodys = connection.execute(SELECT_WORKING, (owner,)).fetchone()
+    each = allowances.each(GENERATIONS_AT_ONCE, owner) + allowances.each(GENERATIONS_QUEUED, owner)
+    overall = allowances.overall(GENERATIONS_AT_ONCE) + allowances.overall(GENERATIONS_QUEUED)
+    if own >= each:
+        raise refusal(GENERATIONS_QUEUED, each, overall=False, retry_after_s=QUEUE_AGAIN_S)
+    if everybodys >= overall:
+        raise refusal(GENERATIONS_QUEUED, overall, overall=True, retry_after_s=QUEUE_AGAIN_S)
+
+
+def _check_day(connection: sqlite3.Connection, owner: str, price: float, allowances: Allowances, now: float) -> None:
+    day = math.floor(now / DAY_S)
+    pictures, all_pictures, spend, all_spend = connection.execute(SELECT_USE, (owner, day)).fetchone()
+    left_s = (day + 1) * DAY_S - now
+    _check_sum(PICTURES_PER_DAY, (pictures + 1, all_pictures + 1), owner, allowances, left_s)
+    if price:
+        _check_sum(SPEND_PER_DAY, (spend + price, all_spend + price), owner, allowances, left_s)
+
+
+def _check_sum(limit: Limit, sums: tuple[float, float], owner: str, allowances: Allowances, left_s: float) -> None:
+    advice = "at midnight UTC" if limit is PICTURES_PER_DAY else "at midnight UTC, or now with a cheaper model"
+    most = (allowances.each(limit, owner), allowances.overall(limit))
+    for overall in (False, True):
+        if sums[overall] > most[overall] + A_CENT_OF_A_CENT:
+            raise refusal(limit, most[overall], overall=overall, retry_after_s=left_s, advice=advice)
+
+
+def pauses(connection: sqlite3.Connection) -> list[Pause]:
+    """Return all pauses, those that are over included."""
+    return [Pause(owner=owner, since=since, until=until) for owner, since, until in connection.execute(SELECT_PAUSES)]
+
+
+def pause(connection: sqlite3.Connection, one: Pause) -> bool:
+    """Pause an owner, or change their pause. Return whether the owner is known, as one who has begun a job."""
+    connection.execute(INSERT_PAUSE, (one.owner, one.since, one.until))
+    return one.owner == EVERYBODY or connection.execute(SELECT_KNOWN, (one.owner,)).fetchone() is not None
+
+
+def resume(connection: sqlite3.Connection, owner: str) -> int:
+    """Lift the pause of an owner, or with `EVERYBODY` every pause. Return how many there were."""
+    if owner == EVERYBODY:
+        return connection.execute(DELETE_PAUSES).rowcount
+    return connection.execute(DELETE_PAUSE, (owner,)).rowcount

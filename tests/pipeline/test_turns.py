@@ -1,0 +1,124 @@
+"""Turns to draw: so many at once, a queue that is fair between owners, and nobody's turn lost by a cancellation."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.limits import Allowances
+from service.pipeline.turns import Turns
+from tests.pipeline_fixture import FOX, Gated, ask, pipeline_fixture
+
+
+async def nobody(message: str, percent: float | None = None) -> None:
+    """A receiver of progress that does nothing with it."""
+
+
+class Queue:
+    """Generations that take their turn and say so; a test ends them one by one."""
+
+    def __init__(self, each: float = 1, overall: float = 2) -> None:
+        self.turns = Turns(Allowances(pairs={"generations_at_once": (each, overall)}))
+        self.begun: list[str] = []
+        self.ends: dict[str, asyncio.Event] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def come(self, *names: str) -> None:
+        """Have generations come, one after the other; the owner is the first letter of the name."""
+        for name in names:
+            self.ends[name] = asyncio.Event()
+            self.tasks[name] = asyncio.create_task(self._draw(name))
+        await settle()
+
+    async def end(self, *names: str) -> None:
+        for name in names:
+            self.ends[name].set()
+            await self.tasks[name]
+        await settle()
+
+    async def cancel(self, *names: str) -> None:
+        for name in names:
+            self.tasks[name].cancel()
+        await asyncio.wait([self.tasks[name] for name in names])
+        await settle()
+
+    async def _draw(self, name: str) -> None:
+        await self.turns.take(name[0], nobody)
+        try:
+            self.begun.append(name)
+            await self.ends[name].wait()
+        finally:
+            self.turns.give_back(name[0])
+
+
+async def settle() -> None:
+    """Let every task run as far as it can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_no_more_are_at_work_than_the_limits_of_an_owner_and_of_all() -> None:
+    queue = Queue(each=1, overall=2)
+    await queue.come("a1", "a2", "b1", "c1")
+    assert queue.begun == ["a1", "b1"]
+
+
+async def test_the_turns_go_round_between_the_owners() -> None:
+    """Ours: hundreds of one owner delay another owner's by one turn."""
+    queue = Queue(each=2, overall=2)
+    await queue.come("a1", "a2", "a3", "a4", "a5", "b1", "b2")
+    await queue.end("a1", "a2", "a3")
+    assert queue.begun == ["a1", "a2", "a3", "b1", "a4"]
+
+
+async def test_an_owner_at_their_own_limit_holds_up_nobody_else() -> None:
+    queue = Queue(each=1, overall=2)
+    await queue.come("a1", "a2", "a3", "b1")
+    assert queue.begun == ["a1", "b1"]
+    await queue.end("b1")
+    assert queue.begun == ["a1", "b1"]
+    await queue.end("a1")
+    assert queue.begun == ["a1", "b1", "a2"]
+
+
+async def test_one_that_is_cancelled_in_the_queue_takes_no_turn() -> None:
+    queue = Queue(each=1, overall=1)
+    await queue.come("a1", "a2", "a3")
+    await queue.cancel("a2")
+    await queue.end("a1")
+    assert queue.begun == ["a1", "a3"]
+
+
+@pytest.mark.parametrize("first", ["the end", "the cancellation"])
+async def test_one_that_is_cancelled_in_the_moment_of_its_turn_passes_it_on(first: str) -> None:
+    """Ours: a turn that is lost would be lost until the next start."""
+    queue = Queue(each=1, overall=1)
+    await queue.come("a1", "a2", "a3")
+    steps = [queue.ends["a1"].set, queue.tasks["a2"].cancel]
+    for step in steps if first == "the end" else reversed(steps):
+        step()
+    if first == "the end":
+        await asyncio.sleep(0)
+        queue.tasks["a2"].cancel()
+    await settle()
+    assert "a3" in queue.begun
+    await queue.end("a3")
+    await queue.come("a4")
+    assert queue.begun[-1] == "a4"
+
+
+async def test_what_waits_is_told_its_place(tmp_path: Path) -> None:
+    upstream = Gated()
+    async with pipeline_fixture(tmp_path, upstream) as whole:
+        turns = Turns(Allowances(pairs={"generations_at_once": (1, 0)}))
+        generation = replace(whole.generation, worker=replace(whole.generation.worker, turns=turns))
+        pipeline = replace(whole, generation=generation)
+        first = asyncio.create_task(ask(pipeline))
+        await upstream.begun.wait()
+        second = asyncio.create_task(pipeline.draw(replace(FOX, variation=2)))
+        await pipeline.moments.wait("Waiting for its turn, as number 1")
+        assert len(upstream.asked) == 0
+        upstream.may_draw.set()
+        await asyncio.gather(first, second)
+    assert len(upstream.asked) == 2

@@ -1,0 +1,233 @@
+"""The limits of new work: counted in the database, over restarts and processes, and never to anybody's harm."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from service.images import Failure, ImageRequest, Job
+from service.limits import UNLIMITED, Allowances, LimitError
+from service.storage import sqlite_limits as limits
+from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_limits import EVERYBODY, Pause
+from tests.stores import POLICY, Clock, picture
+
+DAY: float = 86_400
+NOON: float = 20_000 * DAY + DAY / 2
+YEAR: float = 365 * DAY
+FOX: ImageRequest = ImageRequest(model="m", prompt="a fox", price=0.1)
+
+
+class Desk:
+    """A store on the file of a folder, at a time that a test sets."""
+
+    def __init__(self, store: SqliteStore, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+
+    async def begin(self, owner: str = "ann", fingerprint: str = "", request: ImageRequest = FOX) -> Job:
+        return (await self.store.begin(owner, request, "kiln", fingerprint)).job
+
+    async def drawn(self, owner: str = "ann", fingerprint: str = "") -> Job:
+        """A job that was charged and is done."""
+        job = await self.store.mark_submitted(await self.begin(owner, fingerprint))
+        return await self.store.finish(job, [picture(f"{owner}{job.history_id}.png")])
+
+    async def refused(self, owner: str = "ann") -> str:
+        """The words with which a new job is refused, that leave no row."""
+        before = await self.store.totals(owner)
+        with pytest.raises(LimitError) as caught:
+            await self.begin(owner)
+        assert await self.store.totals(owner) == before
+        return str(caught.value)
+
+    async def pause(self, owner: str, until: float | None = None) -> bool:
+        return await self.store.database.write(limits.pause, Pause(owner=owner, since=self.clock.now, until=until))
+
+
+@asynccontextmanager
+async def desk(folder: Path, allowances: Allowances = UNLIMITED, lease: str = "one") -> AsyncIterator[Desk]:
+    clock = Clock(NOON)
+    store = await SqliteStore.open(folder / "easel.db", lease, lambda _: True, clock, allowances)
+    try:
+        yield Desk(store, clock)
+    finally:
+        await store.close()
+
+
+def allowed(**pairs: tuple[float, float]) -> Allowances:
+    return Allowances(pairs={**UNLIMITED.pairs, **pairs})
+
+
+async def test_the_pictures_of_a_day_are_counted_for_each_owner_and_for_all(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed(pictures_per_day=(2, 3))) as at:
+        for _ in range(2):
+            await at.drawn("ann")
+        assert await at.refused("ann") == (
+            "You have had 2 pictures drawn today (EASEL_PICTURES_PER_DAY). Nothing was charged. "
+            "Try again in 12 hours, at midnight UTC."
+        )
+        await at.drawn("ben")
+        assert "All users together have had 3 pictures" in await at.refused("ben")
+
+
+async def test_the_spend_of_a_day_is_the_sum_of_prices(tmp_path: Path) -> None:
+    """Ours: ten times 0.1 is 1, whatever binary fractions make of it."""
+    async with desk(tmp_path, allowed(spend_per_day=(1, 1.2))) as at:
+        for _ in range(10):
+            await at.drawn("ann")
+        assert "Your budget of 1 for today would be passed (EASEL_SPEND_PER_DAY)" in await at.refused("ann")
+        await at.begin("ann", request=ImageRequest(model="free", prompt="a fox"))
+        await at.drawn("ben")
+        await at.drawn("ben")
+        assert "The budget of 1.2 for today, of all users together" in await at.refused("ben")
+
+
+async def test_the_count_survives_a_restart_and_the_deletion_of_jobs(tmp_path: Path) -> None:
+    """Ours: an owner could otherwise clear the history and begin anew."""
+    allowances = allowed(pictures_per_day=(1, 0))
+    async with desk(tmp_path, allowances) as at:
+        job = await at.drawn()
+        await at.store.delete("ann", job.history_id)
+    async with desk(tmp_path, allowances, "two") as at:
+        assert "1 pictures" in await at.refused()
+
+
+async def test_the_count_holds_over_several_processes(tmp_path: Path) -> None:
+    allowances = allowed(pictures_per_day=(2, 0))
+    async with desk(tmp_path, allowances) as here, desk(tmp_path, allowances, "two") as there:
+        await here.begin()
+        await there.begin()
+        await here.refused()
+        await there.refused()
+
+
+async def test_a_call_that_joins_a_job_is_neither_counted_nor_refused(tmp_path: Path) -> None:
+    """Ours: it costs nothing."""
+    async with desk(tmp_path, allowed(pictures_per_day=(1, 0), generations_queued=(1, 0))) as at:
+        job = await at.drawn(fingerprint="same")
+        for _ in range(3):
+            again = await at.store.begin("ann", FOX, "kiln", "same")
+            assert (again.joined, again.job.history_id) == (True, job.history_id)
+
+
+async def fail_before_asking(store: SqliteStore, job: Job) -> None:
+    await store.fail(job, POLICY)
+
+
+async def fail_unpaid(store: SqliteStore, job: Job) -> None:
+    await store.mark_submitted(job)
+    await store.mark_submitted(job, refused=True)
+    await store.fail(job, POLICY)
+
+
+async def fail_paid(store: SqliteStore, job: Job) -> None:
+    await store.mark_submitted(job)
+    await store.fail(job, Failure(kind="lost", reason="It may have been charged."))
+
+
+async def draw_at_the_second_try(store: SqliteStore, job: Job) -> None:
+    for refused in (False, True, False):
+        await store.mark_submitted(job, refused=refused)
+    await store.finish(job, [picture("a.png")])
+
+
+@pytest.mark.parametrize(
+    ("end", "counts"),
+    [
+        pytest.param(fail_before_asking, 0, id="failed before the service was asked"),
+        pytest.param(fail_unpaid, 0, id="refused by the service"),
+        pytest.param(fail_paid, 1, id="failed, perhaps charged"),
+        pytest.param(draw_at_the_second_try, 1, id="drawn at the second try"),
+    ],
+)
+async def test_a_job_counts_once_if_it_was_drawn_or_may_have_been_charged(
+    tmp_path: Path, end: Callable[[SqliteStore, Job], Awaitable[None]], counts: int
+) -> None:
+    async with desk(tmp_path, allowed(pictures_per_day=(1, 0), spend_per_day=(0.1, 0))) as at:
+        await end(at.store, await at.begin())
+        if counts:
+            await at.refused()
+        else:
+            await at.drawn()
+            await at.refused()
+
+
+async def test_a_new_day_begins_at_midnight_utc(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed(pictures_per_day=(1, 0))) as at:
+        await at.drawn()
+        at.clock.now = NOON + DAY / 2 - 1
+        assert "Try again in a second" in await at.refused()
+        at.clock.now += 1
+        await at.drawn()
+
+
+@pytest.mark.parametrize("jump", [YEAR, -YEAR])
+async def test_a_jump_of_the_clock_locks_nobody_out(tmp_path: Path, jump: float) -> None:
+    """Ours: a machine that woke up in the wrong year, or was mended."""
+    async with desk(tmp_path, allowed(pictures_per_day=(1, 0))) as at:
+        await at.drawn()
+        at.clock.now += jump
+        await at.drawn()
+        await at.refused()
+        at.clock.now = NOON + DAY
+        await at.drawn()
+
+
+async def test_jobs_that_work_or_wait_are_bounded(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed(generations_at_once=(1, 2), generations_queued=(1, 1))) as at:
+        first = await at.begin("ann")
+        await at.begin("ann")
+        assert "2 of your pictures are being made or wait their turn (EASEL_GENERATIONS_QUEUED)" in await at.refused(
+            "ann"
+        )
+        await at.begin("ben")
+        assert "3 pictures of all users" in await at.refused("ben")
+        await at.store.fail(first, POLICY)
+        await at.begin("ben")
+
+
+async def test_a_full_disk_refuses_new_work(tmp_path: Path) -> None:
+    async with desk(tmp_path, Allowances(pairs=UNLIMITED.pairs, free_bytes=10**18)) as at:
+        assert "less than 1000000000000 MB free (EASEL_DISK_FREE_MB)" in await at.refused()
+
+
+async def test_a_pause_of_one_owner_or_of_everybody_reaches_every_process(tmp_path: Path) -> None:
+    async with desk(tmp_path) as here, desk(tmp_path, lease="two") as there:
+        assert not await here.pause("ann")
+        assert "Drawing is paused by the operator of this server. Nothing was charged." in await there.refused("ann")
+        await there.drawn("ben")
+        await here.pause(EVERYBODY)
+        await there.refused("ben")
+        await here.store.database.write(limits.resume, EVERYBODY)
+        await there.drawn("ann")
+        assert await here.pause("ann"), "an owner who has drawn is known"
+
+
+async def test_a_pause_with_an_end_says_when_and_ends_then(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.pause("ann", until=NOON + 7200)
+        assert "Try again in 2 hours." in await at.refused()
+        at.clock.now += 7200
+        await at.drawn()
+
+
+async def test_a_pause_that_a_wrong_clock_set_ends_with_the_right_one(tmp_path: Path) -> None:
+    """Ours: an hour of the next year must not become a year."""
+    async with desk(tmp_path) as at:
+        at.clock.now = NOON + YEAR
+        await at.pause("ann", until=NOON + YEAR + 3600)
+        at.clock.now = NOON
+        await at.drawn()
+
+
+async def test_a_job_whose_turn_comes_during_a_pause_is_not_submitted(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        waiting, running = await at.begin(), await at.store.mark_submitted(await at.begin())
+        await at.pause("ann")
+        with pytest.raises(LimitError) as caught:
+            await at.store.mark_submitted(waiting)
+        assert caught.value.kind == "paused"
+        done = await at.store.finish(running, [picture("a.png")])
+        assert done.state == "done"
