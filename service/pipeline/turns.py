@@ -24,11 +24,14 @@ class Turns:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """The queue of each owner who has one, in the order in which their turns come."""
 
-    async def take(self, owner: str, progress: Progress) -> None:
-        """Wait for a turn of this owner; `give_back` ends it. Progress tells how many go before."""
+    async def take(self, owner: str, progress: Progress) -> bool:
+        """Take a turn of this owner, which `give_back` ends; progress tells the place in the queue.
+
+        Return whether it had to be waited for.
+        """
         if owner not in self._waiting and self._has_room(owner):
             self._begin(owner)
-            return
+            return False
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue = self._waiting.setdefault(owner, deque())
         queue.append(turn)
@@ -38,6 +41,7 @@ class Turns:
         except asyncio.CancelledError:
             self._leave(owner, turn)
             raise
+        return True
 
     def give_back(self, owner: str) -> None:
         """End a turn that was taken, and begin those of the queue that have room now."""

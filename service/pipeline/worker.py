@@ -142,9 +142,9 @@ class Worker:
             return MAY_BE_CHARGED
 
     async def _draw_in_turn(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
-        await self.turns.take(job.owner, running.report)
+        waited = await self.turns.take(job.owner, running.report)
         try:
-            if self.jobs.closing:  # nothing new is paid for
+            if waited and self.jobs.closing:
                 raise WorkError(INTERRUPTED.reason, kind=INTERRUPTED.kind)
             return await self._draw(job, request, running)
         finally:

@@ -1,6 +1,7 @@
 """The pipeline with work that goes on at an image service without us: it is paid once, whatever happens to us."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
@@ -100,8 +101,7 @@ async def process(
         if asyncio.iscoroutine(done):
             await done
 
-    options = {} if clock is None else {"clock": clock}
-    store = await kept_by.open(folder / "easel.db", lease, lambda other: other not in dead, **options)
+    store = await kept_by.open(folder / "easel.db", lease, lambda other: other not in dead, clock or time.time)
     previews = Previews()
     files = await DiskFiles.open(folder / "files", scratch, b"k" * 32)
     generation = pipeline({kiln.name: kiln} if kiln.name else {}, store, files, previews, paused)

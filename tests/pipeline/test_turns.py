@@ -1,6 +1,8 @@
 """Turns to draw: so many at once, a queue that is fair between owners, and nobody's turn lost by a cancellation."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 
 from service.limits import Allowances
 from service.pipeline.turns import Turns
-from tests.pipeline_fixture import FOX, Gated, ask, pipeline_fixture
+from service.upstreams.base import Upstream
+from tests.pipeline_fixture import FOX, Gated, PipelineFixture, ask, pipeline_fixture
 
 
 async def nobody(message: str, percent: float | None = None) -> None:
@@ -50,6 +53,15 @@ class Queue:
             await self.ends[name].wait()
         finally:
             self.turns.give_back(name[0])
+
+
+@asynccontextmanager
+async def one_at_a_time(folder: Path, upstream: Upstream) -> AsyncIterator[PipelineFixture]:
+    """A pipeline that draws one picture of an owner at a time."""
+    async with pipeline_fixture(folder, upstream) as whole:
+        turns = Turns(Allowances(pairs={"generations_at_once": (1, 0)}))
+        worker = replace(whole.generation.worker, turns=turns)
+        yield replace(whole, generation=replace(whole.generation, worker=worker))
 
 
 async def settle() -> None:
@@ -95,12 +107,11 @@ async def test_one_that_is_cancelled_in_the_moment_of_its_turn_passes_it_on(firs
     """Ours: a turn that is lost would be lost until the next start."""
     queue = Queue(each=1, overall=1)
     await queue.come("a1", "a2", "a3")
-    steps = [queue.ends["a1"].set, queue.tasks["a2"].cancel]
-    for step in steps if first == "the end" else reversed(steps):
-        step()
     if first == "the end":
+        queue.ends["a1"].set()
         await asyncio.sleep(0)
-        queue.tasks["a2"].cancel()
+    queue.tasks["a2"].cancel()
+    queue.ends["a1"].set()
     await settle()
     assert "a3" in queue.begun
     await queue.end("a3")
@@ -108,12 +119,26 @@ async def test_one_that_is_cancelled_in_the_moment_of_its_turn_passes_it_on(firs
     assert queue.begun[-1] == "a4"
 
 
+async def test_what_waits_when_the_service_stops_is_not_paid_for(tmp_path: Path) -> None:
+    upstream = Gated()
+    async with one_at_a_time(tmp_path, upstream) as pipeline:
+        first = asyncio.create_task(ask(pipeline))
+        await upstream.begun.wait()
+        second = asyncio.create_task(pipeline.draw(replace(FOX, variation=2)))
+        await pipeline.moments.wait("Waiting for its turn")
+        closing = asyncio.create_task(pipeline.generation.jobs.close(drain_s=10))
+        await settle()
+        upstream.may_draw.set()
+        await closing
+        assert (await first).job.state == "done"
+        job = await second
+    assert job.failure is not None
+    assert (job.failure.kind, job.submitted, len(upstream.asked)) == ("interrupted", False, 1)
+
+
 async def test_what_waits_is_told_its_place(tmp_path: Path) -> None:
     upstream = Gated()
-    async with pipeline_fixture(tmp_path, upstream) as whole:
-        turns = Turns(Allowances(pairs={"generations_at_once": (1, 0)}))
-        generation = replace(whole.generation, worker=replace(whole.generation.worker, turns=turns))
-        pipeline = replace(whole, generation=generation)
+    async with one_at_a_time(tmp_path, upstream) as pipeline:
         first = asyncio.create_task(ask(pipeline))
         await upstream.begun.wait()
         second = asyncio.create_task(pipeline.draw(replace(FOX, variation=2)))
