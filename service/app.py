@@ -41,6 +41,7 @@ from service.protocol.session import Sessions
 from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
 from service.protocol.subscriptions import Hub
 from service.protocol.tasks import Tasks
+from service.redaction import Redactor
 from service.references.collect import REFERENCE_BYTES, References, guarded
 from service.references.uploads import Uploads
 from service.routes import PICTURES, UPLOADS
@@ -133,7 +134,8 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         if settings.auto_token:
             settings = with_auto_token(settings, storage.secret)
         session = await stack.enter_async_context(_client_session(settings))
-        upstreams = image_services.connect(settings, session)
+        redactor = Redactor(image_services.secrets_of(settings))
+        upstreams = image_services.connect(settings, session, redactor)
         models_file = await _models_file(settings, upstreams)
         endpoint = _endpoint(settings, storage)
         previews = Previews()
@@ -144,6 +146,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
             upstreams=upstreams,
             previews=previews,
             session=session,
+            redactor=redactor,
             hub=endpoint.server.hub,
         )
         context = parts.context(models_file.models if models_file else SKETCH)
@@ -238,7 +241,7 @@ def _client_session(settings: Settings) -> aiohttp.ClientSession:
 async def upstreams_of(settings: Settings) -> AsyncIterator[Mapping[str, Upstream]]:
     """The upstreams that are on, for a command that asks them something and serves no client."""
     async with _client_session(settings) as session:
-        yield image_services.connect(settings, session)
+        yield image_services.connect(settings, session, Redactor(image_services.secrets_of(settings)))
 
 
 async def _storage(settings: Settings, stack: contextlib.AsyncExitStack) -> Storage:
@@ -288,6 +291,7 @@ class _Parts:
     upstreams: Mapping[str, Upstream]
     previews: Previews
     session: aiohttp.ClientSession
+    redactor: Redactor
     hub: Hub
 
     def context(self, models: Models) -> ToolContext:
@@ -314,6 +318,7 @@ class _Parts:
             references=self._references(generation, uploads, retention),
             uploads=uploads,
             retention=retention,
+            redactor=self.redactor,
             history_recent=settings.history_recent,
             history_archive=settings.history_archive,
         )

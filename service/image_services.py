@@ -10,11 +10,13 @@ from typing import Any, Final, TypeAlias
 
 import aiohttp
 
+from service.redaction import Redactor
 from service.settings import Endpoint, Settings
 from service.upstreams.base import Upstream
 from service.upstreams.flow2api import Flow2ApiUpstream
 from service.upstreams.modelscope import ModelScopeUpstream, Polling
 from service.upstreams.openai import OpenAiUpstream
+from service.upstreams.redacted import RedactedUpstream
 from service.upstreams.sketch import SketchUpstream
 
 Connect: TypeAlias = Callable[[aiohttp.ClientSession, Endpoint, Settings], Upstream]
@@ -56,19 +58,23 @@ UPSTREAMS: Final = (
 """Every image service that settings can turn on, in the order in which the start names them."""
 
 
-def connect(settings: Settings, session: aiohttp.ClientSession) -> dict[str, Upstream]:
-    """Return the upstreams that are on, by name; the built-in sketch alone when none is."""
+def connect(settings: Settings, session: aiohttp.ClientSession, redactor: Redactor) -> dict[str, Upstream]:
+    """Return the upstreams that are on, by name; the built-in sketch alone when none is.
+
+    None of their words holds a secret that `redactor` knows.
+    """
     configured = [
         each.connect(session, endpoint, settings)
         for each in UPSTREAMS
         if (endpoint := each.endpoint(settings)) is not None
     ]
-    return {upstream.name: upstream for upstream in configured or [SketchUpstream()]}
+    return {upstream.name: RedactedUpstream(upstream, redactor) for upstream in configured or [SketchUpstream()]}
 
 
-def keys(settings: Settings) -> list[str]:
-    """Return the keys of the upstreams that are on: secrets, which no log may hold."""
-    return [endpoint.key for each in UPSTREAMS if (endpoint := each.endpoint(settings)) is not None and endpoint.key]
+def secrets_of(settings: Settings) -> list[str]:
+    """Return the keys, tokens and passwords that must never be shown, stored or logged."""
+    endpoints = [endpoint for each in UPSTREAMS if (endpoint := each.endpoint(settings)) is not None]
+    return [*settings.tokens.values(), *(each.key for each in endpoints if each.key), *settings.proxies.secrets]
 
 
 def turned_off(settings: Settings) -> Settings:

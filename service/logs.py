@@ -11,29 +11,21 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-_SHAPES: Final = re.compile(
-    r"(?i)(bearer\s+|x-goog-api-key[\"']?\s*[:=]\s*[\"']?|[?&](?:key|token|signature|sig)=)[^\s\"'&,}]+"
-)
-SHORTEST: Final = 6
-"""A secret of a letter or two is none, and would blank that letter everywhere."""
+from service.redaction import HIDDEN, Redactor, visible
 
-_HIDDEN: Final = "[hidden]"
+_SHAPES: Final = re.compile(
+    r"(?i)(bearer\s+|authorization\W+basic\s+|x-(?:goog-)?api-key[\"']?\s*[:=]\s*[\"']?"
+    r"|[?&](?:key|api_?key|token|access_token|signature|sig|x-(?:amz|goog)-signature)=)[^\s\"'&,}]+"
+)
+"""Credentials by the words before them. Those that settings hold are known, and need none."""
 
 
 class SecretFilter(logging.Filter):
-    """Replaces known secrets, and all that looks like a credential, in every record."""
+    """Replaces known secrets, and all that looks like a credential, in every record. Lines show all that they hold."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
-        self._secrets: set[str] = set()
-        self.add(*secrets)
-
-    def add(self, *secrets: str) -> None:
-        """Hide these secrets, too, from now on."""
-        self._secrets.update(each for each in secrets if len(each) >= SHORTEST)
-        # The longest first, so that no secret that holds another leaves a rest of itself behind.
-        words = sorted(map(re.escape, self._secrets), key=len, reverse=True)
-        self._known = re.compile("|".join(words)) if words else None
+        self.redactor: Final = Redactor(secrets)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record's message and traceback; let every record pass."""
@@ -45,10 +37,8 @@ class SecretFilter(logging.Filter):
         return True
 
     def clean(self, text: str) -> str:
-        """Return the text without secrets."""
-        if self._known:
-            text = self._known.sub(_HIDDEN, text)
-        return _SHAPES.sub(lambda match: match[1] + _HIDDEN, text)
+        """Return the text without secrets, and without characters that nobody sees or that steer a terminal."""
+        return _SHAPES.sub(lambda match: match[1] + HIDDEN, self.redactor.clean(visible(text)))
 
 
 def message_of(record: logging.LogRecord) -> str:
@@ -91,7 +81,7 @@ def hide(secret: str) -> None:
     for handler in logging.getLogger().handlers:
         for each in handler.filters:
             if isinstance(each, SecretFilter):
-                each.add(secret)
+                each.redactor.add(secret)
 
 
 def set_up(level: str, form: str, secrets: Iterable[str]) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import aiohttp
 
-from service.image_services import UPSTREAMS, connect, keys, turned_off
+from service.image_services import UPSTREAMS, connect, secrets_of, turned_off
+from service.redaction import Redactor
 from service.settings import Endpoint, Settings
 
 KEYS = {"FLOW2API_API_KEY": "flow-key", "MODELSCOPE_API_KEY": "scope-key", "OPENAI_API_KEY": "open-key"}
@@ -25,16 +26,19 @@ async def test_a_service_is_on_when_its_endpoint_is_set() -> None:
     async with aiohttp.ClientSession() as session:
         for each in UPSTREAMS:
             name, key = f"{each.field.upper()}_API_KEY", KEYS[f"{each.field.upper()}_API_KEY"]
-            assert list(connect(Settings.from_env({name: key}), session)) == [each.field]
-        assert list(connect(Settings.from_env(KEYS), session)) == [each.field for each in UPSTREAMS]
+            assert list(connect(Settings.from_env({name: key}), session, Redactor())) == [each.field]
+        assert list(connect(Settings.from_env(KEYS), session, Redactor())) == [each.field for each in UPSTREAMS]
 
 
 async def test_the_sketch_stands_in_when_no_service_is_on() -> None:
     async with aiohttp.ClientSession() as session:
-        assert list(connect(Settings.from_env({}), session)) == ["sketch"]
-        assert list(connect(turned_off(Settings.from_env(KEYS)), session)) == ["sketch"]
+        assert list(connect(Settings.from_env({}), session, Redactor())) == ["sketch"]
+        assert list(connect(turned_off(Settings.from_env(KEYS)), session, Redactor())) == ["sketch"]
 
 
-def test_every_key_is_among_the_secrets() -> None:
-    assert sorted(keys(Settings.from_env(KEYS))) == sorted(KEYS.values())
-    assert keys(Settings.from_env({"FLOW2API_BASE_URL": "http://127.0.0.1:1"})) == []
+def test_every_key_token_and_password_is_among_the_secrets() -> None:
+    """Ours: all that settings hold and `repr` hides is never shown, stored or logged."""
+    env = {"EASEL_TOKENS": "anna:secret-of-anna-0001,ben:secret-of-ben-00002", "HTTPS_PROXY": "http://me:passw0rd@h:1"}
+    secrets = ["secret-of-anna-0001", "secret-of-ben-00002", *KEYS.values(), "passw0rd"]
+    assert sorted(secrets_of(Settings.from_env(env | KEYS))) == sorted(secrets)
+    assert secrets_of(Settings.from_env({"FLOW2API_BASE_URL": "http://127.0.0.1:1"})) == []

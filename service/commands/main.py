@@ -60,7 +60,7 @@ async def _run(command: str, settings: Settings, *, write: bool) -> int:
     # These print their own steps: the log stays out of them unless a level was set.
     prints = command in ("demo", "models")
     level = "warning" if prints and settings.log_level == "info" else settings.log_level
-    logs.set_up(level, settings.log_format, secrets_of(settings))
+    logs.set_up(level, settings.log_format, image_services.secrets_of(settings))
     if command == "models":
         return await models_command.models(settings, write=write)
     commands = {"serve": serve.serve, "stdio": serve.serve_stdio, "demo": demo.demo}
@@ -70,11 +70,6 @@ async def _run(command: str, settings: Settings, *, write: bool) -> int:
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
     """End the command in order: the loop cancels its tasks, and they close their resources. `serve` has its own way."""
     sys.exit(0)
-
-
-def secrets_of(settings: Settings) -> list[str]:
-    """Return the tokens, keys and passwords that must never reach a log."""
-    return [*settings.tokens.values(), *image_services.keys(settings), *settings.proxies.secrets]
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, str]:

@@ -19,8 +19,9 @@ from service.image_models.models import Model, Models
 from service.images import Job, JobState
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, Run, ToolEntry
-from service.protocol.errors import INVALID_PARAMS, RpcError
+from service.protocol.errors import INVALID_PARAMS, RpcError, check_text
 from service.protocol.jsonrpc import Result
+from service.redaction import visible
 from service.storage.store import Store
 from service.tools.base import SCHEMAS
 from service.tools.model_arguments import find_misfits
@@ -163,8 +164,10 @@ def read_arguments(listing: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
             raise RpcError(INVALID_PARAMS, f"`{name}` must be a text.")
         if len(value) > MAX_LENGTH:
             raise RpcError(INVALID_PARAMS, f"`{name}` has {len(value)} characters; at most {MAX_LENGTH} are taken.")
-    # A client that shows a form sends a field that was left empty as an empty text.
-    filled = {name: value.strip() for name, value in arguments.items() if value.strip()}
+        check_text(f"`{name}`", value)
+    # A client that shows a form sends a field that was left empty as an empty text. What a person pasted may hold more
+    # than they see.
+    filled = {name: text for name, value in arguments.items() if (text := visible(value).strip())}
     for name, each in declared.items():
         if each.get("required") and name not in filled:
             raise RpcError(INVALID_PARAMS, f"`{name}` is empty. {each['description']}")

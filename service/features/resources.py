@@ -27,11 +27,12 @@ from service.protocol.call import Call
 from service.protocol.catalog import ResourceEntry
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import RESOURCES, Hub, ResourceUpdated
+from service.redaction import visible
 from service.storage.files import StoredFile
 from service.storage.store import Store
 from service.tools.base import SCHEMAS
 from service.tools.history_text import request_lines
-from service.tools.results import alt_text, describe, structure
+from service.tools.results import alt_text, describe, shown, structure
 
 HISTORY: Final = "easel://history/"
 IMAGES: Final = "easel://images/"
@@ -114,7 +115,11 @@ def read_listings() -> dict[str, Any]:
 def contents_of(uri: str, job: Job, pictures_url: str) -> list[Result]:
     """Return the contents of a generation's resource: JSON for programs, markdown for people."""
     return [
-        {"uri": uri, "mimeType": "application/json", "text": orjson.dumps(structure(job, pictures_url)).decode()},
+        {
+            "uri": uri,
+            "mimeType": "application/json",
+            "text": orjson.dumps(shown(structure(job, pictures_url))).decode(),
+        },
         {
             "uri": uri,
             "mimeType": "text/markdown",
@@ -132,7 +137,7 @@ def entry_of(job: Job, number: int, picture: KeptPicture) -> Result:
         "uri": IMAGES + picture.name,
         "name": picture.name,
         "title": alt_text(job.prompt) or picture.name,
-        "description": f"history_id {job.history_id}{which} · {job.model} · {shape}",
+        "description": f"history_id {job.history_id}{which} · {visible(job.model)} · {shape}",
         "mimeType": picture.media_type,
         "size": picture.size,
         "annotations": {"audience": ["user"], "lastModified": when.isoformat(timespec="seconds")},

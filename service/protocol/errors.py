@@ -39,6 +39,12 @@ class RpcError(Exception):
         return error
 
 
+def check_text(name: str, text: str) -> None:
+    """Raise -32602, which names the text, for one that holds NUL: programs that end texts there would see another."""
+    if "\0" in text:
+        raise RpcError(INVALID_PARAMS, f"{name} holds a NUL character (U+0000), which no text has; leave it out.")
+
+
 STATUS: Final[Mapping[Era, Mapping[int, int]]] = {
     # Spec 2026-07-28, Streamable HTTP: 404 for an unknown method, 400 for a wrong request. No status
     # is given for -32603; 200 lets every client read the error instead of reporting a broken transport.

@@ -9,7 +9,7 @@ from service.protocol import signing
 from service.protocol.call import TASKS_DECLARED, Call
 from service.protocol.catalog import ResourceEntry, Server
 from service.protocol.client import HAS_TASKS
-from service.protocol.errors import INVALID_PARAMS, RpcError
+from service.protocol.errors import INVALID_PARAMS, RpcError, check_text
 from service.protocol.headers import check_param_headers
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import ResourceUpdated
@@ -119,6 +119,8 @@ async def complete(server: Server, call: Call) -> Result:
         raise RpcError(INVALID_PARAMS, "params.ref must name a prompt or a resource template that is listed.")
     if not isinstance(argument, dict) or not all(isinstance(argument.get(each), str) for each in ("name", "value")):
         raise RpcError(INVALID_PARAMS, 'params.argument must be an object with the strings "name" and "value".')
+    for each in ("name", "value"):
+        check_text(f"params.argument.{each}", argument[each])
     assert server.complete is not None, "without it there is no such method"  # noqa: S101 - see METHODS
     values = list(await server.complete(call, ref, argument))
     shown = values[:MAX_COMPLETIONS]
@@ -158,6 +160,7 @@ def _uri(call: Call) -> str:
     uri = call.params.get("uri")
     if not isinstance(uri, str):
         raise RpcError(INVALID_PARAMS, "params.uri must be a string.")
+    check_text("params.uri", uri)
     return uri
 
 

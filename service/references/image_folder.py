@@ -24,6 +24,7 @@ from typing import BinaryIO, Final
 
 from service.images import WorkError
 from service.pictures.sniffing import HEAD_BYTES, other_picture, sniff
+from service.redaction import visible
 
 ENTRIES: Final = 50_000
 """Most files that are looked at, in a tenth of a second. Cherry Studio keeps each attachment once, in one folder."""
@@ -129,8 +130,7 @@ def _is_picture(start: bytes, path: Path) -> bool:
 
 def _shown(path: Path | str) -> str:
     """Return the name of a file, which anybody may have chosen, as one short line without markup."""
-    plain = (each for each in Path(path).name if each.isprintable() and each not in "[]()<>`*|\\")
-    return "".join(plain)[:SHOWN_NAME]
+    return "".join(each for each in visible(Path(path).name) if each not in "\n[]()<>`*|\\")[:SHOWN_NAME]
 
 
 def _problem(what: str) -> WorkError:

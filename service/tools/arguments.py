@@ -7,13 +7,15 @@ Excess is refused first, so that no call keeps the event loop busy: reading and 
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import orjson
 from jsonschema import Draft202012Validator, ValidationError
+
+from service.redaction import Redactor, visible
 
 DELETION: Final = "To delete one, call the tool `delete` with its history_id."
 SEVERAL: Final = "For several pictures, call it once for each, with variation 1, 2, 3."
@@ -162,6 +164,36 @@ def find_excess(arguments: object) -> list[str]:
             return []
         level = children
     return [f"The arguments are nested more than {MOST_LEVELS} levels deep; every argument is a plain value or a list."]
+
+
+def find_unfit_texts(arguments: Mapping[str, Any], redactor: Redactor) -> list[str]:
+    """Return a sentence for each argument with a text that is not taken: one with NUL, or with a secret of the server.
+
+    A NUL ends a text in many programs: what is checked would not be what is used. A secret in a prompt would go to an
+    image service, and stay in the history.
+    """
+    problems: list[str] = []
+    for name, value in arguments.items():
+        texts = [name, *_texts(value)]
+        if any("\0" in text for text in texts):
+            problems.append(f"`{visible(name[:60])}` holds a NUL character (U+0000), which no text has; leave it out.")
+        elif any(redactor.holds_secret(text) for text in texts):
+            shown = redactor.clean(visible(name[:60]))
+            problems.append(f"`{shown}` holds a key or a token of this server; take it out, and keep it secret.")
+    return problems[:_MAX_PROBLEMS]
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield the texts in a value: names and values of objects, entries of lists, at every level."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, each in value.items():
+                yield from (name, *_texts(each))
+        case list():
+            for each in value:
+                yield from _texts(each)
 
 
 def nearest(word: str, choices: Iterable[str]) -> list[str]:

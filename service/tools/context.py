@@ -11,6 +11,7 @@ from service.pictures.library import Pictures
 from service.pipeline.generation import Generation
 from service.pipeline.retention import Retention
 from service.profiles import Profiles
+from service.redaction import Redactor
 from service.references.collect import References
 from service.references.uploads import Uploads
 from service.storage.store import Store
@@ -33,5 +34,6 @@ class ToolContext:
     references: References
     uploads: Uploads
     retention: Retention
+    redactor: Redactor
     history_recent: int
     history_archive: int

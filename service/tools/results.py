@@ -23,6 +23,7 @@ from service.pipeline.generation import Outcome
 from service.profiles import Profile
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
+from service.redaction import visible
 from service.tools.context import ToolContext
 
 ALT_LENGTH: Final = 80
@@ -30,10 +31,21 @@ ALT_LENGTH: Final = 80
 _MARKUP: Final = str.maketrans("[]<>", "()‹›")
 """Without these there is no markdown link or image, no reference to one, and no HTML."""
 
-_UNSEEN: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
-)
-"""Control characters, marks that turn the direction of writing, and letters that only a model reads."""
+_BINARY: Final = frozenset({"data", "base64", "blob"})
+"""Members that hold Base64, which is long and shows all that it is."""
+
+
+def shown(value: Any) -> Any:
+    """Return a result, or a part of one, without the characters that nobody sees."""
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {name: each if name in _BINARY else shown(each) for name, each in value.items()}
+        case list():
+            return [shown(each) for each in value]
+        case _:
+            return value
 
 
 def alt_text(prompt: str) -> str:
@@ -58,8 +70,8 @@ def code_span(text: str, length: int) -> str:
 
 
 def _seen(text: str, length: int) -> str:
-    """Blank the unseen characters in the part of a text that can remain after it is cut to `length`."""
-    return _UNSEEN.sub(" ", text[: 4 * length])
+    """Return the part of a text that can remain after it is cut to `length`, without unseen characters."""
+    return visible(text[: 4 * length])
 
 
 def cut(text: str, length: int) -> str:

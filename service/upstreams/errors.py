@@ -21,6 +21,7 @@ import aiohttp
 
 from service.bodies import read_limited
 from service.images import SAID, WorkError
+from service.redaction import Redactor
 from service.upstreams.asked_wait import LONGEST_WAIT_S, asked_wait, spoken
 from service.upstreams.error_body import find_error, parse_body, sanitize
 from service.upstreams.kinds import HAD_BEGUN, RULES, Kind
@@ -34,14 +35,14 @@ start of the request, so that a slow upload makes it look later, never earlier: 
 picture.
 """
 
-SHORTEST_SECRET: Final = 6
-"""Characters of a key that is taken out of the words of its service. A shorter one, as tests have, is no secret."""
-
 TOO_LARGE: Final = "(It was too large for it, or for a proxy before it: use fewer or smaller reference pictures.)"
 """Of a request, HTTP 413. nginx takes 1 MB unless it is told otherwise."""
 
 MAX_WORDS: Final = 1500
 """Characters of an error's words, and of its codes, that are searched for the wait that it asks for."""
+
+MAX_ECHO: Final = 8000
+"""Characters of an error's words that may be quoted: more than `sanitize` looks at, by more than the longest key."""
 
 MAX_ERROR: Final = 128 * 1024
 """Bytes of a bad answer that are read. Some echo the whole request, of many megabytes."""
@@ -68,8 +69,8 @@ class Service:
         }
 
     def without_key(self, words: str) -> str:
-        """Return the words without the key, which services quote when they refuse it."""
-        return words.replace(self.key, "[key]") if len(self.key) >= SHORTEST_SECRET else words
+        """Return the words without the key, which services quote when they refuse it, before anything is cut off."""
+        return Redactor([self.key]).clean(words[:MAX_ECHO])
 
 
 ANY_SERVICE: Final = Service()

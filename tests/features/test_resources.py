@@ -72,6 +72,13 @@ async def test_a_generation_reads_as_json_and_as_markdown(kept: StoreFixture) ->
     assert URL + job.pictures[0].name in described["text"]
 
 
+async def test_a_generation_reads_without_unseen_characters(kept: StoreFixture) -> None:
+    """Ours: programs hand the JSON to a model as it is."""
+    job = await kept.done(prompt="a\u061c fox\U000e0041 ❤️‍🔥")
+    for content in await read(kept, f"easel://history/{job.history_id}"):
+        assert "a fox ❤️‍🔥" in content["text"]
+
+
 async def test_a_generation_that_has_no_picture_reads_as_it_stands(kept: StoreFixture) -> None:
     working, failed = await kept.working(), await kept.failed("policy")
     assert json.loads((await read(kept, f"easel://history/{working.history_id}"))[0]["text"])["state"] == "working"

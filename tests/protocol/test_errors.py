@@ -1,5 +1,7 @@
 """Codes, their HTTP status, and what an error says on the wire."""
 
+import pytest
+
 from service.protocol.client import Era
 from service.protocol.errors import (
     INVALID_PARAMS,
@@ -8,6 +10,7 @@ from service.protocol.errors import (
     STATUS,
     UNSUPPORTED_VERSION,
     RpcError,
+    check_text,
     status_of,
 )
 
@@ -25,6 +28,14 @@ def test_an_unknown_method_is_404_in_the_modern_era_and_an_ordinary_answer_in_th
 def test_an_error_may_bring_its_own_status() -> None:
     """Spec 2025-11-25, Session Management: an unknown session is 404, whatever the code."""
     assert status_of(Era.LEGACY, RpcError(INVALID_REQUEST, "no", status=404)) == 404
+
+
+def test_a_text_with_nul_is_refused_by_its_name() -> None:
+    """Ours: SQLite, the file system and C end a text there, so that two of them would read different ones."""
+    check_text("params.uri", "easel://history/1")
+    with pytest.raises(RpcError, match=r"params.uri holds a NUL character \(U\+0000\)") as refused:
+        check_text("params.uri", "easel://history/1\0")
+    assert refused.value.code == INVALID_PARAMS
 
 
 def test_data_is_absent_when_there_is_none() -> None:

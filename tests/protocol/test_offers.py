@@ -233,7 +233,7 @@ async def test_a_uri_that_does_not_exist_comes_back_in_the_error() -> None:
 
 
 @pytest.mark.parametrize("method", ["resources/subscribe", "resources/unsubscribe", "resources/read"])
-@pytest.mark.parametrize("uri", [5, None], ids=["a number", "nothing"])
+@pytest.mark.parametrize("uri", [5, None, "test://n/\0"], ids=["a number", "nothing", "with NUL"])
 async def test_a_uri_that_is_none_is_refused(method: str, uri: object) -> None:
     given = server(templates={"test://{name}": ResourceEntry(listing={}, read=read)})
     asked = call(method, {"uri": uri}, Era.LEGACY, session=SESSION)
@@ -285,6 +285,8 @@ async def test_at_most_a_hundred_completions_are_shown(ref: dict[str, str]) -> N
         pytest.param({"type": "ref/prompt", "name": "plain"}, None, id="no argument"),
         pytest.param({"type": "ref/prompt", "name": "plain"}, {"value": ""}, id="no name"),
         pytest.param({"type": "ref/prompt", "name": "plain"}, {"name": "a"}, id="no value"),
+        pytest.param({"type": "ref/prompt", "name": "plain"}, {"name": "a", "value": "x\0"}, id="NUL in the value"),
+        pytest.param({"type": "ref/prompt", "name": "plain"}, {"name": "a\0", "value": ""}, id="NUL in the name"),
     ],
 )
 async def test_what_cannot_be_completed_is_refused(ref: object, argument: object) -> None:

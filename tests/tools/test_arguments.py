@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.tools.arguments import MEANT_BY, MOST_LEVELS, MOST_VALUES, SEVERAL, advice_for, find_excess, find_problems
+from service.redaction import Redactor
+from service.tools.arguments import (
+    MEANT_BY,
+    MOST_LEVELS,
+    MOST_VALUES,
+    SEVERAL,
+    advice_for,
+    find_excess,
+    find_problems,
+    find_unfit_texts,
+)
 from service.tools.base import load_schema
 
 MANY = [f"model-{n}" for n in range(20)]
@@ -132,6 +142,34 @@ def test_arguments_that_are_nested_too_deeply_are_refused() -> None:
         value = [value]
     assert find_excess({"prompt": value}) == []
     assert "nested more than" in find_excess({"prompt": [value]})[0]
+
+
+KEY = "sk-the-key-of-an-upstream-01"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"prompt": "a\0fox"}, {"loras": {"a\0": 1}}, {"image_url": ["x", ["\0"]]}],
+    ids=["a text", "a name", "a list"],
+)
+def test_nul_is_refused_by_the_name_of_its_argument(arguments: dict[str, Any]) -> None:
+    """Ours: SQLite and C end a text there: the checked text would not be the one that is used."""
+    [name] = arguments
+    [problem] = find_unfit_texts({"count": 1, **arguments}, Redactor())
+    assert problem == f"`{name}` holds a NUL character (U+0000), which no text has; leave it out."
+
+
+@pytest.mark.parametrize("text", [KEY, f"draw {KEY}", "c2stdGhlLWtleS1vZi1hbi11cHN0cmVhbS0wMQ=="])
+def test_a_secret_of_the_server_is_refused_and_not_repeated(text: str) -> None:
+    """Ours: it would go to an image service within a prompt, and stay in the history."""
+    [problem] = find_unfit_texts({"prompt": text}, Redactor([KEY]))
+    assert problem == "`prompt` holds a key or a token of this server; take it out, and keep it secret."
+    [named] = find_unfit_texts({KEY: 1}, Redactor([KEY]))
+    assert KEY not in named
+
+
+def test_a_text_that_is_fit_has_no_problem() -> None:
+    assert find_unfit_texts({"prompt": "a fox\n❤️", "count": 2, "list": [None, 1.5, True]}, Redactor([KEY])) == []
 
 
 def test_a_name_that_is_like_none_is_not_taken_for_another() -> None:

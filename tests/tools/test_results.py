@@ -12,7 +12,7 @@ from service.pipeline.generation import Outcome
 from service.profiles import Profile
 from service.tools.base import load_schema
 from service.tools.history_text import entry_text
-from service.tools.results import ALT_LENGTH, alt_text, cut, describe, escape_markdown, job_result, structure
+from service.tools.results import ALT_LENGTH, alt_text, cut, describe, escape_markdown, job_result, shown, structure
 from tests.profiles.golden import CASES, FIRST, SECOND, job
 from tests.tools.hostile_text import HOSTILE
 
@@ -186,6 +186,27 @@ def test_no_words_that_are_not_ours_become_markdown_in_a_result_or_a_list(hostil
         assert "<" not in told
         assert told.count("`") % 2 == 0
         assert "\u202e" not in told
+
+
+def test_a_result_shows_all_that_it_holds() -> None:
+    """Bug: U+061C, U+00AD, U+3164 and private use reached the model, in structured content all unseen characters."""
+    hidden = "a\u061cb\u00adc\u3164d\ue000e\U000e0041"
+    result = {
+        "content": [{"type": "text", "text": hidden}],
+        "structuredContent": {"images": [{"note": hidden}], "n": 1},
+    }
+    assert shown(result) == {
+        "content": [{"type": "text", "text": "abcde"}],
+        "structuredContent": {"images": [{"note": "abcde"}], "n": 1},
+    }
+
+
+def test_a_picture_in_a_result_is_not_looked_through() -> None:
+    """Ours: half a megabyte of Base64 takes milliseconds."""
+    data = "A" * 100
+    result = {"content": [{"type": "image", "data": data}], "structuredContent": {"base64": data}}
+    assert shown(result)["content"][0]["data"] is data
+    assert shown(result)["structuredContent"]["base64"] is data
 
 
 def test_what_an_image_service_says_is_cut() -> None:

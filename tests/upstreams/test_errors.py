@@ -172,7 +172,7 @@ def test_the_words_of_the_service_come_last_and_in_quotes() -> None:
 def test_the_key_is_never_quoted_whatever_it_looks_like() -> None:
     """Ours: Flow2API's default key is a short word, and a service that refuses a key repeats it."""
     error = upstream_error(401, {"detail": "han1234 is not a key"}).of_request(FLOW2API_SERVICE, 0)
-    assert str(error).endswith("“[key] is not a key”")
+    assert str(error).endswith("“[hidden] is not a key”")
     assert "han1234" not in repr(FLOW2API_SERVICE)
 
 
