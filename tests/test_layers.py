@@ -14,7 +14,9 @@ import pytest
 
 from tests.paths import ROOT, SERVICE
 
-VALUES = {"bodies", "hosts", "images", "limits", "logs", "profiles", "redaction", "routes", "settings", "settings_table"}
+VALUES = {
+    "bodies", "hosts", "images", "limits", "logs", "profiles", "redaction", "routes", "settings", "settings_table",
+}  # fmt: skip
 """Modules that import nothing but each other, and Unicode's tables; everybody may import them."""
 
 CONTRACTS = {
