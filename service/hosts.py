@@ -63,3 +63,13 @@ def _covers(exception: str, host: str, port: int | None) -> bool:
         return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
     except ValueError:
         return host == name or host.endswith(f".{name}")
+
+
+def is_protected(url: str) -> bool:
+    """Tell that a URL is https, or http on this machine: nobody on the way reads or changes an answer from there."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))

@@ -27,7 +27,10 @@ UPLOADS: Final = Route(path="/upload/", needs_token=False)
 HEALTH: Final = (Route(path="/healthz", needs_token=False), Route(path="/health", needs_token=False))
 """The sign that the process serves, under the two names that monitors use. It reveals nothing else."""
 
-ROUTES: Final = (PICTURES, UPLOADS, *HEALTH)
+RESOURCE_METADATA: Final = Route(path="/.well-known/oauth-protected-resource", needs_token=False, checks_origin=False)
+"""The metadata by which clients find the authorization server, there where one is set (RFC 9728)."""
+
+ROUTES: Final = (PICTURES, UPLOADS, *HEALTH, RESOURCE_METADATA)
 
 WITHOUT_TOKEN: Final = tuple(route.path for route in ROUTES if not route.needs_token)
 """The beginnings of paths that need no token."""

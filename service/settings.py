@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from service.authorization import ISSUER, JWKS_URL, OAuth, OAuthError, read_oauth
 from service.hosts import Proxies, is_loopback
 from service.limits import LIMITS, Allowances, LimitsError, read_exceptions, read_pair
 from service.routes import PICTURES, RESERVED, UPLOADS
@@ -80,6 +81,7 @@ class Settings:
     public_url: str
     tokens: Mapping[str, str] = field(repr=False)
     auto_token: bool
+    oauth: OAuth | None
     data_dir: Path
     image_dir: Path | None
     models_file: Path
@@ -113,7 +115,9 @@ class Settings:
             raise read.error("EASEL_PATH", f"{path!r} cannot be a path; write one such as /mcp")
         auto_token = read.text("EASEL_TOKENS").lower() == AUTO
         tokens = {} if auto_token else read.tokens()
-        if not tokens and not auto_token and not is_loopback(host):
+        public_url = read.public_url(path)
+        oauth = read.oauth(public_url)
+        if not tokens and not auto_token and oauth is None and not is_loopback(host):
             raise SettingsError(
                 "EASEL_TOKENS",
                 f"must be set to listen on {host}, beyond this machine: write name:token pairs such as "
@@ -123,9 +127,10 @@ class Settings:
             host=host,
             port=read.number("EASEL_PORT", 0, 65535),
             path=path,
-            public_url=read.public_url(path),
+            public_url=public_url,
             tokens=tokens,
             auto_token=auto_token,
+            oauth=oauth,
             data_dir=read.path("EASEL_DATA_DIR"),
             image_dir=read.path("EASEL_IMAGE_DIR") if read.text("EASEL_IMAGE_DIR") else None,
             models_file=read.models_file(),
@@ -212,6 +217,15 @@ class _Reader:
                 self.notes.append(f"{self._written('EASEL_PUBLIC_URL')} should end before {end}; {mended} is used.")
                 return mended
         return url
+
+    def oauth(self, public_url: str) -> OAuth | None:
+        """Return the authorization server whose access tokens are taken; None where none is set."""
+        for name in (ISSUER, JWKS_URL):
+            self.url(name)  # its form alone: an issuer is compared as it was written, with a slash at its end
+        try:
+            return read_oauth(self.text, public_url)
+        except OAuthError as error:
+            raise self.error(error.setting, str(error)) from error
 
     def proxies(self) -> Proxies:
         """Return the proxies; one that cannot be followed is left out, with a note."""

@@ -15,7 +15,8 @@ import pytest
 from tests.paths import ROOT, SERVICE
 
 VALUES = {
-    "bodies", "hosts", "images", "limits", "logs", "profiles", "redaction", "routes", "settings", "settings_table",
+    "authorization", "bodies", "hosts", "images", "limits", "logs", "profiles", "redaction", "routes", "settings",
+    "settings_table",
 }  # fmt: skip
 """Modules that import nothing but each other, and Unicode's tables; everybody may import them."""
 
@@ -36,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "references": {*BELOW, "upstreams.fetch", "aiohttp"},
     "tools": {*BELOW, "pipeline", "protocol", "references", "jsonschema", "orjson"},
     "features": {*BELOW, "pipeline", "protocol", "references", "tools", "orjson"},
-    "web": {*BELOW, "pipeline", "protocol", "references", "aiohttp"},
+    "web": {*BELOW, "pipeline", "protocol", "references", "aiohttp", "cryptography", "jwt", "orjson"},
     "commands": {"*"},
 }
 """What the modules of a folder may import beside the values and each other. Modules that lie in no folder compose."""

@@ -12,10 +12,8 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from service.authorization import SCOPES
 from service.images import LOCAL_OWNER
-
-SCOPES: Final = frozenset({"draw", "look", "delete", "admin"})
-"""Every scope: to make pictures, to read the history, to delete from it, to remove everything."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,89 @@
+"""The MCP endpoint as an OAuth protected resource: its metadata (RFC 9728), and the challenges that lead to it.
+
+A client without a token is answered 401 with the URL of the metadata, reads there which authorization server gives
+tokens for this resource, and comes back with one. A call beyond the scopes of its token is answered 403 with the scope
+that it needs. Spec 2025-11-25 and 2026-07-28, Authorization; RFC 6750, 3.
+"""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from service.authorization import DELETE, DRAW, LOOK
+from service.routes import RESOURCE_METADATA
+
+SCOPES_ASKED: Final = (DRAW, LOOK)
+"""The scopes that a client without a token is told to ask for: enough for a conversation about pictures."""
+
+SCOPES_SUPPORTED: Final = (DRAW, LOOK, DELETE)
+"""The scopes that a client may ask for from the start. ADMIN is asked for when a call needs it."""
+
+OPEN_TO_BROWSERS: Final = {
+    hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, HEAD, OPTIONS",
+    # The TypeScript SDK sends Mcp-Protocol-Version with discovery, so that browsers ask before it.
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "*",
+    hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
+}
+
+
+class TokenError(Exception):
+    """An access token is refused: the reason, in plain ASCII words for the client and the log."""
+
+
+class KeysUnavailableError(Exception):
+    """No access token can be checked now, since no key of the authorization server is known yet."""
+
+
+class ProtectedResource:
+    """The identity of the resource, its metadata and its challenges. `url` is the MCP endpoint as clients reach it."""
+
+    def __init__(self, url: str, issuer: str) -> None:
+        """Describe the resource at `url`, for which `issuer` gives tokens."""
+        parts = urlsplit(url)
+        self.url = url
+        self.path = parts.path
+        self.metadata_url = f"{parts.scheme}://{parts.netloc}{RESOURCE_METADATA.path}{parts.path}"
+        """The well-known URI of the metadata: inserted between host and path (RFC 9728, 3.1)."""
+        self.metadata: dict[str, Any] = {
+            "resource": url,
+            "authorization_servers": [issuer],
+            "scopes_supported": list(SCOPES_SUPPORTED),
+            "bearer_methods_supported": ["header"],
+            "resource_name": "Easel",
+        }
+
+    def challenge(self, problem: str = "") -> str:
+        """Return `WWW-Authenticate` of a 401: without a token, or with one that is refused for `problem`."""
+        error = {"error": "invalid_token", "error_description": problem} if problem else {}
+        return self._bearer({**error, "scope": " ".join(SCOPES_ASKED)})
+
+    def step_up(self, *scopes: str) -> str:
+        """Return `WWW-Authenticate` of a 403, with all the scopes that this operation needs.
+
+        Earlier grants are left out: to keep them is the client's part (spec 2026-07-28, Scope Challenge Handling).
+        """
+        words = f"This needs the scope {' '.join(scopes)}."
+        return self._bearer({"error": "insufficient_scope", "scope": " ".join(scopes), "error_description": words})
+
+    def _bearer(self, members: dict[str, str]) -> str:
+        listed = {**members, "resource_metadata": self.metadata_url}
+        return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in listed.items())
+
+
+def add_routes(app: web.Application, resource: ProtectedResource, mcp_path: str) -> None:
+    """Serve the metadata at its well-known URI, at the root, and for a proxy that cuts off the path of the public URL."""
+
+    async def get(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
+        return web.json_response(
+            resource.metadata, headers={**OPEN_TO_BROWSERS, hdrs.CACHE_CONTROL: "public, max-age=300"}
+        )
+
+    async def preflight(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
+        return web.Response(status=204, headers=OPEN_TO_BROWSERS)
+
+    for path in sorted({"", resource.path, mcp_path}):
+        for end in ("", "/"):
+            app.router.add_get(f"{RESOURCE_METADATA.path}{path}{end}", get)
+            app.router.add_options(f"{RESOURCE_METADATA.path}{path}{end}", preflight)
