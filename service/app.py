@@ -54,9 +54,11 @@ from service.upstreams.connector import Connector, proxying
 from service.upstreams.sketch import SketchUpstream
 from service.web import health as web_health
 from service.web import images as web_files
+from service.web import protected_resource
 from service.web import upload as web_upload
 from service.web.guard import Guard, own_names
 from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
+from service.web.protected_resource import ProtectedResource
 from service.web.response import SERVER
 from service.web.sessions import add_routes
 from service.web.sockets import BACKLOG, listen, listen_beside
@@ -152,7 +154,9 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         context = parts.context(models_file.models if models_file else SKETCH)
         jobs = context.generation.jobs
         offer(endpoint.server, context)
-        app = _application(settings, context, endpoint if over_http else None, storage)
+        url = public_url_of(settings) + settings.path
+        resource = await stack.enter_async_context(protected_resource.opened(settings.oauth, url, session))
+        app = _application(settings, context, endpoint if over_http else None, storage, resource)
         # The last answers go out after the jobs have ended; that they arrived is written down as well.
         stack.push_async_callback(jobs.close)
         await _listen(app, endpoint, sockets, stack, lambda: jobs.close(settings.drain_s))
@@ -350,7 +354,7 @@ class _Parts:
             make_room=retention.enforce,
             own_hosts=own_names(self.settings),
             image_dir=self.settings.image_dir,
-            several_owners=len(self.settings.tokens) > 1,
+            several_owners=self.settings.several_owners,
         )
 
 
@@ -361,13 +365,19 @@ def _offer_anew(server: Server, context: ToolContext) -> None:
 
 
 def _application(
-    settings: Settings, context: ToolContext, endpoint: McpEndpoint | None, storage: Storage
+    settings: Settings,
+    context: ToolContext,
+    endpoint: McpEndpoint | None,
+    storage: Storage,
+    resource: ProtectedResource | None,
 ) -> web.Application:
     """Put the routes together, behind the guard; without an endpoint those of pictures, uploads and health."""
-    app = web.Application(middlewares=[Guard(settings).middleware()], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(middlewares=[Guard(settings, resource).middleware()], client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(_name_the_server)
     if endpoint is not None:
         add_routes(app, settings.path, endpoint, storage.ended_sessions)
+    if resource is not None:
+        protected_resource.add_routes(app, resource, settings.path)
     web_files.add_routes(app, storage.files)
     uploads = web_upload.UploadHandler(
         uploads=context.uploads,

@@ -59,7 +59,7 @@ def granted(scopes: Iterable[str]) -> frozenset[str]:
 
 def read_oauth(text: Callable[[str], str], public_url: str) -> OAuth | None:
     """Read the settings by name; None where no server is set. Raises `OAuthError`."""
-    issuer, jwks_url, token_type = text(ISSUER), text(JWKS_URL), text(TOKEN_TYPE).lower()
+    issuer, jwks_url, typ = text(ISSUER), text(JWKS_URL), text(TOKEN_TYPE).lower()
     if not issuer:
         for name in (AUDIENCE, JWKS_URL):
             if text(name):
@@ -76,6 +76,6 @@ def read_oauth(text: Callable[[str], str], public_url: str) -> OAuth | None:
         )
     if public_url and not is_protected(public_url):
         raise OAuthError(PUBLIC_URL, f"must begin with https:// with {ISSUER}: clients send access tokens there")
-    if token_type not in ("at+jwt", "jwt"):
-        raise OAuthError(TOKEN_TYPE, f"{token_type[:40]!r} is neither at+jwt nor jwt")
-    return OAuth(issuer=issuer, audience=text(AUDIENCE), jwks_url=jwks_url, plain_jwt=token_type == "jwt")
+    if typ not in ("at+jwt", "jwt"):
+        raise OAuthError(TOKEN_TYPE, f"{typ[:40]!r} is neither at+jwt nor jwt")
+    return OAuth(issuer=issuer, audience=text(AUDIENCE), jwks_url=jwks_url, plain_jwt=typ == "jwt")

@@ -6,7 +6,7 @@ not set; a value that cannot be read raises `SettingsError`, which names the set
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -105,6 +105,20 @@ class Settings:
     proxies: Proxies
     notes: tuple[str, ...]
     """Sentences for the person who starts the service: values that were mended, or that cannot be followed."""
+
+    def without_tokens(self) -> "Settings":
+        """Return the settings of a service that only this process uses: requests need no token."""
+        return replace(self, tokens={}, auto_token=False, oauth=None)
+
+    @property
+    def needs_token(self) -> bool:
+        """True where requests must bring a token."""
+        return bool(self.tokens) or self.auto_token or self.oauth is not None
+
+    @property
+    def several_owners(self) -> bool:
+        """True where several people may have a history here."""
+        return len(self.tokens) > 1 or self.oauth is not None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":

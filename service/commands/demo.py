@@ -20,7 +20,7 @@ PROMPT = "A lighthouse above the sea at dusk, waves, a first star"
 
 async def demo(settings: Settings) -> int:
     """Print every step; returns 0 when the picture arrived, 1 when it did not."""
-    settings = replace(turned_off(settings), host="127.0.0.1", port=0, public_url="", tokens={}, auto_token=False)
+    settings = replace(turned_off(settings), host="127.0.0.1", port=0, public_url="").without_tokens()
     async with running(settings) as service, aiohttp.ClientSession() as session:
         print(f"1. started        {service.mcp_url}")
         client = _Client(session, f"{service.mcp_url}?client=inspector")  # which is shown everything

@@ -50,7 +50,7 @@ async def serve_stdio(settings: Settings) -> int:
     source, output = os.fdopen(os.dup(sys.stdin.fileno()), "rb"), sys.stdout.buffer
     sys.stdout = sys.stderr
     # Only pictures are served, to this machine: the process that started us is the one client.
-    settings = replace(settings, host="127.0.0.1", tokens={}, auto_token=False)
+    settings = replace(settings, host="127.0.0.1").without_tokens()
     stop = _stop_signal()
     async with running(settings, over_http=False) as service:
         logger.info("serving on standard input and output; pictures at %s", service.pictures_url)
@@ -119,7 +119,8 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
             f"  Note          picture links begin with {origin_of(settings)}: "
             "set EASEL_PUBLIC_URL if others use another address, or if you published another port."
         )
-    if settings.public_url and not settings.tokens and not is_loopback(urlsplit(settings.public_url).hostname or ""):
+    public_host = urlsplit(settings.public_url).hostname
+    if public_host and not settings.needs_token and not is_loopback(public_host):
         lines.append(
             f"  Note          whoever reaches {settings.public_url} may use it: set EASEL_TOKENS to choose who."
         )
@@ -139,6 +140,6 @@ def _image_folder(settings: Settings) -> list[str]:
     if settings.image_dir is None:
         return []
     amiss = "" if settings.image_dir.is_dir() else ", which is not there"
-    if len(settings.tokens) > 1:
+    if settings.several_owners:
         amiss = ", not used: it is one person's, and several have tokens"
     return [f"  Image folder  {settings.image_dir}{amiss}"]

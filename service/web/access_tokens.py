@@ -1,23 +1,26 @@
 """Access tokens of the authorization server: JWTs by RFC 9068, checked here, without asking anybody.
 
 A token is taken when all of this holds: its header names an asymmetric algorithm, a key of the server's set and the
-type of an access token; the signature is right; `iss` is the issuer and `aud` this resource, exactly (RFC 8707); it is not
-expired, and valid already; it has a subject. Everything else is a `TokenError`.
+type of an access token; the signature is right; `iss` is the issuer and `aud` this resource, exactly (RFC 8707); it is
+not expired, and valid already; it has a subject. Everything else is a `TokenError`.
 
 The owner is `<issuer>#<subject>`. No issuer holds `#` (RFC 8414, 2), so that two issuers never share an owner, and the
 name of a token of EASEL_TOKENS holds none.
 """
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+import aiohttp
 import jwt
 
 from service.authorization import OAuth, granted
 from service.web.identity import Identity
 from service.web.jwks import ALGORITHMS, IssuerKeys, PublicKey
-from service.web.protected_resource import KeysUnavailableError, TokenError
+from service.web.protected_resource import KeysUnavailableError, ProtectedResource, TokenError
 
 MAX_TOKEN: Final = 8000
 """Characters; aiohttp takes no longer line of a header. Tokens that list many groups have some thousands."""
@@ -46,6 +49,19 @@ REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (jwt.InvalidSignatureError, "The signature of the token is wrong."),
 )
 """The reason that is told for an error of the library; the first that fits."""
+
+
+@contextlib.asynccontextmanager
+async def taken(oauth: OAuth, url: str, session: aiohttp.ClientSession) -> AsyncIterator[ProtectedResource]:
+    """The endpoint at `url` as a resource that takes access tokens of `oauth`, with keys kept fresh meanwhile."""
+    keys = IssuerKeys(session, oauth.issuer, oauth.jwks_url)
+    fetching = asyncio.create_task(keys.keep_fresh())
+    try:
+        yield ProtectedResource(url, oauth.issuer, AccessTokens(oauth, oauth.audience or url, keys).identify)
+    finally:
+        fetching.cancel()
+        await asyncio.wait({fetching})
+        await keys.close()
 
 
 class AccessTokens:

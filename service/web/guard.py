@@ -2,7 +2,7 @@
 
 1. Host: a page of a foreign site whose name was rebound to our address sends its own name (DNS rebinding). 421.
 2. Origin: a foreign page in the person's browser sends its own origin. 403 (spec 2026-07-28, Security & Endpoint).
-3. Token: `Authorization: Bearer` is needed when tokens are set. 401.
+3. Token: `Authorization: Bearer` is needed when tokens are set, or an authorization server (`access_tokens.py`). 401.
 
 Some routes are spared a check (`service/routes.py`).
 
@@ -21,6 +21,10 @@ from service.hosts import is_loopback
 from service.routes import ANY_ORIGIN, WITHOUT_TOKEN
 from service.settings import Settings
 from service.web.identity import IDENTITY, LOCAL, StaticTokens, bearer_token
+from service.web.protected_resource import KeysUnavailableError, ProtectedResource, TokenError
+
+RETRY_AFTER_S: Final = 5
+"""Between two fetches of the keys of an authorization server (`jwks.PAUSE_S`)."""
 
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
@@ -28,12 +32,13 @@ _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listene
 class Guard:
     """The check of requests against the settings of this process."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Read the allowed names and the tokens once."""
+    def __init__(self, settings: Settings, resource: ProtectedResource | None = None) -> None:
+        """Read the allowed names and the tokens once. `resource` takes access tokens beside them."""
         self._names = own_names(settings)
         # A client sends the same with every request; the cache is bounded, since strangers fill it too.
         self._is_ours = lru_cache(maxsize=256)(self._names_us)
         self._tokens = StaticTokens(settings.tokens)
+        self._resource = resource
 
     def middleware(self) -> Middleware:
         """Return the check as aiohttp middleware."""
@@ -41,8 +46,15 @@ class Guard:
         @web.middleware
         def check(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
             # A plain function: a coroutine round every handler would cost each request a frame.
-            refusal = self._refuse_names(request) or self._refuse_token(request)
-            return handler(request) if refusal is None else _respond(refusal)
+            refusal = self._refuse_names(request)
+            if refusal is not None:
+                return _respond(refusal)
+            if self._is_let_in(request):
+                return handler(request)
+            token = bearer_token(request)
+            if token and self._resource is not None:
+                return self._check_access_token(request, handler, self._resource, token)
+            return _respond(self._ask_for_token(token))
 
         return check
 
@@ -70,26 +82,50 @@ class Guard:
             return False
         return is_loopback(name) or name in self._names
 
-    def _refuse_token(self, request: web.Request) -> web.Response | None:
-        """Leave the identity of the request with it, or return the refusal of a request without a good token."""
+    def _is_let_in(self, request: web.Request) -> bool:
+        """Tell that a request needs no token or has one of ours; leave its identity with it."""
         if request.path.startswith(WITHOUT_TOKEN) or request.match_info.http_exception is not None:
-            return None
-        if not self._tokens:
+            return True
+        if not self._tokens and self._resource is None:
             request[IDENTITY] = LOCAL
-            return None
+            return True
         token = bearer_token(request)
         identity = self._tokens.find(token) if token else None
-        if identity is None:
-            problem = "is not one that this server knows" if token else "is missing"
+        if identity is not None:
+            request[IDENTITY] = identity
+        return identity is not None
+
+    async def _check_access_token(
+        self, request: web.Request, handler: Handler, resource: ProtectedResource, token: str
+    ) -> web.StreamResponse:
+        """Handle a request if its token is an access token for this resource."""
+        try:
+            request[IDENTITY] = await resource.identify(token)
+        except TokenError as problem:
+            return self._ask_for_token(token, str(problem))
+        except KeysUnavailableError:
+            return error_response(
+                503,
+                "Access tokens cannot be checked now: the authorization server does not give its keys. Try again in "
+                f"{RETRY_AFTER_S} seconds.",
+                {hdrs.RETRY_AFTER: str(RETRY_AFTER_S)},
+            )
+        return await handler(request)
+
+    def _ask_for_token(self, token: str | None, problem: str = "") -> web.Response:
+        """Return the refusal of a request without a token, or with one that is refused for `problem`."""
+        said = (problem or "The token is not one that this server knows.") if token else "The token is missing."
+        if self._resource is not None:
+            named, challenge = "an access token for this server", self._resource.challenge(said if token else "")
+        else:
             # RFC 6750, 3.1: a request without a token is told no error, only which scheme is asked for.
             error = ', error="invalid_token", error_description="unknown token"' if token else ""
-            return error_response(
-                401,
-                f"The token {problem}. Send the header 'Authorization: Bearer <token>' with a token of EASEL_TOKENS.",
-                {hdrs.WWW_AUTHENTICATE: f'Bearer realm="easel"{error}'},
-            )
-        request[IDENTITY] = identity
-        return None
+            named, challenge = "a token of EASEL_TOKENS", f'Bearer realm="easel"{error}'
+        return error_response(
+            401,
+            f"{said} Send the header 'Authorization: Bearer <token>' with {named}.",
+            {hdrs.WWW_AUTHENTICATE: challenge},
+        )
 
 
 def _is_open_to_all(request: web.Request) -> bool:

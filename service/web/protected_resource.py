@@ -5,13 +5,17 @@ tokens for this resource, and comes back with one. A call beyond the scopes of i
 that it needs. Spec 2025-11-25 and 2026-07-28, Authorization; RFC 6750, 3.
 """
 
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from aiohttp import hdrs, web
+from aiohttp import ClientSession, hdrs, web
 
-from service.authorization import DELETE, DRAW, LOOK
+from service.authorization import DELETE, DRAW, ISSUER, LOOK, OAuth
 from service.routes import RESOURCE_METADATA
+from service.settings import SettingsError
+from service.web.identity import Identity
 
 SCOPES_ASKED: Final = (DRAW, LOOK)
 """The scopes that a client without a token is told to ask for: enough for a conversation about pictures."""
@@ -39,9 +43,13 @@ class KeysUnavailableError(Exception):
 class ProtectedResource:
     """The identity of the resource, its metadata and its challenges. `url` is the MCP endpoint as clients reach it."""
 
-    def __init__(self, url: str, issuer: str) -> None:
-        """Describe the resource at `url`, for which `issuer` gives tokens."""
+    def __init__(self, url: str, issuer: str, identify: Callable[[str], Awaitable[Identity]]) -> None:
+        """Describe the resource at `url`, for which `issuer` gives tokens.
+
+        `identify` returns the identity of a token; raises `TokenError`, or `KeysUnavailableError`.
+        """
         parts = urlsplit(url)
+        self.identify = identify
         self.url = url
         self.path = parts.path
         self.metadata_url = f"{parts.scheme}://{parts.netloc}{RESOURCE_METADATA.path}{parts.path}"
@@ -72,8 +80,25 @@ class ProtectedResource:
         return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in listed.items())
 
 
+@contextlib.asynccontextmanager
+async def opened(oauth: OAuth | None, url: str, session: ClientSession) -> AsyncIterator[ProtectedResource | None]:
+    """The endpoint at `url` as a resource that takes access tokens; None where no authorization server is set.
+
+    Raises `SettingsError` where the libraries for it are not installed.
+    """
+    if oauth is None:
+        yield None
+        return
+    try:
+        from service.web import access_tokens  # noqa: PLC0415 - large libraries, for this alone
+    except ImportError as missing:
+        raise SettingsError(ISSUER, f"needs {missing.name}: pip install -r requirements-oauth.txt") from missing
+    async with access_tokens.taken(oauth, url, session) as resource:
+        yield resource
+
+
 def add_routes(app: web.Application, resource: ProtectedResource, mcp_path: str) -> None:
-    """Serve the metadata at its well-known URI, at the root, and for a proxy that cuts off the path of the public URL."""
+    """Serve the metadata at its well-known URI and at the root, also for a proxy that cuts off a path before ours."""
 
     async def get(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
         return web.json_response(

@@ -4,9 +4,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from service.authorization import SCOPES
 from service.settings import Settings
 from service.web.guard import Guard
-from service.web.identity import IDENTITY, SCOPES
+from service.web.identity import IDENTITY
 
 ANNA = "anna-0123456789abcdef"
 
