@@ -139,7 +139,9 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         redactor = Redactor(image_services.secrets_of(settings))
         upstreams = image_services.connect(settings, session, redactor)
         models_file = await _models_file(settings, upstreams)
-        endpoint = _endpoint(settings, storage)
+        url = public_url_of(settings) + settings.path
+        resource = await stack.enter_async_context(protected_resource.opened(settings.oauth, url, session))
+        endpoint = _endpoint(settings, storage, resource)
         previews = Previews()
         stack.push_async_callback(previews.close)
         parts = _Parts(
@@ -154,8 +156,6 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         context = parts.context(models_file.models if models_file else SKETCH)
         jobs = context.generation.jobs
         offer(endpoint.server, context)
-        url = public_url_of(settings) + settings.path
-        resource = await stack.enter_async_context(protected_resource.opened(settings.oauth, url, session))
         app = _application(settings, context, endpoint if over_http else None, storage, resource)
         # The last answers go out after the jobs have ended; that they arrived is written down as well.
         stack.push_async_callback(jobs.close)
@@ -274,7 +274,7 @@ def _profiles(settings: Settings) -> Profiles:
         raise SettingsError("EASEL_PROFILES", str(error)) from error
 
 
-def _endpoint(settings: Settings, storage: Storage) -> McpEndpoint:
+def _endpoint(settings: Settings, storage: Storage, resource: ProtectedResource | None) -> McpEndpoint:
     """Return the endpoint of a server that offers nothing yet."""
     server = Server(name="easel", version=VERSION, title="Easel", instructions=INSTRUCTIONS)
     server.tasks = Tasks(keeper=storage.tasks, clock=time.time, hub=server.hub)
@@ -283,7 +283,7 @@ def _endpoint(settings: Settings, storage: Storage) -> McpEndpoint:
         request_state=storage.secret.derive("request state"),
         is_ended=storage.ended_sessions.contains,
     )
-    return McpEndpoint(server=server, keys=keys, links_follow_host=not settings.public_url)
+    return McpEndpoint(server=server, keys=keys, resource=resource, links_follow_host=not settings.public_url)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,8 @@ import pytest
 from service.app import Running, running
 from service.settings import Settings
 from service.storage.store import Store
+from tests.emulators import authorization_server
+from tests.emulators.authorization_server import AuthorizationServer
 from tests.stores import STORES, Clock, Factory
 from tests.wire import WireClient, wire_client
 
@@ -31,6 +33,13 @@ async def easel(serve: Serve) -> AsyncIterator[Running]:
     """The service as a newcomer starts it: nothing configured, the sketch draws."""
     async with serve() as service:
         yield service
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[AuthorizationServer]:
+    """An authorization server; `serve(EASEL_OAUTH_ISSUER=issuer.url)` takes its tokens."""
+    async with authorization_server.running() as server:
+        yield server
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from service.authorization import DRAW, LOOK
 from service.protocol import offers
 from service.protocol.call import TASKS_DECLARED, Call
 from service.protocol.catalog import Server
@@ -37,7 +38,7 @@ class Method:
 
     `fixed`: without a cursor, all callers that are shown the same tools get the same result, until something of the
     server is replaced. `refuses_in_result`: a refusal to ask the client is a result that the model reads; else it is an
-    error.
+    error. `scope`: a call needs an access token that grants it; a call of a tool needs the scope of the tool.
     """
 
     handle: Handler
@@ -45,6 +46,7 @@ class Method:
     capability: str | None = None
     fixed: bool = False
     refuses_in_result: bool = False
+    scope: str | None = None
 
 
 async def initialize(server: Server, call: Call) -> Result:
@@ -176,19 +178,31 @@ METHODS: Final[Mapping[str, Method]] = {
     "initialize": Method(initialize, LEGACY),
     "ping": Method(ping, LEGACY),
     "logging/setLevel": Method(set_level, LEGACY),
-    "resources/subscribe": Method(offers.subscribe, LEGACY, "resources"),
-    "resources/unsubscribe": Method(offers.unsubscribe, LEGACY, "resources"),
+    "resources/subscribe": Method(offers.subscribe, LEGACY, "resources", scope=LOOK),
+    "resources/unsubscribe": Method(offers.unsubscribe, LEGACY, "resources", scope=LOOK),
     "server/discover": Method(discover, MODERN, fixed=True),
-    "subscriptions/listen": Method(listen, MODERN),
-    "tasks/get": Method(get_task, HAS_TASKS),
-    "tasks/update": Method(update_task, HAS_TASKS),
-    "tasks/cancel": Method(cancel_task, HAS_TASKS),
+    "subscriptions/listen": Method(listen, MODERN, scope=LOOK),
+    "tasks/get": Method(get_task, HAS_TASKS, scope=LOOK),
+    "tasks/update": Method(update_task, HAS_TASKS, scope=DRAW),
+    "tasks/cancel": Method(cancel_task, HAS_TASKS, scope=DRAW),
     "tools/list": Method(offers.list_tools, BOTH, fixed=True),
     "tools/call": Method(offers.call_tool, BOTH, refuses_in_result=True),
     "prompts/list": Method(offers.list_prompts, BOTH, "prompts"),
-    "prompts/get": Method(offers.get_prompt, BOTH, "prompts"),
-    "resources/list": Method(offers.list_resources, BOTH, "resources"),
+    "prompts/get": Method(offers.get_prompt, BOTH, "prompts", scope=LOOK),
+    "resources/list": Method(offers.list_resources, BOTH, "resources", scope=LOOK),
     "resources/templates/list": Method(offers.list_templates, BOTH, "resources"),
-    "resources/read": Method(offers.read_resource, BOTH, "resources"),
-    "completion/complete": Method(offers.complete, BOTH, "completions"),
+    "resources/read": Method(offers.read_resource, BOTH, "resources", scope=LOOK),
+    "completion/complete": Method(offers.complete, BOTH, "completions", scope=LOOK),
 }
+
+
+def scope_needed(server: Server, call: Call) -> str | None:
+    """Return the scope that a call needs; None for one that every caller may make, or that its handler refuses.
+
+    The lists of tools, prompts and templates are shown whole to everybody: they hold nothing of anybody, and a client
+    can ask for a scope only by calling what needs it.
+    """
+    if call.method == "tools/call":
+        return offers.tool_scope(server, call.params)
+    method = METHODS.get(call.method)
+    return None if method is None else method.scope

@@ -44,6 +44,16 @@ def call_tool(server: Server, call: Call) -> Awaitable[Result]:
     return tool.run(call, arguments)
 
 
+def tool_scope(server: Server, params: Mapping[str, Any]) -> str | None:
+    """Return the scope that a call of a tool needs; None where there is no such tool, or no arguments to judge by."""
+    name = params.get("name")
+    tool = server.tools.get(name) if isinstance(name, str) else None
+    try:
+        return None if tool is None else tool.scope(_arguments(params))
+    except RpcError:
+        return None
+
+
 async def list_prompts(server: Server, call: Call) -> Result:
     """List the prompts."""
     return _page(server, call, "prompts", {name: prompt.listing for name, prompt in server.prompts.items()})

@@ -47,6 +47,8 @@ Schema: TypeAlias = dict[str, Any]
 class Tool:
     """One tool: its name, its `ToolAnnotations` of MCP, and the function that runs it.
 
+    `scope` is what an access token must grant for a call of it; a function tells by the arguments as they came.
+
     `fill` writes facts of the running service into the listed schema, such as the models on offer. They are advice: the
     file is enforced, and `run` checks the rest with messages of its own, or takes more than it lists. `offered` tells
     whether the running service can do it. `show` gives the result of a job that has ended, where a call that began it
@@ -54,6 +56,7 @@ class Tool:
     """
 
     name: str
+    scope: str | Callable[[Arguments], str]
     run: Callable[[ToolContext, Call, Arguments], Awaitable[Result]]
     annotations: Mapping[str, bool] = field(default_factory=dict)
     fill: Callable[[ToolContext, Schema], Schema] = lambda _, schema: schema
@@ -94,6 +97,7 @@ class Tool:
                 "annotations": {"title": title, **self.annotations},
             },
             run=run,
+            scope=self.scope if callable(self.scope) else partial(_always, self.scope),
             resume=None if self.show is None else partial(self._resume, self.show, context),
         )
 
@@ -122,6 +126,10 @@ class Tool:
         except WorkError as error:
             result = failed(str(error))
         return fit_to_limit(shown(result), context.profiles.of(call))
+
+
+def _always(scope: str, arguments: Arguments) -> str:  # noqa: ARG001 - the signature of `ToolEntry.scope`
+    return scope
 
 
 def without_output(tools: Mapping[str, ToolEntry]) -> dict[str, ToolEntry]:

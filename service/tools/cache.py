@@ -7,6 +7,7 @@ nobody can be asked, as the Flow2API MCP Server had it: their entries stay in th
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from service.authorization import ADMIN, LOOK
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.settings import Limits
@@ -27,6 +28,15 @@ class Counts(NamedTuple):
     def ended(self) -> int:
         """The number of generations that have ended."""
         return self.history.done + self.history.failed
+
+
+def scope(arguments: Arguments) -> str:
+    """Return the scope of a call by its arguments as they came: to count is to look, and all else may remove all.
+
+    Arguments are read in many spellings afterwards (`coercion.py`), so nothing but plain counting passes for it.
+    """
+    counts = arguments.get("action") == "status" or not any(arguments.values())
+    return LOOK if counts else ADMIN
 
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
@@ -137,6 +147,7 @@ def _time(seconds: float) -> datetime:
 
 TOOL = Tool(
     name="cache",
+    scope=scope,
     run=run,
     annotations={"readOnlyHint": False, "destructiveHint": True, "idempotentHint": True, "openWorldHint": False},
 )

@@ -6,6 +6,7 @@ look at an earlier picture.
 
 from typing import Final
 
+from service.authorization import DELETE
 from service.images import JobState
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
@@ -45,6 +46,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
 
 TOOL = Tool(
     name="delete",
+    scope=DELETE,
     run=run,
     annotations={"readOnlyHint": False, "destructiveHint": True, "idempotentHint": True, "openWorldHint": False},
 )

@@ -3,6 +3,7 @@
 import asyncio
 import math
 
+from service.authorization import DRAW
 from service.image_models.models import Model
 from service.images import ImageRequest, JobState, Reference
 from service.protocol.call import Call
@@ -96,6 +97,7 @@ async def _references(
 
 TOOL = Tool(
     name="generate",
+    scope=DRAW,
     run=run,
     fill=fill,
     show=show,

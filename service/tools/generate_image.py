@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from service.authorization import DRAW
 from service.image_models.models import Models
 from service.images import ImageRequest, Job, JobState, Reference, WorkError
 from service.pictures.previews import PREVIEW_TYPE, JpegCopy
@@ -189,6 +190,7 @@ def _facts(job: Job) -> list[str]:
 
 TOOL = Tool(
     name="generate_image",
+    scope=DRAW,
     run=run,
     fill=fill,
     offered=offered,

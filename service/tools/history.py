@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from service.authorization import LOOK
 from service.images import Job, JobState
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
@@ -76,6 +77,7 @@ async def missing(context: ToolContext, call: Call, history_id: int) -> Result:
 
 TOOL = Tool(
     name="history",
+    scope=LOOK,
     run=run,
     annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
 )

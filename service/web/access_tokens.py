@@ -94,7 +94,7 @@ class AccessTokens:
         except Exception as problem:  # the library raises of many kinds for what a stranger wrote
             raise TokenError("The token is not a signed JWT.") from problem
         algorithm, typ = header.get("alg"), header.get("typ")
-        if algorithm not in ALGORITHMS:
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
             raise TokenError("The token is signed by an algorithm that is not taken here.")
         if not isinstance(typ, str) or typ.lower() not in self._types:
             raise TokenError("The token is not of the type at+jwt.")
@@ -137,5 +137,5 @@ def owner_of(issuer: str, subject: str) -> str:
 def scopes_of(claims: Mapping[str, Any]) -> list[str]:
     """Return the scopes of a token: `scope` (RFC 9068, 2.2.3), or `scp`, as some servers have it, text or list."""
     value = claims.get("scope", claims.get("scp", ""))
-    words = value.split(" ") if isinstance(value, str) else value
+    words = value.split() if isinstance(value, str) else value
     return [each for each in words if isinstance(each, str)] if isinstance(words, list) else []

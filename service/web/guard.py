@@ -129,8 +129,8 @@ class Guard:
 
 
 def _is_open_to_all(request: web.Request) -> bool:
-    """Return whether pages of any origin may send this request: it reads a picture whose name they know."""
-    return request.method in ("GET", "HEAD") and request.path.startswith(ANY_ORIGIN)
+    """Return whether pages of any origin may send this request, which reads a picture of known name, or metadata."""
+    return request.method in ("GET", "HEAD", "OPTIONS") and request.path.startswith(ANY_ORIGIN)
 
 
 def own_names(settings: Settings) -> frozenset[str]:

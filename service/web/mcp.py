@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from service.authorization import SCOPES
 from service.bodies import read_limited
 from service.hosts import is_loopback
 from service.protocol.admission import (
+    Admitted,
     Arrival,
     Batch,
     ClientNotification,
@@ -28,11 +30,15 @@ from service.protocol.call import Call
 from service.protocol.catalog import Server
 from service.protocol.client import OUTLIVES_ITS_STREAM, RESUMES
 from service.protocol.dispatch import EncodedResponse, respond, respond_from_cache
+from service.protocol.errors import INVALID_REQUEST, RpcError
 from service.protocol.headers import SESSION_ID
+from service.protocol.jsonrpc import RequestId
+from service.protocol.methods import scope_needed
 from service.protocol.pending_requests import PendingRequests
 from service.protocol.replay import Stream, Streams
 from service.web.guard import error_response
 from service.web.identity import IDENTITY
+from service.web.protected_resource import ProtectedResource
 from service.web.running_calls import RunningCalls
 from service.web.stream import NO_HEADERS, SILENCE_S, Accepts, KeepAlive, ReplyStream, StreamChannel
 
@@ -61,6 +67,8 @@ class McpEndpoint:
     streams: Streams = field(default_factory=Streams)
     stream_ids: Iterator[str] = field(default_factory=lambda: _stream_ids(secrets.token_hex(4)))
     body_deadline_s: float = BODY_DEADLINE_S
+    resource: ProtectedResource | None = None
+    """The endpoint as clients with access tokens know it; None where none are taken."""
     links_follow_host: bool = False
     """Links begin with the loopback `Host` of the request: a container may be published at another port."""
     keep_alive: KeepAlive = field(default_factory=lambda: KeepAlive(SILENCE_S))
@@ -85,7 +93,10 @@ class McpEndpoint:
         arrival = arrival_of(request)
         if self.links_follow_host:
             arrival.reached_at = loopback_url_of(request.scheme, headers.get(hdrs.HOST, ""))
-        match admit(headers.items(), body, self.keys, arrival):
+        admitted = admit(headers.items(), body, self.keys, arrival)
+        if request[IDENTITY].scopes is not SCOPES and (missing := self._missing_scopes(request, admitted)):
+            return step_up(self.resource, missing, admitted.id if isinstance(admitted, Call) else None)
+        match admitted:
             case Call() as call:
                 return await self._reply(request, accepts, call)
             case Refused() as refused:
@@ -95,6 +106,15 @@ class McpEndpoint:
             case ClientNotification() | ClientResponse() as message:
                 self._take(message)
                 return web.Response(status=202)
+
+    def _missing_scopes(self, request: web.Request, admitted: Admitted) -> list[str]:
+        """Return the scopes that a message needs, or the messages of a batch together, and its token does not grant.
+
+        A batch is refused whole, before anything of it ran: a client asks for all scopes at once and sends it again.
+        """
+        items = admitted.items if isinstance(admitted, Batch) else (admitted,)
+        needed = {scope_needed(self.server, each) for each in items if isinstance(each, Call)}
+        return sorted(each for each in needed if each is not None and each not in request[IDENTITY].scopes)
 
     async def close(self, grace_s: float) -> None:
         """End open streams, and give running calls and tasks their grace."""
@@ -240,3 +260,12 @@ def _stream_ids(prefix: str) -> Iterator[str]:
 def response_of(refused: Refused) -> web.Response:
     """Return the HTTP response of a refused message."""
     return web.Response(body=refused.body(), status=refused.status, content_type="application/json")
+
+
+def step_up(resource: ProtectedResource | None, scopes: Sequence[str], id_: RequestId | None) -> web.Response:
+    """Return the refusal of a message beyond the scopes of its token, with the scopes that it needs."""
+    error = RpcError(INVALID_REQUEST, f"This needs an access token with the scope {' '.join(scopes)}.", status=403)
+    response = response_of(Refused(status=403, error=error, id=id_))
+    if resource is not None:
+        response.headers[hdrs.WWW_AUTHENTICATE] = resource.step_up(*scopes)
+    return response

@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from service.authorization import LOOK
 from service.protocol.admission import Refused, find_session
 from service.protocol.client import ERA_OF, Era
 from service.protocol.headers import LAST_EVENT_ID, PROTOCOL_VERSION
@@ -20,7 +21,8 @@ from service.protocol.session import Session
 from service.protocol.subscriptions import Change, ResourceUpdated, TaskChanged, notification_of
 from service.storage.store import EndedSessions
 from service.web.guard import error_response
-from service.web.mcp import McpEndpoint, arrival_of, response_of
+from service.web.identity import IDENTITY
+from service.web.mcp import McpEndpoint, arrival_of, response_of, step_up
 from service.web.response import FITS_BYTES, RawResponse
 from service.web.stream import NO_HEADERS, WRITE_DEADLINE_S, Accepts
 
@@ -49,6 +51,8 @@ class SessionRoutes:
         """Open the stream of a session, or resume one from `Last-Event-ID`."""
         if _is_modern(request):
             return _post_only()
+        if LOOK not in request[IDENTITY].scopes:
+            return step_up(self._endpoint.resource, [LOOK], None)
         accept = request.headers.getall(hdrs.ACCEPT, [])
         if _is_browser(accept) or not Accepts(accept).sse:
             return error_response(406, BROWSED)

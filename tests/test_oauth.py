@@ -1,0 +1,269 @@
+"""Access tokens in the whole service: the official client signs in by itself, scopes bound it, owners stay apart."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+import pytest
+from mcp.client.auth import OAuthClientProvider, TokenStorage
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from pydantic import AnyUrl
+
+from service.app import Running
+from tests.conftest import Serve
+from tests.emulators.authorization_server import AuthorizationServer
+from tests.wire import WireClient, listening, modern_headers, modern_params, request, wire_client
+
+REDIRECT_URI = "http://127.0.0.1:1/callback"
+SCOPE = re.compile(r'scope="([^"]*)"')
+
+each_mode = pytest.mark.parametrize("mode", ["2026-07-28", "auto", "legacy"])
+
+
+class Remembered(TokenStorage):
+    """What the client keeps between its requests."""
+
+    def __init__(self) -> None:
+        self.tokens: OAuthToken | None = None
+        self.client_info: OAuthClientInformationFull | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return self.client_info
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self.client_info = client_info
+
+
+class Browser:
+    """The person's browser: follows the way to the authorization server and brings back where it is sent to."""
+
+    def __init__(self) -> None:
+        self.sent_to = ""
+
+    async def go(self, url: str) -> None:
+        async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as answer:
+            self.sent_to = answer.headers["Location"]
+
+    async def come_back(self) -> AuthorizationCodeResult:
+        answer = {name: values[0] for name, values in parse_qs(urlsplit(self.sent_to).query).items()}
+        return AuthorizationCodeResult(code=answer["code"], state=answer.get("state"), iss=answer.get("iss"))
+
+
+@asynccontextmanager
+async def signing_in(easel: Running, mode: str) -> AsyncIterator[Client]:
+    """The official client, which knows the address and nothing else."""
+    browser = Browser()
+    metadata = OAuthClientMetadata(
+        client_name="a chat program",
+        redirect_uris=[AnyUrl(REDIRECT_URI)],
+        grant_types=["authorization_code", "refresh_token"],
+    )
+    provider = OAuthClientProvider(easel.mcp_url, metadata, Remembered(), browser.go, browser.come_back)
+    async with create_mcp_http_client(auth=provider) as http:
+        async with Client(streamable_http_client(easel.mcp_url, http_client=http), mode=mode) as client:
+            yield client
+
+
+@each_mode
+async def test_the_official_client_signs_in_by_itself_and_draws(
+    serve: Serve, issuer: AuthorizationServer, mode: str
+) -> None:
+    """Spec 2025-11-25 and 2026-07-28, Authorization Flow Steps: discovery, registration, PKCE, resource, token."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, signing_in(easel, mode) as client:
+        made = await client.call_tool("generate", {"prompt": "a lighthouse"})
+        assert not made.is_error
+        assert issuer.asked_resources == [easel.mcp_url]
+        assert set(issuer.asked_scopes[0].split()) >= {"draw", "look"}
+        assert not {"delete", "admin"} & set(issuer.asked_scopes[0].split())
+        assert easel.context.store is not None
+        [job] = await easel.context.store.recent(f"{issuer.url}#anna", 10)
+        assert job.request.prompt == "a lighthouse"
+
+
+@each_mode
+async def test_the_official_client_gets_a_further_scope_when_a_call_needs_it(
+    serve: Serve, issuer: AuthorizationServer, mode: str
+) -> None:
+    """Spec 2025-11-25 and 2026-07-28, Step-Up Authorization Flow."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, signing_in(easel, mode) as client:
+        await client.call_tool("generate", {"prompt": "a lighthouse"})
+        deleted = await client.call_tool("delete", {"history_id": 1, "confirm": True})
+        assert not deleted.is_error
+        assert len(issuer.asked_scopes) == 2
+        assert set(issuer.asked_scopes[1].split()) >= {"draw", "look", "delete"}
+
+
+@asynccontextmanager
+async def with_token(
+    easel: Running, issuer: AuthorizationServer, scope: str, **claims: Any
+) -> AsyncIterator[WireClient]:
+    async with wire_client(easel.mcp_url, issuer.token(easel.mcp_url, scope, **claims)) as client:
+        yield client
+
+
+def tool(name: str, **arguments: Any) -> tuple[str, dict[str, Any]]:
+    return "tools/call", {"name": name, "arguments": arguments}
+
+
+NEEDS: list[tuple[str, dict[str, Any], str]] = [
+    (*tool("generate", prompt="a boat"), "draw"),
+    (*tool("history"), "look"),
+    (*tool("delete", history_id=1), "delete"),
+    (*tool("cache"), "look"),
+    (*tool("cache", action="status"), "look"),
+    (*tool("cache", action="clear"), "admin"),
+    (*tool("cache", action="Prune"), "admin"),
+    (*tool("cache", arguments={"action": "clear"}), "admin"),
+    ("resources/list", {}, "look"),
+    ("resources/read", {"uri": "easel://history/1"}, "look"),
+    ("prompts/get", {"name": "x"}, "look"),
+    ("completion/complete", {}, "look"),
+    ("tasks/get", {"taskId": "x"}, "look"),
+    ("tasks/update", {"taskId": "x"}, "draw"),
+    ("tasks/cancel", {"taskId": "x"}, "draw"),
+    ("subscriptions/listen", {"notifications": {}}, "look"),
+]
+OTHERS = {"look": "openid", "draw": "look delete", "delete": "draw look", "admin": "draw look delete"}
+"""For each scope, all that a token may have without it."""
+
+
+@pytest.mark.parametrize(("method", "params", "scope"), NEEDS)
+async def test_a_call_beyond_the_scopes_of_its_token_is_answered_with_the_scope_that_it_needs(
+    serve: Serve, issuer: AuthorizationServer, method: str, params: dict[str, Any], scope: str
+) -> None:
+    """Spec 2026-07-28, Runtime Insufficient Scope Errors."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        async with with_token(easel, issuer, OTHERS[scope]) as client:
+            heard = await client.modern(method, params)
+            assert heard.status == 403
+            challenge = heard.headers["WWW-Authenticate"]
+            assert 'error="insufficient_scope"' in challenge
+            assert f'resource_metadata="{easel.origin}/.well-known/oauth-protected-resource/mcp"' in challenge
+            assert SCOPE.findall(challenge) == [scope]
+            assert (heard.message["id"], scope in heard.message["error"]["message"]) == (1, True)
+        if method != "subscriptions/listen":  # which goes on and on
+            async with with_token(easel, issuer, scope) as client:
+                assert (await client.modern(method, params)).status != 403
+
+
+async def test_a_refused_call_costs_nothing_and_leaves_nothing(serve: Serve, issuer: AuthorizationServer) -> None:
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, with_token(easel, issuer, "look") as client:
+        await client.modern(*tool("generate", prompt="a boat"))
+        assert "No " in str(await client.call("history")) or not (await client.call("history")).get("entries")
+        assert await easel.context.store.recent(f"{issuer.url}#anna", 10) == []
+
+
+async def test_the_whole_list_of_tools_is_shown_to_every_token(serve: Serve, issuer: AuthorizationServer) -> None:
+    """Ours: a client can ask for a scope only by calling what needs it, so it must know that there is such a thing."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        async with with_token(easel, issuer, "") as nothing, with_token(easel, issuer, "admin") as all_:
+            lists = [(await client.modern("tools/list")).result["tools"] for client in (nothing, all_)]
+    assert lists[0] == lists[1]
+    assert {each["name"] for each in lists[0]} >= {"generate", "history", "delete", "cache"}
+
+
+async def test_the_scopes_bound_a_session_call_by_call(serve: Serve, issuer: AuthorizationServer) -> None:
+    """Spec 2025-11-25: each request has a token of its own, also within one session."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        async with with_token(easel, issuer, "look") as client:
+            await client.open()
+            method, params = tool("generate", prompt="a boat")
+            assert (await client.legacy(method, params)).status == 403
+            assert (await client.legacy(*tool("history"))).status == 200
+            client.headers["Authorization"] = f"Bearer {issuer.token(easel.mcp_url, 'draw')}"
+            assert "result" in (await client.legacy(method, params)).message
+
+
+async def test_a_batch_beyond_its_token_is_refused_whole_with_all_scopes_that_it_needs(
+    serve: Serve, issuer: AuthorizationServer
+) -> None:
+    """Spec 2026-07-28: all scopes for an operation SHOULD come in one challenge. Nothing of the batch has run."""
+    batch = [
+        request(*tool("generate", prompt="a boat"), 1),
+        request(*tool("history"), 2),
+        request(*tool("delete", history_id=1), 3),
+    ]
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, with_token(easel, issuer, "look") as client:
+        await client.open("2025-03-26")
+        heard = await client.post(batch, {"Mcp-Session-Id": client.session_id})
+        assert (heard.status, SCOPE.findall(heard.headers["WWW-Authenticate"])) == (403, ["delete draw"])
+        assert await easel.context.store.recent(f"{issuer.url}#anna", 10) == []
+
+
+async def test_the_stream_of_a_session_needs_a_token_that_may_look(serve: Serve, issuer: AuthorizationServer) -> None:
+    """Ours: results of earlier calls can be read from it again."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, with_token(easel, issuer, "openid") as client:
+        await client.open()
+        headers = {"Accept": "text/event-stream", "Mcp-Session-Id": client.session_id, **client.headers}
+        async with client.session.get(easel.mcp_url, headers=headers) as answer:
+            assert answer.status == 403
+            assert 'scope="look"' in answer.headers["WWW-Authenticate"]
+
+
+async def test_what_one_subject_has_another_does_not_find(serve: Serve, issuer: AuthorizationServer) -> None:
+    """Ours: history, sessions and resources are looked up with the owner, a static token of the same name included."""
+    static = "s3cr3t-of-anna-s3cr3t"
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url, EASEL_TOKENS=f"anna:{static}") as easel:
+        async with with_token(easel, issuer, "admin") as anna:
+            await anna.call("generate", {"prompt": "a secret garden"})
+            await anna.open()
+            [own] = [each["uri"] for each in (await anna.modern("resources/list")).result["resources"]]
+            assert (await anna.modern("resources/read", {"uri": own})).status == 200
+            ben = with_token(easel, issuer, "admin", sub="ben")
+            async with ben as ben, wire_client(easel.mcp_url, static) as namesake:
+                for stranger in (ben, namesake):
+                    assert "garden" not in str(await stranger.call("history"))
+                    assert (await stranger.call("history", {"history_id": 1}))["isError"]
+                    assert (await stranger.modern("resources/read", {"uri": own})).code == -32602
+                    stranger.session_id = anna.session_id
+                    assert (await stranger.legacy("ping")).status == 404
+
+
+async def test_a_subscription_is_told_of_its_own_subjects_pictures_alone(
+    serve: Serve, issuer: AuthorizationServer
+) -> None:
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        async with with_token(easel, issuer, "draw") as anna, with_token(easel, issuer, "draw", sub="ben") as ben:
+            async with listening(anna, {"resourcesListChanged": True}) as stream:
+                await ben.call("generate", {"prompt": "of ben"})
+                await anna.call("generate", {"prompt": "of anna"})
+                assert (await stream.next())["method"] == "notifications/resources/list_changed"
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        await stream.next()
+
+
+async def test_a_new_token_of_the_same_subject_goes_on_where_the_old_one_was(
+    serve: Serve, issuer: AuthorizationServer
+) -> None:
+    """Ours: tokens live minutes; a history and a session outlive them."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        async with with_token(easel, issuer, "draw", client_id="one") as old:
+            await old.call("generate", {"prompt": "a lighthouse"})
+            await old.open()
+            async with with_token(easel, issuer, "draw", client_id="two") as new:
+                assert "lighthouse" in str(await new.call("history"))
+                new.session_id = old.session_id
+                assert (await new.legacy("ping")).result == {}
+
+
+async def test_after_a_rotation_of_keys_calls_go_on(serve: Serve, issuer: AuthorizationServer) -> None:
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        issuer.published = [issuer.signer.jwk, {"kty": "odd"}]
+        async with with_token(easel, issuer, "draw") as client:
+            assert (
+                await client.post(request("server/discover", modern_params()), modern_headers("server/discover"))
+            ).result
