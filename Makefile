@@ -68,7 +68,7 @@ $(VENV)/installed: requirements.txt $(VENV)/created
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+$(VENV)/installed-dev: requirements-dev.txt requirements-oauth.txt $(VENV)/installed
 	@echo 'Installing what the tests need'
 	@$(PIP) -r requirements-dev.txt
 	@touch $@

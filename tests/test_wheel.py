@@ -12,7 +12,7 @@ import pytest
 
 from tests.paths import ROOT, SERVICE
 
-SOURCES = ("service", "schemas", "pyproject.toml", "setup.py", "requirements.txt", "README.md", "LICENSE")
+SOURCES = ("service", "schemas", "pyproject.toml", "setup.py", "requirements.txt", "requirements-oauth.txt", "README.md", "LICENSE")
 """The parts of a checkout that a wheel is made of. A copy is built, since building leaves files behind."""
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
@@ -72,7 +72,8 @@ def test_it_needs_what_the_service_needs(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         [metadata] = [name for name in archive.namelist() if name.endswith("/METADATA")]
         needed = re.findall(r"^Requires-Dist: (.+)$", archive.read(metadata).decode(), re.MULTILINE)
-    assert sorted(needed) == sorted((ROOT / "requirements.txt").read_text().split())
+    extra = [f'{each}; extra == "oauth"' for each in (ROOT / "requirements-oauth.txt").read_text().split()]
+    assert sorted(needed) == sorted([*(ROOT / "requirements.txt").read_text().split(), *extra])
 
 
 def test_it_draws_a_picture_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
