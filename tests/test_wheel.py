@@ -12,7 +12,16 @@ import pytest
 
 from tests.paths import ROOT, SERVICE
 
-SOURCES = ("service", "schemas", "pyproject.toml", "setup.py", "requirements.txt", "requirements-oauth.txt", "README.md", "LICENSE")
+SOURCES = (
+    "service",
+    "schemas",
+    "pyproject.toml",
+    "setup.py",
+    "requirements.txt",
+    "requirements-oauth.txt",
+    "README.md",
+    "LICENSE",
+)
 """The parts of a checkout that a wheel is made of. A copy is built, since building leaves files behind."""
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
