@@ -56,12 +56,13 @@ from service.web import health as web_health
 from service.web import images as web_files
 from service.web import protected_resource
 from service.web import upload as web_upload
+from service.web.connections import Bounds, Connections
 from service.web.guard import Guard, own_names
 from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
 from service.web.protected_resource import ProtectedResource
 from service.web.response import SERVER
 from service.web.sessions import add_routes
-from service.web.sockets import BACKLOG, listen, listen_beside
+from service.web.sockets import Listener, listen, listen_beside, raise_descriptor_limit, room_for_connections
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +74,6 @@ SKETCH: Final = Models(
     listed=(Model(id=SketchUpstream.name, upstream=SketchUpstream.name, references=0),), default=SketchUpstream.name
 )
 """The models on offer when no image service is configured."""
-
-IDLE_S: Final = 120.0
-"""Seconds that a connection may stay open without a request, or dribble the head of one."""
 
 INSTRUCTIONS: Final = (
     "Easel makes pictures. Call `generate` with a prompt; the result holds a markdown image line: repeat it in your "
@@ -212,23 +210,20 @@ async def _listen(
     drain: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve `app`; at the end stop listening, drain, let running calls end, then close the rest."""
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handler_cancellation=True,
-        shutdown_timeout=GRACE_S / 2,
-        keepalive_timeout=IDLE_S,
-        auto_decompress=False,  # a compressed body is refused, not unpacked first
-    )
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=GRACE_S / 2)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    sites = [web.SockSite(runner, each, backlog=BACKLOG) for each in sockets]
-    for site in sites:
-        await site.start()
+    assert runner.server is not None, "it was set up"  # noqa: S101 - aiohttp's type covers a runner that was not
+    listener = Listener(runner.server, sockets, Connections(_bounds()))
     stack.push_async_callback(endpoint.close, GRACE_S)
     stack.push_async_callback(drain)
-    for site in sites:
-        stack.push_async_callback(site.stop)
+    stack.push_async_callback(listener.stop)
+
+
+def _bounds() -> Bounds:
+    """Return the bounds of connections, as the settings and the descriptors of this process have them."""
+    most = room_for_connections(Bounds.most, raise_descriptor_limit())
+    return Bounds(most=most, per_address=min(Bounds.per_address, max(1, most // 2)))
 
 
 def _client_session(settings: Settings) -> aiohttp.ClientSession:

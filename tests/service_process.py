@@ -4,9 +4,10 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import IO
 
 from tests.paths import ROOT
 from tests.wire import WireClient, wire_client
@@ -16,12 +17,18 @@ DEADLINE_S = 20
 
 
 @asynccontextmanager
-async def service_process(data: Path, **settings: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, WireClient]]:
-    """A service of its own process and a client; it is killed at the end, if it still lives."""
+async def service_process(
+    data: Path, stderr: IO[bytes] | None = None, before: Callable[[], object] | None = None, /, **settings: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, WireClient]]:
+    """A service of its own process and a client; it is killed at the end, if it still lives.
+
+    `before` is called in the new process, as for limits of the system; its log goes to `stderr`.
+    """
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "EASEL_PORT": "0", "EASEL_DATA_DIR": str(data)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "service",
         env=env | {"EASEL_LOG": "error"} | settings, cwd=data.parent, stdout=asyncio.subprocess.PIPE,
+        preexec_fn=before, stderr=stderr,
     )  # fmt: skip
     try:
         async with asyncio.timeout(DEADLINE_S), wire_client(await printed_url(process)) as client:

@@ -1,13 +1,75 @@
-"""The sockets that the service listens on, opened before anything else: a port in use ends the start at once."""
+"""The sockets that the service listens on, the connections taken from them, and the descriptors that these need.
 
+1. Sockets are opened before anything else: a port in use ends the start at once.
+2. A `Listener` takes connections by a loop of its own. That of asyncio logs a traceback a thousand times for every
+   look at the socket when descriptors run out (python/cpython#151615).
+3. A connection beyond the bounds gets a refusal that says when to try again, before a byte of it is read.
+"""
+
+import asyncio
 import errno
+import ipaddress
+import logging
 import socket
-from typing import Final
+import sys
+from collections.abc import Awaitable, Iterable
+from typing import Any, Final
+
+from aiohttp import web
 
 from service.settings import SettingsError
+from service.web.connections import Connection, Connections, raw_refusal
+
+if sys.platform != "win32":  # Windows counts no descriptors
+    import resource
+
+logger = logging.getLogger(__name__)
 
 BACKLOG: Final = 1024
 """Connections that may wait to be accepted, when many clients come at once."""
+
+MOST_DESCRIPTORS: Final = 65_536
+"""A hard limit may be a thousand million, in containers; some libraries walk through all numbers below the soft one."""
+
+RESERVE: Final = 250
+"""Descriptors for all but the connections of clients: the database, files, connections to image services."""
+
+PAUSE_S: Final = 0.5
+"""Seconds without taking connections after the system had no descriptor left for one."""
+
+RETRY_AFTER_S: Final = 5
+
+_TOO_MANY: Final = {
+    429: "this address has as many open as one may have (EASEL_CONNECTIONS), and each is in use",
+    503: "as many are open as there may be (EASEL_CONNECTIONS), and each is in use",
+}
+"""The reason of a refusal, by its HTTP status."""
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of this process to the hard one; return how many descriptors it may hold."""
+    if sys.platform == "win32":
+        return MOST_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError):  # macOS takes no more than its OPEN_MAX
+        return soft
+    return wanted
+
+
+def room_for_connections(most: float, descriptors: int) -> int:
+    """Return how many connections may be open: `most`, or as many as leave a reserve of the descriptors."""
+    room = descriptors - min(RESERVE, descriptors // 2)
+    if most > room and most != float("inf"):
+        logger.warning(
+            "Only %d connections are taken, not %g (EASEL_CONNECTIONS): this process may hold %d descriptors. Raise "
+            "the limit (ulimit -n) for more.", room, most, descriptors,
+        )  # fmt: skip
+    return int(min(most, room))
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -56,3 +118,87 @@ def listening_error(host: str, port: int, error: OSError) -> SettingsError:
     if error.errno == errno.EACCES:
         return SettingsError("EASEL_PORT", f"this account may not listen on port {port}: choose one above 1023")
     return SettingsError("EASEL_HOST", f"cannot listen on {host}: {error.strerror or error}")
+
+
+class Listener:
+    """Takes the connections that come to some sockets, and hands them to aiohttp."""
+
+    def __init__(self, server: web.Server, sockets: Iterable[socket.socket], connections: Connections) -> None:
+        """Serve the sockets, which listen already, until `stop`. Needs a running loop."""
+        self._server = server
+        self._sockets = tuple(sockets)
+        self._connections = connections
+        make_request = server.request_factory
+
+        def begin(message: Any, body: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+            protocol.begin(body)
+            return make_request(message, body, protocol, writer, task)
+
+        server.request_factory = begin
+        self._accepting = [asyncio.create_task(self._accept(each)) for each in self._sockets]
+
+    async def stop(self) -> None:
+        """Take no more connections, and close the sockets. Connections that are open stay."""
+        for task in self._accepting:
+            task.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+        for each in self._sockets:
+            each.close()
+
+    async def _accept(self, listening: socket.socket) -> None:
+        listening.setblocking(False)
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, peer = await loop.sock_accept(listening)
+            except ConnectionAbortedError:  # its client was gone before
+                continue
+            except OSError as error:
+                await self._pause(error)
+                continue
+            try:
+                await self._open(accepted, address_of(peer[0]))
+            except OSError as error:  # a connection that was reset before it could be served
+                logger.debug("A connection could not be opened: %s", error)
+                accepted.close()
+
+    def _open(self, accepted: socket.socket, address: str) -> Awaitable[Any]:
+        """Serve a connection, or refuse it."""
+        status = self._connections.make_room(address)
+        if status:
+            _refuse(accepted, status)
+            self._connections.warn("Connections are refused: %s", _TOO_MANY[status])
+            return asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        return loop.connect_accepted_socket(lambda: Connection(self._connections, self._server, address), accepted)
+
+    async def _pause(self, error: OSError) -> None:
+        """Close a waiting connection for one that the system has no descriptor for, and give it time."""
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            self._connections.end_waiting()
+        self._connections.warn("Connections cannot be taken: %s", error)
+        await asyncio.sleep(PAUSE_S)
+
+
+def _refuse(accepted: socket.socket, status: int) -> None:
+    """Send a refusal to a client that has not been read, as far as it fits into its buffers, and let it go."""
+    with accepted:
+        try:
+            accepted.setblocking(False)
+            accepted.send(raw_refusal(status, f"Too many connections: {_TOO_MANY[status]}.", RETRY_AFTER_S))
+            accepted.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def address_of(host: str) -> str:
+    """Return the address that a connection is counted under: of IPv6 the network of 64 bits, which one client has."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False).network_address)
