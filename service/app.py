@@ -11,7 +11,6 @@
 import asyncio
 import contextlib
 import logging
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
@@ -56,13 +55,13 @@ from service.web import health as web_health
 from service.web import images as web_files
 from service.web import protected_resource
 from service.web import upload as web_upload
-from service.web.connections import Bounds, Connections
+from service.web.connections import Connections
 from service.web.guard import Guard, own_names
 from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
 from service.web.protected_resource import ProtectedResource
 from service.web.response import SERVER
 from service.web.sessions import add_routes
-from service.web.sockets import Listener, listen, listen_beside, raise_descriptor_limit, room_for_connections
+from service.web.sockets import Listener, bounds_of, listen, listen_beside
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +156,8 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         app = _application(settings, context, endpoint if over_http else None, storage, resource)
         # The last answers go out after the jobs have ended; that they arrived is written down as well.
         stack.push_async_callback(jobs.close)
-        await _listen(app, endpoint, sockets, stack, lambda: jobs.close(settings.drain_s))
+        listener = Listener(sockets, Connections(bounds_of(settings.allowances)))
+        await _listen(app, endpoint, listener, stack, lambda: jobs.close(settings.drain_s))
         await context.generation.resume()
         await stack.enter_async_context(background_tasks(*_background(context, models_file, endpoint.server)))
         yield Running(settings=settings, endpoint=endpoint, context=context)
@@ -205,7 +205,7 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
 async def _listen(
     app: web.Application,
     endpoint: McpEndpoint,
-    sockets: list[socket.socket],
+    listener: Listener,
     stack: contextlib.AsyncExitStack,
     drain: Callable[[], Awaitable[None]],
 ) -> None:
@@ -214,16 +214,10 @@ async def _listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     assert runner.server is not None, "it was set up"  # noqa: S101 - aiohttp's type covers a runner that was not
-    listener = Listener(runner.server, sockets, Connections(_bounds()))
+    listener.start(runner.server)
     stack.push_async_callback(endpoint.close, GRACE_S)
     stack.push_async_callback(drain)
     stack.push_async_callback(listener.stop)
-
-
-def _bounds() -> Bounds:
-    """Return the bounds of connections, as the settings and the descriptors of this process have them."""
-    most = room_for_connections(Bounds.most, raise_descriptor_limit())
-    return Bounds(most=most, per_address=min(Bounds.per_address, max(1, most // 2)))
 
 
 def _client_session(settings: Settings) -> aiohttp.ClientSession:

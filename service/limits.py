@@ -100,6 +100,12 @@ UPLOADS_PER_DAY: Final = Limit(
     refusal="You have asked for {limit} upload links today",
     overall_refusal="All users together have asked for {limit} upload links today",
 )
+CONNECTIONS: Final = Limit(
+    name="connections",
+    each=250,
+    overall=1000,
+    meaning="connections open at the same time, of each address / of all; for one more, an idle one is closed",
+)
 
 LIMITS: Final = (
     CALLS_PER_MINUTE,
@@ -109,6 +115,7 @@ LIMITS: Final = (
     PICTURES_PER_DAY,
     SPEND_PER_DAY,
     UPLOADS_PER_DAY,
+    CONNECTIONS,
 )
 """Every limit, in the order of `--help` and README."""
 

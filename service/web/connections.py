@@ -66,7 +66,7 @@ class Bounds:
     """
 
     most: int = 1000
-    per_address: int = 250
+    per_address: int = 1000
     head_s: float = 10.0
     idle_s: float = 75.0
     unread_s: float = 120.0

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import ipaddress
 import logging
+import math
 import socket
 import sys
 from collections.abc import Awaitable, Iterable
@@ -17,8 +18,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from service.limits import CONNECTIONS, Allowances
 from service.settings import SettingsError
-from service.web.connections import Connection, Connections, raw_refusal
+from service.web.connections import Bounds, Connection, Connections, raw_refusal
 
 if sys.platform != "win32":  # Windows counts no descriptors
     import resource
@@ -40,8 +42,8 @@ PAUSE_S: Final = 0.5
 RETRY_AFTER_S: Final = 5
 
 _TOO_MANY: Final = {
-    429: "this address has as many open as one may have (EASEL_CONNECTIONS), and each is in use",
-    503: "as many are open as there may be (EASEL_CONNECTIONS), and each is in use",
+    429: f"this address has as many open as one may have ({CONNECTIONS.setting}), and each is in use",
+    503: f"as many are open as there may be ({CONNECTIONS.setting}), and each is in use",
 }
 """The reason of a refusal, by its HTTP status."""
 
@@ -64,12 +66,19 @@ def raise_descriptor_limit() -> int:
 def room_for_connections(most: float, descriptors: int) -> int:
     """Return how many connections may be open: `most`, or as many as leave a reserve of the descriptors."""
     room = descriptors - min(RESERVE, descriptors // 2)
-    if most > room and most != float("inf"):
+    if room < most < math.inf:
         logger.warning(
-            "Only %d connections are taken, not %g (EASEL_CONNECTIONS): this process may hold %d descriptors. Raise "
-            "the limit (ulimit -n) for more.", room, most, descriptors,
+            "Only %d connections are taken, not %g (%s): this process may hold %d descriptors. Raise the limit "
+            "(ulimit -n) for more.", room, most, CONNECTIONS.setting, descriptors,
         )  # fmt: skip
     return int(min(most, room))
+
+
+def bounds_of(allowances: Allowances) -> Bounds:
+    """Return the bounds of connections, as the settings and the descriptors of this process have them."""
+    most = room_for_connections(allowances.overall(CONNECTIONS), raise_descriptor_limit())
+    # Few descriptors are not left to one address.
+    return Bounds(most=most, per_address=int(min(allowances.each(CONNECTIONS, ""), max(1, most // 2))))
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -123,11 +132,14 @@ def listening_error(host: str, port: int, error: OSError) -> SettingsError:
 class Listener:
     """Takes the connections that come to some sockets, and hands them to aiohttp."""
 
-    def __init__(self, server: web.Server, sockets: Iterable[socket.socket], connections: Connections) -> None:
-        """Serve the sockets, which listen already, until `stop`. Needs a running loop."""
-        self._server = server
+    def __init__(self, sockets: Iterable[socket.socket], connections: Connections) -> None:
+        """Take connections from these sockets, which listen already, within the bounds of `connections`."""
         self._sockets = tuple(sockets)
         self._connections = connections
+        self._accepting: list[asyncio.Task[None]] = []
+
+    def start(self, server: web.Server) -> None:
+        """Serve until `stop`. Needs a running loop."""
         make_request = server.request_factory
 
         def begin(message: Any, body: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
@@ -135,7 +147,7 @@ class Listener:
             return make_request(message, body, protocol, writer, task)
 
         server.request_factory = begin
-        self._accepting = [asyncio.create_task(self._accept(each)) for each in self._sockets]
+        self._accepting = [asyncio.create_task(self._accept(server, each)) for each in self._sockets]
 
     async def stop(self) -> None:
         """Take no more connections, and close the sockets. Connections that are open stay."""
@@ -145,7 +157,7 @@ class Listener:
         for each in self._sockets:
             each.close()
 
-    async def _accept(self, listening: socket.socket) -> None:
+    async def _accept(self, server: web.Server, listening: socket.socket) -> None:
         listening.setblocking(False)
         loop = asyncio.get_running_loop()
         while True:
@@ -157,12 +169,12 @@ class Listener:
                 await self._pause(error)
                 continue
             try:
-                await self._open(accepted, address_of(peer[0]))
+                await self._open(server, accepted, address_of(peer[0]))
             except OSError as error:  # a connection that was reset before it could be served
                 logger.debug("A connection could not be opened: %s", error)
                 accepted.close()
 
-    def _open(self, accepted: socket.socket, address: str) -> Awaitable[Any]:
+    def _open(self, server: web.Server, accepted: socket.socket, address: str) -> Awaitable[Any]:
         """Serve a connection, or refuse it."""
         status = self._connections.make_room(address)
         if status:
@@ -170,7 +182,7 @@ class Listener:
             self._connections.warn("Connections are refused: %s", _TOO_MANY[status])
             return asyncio.sleep(0)
         loop = asyncio.get_running_loop()
-        return loop.connect_accepted_socket(lambda: Connection(self._connections, self._server, address), accepted)
+        return loop.connect_accepted_socket(lambda: Connection(self._connections, server, address), accepted)
 
     async def _pause(self, error: OSError) -> None:
         """Close a waiting connection for one that the system has no descriptor for, and give it time."""

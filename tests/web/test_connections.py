@@ -117,7 +117,8 @@ async def site(bounds: Bounds) -> AsyncIterator[Site]:
     runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     assert runner.server is not None
-    listener = Listener(runner.server, [listening], here.pool)
+    listener = Listener([listening], here.pool)
+    listener.start(runner.server)
     try:
         yield here
     finally:
