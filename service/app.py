@@ -341,6 +341,7 @@ class _Parts:
             download=guarded(self.session),
             picture=generation.picture,
             make_room=retention.enforce,
+            drop=retention.drop,
             own_hosts=own_names(self.settings),
             image_dir=self.settings.image_dir,
             several_owners=self.settings.several_owners,

@@ -51,6 +51,7 @@ class Reference:
     `name` is the one under which we keep the bytes; the same bytes of the same owner have the same name. `origin` says
     to a person where it came from: "history_id 12, picture 1", "cat.png of the image folder", "example.com",
     "an upload". `parent` is set where it came from the history, `upload` is the id of the upload that it came by.
+    `fresh`: the call that it came with stored it, so that nothing else has a use for it if the call comes to nothing.
     """
 
     data: bytes = field(default=b"", repr=False)
@@ -60,6 +61,7 @@ class Reference:
     origin: str = ""
     parent: Parent | None = None
     upload: str = ""
+    fresh: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +175,9 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One row of the history. Times are seconds since the epoch, UTC; `history_id` is never used twice.
+    """One row of the history. Times are seconds since the epoch, UTC.
 
+    `history_id` counts the jobs of its `owner` from 1, and is never used twice: the two together are one job.
     `parameters` are those of the request. `task` is the id under which the work goes on without us at the image service
     that `upstream` names; `task` is empty for work that lives and dies with its process. `submitted`: the image service
     was asked, so that it may have charged. `delivered_at`: when the picture was first handed to a client; None before.

@@ -54,10 +54,15 @@ TIMEOUTS: Final = Timeouts()
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of the picture store, for all owners together: pictures, bytes, and days of age. 0 is no limit."""
+    """Limits of the picture store: files and bytes of all owners together and of each owner, and days of age.
+
+    0 is no limit.
+    """
 
     entries: int = 0
     size: int = 0
+    owner_entries: int = 0
+    owner_size: int = 0
     days: int = 0
 
 
@@ -284,6 +289,8 @@ class _Reader:
         return Limits(
             entries=self.number("EASEL_CACHE_MAX_ENTRIES", 0, 999_999_999),
             size=self.number("EASEL_CACHE_MAX_MB", 0, 999_999_999) * 1_000_000,
+            owner_entries=self.number("EASEL_CACHE_OWNER_MAX_ENTRIES", 0, 999_999_999),
+            owner_size=self.number("EASEL_CACHE_OWNER_MAX_MB", 0, 999_999_999) * 1_000_000,
             days=self.number("EASEL_CACHE_MAX_DAYS", 0, 36_500),
         )
 

@@ -67,9 +67,12 @@ SETTINGS: Final = (
             ("FLOW2API_MCP_HISTORY_RECENT_SIZE",)),
     Setting("EASEL_HISTORY_ARCHIVE", "0", "how many before those it calls the archive; 0: all. Older ones stay, too",
             ("FLOW2API_MCP_HISTORY_ARCHIVE_SIZE",)),
-    Setting("EASEL_CACHE_MAX_ENTRIES", "2000", "how many pictures are kept, of everybody; the oldest go first; 0: all",
+    Setting("EASEL_CACHE_MAX_ENTRIES", "2000", "how many pictures are kept, of everybody; the oldest of whoever keeps "
+            "most go first; 0: all",
             ("FLOW2API_MCP_URL_CACHE_MAX_ENTRIES",)),
     Setting("EASEL_CACHE_MAX_MB", "10000", "megabytes that they may take together; 0: no limit"),
+    Setting("EASEL_CACHE_OWNER_MAX_ENTRIES", "0", "how many of them one owner may have; 0: no limit"),
+    Setting("EASEL_CACHE_OWNER_MAX_MB", "0", "megabytes that those of one owner may take; 0: no limit"),
     Setting("EASEL_CACHE_MAX_DAYS", "0", "days after which a picture is removed; 0: never"),
     Setting("EASEL_CACHE_MAX_FILE_MB", "100", "largest picture taken, in megabytes",
             ("FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES",)),

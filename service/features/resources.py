@@ -171,6 +171,6 @@ class PictureNotifications:
         if job.pictures:
             self.hub.publish(RESOURCES, owner=job.owner)
 
-    def removed(self, owner: str | None) -> None:
-        """Notify that pictures of an owner were removed; without an owner they may be any owner's."""
+    def removed(self, owner: str) -> None:
+        """Notify that pictures of an owner were removed."""
         self.hub.publish(RESOURCES, owner=owner)

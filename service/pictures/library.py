@@ -92,10 +92,11 @@ HEIC_PROBLEM: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedPicture:
-    """A picture that was stored: its bytes as kept, and the name of their file."""
+    """A picture that was stored: its bytes as kept, and the name of their file. `fresh`: there was none before."""
 
     name: str
     media_type: str
+    fresh: bool
     data: bytes = field(repr=False)
 
 
@@ -115,5 +116,5 @@ class Importer:
             data = await self.previews.upright_webp(data)
         seen = await self.previews.examine(data)
         name = await self.files.keep(owner, seen.readable, seen.media_type)
-        await self.store.add_file(owner, name, len(seen.readable))
-        return ImportedPicture(name=name, media_type=seen.media_type, data=seen.readable)
+        fresh = await self.store.add_file(owner, name, len(seen.readable))
+        return ImportedPicture(name=name, media_type=seen.media_type, fresh=fresh, data=seen.readable)

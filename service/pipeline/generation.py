@@ -91,7 +91,7 @@ class Generation:
     async def resume(self) -> None:
         """Follow, in tasks of their own, the jobs at image services that no living process follows."""
         for job in [] if self.jobs.closing else await self.store.claim():
-            logger.info("history_id %d goes on at %s", job.history_id, job.upstream)
+            logger.info("history_id %d of %s goes on at %s", job.history_id, job.owner, job.upstream)
             self._follow(job)
 
     async def keep_resuming(self) -> None:
@@ -111,7 +111,7 @@ class Generation:
 
     async def stop(self, job: Job) -> bool:
         """Cancel a job that is at work, for its owner. Returns False where another process works on it."""
-        running = self.jobs.find(job.history_id) or await self._claim(job)
+        running = self.jobs.find((job.owner, job.history_id)) or await self._claim(job)
         if running is not None:
             await running.stop()
         return running is not None
@@ -123,7 +123,7 @@ class Generation:
         """
         job = await self.store.job(owner, history_id)
         if job is not None and job.state is JobState.WORKING:
-            running = self.jobs.find(history_id) or await self._claim(job)
+            running = self.jobs.find((owner, history_id)) or await self._claim(job)
             if running is not None:
                 running.detached = True  # its task is looked for again and again, by no call that stays
         outcome = await self.show(owner, history_id)
@@ -174,7 +174,9 @@ class Generation:
         try:
             await self.store.mark_delivered(job.owner, [job.history_id])
         except WorkError as error:  # the same request will join the job once more: nothing is lost
-            logger.warning("history_id %d: its delivery could not be written down: %s", job.history_id, error)
+            logger.warning(
+                "history_id %d of %s: its delivery could not be written down: %s", job.history_id, job.owner, error
+            )
 
     async def _outcome(self, job: Job, picture: int = 1) -> Outcome:
         preview = await self.pictures.preview(job.pictures[picture - 1].name) if job.pictures else None
@@ -205,7 +207,7 @@ class Generation:
 
     async def _leave(self, beginning: asyncio.Task[Begun], waiter: Waiter) -> None:
         begun = await beginning
-        running = self.jobs.find(begun.job.history_id)
+        running = self.jobs.find((begun.job.owner, begun.job.history_id))
         if not begun.joined and running is not None:
             await running.leave(waiter.leaving())
 
@@ -221,7 +223,7 @@ class Generation:
         if cancelled.is_set():
             await self.worker.cancel(job)
         else:
-            self.jobs.start(job.history_id, lambda running: self.worker.draw(job, order.request, running))
+            self.jobs.start((job.owner, job.history_id), lambda running: self.worker.draw(job, order.request, running))
         return begun
 
     async def _wait(self, job: Job, waiter: Waiter) -> Job | None:
@@ -231,7 +233,9 @@ class Generation:
         """
         if job.state is not JobState.WORKING:
             return None
-        running = self.jobs.find(job.history_id) or await self._claim(job) or await self._watch(job, waiter)
+        running = (
+            self.jobs.find((job.owner, job.history_id)) or await self._claim(job) or await self._watch(job, waiter)
+        )
         if running is None:
             return None
         ended = await running.wait(waiter)
@@ -248,7 +252,7 @@ class Generation:
         return self._follow(claimed) if claimed is not None and not self.jobs.closing else None
 
     def _follow(self, job: Job) -> RunningJob:
-        return self.jobs.resume(job.history_id, lambda running: self.worker.follow(job, running))
+        return self.jobs.resume((job.owner, job.history_id), lambda running: self.worker.follow(job, running))
 
     async def _watch(self, job: Job, waiter: Waiter) -> RunningJob | None:
         """Look at a job until it has ended: another process works on it, or it is just beginning here.
@@ -261,7 +265,7 @@ class Generation:
         while left_s > 0:
             await self.pause(min(LOOK_S, left_s))
             left_s -= LOOK_S
-            if (running := self.jobs.find(job.history_id) or await self._claim(job)) is not None:
+            if (running := self.jobs.find((job.owner, job.history_id)) or await self._claim(job)) is not None:
                 return running
             current = await self.store.job(job.owner, job.history_id)
             if current is None or current.state is not JobState.WORKING:

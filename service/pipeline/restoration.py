@@ -51,7 +51,9 @@ class Restoration:
                 drawn = Picture(data=data, note=picture.note, source=picture.source)
                 return await self._enter(job, number, await self._keep(job, drawn)), data
             except (WorkError, TimeoutError) as error:
-                logger.info("history_id %d: a picture that was removed stays so: %s", job.history_id, error)
+                logger.info(
+                    "history_id %d of %s: a picture that was removed stays so: %s", job.history_id, job.owner, error
+                )
         if picture.kept:
             await self.store.forget_files([picture.name])
         return await self.store.job(job.owner, job.history_id) or job, None
@@ -69,7 +71,9 @@ class Restoration:
                     drawn = Picture(data=await upstream.fetch_again(link), source=link)
                     recovered.append(await self._keep(job, drawn))
         except (WorkError, TimeoutError) as error:
-            logger.info("history_id %d: a picture could not be downloaded again: %s", job.history_id, error)
+            logger.info(
+                "history_id %d of %s: a picture could not be downloaded again: %s", job.history_id, job.owner, error
+            )
         if not recovered:
             return job
         try:

@@ -2,8 +2,10 @@
 
 The history keeps its rows, and says of a picture that it is gone.
 
-1. Limits hold for all owners together; the oldest pictures go first. Three kinds are spared: a picture that is being
-   written, which the index does not know yet; one that a working job refers to; and, for want of room, the newest.
+1. Limits hold for each owner and for all together. Files that nothing uses go first, then the oldest of the owner who
+   holds most (`Store.files_over_limits`): nobody loses a picture because another owner keeps many. Three kinds are
+   spared: a picture that is being written, which the index does not know yet; one that a working job refers to; and,
+   for want of room, the newest.
 2. A file goes first, then its entry in the index. After a crash between the two the index names a file that is gone,
    still as one of the oldest: the next round, or the check at the next start, sets it right. In the other order a file
    would stay that no entry names.
@@ -16,6 +18,7 @@ The history keeps its rows, and says of a picture that it is gone.
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -35,7 +38,6 @@ SETTLED_S: Final = 3600.0
 """Age in seconds of a file that surely has its row; of a younger one another process may be about to write it."""
 
 DAY_S: Final = 86_400.0
-UNLIMITED: Final = 2**62
 LEFT_OVER: Final = 1.0
 """Time of keeping (seconds since the epoch) before which only files of deleted jobs are."""
 
@@ -50,13 +52,13 @@ BATCH: Final = 100
 class Retention:
     """Keeps to the limits, and removes the pictures that an owner deletes.
 
-    `removed` is called with the owner whose pictures went; with None when they may be any owner's.
+    `removed` is called with the owner whose pictures went.
     """
 
     store: Store
     files: Files
     limits: Limits
-    removed: Callable[[str | None], None]
+    removed: Callable[[str], None]
     clock: Callable[[], float] = time.time
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -73,8 +75,7 @@ class Retention:
 
     async def keep_newest(self, owner: str, count: int) -> int:
         """Remove all but the `count` newest of an owner's pictures. Returns how many went."""
-        names = await self.store.files_over_limits(entries=count, size=UNLIMITED, before=0, owner=owner)
-        return await self._remove(names, owner)
+        return await self._remove(await self.store.files_beyond_newest(owner, count), owner)
 
     async def delete(self, owner: str, history_id: int) -> bool:
         """Delete one job with those of its files that no other job uses. Returns False when there is no such job."""
@@ -97,17 +98,16 @@ class Retention:
         await self._remove(await self.store.unused_files(owner, names), owner)
 
     async def _enforce(self, spare: Collection[str]) -> None:
-        entries, size = self.limits.entries or UNLIMITED, self.limits.size or UNLIMITED
         before = self.clock() - self.limits.days * DAY_S if self.limits.days else LEFT_OVER
-        total = await self.store.files_total(None)
-        within = total.entries <= entries and total.bytes <= size
-        if within and (total.oldest is None or total.oldest >= before):
-            return
-        names = await self.store.files_over_limits(entries=entries, size=size, before=before, spare=spare)
-        if removed := await self._remove(names, None):
-            logger.info("%d files removed to make room", removed)
+        over = await self.store.files_over_limits(self.limits, before, spare)
+        of_owner: dict[str, list[str]] = defaultdict(list)
+        for file in over:
+            of_owner[file.owner].append(file.name)
+        for owner, names in of_owner.items():  # each owner is notified of their own files alone
+            removed = await self._remove(names, owner)
+            logger.info("%d files of %s removed to make room", removed, owner or "nobody")
 
-    async def _remove(self, names: Sequence[str], owner: str | None) -> int:
+    async def _remove(self, names: Sequence[str], owner: str) -> int:
         removed = 0
         for start in range(0, len(names), BATCH):
             removed += await finish_despite_cancel(self._remove_some(names[start : start + BATCH]))
@@ -122,14 +122,13 @@ class Retention:
 
     async def _check(self) -> None:
         """Enter the files that the index does not know, and drop the entries whose file is gone."""
-        indexed = await self.store.files_over_limits(entries=0, size=0, before=UNLIMITED)
+        indexed = await self.store.every_file()
         listed = await self.files.listing()  # after the index: what was in it had its file before
         absent, strange = await asyncio.to_thread(_compare, indexed, listed, self.clock() - SETTLED_S)
         # Another process may have kept one of them again since it was not seen.
         gone = [name for name in absent if await self.files.find(name) is None]
         await self.store.forget_files(gone)
         for each in strange:
-            # Among them are files that a working job refers to: entered again, they keep their owner.
             await self.store.add_file(NOBODY, each.name, each.size)
         if gone or strange:
             logger.info("%d files are gone from the disk, %d are entered again", len(gone), len(strange))

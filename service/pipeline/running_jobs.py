@@ -198,11 +198,14 @@ async def finish_despite_cancel(work: Coroutine[Any, Any, R]) -> R:
     raise cancelled
 
 
+JobKey: TypeAlias = tuple[str, int]
+"""The owner and the `history_id` of a job."""
+
 Work: TypeAlias = Callable[[RunningJob], Coroutine[Any, Any, Job | None]]
 
 
 class RunningJobs:
-    """The jobs at work here, by `history_id`. It owns their tasks: `close` waits for their end."""
+    """The jobs at work here, by `JobKey`. It owns their tasks: `close` waits for their end."""
 
     def __init__(self, at_once: int = AT_ONCE, abandoned_s: float = ABANDONED_S) -> None:
         """Hold no jobs yet; of those that are resumed, `at_once` run at a time."""
@@ -210,7 +213,7 @@ class RunningJobs:
         self.closing = False
         self._running: set[asyncio.Task[Job | None]] = set()
         self._beside: set[asyncio.Task[None]] = set()
-        self._latest: dict[int, RunningJob] = {}
+        self._latest: dict[JobKey, RunningJob] = {}
         self._free = asyncio.Semaphore(at_once)
 
     @property
@@ -218,20 +221,20 @@ class RunningJobs:
         """The number of jobs at work."""
         return len(self._running)
 
-    def find(self, history_id: int) -> RunningJob | None:
+    def find(self, key: JobKey) -> RunningJob | None:
         """Return the job, or None when it does not run here."""
-        return self._latest.get(history_id)
+        return self._latest.get(key)
 
-    def start(self, history_id: int, work: Work) -> RunningJob:
+    def start(self, key: JobKey, work: Work) -> RunningJob:
         """Start the work on a job that a call has just begun and waits for."""
         job = RunningJob(detached=False, abandoned_s=self._abandoned_s)
-        self._start(history_id, job, work(job))
+        self._start(key, job, work(job))
         return job
 
-    def resume(self, history_id: int, work: Work) -> RunningJob:
+    def resume(self, key: JobKey, work: Work) -> RunningJob:
         """Go on with a job that was begun before, `AT_ONCE` of them at a time."""
         job = RunningJob(detached=True)
-        self._start(history_id, job, self._when_free(job, work, self._latest.get(history_id)))
+        self._start(key, job, self._when_free(job, work, self._latest.get(key)))
         return job
 
     async def close(self, drain_s: float = 0.0) -> None:
@@ -252,15 +255,15 @@ class RunningJobs:
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
-    def _start(self, history_id: int, job: RunningJob, work: Coroutine[Any, Any, Job | None]) -> None:
+    def _start(self, key: JobKey, job: RunningJob, work: Coroutine[Any, Any, Job | None]) -> None:
         task = job.start(work)
-        self._latest[history_id] = job
+        self._latest[key] = job
         self._running.add(task)
 
         def forget(ended: asyncio.Task[Job | None]) -> None:
             self._running.discard(ended)
-            if self._latest.get(history_id) is job:
-                del self._latest[history_id]
+            if self._latest.get(key) is job:
+                del self._latest[key]
 
         task.add_done_callback(forget)
 

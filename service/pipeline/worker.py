@@ -96,7 +96,9 @@ class Worker:
             await self._failed(job, running, mistake)
             raise
         seconds = time.monotonic() - started
-        logger.info("history_id %d: %s after %.1f s, %s", job.history_id, _outcome(ended), seconds, job.model)
+        logger.info(
+            "history_id %d of %s: %s after %.1f s, %s", job.history_id, job.owner, _outcome(ended), seconds, job.model
+        )
         if ended is not None:
             await self.ended(ended)
         return ended
@@ -106,7 +108,7 @@ class Worker:
         try:
             ended = await self._write(lambda: self._end_cancelled(job))
         except WorkError as error:  # the cancellation goes on: the next start finds the row and ends it
-            logger.warning("history_id %d could not be ended: %s", job.history_id, error)
+            logger.warning("history_id %d of %s could not be ended: %s", job.history_id, job.owner, error)
         else:
             if ended is not None:
                 await self.ended(ended)
@@ -118,7 +120,7 @@ class Worker:
             return None
         kind, reason = ("interrupted", STOPPED) if self.jobs.closing else (CANCELLED_KIND, CANCELLED)
         reason = f"{reason} {_charge_of(current)}\n{AGAIN}"
-        logger.info("history_id %d: %s", job.history_id, kind)
+        logger.info("history_id %d of %s: %s", job.history_id, job.owner, kind)
         return await self.store.fail(job, Failure(kind=kind, reason=reason))
 
     async def _failed(self, job: Job, running: RunningJob, error: WorkError) -> Job | None:
@@ -132,7 +134,7 @@ class Worker:
                 await finish_despite_cancel(self._write(lambda: self.store.remember_task(job, error.task)))
             return await finish_despite_cancel(self._write(lambda: self.store.fail(job, failure)))
         except WorkError as problem:
-            logger.warning("history_id %d could not be ended: %s", job.history_id, problem)
+            logger.warning("history_id %d of %s could not be ended: %s", job.history_id, job.owner, problem)
             return None
 
     async def _charge(self, job: Job) -> str:

@@ -11,7 +11,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,9 +127,9 @@ ShowPicture: TypeAlias = Callable[[str, int, int], Awaitable[tuple[KeptPicture, 
 class References:
     """Collects references.
 
-    `make_room` is called with the names of their files, and removes older files over the limits. `own_hosts` are the
-    names, beside loopback, under which clients know this service. `image_dir` is the chat program's folder;
-    `several_owners` closes it to all callers.
+    `make_room` is called with the names of their files, and removes older files over the limits; `drop` removes those
+    of an owner's files that nothing uses. `own_hosts` are the names, beside loopback, under which clients know this
+    service. `image_dir` is the chat program's folder; `several_owners` closes it to all callers.
     """
 
     store: Store
@@ -139,6 +139,7 @@ class References:
     download: Download
     picture: ShowPicture
     make_room: Callable[[Collection[str]], Awaitable[None]]
+    drop: Callable[[str, Collection[str]], Awaitable[None]]
     own_hosts: frozenset[str] = frozenset()
     image_dir: Path | None = None
     several_owners: bool = False
@@ -151,7 +152,10 @@ class References:
     async def collect(
         self, owner: str, arguments: Mapping[str, Any], model: Model, models: Models
     ) -> tuple[Reference, ...]:
-        """Return all references of a call. Raises `WorkError` of kind `reference`, which names the argument."""
+        """Return all references of a call.
+
+        Raises `WorkError` of kind `reference`, which names the argument; then nothing is left of what came before it.
+        """
         wanted = ReferenceArguments.read(arguments)
         room = check_room(wanted, model, models)
         found: list[Reference] = []
@@ -159,15 +163,18 @@ class References:
             async with aclosing(self._all(owner, wanted, room, model)) as references:
                 async for each in references:
                     found.append(each)
-                    if sum(len(each.data) for each in found) > MAX_TOTAL_BYTES:  # before the next one is read
-                        raise problem(
-                            f"The reference pictures have more than {MAX_TOTAL_BYTES // 1_000_000} MB together: "
-                            "use fewer or smaller ones."
-                        )
-        finally:
-            if found:
-                await self.make_room([each.name for each in found])
+                    _check_size(found)  # before the next one is read
+        except BaseException:
+            await self.discard(owner, found)
+            raise
+        if found:
+            await self.make_room([each.name for each in found])
         return tuple(found)
+
+    async def discard(self, owner: str, references: Sequence[Reference]) -> None:
+        """Remove the files that came with a call which was refused, or left before it began."""
+        if fresh := [each.name for each in references if each.fresh]:
+            await self.drop(owner, fresh)
 
     async def _all(
         self, owner: str, wanted: ReferenceArguments, room: int, model: Model
@@ -175,7 +182,7 @@ class References:
         if wanted.history_id is not None:
             yield await self._from_history(owner, wanted.history_id, wanted.picture)
         if wanted.newest:
-            for each in await self._newest(owner, wanted.newest):
+            async for each in self._newest(owner, wanted.newest):
                 yield each
         for number, url in enumerate(wanted.urls, start=1):
             yield await self._from_url(owner, url, f"`image_url` {number}" if wanted.urls[1:] else "`image_url`")
@@ -206,7 +213,7 @@ class References:
             parent=Parent(history_id=history_id, picture=picture),
         )
 
-    async def _newest(self, owner: str, count: int) -> list[Reference]:
+    async def _newest(self, owner: str, count: int) -> AsyncGenerator[Reference, None]:
         if self.image_dir is None or self.several_owners:
             why = (
                 "several people have tokens here, and the image folder is one person's"
@@ -214,10 +221,8 @@ class References:
                 else "whoever runs this server did not name the chat program's image folder (EASEL_IMAGE_DIR)"
             )
             raise problem(f"`use_latest_user_image` cannot be used: {why}. Use `use_upload` instead.")
-        return [
-            await self._taken(owner, each.data, f"{each.name} of the image folder", "`use_latest_user_image`")
-            for each in await newest(self.image_dir, count, REFERENCE_BYTES)
-        ]
+        for each in await newest(self.image_dir, count, REFERENCE_BYTES):
+            yield await self._taken(owner, each.data, f"{each.name} of the image folder", "`use_latest_user_image`")
 
     async def _from_url(self, owner: str, url: str, argument: str) -> Reference:
         try:
@@ -279,7 +284,17 @@ class References:
             taken = await self.importer.import_picture(owner, data)
         except BadPictureError as error:
             raise problem(f"{argument}: what came {error.problem}.") from error
-        return Reference(data=taken.data, media_type=taken.media_type, name=taken.name, origin=origin)
+        return Reference(
+            data=taken.data, media_type=taken.media_type, name=taken.name, origin=origin, fresh=taken.fresh
+        )
+
+
+def _check_size(references: Sequence[Reference]) -> None:
+    if sum(len(each.data) for each in references) > MAX_TOTAL_BYTES:
+        raise problem(
+            f"The reference pictures have more than {MAX_TOTAL_BYTES // 1_000_000} MB together: use fewer or smaller "
+            "ones."
+        )
 
 
 def guarded(session: aiohttp.ClientSession) -> Download:

@@ -13,11 +13,12 @@ from typing import Self
 
 from service.images import Failure, ImageRequest, Job, KeptPicture, Parent
 from service.limits import UNLIMITED, Allowances
+from service.settings import Limits
 from service.storage import sqlite_files as files
 from service.storage import sqlite_jobs as jobs
 from service.storage import sqlite_queries as queries
 from service.storage.sqlite_database import LARGEST_INTEGER, Database, within_range
-from service.storage.store import LINKS_LAST_S, Begun, FilesTotal, Page, Search, Store, Totals
+from service.storage.store import LINKS_LAST_S, Begun, FilesTotal, OwnedFile, Page, Search, Store, Totals
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class SqliteStore(Store):
             begun, lease = await self.database.write(jobs.begin, new)
             if lease is None or lease not in await self._dead_leases():
                 return begun
-            await self.database.write(jobs.interrupt, [lease], self._clock(), begun.job.history_id)
+            await self.database.write(jobs.interrupt, [lease], self._clock(), begun.job)
 
     async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
         return await self.database.write(jobs.mark_submitted, job, refused, self._clock())
@@ -161,8 +162,8 @@ class SqliteStore(Store):
     async def unused_files(self, owner: str, names: Collection[str]) -> list[str]:
         return await self.database.write(files.unused_files, owner, tuple(names))
 
-    async def add_file(self, owner: str, name: str, size: int) -> None:
-        await self.database.write(files.add_file, owner, name, size, self._clock())
+    async def add_file(self, owner: str, name: str, size: int) -> bool:
+        return await self.database.write(files.add_file, owner, name, size, self._clock())
 
     async def owns_file(self, owner: str, name: str) -> bool:
         return await self.database.read(queries.owns_file, owner, name)
@@ -173,10 +174,14 @@ class SqliteStore(Store):
     async def files_total(self, owner: str | None) -> FilesTotal:
         return await self.database.read(files.files_total, owner)
 
-    async def files_over_limits(
-        self, *, entries: int, size: int, before: float, owner: str | None = None, spare: Collection[str] = ()
-    ) -> list[str]:
-        return await self.database.read(files.files_over_limits, (entries, size), before, owner, frozenset(spare))
+    async def files_over_limits(self, limits: Limits, before: float, spare: Collection[str] = ()) -> list[OwnedFile]:
+        return await self.database.read(files.files_over_limits, limits, before, spare)
+
+    async def files_beyond_newest(self, owner: str, count: int) -> list[str]:
+        return await self.database.read(files.files_beyond_newest, owner, within_range(count))
+
+    async def every_file(self) -> list[str]:
+        return await self.database.read(files.every_file)
 
     async def forget_files(self, names: Collection[str]) -> None:
         await self.database.write(files.forget_files, tuple(names))

@@ -3,29 +3,37 @@
 1. A name belongs to one owner, since it is keyed by owner and bytes: one row serves every picture, reference and upload
    of that name. Storing the file again makes it new.
 2. A file is used by a picture of a job, by a job that works, and by an upload that no job has used yet.
-3. Triggers delete pictures, words, lineage and counts of a job with it. The lineage of its children stays: they say
+3. For want of room the files that nothing uses go first: references that were drawn from, and those of calls that came
+   to nothing. Then go pictures and waiting uploads. Of both kinds the oldest of that owner go who holds most, so that
+   nobody loses a picture to the greed of another.
+4. Triggers delete pictures, words, lineage and counts of a job with it. The lineage of its children stays: they say
    which number they came from, though it is gone.
 
 Each function runs inside one transaction of `Database`.
 """
 
+import heapq
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from service.images import JobState, WorkError
-from service.storage.store import FilesTotal
+from service.settings import Limits
+from service.storage.store import FilesTotal, OwnedFile
 
 AT_ONCE: Final = 200
 """Jobs that one transaction deletes: some twenty milliseconds, during which no other process writes."""
 
 FORGET_UNOWNED: Final = "DELETE FROM files WHERE name = ? AND owner = '' AND owner <> ?"
 INSERT_FILE: Final = """
-    INSERT INTO files (name, owner, size, stored_at) VALUES (?, ?, ?, ?)
-    ON CONFLICT (name) DO UPDATE SET stored_at = max(stored_at, excluded.stored_at)
+    INSERT INTO files (name, owner, size, drawn, stored_at)
+    VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM pictures WHERE name = ?1), ?4)
+    ON CONFLICT (name) DO UPDATE SET stored_at = max(stored_at, excluded.stored_at), drawn = excluded.drawn
 """
-SELECT_OWNER: Final = "SELECT owner FROM pictures JOIN jobs USING (history_id) WHERE name = ? LIMIT 1"
+SELECT_OWNER: Final = "SELECT owner FROM pictures JOIN jobs ON jobs.id = job_id WHERE name = ? LIMIT 1"
+FIND_FILE: Final = "SELECT 1 FROM files WHERE name = ?"
 FORGET_FILES: Final = "DELETE FROM files WHERE name IN (SELECT value FROM json_each(?))"
 COUNT_ALL: Final = """
     SELECT coalesce(sum(entries), 0), coalesce(sum(bytes), 0), (SELECT min(stored_at) FROM files) FROM file_totals
@@ -34,12 +42,20 @@ COUNT_OF_OWNER: Final = """
     SELECT coalesce(sum(entries), 0), coalesce(sum(bytes), 0), (SELECT min(stored_at) FROM files WHERE owner = ?1)
     FROM file_totals WHERE owner = ?1
 """
-OLDEST_FIRST: Final = """
-    SELECT name, size, stored_at, EXISTS (SELECT 1 FROM working_files WHERE working_files.name = files.name) FROM files
-    {of_whom} ORDER BY stored_at, name
+COUNT_OF_EACH: Final = "SELECT owner, entries, bytes FROM file_totals WHERE entries > 0"
+NEWEST_OF_ALL: Final = "SELECT name FROM files ORDER BY stored_at DESC, name DESC LIMIT 1"
+NEWEST_OF_OWNER: Final = "SELECT name FROM files WHERE owner = ? ORDER BY stored_at DESC, name DESC LIMIT 1"
+TOO_OLD: Final = "SELECT owner, name, size FROM idle_files WHERE stored_at < ? ORDER BY stored_at, name"
+COUNT_UNUSED: Final = "SELECT owner, count(*), sum(size) FROM unused_files GROUP BY owner"
+UNUSED_OF_OWNER: Final = "SELECT name, size FROM unused_files WHERE owner = ? ORDER BY stored_at, name"
+IDLE_OF_OWNER: Final = "SELECT name, size FROM idle_files WHERE owner = ? ORDER BY stored_at, name"
+BEYOND_NEWEST: Final = """
+    SELECT name FROM idle_files WHERE name IN (
+        SELECT name FROM files WHERE owner = ? ORDER BY stored_at DESC, name DESC LIMIT -1 OFFSET ?
+    )
+    ORDER BY stored_at, name
 """
-OLDEST_OF_ALL: Final = OLDEST_FIRST.format(of_whom="")
-OLDEST_OF_OWNER: Final = OLDEST_FIRST.format(of_whom="WHERE owner = ?")
+EVERY_FILE: Final = "SELECT name FROM files ORDER BY stored_at, name"
 SELECT_FILES: Final = "SELECT name FROM files WHERE owner = ? ORDER BY name"
 SELECT_SOME_FILES: Final = "SELECT name FROM files WHERE owner = ? AND name IN (SELECT value FROM json_each(?))"
 SELECT_UNUSED: Final = """
@@ -52,24 +68,25 @@ SELECT_UNUSED: Final = """
         )
 """
 AGE_FILES: Final = "UPDATE files SET stored_at = 0 WHERE name IN (SELECT value FROM json_each(?))"
-SELECT_STATE: Final = "SELECT state FROM jobs WHERE owner = ? AND history_id = ?"
-SELECT_NAMES: Final = "SELECT DISTINCT name FROM pictures WHERE history_id = ?"
-DELETE_JOB: Final = "DELETE FROM jobs WHERE owner = ? AND history_id = ?"
+SELECT_STATE: Final = "SELECT id, state FROM jobs WHERE owner = ? AND history_id = ?"
+SELECT_NAMES: Final = "SELECT DISTINCT name FROM pictures WHERE job_id = ?"
+DELETE_JOB: Final = "DELETE FROM jobs WHERE id = ?"
 DELETE_ENDED: Final = """
-    DELETE FROM jobs WHERE history_id IN (
-        SELECT history_id FROM jobs
-        WHERE owner = ? AND history_id <= ? AND state <> 'working' AND finished_at <= ? ORDER BY history_id LIMIT ?
+    DELETE FROM jobs WHERE id IN (
+        SELECT id FROM jobs WHERE owner = ? AND id <= ? AND state <> 'working' AND finished_at <= ? ORDER BY id LIMIT ?
     )
 """
-NTH_NEWEST: Final = "SELECT history_id FROM jobs WHERE owner = ? ORDER BY history_id DESC LIMIT 1 OFFSET ?"
+NTH_NEWEST: Final = "SELECT id FROM jobs WHERE owner = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
 
 
-def add_file(connection: sqlite3.Connection, owner: str, name: str, size: int, now: float) -> None:
-    """Enter a stored file. Without an owner it gets that of the pictures of its name, if there are any."""
+def add_file(connection: sqlite3.Connection, owner: str, name: str, size: int, now: float) -> bool:
+    """Enter a stored file; true when it was not there. Without an owner it gets that of the pictures of its name."""
+    was_there = connection.execute(FIND_FILE, (name,)).fetchone() is not None
     row = None if owner else connection.execute(SELECT_OWNER, (name,)).fetchone()
     owner = row[0] if row else owner
     connection.execute(FORGET_UNOWNED, (name, owner))
     connection.execute(INSERT_FILE, (name, owner, size, now))
+    return not was_there
 
 
 def forget_files(connection: sqlite3.Connection, names: Collection[str]) -> None:
@@ -84,25 +101,93 @@ def files_total(connection: sqlite3.Connection, owner: str | None) -> FilesTotal
     return FilesTotal(entries=entries, bytes=size, oldest=oldest)
 
 
+def files_beyond_newest(connection: sqlite3.Connection, owner: str, count: int) -> list[str]:
+    """The files of an owner but the `count` newest, oldest first, without those that a working job refers to."""
+    return [name for (name,) in connection.execute(BEYOND_NEWEST, (owner, count))]
+
+
+def every_file(connection: sqlite3.Connection) -> list[str]:
+    """The names of all files of all owners."""
+    return [name for (name,) in connection.execute(EVERY_FILE)]
+
+
 def files_over_limits(
-    connection: sqlite3.Connection, limits: tuple[int, int], before: float, owner: str | None, spare: Collection[str]
-) -> list[str]:
-    """Name the oldest files, until the rest is within both limits (entries, bytes) and as new as `before`."""
-    most_entries, most_bytes = limits
-    query, values = (OLDEST_OF_ALL, ()) if owner is None else (OLDEST_OF_OWNER, (owner,))
-    total = files_total(connection, owner)
-    entries, size = total.entries, total.bytes
-    newest_too = most_entries <= 0 or most_bytes <= 0
-    named: list[str] = []
-    for place, (name, file_size, stored_at, at_work) in enumerate(connection.execute(query, values), start=1):
-        too_much = (entries > most_entries or size > most_bytes) and (place < total.entries or newest_too)
-        if not too_much and stored_at >= before:
-            break
-        if at_work or name in spare:
-            continue
-        named.append(name)
-        entries, size = entries - 1, size - file_size
-    return named
+    connection: sqlite3.Connection, limits: Limits, before: float, spare: Collection[str]
+) -> list[OwnedFile]:
+    """Name the files to remove: the too old ones, then those for which an owner, or all together, have no room."""
+    removal = _Removal(connection, spare)
+    for owner, name, size in connection.execute(TOO_OLD, (before,)):
+        removal.take(owner, name, size)
+    each, together = _Room(limits.owner_entries, limits.owner_size), _Room(limits.entries, limits.size)
+    for owner in removal.held:
+        removal.shed([owner], each, NEWEST_OF_OWNER, owner)
+    removal.shed(removal.held, together, NEWEST_OF_ALL)
+    return list(removal.named.values())
+
+
+@dataclass
+class _Room:
+    """A number of files and their bytes; as a limit, 0 is none."""
+
+    entries: int = 0
+    size: int = 0
+
+    def share_of(self, limit: "_Room") -> float:
+        """The part of a limit that this is, by number or by bytes, whichever is more."""
+        by_number = self.entries / limit.entries if limit.entries else 0.0
+        return max(by_number, self.size / limit.size if limit.size else 0.0)
+
+    def lose(self, size: int) -> None:
+        """Count one file less."""
+        self.entries -= 1
+        self.size -= size
+
+
+class _Removal:
+    """The files that are to be removed, by name, and the room that each owner holds without them."""
+
+    def __init__(self, connection: sqlite3.Connection, spare: Collection[str]) -> None:
+        self.named: dict[str, OwnedFile] = {}
+        self.held = {owner: _Room(*room) for owner, *room in connection.execute(COUNT_OF_EACH)}
+        self._connection = connection
+        self._spare = set(spare)
+
+    def take(self, owner: str, name: str, size: int) -> bool:
+        """Name a file, unless it is spared or named already."""
+        if name in self._spare or name in self.named:
+            return False
+        self.named[name] = OwnedFile(owner=owner, name=name)
+        self.held[owner].lose(size)
+        return True
+
+    def shed(self, owners: Collection[str], limit: _Room, newest: str, *values: str) -> None:
+        """Name files of these owners until they are within a limit. The `newest` is spared, however large it is."""
+        held = {owner: replace(self.held[owner]) for owner in owners}
+        left = _Room(sum(each.entries for each in held.values()), sum(each.size for each in held.values()))
+        if left.share_of(limit) <= 1:
+            return
+        self._spare.update(name for (name,) in self._connection.execute(newest, values))
+        counted = self._connection.execute(COUNT_UNUSED).fetchall()
+        unused = {owner: _Room(*room) for owner, *room in counted if owner in held}
+        self._shed_from(unused, left, limit, UNUSED_OF_OWNER)
+        self._shed_from({owner: replace(self.held[owner]) for owner in owners}, left, limit, IDLE_OF_OWNER)
+
+    def _shed_from(self, held: Mapping[str, _Room], left: _Room, limit: _Room, query: str) -> None:
+        """Name one file after the other, each the oldest of the owner who then holds most of such files."""
+        files = {owner: self._files(query, owner) for owner in held}
+        most = [(-room.share_of(limit), owner) for owner, room in held.items()]
+        heapq.heapify(most)
+        while most and left.share_of(limit) > 1:
+            owner = heapq.heappop(most)[1]
+            taken = next((size for name, size in files[owner] if self.take(owner, name, size)), None)
+            if taken is not None:
+                left.lose(taken)
+                held[owner].lose(taken)
+                heapq.heappush(most, (-held[owner].share_of(limit), owner))
+
+    def _files(self, query: str, owner: str) -> Iterator[tuple[str, int]]:
+        """The files of an owner that a query finds, looked for when the first is wanted."""
+        yield from self._connection.execute(query, (owner,))
 
 
 def unused_files(connection: sqlite3.Connection, owner: str, names: Collection[str] | None = None) -> list[str]:
@@ -111,7 +196,7 @@ def unused_files(connection: sqlite3.Connection, owner: str, names: Collection[s
         rows = connection.execute(SELECT_FILES, (owner,))
     else:
         rows = connection.execute(SELECT_SOME_FILES, (owner, json.dumps(list(names))))
-    return _age_unused(connection, owner, [name for (name,) in rows])
+    return age_unused(connection, owner, [name for (name,) in rows])
 
 
 def delete_job(connection: sqlite3.Connection, owner: str, history_id: int) -> list[str] | None:
@@ -119,29 +204,31 @@ def delete_job(connection: sqlite3.Connection, owner: str, history_id: int) -> l
     row = connection.execute(SELECT_STATE, (owner, history_id)).fetchone()
     if row is None:
         return None
-    if row[0] == JobState.WORKING:
+    id_, state = row
+    if state == JobState.WORKING:
         raise WorkError(
             f"history_id {history_id} is still being made and cannot be deleted. Call `history` with it to wait "
             "for its end, then delete it.",
             kind="working",
         )
-    names = [name for (name,) in connection.execute(SELECT_NAMES, (history_id,))]
-    connection.execute(DELETE_JOB, (owner, history_id))
-    return _age_unused(connection, owner, names)
+    names = [name for (name,) in connection.execute(SELECT_NAMES, (id_,))]
+    connection.execute(DELETE_JOB, (id_,))
+    return age_unused(connection, owner, names)
 
 
 def id_after_newest(connection: sqlite3.Connection, owner: str, count: int) -> int:
-    """The id of the first job that is not among so many newest of the owner, or 0."""
+    """The row of the first job that is not among so many newest of the owner, or 0."""
     row = connection.execute(NTH_NEWEST, (owner, count)).fetchone()
     return row[0] if row else 0
 
 
 def delete_some_jobs(connection: sqlite3.Connection, owner: str, last: int, ended_by: float) -> bool:
-    """Delete `AT_ONCE` of the jobs up to the id `last` that had ended by a time; true when there may be more."""
+    """Delete `AT_ONCE` of the jobs up to the row `last` that had ended by a time; true when there may be more."""
     return connection.execute(DELETE_ENDED, (owner, last, ended_by, AT_ONCE)).rowcount == AT_ONCE
 
 
-def _age_unused(connection: sqlite3.Connection, owner: str, names: Collection[str]) -> list[str]:
+def age_unused(connection: sqlite3.Connection, owner: str, names: Collection[str]) -> list[str]:
+    """Make those of an owner's files that nothing uses the oldest of all, and return their names."""
     unused = [name for (name,) in connection.execute(SELECT_UNUSED, (json.dumps(list(names)), owner))]
     connection.execute(AGE_FILES, (json.dumps(unused),))
     return unused

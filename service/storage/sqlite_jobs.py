@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent
 from service.limits import UNLIMITED, Allowances
-from service.storage.sqlite_files import FORGET_UNOWNED, INSERT_FILE
+from service.storage.sqlite_files import FORGET_UNOWNED, INSERT_FILE, age_unused
 from service.storage.sqlite_limits import check_new_job, check_pauses
 from service.storage.sqlite_words import owner_word, search_text
 from service.storage.store import INTERRUPTED, INTERRUPTED_SUBMITTED, Begun
@@ -25,39 +25,48 @@ RELEASED: Final = ""
 """The lease of a job that its process follows no longer."""
 
 SELECT_IDS: Final = """
-    SELECT history_id FROM jobs WHERE owner = ? AND history_id BETWEEN ? AND ? ORDER BY history_id DESC LIMIT ?
+    SELECT id FROM jobs WHERE owner = ? AND history_id BETWEEN ? AND ? ORDER BY history_id DESC LIMIT ?
 """
+SELECT_ID: Final = "SELECT id FROM jobs WHERE owner = ? AND history_id = ?"
 SELECT_JOBS: Final = """
-    SELECT history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason,
+    SELECT id, history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason,
         failure_links, parameters, upstream, task, submitted, delivered_at
-    FROM jobs WHERE owner = ? AND history_id IN (SELECT value FROM json_each(?))
+    FROM jobs WHERE owner = ? AND id IN (SELECT value FROM json_each(?))
 """
 SELECT_PICTURES: Final = """
-    SELECT history_id, name, media_type, width, height, size, note, source,
+    SELECT job_id, name, media_type, width, height, size, note, source,
         EXISTS (SELECT 1 FROM files WHERE files.name = pictures.name)
-    FROM pictures WHERE history_id IN (SELECT value FROM json_each(?)) ORDER BY history_id, position
+    FROM pictures WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, position
 """
 SELECT_PARENTS: Final = """
-    SELECT history_id, parent, picture FROM lineage
-    WHERE history_id IN (SELECT value FROM json_each(?)) ORDER BY history_id, position
+    SELECT job_id, parent, picture FROM lineage
+    WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, position
 """
 SELECT_TO_JOIN: Final = """
-    SELECT history_id, state, lease, task FROM jobs
+    SELECT id, state, lease, task FROM jobs
     WHERE owner = ? AND fingerprint = ? AND fingerprint <> '' AND delivered_at IS NULL
         AND (state <> 'failed' OR failure_links <> '[]') AND (state <> 'failed' OR finished_at > ?)
         AND (state = 'working' OR NOT EXISTS (
             SELECT 1 FROM pictures LEFT JOIN files USING (name)
-            WHERE pictures.history_id = jobs.history_id AND files.name IS NULL
+            WHERE pictures.job_id = jobs.id AND files.name IS NULL
         ))
-    ORDER BY history_id DESC LIMIT 1
+    ORDER BY id DESC LIMIT 1
+"""
+NEXT_HISTORY_ID: Final = """
+    INSERT INTO totals (owner, newest) VALUES (?, 1) ON CONFLICT (owner) DO UPDATE SET newest = newest + 1
+    RETURNING newest
 """
 INSERT_JOB: Final = """
-    INSERT INTO jobs (owner, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, price)
-    VALUES (?, 'working', ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO jobs
+        (owner, history_id, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, price)
+    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_WORDS: Final = "INSERT INTO prompts (rowid, owner, words) VALUES (?, ?, ?)"
-INSERT_PARENT: Final = "INSERT INTO lineage (history_id, position, parent, picture) VALUES (?, ?, ?, ?)"
-INSERT_WORKING_FILE: Final = "INSERT OR IGNORE INTO working_files (history_id, name) VALUES (?, ?)"
+INSERT_PARENT: Final = "INSERT INTO lineage (job_id, position, owner, parent, picture) VALUES (?, ?, ?, ?, ?)"
+INSERT_WORKING_FILE: Final = "INSERT OR IGNORE INTO working_files (job_id, name, fresh) VALUES (?, ?, ?)"
+SELECT_FRESH: Final = """
+    SELECT name FROM working_files JOIN jobs ON jobs.id = job_id WHERE owner = ? AND history_id = ? AND fresh
+"""
 USE_UPLOAD: Final = """
     UPDATE uploads SET history_id = ?, used_at = ? WHERE id = ? AND owner = ? AND used_at IS NULL
 """
@@ -70,12 +79,12 @@ RECOVER_JOB: Final = """
     WHERE history_id = ? AND owner = ? AND state = 'failed' AND failure_links <> '[]'
 """
 INSERT_PICTURE: Final = """
-    INSERT INTO pictures (history_id, position, name, media_type, width, height, size, note, source)
+    INSERT INTO pictures (job_id, position, name, media_type, width, height, size, note, source)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 RESTORE_PICTURE: Final = """
     UPDATE pictures SET name = ?, media_type = ?, width = ?, height = ?, size = ?, note = ?, source = ?
-    WHERE history_id = ? AND position = ?
+    WHERE job_id = ? AND position = ?
 """
 SUBMIT_JOB: Final = "UPDATE jobs SET submitted = ? WHERE history_id = ? AND owner = ? AND state = 'working'"
 DELIVER_JOB: Final = """
@@ -83,18 +92,19 @@ DELIVER_JOB: Final = """
     WHERE history_id = ? AND owner = ? AND state = 'done' AND delivered_at IS NULL
 """
 SET_TASK: Final = "UPDATE jobs SET task = ? WHERE history_id = ? AND owner = ? AND state = 'working'"
-RELEASE_JOB: Final = "UPDATE jobs SET lease = ? WHERE history_id = ? AND state = 'working' AND lease = ?"
+RELEASE_JOB: Final = "UPDATE jobs SET lease = ? WHERE history_id = ? AND owner = ? AND state = 'working' AND lease = ?"
 SELECT_LEASES: Final = "SELECT DISTINCT lease FROM jobs WHERE state = 'working'"
 CLAIM_JOBS: Final = """
     UPDATE jobs SET lease = ? WHERE lease = ? AND state = 'working' AND task <> ''
         AND owner = coalesce(?, owner) AND history_id = coalesce(?, history_id)
-    RETURNING owner, history_id
+    RETURNING owner, id
 """
 """Of several processes the first to write takes a job: the others then find its lease in place of the dead one."""
 
 INTERRUPT_JOBS: Final = """
     UPDATE jobs SET state = 'failed', finished_at = ?, failure_kind = ?, failure_reason = iif(submitted, ?, ?)
-    WHERE lease = ? AND state = 'working' AND task = '' AND history_id = coalesce(?, history_id)
+    WHERE lease = ? AND state = 'working' AND task = ''
+        AND owner = coalesce(?, owner) AND history_id = coalesce(?, history_id)
 """
 
 
@@ -124,9 +134,9 @@ def begin(connection: sqlite3.Connection, new: NewJob) -> tuple[Begun, str | Non
     if found is None:
         check_new_job(connection, new.owner, new.request.price, new.allowances, new.created_at)
         return Begun(job=_one(connection, new.owner, _insert(connection, new)), joined=False), None
-    history_id, state, lease, task = found
+    id_, state, lease, task = found
     needs_process = state == JobState.WORKING and not task and lease != new.lease
-    return Begun(job=_one(connection, new.owner, history_id), joined=True), lease if needs_process else None
+    return Begun(job=_one(connection, new.owner, id_), joined=True), lease if needs_process else None
 
 
 def mark_submitted(connection: sqlite3.Connection, job: Job, refused: bool, now: float) -> Job:
@@ -134,18 +144,18 @@ def mark_submitted(connection: sqlite3.Connection, job: Job, refused: bool, now:
     if not refused:
         check_pauses(connection, job.owner, now)
     connection.execute(SUBMIT_JOB, (not refused, job.history_id, job.owner))
-    return _one(connection, job.owner, job.history_id)
+    return _again(connection, job)
 
 
 def remember_task(connection: sqlite3.Connection, job: Job, task: str) -> Job:
     """Note the id under which the work goes on at its image service."""
     connection.execute(SET_TASK, (task, job.history_id, job.owner))
-    return _one(connection, job.owner, job.history_id)
+    return _again(connection, job)
 
 
 def release(connection: sqlite3.Connection, job: Job, lease: str) -> None:
     """Take the lease of this process off a job."""
-    connection.execute(RELEASE_JOB, (RELEASED, job.history_id, lease))
+    connection.execute(RELEASE_JOB, (RELEASED, job.history_id, job.owner, lease))
 
 
 def leases_at_work(connection: sqlite3.Connection) -> list[str]:
@@ -164,14 +174,15 @@ def claim(
     claimed: list[Job] = []
     for each in free:
         rows = connection.execute(CLAIM_JOBS, (lease, each, owner, history_id)).fetchall()
-        claimed += [_one(connection, of, claimed_id) for of, claimed_id in rows]
+        claimed += [_one(connection, of, id_) for of, id_ in rows]
     return claimed
 
 
-def interrupt(connection: sqlite3.Connection, dead: Collection[str], now: float, history_id: int | None = None) -> int:
+def interrupt(connection: sqlite3.Connection, dead: Collection[str], now: float, job: Job | None = None) -> int:
     """End as interrupted the jobs of dead processes that have no task, or one of them; returns how many."""
     reasons = (INTERRUPTED_SUBMITTED.reason, INTERRUPTED.reason)
-    rows = [(now, INTERRUPTED.kind, *reasons, lease, history_id) for lease in dead]
+    one = (None, None) if job is None else (job.owner, job.history_id)
+    rows = [(now, INTERRUPTED.kind, *reasons, lease, *one) for lease in dead]
     return connection.executemany(INTERRUPT_JOBS, rows).rowcount
 
 
@@ -179,25 +190,28 @@ def finish(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPict
     """End a working job as done, with its pictures and their files."""
     if connection.execute(END_JOB, (JobState.DONE, now, None, None, "[]", job.history_id, job.owner)).rowcount:
         _insert_pictures(connection, job, pictures, now)
-    return _one(connection, job.owner, job.history_id)
+    return _again(connection, job)
 
 
 def recover(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> Job:
     """Turn a failed job into a done one, with the pictures that its links led to."""
     if connection.execute(RECOVER_JOB, (now, job.history_id, job.owner)).rowcount:
         _insert_pictures(connection, job, pictures, now)
-    return _one(connection, job.owner, job.history_id)
+    return _again(connection, job)
 
 
 def fail(connection: sqlite3.Connection, job: Job, failure: Failure, now: float) -> Job:
-    """End a working job as failed."""
+    """End a working job as failed. The files that came with its call are the first to go now, if nothing uses them."""
+    fresh = connection.execute(SELECT_FRESH, (job.owner, job.history_id)).fetchall()
     end = (JobState.FAILED, now, failure.kind, failure.reason, json.dumps(failure.links), job.history_id, job.owner)
     connection.execute(END_JOB, end)
-    return _one(connection, job.owner, job.history_id)
+    age_unused(connection, job.owner, [name for (name,) in fresh])
+    return _again(connection, job)
 
 
 def _insert_pictures(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> None:
-    rows = [_picture_row(job, position, picture) for position, picture in enumerate(pictures)]
+    id_ = _id_of(connection, job)
+    rows = [_picture_row(id_, position, picture) for position, picture in enumerate(pictures)]
     connection.executemany(INSERT_PICTURE, rows)
     _insert_files(connection, job.owner, pictures, now)
 
@@ -209,53 +223,67 @@ def mark_delivered(connection: sqlite3.Connection, owner: str, history_ids: Sequ
 
 def restore_picture(connection: sqlite3.Connection, job: Job, position: int, picture: KeptPicture, now: float) -> Job:
     """Replace the row of a picture whose bytes were fetched again."""
-    key, place, *columns = _picture_row(job, position, picture)
+    key, place, *columns = _picture_row(_id_of(connection, job), position, picture)
     if connection.execute(RESTORE_PICTURE, (*columns, key, place)).rowcount:
         _insert_files(connection, job.owner, [picture], now)
-    return _one(connection, job.owner, job.history_id)  # raises for a foreign job, which undoes the transaction
+    return _again(connection, job)  # raises for a foreign job, which undoes the transaction
 
 
 def jobs_between(connection: sqlite3.Connection, owner: str, first: int, last: int, limit: int) -> list[Job]:
     """Jobs of an owner from one id to another, newest first."""
     rows = connection.execute(SELECT_IDS, (owner, first, last, limit)).fetchall()
-    return jobs_of(connection, owner, [history_id for (history_id,) in rows])
+    return jobs_of(connection, owner, [id_ for (id_,) in rows])
 
 
-def jobs_of(connection: sqlite3.Connection, owner: str, history_ids: Sequence[int]) -> list[Job]:
-    """The jobs of these ids that belong to the owner, newest first, with pictures and parents."""
-    rows = connection.execute(SELECT_JOBS, (owner, json.dumps(history_ids))).fetchall()
+def jobs_of(connection: sqlite3.Connection, owner: str, ids: Sequence[int]) -> list[Job]:
+    """The jobs of these rows that belong to the owner, newest first, with pictures and parents."""
+    rows = connection.execute(SELECT_JOBS, (owner, json.dumps(ids))).fetchall()
     found = json.dumps([row[0] for row in rows])
     pictures: dict[int, list[KeptPicture]] = defaultdict(list)
     parents: dict[int, list[Parent]] = defaultdict(list)
-    for history_id, *picture in connection.execute(SELECT_PICTURES, (found,)):
-        pictures[history_id].append(_read_picture(picture))
-    for history_id, parent, number in connection.execute(SELECT_PARENTS, (found,)):
-        parents[history_id].append(Parent(history_id=parent, picture=number))
-    jobs = [_read_job(row, tuple(pictures[row[0]]), tuple(parents[row[0]])) for row in rows]
+    for id_, *picture in connection.execute(SELECT_PICTURES, (found,)):
+        pictures[id_].append(_read_picture(picture))
+    for id_, parent, number in connection.execute(SELECT_PARENTS, (found,)):
+        parents[id_].append(Parent(history_id=parent, picture=number))
+    jobs = [_read_job(row, tuple(pictures[id_]), tuple(parents[id_])) for id_, *row in rows]
     return sorted(jobs, key=lambda job: job.history_id, reverse=True)
 
 
-def _one(connection: sqlite3.Connection, owner: str, history_id: int) -> Job:
-    found = jobs_of(connection, owner, [history_id])
-    if not found:
-        raise LookupError(f"no job {history_id} of this owner")
-    return found[0]
+def _one(connection: sqlite3.Connection, owner: str, id_: int) -> Job:
+    [found] = jobs_of(connection, owner, [id_])
+    return found
+
+
+def _again(connection: sqlite3.Connection, job: Job) -> Job:
+    """The job as it stands now."""
+    return _one(connection, job.owner, _id_of(connection, job))
+
+
+def _id_of(connection: sqlite3.Connection, job: Job) -> int:
+    """The row of a job; raises `LookupError` once it is deleted."""
+    row = connection.execute(SELECT_ID, (job.owner, job.history_id)).fetchone()
+    if row is None:
+        raise LookupError(f"no job {job.history_id} of this owner")
+    id_: int = row[0]
+    return id_
 
 
 def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
+    """Insert a job under the next number of its owner; returns its row."""
     request = new.request
+    [history_id] = connection.execute(NEXT_HISTORY_ID, (new.owner,)).fetchone()
     parameters = json.dumps(request.parameters)
-    row = (new.owner, request.model, request.prompt, new.created_at, new.lease, parameters, new.upstream)
-    history_id = connection.execute(INSERT_JOB, (*row, new.fingerprint, request.price)).lastrowid
-    assert history_id is not None  # noqa: S101 - the type allows None for statements that insert nothing
-    connection.execute(INSERT_WORDS, (history_id, owner_word(new.owner), search_text(request.prompt)))
-    parents = [(history_id, at, each.history_id, each.picture) for at, each in enumerate(request.parents)]
-    names = [(history_id, each.name) for each in request.references if each.name]
+    row = (new.owner, history_id, request.model, request.prompt, new.created_at, new.lease, parameters, new.upstream)
+    id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, request.price)).lastrowid
+    assert id_ is not None  # noqa: S101 - the type allows None for statements that insert nothing
+    connection.execute(INSERT_WORDS, (id_, owner_word(new.owner), search_text(request.prompt)))
+    parents = [(id_, at, new.owner, each.history_id, each.picture) for at, each in enumerate(request.parents)]
+    names = [(id_, each.name, each.fresh) for each in request.references if each.name]
     connection.executemany(INSERT_PARENT, parents)
     connection.executemany(INSERT_WORKING_FILE, names)
     uploads = {each.upload for each in request.references if each.upload}
     connection.executemany(USE_UPLOAD, [(history_id, new.created_at, each, new.owner) for each in uploads])
-    return history_id
+    return id_
 
 
 def _insert_files(connection: sqlite3.Connection, owner: str, pictures: Sequence[KeptPicture], now: float) -> None:
@@ -264,10 +292,10 @@ def _insert_files(connection: sqlite3.Connection, owner: str, pictures: Sequence
     connection.executemany(INSERT_FILE, [(picture.name, owner, picture.size, now) for picture in stored])
 
 
-def _picture_row(job: Job, position: int, picture: KeptPicture) -> tuple[str | int, ...]:
+def _picture_row(job_id: int, position: int, picture: KeptPicture) -> tuple[str | int, ...]:
     """A row of `pictures`, in the order of `INSERT_PICTURE`."""
     return (
-        job.history_id,
+        job_id,
         position,
         picture.name,
         picture.media_type,
@@ -295,7 +323,7 @@ def _read_picture(row: Sequence[Any]) -> KeptPicture:
 
 
 def _read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tuple[Parent, ...]) -> Job:
-    """A job from the columns of `SELECT_JOBS`."""
+    """A job from the columns of `SELECT_JOBS` after the first."""
     history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason, *more = row
     failure_links, parameters, upstream, task, submitted, delivered_at = more
     links = tuple(json.loads(failure_links))

@@ -2,7 +2,8 @@
 
 1. Words are looked up in the full-text index, which knows owners too: the prompts of others slow no search down.
    Without words an index of the owner's jobs has all that is asked for, and no row is read to count.
-2. Every list walks an index by id from its newest end, so that nothing is sorted, and stops when it has enough.
+2. Every list walks an index by row from its newest end, so that nothing is sorted, and stops when it has enough: the
+   rows of an owner have the order of their numbers.
 3. The number of all matches is read off the totals where nothing is asked for, else counted in an index.
 
 Each function runs inside one transaction of `Database`.
@@ -21,12 +22,12 @@ from service.storage.store import FilesTotal, Page, Search, Totals
 
 SELECT_TOTALS: Final = "SELECT working, done, failed, pictures, picture_bytes FROM totals WHERE owner = ?"
 SELECT_CHILDREN: Final = """
-    SELECT history_id, picture FROM lineage JOIN jobs USING (history_id)
-    WHERE parent = ? AND owner = ? ORDER BY history_id, position
+    SELECT history_id, picture FROM lineage JOIN jobs ON jobs.id = job_id
+    WHERE parent = ? AND lineage.owner = ? ORDER BY job_id, position
 """
 SELECT_WITH_PICTURES: Final = """
-    SELECT history_id FROM jobs WHERE owner = ? AND history_id <= ? AND EXISTS (
-        SELECT 1 FROM pictures JOIN files USING (name) WHERE pictures.history_id = jobs.history_id
+    SELECT id FROM jobs WHERE owner = ? AND history_id <= ? AND EXISTS (
+        SELECT 1 FROM pictures JOIN files USING (name) WHERE pictures.job_id = jobs.id
     )
     ORDER BY history_id DESC LIMIT ?
 """
@@ -38,16 +39,19 @@ SELECT_BEGINNING_NAMES: Final = """
     SELECT name FROM files WHERE owner = ?1 AND substr(name, 1, length(?2)) = ?2
     ORDER BY stored_at DESC, name DESC LIMIT ?3
 """
+SELECT_ROW_BEFORE: Final = """
+    SELECT id FROM jobs WHERE owner = ? AND history_id < ? ORDER BY history_id DESC LIMIT 1
+"""
 SELECT_FILE: Final = "SELECT 1 FROM files WHERE name = ? AND owner = ?"
 SELECT_PICTURE: Final = """
-    SELECT history_id, position FROM pictures JOIN jobs USING (history_id) WHERE name = ? AND owner = ?
-    ORDER BY history_id DESC, position LIMIT 1
+    SELECT history_id, position FROM pictures JOIN jobs ON jobs.id = job_id WHERE name = ? AND owner = ?
+    ORDER BY job_id DESC, position LIMIT 1
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Query:
-    """A FROM clause with its conditions but for ids, their values, and the name of the column of ids."""
+    """A FROM clause with its conditions but for rows, their values, and the name of the column of rows."""
 
     source: str
     values: tuple[str, ...]
@@ -74,7 +78,7 @@ def page(connection: sqlite3.Connection, owner: str, search: Search, limit: int,
     if query is None:
         return Page(jobs=[], more=False, total=0)
     total = _total(connection, owner, search, query, (first, last))
-    page_last = last if before is None else min(last, within_range(before - 1))
+    page_last = last if before is None else min(last, _row_before(connection, owner, before))
     ids = query.ids(connection, first, page_last, min(limit + 1, LARGEST_INTEGER))
     jobs: list[Job] = jobs_of(connection, owner, ids[:limit])
     return Page(jobs=jobs, more=len(ids) > limit, total=total)
@@ -101,7 +105,7 @@ def jobs_with_pictures(connection: sqlite3.Connection, owner: str, limit: int, b
     """Jobs of which a picture's file is stored."""
     last = LARGEST_INTEGER if before is None else within_range(before - 1)
     rows = connection.execute(SELECT_WITH_PICTURES, (owner, last, within_range(limit))).fetchall()
-    return jobs_of(connection, owner, [history_id for (history_id,) in rows])
+    return jobs_of(connection, owner, [id_ for (id_,) in rows])
 
 
 def history_ids(connection: sqlite3.Connection, owner: str, beginning: str, limit: int) -> list[int]:
@@ -137,9 +141,7 @@ def _query(owner: str, search: Search) -> _Query | None:
         conditions.append("state = ?")
         values.append(search.state)
     if not search.query.strip():
-        return _Query(
-            source=f"FROM jobs WHERE {' AND '.join(conditions)}", values=tuple(values), id_column="history_id"
-        )
+        return _Query(source=f"FROM jobs WHERE {' AND '.join(conditions)}", values=tuple(values), id_column="id")
     expression = match_expression(owner, search.query)
     if expression is None:
         return None
@@ -147,18 +149,24 @@ def _query(owner: str, search: Search) -> _Query | None:
         return _Query(source="FROM prompts WHERE prompts MATCH ?", values=(expression,), id_column="prompts.rowid")
     asked = " AND ".join(f"jobs.{condition}" for condition in conditions)
     return _Query(
-        source=f"FROM prompts CROSS JOIN jobs ON history_id = prompts.rowid WHERE prompts MATCH ? AND {asked}",
+        source=f"FROM prompts CROSS JOIN jobs ON jobs.id = prompts.rowid WHERE prompts MATCH ? AND {asked}",
         values=(expression, *values),
         id_column="prompts.rowid",
     )
 
 
 def _window(connection: sqlite3.Connection, owner: str, search: Search) -> tuple[int, int]:
-    """The ids between which the asked-for jobs lie, both ends included."""
+    """The rows between which the asked-for jobs lie, both ends included."""
     first = 1 if search.newest is None else id_after_newest(connection, owner, within_range(search.newest)) + 1
     if search.beyond is None:
         return first, LARGEST_INTEGER
     return first, id_after_newest(connection, owner, within_range(search.beyond))
+
+
+def _row_before(connection: sqlite3.Connection, owner: str, history_id: int) -> int:
+    """The row of the newest job of an owner with a smaller number, or 0."""
+    row = connection.execute(SELECT_ROW_BEFORE, (owner, within_range(history_id))).fetchone()
+    return row[0] if row else 0
 
 
 def _total(connection: sqlite3.Connection, owner: str, search: Search, query: _Query, window: tuple[int, int]) -> int:

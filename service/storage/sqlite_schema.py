@@ -4,7 +4,8 @@
    misread. The first release that changes a table raises `VERSION` and converts files of the version before.
 2. `totals` and `file_totals` are kept by triggers, since counting 10,000 rows takes milliseconds and every call of
    `cache` asks. Triggers also delete a job's dependent rows, even when somebody deletes the job by hand.
-3. `AUTOINCREMENT` never gives a number twice, not even the highest after its row is gone (sqlite.org/autoinc.html).
+3. `jobs.id` counts the jobs of all owners, so it never leaves this file. People and models see `history_id`, which each
+   owner has a counter of their own for (`totals.newest`): it tells nothing of the others, and is never given twice.
 """
 
 import sqlite3
@@ -14,14 +15,15 @@ from typing import Final
 from service.storage import sqlite_limits
 from service.storage.data_folder import DataFolderError
 
-VERSION: Final = 8
+VERSION: Final = 9
 """Lower numbers stand in files of development versions."""
 
 JOBS: Final = (
     """
     CREATE TABLE jobs (
-        history_id INTEGER PRIMARY KEY AUTOINCREMENT,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         owner TEXT NOT NULL,
+        history_id INTEGER NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('working', 'done', 'failed')),
         model TEXT NOT NULL,
         prompt TEXT NOT NULL,
@@ -37,20 +39,21 @@ JOBS: Final = (
         delivered_at REAL,
         failure_kind TEXT,
         failure_reason TEXT,
-        failure_links TEXT NOT NULL DEFAULT '[]'
+        failure_links TEXT NOT NULL DEFAULT '[]',
+        UNIQUE (owner, history_id)
     )
     """,
-    "CREATE INDEX jobs_by_owner ON jobs (owner, history_id DESC)",
-    "CREATE INDEX jobs_by_model ON jobs (owner, model, history_id DESC, state)",
-    "CREATE INDEX jobs_by_state ON jobs (owner, state, history_id DESC)",
+    "CREATE INDEX jobs_by_owner ON jobs (owner, id DESC)",
+    "CREATE INDEX jobs_by_model ON jobs (owner, model, id DESC, state)",
+    "CREATE INDEX jobs_by_state ON jobs (owner, state, id DESC)",
     "CREATE INDEX jobs_working ON jobs (lease) WHERE state = 'working'",
     """
-    CREATE INDEX jobs_to_join ON jobs (owner, fingerprint, history_id DESC)
+    CREATE INDEX jobs_to_join ON jobs (owner, fingerprint, id DESC)
         WHERE fingerprint <> '' AND delivered_at IS NULL AND (state <> 'failed' OR failure_links <> '[]')
     """,
     """
     CREATE TABLE pictures (
-        history_id INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+        job_id INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
         position INTEGER NOT NULL,
         name TEXT NOT NULL,
         media_type TEXT NOT NULL,
@@ -59,32 +62,35 @@ JOBS: Final = (
         size INTEGER NOT NULL,
         note TEXT NOT NULL,
         source TEXT NOT NULL,
-        PRIMARY KEY (history_id, position)
+        PRIMARY KEY (job_id, position)
     ) WITHOUT ROWID
     """,
     "CREATE INDEX pictures_by_name ON pictures (name)",
     """
     CREATE TABLE lineage (
-        history_id INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+        job_id INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
         position INTEGER NOT NULL,
+        owner TEXT NOT NULL,
         parent INTEGER NOT NULL,
         picture INTEGER NOT NULL,
-        PRIMARY KEY (history_id, position)
+        PRIMARY KEY (job_id, position)
     ) WITHOUT ROWID
     """,
-    "CREATE INDEX lineage_by_parent ON lineage (parent)",
+    "CREATE INDEX lineage_by_parent ON lineage (owner, parent)",
     """
     CREATE TABLE working_files (
-        history_id INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+        job_id INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
         name TEXT NOT NULL,
-        PRIMARY KEY (name, history_id)
+        fresh INTEGER NOT NULL,
+        PRIMARY KEY (name, job_id)
     ) WITHOUT ROWID
     """,
-    "CREATE INDEX working_files_by_job ON working_files (history_id)",
+    "CREATE INDEX working_files_by_job ON working_files (job_id)",
     "CREATE VIRTUAL TABLE prompts USING fts5 (owner, words, tokenize = 'ascii', columnsize = 0, prefix = '3 4')",
     """
     CREATE TABLE totals (
         owner TEXT NOT NULL PRIMARY KEY,
+        newest INTEGER NOT NULL DEFAULT 0,
         working INTEGER NOT NULL DEFAULT 0,
         done INTEGER NOT NULL DEFAULT 0,
         failed INTEGER NOT NULL DEFAULT 0,
@@ -93,7 +99,8 @@ JOBS: Final = (
     ) WITHOUT ROWID
     """,
 )
-"""`working_files` holds the files that a working job refers to; `prompts` holds words as `sqlite_words` writes them.
+"""`working_files` holds the files that a working job refers to, `fresh` those that came with the call that began it.
+`lineage.parent` is the `history_id` of a job of the same owner. `prompts` holds words as `sqlite_words` writes them.
 
 With the indexes of prefixes, the beginning of 20,000 different words in 100,000 prompts is found in 30 ms instead of
 300 (sqlite.org/fts5.html#prefix_indexes).
@@ -121,15 +128,15 @@ JOB_TRIGGERS: Final = (
     """,
     """
     CREATE TRIGGER job_ended AFTER UPDATE OF state ON jobs WHEN NEW.state <> 'working' BEGIN
-        DELETE FROM working_files WHERE history_id = NEW.history_id;
+        DELETE FROM working_files WHERE job_id = NEW.id;
     END
     """,
     """
     CREATE TRIGGER job_deleted BEFORE DELETE ON jobs BEGIN
-        DELETE FROM pictures WHERE history_id = OLD.history_id;
-        DELETE FROM lineage WHERE history_id = OLD.history_id;
-        DELETE FROM working_files WHERE history_id = OLD.history_id;
-        DELETE FROM prompts WHERE rowid = OLD.history_id;
+        DELETE FROM pictures WHERE job_id = OLD.id;
+        DELETE FROM lineage WHERE job_id = OLD.id;
+        DELETE FROM working_files WHERE job_id = OLD.id;
+        DELETE FROM prompts WHERE rowid = OLD.id;
         UPDATE totals SET
             working = working - (OLD.state = 'working'),
             done = done - (OLD.state = 'done'),
@@ -140,19 +147,21 @@ JOB_TRIGGERS: Final = (
     """
     CREATE TRIGGER picture_added AFTER INSERT ON pictures BEGIN
         UPDATE totals SET pictures = pictures + 1, picture_bytes = picture_bytes + NEW.size
-        WHERE owner = (SELECT owner FROM jobs WHERE history_id = NEW.history_id);
+        WHERE owner = (SELECT owner FROM jobs WHERE id = NEW.job_id);
     END
     """,
     """
     CREATE TRIGGER picture_changed AFTER UPDATE OF size ON pictures BEGIN
         UPDATE totals SET picture_bytes = picture_bytes - OLD.size + NEW.size
-        WHERE owner = (SELECT owner FROM jobs WHERE history_id = NEW.history_id);
+        WHERE owner = (SELECT owner FROM jobs WHERE id = NEW.job_id);
     END
     """,
     """
     CREATE TRIGGER picture_deleted AFTER DELETE ON pictures BEGIN
         UPDATE totals SET pictures = pictures - 1, picture_bytes = picture_bytes - OLD.size
-        WHERE owner = (SELECT owner FROM jobs WHERE history_id = OLD.history_id);
+        WHERE owner = (SELECT owner FROM jobs WHERE id = OLD.job_id);
+        UPDATE files SET drawn = 0
+        WHERE name = OLD.name AND NOT EXISTS (SELECT 1 FROM pictures WHERE name = OLD.name);
     END
     """,
 )
@@ -163,11 +172,24 @@ FILES: Final = (
         name TEXT NOT NULL PRIMARY KEY,
         owner TEXT NOT NULL,
         size INTEGER NOT NULL,
+        drawn INTEGER NOT NULL,
         stored_at REAL NOT NULL
     ) WITHOUT ROWID
     """,
     "CREATE INDEX files_by_age ON files (stored_at, name)",
     "CREATE INDEX files_by_owner ON files (owner, stored_at, name)",
+    "CREATE INDEX files_not_drawn ON files (owner, stored_at, name) WHERE NOT drawn",
+    """
+    CREATE VIEW idle_files AS
+    SELECT * FROM files WHERE NOT EXISTS (SELECT 1 FROM working_files WHERE working_files.name = files.name)
+    """,
+    """
+    CREATE VIEW unused_files AS
+    SELECT * FROM idle_files WHERE NOT drawn AND name NOT IN (
+        SELECT uploaded.value FROM uploads, json_each(nullif(uploads.names, '')) AS uploaded
+        WHERE uploads.used_at IS NULL
+    )
+    """,
     """
     CREATE TABLE file_totals (
         owner TEXT NOT NULL PRIMARY KEY,
@@ -187,6 +209,9 @@ FILES: Final = (
     END
     """,
 )
+"""`drawn`: a picture of the history has this name; the others are references and uploads. No working job refers to
+`idle_files`; of these `unused_files` are no pictures of the history, nor do they wait for a call as an upload.
+"""
 
 UPLOADS: Final = (
     """
@@ -214,13 +239,14 @@ TASKS: Final = (
         ended INTEGER NOT NULL,
         expires_at REAL NOT NULL,
         lease TEXT NOT NULL,
-        record TEXT NOT NULL
+        record TEXT NOT NULL,
+        messages TEXT NOT NULL DEFAULT '[]'
     ) WITHOUT ROWID
     """,
     "CREATE INDEX tasks_open ON tasks (lease) WHERE NOT ended",
     "CREATE INDEX tasks_by_end ON tasks (expires_at)",
 )
-"""The tasks of MCP."""
+"""The tasks of MCP. `messages` are for the process that runs the task, from another one that was asked."""
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> None:

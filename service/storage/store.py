@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent
+from service.settings import Limits
 
 INTERRUPTED: Final = Failure(
     kind="interrupted",
@@ -85,11 +86,19 @@ class FilesTotal:
     oldest: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnedFile:
+    """The name of a stored file, and its owner; the owner is empty for a file that no history knows."""
+
+    owner: str
+    name: str
+
+
 class Store(ABC):
     """Jobs, and the index of the files they use. A write would survive a power cut once its method returns.
 
-    No `history_id` is ever given twice, also not after its job was deleted. Methods raise `WorkError` of kind `storage`
-    when the disk refuses.
+    Each owner has a counter of their own for `history_id`, and no number is given twice, also not after its job was
+    deleted. Methods raise `WorkError` of kind `storage` when the disk refuses.
     """
 
     # Jobs from beginning to end.
@@ -151,7 +160,10 @@ class Store(ABC):
 
     @abstractmethod
     async def fail(self, job: Job, failure: Failure) -> Job:
-        """End a working job as `failed`. A job that has ended stays as it is."""
+        """End a working job as `failed`. A job that has ended stays as it is.
+
+        The references that came with its call are the first files to go then, like those of `delete`.
+        """
 
     @abstractmethod
     async def mark_delivered(self, owner: str, history_ids: Sequence[int]) -> None:
@@ -179,7 +191,7 @@ class Store(ABC):
     async def children(self, owner: str, history_id: int) -> list[tuple[int, int]]:
         """Jobs of this owner that started from a picture of this one, oldest first.
 
-        Each is an id and the number of that picture, counted from 1.
+        Each is a `history_id` and the number of that picture, counted from 1.
         """
 
     @abstractmethod
@@ -228,8 +240,8 @@ class Store(ABC):
     # The index of stored files: pictures, references and uploads.
 
     @abstractmethod
-    async def add_file(self, owner: str, name: str, size: int) -> None:
-        """Enter a file of `size` bytes; one that was there counts as new from now on.
+    async def add_file(self, owner: str, name: str, size: int) -> bool:
+        """Enter a file of `size` bytes; one that was there counts as new from now on. Returns False for that.
 
         Without an owner it gets that of the pictures of its name, or none.
         """
@@ -247,15 +259,22 @@ class Store(ABC):
         """Count the files of an owner, or with None those of everybody."""
 
     @abstractmethod
-    async def files_over_limits(
-        self, *, entries: int, size: int, before: float, owner: str | None = None, spare: Collection[str] = ()
-    ) -> list[str]:
-        """Name files to remove, oldest first, of one owner or of all.
+    async def files_over_limits(self, limits: Limits, before: float, spare: Collection[str] = ()) -> list[OwnedFile]:
+        """Name the files to remove, so that every owner and all together are within the limits (entries and bytes).
 
-        Without them at most `entries` files of `size` bytes in all remain, and none that was stored before `before`.
-        Files in `spare` and those that a working job refers to are never named. The newest one is not named for the
-        sake of the limits, however large it is, unless one of them is 0.
+        First, whatever the limits say, those that were stored before `before`. Then, for want of room, files that
+        nothing uses: no picture of the history, no working job, no upload that waits for its call; then the others. Of
+        both kinds those of the owner who holds most, oldest first. Files in `spare` and those that a working job refers
+        to are never named, nor is the newest one for want of room, however large it is.
         """
+
+    @abstractmethod
+    async def files_beyond_newest(self, owner: str, count: int) -> list[str]:
+        """Name the files of an owner but the `count` newest, oldest first, and none that a working job refers to."""
+
+    @abstractmethod
+    async def every_file(self) -> list[str]:
+        """Name the files of all owners."""
 
     @abstractmethod
     async def forget_files(self, names: Collection[str]) -> None:

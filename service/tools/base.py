@@ -117,7 +117,7 @@ class Tool:
         except WorkError as error:
             if error.kind == DELETED:
                 return failed(str(error))
-            logger.warning("The state of history_id %s could not be looked up: %s", history_id, error)
+            logger.warning("The state of history_id %s of %s could not be looked up: %s", history_id, call.owner, error)
             return None
 
     async def _run(self, context: ToolContext, call: Call, arguments: Arguments) -> Result:

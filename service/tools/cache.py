@@ -110,15 +110,25 @@ def _limits_text(limits: Limits) -> str:
     parts = [counted(limits.entries, "picture")] if limits.entries else []
     parts += [_room(limits.size)] if limits.size else []
     parts += [counted(limits.days, "day")] if limits.days else []
-    return (
-        f"Limits, for everybody together: {', '.join(parts)}; the oldest go first." if parts else "There is no limit."
-    )
+    own = [counted(limits.owner_entries, "picture")] if limits.owner_entries else []
+    own += [_room(limits.owner_size)] if limits.owner_size else []
+    if not parts and not own:
+        return "There is no limit."
+    of_one = [f"for each person: {', '.join(own)}"] if own else []
+    of_all = [f"for everybody together: {', '.join(parts)}"] if parts else []
+    return f"Limits, {'; '.join(of_one + of_all)}. References go first, then the oldest of whoever keeps most."
 
 
 def _answer(text: str, counts: Counts, limits: Limits, removed: dict[str, int] | None = None) -> Result:
     """Return the result: every action answers in this one shape."""
     history, files = counts
-    allowed = {"entries": limits.entries, "bytes": limits.size, "days": limits.days}
+    allowed = {
+        "entries": limits.entries,
+        "bytes": limits.size,
+        "owner_entries": limits.owner_entries,
+        "owner_bytes": limits.owner_size,
+        "days": limits.days,
+    }
     structured: dict[str, Any] = {
         "kept": files.entries,
         "kept_bytes": files.bytes,

@@ -32,11 +32,15 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
         if link is not None:
             return link
         references = await _references(context, call, arguments, model, waiter.until)
-    await call.become_task()
-    if call.is_task:
-        waiter = waiter_of(call, context.profiles.patience_s(call))
-    request = read_request(arguments, model, references)
-    outcome = await context.generation.generate(call.owner, request, waiter, upstream=model.upstream)
+    try:
+        await call.become_task()
+        if call.is_task:
+            waiter = waiter_of(call, context.profiles.patience_s(call))
+        request = read_request(arguments, model, references)
+        outcome = await context.generation.generate(call.owner, request, waiter, upstream=model.upstream)
+    except BaseException:
+        await context.references.discard(call.owner, references)  # those of a job that goes on stay
+        raise
     if outcome.job.state is JobState.WORKING:
         call.leave_running()
     return await show(context, call, outcome)

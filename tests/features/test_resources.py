@@ -327,6 +327,3 @@ async def test_what_was_removed_is_told_to_whom_it_may_concern() -> None:
     anna, ben = hub.open([RESOURCES], "anna"), hub.open([RESOURCES], "ben")
     PictureNotifications(hub).removed("anna")
     assert (await told(anna), await told(ben)) == ({RESOURCES}, set())
-    everybody = [hub.open([RESOURCES], owner) for owner in ("anna", "ben")]
-    PictureNotifications(hub).removed(None)
-    assert [await told(each) for each in everybody] == [{RESOURCES}] * 2

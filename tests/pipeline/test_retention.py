@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from service.pipeline.retention import BATCH, DAY_S, ROUND_S, SETTLED_S, Retenti
 from service.settings import Limits
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
-from service.storage.store import FilesTotal
+from service.storage.store import FilesTotal, OwnedFile
 from tests.stores import Clock, begin, picture
 
 NOW: Final = 1_000_000.0
@@ -51,15 +51,9 @@ class CountingStore(SqliteStore):
 
     seen: WatchedStore
 
-    async def files_total(self, owner: str | None) -> FilesTotal:
-        self.seen.asked.append("files_total")
-        return await super().files_total(owner)
-
-    async def files_over_limits(
-        self, *, entries: int, size: int, before: float, owner: str | None = None, spare: Collection[str] = ()
-    ) -> list[str]:
-        self.seen.asked.append("files_beyond")
-        return await super().files_over_limits(entries=entries, size=size, before=before, owner=owner, spare=spare)
+    async def files_over_limits(self, limits: Limits, before: float, spare: Collection[str] = ()) -> list[OwnedFile]:
+        self.seen.asked.append("files_over_limits")
+        return await super().files_over_limits(limits, before, spare)
 
     async def forget_files(self, names: Collection[str]) -> None:
         self.seen.forgetting.set()
@@ -124,7 +118,7 @@ async def test_within_the_limits_nothing_goes_and_one_query_tells(cellar: Cellar
     await cellar.draw("22")
     await cellar.retention(Limits(entries=2, size=3, days=1)).enforce()
     assert await cellar.left() == ["1", "22"]
-    assert cellar.store.seen.asked == ["files_total"]
+    assert cellar.store.seen.asked == ["files_over_limits"]
 
 
 async def test_zero_is_no_limit(cellar: Cellar) -> None:
@@ -155,12 +149,24 @@ async def test_what_is_over_a_limit_goes_oldest_first_and_the_history_says_so(ce
 
 
 async def test_the_limits_hold_for_all_owners_together(cellar: Cellar) -> None:
-    """Ours: it is one disk."""
+    """Ours: it is one disk. Whoever keeps most of it makes room, and is notified of it alone."""
     await cellar.draw("anna's", owner="anna")
     await cellar.draw("ben's first", owner="ben")
     await cellar.draw("ben's second", owner="ben")
-    await cellar.retention(Limits(entries=2)).enforce()
-    assert await cellar.left() == ["ben's first", "ben's second"]
+    notified: list[str] = []
+    retention = cellar.retention(Limits(entries=2))
+    await replace(retention, removed=notified.append).enforce()
+    assert await cellar.left() == ["anna's", "ben's second"]
+    assert notified == ["ben"]
+
+
+async def test_the_limit_of_an_owner_is_nobody_elses(cellar: Cellar) -> None:
+    """Attack: one person draws without end, and the pictures of the others go for it."""
+    for number in range(3):
+        await cellar.draw(f"anna {number}", owner="anna")
+    await cellar.draw("ben", owner="ben")
+    await cellar.retention(Limits(owner_entries=1)).enforce()
+    assert await cellar.left() == ["anna 2", "ben"]
 
 
 async def test_the_newest_stays_however_large_it_is(cellar: Cellar) -> None:
@@ -313,7 +319,7 @@ async def test_a_file_that_no_index_knows_is_entered_as_nobodys_and_goes_by_the_
         await started(cellar)
         assert (await cellar.store.files_total("")).entries == 7
         assert (await cellar.store.files_total("anna")).entries == 0
-        assert await cellar.store.files_over_limits(entries=0, size=0, before=0) == names[::-1]
+        assert await cellar.store.every_file() == names[::-1]
         await cellar.draw("new")
         await cellar.retention(Limits(entries=2)).enforce()
         assert await cellar.left() == ["2", "new"]
@@ -374,7 +380,7 @@ async def test_it_looks_again_every_hour_for_what_has_become_too_old(cellar: Cel
 
 async def test_a_round_that_fails_is_logged_and_ends_nothing(cellar: Cellar, caplog: pytest.LogCaptureFixture) -> None:
     """Ours: the picture that was just made is not to be lost for want of room for the next."""
-    await cellar.store.database.write(lambda connection: connection.execute("ALTER TABLE files RENAME TO away"))
+    await cellar.store.database.write(lambda connection: connection.execute("ALTER TABLE file_totals RENAME TO away"))
     with caplog.at_level(logging.WARNING):
         await cellar.retention(Limits(entries=1)).enforce()
     assert "No room could be made: The history could not be read or written" in caplog.text

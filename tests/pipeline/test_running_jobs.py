@@ -70,19 +70,19 @@ async def test_all_who_wait_hear_all_of_it_and_leave_at_its_end() -> None:
     def hear(who: int) -> Waiter:
         return Waiter(report=lambda message, percent: said.append((who, message, percent)))
 
-    job = jobs.start(1, work)
+    job = jobs.start(("anna", 1), work)
     calls = [asyncio.create_task(job.wait(hear(who))) for who in (1, 2)]
     await work.begun.wait()
     work.may_end.set()
     await asyncio.gather(*calls)
     assert sorted(said) == [(who, *what) for who in (1, 2) for what in (("Ready", 90), ("Working", 10))]
-    assert jobs.find(1) is None
+    assert jobs.find(("anna", 1)) is None
 
 
 async def test_a_call_that_comes_later_gets_the_newest_progress() -> None:
     jobs, work = RunningJobs(), Work()
     heard: list[str] = []
-    job = jobs.start(1, work)
+    job = jobs.start(("anna", 1), work)
     await work.begun.wait()
     await asyncio.sleep(0)
     late = asyncio.create_task(job.wait(Waiter(report=lambda message, _: heard.append(message))))
@@ -95,12 +95,12 @@ async def test_a_call_that_comes_later_gets_the_newest_progress() -> None:
 async def test_a_job_that_somebody_was_told_goes_on_goes_on_though_all_leave() -> None:
     """Ours: who has a ticket comes again for the picture."""
     jobs, work = RunningJobs(), Work()
-    job = jobs.start(1, work)
+    job = jobs.start(("anna", 1), work)
     await job.wait(Waiter(until=soon()))
     call = asyncio.create_task(job.wait(FIRST))
     await asyncio.sleep(0)
     await cancelled(call)
-    assert jobs.find(1) is job
+    assert jobs.find(("anna", 1)) is job
     work.may_end.set()
     await job.wait(FIRST)
     assert work.undone == 0
@@ -109,36 +109,36 @@ async def test_a_job_that_somebody_was_told_goes_on_goes_on_though_all_leave() -
 async def test_the_last_call_that_is_cancelled_takes_the_job_with_it() -> None:
     """Spec 2026-07-28, Cancellation: receivers should stop processing and free resources."""
     jobs, work = RunningJobs(), Work()
-    job = jobs.start(1, work)
+    job = jobs.start(("anna", 1), work)
     calls = [asyncio.create_task(job.wait(STOPPED)) for _ in range(2)]
     await work.begun.wait()
     await cancelled(calls[0])
-    assert (work.undone, jobs.find(1)) == (0, job)
+    assert (work.undone, jobs.find(("anna", 1))) == (0, job)
     await cancelled(calls[1])
-    assert (work.undone, jobs.find(1)) == (1, None)
+    assert (work.undone, jobs.find(("anna", 1))) == (1, None)
 
 
 async def test_a_client_that_only_gave_up_waiting_takes_nothing_with_it() -> None:
     """Ours: a timeout of the client is no wish of the person."""
     jobs, work = RunningJobs(), Work()
-    job = jobs.start(1, work)
+    job = jobs.start(("anna", 1), work)
     call = asyncio.create_task(job.wait(Waiter(leaving=lambda: DisconnectReason.GAVE_UP)))
     await work.begun.wait()
     await cancelled(call)
-    assert (work.undone, jobs.find(1)) == (0, job)
+    assert (work.undone, jobs.find(("anna", 1))) == (0, job)
     await jobs.close()
 
 
 async def test_a_lost_connection_ends_no_job_that_was_asked_for() -> None:
     """Bug: a client that closes after 5 s and asks again cancelled three paid jobs, and got no picture."""
     jobs, work = RunningJobs(abandoned_s=0), Work()
-    job = jobs.start(1, work)
+    job = jobs.start(("anna", 1), work)
     job.asked = True
     call = asyncio.create_task(job.wait(GONE))
     await work.begun.wait()
     await cancelled(call)
     await asyncio.sleep(0.01)
-    assert (work.undone, jobs.find(1)) == (0, job)
+    assert (work.undone, jobs.find(("anna", 1))) == (0, job)
     again = asyncio.create_task(job.wait(FIRST))
     work.may_end.set()
     await again
@@ -147,7 +147,7 @@ async def test_a_lost_connection_ends_no_job_that_was_asked_for() -> None:
 async def test_only_a_client_that_asks_for_it_ends_a_job_that_another_one_left() -> None:
     """Ours: the person presses Stop in the call that came again."""
     jobs, work = RunningJobs(), Work()
-    job = jobs.start(1, work)
+    job = jobs.start(("anna", 1), work)
     job.asked = True
     first = asyncio.create_task(job.wait(GONE))
     await work.begun.wait()
@@ -155,29 +155,29 @@ async def test_only_a_client_that_asks_for_it_ends_a_job_that_another_one_left()
     again = asyncio.create_task(job.wait(STOPPED))
     await asyncio.sleep(0)
     await cancelled(again)
-    assert (work.undone, jobs.find(1)) == (1, None)
+    assert (work.undone, jobs.find(("anna", 1))) == (1, None)
 
 
 async def test_a_job_that_was_not_asked_for_is_dropped_once_its_client_is_gone_for_a_while() -> None:
     """Ours: nothing was paid, and nobody comes for it; it must not wait in a pause between two tries for ever."""
     jobs, work = RunningJobs(abandoned_s=0.01), Work()
-    job = jobs.start(1, work)
+    job = jobs.start(("anna", 1), work)
     call = asyncio.create_task(job.wait(GONE))
     await work.begun.wait()
     await cancelled(call)
-    assert jobs.find(1) is job
+    assert jobs.find(("anna", 1)) is job
     await until(lambda: work.undone == 1)
 
 
 async def test_a_job_that_was_not_asked_for_is_kept_for_a_client_that_comes_again() -> None:
     jobs, work = RunningJobs(abandoned_s=0.01), Work()
-    job = jobs.start(1, work)
+    job = jobs.start(("anna", 1), work)
     call = asyncio.create_task(job.wait(GONE))
     await work.begun.wait()
     await cancelled(call)
     again = asyncio.create_task(job.wait(GONE))
     await asyncio.sleep(0.03)
-    assert (work.undone, jobs.find(1)) == (0, job)
+    assert (work.undone, jobs.find(("anna", 1))) == (0, job)
     work.may_end.set()
     await again
 
@@ -190,8 +190,8 @@ async def test_a_bug_on_the_way_of_progress_ends_neither_the_job_nor_the_call(ca
         raise ValueError(message)
 
     work.may_end.set()
-    await jobs.start(1, work).wait(Waiter(report=broken))
-    assert (work.undone, jobs.find(1)) == (0, None)
+    await jobs.start(("anna", 1), work).wait(Waiter(report=broken))
+    assert (work.undone, jobs.find(("anna", 1))) == (0, None)
     assert [record.getMessage() for record in caplog.records] == ["Progress could not be reported"] * 2
 
 
@@ -202,7 +202,7 @@ async def test_a_mistake_of_ours_reaches_whoever_waits(caplog: pytest.LogCapture
         await go_on.wait()
         raise ZeroDivisionError
 
-    job = jobs.start(1, broken)
+    job = jobs.start(("anna", 1), broken)
     call = asyncio.create_task(job.wait(FIRST))
     await asyncio.sleep(0)
     go_on.set()
@@ -217,7 +217,7 @@ async def test_a_mistake_of_ours_that_nobody_waits_for_is_logged(caplog: pytest.
     async def broken(job: RunningJob) -> None:
         raise ZeroDivisionError
 
-    jobs.resume(7, broken)
+    jobs.resume(("anna", 7), broken)
     await jobs.close(10)
     [record] = caplog.records
     assert record.levelno == logging.ERROR
@@ -227,8 +227,8 @@ async def test_a_mistake_of_ours_that_nobody_waits_for_is_logged(caplog: pytest.
 async def test_closing_lets_jobs_come_to_their_end_first() -> None:
     """Ours: a picture that is nearly there is not thrown away by a restart."""
     jobs, quick, slow = RunningJobs(), Work(), Work()
-    jobs.start(1, quick)
-    jobs.start(2, slow)
+    jobs.start(("anna", 1), quick)
+    jobs.start(("anna", 2), slow)
     await slow.begun.wait()
     quick.may_end.set()
     await jobs.close(0.02)
@@ -239,35 +239,35 @@ async def test_closing_lets_jobs_come_to_their_end_first() -> None:
 async def test_closing_waits_for_what_a_cancellation_takes() -> None:
     """Ours: a store is closed after this, and whoever is cancelled still writes to it."""
     jobs, work = RunningJobs(), Work()
-    jobs.start(1, work)
+    jobs.start(("anna", 1), work)
     await work.begun.wait()
     await jobs.close()
-    assert (work.undone, jobs.find(1)) == (1, None)
+    assert (work.undone, jobs.find(("anna", 1))) == (1, None)
 
 
 async def test_work_on_a_job_follows_the_work_that_is_about_to_end() -> None:
     """Bug: a job that was let go and taken up again in the same moment was followed by nobody."""
     jobs, first, second = RunningJobs(), Work(), Work()
-    jobs.resume(1, first)
-    again = jobs.resume(1, second)
+    jobs.resume(("anna", 1), first)
+    again = jobs.resume(("anna", 1), second)
     await first.begun.wait()
     assert not second.begun.is_set()
     first.may_end.set()
     second.may_end.set()
     await again.wait(FIRST)
-    assert (first.running, second.running, jobs.find(1)) == (1, 1, None)
+    assert (first.running, second.running, jobs.find(("anna", 1))) == (1, 1, None)
 
 
 async def test_only_so_many_are_taken_up_at_once_and_new_ones_do_not_wait_for_them() -> None:
     """Ours: after a crash there may be hundreds, each of which keeps asking a service."""
     jobs, work = RunningJobs(at_once=2), Work()
     for number in range(5):
-        jobs.resume(number, work)
+        jobs.resume(("anna", number), work)
     await work.begun.wait()
     await asyncio.sleep(0)
     assert work.running == 2
     new = Work()
-    jobs.start(9, new)
+    jobs.start(("anna", 9), new)
     await new.begun.wait()
     work.may_end.set()
     new.may_end.set()
@@ -286,7 +286,7 @@ async def test_a_second_cancellation_does_not_cut_the_first_one_short() -> None:
         finally:
             await undone.wait()
 
-    job = jobs.start(1, slow_to_end)
+    job = jobs.start(("anna", 1), slow_to_end)
     first = asyncio.create_task(job.wait(STOPPED))
     await work.wait()
     first.cancel()
@@ -296,7 +296,7 @@ async def test_a_second_cancellation_does_not_cut_the_first_one_short() -> None:
     second.cancel()
     for _ in range(10):
         await asyncio.sleep(0)
-    assert jobs.find(1) is job
+    assert jobs.find(("anna", 1)) is job
     undone.set()
     await asyncio.wait({first, second})
-    assert jobs.find(1) is None
+    assert jobs.find(("anna", 1)) is None

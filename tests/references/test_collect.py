@@ -89,6 +89,7 @@ async def at(tmp_path: Path) -> AsyncIterator[At]:
                 download=guarded(session),
                 picture=picture,
                 make_room=opened.retention.enforce,
+                drop=opened.retention.drop,
                 own_hosts=frozenset({"easel.example.com"}),
                 image_dir=tmp_path / "images",
             ),

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from service.images import ImageRequest, Job, Parent, Reference, WorkError
+from service.settings import Limits
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_files import AT_ONCE, delete_some_jobs, id_after_newest
 from service.storage.store import FilesTotal, Search, Store, Totals
@@ -31,7 +33,7 @@ def referring(*names: str, parent: Job | None = None) -> ImageRequest:
     return ImageRequest(model="m", prompt="p", references=references)
 
 
-PLENTY = 10**30
+PLENTY = 1e30
 
 
 async def keep(store: Store, clock: Clock, *names: str, owner: str = "ann", size: int = 100) -> None:
@@ -41,10 +43,16 @@ async def keep(store: Store, clock: Clock, *names: str, owner: str = "ann", size
         await store.add_file(owner, name, size)
 
 
+async def over(store: Store, before: float = 0, spare: Collection[str] = (), **limits: int) -> list[str]:
+    """The names of the files over these limits."""
+    return [each.name for each in await store.files_over_limits(Limits(**limits), before, spare)]
+
+
 async def test_nothing_is_kept_at_first(store: Store) -> None:
     nothing = FilesTotal(entries=0, bytes=0, oldest=None)
     assert await store.files_total("ann") == await store.files_total(None) == nothing
-    assert await store.files_over_limits(entries=0, size=0, before=PLENTY) == []
+    assert await over(store, before=PLENTY, entries=1, owner_entries=1) == []
+    assert await store.files_beyond_newest("ann", 0) == await store.every_file() == []
     await store.forget_files(["a.png"])
     await store.forget_files([])
 
@@ -109,58 +117,140 @@ async def test_a_file_that_is_gone_is_gone_for_each_of_its_pictures(store: Store
 
 async def test_the_oldest_go_first(store: Store, clock: Clock) -> None:
     await keep(store, clock, "c.png", "a.png", "d.png", "b.png")
-    assert await store.files_over_limits(entries=4, size=400, before=0) == []
-    assert await store.files_over_limits(entries=2, size=PLENTY, before=0) == ["c.png", "a.png"]
-    assert await store.files_over_limits(entries=PLENTY, size=399, before=0) == ["c.png"]
-    assert await store.files_over_limits(entries=3, size=250, before=0) == ["c.png", "a.png"]
-    assert await store.files_over_limits(entries=PLENTY, size=PLENTY, before=1_003.0) == ["c.png", "a.png"]
-    assert await store.files_over_limits(entries=1, size=PLENTY, before=1_002.0) == ["c.png", "a.png", "d.png"]
+    for of in ("", "owner_"):
+        assert await over(store, 0, (), **{f"{of}entries": 4, f"{of}size": 400}) == []
+        assert await over(store, 0, (), **{f"{of}entries": 2}) == ["c.png", "a.png"]
+        assert await over(store, 0, (), **{f"{of}size": 399}) == ["c.png"]
+        assert await over(store, 0, (), **{f"{of}entries": 3, f"{of}size": 250}) == ["c.png", "a.png"]
+    assert await over(store, before=1_003.0) == ["c.png", "a.png"]
+    assert await over(store, before=1_002.0, entries=1) == ["c.png", "a.png", "d.png"]
+
+
+async def test_of_all_owners_the_one_who_holds_most_makes_room(store: Store, clock: Clock) -> None:
+    """Attack: somebody fills the disk so that the pictures of others go."""
+    await keep(store, clock, "a1", "a2", owner="ann")
+    await keep(store, clock, "b1", "b2", "b3", "b4", owner="bob")
+    assert await over(store, entries=4) == ["b1", "b2"]
+    assert await over(store, entries=3) == ["b1", "b2", "a1"]
+    assert await over(store, entries=1) == ["b1", "b2", "a1", "b3", "a2"]
+    await keep(store, clock, "a3", owner="ann", size=1000)
+    assert await over(store, size=1400) == ["a1", "a2"]
+    assert await over(store, entries=9, size=1400, spare=["a1"]) == ["a2", "b1"]
+
+
+async def test_the_limit_of_an_owner_is_the_same_for_each(store: Store, clock: Clock) -> None:
+    await keep(store, clock, "a1", "a2", "a3", owner="ann")
+    await keep(store, clock, "b1", "b2", owner="bob")
+    assert await over(store, owner_entries=2) == ["a1"]
+    assert await over(store, owner_entries=1) == ["a1", "a2", "b1"]
+    assert await over(store, owner_size=150) == ["a1", "a2", "b1"]
+    assert await over(store, owner_entries=2, entries=3) == ["a1", "a2"]
+
+
+async def test_what_was_not_drawn_and_nothing_uses_goes_before_older_pictures(store: Store, clock: Clock) -> None:
+    """Ours: a reference can be sent again, and a picture of the history was paid for."""
+    await made(store, "p", "picture.png")
+    await keep(store, clock, "reference.png", "working.png", "newest.png")
+    working = await begin(store, request=referring("working.png"))
+    assert await over(store, entries=3) == ["reference.png"]
+    assert await over(store, entries=2) == ["reference.png", "picture.png"]
+    await store.finish(working, [])
+    assert await over(store, entries=2) == ["reference.png", "working.png"]
+
+
+async def test_a_reference_is_a_picture_once_the_history_has_it_and_no_longer(store: Store, clock: Clock) -> None:
+    """Ours: the bytes that were sent and those that were drawn may be the same, and then have one name."""
+    await keep(store, clock, "a.png", owner="ann")
+    await keep(store, clock, "b.png", owner="ann")
+    job = await made(store, "p", "a.png")
+    clock.now += 5
+    await keep(store, clock, "c.png", owner="ann")
+    assert await over(store, entries=1) == ["b.png", "a.png"]
+    await keep(store, clock, "a.png", owner="ann")
+    assert await over(store, entries=1) == ["b.png", "c.png"]
+    await store.restore_picture(job, 0, picture("d.png"))
+    assert await over(store, entries=3) == ["b.png"]
+    await store.delete("ann", job.history_id)
+    assert await over(store, entries=3) == ["d.png"]
+
+
+async def test_unused_files_of_the_owner_who_holds_most_go_before_those_of_others(store: Store, clock: Clock) -> None:
+    """Bug: 335 refused calls of one person evicted the five paid pictures of another."""
+    await made(store, "p", *(f"paid {number}" for number in range(5)), owner="bob")
+    await keep(store, clock, "reference of bob", owner="bob")
+    await keep(store, clock, *(f"refused {number}" for number in range(20)), owner="ann")
+    assert await over(store, entries=7) == [f"refused {number}" for number in range(19)]
+    assert await over(store, entries=6) == [*(f"refused {number}" for number in range(19)), "reference of bob"]
+
+
+async def test_an_upload_that_waits_goes_in_its_turn_and_not_first(tmp_path: Path, clock: Clock) -> None:
+    """Attack: without that, whoever fills the room with pictures would take every upload of the others away."""
+    store = await open_sqlite(tmp_path, clock)
+    await keep(store, clock, "waiting.png", owner="ann")
+    await store.database.write(lambda each: each.execute(UPLOAD, ("waiting", json.dumps(["waiting.png"]), None)))
+    await made(store, "p", *(f"{number}.png" for number in range(9)), owner="bob")
+    assert await over(store, entries=5) == [f"{number}.png" for number in range(5)]
+    await store.close()
+
+
+async def test_what_came_with_a_call_that_failed_is_first_to_go(store: Store, clock: Clock) -> None:
+    """Ours: a call that came to nothing keeps nothing; what was there before it stays."""
+    await keep(store, clock, "before.png", "came.png", "shared.png")
+    references = [Reference(name="before.png")]
+    references += [Reference(name=name, fresh=True) for name in ("came.png", "shared.png")]
+    request = ImageRequest(model="m", prompt="p", references=tuple(references))
+    failed, other = await begin(store, request=request), await begin(store, request=referring("shared.png"))
+    assert await over(store, before=1.0) == []
+    await store.fail(failed, POLICY)
+    assert await over(store, before=1.0) == ["came.png"]
+    await store.finish(other, [])
+    assert await over(store, before=1.0) == ["came.png"]
 
 
 async def test_a_file_that_is_kept_again_is_new(store: Store, clock: Clock) -> None:
     """Ours: a picture that people go on from stays longer than one that nobody asks for."""
     await keep(store, clock, "a.png", "b.png", "a.png")
-    assert await store.files_over_limits(entries=1, size=PLENTY, before=0) == ["b.png"]
+    assert await over(store, entries=1) == ["b.png"]
     assert (await store.files_total("ann")).entries == 2
     clock.now = 5.0
     await store.add_file("ann", "a.png", 100)
-    assert await store.files_over_limits(entries=1, size=PLENTY, before=0) == ["b.png"]
+    assert await over(store, entries=1) == ["b.png"]
 
 
-async def test_the_newest_stays_unless_nothing_may(store: Store, clock: Clock) -> None:
-    """Ours: a picture larger than all the room is shown before it goes; to clear is to clear, and old is old."""
+async def test_the_newest_stays_however_large_it_is(store: Store, clock: Clock) -> None:
+    """Ours: a picture larger than all the room is shown before it goes; and old is old."""
     await keep(store, clock, "a.png", "b.png")
-    assert await store.files_over_limits(entries=5, size=1, before=0) == ["a.png"]
-    assert await store.files_over_limits(entries=0, size=PLENTY, before=0) == ["a.png", "b.png"]
-    assert await store.files_over_limits(entries=5, size=0, before=0) == ["a.png", "b.png"]
-    assert await store.files_over_limits(entries=5, size=PLENTY, before=clock.now + 1) == ["a.png", "b.png"]
+    assert await over(store, size=1) == ["a.png"]
+    assert await over(store, owner_size=1) == ["a.png"]
+    assert await over(store, before=clock.now + 1) == ["a.png", "b.png"]
 
 
 async def test_one_owner_makes_room_for_itself_only(store: Store, clock: Clock) -> None:
     await keep(store, clock, "a.png", "b.png")
     await keep(store, clock, "c.png", "d.png", owner="bob")
-    assert await store.files_over_limits(entries=1, size=PLENTY, before=0, owner="bob") == ["c.png"]
-    assert await store.files_over_limits(entries=0, size=0, before=0, owner="ann") == ["a.png", "b.png"]
-    assert await store.files_over_limits(entries=0, size=0, before=0, owner="carol") == []
-    assert await store.files_over_limits(entries=1, size=PLENTY, before=0) == ["a.png", "b.png", "c.png"]
+    await begin(store, request=referring("a.png"))
+    assert await store.files_beyond_newest("bob", 1) == ["c.png"]
+    assert await store.files_beyond_newest("ann", 0) == ["b.png"]
+    assert await store.files_beyond_newest("carol", 0) == []
+    assert sorted(await store.every_file()) == ["a.png", "b.png", "c.png", "d.png"]
 
 
 async def test_what_is_spared_counts_and_stays(store: Store, clock: Clock) -> None:
     """Ours: others go in its place, so that the limit holds all the same."""
     await keep(store, clock, "a.png", "b.png", "c.png")
-    assert await store.files_over_limits(entries=2, size=PLENTY, before=0, spare={"a.png", "x.png"}) == ["b.png"]
-    assert await store.files_over_limits(entries=0, size=0, before=PLENTY, spare=["a.png", "b.png", "c.png"]) == []
+    assert await over(store, entries=2, spare={"a.png", "x.png"}) == ["b.png"]
+    assert await over(store, before=PLENTY, entries=1, spare=["a.png", "b.png", "c.png"]) == []
 
 
 async def test_a_file_that_a_working_job_refers_to_stays_until_the_job_ends(store: Store, clock: Clock) -> None:
     await keep(store, clock, "a.png", "b.png", "c.png")
     done = await begin(store, request=referring("a.png", "a.png", ""))
     failed = await begin(store, request=referring("a.png", "b.png"))
-    assert await store.files_over_limits(entries=0, size=0, before=PLENTY) == ["c.png"]
+    assert await over(store, before=PLENTY) == ["c.png"]
     await store.finish(done, [])
-    assert await store.files_over_limits(entries=0, size=0, before=PLENTY) == ["c.png"]
+    assert await over(store, before=PLENTY) == ["c.png"]
     await store.fail(failed, POLICY)
-    assert await store.files_over_limits(entries=0, size=0, before=PLENTY) == ["a.png", "b.png", "c.png"]
+    assert await over(store, before=PLENTY) == ["a.png", "b.png", "c.png"]
 
 
 async def test_a_file_that_a_job_of_another_process_refers_to_stays(tmp_path: Path, clock: Clock) -> None:
@@ -168,9 +258,9 @@ async def test_a_file_that_a_job_of_another_process_refers_to_stays(tmp_path: Pa
     one, two = await open_sqlite(tmp_path, clock), await open_sqlite(tmp_path, clock)
     await keep(one, clock, "a.png", "b.png", "c.png")
     job = await begin(two, request=referring("a.png"))
-    assert await one.files_over_limits(entries=1, size=PLENTY, before=0) == ["b.png"]
+    assert await over(one, entries=1) == ["b.png"]
     await two.finish(job, [])
-    assert await one.files_over_limits(entries=1, size=PLENTY, before=0) == ["a.png", "b.png"]
+    assert await over(one, entries=1) == ["a.png", "b.png"]
     await one.close()
     await two.close()
 
@@ -216,7 +306,7 @@ async def test_a_failed_job_can_be_deleted(store: Store) -> None:
 
 
 async def test_what_is_not_there_or_foreign_cannot_be_deleted(store: Store) -> None:
-    """Attack: history ids count up, so anybody can guess one."""
+    """Attack: history ids count up, so anybody can guess one of their own counter, and none of another's."""
     job = await made(store, "one", "a.png")
     for owner, history_id in (("bob", job.history_id), ("ann", 99), ("ann", 10**30), ("ann", -1)):
         assert await store.delete(owner, history_id) is None
@@ -261,7 +351,7 @@ async def test_of_some_files_those_that_nothing_uses_are_told(store: Store) -> N
     for owner, name in (("ann", "loose.png"), ("ann", "other.png"), ("bob", "his.png")):
         await store.add_file(owner, name, 10)
     assert await store.unused_files("ann", ["drawn.png", "loose.png", "his.png", "nowhere.png"]) == ["loose.png"]
-    assert await store.files_over_limits(entries=3, size=10**9, before=0) == ["loose.png"]
+    assert await over(store, entries=3) == ["loose.png"]
 
 
 async def test_files_of_uploads_that_wait_to_be_used_stay(tmp_path: Path, clock: Clock) -> None:
@@ -322,11 +412,11 @@ async def test_files_of_deleted_jobs_are_the_oldest_until_they_are_gone(store: S
     job = await made(store, "deleted", "deleted.png")
     await store.delete("ann", job.history_id)
     assert (await store.files_total("ann")).oldest == 0
-    assert await store.files_over_limits(entries=9, size=9_000, before=1) == ["deleted.png"]
+    assert await over(store, before=1, entries=9, size=9_000) == ["deleted.png"]
     await made(store, "drawn again", "deleted.png")
-    assert await store.files_over_limits(entries=9, size=9_000, before=1) == []
+    assert await over(store, before=1, entries=9, size=9_000) == []
     await store.clear("ann")
-    assert await store.files_over_limits(entries=9, size=9_000, before=1) == ["deleted.png", "old.png"]
+    assert await over(store, before=1, entries=9, size=9_000) == ["deleted.png", "old.png"]
 
 
 async def test_a_long_history_is_cleared_while_others_write(tmp_path: Path, clock: Clock) -> None:

@@ -46,6 +46,40 @@ async def opened(folder: Path, lease: str, *dead: str) -> SqliteStore:
     return await SqliteStore.open(folder / "easel.sqlite3", lease, lambda each: each not in dead, Clock(1_000.0))
 
 
+# Numbers.
+
+
+async def test_each_owner_counts_from_one(store: Store) -> None:
+    """Attack: somebody reads off the own numbers how much others draw, or guesses theirs."""
+    ids = {"ann": [], "bob": []}  # type: dict[str, list[int]]
+    for owner in ("ann", "bob", "bob", "ann", "bob"):
+        ids[owner].append((await begin(store, owner)).history_id)
+    assert ids == {"ann": [1, 2], "bob": [1, 2, 3]}
+    assert [each.history_id for each in await store.jobs("ann", 9)] == [2, 1]
+
+
+async def test_equal_numbers_of_two_owners_are_two_jobs(store: Store) -> None:
+    """Bug: with a counter for each owner, a change by the number alone would reach into the history of another."""
+    ann = await store.finish(await begin(store, "ann"), [picture("a.png")])
+    first = await begin(
+        store, "bob", ImageRequest(model="m", prompt="p", references=(Reference(parent=Parent(history_id=1)),))
+    )
+    bob = await store.begin("bob", REQUEST, "kiln", "f")
+    assert (ann.history_id, first.history_id, bob.job.history_id) == (1, 1, 2)
+    second = await store.begin("ann", REQUEST, "kiln", "f")
+    await store.mark_submitted(second.job)
+    await store.remember_task(second.job, "task of ann")
+    await store.release(second.job)
+    assert await store.job("bob", 2) == bob.job
+    assert await store.claim_one("bob", 2) is None
+    await store.mark_delivered("bob", [1])
+    assert await store.job("ann", 1) == ann
+    assert (await store.children("ann", 1), await store.children("bob", 1)) == ([], [(1, 1)])
+    await store.finish(first, [picture("b.png")])
+    assert (await store.job("ann", 1), await store.delete("bob", 1)) == (ann, ["b.png"])
+    assert await store.job("ann", 1) == ann
+
+
 # Joining.
 
 

@@ -241,11 +241,11 @@ async def test_any_number_is_a_place_to_go_on_from(store: Store, before: int) ->
 async def test_ids_are_found_by_their_first_digits(store: Store) -> None:
     for number in range(12):
         await begin(store, "bob" if number == 9 else "ann")
-    assert await store.history_ids("ann", "1", 9) == [12, 11, 1]
-    assert await store.history_ids("ann", "1", 2) == [12, 11]
-    assert await store.history_ids("ann", "12", 9) == [12]
-    assert await store.history_ids("ann", "", 9) == [12, 11, 9, 8, 7, 6, 5, 4, 3]
-    assert await store.history_ids("bob", "", 9) == [10]
+    assert await store.history_ids("ann", "1", 9) == [11, 10, 1]
+    assert await store.history_ids("ann", "1", 2) == [11, 10]
+    assert await store.history_ids("ann", "11", 9) == [11]
+    assert await store.history_ids("ann", "", 9) == [11, 10, 9, 8, 7, 6, 5, 4, 3]
+    assert await store.history_ids("bob", "", 9) == [1]
 
 
 async def test_names_are_found_by_how_they_begin_newest_first(store: Store, clock: Clock) -> None:

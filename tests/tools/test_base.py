@@ -161,7 +161,7 @@ async def test_progress_of_one_call_rises_from_the_upload_to_the_picture() -> No
         for percent in (10, 50, 95):
             await job.report("Drawing", percent)
 
-    job = jobs.start(1, draw)
+    job = jobs.start(("anna", 1), draw)
     waiting = asyncio.create_task(job.wait(waiter_of(asked, 45)))
     await asyncio.sleep(0)
     begun.set()

@@ -65,8 +65,8 @@ def test_status_in_words() -> None:
     limits = Limits(entries=2000, size=10_000_000_000, days=30)
     assert status_text(counts(132, 540_400_000, 120, 5), limits) == (
         "Kept: 132 pictures, 540 MB, the oldest since 2027-01-15. History: 132 pictures in 120 generations, 0 still "
-        "being drawn, 5 failed. Limits, for everybody together: 2,000 pictures, 10,000 MB, 30 days; the oldest go "
-        "first."
+        "being drawn, 5 failed. Limits, for everybody together: 2,000 pictures, 10,000 MB, 30 days. References "
+        "go first, then the oldest of whoever keeps most."
     )
     assert status_text(counts(0, 0, 0), Limits()).startswith("Kept: 0 pictures, 0 kB. History: 0 pictures in 0 ")
     assert status_text(counts(1, 2_340_000, 1), Limits()).endswith("There is no limit.")
