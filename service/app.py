@@ -35,6 +35,7 @@ from service.pipeline.turns import Turns
 from service.pipeline.worker import Worker
 from service.profiles import Profiles, ProfilesError, read_overrides
 from service.protocol.admission import Keys
+from service.protocol.call_rate import CallRate
 from service.protocol.catalog import Server
 from service.protocol.session import Sessions
 from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
@@ -266,13 +267,20 @@ def _profiles(settings: Settings) -> Profiles:
 def _endpoint(settings: Settings, storage: Storage, resource: ProtectedResource | None) -> McpEndpoint:
     """Return the endpoint of a server that offers nothing yet."""
     server = Server(name="easel", version=VERSION, title="Easel", instructions=INSTRUCTIONS)
+    server.call_rate = CallRate(settings.allowances)
     server.tasks = Tasks(keeper=storage.tasks, clock=time.time, hub=server.hub)
     keys = Keys(
         sessions=Sessions(storage.secret.derive("session ids")),
         request_state=storage.secret.derive("request state"),
         is_ended=storage.ended_sessions.contains,
     )
-    return McpEndpoint(server=server, keys=keys, resource=resource, links_follow_host=not settings.public_url)
+    return McpEndpoint(
+        server=server,
+        keys=keys,
+        resource=resource,
+        links_follow_host=not settings.public_url,
+        allowances=settings.allowances,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,8 +71,8 @@ BATCH_GENERATIONS: Final = Limit(
     name="batch_generations",
     each=8,
     overall=None,
-    meaning="calls of tools in one JSON-RPC batch (revision 2025-03-26)",
-    refusal="The batch had {limit} calls of tools before this one",
+    meaning="pictures that one JSON-RPC batch (revision 2025-03-26) may ask for",
+    refusal="The batch asks for {limit} pictures before this one",
 )
 PICTURES_PER_DAY: Final = Limit(
     name="pictures_per_day",

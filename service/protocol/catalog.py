@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from service.protocol.call import Call
+from service.protocol.call_rate import CallRate
 from service.protocol.channel import TASKS
 from service.protocol.client import Client, Era
 from service.protocol.headers import ParamHeaders, find_param_headers
@@ -98,6 +99,7 @@ class Server:
     tasks: "Tasks | None" = None
     hub: Hub = field(default_factory=Hub)
     memory: SessionMemory = field(default_factory=SessionMemory)
+    call_rate: CallRate = field(default_factory=CallRate)
     page_size: int = 100
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -27,9 +27,10 @@ ELICIT_URL: Final = "elicitation/url"
 class UnaskableError(Exception):
     """The client cannot be asked. The message names the argument to pass instead."""
 
-    def as_tool_result(self) -> Result:
-        """Return the refusal as a tool result, which the model reads and acts on."""
-        return {"content": [{"type": "text", "text": str(self)}], "isError": True}
+
+def tool_error(text: str) -> Result:
+    """Return a refusal as a tool result, which the model reads and acts on."""
+    return {"content": [{"type": "text", "text": text}], "isError": True}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,19 @@ from typing import Any, Final
 
 import orjson
 
+from service.limits import LimitError
 from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.catalog import Server
 from service.protocol.client import Era
-from service.protocol.client_requests import UnaskableError
-from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError, status_of
+from service.protocol.client_requests import UnaskableError, tool_error
+from service.protocol.errors import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    RpcError,
+    limit_exceeded,
+    status_of,
+)
 from service.protocol.jsonrpc import Result, encoded_message, error_message, result_message
 from service.protocol.methods import METHODS, Method
 from service.protocol.round_trips import InputRequiredError
@@ -68,6 +76,7 @@ async def respond(server: Server, call: Call) -> EncodedResponse:
         name = request.method[:100]
         return _fail(call, RpcError(METHOD_NOT_FOUND, f"There is no method {name!r} here in revision {call.version}."))
     try:
+        server.call_rate.take(call.owner)
         if call.session is not None:
             call.log_level = server.memory.level_of(call.session.id)
         result = stamp(server, call.era, request.method, await method.handle(server, call))
@@ -77,9 +86,11 @@ async def respond(server: Server, call: Call) -> EncodedResponse:
         return EncodedResponse(body=result_message(request.id, result), delivery=delivery)
     except InputRequiredError as early:
         return _succeed(server, call, early.result)
-    except UnaskableError as refusal:
+    except (UnaskableError, LimitError) as refusal:
         if method.refuses_in_result:
-            return _succeed(server, call, refusal.as_tool_result())
+            return _succeed(server, call, tool_error(str(refusal)))
+        if isinstance(refusal, LimitError):
+            return _fail(call, limit_exceeded(refusal))
         return _fail(call, RpcError(INVALID_PARAMS, str(refusal)))
     except RpcError as error:
         return _fail(call, error)

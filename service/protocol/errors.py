@@ -1,8 +1,10 @@
 """Errors of the protocol: the codes, the exception that carries one, and each code's HTTP status per era."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from service.limits import LimitError
 from service.protocol.client import Era
 
 PARSE_ERROR: Final = -32700
@@ -13,6 +15,8 @@ INTERNAL_ERROR: Final = -32603
 HEADER_MISMATCH: Final = -32020
 MISSING_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022
+LIMIT_EXCEEDED: Final = -32005
+"""A limit of this server. MCP has no code for it; this one has that meaning in EIP-1474, and is free in JSON-RPC."""
 
 
 class RpcError(Exception):
@@ -45,6 +49,11 @@ def check_text(name: str, text: str) -> None:
         raise RpcError(INVALID_PARAMS, f"{name} holds a NUL character (U+0000), which no text has; leave it out.")
 
 
+def limit_exceeded(refusal: LimitError) -> RpcError:
+    """Return the error of a request that a limit refused; `data.retryAfter` is in whole seconds."""
+    return RpcError(LIMIT_EXCEEDED, str(refusal), {"retryAfter": math.ceil(refusal.retry_after_s)})
+
+
 STATUS: Final[Mapping[Era, Mapping[int, int]]] = {
     # Spec 2026-07-28, Streamable HTTP: 404 for an unknown method, 400 for a wrong request. No status
     # is given for -32603; 200 lets every client read the error instead of reporting a broken transport.
@@ -57,6 +66,7 @@ STATUS: Final[Mapping[Era, Mapping[int, int]]] = {
         HEADER_MISMATCH: 400,
         MISSING_CAPABILITY: 400,
         UNSUPPORTED_VERSION: 400,
+        LIMIT_EXCEEDED: 429,
     },
     # Spec 2025-11-25: an error is a response like any other; only a body that is no JSON-RPC message is refused.
     Era.LEGACY: {
@@ -68,6 +78,7 @@ STATUS: Final[Mapping[Era, Mapping[int, int]]] = {
         HEADER_MISMATCH: 400,
         MISSING_CAPABILITY: 200,
         UNSUPPORTED_VERSION: 400,
+        LIMIT_EXCEEDED: 200,
     },
 }
 """The HTTP status of each code, in each era."""

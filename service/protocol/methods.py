@@ -37,8 +37,9 @@ class Method:
     """One row of the table. `capability`: the method exists only on a server that declares it.
 
     `fixed`: without a cursor, all callers that are shown the same tools get the same result, until something of the
-    server is replaced. `refuses_in_result`: a refusal to ask the client is a result that the model reads; else it is an
-    error. `scope`: a call needs an access token that grants it; a call of a tool needs the scope of the tool.
+    server is replaced. `refuses_in_result`: a refusal to ask the client, or beyond a limit, is a result that the model
+    reads; else it is an error. `scope`: a call needs an access token that grants it; a call of a tool needs the scope
+    of the tool.
     """
 
     handle: Handler

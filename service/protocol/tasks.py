@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.channel import NULL_CHANNEL, Channel
-from service.protocol.client_requests import ClientRequest, ClientResult, UnaskableError
+from service.protocol.client_requests import ClientRequest, ClientResult, UnaskableError, tool_error
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, RpcError
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import Hub, TaskChanged
@@ -306,7 +306,7 @@ def _ending(work: asyncio.Future[Result]) -> Mapping[str, Any]:
     if error is None:
         return {"status": COMPLETED, "message": "", "result": work.result()}
     if isinstance(error, UnaskableError):
-        return {"status": COMPLETED, "message": "", "result": error.as_tool_result()}
+        return {"status": COMPLETED, "message": "", "result": tool_error(str(error))}
     if isinstance(error, RpcError):
         return _failure(error)
     logger.error("a task failed", exc_info=error)

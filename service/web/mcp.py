@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from service.authorization import SCOPES
 from service.bodies import read_limited
 from service.hosts import is_loopback
+from service.limits import BATCH_GENERATIONS, UNLIMITED, Allowances, refusal
 from service.protocol.admission import (
     Admitted,
     Arrival,
@@ -30,7 +31,7 @@ from service.protocol.call import Call
 from service.protocol.catalog import Server
 from service.protocol.client import OUTLIVES_ITS_STREAM, RESUMES
 from service.protocol.dispatch import EncodedResponse, respond, respond_from_cache
-from service.protocol.errors import INVALID_REQUEST, RpcError
+from service.protocol.errors import INVALID_REQUEST, RpcError, limit_exceeded
 from service.protocol.headers import SESSION_ID
 from service.protocol.jsonrpc import RequestId
 from service.protocol.methods import scope_needed
@@ -71,6 +72,7 @@ class McpEndpoint:
     """The endpoint as clients with access tokens know it; None where none are taken."""
     links_follow_host: bool = False
     """Links begin with the loopback `Host` of the request: a container may be published at another port."""
+    allowances: Allowances = UNLIMITED
     keep_alive: KeepAlive = field(default_factory=lambda: KeepAlive(SILENCE_S))
 
     async def post(self, request: web.Request) -> web.StreamResponse:
@@ -155,7 +157,8 @@ class McpEndpoint:
         """Answer a batch by the list of its responses, or by a stream of them where a message came before."""
         stream = ReplyStream(request, accepts, self.keep_alive)
         try:
-            bodies = await asyncio.gather(*(self._answer_item(item, stream, accepts) for item in batch.items))
+            items = self._within_limit(batch.items)
+            bodies = await asyncio.gather(*(self._answer_item(item, stream, accepts) for item in items))
         except BaseException:
             stream.abandon()
             raise
@@ -168,6 +171,24 @@ class McpEndpoint:
         for each in responses:
             await stream.send(each)
         return await stream.end()
+
+    def _within_limit(self, items: Iterable[Single]) -> Iterator[Single]:
+        """Yield the items of a batch; beyond the limit, calls of tools that make pictures are refused instead."""
+        begun = 0
+        for item in items:
+            if not isinstance(item, Call) or not self._makes_pictures(item):
+                yield item
+                continue
+            begun += 1
+            most = self.allowances.each(BATCH_GENERATIONS, item.owner)
+            beyond = refusal(BATCH_GENERATIONS, most, overall=False, retry_after_s=1, advice="in another batch")
+            yield item if begun <= most else Refused(status=200, error=limit_exceeded(beyond), id=item.id)
+
+    def _makes_pictures(self, call: Call) -> bool:
+        """Return whether this is a call of a tool whose work a job stands for, which can be resumed."""
+        name = call.params.get("name")
+        tool = self.server.tools.get(name) if call.method == "tools/call" and isinstance(name, str) else None
+        return tool is not None and tool.resume is not None
 
     async def _answer_item(self, item: Single, stream: ReplyStream, accepts: Accepts) -> bytes | None:
         match item:

@@ -227,7 +227,10 @@ async def test_a_legacy_call_is_cancelled_by_notification(serve: Serve) -> None:
 
 async def test_two_hundred_generations_at_once_all_arrive(serve: Serve) -> None:
     """Ours: each call gets its own picture, and is paid for once."""
-    async with flow2api.running() as upstream, serve(**env_of(upstream)) as easel, wire_client(easel.mcp_url) as client:
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(flow2api.running())
+        easel = await stack.enter_async_context(serve(**env_of(upstream), EASEL_GENERATIONS_QUEUED="0/0"))
+        client = await stack.enter_async_context(wire_client(easel.mcp_url))
         calls = [client.call("generate", {"prompt": f"picture {n}"}) for n in range(200)]
         made = await asyncio.gather(*calls)
         asked = await client.call("cache")
@@ -235,6 +238,23 @@ async def test_two_hundred_generations_at_once_all_arrive(serve: Serve) -> None:
     assert len({each["structuredContent"]["images"][0]["url"] for each in made}) == 200
     assert upstream.drawn == 200
     assert asked["structuredContent"]["done"] == 200
+
+
+async def test_one_token_cannot_have_a_flood_of_pictures_charged(serve: Serve) -> None:
+    """Attack: 600 calls at once were 600 pictures on the bill. What is refused costs nothing and leaves no row."""
+    env = {"EASEL_GENERATIONS_AT_ONCE": "2", "EASEL_GENERATIONS_QUEUED": "3", "EASEL_TOKENS": "alice:a-token-of-alice"}
+    async with flow2api.running() as upstream, serve(**env_of(upstream), **env) as easel:
+        async with wire_client(easel.mcp_url, "a-token-of-alice") as client:
+            flood = await asyncio.gather(*(client.call("generate", {"prompt": f"fox {n}"}) for n in range(60)))
+        totals = await easel.context.store.totals("alice")
+    refused = [each["content"][0]["text"] for each in flood if each.get("isError")]
+    assert len(refused) >= 50
+    assert len(upstream.requests) == totals.done == 60 - len(refused)
+    assert (totals.working, totals.failed) == (0, 0)
+    assert refused[0] == (
+        "5 of your pictures are being made or wait their turn (EASEL_GENERATIONS_QUEUED). Nothing was charged. "
+        "Try again in 30 seconds."
+    )
 
 
 async def test_a_call_that_runs_when_the_service_stops_is_answered(serve: Serve) -> None:
@@ -311,3 +331,22 @@ async def test_links_begin_with_the_public_url_whatever_the_host(serve: Serve) -
 def test_only_a_loopback_host_is_followed(host: str, url: str) -> None:
     """Attack: a `Host` of a foreign name, by DNS rebinding, must not get into links."""
     assert loopback_url_of("http", host) == url
+
+
+async def test_a_batch_asks_for_no_more_pictures_than_its_limit(serve: Serve) -> None:
+    """Attack: one body of 4 MB would ask for thousands of pictures."""
+    draws = [
+        request("tools/call", {"name": "generate", "arguments": {"prompt": f"fox {id_}"}}, id_) for id_ in range(1, 5)
+    ]
+    async with serve(EASEL_BATCH_GENERATIONS="2") as easel, wire_client(easel.mcp_url) as client:
+        await client.open("2025-03-26")
+        headers = {"Mcp-Session-Id": client.session_id, "Accept": "application/json"}
+        batch = [*draws, request("tools/call", {"name": "history", "arguments": {}}, 5)]
+        async with client.session.post(client.url, json=batch, headers=headers) as answer:
+            by_id = {each["id"]: each for each in await answer.json()}
+        assert len(await easel.context.store.jobs("local", 10)) == 2
+    assert ["result" in by_id[id_] for id_ in range(1, 6)] == [True, True, False, False, True]
+    assert by_id[3]["error"]["message"] == (
+        "The batch asks for 2 pictures before this one (EASEL_BATCH_GENERATIONS). Nothing was charged. "
+        "Try again in a second, in another batch."
+    )
