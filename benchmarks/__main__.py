@@ -13,10 +13,15 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Final
 
 from benchmarks.load import press
 from benchmarks.rows import PEERS, ROWS, YARDSTICK, Row
 from benchmarks.serving import Served, served
+from service.limits import LIMITS
+
+UNLIMITED: Final = {limit.setting: "0" if limit.overall is None else "0/0" for limit in LIMITS}
+"""A load is more than any limit lets through."""
 
 FULL = 0.9
 """A peer that takes less of its core was kept waiting, by the load or by what else the machine does."""
@@ -55,7 +60,7 @@ async def run(rows: Sequence[Row], rounds: int, seconds: float, connections: int
     os.sched_setaffinity(0, {load_core})
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        env = {"EASEL_DATA_DIR": folder, "EASEL_LOG": "warning", "EASEL_TOKENS": ""}
+        env = {"EASEL_DATA_DIR": folder, "EASEL_LOG": "warning", "EASEL_TOKENS": "", **UNLIMITED}
         peers = {
             name: await stack.enter_async_context(served(PEERS[name], server_core, env))
             for name in dict.fromkeys(row.peer for row in rows)
