@@ -274,13 +274,7 @@ def _endpoint(settings: Settings, storage: Storage, resource: ProtectedResource 
         request_state=storage.secret.derive("request state"),
         is_ended=storage.ended_sessions.contains,
     )
-    return McpEndpoint(
-        server=server,
-        keys=keys,
-        resource=resource,
-        links_follow_host=not settings.public_url,
-        allowances=settings.allowances,
-    )
+    return McpEndpoint(server=server, keys=keys, resource=resource, links_follow_host=not settings.public_url)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,14 +28,14 @@ class CallRate:
 
     def __init__(self, allowances: Allowances = UNLIMITED, clock: Callable[[], float] = time.monotonic) -> None:
         """Take as many requests as the allowances say, by a clock in seconds that never goes back."""
-        self._allowances = allowances
+        self.allowances = allowances
         self._clock = clock
         self._earned_back_at: dict[str, float] = {}
 
     def take(self, owner: str) -> None:
         """Take one request of this owner; raises `LimitError` beyond a limit, and takes nothing then."""
         now = self._clock()
-        each, overall = self._allowances.each(CALLS_PER_MINUTE, owner), self._allowances.overall(CALLS_PER_MINUTE)
+        each, overall = self.allowances.each(CALLS_PER_MINUTE, owner), self.allowances.overall(CALLS_PER_MINUTE)
         own, everybodys = self._after(owner, each, now), self._after(EVERYBODY, overall, now)
         if own - now > PERIOD_S + ROUNDING_S:
             raise refusal(CALLS_PER_MINUTE, each, overall=False, retry_after_s=own - now - PERIOD_S)

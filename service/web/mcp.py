@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 from service.authorization import SCOPES
 from service.bodies import read_limited
 from service.hosts import is_loopback
-from service.limits import BATCH_GENERATIONS, UNLIMITED, Allowances, refusal
+from service.limits import BATCH_GENERATIONS, refusal
 from service.protocol.admission import (
     Admitted,
     Arrival,
@@ -72,7 +72,6 @@ class McpEndpoint:
     """The endpoint as clients with access tokens know it; None where none are taken."""
     links_follow_host: bool = False
     """Links begin with the loopback `Host` of the request: a container may be published at another port."""
-    allowances: Allowances = UNLIMITED
     keep_alive: KeepAlive = field(default_factory=lambda: KeepAlive(SILENCE_S))
 
     async def post(self, request: web.Request) -> web.StreamResponse:
@@ -180,7 +179,7 @@ class McpEndpoint:
                 yield item
                 continue
             begun += 1
-            most = self.allowances.each(BATCH_GENERATIONS, item.owner)
+            most = self.server.call_rate.allowances.each(BATCH_GENERATIONS, item.owner)
             beyond = refusal(BATCH_GENERATIONS, most, overall=False, retry_after_s=1, advice="in another batch")
             yield item if begun <= most else Refused(status=200, error=limit_exceeded(beyond), id=item.id)
 
