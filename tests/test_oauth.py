@@ -5,76 +5,18 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import aiohttp
 import pytest
-from mcp.client.auth import OAuthClientProvider, TokenStorage
-from mcp.client.client import Client
-from mcp.client.streamable_http import streamable_http_client
-from mcp.shared._httpx_utils import create_mcp_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
-from pydantic import AnyUrl
 
 from service.app import Running
 from tests.conftest import Serve
 from tests.emulators.authorization_server import AuthorizationServer
+from tests.signing_in import signing_in
 from tests.wire import WireClient, listening, request, wire_client
 
-REDIRECT_URI = "http://127.0.0.1:1/callback"
 SCOPE = re.compile(r'scope="([^"]*)"')
 
 each_mode = pytest.mark.parametrize("mode", ["2026-07-28", "auto", "legacy"])
-
-
-class Remembered(TokenStorage):
-    """What the client keeps between its requests."""
-
-    def __init__(self) -> None:
-        self.tokens: OAuthToken | None = None
-        self.client_info: OAuthClientInformationFull | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.client_info
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.client_info = client_info
-
-
-class Browser:
-    """The person's browser: follows the way to the authorization server and brings back where it is sent to."""
-
-    def __init__(self) -> None:
-        self.sent_to = ""
-
-    async def go(self, url: str) -> None:
-        async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as answer:
-            self.sent_to = answer.headers["Location"]
-
-    async def come_back(self) -> AuthorizationCodeResult:
-        answer = {name: values[0] for name, values in parse_qs(urlsplit(self.sent_to).query).items()}
-        return AuthorizationCodeResult(code=answer["code"], state=answer.get("state"), iss=answer.get("iss"))
-
-
-@asynccontextmanager
-async def signing_in(easel: Running, mode: str) -> AsyncIterator[Client]:
-    """The official client, which knows the address and nothing else."""
-    browser = Browser()
-    metadata = OAuthClientMetadata(
-        client_name="a chat program",
-        redirect_uris=[AnyUrl(REDIRECT_URI)],
-        grant_types=["authorization_code", "refresh_token"],
-    )
-    provider = OAuthClientProvider(easel.mcp_url, metadata, Remembered(), browser.go, browser.come_back)
-    async with create_mcp_http_client(auth=provider) as http:
-        async with Client(streamable_http_client(easel.mcp_url, http_client=http), mode=mode) as client:
-            yield client
 
 
 @each_mode
@@ -82,12 +24,11 @@ async def test_the_official_client_signs_in_by_itself_and_draws(
     serve: Serve, issuer: AuthorizationServer, mode: str
 ) -> None:
     """Spec 2025-11-25 and 2026-07-28, Authorization Flow Steps: discovery, registration, PKCE, resource, token."""
-    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, signing_in(easel, mode) as client:
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, signing_in(easel.mcp_url, mode) as client:
         made = await client.call_tool("generate", {"prompt": "a lighthouse"})
         assert not made.is_error
         assert issuer.asked_resources == [easel.mcp_url]
-        assert set(issuer.asked_scopes[0].split()) >= {"draw", "look"}
-        assert not {"delete", "admin"} & set(issuer.asked_scopes[0].split())
+        assert set(issuer.asked_scopes[0].split()) - {"offline_access"} == {"draw", "look", "delete"}
         [job] = await easel.context.store.jobs(f"{issuer.url}#anna", 10)
         assert job.prompt == "a lighthouse"
 
@@ -97,12 +38,12 @@ async def test_the_official_client_gets_a_further_scope_when_a_call_needs_it(
     serve: Serve, issuer: AuthorizationServer, mode: str
 ) -> None:
     """Spec 2025-11-25 and 2026-07-28, Step-Up Authorization Flow."""
-    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, signing_in(easel, mode) as client:
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, signing_in(easel.mcp_url, mode) as client:
         await client.call_tool("generate", {"prompt": "a lighthouse"})
-        deleted = await client.call_tool("delete", {"history_id": 1, "confirm": True})
-        assert not deleted.is_error
+        cleared = await client.call_tool("cache", {"action": "clear", "confirm": True})
+        assert not cleared.is_error
         assert len(issuer.asked_scopes) == 2
-        assert set(issuer.asked_scopes[1].split()) >= {"draw", "look", "delete"}
+        assert set(issuer.asked_scopes[1].split()) >= {"draw", "look", "delete", "admin"}
 
 
 @asynccontextmanager

@@ -129,7 +129,7 @@ def owner_of(issuer: str, subject: str) -> str:
     if not 0 < len(subject) <= MAX_SUBJECT:
         raise TokenError(f"The subject of the token does not have 1 to {MAX_SUBJECT} characters.")
     try:
-        return f"{issuer}#{quote(subject, safe='@|:+=')}"
+        return f"{issuer}#{quote(subject, safe='@|:+')}"
     except UnicodeEncodeError as problem:
         raise TokenError("The subject of the token is no text.") from problem
 

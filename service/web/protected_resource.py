@@ -17,11 +17,12 @@ from service.routes import RESOURCE_METADATA
 from service.settings import SettingsError
 from service.web.identity import Identity
 
-SCOPES_ASKED: Final = (DRAW, LOOK)
-"""The scopes that a client without a token is told to ask for: enough for a conversation about pictures."""
-
 SCOPES_SUPPORTED: Final = (DRAW, LOOK, DELETE)
-"""The scopes that a client may ask for from the start. ADMIN is asked for when a call needs it."""
+"""The scopes that a client is told to ask for from the start: enough for a conversation about pictures.
+
+Clients register (RFC 7591) with just these, and a strict authorization server refuses them any other one later: a scope
+that is asked for when a call needs it, as ADMIN is, comes to few clients. The server decides what a person is granted.
+"""
 
 OPEN_TO_BROWSERS: Final = {
     hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
@@ -65,7 +66,7 @@ class ProtectedResource:
     def challenge(self, problem: str = "") -> str:
         """Return `WWW-Authenticate` of a 401: without a token, or with one that is refused for `problem`."""
         error = {"error": "invalid_token", "error_description": problem} if problem else {}
-        return self._bearer({**error, "scope": " ".join(SCOPES_ASKED)})
+        return self._bearer({**error, "scope": " ".join(SCOPES_SUPPORTED)})
 
     def step_up(self, *scopes: str) -> str:
         """Return `WWW-Authenticate` of a 403, with all the scopes that this operation needs.

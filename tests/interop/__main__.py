@@ -20,6 +20,7 @@ from tests.emulators import flow2api
 from tests.interop.agents.run import AGENTS, Agent, steps_of
 from tests.interop.converters.check import EVERYTHING, check
 from tests.interop.environments import FASTMCP, PYTHON_1, UnavailableError, node, node_environment, python
+from tests.interop.oauth import check as oauth
 from tests.paths import ROOT
 
 CLIENT_S: Final = 300.0
@@ -247,6 +248,10 @@ async def main(words: list[str]) -> int:
             async for name, outcome, why in check(url):
                 counts[outcome] += 1
                 print(f"{'converters':<24} {'service':<14} {name:<18} {outcome:<5} {why}".rstrip(), flush=True)
+        if not words or any(word.lower() in "oauth" for word in words):
+            async for name, outcome, why in oauth.check(folder / "6"):
+                counts[outcome] += 1
+                print(f"{'oauth':<24} {'service':<14} {name:<18} {outcome:<5} {why}".rstrip(), flush=True)
         agents = chosen(AGENTS, words)
         plain = await stack.enter_async_context(serving(folder / "5", "service")) if agents else ""
         for agent in agents:

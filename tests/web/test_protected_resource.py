@@ -45,7 +45,7 @@ def test_a_challenge_holds_nothing_that_ends_its_quotes() -> None:
     assert members_of(challenge) == {
         "error": "invalid_token",
         "error_description": "The token has expired.",
-        "scope": "draw look",
+        "scope": "draw look delete",
         "resource_metadata": f"https://easel.example.com{WELL_KNOWN}/mcp",
     }
     assert challenge.isascii()
@@ -118,7 +118,7 @@ async def test_without_a_token_the_challenge_leads_to_the_metadata(serve: Serve,
             assert heard.status == 401
             assert members_of(heard.headers["WWW-Authenticate"]) == {
                 "resource_metadata": f"https://easel.example.com{WELL_KNOWN}/art/mcp",
-                "scope": "draw look",
+                "scope": "draw look delete",
             }
 
 
