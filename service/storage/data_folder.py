@@ -1,4 +1,4 @@
-"""The data folder: the error that names it, bytes that are whole or absent after a crash, and its one secret.
+"""The data folder: the error that names it, its privacy, bytes that are whole after a crash, and its one secret.
 
 A new file becomes durable in this order: write it somewhere else on the same file system, fsync it, give it its name
 in one step (rename or link), fsync the folder that holds the name. Without the last step a power cut may forget the
@@ -13,8 +13,10 @@ one use says nothing about another.
 """
 
 import hmac
+import logging
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,7 +25,18 @@ from typing import Final, Self
 
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
-"""Prompts, pictures and the secret are for the account that runs the service. A folder that exists stays as it is."""
+"""Prompts, pictures and the secret are for the account that runs the service, whatever the umask is."""
+
+OTHERS: Final = 0o077
+"""The rights of everybody but the owner."""
+
+ENTRIES: Final = frozenset({
+    "arrived", "easel.db", "easel.db-journal", "easel.db-shm", "easel.db-wal", "ended-sessions", "files", "running",
+    "secret",
+})  # fmt: skip
+"""All that the service makes in its data folder."""
+
+logger = logging.getLogger(__name__)
 
 
 class DataFolderError(Exception):
@@ -61,6 +74,77 @@ def foreign_owner(path: Path, *, uid: int | None = None) -> str:
         cure = f"chown -R {uid} {folder}, or mount it with :U in podman"
         return f"; {folder} belongs to uid {owner}, this process is uid {uid}: {cure}" if owner != uid else ""
     return ""
+
+
+def make_private(data: Path) -> None:
+    """Take the rights of all others off the data folder and all that the service made in it, also in earlier versions.
+
+    Anything else in the folder stays as it is, and then the folder itself does: somebody else may have to reach it.
+    Where the file system refuses, as some that are mounted from a host do, a warning says what others can read.
+    """
+    if os.name == "nt":
+        return
+    with needing(data):
+        names = {entry.name for entry in data.iterdir()}
+    foreign = sorted(names - ENTRIES - {"lost+found"})
+    left = [path for name in sorted(names & ENTRIES) for path in _closed_below(data / name)]
+    if not foreign and not _close(data):
+        left.insert(0, data)
+    if left:
+        logger.warning(
+            "Other users of this machine can read %s%s, and this process may not change that: chmod -R go= %s, or use "
+            "another EASEL_DATA_DIR.", left[0], f" and {len(left) - 1} more" if len(left) > 1 else "", data,
+        )  # fmt: skip
+    elif foreign and data.stat().st_mode & OTHERS:
+        logger.warning(
+            "Other users of this machine can look into %s, which also holds %s: use a folder of its own.",
+            data,
+            foreign[0],
+        )
+
+
+def _closed_below(path: Path) -> Iterator[Path]:
+    """Take the rights of others off a path and all below it; yield those that could not be closed."""
+    if not _close(path):
+        yield path
+    if path.is_dir() and not path.is_symlink():
+        with suppress(OSError):  # another process may remove what it made
+            for entry in sorted(path.iterdir()):
+                yield from _closed_below(entry)
+
+
+def _close(path: Path) -> bool:
+    """Take the rights of others off a plain file or folder; return True where they have none, or it is neither.
+
+    No link is followed, and a file with a second name may be somebody else's.
+    """
+    found = _status(path)
+    if found is None or not found.st_mode & OTHERS:
+        return True
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & ~OTHERS)
+        finally:
+            os.close(descriptor)
+    found = _status(path)
+    return found is None or not found.st_mode & OTHERS
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """Return the status of a folder, or of a plain file with one name; None for anything else."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    is_ours = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
+    return found if is_ours else None
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file that others cannot read, where there is none: SQLite gives its log the rights of the file."""
+    with needing(path):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
 
 
 def write_durably(path: Path, data: bytes) -> None:

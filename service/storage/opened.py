@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
-from service.storage.data_folder import Secret
+from service.storage.data_folder import Secret, make_private
 from service.storage.disk import DiskFiles
 from service.storage.disk_sessions import DiskSessions
 from service.storage.files import Files
@@ -38,6 +38,7 @@ async def open_storage(data: Path, stack: contextlib.AsyncExitStack, allowances:
     """
     lease = await asyncio.to_thread(Lease.claim, data)
     stack.callback(lease.release)
+    await asyncio.to_thread(make_private, data)
     secret = await asyncio.to_thread(Secret.open, data, lease.folder)
     files = await DiskFiles.open(data / "files", lease.folder, secret.derive("picture names"))
     store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive, allowances=allowances)

@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from typing import Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from service.images import WorkError
-from service.storage.data_folder import DataFolderError
+from service.storage.data_folder import DataFolderError, make_private_file
 from service.storage.sqlite_schema import check_version, create_tables
 
 P = ParamSpec("P")
@@ -150,6 +150,7 @@ def within_range(number: int) -> int:
 def _connect_all(path: Path) -> list[sqlite3.Connection]:
     """The writing connection, then the reading ones. Connections that were opened before a failure are closed."""
     opened: list[sqlite3.Connection] = []
+    make_private_file(path)
     try:
         opened.append(_connect(path))
         _prepare(opened[0], path)

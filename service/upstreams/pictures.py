@@ -175,6 +175,8 @@ class PictureReader:
                         problem = error
                     if error.trouble in APPEARS:
                         hopeful.append(address)
+            if not hopeful:
+                break
             addresses = hopeful
         assert problem is not None  # noqa: S101 - the first address was tried
         raise problem

@@ -183,7 +183,7 @@ def test_what_is_no_database_stops_the_start(path: Path) -> None:
 
 async def test_a_path_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
     """Ours: as above."""
-    with pytest.raises(DataFolderError, match="unable to open database file"):
+    with pytest.raises(DataFolderError, match="No such file or directory"):
         await Database.open(tmp_path / "missing" / "easel.sqlite3")
 
 

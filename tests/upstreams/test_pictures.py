@@ -1,5 +1,6 @@
 """Tests of service/upstreams/pictures.py."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -215,6 +216,17 @@ async def test_a_picture_that_is_the_whole_answer_is_taken(host: str) -> None:
 async def test_a_stored_picture_is_found_on_the_services_own_origin(host: str) -> None:
     """Bug: flow2api #103 named hosts that nobody can reach."""
     assert len(await read(host, Link("http://0.0.0.0:1/tmp/1.png"))) == 1
+
+
+async def test_a_picture_that_will_never_do_is_not_waited_for(host: str) -> None:
+    """Bug: after a picture that was too large, the seconds in which one may still appear were slept through."""
+    async with aiohttp.ClientSession() as session:
+        patient = Timeouts(download_s=5, appear_s=3600)
+        trusted = Trusted(base=URL(host) / "v1", key="k")
+        reading = PictureReader(session=session, trusted=trusted, max_file_bytes=10, timeouts=patient)
+        async with asyncio.timeout(10):
+            with pytest.raises(UpstreamError, match="larger than 1e-05 MB"):
+                await reading.read([Link("/1.png")], ExtractedBase64())
 
 
 async def test_size_and_number_are_bounded(host: str) -> None:
