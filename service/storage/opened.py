@@ -50,6 +50,6 @@ async def open_storage(data: Path, stack: contextlib.AsyncExitStack, allowances:
         files=files,
         store=store,
         tasks=tasks,
-        uploads=SqliteUploads(store.database),
+        uploads=SqliteUploads(store.database, allowances),
         ended_sessions=ended,
     )

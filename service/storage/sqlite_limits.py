@@ -1,4 +1,4 @@
-"""The limits of new work in the SQLite file: pictures and spend of the day, working jobs, free disk, and the pauses.
+"""The limits of new work in the SQLite file: pictures, spend and uploads of the day, working jobs, disk, and pauses.
 
 1. `check_new_job` runs in the transaction that inserts the job: a job that is refused leaves nothing, and two processes
    that begin jobs at once cannot both take the last place. A call that joins a job never comes here.
@@ -21,6 +21,7 @@ from service.limits import (
     GENERATIONS_QUEUED,
     PICTURES_PER_DAY,
     SPEND_PER_DAY,
+    UPLOADS_PER_DAY,
     Allowances,
     Limit,
     LimitError,
@@ -88,6 +89,9 @@ SELECT_USE: Final = """
 SELECT_WORKING: Final = """
     SELECT coalesce(sum(working) FILTER (WHERE owner = ?1), 0), coalesce(sum(working), 0) FROM totals
 """
+COUNT_UPLOADS: Final = """
+    SELECT count(*) FILTER (WHERE owner = ?1), count(*) FROM uploads WHERE created_at >= ?2 AND created_at < ?3
+"""
 SELECT_PAUSES: Final = "SELECT owner, since, until FROM pauses ORDER BY owner"
 INSERT_PAUSE: Final = "INSERT OR REPLACE INTO pauses (owner, since, until) VALUES (?, ?, ?)"
 DELETE_PAUSE: Final = "DELETE FROM pauses WHERE owner = ?"
@@ -117,6 +121,15 @@ def check_new_job(connection: sqlite3.Connection, owner: str, price: float, allo
     check_disk(connection, allowances.free_bytes)
     _check_working(connection, owner, allowances)
     _check_day(connection, owner, price, allowances, now)
+
+
+def check_new_upload(connection: sqlite3.Connection, owner: str, allowances: Allowances, now: float) -> None:
+    """Raise `LimitError` where this owner may have no further upload link now."""
+    check_pauses(connection, owner, now)
+    check_disk(connection, allowances.free_bytes)
+    day = math.floor(now / DAY_S)
+    own, everybodys = connection.execute(COUNT_UPLOADS, (owner, day * DAY_S, (day + 1) * DAY_S)).fetchone()
+    _check_sum(UPLOADS_PER_DAY, (own + 1, everybodys + 1), owner, allowances, (day + 1) * DAY_S - now)
 
 
 def check_pauses(connection: sqlite3.Connection, owner: str, now: float) -> None:
@@ -163,7 +176,7 @@ def _check_day(connection: sqlite3.Connection, owner: str, price: float, allowan
 
 
 def _check_sum(limit: Limit, sums: tuple[float, float], owner: str, allowances: Allowances, left_s: float) -> None:
-    advice = "at midnight UTC" if limit is PICTURES_PER_DAY else "at midnight UTC, or now with a cheaper model"
+    advice = "at midnight UTC, or now with a cheaper model" if limit is SPEND_PER_DAY else "at midnight UTC"
     most = (allowances.each(limit, owner), allowances.overall(limit))
     for overall in (False, True):
         if sums[overall] > most[overall] + A_CENT_OF_A_CENT:

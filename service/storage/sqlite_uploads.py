@@ -4,10 +4,15 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+from service.limits import UNLIMITED, Allowances
 from service.storage.sqlite_database import Database
+from service.storage.sqlite_limits import check_new_upload
 from service.storage.store import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
+
+IdOf: TypeAlias = Callable[[str, float], str]
+"""Makes the id of an upload out of its owner and its time."""
 
 COLUMNS: Final = """
     uploads.id, uploads.owner, uploads.request, uploads.prompt, uploads.created_at, uploads.expires_at, uploads.names,
@@ -45,11 +50,12 @@ class SqliteUploads(UploadKeeper):
     though nobody awaits it.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, allowances: Allowances = UNLIMITED) -> None:
         self._database = database
+        self._allowances = allowances
 
-    async def open(self, owner: str, request: UploadRequest, now: float, id_of: Callable[[str, float], str]) -> Upload:
-        return await self._database.write(_open, owner, request, now, id_of)
+    async def open(self, owner: str, request: UploadRequest, now: float, id_of: IdOf) -> Upload:
+        return await self._database.write(self._open, owner, request, now, id_of)
 
     async def find(self, id_: str) -> Upload | None:
         return await self._database.read(_first, FIND, id_)
@@ -66,22 +72,26 @@ class SqliteUploads(UploadKeeper):
     async def spend(self, id_: str, now: float) -> None:
         await self._database.write(_change, SPEND, now, id_)
 
-
-def _open(
-    connection: sqlite3.Connection, owner: str, request: UploadRequest, now: float, id_of: Callable[[str, float], str]
-) -> Upload:
-    connection.execute(PURGE, (now - KEPT_S,))
-    for row in connection.execute(FRESH, (owner, request.key, now + FRESH_S)).fetchall():
-        fresh = _read(row)
-        if fresh.id == id_of(owner, fresh.created_at):
-            return fresh
-    newest: float = connection.execute(NEWEST, (owner,)).fetchone()[0]
-    created_at = max(now, math.nextafter(newest, math.inf))
-    made = Upload(
-        id=id_of(owner, created_at), owner=owner, request=request, created_at=created_at, expires_at=created_at + OPEN_S
-    )
-    connection.execute(INSERT, (made.id, owner, request.key, request.prompt, made.created_at, made.expires_at))
-    return made
+    def _open(
+        self, connection: sqlite3.Connection, owner: str, request: UploadRequest, now: float, id_of: IdOf
+    ) -> Upload:
+        connection.execute(PURGE, (now - KEPT_S,))
+        for row in connection.execute(FRESH, (owner, request.key, now + FRESH_S)).fetchall():
+            fresh = _read(row)
+            if fresh.id == id_of(owner, fresh.created_at):
+                return fresh
+        check_new_upload(connection, owner, self._allowances, now)
+        newest: float = connection.execute(NEWEST, (owner,)).fetchone()[0]
+        created_at = max(now, math.nextafter(newest, math.inf))
+        made = Upload(
+            id=id_of(owner, created_at),
+            owner=owner,
+            request=request,
+            created_at=created_at,
+            expires_at=created_at + OPEN_S,
+        )
+        connection.execute(INSERT, (made.id, owner, request.key, request.prompt, made.created_at, made.expires_at))
+        return made
 
 
 def _change(connection: sqlite3.Connection, statement: str, *values: object) -> int:

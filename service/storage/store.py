@@ -345,7 +345,7 @@ class UploadKeeper(ABC):
         """Return the request's open upload that has `FRESH_S` left, or a new one, at a time of its own for the owner.
 
         `id_of` makes the id out of owner and time; an upload of another id was made with another secret, and is never
-        given again. Uploads older than `KEPT_S` are removed.
+        given again. Uploads older than `KEPT_S` are removed. Raises `LimitError` where a new one would pass a limit.
         """
 
     @abstractmethod

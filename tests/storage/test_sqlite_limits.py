@@ -11,6 +11,8 @@ from service.limits import UNLIMITED, Allowances, LimitError
 from service.storage import sqlite_limits as limits
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_limits import EVERYBODY, Pause
+from service.storage.sqlite_uploads import SqliteUploads
+from service.storage.store import UploadRequest
 from tests.stores import POLICY, Clock, picture
 
 DAY: float = 86_400
@@ -231,3 +233,26 @@ async def test_a_job_whose_turn_comes_during_a_pause_is_not_submitted(tmp_path: 
         assert caught.value.kind == "paused"
         done = await at.store.finish(running, [picture("a.png")])
         assert done.state == "done"
+
+
+async def test_the_upload_links_of_a_day_are_counted(tmp_path: Path) -> None:
+    """Ours: the same link that is told again counts once."""
+    allowances = allowed(uploads_per_day=(2, 3))
+    async with desk(tmp_path, allowances) as at:
+        keeper = SqliteUploads(at.store.database, allowances)
+
+        async def open_(owner: str, key: str) -> None:
+            await keeper.open(owner, UploadRequest(key=key, prompt="a fox"), at.clock.now, "{}{}".format)
+
+        for key in ("one", "one", "two", "two"):
+            await open_("ann", key)
+        with pytest.raises(LimitError, match=r"2 upload links today \(EASEL_UPLOADS_PER_DAY\)"):
+            await open_("ann", "three")
+        await open_("ben", "one")
+        with pytest.raises(LimitError, match="All users together"):
+            await open_("ben", "two")
+        at.clock.now += DAY
+        await open_("ann", "three")
+        await at.pause("ann")
+        with pytest.raises(LimitError, match="paused by the operator"):
+            await open_("ann", "four")
