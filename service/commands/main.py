@@ -1,6 +1,7 @@
-"""The command line: `serve` (the default), over HTTP or with `--stdio`; `demo`; `models`.
+"""The command line: `serve` (the default), over HTTP or with `--stdio`; `demo`; `models`; `pause` and `resume`.
 
-`demo` shows the whole way of a picture once; `models` compares the models file with the lists of the image services.
+`demo` shows the whole way of a picture once; `models` compares the models file with the lists of the image services;
+`pause` and `resume` are the kill switch.
 """
 
 import argparse
@@ -8,24 +9,38 @@ import asyncio
 import os
 import signal
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from dotenv.parser import parse_stream
 
 from service import image_services, logs
 from service.commands import demo, serve
 from service.commands import models as models_command
+from service.commands.pause import PauseError, Selection, pause, read_end, resume
 from service.settings import Settings, SettingsError
 from service.settings_table import SETTINGS, unknown_names
+
+OPTIONS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "write": ("models",),
+    "owner": ("pause", "resume"),
+    "all": ("pause", "resume"),
+    "for": ("pause",),
+    "until": ("pause",),
+}
+"""The commands that an option goes with."""
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 when it ended well, 2 when a setting is wrong."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.write and options.command != "models":
-        parser.error("--write goes with the command models")
+    for name, commands in OPTIONS_OF.items():
+        if getattr(options, name) and options.command not in commands:
+            parser.error(f"{'NAME' if name == 'owner' else f'--{name}'} goes with {' and '.join(commands)}")
     try:
         env = environment() | _overrides(options)
         settings = Settings.from_env(env)
@@ -33,7 +48,9 @@ def run(arguments: list[str] | None = None) -> int:
             print(f"easel: {note}", file=sys.stderr)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
-        return asyncio.run(_run("stdio" if options.stdio else options.command, settings, write=options.write))
+        return asyncio.run(_run(options, settings))
+    except PauseError as error:
+        parser.error(str(error))
     except SettingsError as error:
         print(f"easel: {error}", file=sys.stderr)
         return 2
@@ -56,13 +73,19 @@ def environment() -> dict[str, str]:
     return {line.key: line.value for line in written if line.key and line.value is not None} | dict(os.environ)
 
 
-async def _run(command: str, settings: Settings, *, write: bool) -> int:
+async def _run(options: argparse.Namespace, settings: Settings) -> int:
+    command = "stdio" if options.stdio else options.command
     # These print their own steps: the log stays out of them unless a level was set.
-    prints = command in ("demo", "models")
+    prints = command in ("demo", "models", "pause", "resume")
     level = "warning" if prints and settings.log_level == "info" else settings.log_level
     logs.set_up(level, settings.log_format, image_services.secrets_of(settings))
     if command == "models":
-        return await models_command.models(settings, write=write)
+        return await models_command.models(settings, write=options.write)
+    selection = Selection(owner=options.owner or "", everybody=options.all)
+    if command == "pause":
+        return await pause(settings, selection, read_end(getattr(options, "for"), options.until, time.time()))
+    if command == "resume":
+        return await resume(settings, selection)
     commands = {"serve": serve.serve, "stdio": serve.serve_stdio, "demo": demo.demo}
     return await commands[command](settings)
 
@@ -92,11 +115,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("serve", "demo", "models"),
+        choices=("serve", "demo", "models", "pause", "resume"),
         default="serve",
-        help="serve until it is stopped (the default), draw one picture to show how, or compare the models file with "
-        "what the image services have",
+        help="serve until it is stopped (the default), draw one picture to show how, compare the models file with "
+        "what the image services have, or pause and resume the drawing of an owner or of all",
     )
+    parser.add_argument("owner", nargs="?", metavar="NAME", help="with pause and resume: the owner, a name of a token")
+    parser.add_argument("--all", action="store_true", help="with pause and resume: everybody")
+    parser.add_argument("--for", metavar="TIME", help="with pause: how long, such as 90s, 30m, 2h or 1d")
+    parser.add_argument("--until", metavar="TIME", help="with pause: its end, such as 2026-11-29T08:00, in UTC")
     parser.add_argument("--write", action="store_true", help="with models: bring the models file up to date")
     parser.add_argument("--stdio", action="store_true", help="serve one client on standard input and output")
     parser.add_argument("--host", help="instead of EASEL_HOST")
