@@ -118,7 +118,7 @@ async def live(folder: Path) -> Life:
             "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "EASEL_PORT": "0", "EASEL_DATA_DIR": str(data),
             "EASEL_LOG": "debug", "EASEL_RETRIES": "0", "EASEL_CACHE_MAX_FILE_MB": "1", "EASEL_TOKENS": f"anna:{TOKEN}",
             "OPENAI_BASE_URL": echo.url, "OPENAI_API_KEY": KEY, "HTTPS_PROXY": f"http://me:{PASSWORD}@127.0.0.1:9",
-            "EASEL_PICTURES_PER_DAY": "0", "EASEL_SPEND_PER_DAY": "0",
+            "EASEL_PICTURES_PER_DAY": "0", "EASEL_SPEND_PER_DAY": "0", "EASEL_CALLS_PER_MINUTE": "0",
         }  # fmt: skip
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
