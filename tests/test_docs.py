@@ -1,0 +1,44 @@
+"""Pages in `docs/`: what they show to be copied is right, and what they name is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service.authorization import IMPLIED
+from service.settings import Settings
+from service.settings_table import SETTINGS
+from tests.paths import ROOT
+
+DOCS = ROOT / "docs"
+OAUTH = (DOCS / "oauth.md").read_text(encoding="utf-8")
+PAGES = sorted(DOCS.rglob("*.md"))
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```ini\n(.*?)^```$", OAUTH, re.MULTILINE | re.DOTALL))
+def test_settings_that_are_shown_are_those_of_a_service_that_starts(block: str) -> None:
+    settings = dict(line.split("=", 1) for line in block.splitlines() if line)
+    assert set(settings) <= {setting.name for setting in SETTINGS}
+    assert Settings.from_env(settings).oauth
+
+
+@pytest.mark.parametrize("file", sorted(path for path in DOCS.rglob("*") if path.is_file()), ids=lambda file: file.name)
+def test_every_setting_that_is_named_is_one(file: Path) -> None:
+    known = {setting.name for setting in SETTINGS}
+    assert not set(re.findall(r"\bEASEL_[A-Z_]+\b", file.read_text(encoding="utf-8"))) - known
+
+
+def test_every_scope_is_told_and_no_other() -> None:
+    assert set(re.findall(r"^\| `([a-z]+)` \| ", OAUTH, re.MULTILINE)) == set(IMPLIED)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_the_settings_of_the_compose_file_are_all_in_its_example() -> None:
+    compose = (DOCS / "keycloak" / "compose.yaml").read_text(encoding="utf-8")
+    example = (DOCS / "keycloak" / "settings.env.example").read_text(encoding="utf-8")
+    assert set(re.findall(r"\$\{(\w+)", compose)) == set(re.findall(r"^(\w+)=", example, re.MULTILINE))
