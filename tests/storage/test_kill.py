@@ -13,7 +13,7 @@ from service.storage.store import Totals
 from tests.crashing_writer import PICTURE_BYTES
 
 KILLS = 12
-INDEX_MATCHES_PROMPTS = "SELECT (SELECT group_concat(rowid) FROM prompts), (SELECT group_concat(history_id) FROM jobs)"
+INDEX_MATCHES_PROMPTS = "SELECT (SELECT group_concat(rowid) FROM prompts), (SELECT group_concat(id) FROM jobs)"
 
 
 @dataclass

@@ -1,0 +1,58 @@
+"""Room on the disk among several people, in the whole service: nobody loses a picture to another."""
+
+import pytest
+
+from tests.conftest import Serve
+from tests.two_owners import drawn, inline, two_owners
+
+REFUSED = {
+    "before anything is asked for": {"prompt": "a fox", "image_url": ["https://127.0.0.1/not-here.png"]},
+    "by the image service": {"prompt": "a fox [moderation]", "image_url": []},
+}
+"""Calls that come to nothing though their first picture was stored."""
+
+
+@pytest.mark.parametrize("how", REFUSED)
+async def test_refused_calls_keep_nothing_and_take_no_room_from_others(serve: Serve, how: str) -> None:
+    """Bug: 335 refused calls of one person evicted the five paid pictures of another."""
+    async with two_owners(serve, EASEL_CACHE_MAX_ENTRIES="8") as both:
+        for number in range(5):
+            await drawn(both.anna, f"picture {number}")
+        for number in range(10):
+            call = REFUSED[how] | {"image_url": [inline(number), *REFUSED[how]["image_url"]]}
+            assert (await both.ben.call("generate", call))["isError"]
+        assert (await both.ben.call("cache"))["structuredContent"]["kept"] == 0
+        assert (await both.anna.call("cache"))["structuredContent"]["kept"] == 5
+        assert len((await both.anna.modern("resources/list")).result["resources"]) == 5
+
+
+async def test_who_draws_without_end_takes_only_from_themselves(serve: Serve) -> None:
+    """Attack: a person fills the disk, so that the pictures that others paid for go."""
+    async with two_owners(serve, EASEL_CACHE_MAX_ENTRIES="6") as both:
+        for number in range(3):
+            await drawn(both.anna, f"picture {number}")
+        for number in range(8):
+            await drawn(both.ben, f"picture {number}", image_url=inline(number))
+        assert (await both.anna.call("cache"))["structuredContent"]["kept"] == 3
+        resources = (await both.ben.modern("resources/list")).result["resources"]
+        assert [each["_meta"]["easel/history_id"] for each in resources] == [8, 7, 6]
+
+
+async def test_the_limit_of_one_owner_is_told_and_kept(serve: Serve) -> None:
+    async with two_owners(serve, EASEL_CACHE_OWNER_MAX_ENTRIES="2", EASEL_CACHE_OWNER_MAX_MB="5") as both:
+        for number in range(4):
+            await drawn(both.ben, f"picture {number}")
+        await drawn(both.anna, "a picture")
+        [told, kept] = [(await each.call("cache"))["structuredContent"] for each in (both.ben, both.anna)]
+        assert (told["kept"], kept["kept"]) == (2, 1)
+        assert (told["limits"]["owner_entries"], told["limits"]["owner_bytes"]) == (2, 5_000_000)
+        assert "for each person: 2 pictures, 5.0 MB" in told["message"]
+
+
+async def test_what_was_there_before_a_refused_call_stays(serve: Serve) -> None:
+    """Ours: the picture that a person sent is not lost because a later call with it was refused."""
+    async with two_owners(serve) as both:
+        await drawn(both.ben, "a fox", image_url=inline(1))
+        again = {"prompt": "a fox [moderation]", "image_url": [inline(1), inline(2)]}
+        assert (await both.ben.call("generate", again))["isError"]
+        assert (await both.ben.call("cache"))["structuredContent"]["kept"] == 2
