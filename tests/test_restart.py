@@ -187,3 +187,36 @@ async def test_a_task_whose_generation_was_deleted_says_so(tmp_path: Path) -> No
             result = (await ended_task(client, task_id))["result"]
     assert result["isError"]
     assert "deleted" in result["content"][0]["text"]
+
+
+async def test_a_task_is_cancelled_by_whichever_process_is_asked(tmp_path: Path) -> None:
+    """Bug: another process on the same data folder answered `tasks/cancel` with a success, and the task went on."""
+    async with openai_images.running() as upstream:
+        settings = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key}
+        async with (
+            service_process(tmp_path / "data", **settings) as (_, one),
+            service_process(tmp_path / "data", **settings) as (_, other),
+        ):
+            task_id = await begin_task(one, "generate", {"prompt": "a fox [slow]"})
+            await upstream.silent.wait()
+            assert (await other.modern("tasks/cancel", {"taskId": task_id}, **TASKS)).result
+            await upstream.disconnected.wait()
+            assert (await ended_task(other, task_id))["status"] == "cancelled"
+            entry = await only_entry(other)
+            assert (entry["state"], entry["failure"]["kind"]) == ("failed", "cancelled")
+
+
+async def test_a_task_that_outlived_its_process_can_be_cancelled(tmp_path: Path) -> None:
+    """Bug: the next process said yes, and went on drawing."""
+    async with modelscope.running() as upstream:
+        async with service_process(tmp_path / "data", **at(upstream)) as (process, client):
+            task_id = await begin_task(client, "generate", FOX)
+            await upstream.polled.wait()
+            process.kill()
+            await process.wait()
+        async with service_process(tmp_path / "data", **at(upstream)) as (_, client):
+            assert (await client.modern("tasks/cancel", {"taskId": task_id}, **TASKS)).result
+            assert (await ended_task(client, task_id))["status"] == "cancelled"
+            entry = await only_entry(client)
+            assert (entry["state"], entry["failure"]["kind"]) == ("failed", "cancelled")
+            assert "may have charged" in entry["failure"]["reason"]

@@ -114,7 +114,31 @@ class Generation:
         running = self.jobs.find((job.owner, job.history_id)) or await self._claim(job)
         if running is not None:
             await running.stop()
+            await self._end_unbegun(job)
         return running is not None
+
+    async def cancel(self, owner: str, history_id: int) -> bool:
+        """Cancel a job that no call waits for; return False where another process works on it."""
+        job = await self.store.job(owner, history_id)
+        if job is None or job.state is not JobState.WORKING:
+            return True
+        running = self.jobs.find((owner, history_id)) or await self._claim(job)
+        if running is not None:
+            await running.cancel()
+            await self._end_unbegun(job)
+            return True
+        current = await self.store.job(owner, history_id)  # looking for a process to claim it from ends it, if it died
+        return current is None or current.state is not JobState.WORKING
+
+    async def _end_unbegun(self, job: Job) -> None:
+        """Have the row say that a job was cancelled whose turn to be resumed had not come."""
+        current = await self.store.job(job.owner, job.history_id)
+        if (
+            current is not None
+            and current.state is JobState.WORKING
+            and not self.jobs.find((job.owner, job.history_id))
+        ):
+            await self.worker.cancel(current)
 
     async def result_if_ended(self, owner: str, history_id: int) -> Outcome | None:
         """Return the outcome of a job that has ended; None for one at work, which is resumed if nobody follows it.

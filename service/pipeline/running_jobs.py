@@ -126,6 +126,12 @@ class RunningJob:
                 if self._cancel():
                     await asyncio.wait({self._started})
 
+    async def cancel(self) -> None:
+        """Cancel the job, detached or not, unless a call waits for it; returns when its row says how it ended."""
+        if not self._waiters:
+            self.detached = False
+            await self.leave(DisconnectReason.CANCELLED)
+
     async def stop(self) -> None:
         """Cancel the job whoever waits for it, as its owner deletes it; returns when its row says how it ended."""
         self.stopped = True

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # Tasks answers calls of tools that stand here
 
 ScopeOf: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 Run: TypeAlias = Callable[[Call, Mapping[str, Any]], Awaitable[Result]]
+Cancel: TypeAlias = Callable[[Call, str], Awaitable[bool]]
 Resume: TypeAlias = Callable[[Call, str], Awaitable[Result | None]]
 Read: TypeAlias = Callable[[Call, str], Awaitable[Sequence[Result] | None]]
 ResourcePages: TypeAlias = Callable[[Call, str | None], Awaitable[tuple[Sequence[Result], str | None]]]
@@ -34,14 +35,15 @@ class ToolEntry:
 
     `run` checks the arguments itself: a wrong one is a result with `isError`, which the model gets to see
     (spec 2026-07-28, Tools, Error Handling). `resume` returns the result of work that a call remembered and whose
-    process may be gone, or None while the work goes on. `scope` returns the scope that a call with these arguments
-    needs. `param_headers` are those of the input schema.
+    process may be gone, or None while the work goes on; `cancel` stops such work, and returns False where it cannot.
+    `scope` returns the scope that a call with these arguments needs. `param_headers` are those of the input schema.
     """
 
     listing: Mapping[str, Any]
     run: Run
     scope: ScopeOf = lambda arguments: None  # noqa: ARG005 - the signature
     resume: Resume | None = None
+    cancel: Cancel | None = None
     param_headers: ParamHeaders = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from service.protocol.catalog import Server
 from service.protocol.channel import TASKS
 from service.protocol.client import BOTH, HAS_TASKS, LEGACY, MODERN, SUPPORTED_VERSIONS, Era
 from service.protocol.client_requests import missing_capabilities
-from service.protocol.errors import INVALID_REQUEST, METHOD_NOT_FOUND, RpcError
+from service.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, RpcError
 from service.protocol.jsonrpc import Result, notification_message
 from service.protocol.subscriptions import (
     SUBSCRIPTION_ID,
@@ -26,8 +26,8 @@ from service.protocol.subscriptions import (
     read_filter,
     read_level,
 )
-from service.protocol.task_records import WORKING, TaskRecord
-from service.protocol.tasks import Tasks
+from service.protocol.task_records import COMPLETED, WORKING, TaskRecord
+from service.protocol.tasks import CANCELLED_ENDING, NOT_STOPPED, Tasks
 
 Handler: TypeAlias = Callable[[Server, Call], Awaitable[Result]]
 
@@ -118,7 +118,7 @@ async def _caught_up(server: Server, call: Call, tasks: Tasks, task: TaskRecord)
     if tool is None or tool.resume is None or not task.work:
         return task
     result = await tool.resume(call, task.work)
-    return task if result is None else await tasks.complete(task, result)
+    return task if result is None else await tasks.end(task, status=COMPLETED, message="", result=result)
 
 
 async def update_task(server: Server, call: Call) -> Result:
@@ -129,8 +129,14 @@ async def update_task(server: Server, call: Call) -> Result:
 
 
 async def cancel_task(server: Server, call: Call) -> Result:
-    """Stop a task's work."""
-    await _tasks(server, call).cancel(call.owner, call.params.get("taskId"))
+    """Stop a task's work, whichever process does it; raises -32603 where that cannot be."""
+    tasks = _tasks(server, call)
+    task = await tasks.get(call.owner, call.params.get("taskId"))
+    if not await tasks.cancel(task):
+        tool = server.tools.get(task.tool)
+        if task.work and tool is not None and tool.cancel is not None and not await tool.cancel(call, task.work):
+            raise RpcError(INTERNAL_ERROR, NOT_STOPPED)
+        await tasks.end(task, **CANCELLED_ENDING)
     return {}
 
 

@@ -5,7 +5,7 @@ implementation.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -77,6 +77,21 @@ class TaskKeeper(ABC):
     @abstractmethod
     async def load(self, owner: str, task_id: str) -> TaskRecord | None:
         """Return the record of this owner's task, or None."""
+
+    @abstractmethod
+    async def release(self, task_id: str) -> None:
+        """Note that this process runs a task no longer, whose work goes on elsewhere."""
+
+    @abstractmethod
+    async def send(self, task_id: str, message: Mapping[str, Any]) -> bool:
+        """Leave a message for the other process that runs a task; False where no living one runs it.
+
+        Messages of a task are kept in order until they are received.
+        """
+
+    @abstractmethod
+    async def receive(self, task_id: str) -> Sequence[Mapping[str, Any]]:
+        """Take the messages that other processes left for a task of this one."""
 
 
 def _iso(seconds: float) -> str:

@@ -4,6 +4,8 @@
 2. Requests to its client from then on park the task in `input_required` until `tasks/update` brings the results.
 3. Its end is stored as the record's result or error.
 4. Work that was remembered may outlast its handler, or its process: its tool is asked for the end when the client asks.
+5. Several processes may share the records. One that is asked to cancel or update a task of another leaves it a message,
+   and says so where no process takes it: an answer without an error means that it was done.
 
 A task of another owner does not exist.
 """
@@ -14,7 +16,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.channel import NULL_CHANNEL, Channel
@@ -36,8 +38,24 @@ from service.protocol.task_records import (
 
 logger = logging.getLogger(__name__)
 
+R = TypeVar("R")
+
 MAX_UNFETCHED: Final = 1000
 """Results whose delivery callbacks wait for a client to fetch them; those of older results never run."""
+
+
+LOOK_S: Final = 1.0
+"""Seconds between two looks of a running task for messages of other processes."""
+
+CONFIRMED_S: Final = 5.0
+"""Longest wait until another process has cancelled its task."""
+
+NOT_ANSWERED: Final = (
+    "This task was not cancelled: another process of this server runs it and did not answer. Try again, or wait for "
+    "its result."
+)
+NOT_STOPPED: Final = "This task was not cancelled: another process of this server works on it. Wait for its result."
+NOBODY_ASKS: Final = "The process that asked for this has stopped; call the tool again."
 
 
 class StillWorkingError(Exception):
@@ -169,6 +187,20 @@ class _Running:
     call: Call
     channel: _TaskChannel
 
+    @property
+    def is_left(self) -> bool:
+        """True once the handler has ended, and the work goes on."""
+        work = self.channel.work
+        if work is None or not work.done() or work.cancelled():
+            return False
+        return isinstance(work.exception(), StillWorkingError)
+
+    def cancel(self) -> None:
+        """Cancel the work, as its client asked for it."""
+        if self.channel.work is not None:
+            self.call.cancel_reason = ""
+            self.channel.work.cancel()
+
 
 @dataclass(kw_only=True)
 class Tasks:
@@ -178,6 +210,9 @@ class Tasks:
     clock: Callable[[], float]
     hub: Hub
     max_unfetched: int = MAX_UNFETCHED
+    look_s: float = LOOK_S
+    confirmed_s: float = CONFIRMED_S
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     running: dict[str, _Running] = field(default_factory=dict)
     _endings: set[asyncio.Task[None]] = field(default_factory=set)
     _unfetched: OrderedDict[str, DeliveryCallbacks] = field(default_factory=OrderedDict)
@@ -241,14 +276,40 @@ class Tasks:
         running = self.running.get(record.id)
         if running is not None:
             await running.channel.resolve(responses)
+        elif record.status == INPUT_REQUIRED and not await self.keeper.send(record.id, {"responses": responses}):
+            raise RpcError(INVALID_PARAMS, NOBODY_ASKS)
 
-    async def cancel(self, owner: str, task_id: object) -> None:
-        """Cancel the work of a task that runs here; one that has ended stays as it is."""
-        record = await self.get(owner, task_id)
+    async def cancel(self, record: TaskRecord) -> bool:
+        """Cancel the work of a task, here or in the process that runs it; False where no process runs it.
+
+        One that has ended stays as it is. Raises -32603 when the other process does not answer.
+        """
+        if record.status in ENDED:
+            return True
         running = self.running.get(record.id)
-        if running is not None and running.channel.work is not None:
-            running.call.cancel_reason = ""
-            running.channel.work.cancel()
+        if running is not None and not running.is_left:
+            running.cancel()
+        elif not await self.keeper.send(record.id, {"cancel": True}):
+            return False
+        else:
+            await self._confirmed(record)
+        return True
+
+    async def end(self, record: TaskRecord, **ending: Any) -> TaskRecord:
+        """Store the end of a task that no process runs, by the changes of its record."""
+        ended = replace(record, **ending, input_requests={}, updated_at=self.clock())
+        await self.keeper.save(ended)
+        self.hub.publish(TaskChanged(record.id), record.owner)
+        return ended
+
+    async def _confirmed(self, record: TaskRecord) -> None:
+        """Wait until the task of another process has ended."""
+        try:
+            async with asyncio.timeout(self.confirmed_s):
+                while (await self.get(record.owner, record.id)).status not in ENDED:
+                    await self.pause(self.look_s / 4)
+        except TimeoutError as late:
+            raise RpcError(INTERNAL_ERROR, NOT_ANSWERED) from late
 
     def is_unfetched(self, task_id: str) -> bool:
         """Return whether delivery callbacks wait for the result of this task to be fetched."""
@@ -258,13 +319,6 @@ class Tasks:
         """Run the delivery callbacks of this task: its result has arrived at its client."""
         if (delivery := self._unfetched.pop(task_id, None)) is not None:
             delivery.run()
-
-    async def complete(self, record: TaskRecord, result: Result) -> TaskRecord:
-        """Store the result of a task whose process is gone."""
-        ended = replace(record, status=COMPLETED, message="", result=result, updated_at=self.clock())
-        await self.keeper.save(ended)
-        self.hub.publish(TaskChanged(record.id), record.owner)
-        return ended
 
     async def close(self, grace_s: float) -> None:
         """Give running tasks `grace_s` seconds, cancel the rest, and wait until every end is stored."""
@@ -279,9 +333,11 @@ class Tasks:
     async def _finish(self, call: Call, channel: _TaskChannel, task_id: str) -> None:
         """Wait for the work, store its end, and let go of it."""
         assert channel.work is not None, "a task has work"  # noqa: S101 - a mistake of ours, not of a caller
-        await asyncio.wait({channel.work})
+        while not (await asyncio.wait({channel.work}, timeout=self.look_s))[0]:
+            await self._take_messages(task_id)
         call.end()
-        if not channel.work.cancelled() and isinstance(channel.work.exception(), StillWorkingError):
+        if self.running[task_id].is_left:
+            await _logged(self.keeper.release(task_id))
             del self.running[task_id]
             return
         # A result that cannot be stored, such as one that is no JSON, must not leave a task that works for ever.
@@ -297,11 +353,30 @@ class Tasks:
                 self._unfetched.popitem(last=False)
         del self.running[task_id]
 
+    async def _take_messages(self, task_id: str) -> None:
+        """Do what other processes were asked to do with a task that runs here."""
+        running = self.running[task_id]
+        for message in await _logged(self.keeper.receive(task_id)) or ():
+            match message:
+                case {"cancel": True}:
+                    running.cancel()
+                case {"responses": dict(responses)}:
+                    await running.channel.resolve(responses)
+
+
+async def _logged(work: Awaitable[R]) -> R | None:
+    """Do what a task can go on without; a failure is logged."""
+    try:
+        return await work
+    except Exception:
+        logger.exception("the messages of a task were not looked up")
+        return None
+
 
 def _ending(work: asyncio.Future[Result]) -> Mapping[str, Any]:
     """Return the changes of the record for ended work: a bug is an internal error, whose details stay in the log."""
     if work.cancelled():
-        return {"status": CANCELLED, "message": "Cancelled."}
+        return CANCELLED_ENDING
     error = work.exception()
     if error is None:
         return {"status": COMPLETED, "message": "", "result": work.result()}
@@ -316,6 +391,8 @@ def _ending(work: asyncio.Future[Result]) -> Mapping[str, Any]:
 def _failure(error: RpcError) -> dict[str, Any]:
     return {"status": FAILED, "message": error.message[:MAX_STATUS_MESSAGE], "error": error.body()}
 
+
+CANCELLED_ENDING: Final[Mapping[str, Any]] = {"status": CANCELLED, "message": "Cancelled."}
 
 BROKEN: Final[Mapping[str, Any]] = _failure(
     RpcError(INTERNAL_ERROR, "Internal error. The server's log has the details.")

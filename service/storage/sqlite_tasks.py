@@ -6,15 +6,16 @@ start ends it as failed, and says so.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import orjson
 
 from service.protocol.errors import INTERNAL_ERROR, RpcError
 from service.protocol.task_records import ENDED, FAILED, WORKING, TaskKeeper, TaskRecord
 from service.storage.sqlite_database import Database
+from service.storage.sqlite_jobs import RELEASED
 
 SAVE: Final = """
     INSERT INTO tasks (id, owner, ended, expires_at, lease, record) VALUES (?, ?, ?, ?, ?, ?)
@@ -23,16 +24,28 @@ SAVE: Final = """
 LOAD: Final = "SELECT record FROM tasks WHERE id = ? AND owner = ?"
 LEASES_AT_WORK: Final = "SELECT DISTINCT lease FROM tasks WHERE NOT ended"
 UNENDED: Final = "SELECT record FROM tasks WHERE NOT ended AND lease = ?"
+RELEASE: Final = "UPDATE tasks SET lease = ? WHERE id = ? AND lease = ?"
+RUNS_IT: Final = "SELECT lease FROM tasks WHERE id = ? AND NOT ended"
+SEND: Final = """
+    UPDATE tasks SET messages = json_insert(messages, '$[#]', json(?))
+    WHERE id = ? AND lease = ? AND NOT ended AND length(messages) < ?
+"""
+UNREAD: Final = "SELECT messages FROM tasks WHERE id = ? AND messages <> '[]'"
+RECEIVE: Final = "UPDATE tasks SET messages = '[]' WHERE id = ?"
 PURGE: Final = "DELETE FROM tasks WHERE expires_at <= ?"
+MAX_UNREAD: Final = 8_000_000
+"""Characters of a task's unread messages, beyond which none is taken: two of the largest that a client can send."""
+
 INTERRUPTED: Final = RpcError(INTERNAL_ERROR, "This server stopped while the task ran. Call the tool again.")
 
 
 class SqliteTasks(TaskKeeper):
     """Task records of all processes; `lease` marks those of this one."""
 
-    def __init__(self, database: Database, lease: str) -> None:
+    def __init__(self, database: Database, lease: str, alive: Callable[[str], bool]) -> None:
         self._database = database
         self._lease = lease
+        self._alive = alive
 
     @classmethod
     async def open(
@@ -41,7 +54,7 @@ class SqliteTasks(TaskKeeper):
         """End the tasks that dead processes left open, and remove the expired ones."""
         dead = await database.read(_dead_leases, alive)
         await database.write(_clear, dead, clock())
-        return cls(database, lease)
+        return cls(database, lease, alive)
 
     async def save(self, record: TaskRecord) -> None:
         """Insert a record, or replace the one of its id."""
@@ -50,6 +63,29 @@ class SqliteTasks(TaskKeeper):
     async def load(self, owner: str, task_id: str) -> TaskRecord | None:
         """The record of this owner's task, or None."""
         return await self._database.read(_load, owner, task_id)
+
+    async def release(self, task_id: str) -> None:
+        """Take the lease of this process off a task."""
+        await self._database.write(lambda one: one.execute(RELEASE, (RELEASED, task_id, self._lease)))
+
+    async def send(self, task_id: str, message: Mapping[str, Any]) -> bool:
+        """Append a message for the other, living process that runs a task; False where there is none."""
+        lease = await self._database.read(self._other_lease, task_id)
+        if lease is None:
+            return False
+        values = (orjson.dumps(message).decode(), task_id, lease, MAX_UNREAD)
+        return await self._database.write(lambda one: one.execute(SEND, values).rowcount > 0)
+
+    async def receive(self, task_id: str) -> Sequence[Mapping[str, Any]]:
+        """Take the messages for a task of this process."""
+        if await self._database.read(_unread, task_id) is None:  # nearly always, and nobody waits for a read
+            return []
+        return await self._database.write(_receive, task_id)
+
+    def _other_lease(self, connection: sqlite3.Connection, task_id: str) -> str | None:
+        """The lease of the other, living process that runs a task. The look waits for a lock: do it in a read."""
+        row = connection.execute(RUNS_IT, (task_id,)).fetchone()
+        return row[0] if row and row[0] not in (RELEASED, self._lease) and self._alive(row[0]) else None
 
 
 def _save(connection: sqlite3.Connection, lease: str, record: TaskRecord) -> None:
@@ -62,6 +98,17 @@ def _save(connection: sqlite3.Connection, lease: str, record: TaskRecord) -> Non
 def _load(connection: sqlite3.Connection, owner: str, task_id: str) -> TaskRecord | None:
     row = connection.execute(LOAD, (task_id, owner)).fetchone()
     return None if row is None else _read(row[0])
+
+
+def _unread(connection: sqlite3.Connection, task_id: str) -> str | None:
+    row = connection.execute(UNREAD, (task_id,)).fetchone()
+    return None if row is None else row[0]
+
+
+def _receive(connection: sqlite3.Connection, task_id: str) -> list[Mapping[str, Any]]:
+    unread = _unread(connection, task_id)
+    connection.execute(RECEIVE, (task_id,))
+    return [] if unread is None else orjson.loads(unread)
 
 
 def _read(text: str) -> TaskRecord:

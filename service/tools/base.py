@@ -99,6 +99,7 @@ class Tool:
             run=run,
             scope=self.scope if callable(self.scope) else partial(_always, self.scope),
             resume=None if self.show is None else partial(self._resume, self.show, context),
+            cancel=None if self.show is None else partial(self._cancel, context),
         )
 
     async def _resume(
@@ -119,6 +120,10 @@ class Tool:
                 return failed(str(error))
             logger.warning("The state of history_id %s of %s could not be looked up: %s", history_id, call.owner, error)
             return None
+
+    async def _cancel(self, context: ToolContext, call: Call, history_id: str) -> bool:
+        """Cancel the job that a task began; False where another process works on it."""
+        return await context.generation.cancel(call.owner, int(history_id))
 
     async def _run(self, context: ToolContext, call: Call, arguments: Arguments) -> Result:
         try:

@@ -15,7 +15,7 @@ from service.image_models.models import Model, Models
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
 from service.pictures.previews import Previews
 from service.pipeline.generation import LOOK_S, Generation, fingerprint_of
-from service.pipeline.running_jobs import RunningJob, Waiter
+from service.pipeline.running_jobs import AT_ONCE, RunningJob, Waiter
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
 from service.tools.results import describe
@@ -138,6 +138,43 @@ async def test_the_task_is_written_down_before_it_is_asked_about(tmp_path: Path)
         made = await running.make()
     assert seen == [("kiln", "vase 1")]
     assert (made.state, made.task, made.parameters) == ("done", "vase 1", {"seed": 7})
+
+
+@pytest.mark.parametrize("how", ["cancel", "stop"])
+async def test_one_that_waits_to_be_resumed_can_be_cancelled(tmp_path: Path, how: str) -> None:
+    """Bug: it was cancelled before its work began, so that nothing wrote its end: it stayed working for ever."""
+    kiln = Kiln()
+    async with process(tmp_path, kiln, "first") as first:
+        for number in range(AT_ONCE + 1):
+            begun = await first.store.begin("anna", VASE, kiln.name, "")
+            await first.store.remember_task(begun.job, f"vase {number}")
+    async with process(tmp_path, kiln, "second", dead=frozenset({"first"})) as second:
+        jobs = await second.store.jobs("anna", AT_ONCE + 1)
+        await second.generation.resume()
+        [last] = [each for each in jobs if each.task == f"vase {AT_ONCE}"]
+        if how == "cancel":
+            assert await second.generation.cancel("anna", last.history_id)
+        else:
+            assert await second.generation.stop(last)
+        ended = await second.store.job("anna", last.history_id)
+        assert ended is not None
+        assert ended.failure is not None
+        assert (ended.state, ended.failure.kind) == (JobState.FAILED, "cancelled")
+        assert await second.generation.cancel("anna", last.history_id)
+
+
+async def test_a_job_of_a_living_process_cannot_be_cancelled_elsewhere_and_one_of_a_dead_is_over(
+    tmp_path: Path,
+) -> None:
+    """Ours: `tasks/cancel` says which of the two it is."""
+    kiln = Kiln()
+    async with process(tmp_path, kiln, "first") as first, process(tmp_path, kiln, "second") as second:
+        job = (await first.store.begin("anna", VASE, kiln.name, "")).job
+        assert not await second.generation.cancel("anna", job.history_id)
+        assert not await second.generation.stop(job)
+    async with process(tmp_path, kiln, "third", dead=frozenset({"first"})) as third:
+        assert await third.generation.cancel("anna", job.history_id)
+        assert await third.generation.cancel("ben", job.history_id)
 
 
 async def test_after_a_crash_the_next_process_follows_and_nothing_is_paid_again(tmp_path: Path) -> None:

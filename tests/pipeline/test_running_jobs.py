@@ -158,6 +158,20 @@ async def test_only_a_client_that_asks_for_it_ends_a_job_that_another_one_left()
     assert (work.undone, jobs.find(("anna", 1))) == (1, None)
 
 
+async def test_a_detached_job_can_be_cancelled_while_no_call_waits_for_it() -> None:
+    """Ours: by the task that began it. A call that came for its picture meanwhile gets it."""
+    jobs, work = RunningJobs(), Work()
+    job = jobs.resume(("anna", 1), work)
+    waiting = asyncio.create_task(job.wait(GONE))
+    await work.begun.wait()
+    await job.cancel()
+    assert (work.undone, jobs.find(("anna", 1)), job.detached) == (0, job, True)
+    await cancelled(waiting)
+    await job.cancel()
+    assert (work.undone, jobs.find(("anna", 1))) == (1, None)
+    await job.cancel()
+
+
 async def test_a_job_that_was_not_asked_for_is_dropped_once_its_client_is_gone_for_a_while() -> None:
     """Ours: nothing was paid, and nobody comes for it; it must not wait in a pause between two tries for ever."""
     jobs, work = RunningJobs(abandoned_s=0.01), Work()
