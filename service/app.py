@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -23,7 +24,7 @@ from service import image_services, logs
 from service.features.catalog import offer
 from service.features.resources import PictureNotifications
 from service.image_models.comparison import warn_about_removed_models
-from service.image_models.models import Model, Models, ModelsError, ModelsFile
+from service.image_models.models import Model, Models, read_models
 from service.images import LOCAL_OWNER, Job
 from service.pictures.library import Importer, Pictures
 from service.pictures.previews import Previews
@@ -52,12 +53,15 @@ from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
 from service.upstreams.connector import Connector, proxying
 from service.upstreams.sketch import SketchUpstream
+from service.watched_file import WatchedFile
 from service.web import health as web_health
 from service.web import images as web_files
 from service.web import protected_resource
 from service.web import upload as web_upload
 from service.web.connections import Connections
+from service.web.cross_origin import add_headers as add_cross_origin_headers
 from service.web.guard import Guard, own_names
+from service.web.identity import StaticTokens
 from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
 from service.web.protected_resource import ProtectedResource
 from service.web.response import SERVER
@@ -140,6 +144,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         url = public_url_of(settings) + settings.path
         resource = await stack.enter_async_context(protected_resource.opened(settings.oauth, url, session))
         endpoint = _endpoint(settings, storage, resource)
+        tokens = await StaticTokens.open(settings)
         previews = Previews()
         stack.push_async_callback(previews.close)
         parts = _Parts(
@@ -151,16 +156,19 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
             redactor=redactor,
             hub=endpoint.server.hub,
         )
-        context = parts.context(models_file.models if models_file else SKETCH)
+        context = parts.context(models_file.last_good if models_file else SKETCH)
         jobs = context.generation.jobs
         offer(endpoint.server, context)
-        app = _application(settings, context, endpoint if over_http else None, storage, resource)
+        guard = Guard(settings, resource, tokens)
+        app = _application(settings, guard, context, endpoint if over_http else None, storage)
         # The last answers go out after the jobs have ended; that they arrived is written down as well.
         stack.push_async_callback(jobs.close)
         listener = Listener(sockets, Connections(bounds_of(settings.allowances)))
         await _listen(app, endpoint, listener, stack, lambda: jobs.close(settings.drain_s))
         await context.generation.resume()
-        await stack.enter_async_context(background_tasks(*_background(context, models_file, endpoint.server)))
+        work = _background(context, models_file, endpoint.server)
+        work += [tokens.watch(endpoint.server.hub.close_owners)]
+        await stack.enter_async_context(background_tasks(*work))
         yield Running(settings=settings, endpoint=endpoint, context=context)
 
 
@@ -172,7 +180,7 @@ def with_auto_token(settings: Settings, secret: Secret) -> Settings:
 
 
 def _background(
-    context: ToolContext, models_file: ModelsFile | None, server: Server
+    context: ToolContext, models_file: WatchedFile[Models] | None, server: Server
 ) -> list[Coroutine[Any, Any, None]]:
     """Return the work that goes on as long as the service runs."""
     work = [context.generation.keep_resuming(), context.retention.watch()]
@@ -245,16 +253,11 @@ async def _storage(settings: Settings, stack: contextlib.AsyncExitStack) -> Stor
         raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
 
 
-async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) -> ModelsFile | None:
+async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) -> WatchedFile[Models] | None:
     """Read the models file; None while the sketch stands in for all models of the file."""
     if SketchUpstream.name in upstreams:
         return None
-    try:
-        return await ModelsFile.open(settings.models_file, upstreams)
-    except OSError as error:
-        raise SettingsError("EASEL_MODELS_FILE", f"{settings.models_file}: {error.strerror}") from error
-    except ModelsError as error:
-        raise SettingsError("EASEL_MODELS_FILE", f"{settings.models_file}: {error}") from error
+    return await WatchedFile.open("EASEL_MODELS_FILE", settings.models_file, partial(read_models, upstreams=upstreams))
 
 
 def _profiles(settings: Settings) -> Profiles:
@@ -352,24 +355,23 @@ class _Parts:
 
 def _offer_anew(server: Server, context: ToolContext) -> None:
     """Offer the catalog of a context with other models, and notify the clients that listen."""
+    models = context.models
+    logger.info("The models file has changed: %d models, default %s", len(models.ids), models.default)
     offer(server, context)
     server.hub.publish(TOOLS_CHANGED)
 
 
 def _application(
-    settings: Settings,
-    context: ToolContext,
-    endpoint: McpEndpoint | None,
-    storage: Storage,
-    resource: ProtectedResource | None,
+    settings: Settings, guard: Guard, context: ToolContext, endpoint: McpEndpoint | None, storage: Storage
 ) -> web.Application:
     """Put the routes together, behind the guard; without an endpoint those of pictures, uploads and health."""
-    app = web.Application(middlewares=[Guard(settings, resource).middleware()], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(middlewares=[guard.middleware()], client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(_name_the_server)
+    app.on_response_prepare.append(add_cross_origin_headers)
     if endpoint is not None:
         add_routes(app, settings.path, endpoint, storage.ended_sessions)
-    if resource is not None:
-        protected_resource.add_routes(app, resource, settings.path)
+    if guard.resource is not None:
+        protected_resource.add_routes(app, guard.resource, settings.path)
     web_files.add_routes(app, storage.files)
     uploads = web_upload.UploadHandler(
         uploads=context.uploads,

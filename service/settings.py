@@ -5,17 +5,18 @@ not set; a value that cannot be read raises `SettingsError`, which names the set
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from service.authorization import ISSUER, JWKS_URL, OAuth, OAuthError, read_oauth
-from service.hosts import Proxies, is_loopback
+from service.hosts import Network, Origins, Proxies, is_loopback, read_hosts, read_networks
 from service.limits import LIMITS, Allowances, LimitsError, read_exceptions, read_pair
 from service.routes import PICTURES, RESERVED, UPLOADS
 from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, OLDER_VALUES, SETTINGS
+from service.tokens import read_pairs
 
 
 class SettingsError(Exception):
@@ -66,11 +67,12 @@ class Limits:
     days: int = 0
 
 
+Read = TypeVar("Read")
+
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 AUTO: Final = "auto"
 """As EASEL_TOKENS: one token, derived from the secret of the data folder and shown at the start."""
 
-_TOKEN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LOCAL_FLOW2API: Final = "http://127.0.0.1:8000"
 _PUBLIC_OPENAI: Final = "https://api.openai.com/v1"
 _PUBLIC_MODELSCOPE: Final = "https://api-inference.modelscope.cn/v1"
@@ -84,8 +86,13 @@ class Settings:
     port: int
     path: str
     public_url: str
+    allowed_hosts: tuple[str, ...]
+    allowed_origins: Origins
+    trusted_proxies: tuple[Network, ...]
     tokens: Mapping[str, str] = field(repr=False)
     auto_token: bool
+    tokens_file: Path | None
+    key_in_url: bool
     oauth: OAuth | None
     data_dir: Path
     image_dir: Path | None
@@ -113,17 +120,17 @@ class Settings:
 
     def without_tokens(self) -> "Settings":
         """Return the settings of a service that only this process uses: requests need no token."""
-        return replace(self, tokens={}, auto_token=False, oauth=None)
+        return replace(self, tokens={}, auto_token=False, tokens_file=None, oauth=None)
 
     @property
     def needs_token(self) -> bool:
         """True where requests must bring a token."""
-        return bool(self.tokens) or self.auto_token or self.oauth is not None
+        return bool(self.tokens or self.auto_token or self.tokens_file or self.oauth)
 
     @property
     def several_owners(self) -> bool:
         """True where several people may have a history here."""
-        return len(self.tokens) > 1 or self.oauth is not None
+        return bool(len(self.tokens) > 1 or self.tokens_file or self.oauth)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -133,23 +140,20 @@ class Settings:
         if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", path) or path.startswith(RESERVED):
             raise read.error("EASEL_PATH", f"{path!r} cannot be a path; write one such as /mcp")
         auto_token = read.text("EASEL_TOKENS").lower() == AUTO
-        tokens = {} if auto_token else read.tokens()
         public_url = read.public_url(path)
-        oauth = read.oauth(public_url)
-        if not tokens and not auto_token and oauth is None and not is_loopback(host):
-            raise SettingsError(
-                "EASEL_TOKENS",
-                f"must be set to listen on {host}, beyond this machine: write name:token pairs such as "
-                "alice:<a long random word>, or auto for one made here, or leave EASEL_HOST at 127.0.0.1",
-            )
-        return cls(
+        settings = cls(
             host=host,
             port=read.number("EASEL_PORT", 0, 65535),
             path=path,
             public_url=public_url,
-            tokens=tokens,
+            allowed_hosts=read.words("EASEL_ALLOWED_HOSTS", read_hosts),
+            allowed_origins=read.words("EASEL_ALLOWED_ORIGINS", Origins.read),
+            trusted_proxies=read.words("EASEL_TRUSTED_PROXIES", read_networks),
+            tokens={} if auto_token else read.words("EASEL_TOKENS", read_pairs),
             auto_token=auto_token,
-            oauth=oauth,
+            tokens_file=read.path("EASEL_TOKENS_FILE") if read.text("EASEL_TOKENS_FILE") else None,
+            key_in_url=read.choice("EASEL_KEY_IN_URL", ("off", "on")) == "on",
+            oauth=read.oauth(public_url),
             data_dir=read.path("EASEL_DATA_DIR"),
             image_dir=read.path("EASEL_IMAGE_DIR") if read.text("EASEL_IMAGE_DIR") else None,
             models_file=read.models_file(),
@@ -173,6 +177,13 @@ class Settings:
             proxies=read.proxies(),
             notes=tuple(read.notes),
         )
+        if not settings.needs_token and not is_loopback(host):
+            raise SettingsError(
+                "EASEL_TOKENS",
+                f"must be set to listen on {host}, beyond this machine: write name:token pairs such as "
+                "alice:<a long random word>, or auto for one made here, or leave EASEL_HOST at 127.0.0.1",
+            )
+        return settings
 
 
 class _Reader:
@@ -208,6 +219,13 @@ class _Reader:
         if text not in allowed:
             raise self.error(name, f"{text!r} is none of {', '.join(allowed)}")
         return text
+
+    def words(self, name: str, read: Callable[[list[str]], Read]) -> Read:
+        """Return the reading of a list, whose entries commas or spaces part; `read` raises ValueError."""
+        try:
+            return read(list(filter(None, re.split(r"[,\s]+", self.text(name)))))
+        except ValueError as error:
+            raise self.error(name, str(error)) from error
 
     def url(self, name: str) -> str:
         """Return an http(s) URL without query, its trailing slashes cut off; "" when it is not set."""
@@ -248,7 +266,7 @@ class _Reader:
 
     def proxies(self) -> Proxies:
         """Return the proxies; one that cannot be followed is left out, with a note."""
-        exceptions = tuple(filter(None, re.split(r"[,\s]+", self.text("NO_PROXY"))))
+        exceptions = self.words("NO_PROXY", tuple)
         return Proxies(http=self._proxy("HTTP_PROXY"), https=self._proxy("HTTPS_PROXY"), exceptions=exceptions)
 
     def _proxy(self, name: str) -> str:
@@ -318,18 +336,6 @@ class _Reader:
         if self._env.get("EASEL_MODELS_FILE"):
             return self.path("EASEL_MODELS_FILE")
         return Path(__file__).parent / "models.json"
-
-    def tokens(self) -> dict[str, str]:
-        tokens: dict[str, str] = {}
-        for position, pair in enumerate(filter(None, re.split(r"[,\s]+", self.text("EASEL_TOKENS"))), start=1):
-            name, colon, token = pair.partition(":")
-            # The pair itself is not shown: most of it is a secret.
-            if not colon or not token or not token.isascii() or not _TOKEN_NAME.fullmatch(name):
-                raise self.error("EASEL_TOKENS", f"pair {position} is not of the form name:token, such as alice:4f9c…")
-            if name in tokens or token in tokens.values():
-                raise self.error("EASEL_TOKENS", f"pair {position} repeats a name or a token; each must be its own")
-            tokens[name] = token
-        return tokens
 
     def _written(self, name: str) -> str:
         """Return the name under which a setting was given: its own, else the first older one that is set."""

@@ -54,6 +54,12 @@ SETTINGS: Final = (
     Setting("EASEL_OAUTH_JWKS_URL", "", "URL of its keys; read from its metadata when empty",
             example="https://auth.example.com/jwks"),
     Setting("EASEL_OAUTH_TOKEN_TYPE", "at+jwt", "`typ` of those tokens; jwt takes plain JWT as well, as of Keycloak"),
+    Setting("EASEL_TOKENS_FILE", "", "file of more tokens, one `name token [expires]` a line; changes count at once"),
+    Setting("EASEL_KEY_IN_URL", "off", "on: a token may also stand in the address, as ?key=; it ends up in many logs"),
+    Setting("EASEL_ALLOWED_HOSTS", "", "other host names by which people reach it, besides that of EASEL_PUBLIC_URL"),
+    Setting("EASEL_ALLOWED_ORIGINS", "", "pages that may call it, such as http://localhost:6274; schemes such as "
+            "vscode-webview:"),
+    Setting("EASEL_TRUSTED_PROXIES", "", "proxies whose X-Forwarded-For or Forwarded is believed, such as 127.0.0.1"),
     Setting("EASEL_DATA_DIR", "data", "folder of the history and the pictures"),
     Setting("EASEL_IMAGE_DIR", "", "folder where the chat program keeps what is attached, for `use_latest_user_image`",
             ("FLOW2API_MCP_IMAGE_DIR", "FLOW2API_MCP_CHERRYSTUDIO_FILES_DIR", "FLOW2API_MCP_LOCAL_FILES_ROOT")),

@@ -22,6 +22,7 @@ from service.storage.store import UploadRequest
 from service.web.guard import Guard
 from service.web.upload import UploadHandler, add_routes
 from tests.stores import Clock
+from tests.wire import TWO_TOKENS
 
 NOW: Final = 1_800_000_000.0
 MAX_BYTES: Final = 1_000_000
@@ -101,7 +102,7 @@ async def reference_fixture(folder: Path) -> AsyncIterator[ReferenceFixture]:
 @asynccontextmanager
 async def serving(upload_handler: UploadHandler) -> AsyncIterator[BaseTestServer]:
     """The upload page on a free port of loopback, behind the guard of a service that has tokens."""
-    settings = Settings.from_env({"EASEL_TOKENS": "anna:s3cr3t", "EASEL_PUBLIC_URL": "https://easel.example.com"})
+    settings = Settings.from_env({"EASEL_TOKENS": TWO_TOKENS, "EASEL_PUBLIC_URL": "https://easel.example.com"})
     app = web.Application(middlewares=[Guard(settings).middleware()])
     add_routes(app, upload_handler)
     async with TestServer(app, handler_cancellation=True) as server:

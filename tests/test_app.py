@@ -19,7 +19,7 @@ from service.web.sockets import listen
 from tests.conftest import Serve
 from tests.emulators import flow2api
 from tests.paths import ROOT
-from tests.wire import WireClient, modern_headers, modern_params, request, wire_client
+from tests.wire import ANNA, TWO_TOKENS, WireClient, modern_headers, modern_params, request, wire_client
 
 STOP_S = 2
 """How long an idle service may take to stop: what a person at a terminal waits without a second Ctrl-C."""
@@ -121,8 +121,9 @@ async def test_a_free_port_is_told(easel: Running) -> None:
 
 
 async def test_pictures_are_named_by_the_public_url(serve: Serve) -> None:
-    async with serve(EASEL_PUBLIC_URL="https://easel.example.com/art/") as easel, wire_client(easel.mcp_url) as client:
-        made = await client.call("generate", {"prompt": "a fox"})
+    async with serve(EASEL_PUBLIC_URL="https://easel.example.com/art/", EASEL_TOKENS=TWO_TOKENS) as easel:
+        async with wire_client(easel.mcp_url, ANNA) as client:
+            made = await client.call("generate", {"prompt": "a fox"})
     assert easel.mcp_url.startswith("http://127.0.0.1:")
     assert made["structuredContent"]["images"][0]["url"].startswith("https://easel.example.com/art/mcp-cache/")
 
@@ -138,8 +139,8 @@ async def test_every_address_of_a_name_listens_on_one_port(serve: Serve) -> None
 
 
 async def test_listening_everywhere_is_told_as_an_address_that_can_be_opened(serve: Serve) -> None:
-    async with serve(EASEL_HOST="0.0.0.0", EASEL_TOKENS="anna:secret") as easel:
-        async with wire_client(easel.mcp_url, "secret") as client:
+    async with serve(EASEL_HOST="0.0.0.0", EASEL_TOKENS=TWO_TOKENS) as easel:
+        async with wire_client(easel.mcp_url, ANNA) as client:
             assert (await client.modern("tools/list")).result["tools"]
     assert easel.origin.startswith("http://127.0.0.1:")
 
@@ -156,9 +157,9 @@ def has_ipv6() -> bool:
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 @pytest.mark.parametrize("host", ["::1", "::"])
 async def test_ipv6_is_served_and_written_in_brackets(serve: Serve, host: str) -> None:
-    async with serve(EASEL_HOST=host, EASEL_TOKENS="anna:secret") as easel:
+    async with serve(EASEL_HOST=host, EASEL_TOKENS=TWO_TOKENS) as easel:
         assert easel.origin == f"http://[::1]:{easel.settings.port}"
-        async with wire_client(easel.mcp_url, "secret") as client:
+        async with wire_client(easel.mcp_url, ANNA) as client:
             made = await client.call("generate", {"prompt": "a fox"})
             async with client.session.get(made["structuredContent"]["images"][0]["url"]) as answer:
                 assert answer.status == 200

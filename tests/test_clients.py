@@ -12,7 +12,7 @@ from mcp.types import CallToolResult, ImageContent, TextContent
 from service.app import VERSION, Running
 from tests.conftest import Serve
 from tests.emulators import flow2api
-from tests.wire import wire_client
+from tests.wire import ANNA, TWO_TOKENS, wire_client
 
 MODES = ["2026-07-28", "auto", "legacy"]
 """One revision without asking, the newest that both know, and the handshake of the earlier revisions."""
@@ -128,8 +128,8 @@ async def test_a_call_that_a_legacy_client_cancels_stops_the_upstream(serve: Ser
 
 @each_mode
 async def test_a_token_goes_with_every_request(serve: Serve, mode: str) -> None:
-    async with serve(EASEL_TOKENS="anna:topsecret") as easel:
-        async with create_mcp_http_client(headers={"Authorization": "Bearer topsecret"}) as http:
+    async with serve(EASEL_TOKENS=TWO_TOKENS) as easel:
+        async with create_mcp_http_client(headers={"Authorization": f"Bearer {ANNA}"}) as http:
             async with Client(streamable_http_client(easel.mcp_url, http_client=http), mode=mode) as client:
                 assert not (await client.call_tool("cache", {})).is_error
 

@@ -48,7 +48,7 @@ from tests.wire import (
 PATIENCE_S: Final = 5
 """No answer takes so long; what does is stuck."""
 
-TOKEN: Final = "s3cr3t"
+TOKEN: Final = "hostile-0123456789"
 BEARER: Final = ("Authorization", f"Bearer {TOKEN}")
 
 EXAMPLES: Final = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
@@ -153,7 +153,7 @@ def check(target: Target, answer: Answer) -> None:
 PING: Final = json.dumps(request("tools/list", modern_params())).encode()
 WHOLE: Final = (
     b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    b"Accept: application/json, text/event-stream\r\nAuthorization: Bearer s3cr3t\r\n"
+    b"Accept: application/json, text/event-stream\r\nAuthorization: Bearer hostile-0123456789\r\n"
     b"Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\n"
     b"Content-Length: " + str(len(PING)).encode() + b"\r\n\r\n" + PING
 )

@@ -123,9 +123,9 @@ def test_how_much_is_kept_can_be_set() -> None:
         pytest.param({"FLOW2API_API_KEY": "Bearer abc"}, "FLOW2API_API_KEY", id="key with Bearer"),
         pytest.param({"EASEL_TOKENS": "justatoken"}, "EASEL_TOKENS", id="token without a name"),
         pytest.param({"EASEL_TOKENS": "a:"}, "EASEL_TOKENS", id="name without a token"),
-        pytest.param({"EASEL_TOKENS": "a b:c"}, "EASEL_TOKENS", id="space in a name"),
-        pytest.param({"EASEL_TOKENS": "a:x,a:y"}, "EASEL_TOKENS", id="name twice"),
-        pytest.param({"EASEL_TOKENS": "a:x,b:x"}, "EASEL_TOKENS", id="token twice"),
+        pytest.param({"EASEL_TOKENS": "a b:0123456789abcdef"}, "EASEL_TOKENS", id="space in a name"),
+        pytest.param({"EASEL_TOKENS": "a:0123456789abcdef,a:fedcba9876543210"}, "EASEL_TOKENS", id="name twice"),
+        pytest.param({"EASEL_TOKENS": "a:0123456789abcdef,b:0123456789abcdef"}, "EASEL_TOKENS", id="token twice"),
         pytest.param({"MODELSCOPE_SDK_TOKEN": "Bearer ms-1"}, "MODELSCOPE_SDK_TOKEN", id="token with Bearer"),
         pytest.param({"EASEL_MODELSCOPE_POLL_S": "0"}, "EASEL_MODELSCOPE_POLL_S", id="polls without a pause"),
         pytest.param({"EASEL_MODELSCOPE_TIMEOUT_S": "1e3"}, "EASEL_MODELSCOPE_TIMEOUT_S", id="seconds as a power"),
@@ -156,7 +156,11 @@ def test_a_value_that_cannot_be_used_stops_the_start_and_names_itself(env: dict[
 
 
 @pytest.mark.parametrize(
-    "env", [{"EASEL_TOKENS": "anna:topsecret,anna:topsecret"}, {"EASEL_PUBLIC_URL": "https://u:topsecret@e.example"}]
+    "env",
+    [
+        {"EASEL_TOKENS": "anna:topsecret-0123456789,anna:topsecret-0123456789"},
+        {"EASEL_PUBLIC_URL": "https://u:topsecret@e.example"},
+    ],
 )
 def test_no_mistake_shows_a_secret(env: dict[str, str]) -> None:
     with pytest.raises(SettingsError) as stopped:
@@ -171,7 +175,7 @@ def test_what_is_said_of_clients_is_kept_as_it_was_written() -> None:
 
 
 def test_the_settings_show_no_secret() -> None:
-    settings = Settings.from_env({"EASEL_TOKENS": "anna:topsecret", "FLOW2API_API_KEY": "topsecret"})
+    settings = Settings.from_env({"EASEL_TOKENS": "anna:topsecret-0123456789", "FLOW2API_API_KEY": "topsecret"})
     assert "topsecret" not in repr(settings)
 
 
@@ -189,8 +193,10 @@ def test_seconds_may_have_a_fraction() -> None:
 
 
 def test_with_tokens_it_may_listen_anywhere() -> None:
-    settings = Settings.from_env({"EASEL_HOST": "0.0.0.0", "EASEL_TOKENS": "anna:x, ben:y\nc.d-e_f:z:z"})
-    assert settings.tokens == {"anna": "x", "ben": "y", "c.d-e_f": "z:z"}
+    tokens = {"anna": "0123456789abcdef", "ben": "fedcba9876543210", "c.d-e_f": "z:0123456789abcdef"}
+    written = "anna:0123456789abcdef, ben:fedcba9876543210\nc.d-e_f:z:0123456789abcdef"
+    assert Settings.from_env({"EASEL_HOST": "0.0.0.0", "EASEL_TOKENS": written}).tokens == tokens
+    assert Settings.from_env({"EASEL_HOST": "0.0.0.0", "EASEL_TOKENS_FILE": "tokens.txt"}).tokens == {}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,12 @@ LEGACY = "2025-11-25"
 CLIENT = {"name": "cursor-test", "version": "1"}
 """A client that is shown all that the specification has but links; one that nobody knows is shown less."""
 
+ANNA = "anna-0123456789abcdef"
+BEN = "ben-0123456789abcdef"
+"""Tokens of two owners; `TWO_TOKENS` is the setting that has both."""
+
+TWO_TOKENS = f"anna:{ANNA},ben:{BEN}"
+
 ACCEPT = "application/json, text/event-stream"
 NAMES = ("name", "uri", "taskId")
 """The params that `Mcp-Name` repeats."""

@@ -100,7 +100,7 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
     url = public_url_of(settings) + settings.path
     entry: dict[str, object] = {"type": "streamableHttp", "url": url}
     option = ""
-    if settings.tokens:
+    if settings.tokens or settings.tokens_file:
         # A token that the person chose is not repeated; one that was made here is shown, or nobody could use it.
         token = settings.tokens[LOCAL_OWNER] if settings.auto_token else "<token>"
         entry["headers"] = {"Authorization": f"Bearer {token}"}
@@ -122,7 +122,8 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
     public_host = urlsplit(settings.public_url).hostname
     if public_host and not settings.needs_token and not is_loopback(public_host):
         lines.append(
-            f"  Note          whoever reaches {settings.public_url} may use it: set EASEL_TOKENS to choose who."
+            "  Note          every call is refused, since EASEL_PUBLIC_URL is beyond this machine and there are no "
+            "tokens: set EASEL_TOKENS, to auto for instance."
         )
     lines += [
         "",

@@ -10,7 +10,7 @@ longest ago are forgotten first.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, TypeAlias
@@ -164,6 +164,12 @@ class Hub:
     def streams_of(self, session_id: str) -> list[Subscription]:
         """Return the open streams of a legacy session."""
         return list(self._sessions.get(session_id, ()))
+
+    def close_owners(self, owners: Collection[str]) -> None:
+        """End the subscriptions of owners that may no longer use the service."""
+        for subscription in chain(self._subscriptions, *self._sessions.values()):
+            if subscription.owner in owners:
+                subscription.close()
 
     def close(self) -> None:
         """End every subscription gracefully, as a stopping server does; later ones end at once."""

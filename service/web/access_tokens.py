@@ -18,9 +18,9 @@ import aiohttp
 import jwt
 
 from service.authorization import OAuth, granted
-from service.web.identity import Identity
+from service.web.identity import Identity, TokenError
 from service.web.jwks import ALGORITHMS, IssuerKeys, PublicKey
-from service.web.protected_resource import KeysUnavailableError, ProtectedResource, TokenError
+from service.web.protected_resource import KeysUnavailableError, ProtectedResource
 
 MAX_TOKEN: Final = 8000
 """Characters; aiohttp takes no longer line of a header. Tokens that list many groups have some thousands."""

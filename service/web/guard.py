@@ -2,13 +2,18 @@
 
 1. Host: a page of a foreign site whose name was rebound to our address sends its own name (DNS rebinding). 421.
 2. Origin: a foreign page in the person's browser sends its own origin. 403 (spec 2026-07-28, Security & Endpoint).
-3. Token: `Authorization: Bearer` is needed when tokens are set, or an authorization server (`access_tokens.py`). 401.
+   Pages that may call get their CORS headers, and an answer to their preflight (`cross_origin.py`).
+3. Token: `Authorization: Bearer` is needed when tokens are set, or an authorization server (`access_tokens.py`). 401,
+   or 429 after many wrong ones (`failed_tries.py`).
+4. Without tokens only programs of this machine may call. A public URL, or the header of a proxy, means others. 403.
 
 Some routes are spared a check (`service/routes.py`).
 
-Allowed names are loopback, the address we listen on, and the host of the public URL. A refusal names the setting.
+Allowed names are loopback, the address we listen on, the host of the public URL, and EASEL_ALLOWED_HOSTS. A refusal
+names the setting, and the log has it too, since a browser hides the answer from the person.
 """
 
+import math
 from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Final
@@ -17,28 +22,56 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from service.hosts import is_loopback
+from service.hosts import is_loopback, normal_host, split_authority
 from service.routes import ANY_ORIGIN, WITHOUT_TOKEN
 from service.settings import Settings
-from service.web.identity import IDENTITY, LOCAL, StaticTokens, bearer_token
-from service.web.protected_resource import KeysUnavailableError, ProtectedResource, TokenError
+from service.tokens import static_tokens
+from service.web.cross_origin import (
+    CROSS_ORIGIN,
+    OPEN,
+    CrossOrigin,
+    headers_for,
+    is_preflight,
+    line_to_allow,
+    preflight,
+)
+from service.web.failed_tries import FailedTries
+from service.web.identity import IDENTITY, KEY, LOCAL, Identity, StaticTokens, TokenError, bearer_token
+from service.web.protected_resource import KeysUnavailableError, ProtectedResource
 
 RETRY_AFTER_S: Final = 5
 """Between two fetches of the keys of an authorization server (`jwks.PAUSE_S`)."""
 
+UNKNOWN: Final = "The token is not one that this server knows."
+
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+
+FORWARDED_PREFIX: Final = "x-forwarded-"
+FORWARDED: Final = frozenset({
+    *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"),
+    *("cf-ray", "cdn-loop", "fastly-client-ip", "fly-client-ip", "x-azure-clientip", "x-appengine-user-ip"),
+    "x-envoy-external-address",
+})  # fmt: skip
+"""Headers that proxies and content delivery networks add; no client sends them by itself."""
 
 
 class Guard:
     """The check of requests against the settings of this process."""
 
-    def __init__(self, settings: Settings, resource: ProtectedResource | None = None) -> None:
-        """Read the allowed names and the tokens once. `resource` takes access tokens beside them."""
+    def __init__(
+        self, settings: Settings, resource: ProtectedResource | None = None, tokens: StaticTokens | None = None
+    ) -> None:
+        """Read the allowed names once. `resource` takes access tokens beside `tokens`, else those of the settings."""
+        self.resource = resource
         self._names = own_names(settings)
+        self._pages = CrossOrigin(self._names, settings.allowed_origins)
         # A client sends the same with every request; the cache is bounded, since strangers fill it too.
         self._is_ours = lru_cache(maxsize=256)(self._names_us)
-        self._tokens = StaticTokens(settings.tokens)
-        self._resource = resource
+        self._tokens = StaticTokens(static_tokens(settings.tokens.items())) if tokens is None else tokens
+        self._is_open = not settings.needs_token
+        self._is_public = not is_loopback(urlsplit(settings.public_url).hostname or "localhost")
+        self._key_in_url = settings.key_in_url
+        self._tries = FailedTries(settings.trusted_proxies)
 
     def middleware(self) -> Middleware:
         """Return the check as aiohttp middleware."""
@@ -46,63 +79,102 @@ class Guard:
         @web.middleware
         def check(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
             # A plain function: a coroutine round every handler would cost each request a frame.
-            refusal = self._refuse_names(request)
-            if refusal is not None:
-                return _respond(refusal)
-            if self._is_let_in(request):
+            answer = self._check_names(request)
+            if answer is not None:
+                return _respond(answer)
+            if request.path.startswith(WITHOUT_TOKEN) or request.match_info.http_exception is not None:
                 return handler(request)
-            token = bearer_token(request)
-            if token and self._resource is not None:
-                return self._check_access_token(request, handler, self._resource, token)
-            return _respond(self._ask_for_token(token))
+            if self._is_open:
+                refusal = self._refuse_exposed(request)
+                request[IDENTITY] = LOCAL
+                return handler(request) if refusal is None else _respond(refusal)
+            try:
+                token = bearer_token(request)
+                identity = self._tokens.find(token) if token else self._find_key(request)
+            except TokenError as problem:
+                return self._refuse_token(request, str(problem))
+            if identity is None:
+                return self._check_access_token(request, handler, token)
+            request[IDENTITY] = identity
+            return handler(request)
 
         return check
 
-    def _refuse_names(self, request: web.Request) -> web.Response | None:
-        host = request.headers.get("Host", "")
-        if not self._is_ours(f"//{host}"):
-            return error_response(
-                421,
-                f"The host {host[:100]!r} is not a name of this server. If it is where people reach it, set "
-                f"EASEL_PUBLIC_URL to the URL that they use, such as https://{host[:100] or 'easel.example.com'}",
-            )
-        origin = request.headers.get("Origin")
-        if origin is not None and not self._is_ours(origin) and not _is_open_to_all(request):
-            return error_response(
-                403,
-                f"Pages of {origin[:100]!r} may not use this server. If that is where this server itself is "
-                "reached, set EASEL_PUBLIC_URL to that URL.",
-            )
-        return None
+    def _check_names(self, request: web.Request) -> web.Response | None:
+        """Return the refusal of a foreign Host or Origin, or the answer to a preflight; None for all other requests."""
+        authority = authority_of(request)
+        if not self._is_ours(authority):
+            return self._refuse_host(request, authority)
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None:
+            return None
+        if request.path.startswith(ANY_ORIGIN):
+            if is_preflight(request):
+                return web.Response(status=204, headers=OPEN)
+            if request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
+                return None
+        if not self._pages.admits(origin, authority):
+            return self._refuse_origin(request, origin)
+        request[CROSS_ORIGIN] = headers_for(origin)
+        return preflight(request) if is_preflight(request) else None
 
-    def _names_us(self, url: str) -> bool:
-        try:
-            name = (urlsplit(url).hostname or "").lower()
-        except ValueError:
-            return False
-        return is_loopback(name) or name in self._names
+    def _refuse_host(self, request: web.Request, authority: str) -> web.Response:
+        host, _ = split_authority(authority) or ("", "")
+        shown = host[:100] or "easel.example.com"
+        message = (
+            f"The host {authority[:100]!r} is not a name of this server. If it is where people reach it, set "
+            f"EASEL_PUBLIC_URL to the URL that they use, such as https://{shown}; or, beside a public URL, "
+            f"EASEL_ALLOWED_HOSTS={shown}"
+        )
+        self._tries.log("host", self._tries.address_of(request), "%s", message)
+        return error_response(421, message)
 
-    def _is_let_in(self, request: web.Request) -> bool:
-        """Tell that a request needs no token or has one of ours; leave its identity with it."""
-        if request.path.startswith(WITHOUT_TOKEN) or request.match_info.http_exception is not None:
-            return True
-        if not self._tokens and self._resource is None:
-            request[IDENTITY] = LOCAL
-            return True
-        token = bearer_token(request)
-        identity = self._tokens.find(token) if token else None
-        if identity is not None:
-            request[IDENTITY] = identity
-        return identity is not None
+    def _refuse_origin(self, request: web.Request, origin: str) -> web.Response:
+        line = line_to_allow(origin)
+        way = (
+            f"To let them, set {line} (with commas between several), or EASEL_PUBLIC_URL if that is where this server "
+            "itself is reached."
+            if line
+            else "No setting lets them: every sandboxed frame and file has this origin. Serve the page over HTTP, and "
+            "set EASEL_ALLOWED_ORIGINS to its origin, or EASEL_PUBLIC_URL if it is this server's own."
+        )
+        message = f"Pages of {origin[:200]!r} may not use this server. {way}"
+        self._tries.log("origin", self._tries.address_of(request), "%s", message)
+        return error_response(403, message)
 
-    async def _check_access_token(
-        self, request: web.Request, handler: Handler, resource: ProtectedResource, token: str
-    ) -> web.StreamResponse:
+    def _names_us(self, authority: str) -> bool:
+        host, _ = split_authority(authority) or ("", "")
+        return is_loopback(host) or host in self._names
+
+    def _refuse_exposed(self, request: web.Request) -> web.Response | None:
+        """Return the refusal of a request that others than the programs of this machine may have sent."""
+        proxied = next(filter(_is_of_a_proxy, request.headers), None)
+        if proxied is None and not self._is_public:
+            return None
+        why = "it has a public URL" if proxied is None else f"this request came through a proxy (header {proxied[:40]})"
+        message = (
+            f"This server has no tokens, and {why}: whoever reaches it could spend the money of its owner. Set "
+            "EASEL_TOKENS=auto, or name:token pairs, and send the header 'Authorization: Bearer <token>'."
+        )
+        self._tries.log("open", self._tries.address_of(request), "%s", message)
+        return error_response(403, message)
+
+    def _find_key(self, request: web.Request) -> Identity | None:
+        """Return the identity of a static token in the URL, where that is switched on; raises `TokenError`."""
+        key = request.query.get(KEY, "") if self._key_in_url else ""
+        identity = self._tokens.find(key) if key else None
+        if key and identity is None:
+            raise TokenError(UNKNOWN)
+        return identity
+
+    async def _check_access_token(self, request: web.Request, handler: Handler, token: str) -> web.StreamResponse:
         """Handle a request if its token is an access token for this resource."""
+        if not token or self.resource is None:
+            return await self._refuse_token(request, UNKNOWN if token else "")
         try:
-            request[IDENTITY] = await resource.identify(token)
+            request[IDENTITY] = await self.resource.identify(token)
         except TokenError as problem:
-            return self._ask_for_token(token, str(problem))
+            return await self._refuse_token(request, str(problem))
         except KeysUnavailableError:
             return error_response(
                 503,
@@ -112,33 +184,57 @@ class Guard:
             )
         return await handler(request)
 
-    def _ask_for_token(self, token: str | None, problem: str = "") -> web.Response:
-        """Return the refusal of a request without a token, or with one that is refused for `problem`."""
-        said = (problem or "The token is not one that this server knows.") if token else "The token is missing."
-        if self._resource is not None:
-            named, challenge = "an access token for this server", self._resource.challenge(said if token else "")
+    async def _refuse_token(self, request: web.Request, problem: str) -> web.Response:
+        """Return 401, after a wrong token with the `problem`; 429 after too many of them."""
+        address = self._tries.address_of(request)
+        if problem:
+            self._tries.log("wrong token", address, "a token was refused: %s", problem)
+            wait_s = math.ceil(await self._tries.count(address))
+            if wait_s:
+                return error_response(
+                    429,
+                    f"{problem} Too many wrong tokens came from your address: try again in {wait_s} seconds. A right "
+                    "token is taken at any time.",
+                    {hdrs.RETRY_AFTER: str(wait_s)},
+                )
         else:
+            self._tries.log("no token", address, "a request without a token was refused")
+        return self._ask_for_token(request, problem)
+
+    def _ask_for_token(self, request: web.Request, problem: str) -> web.Response:
+        if self.resource is not None:
+            named, challenge = "an access token for this server", self.resource.challenge(problem)
+        else:
+            named = "a token of EASEL_TOKENS or EASEL_TOKENS_FILE"
             # RFC 6750, 3.1: a request without a token is told no error, only which scheme is asked for.
-            error = ', error="invalid_token", error_description="unknown token"' if token else ""
-            named, challenge = "a token of EASEL_TOKENS", f'Bearer realm="easel"{error}'
+            error = f', error="invalid_token", error_description="{problem}"' if problem else ""
+            challenge = f'Bearer realm="easel"{error}'
+        off = KEY in request.query and not self._key_in_url
+        hint = " A token in the URL is read only with EASEL_KEY_IN_URL=on." if off else ""
         return error_response(
             401,
-            f"{said} Send the header 'Authorization: Bearer <token>' with {named}.",
+            f"{problem or 'The token is missing.'} Send the header 'Authorization: Bearer <token>' with {named}.{hint}",
             {hdrs.WWW_AUTHENTICATE: challenge},
         )
 
 
-def _is_open_to_all(request: web.Request) -> bool:
-    """Return whether pages of any origin may send this request, which reads a picture of known name, or metadata."""
-    return request.method in ("GET", "HEAD", "OPTIONS") and request.path.startswith(ANY_ORIGIN)
+def authority_of(request: web.Request) -> str:
+    """Return host and port that a request is for: of an absolute target, else of `Host` (RFC 9112, 3.2.2)."""
+    target = request.raw_path
+    if target.startswith("/") or "://" not in target:
+        return request.headers.get(hdrs.HOST, "")
+    try:
+        return urlsplit(target).netloc
+    except ValueError:
+        return ""
 
 
 def own_names(settings: Settings) -> frozenset[str]:
     """Return the host names, beside loopback, under which clients reach this service."""
-    names = [] if settings.host in _WILDCARDS else [settings.host]
+    names = [*settings.allowed_hosts] if settings.host in _WILDCARDS else [*settings.allowed_hosts, settings.host]
     if settings.public_url:
         names.append(urlsplit(settings.public_url).hostname or "")
-    return frozenset(name.lower() for name in names)
+    return frozenset(map(normal_host, names))
 
 
 def error_response(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
@@ -147,5 +243,10 @@ def error_response(status: int, message: str, headers: dict[str, str] | None = N
     return web.json_response(body, status=status, headers=headers)
 
 
-async def _respond(refusal: web.Response) -> web.StreamResponse:
-    return refusal
+def _is_of_a_proxy(header: str) -> bool:
+    name = header.lower()
+    return name in FORWARDED or name.startswith(FORWARDED_PREFIX)
+
+
+async def _respond(answer: web.Response) -> web.StreamResponse:
+    return answer

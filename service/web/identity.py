@@ -4,16 +4,24 @@ The guard finds it before a handler runs and leaves it under `IDENTITY`. A reque
 handler of such a route that asked for it would fail instead of acting for somebody.
 """
 
-import hashlib
 import hmac
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from aiohttp import hdrs, web
 
+from service import logs
 from service.authorization import SCOPES
 from service.images import LOCAL_OWNER
+from service.settings import Settings
+from service.tokens import StaticToken, digest_of, read_file, static_tokens
+from service.watched_file import WatchedFile
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,33 +37,65 @@ LOCAL: Final = Identity(owner=LOCAL_OWNER)
 
 IDENTITY: Final = web.RequestKey("identity", Identity)
 
+KEY: Final = "key"
+"""The query parameter that may hold a token, where EASEL_KEY_IN_URL is on."""
+
+
+class TokenError(Exception):
+    """A token is refused: the reason, in plain ASCII words for the client and the log."""
+
 
 class StaticTokens:
-    """The tokens of the settings, held as SHA-256 digests. Each gives the name before it, with all scopes."""
+    """The tokens of EASEL_TOKENS and, as long as they stand there, those of the file. Each has all scopes."""
 
-    def __init__(self, tokens: Mapping[str, str]) -> None:
-        """Hold the digests of these tokens, by name."""
-        self._identities = {_digest(token): Identity(owner=name) for name, token in tokens.items()}
+    def __init__(self, fixed: Iterable[StaticToken], file: WatchedFile[tuple[StaticToken, ...]] | None = None) -> None:
+        """Take these tokens, and those that the file has now."""
+        self._fixed = tuple(fixed)
+        self._file = file
+        self._take(file.last_good if file else ())
 
-    def __bool__(self) -> bool:
-        """Tell that there are tokens, so that requests need one."""
-        return bool(self._identities)
+    @classmethod
+    async def open(cls, settings: Settings) -> "StaticTokens":
+        """Read the tokens of the settings and of their file, and hide the latter in logs; raises `SettingsError`."""
+        fixed = static_tokens(settings.tokens.items())
+        if settings.tokens_file is None:
+            return cls(fixed)
+        read = partial(read_file, taken=[token.digest for token in fixed], hide=logs.hide)
+        return cls(fixed, await WatchedFile.open("EASEL_TOKENS_FILE", settings.tokens_file, read))
+
+    async def watch(self, revoke: Callable[[Collection[str]], None]) -> None:
+        """Take the tokens of the file whenever they change, and tell which names have no token any more."""
+
+        def take(of_file: tuple[StaticToken, ...]) -> None:
+            before = set(self._identities)
+            self._take(of_file)
+            revoke(before - set(self._identities))
+            logger.info("The tokens file has changed: %d tokens", len(of_file))
+
+        if self._file is not None:
+            await self._file.watch(take)
+
+    def _take(self, of_file: tuple[StaticToken, ...]) -> None:
+        self._tokens = (*self._fixed, *of_file)
+        self._identities = {token.name: Identity(owner=token.name) for token in self._tokens}
 
     def find(self, token: str) -> Identity | None:
-        """Return the identity of a token. All are compared, in constant time, so that timing reveals none."""
-        sent, found = _digest(token), None
-        for digest, identity in self._identities.items():
-            if hmac.compare_digest(sent, digest):
-                found = identity
-        return found
+        """Return the identity of a token, None for an unknown one; raises `TokenError` for one that has expired.
+
+        All are compared, in constant time, so that timing reveals none.
+        """
+        sent, found = digest_of(token), None
+        for each in self._tokens:
+            if hmac.compare_digest(sent, each.digest):
+                found = each
+        if found is None:
+            return None
+        if found.expires is not None and found.expires <= time.time():
+            raise TokenError("The token has expired.")
+        return self._identities[found.name]
 
 
-def bearer_token(request: web.Request) -> str | None:
-    """Return the token of the header `Authorization: Bearer` (RFC 6750, 2.1); "" for an empty one, None without one."""
+def bearer_token(request: web.Request) -> str:
+    """Return the token of the header `Authorization: Bearer` (RFC 6750, 2.1), "" without one."""
     scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None  # RFC 9110, 11.1: schemes are case-insensitive
-
-
-def _digest(token: str) -> bytes:
-    # Bytes of a header that are not UTF-8 arrive as surrogates (PEP 383), which no encoding takes.
-    return hashlib.sha256(token.encode(errors="surrogateescape")).digest()
+    return token.strip() if scheme.lower() == "bearer" else ""  # RFC 9110, 11.1: schemes are case-insensitive

@@ -36,6 +36,8 @@ SAFE: Final = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "Cross-Origin-Resource-Policy": "cross-origin",
+    # Always, as a copy in the cache that an <img> asked for may be read by a script of the page later.
+    hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
 }
 ABSENT: Final = {**SAFE, hdrs.CACHE_CONTROL: "no-store"}
 """For every other answer: the next one may differ."""

@@ -24,18 +24,6 @@ Clients register (RFC 7591) with just these, and a strict authorization server r
 that is asked for when a call needs it, as ADMIN is, comes to few clients. The server decides what a person is granted.
 """
 
-OPEN_TO_BROWSERS: Final = {
-    hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
-    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, HEAD, OPTIONS",
-    # The TypeScript SDK sends Mcp-Protocol-Version with discovery, so that browsers ask before it.
-    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "*",
-    hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
-}
-
-
-class TokenError(Exception):
-    """An access token is refused: the reason, in plain ASCII words for the client and the log."""
-
 
 class KeysUnavailableError(Exception):
     """No access token can be checked now, since no key of the authorization server is known yet."""
@@ -102,14 +90,10 @@ def add_routes(app: web.Application, resource: ProtectedResource, mcp_path: str)
     """Serve the metadata at its well-known URI and at the root, also for a proxy that cuts off a path before ours."""
 
     async def get(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
-        return web.json_response(
-            resource.metadata, headers={**OPEN_TO_BROWSERS, hdrs.CACHE_CONTROL: "public, max-age=300"}
-        )
-
-    async def preflight(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
-        return web.Response(status=204, headers=OPEN_TO_BROWSERS)
+        # The guard answers preflights: the TypeScript SDK sends Mcp-Protocol-Version with discovery.
+        headers = {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*", hdrs.CACHE_CONTROL: "public, max-age=300"}
+        return web.json_response(resource.metadata, headers=headers)
 
     for path in sorted({"", resource.path, mcp_path}):
         for end in ("", "/"):
             app.router.add_get(f"{RESOURCE_METADATA.path}{path}{end}", get)
-            app.router.add_options(f"{RESOURCE_METADATA.path}{path}{end}", preflight)

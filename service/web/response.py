@@ -16,8 +16,10 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+
+from service.web.cross_origin import CROSS_ORIGIN, NONE
 
 SERVER: Final = "easel"
 """The `Server` header of every response; aiohttp's own value tells which versions to attack."""
@@ -139,6 +141,9 @@ class RawResponse:
         return not transport.is_closing()
 
     def _head_of(self, status: int, form: str, headers: Mapping[str, str]) -> bytes:
+        if hdrs.ORIGIN in self._request.headers:
+            cors = self._request.get(CROSS_ORIGIN, NONE)
+            headers = {**headers, **cors}
         head = _head(status, form, self._is_old, self.sent is SENT, int(time.time()))
         return head + b"".join(_line(name, value) for name, value in headers.items()) if headers else head
 

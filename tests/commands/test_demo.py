@@ -69,7 +69,7 @@ async def test_it_costs_nothing_and_reaches_nobody_whatever_is_set(tmp_path: Pat
             OPENAI_API_KEY="made-up",
             OPENAI_BASE_URL=upstream.url,
             EASEL_HOST="0.0.0.0",
-            EASEL_TOKENS="anna:topsecret",
+            EASEL_TOKENS="anna:topsecret-0123456789",
             EASEL_PUBLIC_URL="https://easel.example.com",
         )
         assert not upstream.requests

@@ -11,6 +11,7 @@ from service.commands.serve import greeting
 from service.image_models.models import Model, Models
 from service.settings import Settings
 from service.upstreams.sketch import SketchUpstream
+from tests.wire import TWO_TOKENS
 
 MODELS = Models(listed=(Model(id="sketch", upstream="sketch"),), default="sketch")
 
@@ -44,7 +45,7 @@ def test_it_says_all_that_a_newcomer_needs() -> None:
 
 def test_clients_are_given_the_public_url() -> None:
     """Ours: behind a reverse proxy the address that we listen on is of no use to anybody else."""
-    text = greeted(EASEL_PUBLIC_URL="https://easel.example.com/art/", EASEL_TOKENS="anna:topsecret")
+    text = greeted(EASEL_PUBLIC_URL="https://easel.example.com/art/", EASEL_TOKENS="anna:topsecret-0123456789")
     assert entry_of(text)["url"] == "https://easel.example.com/art/mcp"
     assert "easel https://easel.example.com/art/mcp --header" in text
     assert "https://easel.example.com/art/mcp-cache/" in text
@@ -53,7 +54,7 @@ def test_clients_are_given_the_public_url() -> None:
 
 def test_tokens_that_were_chosen_are_never_shown() -> None:
     """Ours: the start of a service is in logs that more people read than may use it."""
-    text = greeted(EASEL_TOKENS="anna:topsecret,ben:topsecret2", FLOW2API_API_KEY="topsecret3")
+    text = greeted(EASEL_TOKENS="anna:topsecret-0123456789,ben:topsecret2-0123456789", FLOW2API_API_KEY="topsecret3")
     assert "topsecret" not in text
     assert entry_of(text)["headers"] == {"Authorization": "Bearer <token>"}
     assert '--header "Authorization: Bearer <token>"' in text
@@ -61,7 +62,7 @@ def test_tokens_that_were_chosen_are_never_shown() -> None:
 
 def test_a_token_that_was_made_here_is_shown() -> None:
     """Ours: nobody could use it otherwise. `app.running` puts it into the settings."""
-    settings = Settings.from_env({"EASEL_TOKENS": "anna:made-here"})
+    settings = Settings.from_env({"EASEL_TOKENS": "auto"})
     settings = replace(settings, tokens={"local": "made-here"}, auto_token=True)
     text = greeting(settings, {}, MODELS)
     assert entry_of(text)["headers"] == {"Authorization": "Bearer made-here"}
@@ -73,9 +74,9 @@ def test_a_token_that_was_made_here_is_shown() -> None:
     [
         pytest.param({}, False, id="this machine only"),
         pytest.param({"EASEL_HOST": "::1"}, False, id="this machine only, IPv6"),
-        pytest.param({"EASEL_HOST": "0.0.0.0", "EASEL_TOKENS": "anna:x"}, True, id="the network"),
+        pytest.param({"EASEL_HOST": "0.0.0.0", "EASEL_TOKENS": TWO_TOKENS}, True, id="the network"),
         pytest.param(
-            {"EASEL_HOST": "0.0.0.0", "EASEL_TOKENS": "anna:x", "EASEL_PUBLIC_URL": "https://e.example"},
+            {"EASEL_HOST": "0.0.0.0", "EASEL_TOKENS": TWO_TOKENS, "EASEL_PUBLIC_URL": "https://e.example"},
             False,
             id="the network, with a public URL",
         ),
@@ -90,7 +91,7 @@ def test_links_that_others_cannot_open_are_noted(env: dict[str, str], noted: boo
     ("env", "noted"),
     [
         pytest.param({"EASEL_PUBLIC_URL": "https://e.example"}, True, id="open to all"),
-        pytest.param({"EASEL_PUBLIC_URL": "https://e.example", "EASEL_TOKENS": "anna:x"}, False, id="with tokens"),
+        pytest.param({"EASEL_PUBLIC_URL": "https://e.example", "EASEL_TOKENS": TWO_TOKENS}, False, id="with tokens"),
         pytest.param({"EASEL_PUBLIC_URL": "http://localhost:9000"}, False, id="this machine's own URL"),
         pytest.param({}, False, id="no public URL"),
     ],
@@ -106,5 +107,5 @@ def test_the_image_folder_is_named_and_what_is_amiss_with_it(tmp_path: Path) -> 
     assert "Image folder" not in greeted()
     assert f"Image folder  {there}\n" in greeted(EASEL_IMAGE_DIR=there)
     assert f"Image folder  {gone}, which is not there\n" in greeted(EASEL_IMAGE_DIR=gone)
-    shared = greeted(EASEL_IMAGE_DIR=there, EASEL_TOKENS="anna:x,ben:y")
+    shared = greeted(EASEL_IMAGE_DIR=there, EASEL_TOKENS=TWO_TOKENS)
     assert f"Image folder  {there}, not used: it is one person's, and several have tokens\n" in shared

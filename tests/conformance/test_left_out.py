@@ -15,8 +15,11 @@ from service.protocol.subscriptions import PROMPTS, RESOURCES, TOOLS, Change, Re
 from tests.conformance.content import said
 from tests.conformance.server import running, server, with_tool
 from tests.wire import (
+    ANNA,
+    BEN,
     CAPABILITIES_KEY,
     MODERN,
+    TWO_TOKENS,
     Heard,
     WireClient,
     listening,
@@ -32,7 +35,6 @@ SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 TASKS: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 ELICITS: dict[str, Any] = {"elicitation": {}}
-PAIR = "anna:s3cr3t-a,ben:s3cr3t-b"
 
 
 @asynccontextmanager
@@ -43,8 +45,8 @@ async def fixture_client(fixture: Server | None = None) -> AsyncIterator[WireCli
 
 @asynccontextmanager
 async def two_principals() -> AsyncIterator[tuple[WireClient, WireClient]]:
-    async with running(tokens=PAIR) as url:
-        async with wire_client(url, "s3cr3t-a") as anna, wire_client(url, "s3cr3t-b") as ben:
+    async with running(tokens=TWO_TOKENS) as url:
+        async with wire_client(url, ANNA) as anna, wire_client(url, BEN) as ben:
             yield anna, ben
 
 

@@ -19,9 +19,9 @@ from service.protocol.subscriptions import RESOURCES, TOOLS, ResourceUpdated
 from service.tools.base import load_schema
 from tests.conftest import Serve
 from tests.emulators import flow2api
-from tests.wire import WireClient, wire_client
+from tests.wire import ANNA, BEN, TWO_TOKENS, WireClient, wire_client
 
-TWO = {"EASEL_TOKENS": "anna:first-token,ben:second-token"}
+TWO = {"EASEL_TOKENS": TWO_TOKENS}
 
 
 async def draw(client: WireClient, prompt: str = "a red fox") -> dict[str, Any]:
@@ -51,7 +51,7 @@ async def test_a_generation_is_read_as_programs_and_as_people_read_it(client: Wi
 async def test_nothing_of_another_person_exists(serve: Serve) -> None:
     """Attack: numbers count up, and a name may have been seen in a shared chat."""
     async with serve(**TWO) as easel:
-        async with wire_client(easel.mcp_url, "first-token") as anna, wire_client(easel.mcp_url, "second-token") as ben:
+        async with wire_client(easel.mcp_url, ANNA) as anna, wire_client(easel.mcp_url, BEN) as ben:
             name = (await draw(anna))["images"][0]["url"].rpartition("/")[2]
             assert (await ben.modern("resources/list")).result["resources"] == []
             for uri in ("easel://history/1", f"easel://images/{name}"):

@@ -13,7 +13,7 @@ from service.tools.base import load_schema
 from service.tools.cache import Counts, question_text, removed_text, status_text
 from tests.conftest import Serve
 from tests.seeded_history import seeded_history, slow_service
-from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
+from tests.wire import ANNA, BEN, CAPABILITIES_KEY, TWO_TOKENS, WireClient, wire_client
 
 OUTPUT = Draft202012Validator(load_schema("cache.output"))
 ASKABLE: dict[str, Any] = {CAPABILITIES_KEY: {"elicitation": {"form": {}}}}
@@ -179,8 +179,8 @@ async def test_what_is_being_drawn_stays(serve: Serve) -> None:
 
 
 async def test_an_owner_removes_its_own_only(serve: Serve) -> None:
-    async with serve(EASEL_TOKENS="anna:a,ben:b") as easel:
-        async with wire_client(easel.mcp_url, "a") as anna, wire_client(easel.mcp_url, "b") as ben:
+    async with serve(EASEL_TOKENS=TWO_TOKENS) as easel:
+        async with wire_client(easel.mcp_url, ANNA) as anna, wire_client(easel.mcp_url, BEN) as ben:
             urls = await draw(anna, 2)
             assert (await ben.call("cache"))["structuredContent"]["kept"] == 0
             await draw(ben, 1)

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 from service.tools.base import load_schema
 from tests.conftest import Serve
 from tests.emulators import flow2api
-from tests.wire import WireClient, wire_client
+from tests.wire import ANNA, BEN, TWO_TOKENS, WireClient, wire_client
 
 OUTPUT = Draft202012Validator(load_schema("delete.output"))
 
@@ -55,8 +55,8 @@ async def test_deleting_a_working_one_stops_the_drawing(serve: Serve) -> None:
 
 async def test_a_foreign_generation_does_not_exist(serve: Serve) -> None:
     """Attack: history ids count up, so anybody can guess one."""
-    async with serve(EASEL_TOKENS="anna:a,ben:b") as easel:
-        async with wire_client(easel.mcp_url, "a") as anna, wire_client(easel.mcp_url, "b") as ben:
+    async with serve(EASEL_TOKENS=TWO_TOKENS) as easel:
+        async with wire_client(easel.mcp_url, ANNA) as anna, wire_client(easel.mcp_url, BEN) as ben:
             await anna.call("generate", {"prompt": "a red fox"})
             for arguments in ({}, {"confirm": True}):
                 result = await ben.call("delete", {"history_id": 1, **arguments})

@@ -10,7 +10,7 @@ from service.images import Failure, ImageRequest, Parent, Reference
 from service.tools.base import load_schema
 from tests.conftest import Serve
 from tests.seeded_history import seeded_history, slow_service
-from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
+from tests.wire import ANNA, BEN, CAPABILITIES_KEY, TWO_TOKENS, WireClient, wire_client
 
 OUTPUT = Draft202012Validator(load_schema("history.output"))
 TASKS: Final[dict[str, Any]] = {CAPABILITIES_KEY: {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
@@ -107,8 +107,8 @@ async def test_a_client_that_takes_tasks_gets_one_for_the_wait_only(serve: Serve
 
 async def test_what_is_foreign_does_not_exist(serve: Serve) -> None:
     """Attack: history ids count up, so anybody can guess one."""
-    async with serve(EASEL_TOKENS="anna:a,ben:b") as easel:
-        async with wire_client(easel.mcp_url, "a") as anna, wire_client(easel.mcp_url, "b") as ben:
+    async with serve(EASEL_TOKENS=TWO_TOKENS) as easel:
+        async with wire_client(easel.mcp_url, ANNA) as anna, wire_client(easel.mcp_url, BEN) as ben:
             await anna.call("generate", {"prompt": "a red fox"})
             result = await ben.call("history", {"history_id": 1})
             assert result["isError"]

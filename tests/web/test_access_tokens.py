@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives import serialization
 
 from service.authorization import OAuth
 from service.web.access_tokens import LEEWAY_S, MAX_TOKEN, AccessTokens, owner_of, scopes_of
+from service.web.identity import TokenError
 from service.web.jwks import IssuerKeys
-from service.web.protected_resource import KeysUnavailableError, TokenError
+from service.web.protected_resource import KeysUnavailableError
 from tests.emulators.authorization_server import AuthorizationServer, Signer
 
 RESOURCE: Final = "https://easel.example.com/mcp"

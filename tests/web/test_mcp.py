@@ -15,7 +15,18 @@ from service.app import Running
 from service.web.mcp import MAX_BODY_BYTES, loopback_url_of
 from tests.conftest import Serve
 from tests.emulators import flow2api
-from tests.wire import LEGACY, MODERN, WireClient, modern_headers, modern_params, request, until, wire_client
+from tests.wire import (
+    ANNA,
+    LEGACY,
+    MODERN,
+    TWO_TOKENS,
+    WireClient,
+    modern_headers,
+    modern_params,
+    request,
+    until,
+    wire_client,
+)
 
 
 def env_of(upstream: flow2api.Flow2Api) -> dict[str, str]:
@@ -286,9 +297,9 @@ async def test_the_endpoint_is_there_with_a_slash_at_its_end_too(easel: Running)
             assert answer.status == 405
 
 
-async def links_of(easel: Running, host: str) -> list[str]:
+async def links_of(easel: Running, host: str, token: str | None = None) -> list[str]:
     """The beginnings of the links to a picture, in three places, and to the page of uploads, for one `Host`."""
-    async with wire_client(easel.mcp_url) as client:
+    async with wire_client(easel.mcp_url, token) as client:
         client.headers["Host"] = host
         made = await client.call("generate", {"prompt": "a red fox"})
         listed = await client.call("history")
@@ -306,10 +317,10 @@ async def test_links_begin_with_the_loopback_address_by_which_the_call_came(serv
 
 
 async def test_links_begin_with_the_public_url_whatever_the_host(serve: Serve) -> None:
-    env = {"EASEL_PUBLIC_URL": "https://easel.example.com"}
+    env = {"EASEL_PUBLIC_URL": "https://easel.example.com", "EASEL_TOKENS": TWO_TOKENS}
     async with flow2api.running() as upstream, serve(**env, **env_of(upstream)) as easel:
         for host in ("localhost:9000", "easel.example.com"):
-            assert set(await links_of(easel, host)) == {"https://easel.example.com"}
+            assert set(await links_of(easel, host, ANNA)) == {"https://easel.example.com"}
 
 
 @pytest.mark.parametrize(
