@@ -43,7 +43,7 @@ from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
 from service.protocol.subscriptions import Hub
 from service.protocol.tasks import Tasks
 from service.redaction import Redactor
-from service.references.collect import REFERENCE_BYTES, References, guarded
+from service.references.collect import REFERENCE_BYTES, GuardedDownload, References
 from service.references.uploads import Uploads
 from service.routes import PICTURES, UPLOADS
 from service.settings import Settings, SettingsError
@@ -343,7 +343,7 @@ class _Parts:
             files=storage.files,
             importer=Importer(files=storage.files, store=storage.store, previews=self.previews),
             uploads=uploads,
-            download=guarded(self.session),
+            download=GuardedDownload(session=self.session, allowances=self.settings.allowances),
             picture=generation.picture,
             make_room=retention.enforce,
             drop=retention.drop,

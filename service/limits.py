@@ -100,6 +100,14 @@ UPLOADS_PER_DAY: Final = Limit(
     refusal="You have asked for {limit} upload links today",
     overall_refusal="All users together have asked for {limit} upload links today",
 )
+DOWNLOADS_AT_ONCE: Final = Limit(
+    name="downloads_at_once",
+    each=4,
+    overall=16,
+    meaning="downloads of `image_url` at the same time, of each owner / of all; each takes 20 seconds at most",
+    refusal="{limit} of your downloads are under way",
+    overall_refusal="{limit} downloads of all users are under way",
+)
 CONNECTIONS: Final = Limit(
     name="connections",
     each=250,
@@ -115,6 +123,7 @@ LIMITS: Final = (
     PICTURES_PER_DAY,
     SPEND_PER_DAY,
     UPLOADS_PER_DAY,
+    DOWNLOADS_AT_ONCE,
     CONNECTIONS,
 )
 """Every limit, in the order of `--help` and README."""

@@ -11,9 +11,10 @@
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -21,6 +22,7 @@ import aiohttp
 
 from service.image_models.models import Model, Models
 from service.images import MEDIA_TYPES, Job, JobState, KeptPicture, Parent, Reference, WorkError
+from service.limits import DOWNLOADS_AT_ONCE, UNLIMITED, Allowances, refusal
 from service.pictures.decoding import BadPictureError
 from service.pictures.library import Importer
 from service.references.image_folder import newest
@@ -118,7 +120,12 @@ SHOWN_HOST: Final = 60
 RETRY_POLICY: Final = RetryPolicy(total_s=20.0, pauses_s=(0.5,))
 """Two tries: the client waits, and nothing is paid for yet."""
 
-Download: TypeAlias = Callable[[str], Awaitable[bytes]]
+RETRY_S: Final = 5.0
+"""Seconds after which a place among the downloads is likely to be free."""
+
+Download: TypeAlias = Callable[[str, str], Awaitable[bytes]]
+"""Owner and URL → the picture there."""
+
 ShowPicture: TypeAlias = Callable[[str, int, int], Awaitable[tuple[KeptPicture, bytes] | None]]
 """Owner, history_id and number → that picture, fetched again if need be; None when it cannot be had."""
 
@@ -232,7 +239,8 @@ class References:
                 case InlinePicture() as inline:
                     return await self._taken(owner, await asyncio.to_thread(decode, inline), "a data: URI", argument)
                 case RemotePicture() as remote:
-                    return await self._taken(owner, await self.download(remote.url), remote.host[:SHOWN_HOST], argument)
+                    data = await self.download(owner, remote.url)
+                    return await self._taken(owner, data, remote.host[:SHOWN_HOST], argument)
         except ImageUrlError as error:
             raise problem(f"{argument} {error}.") from error
         except WorkError as error:
@@ -297,9 +305,28 @@ def _check_size(references: Sequence[Reference]) -> None:
         )
 
 
-def guarded(session: aiohttp.ClientSession) -> Download:
-    """Return the download for URLs that a caller chose: no address is trusted."""
-    return lambda url: fetch(session, url, max_bytes=REFERENCE_BYTES, retry=RETRY_POLICY)
+@dataclass(frozen=True, kw_only=True)
+class GuardedDownload:
+    """Downloads from URLs that callers chose: no address is trusted, and each owner has so many at once."""
+
+    session: aiohttp.ClientSession
+    allowances: Allowances = UNLIMITED
+    _under_way: Counter[str] = field(default_factory=Counter)
+
+    async def __call__(self, owner: str, url: str) -> bytes:
+        """Return the picture at a URL. Raises `FetchError`, and `LimitError` where as many are under way as may be."""
+        checks = (
+            (self._under_way[owner], self.allowances.each(DOWNLOADS_AT_ONCE, owner), False),
+            (self._under_way.total(), self.allowances.overall(DOWNLOADS_AT_ONCE), True),
+        )
+        for count, most, overall in checks:
+            if count >= most:
+                raise refusal(DOWNLOADS_AT_ONCE, most, overall=overall, retry_after_s=RETRY_S)
+        self._under_way[owner] += 1
+        try:
+            return await fetch(self.session, url, max_bytes=REFERENCE_BYTES, retry=RETRY_POLICY)
+        finally:
+            self._under_way[owner] -= 1
 
 
 def own_url(name: str) -> str:

@@ -2,19 +2,18 @@
 
 Its rules, for the first URL and for each redirect alike:
 
-- http and https only, no user name or password in the URL.
+- http and https only, no user name or password in the URL, and no port on which other protocols are spoken.
 - The name is resolved once, every address is checked, and the connection goes to a checked address. Private addresses
   and names of the local network are allowed only on the host of the image service that gave the URL, on any port;
   there nothing is to be checked, and a proxy may resolve the name (`connector.py`).
 - The key goes to the exact origin of that service and nowhere else.
+- All of it ends in time together: each look-up, each redirect, the reading, further tries and the pauses before them.
 - Bytes are counted while they come in. A page of HTML is no picture; its bytes tell it, not its media type.
 - The URL is sent byte for byte: a signed query does not survive being decoded and encoded again.
 """
 
 import asyncio
-import ipaddress
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
@@ -26,6 +25,7 @@ from yarl import URL
 from service.bodies import read_limited
 from service.images import WorkError
 from service.pictures.sniffing import sniff
+from service.upstreams.addresses import is_public, is_web_port, numeric_address
 from service.upstreams.connector import addresses_of, is_local_name
 
 CONNECT_S: Final = 10.0
@@ -38,14 +38,8 @@ PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 PRIVATE: Final = "it is on a private network"
 PRIVATE_ELSEWHERE: Final = f"{PRIVATE}, and not the host of the image service"
 
-UNICAST: Final = ipaddress.IPv6Network("2000::/3")
-"""All of IPv6 that is routed. A list of the rest (site-local, discard, local NAT64 …) would never be complete."""
-
-NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-TEREDO_AND_KIN: Final = ipaddress.IPv6Network("2001::/23")
-"""Protocol assignments: Teredo carries an IPv4 address that its client chose."""
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+ADDRESSES: Final = 4
+"""Addresses of one name that are tried. All of them are checked."""
 
 
 class Trouble(StrEnum):
@@ -55,6 +49,8 @@ class Trouble(StrEnum):
     """The URL is none that is fetched."""
     PRIVATE = "private"
     """It leads into a private network."""
+    PORT = "port"
+    """It leads to a port on which other protocols are spoken."""
     UNREACHED = "unreached"
     """Its name is not known, or nothing accepts connections there."""
     PASSING = "passing"
@@ -97,10 +93,13 @@ class Trusted:
         """Tell whether a URL is on the service's host, on any port."""
         return _host(url) == _host(self.base)
 
+    def is_origin(self, url: URL) -> bool:
+        """Tell whether a URL is on the service's exact origin."""
+        return (url.scheme, _host(url), url.port) == (self.base.scheme, _host(self.base), self.base.port)
+
     def headers(self, url: URL) -> dict[str, str]:
         """Return the header with the key for a URL on the service's exact origin, else none."""
-        same_origin = (url.scheme, _host(url), url.port) == (self.base.scheme, _host(self.base), self.base.port)
-        return bearer(self.key) if same_origin else {}
+        return bearer(self.key) if self.is_origin(url) else {}
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -110,7 +109,7 @@ def bearer(key: str) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """The seconds that one try may take, and the pause before each further one.
+    """The seconds that all tries may take together, and the pause before each further one.
 
     The picture is paid for, and another download costs nothing: three tries.
     """
@@ -132,14 +131,18 @@ async def fetch(
 ) -> bytes:
     """Download one picture, once more after each of the pauses if need be. Raise `FetchError`."""
     target = read_url(url)
-    for pause_s in retry.pauses_s:
-        try:
-            return await _once(session, target, max_bytes, trusted, retry.total_s)
-        except FetchError as error:
-            if error.trouble not in {Trouble.UNREACHED, Trouble.PASSING}:
-                raise
-        await asyncio.sleep(pause_s)
-    return await _once(session, target, max_bytes, trusted, retry.total_s)
+    try:
+        async with asyncio.timeout(retry.total_s):
+            for pause_s in retry.pauses_s:
+                try:
+                    return await _once(session, target, max_bytes, trusted)
+                except FetchError as error:
+                    if error.trouble not in {Trouble.UNREACHED, Trouble.PASSING}:
+                        raise
+                await asyncio.sleep(pause_s)
+            return await _once(session, target, max_bytes, trusted)
+    except TimeoutError as error:
+        raise FetchError(target, "it took too long", Trouble.PASSING) from error
 
 
 def read_url(text: str, base: URL | None = None) -> URL:
@@ -157,48 +160,17 @@ def read_url(text: str, base: URL | None = None) -> URL:
     return url
 
 
-def is_public(address: str) -> bool:
-    """Tell whether an address, and one that is embedded in it, can be reached by everybody on the internet."""
-    return all(_is_routed(inner) for inner in _unwrapped(ipaddress.ip_address(address.partition("%")[0])))
-
-
-def _unwrapped(address: Address) -> Iterator[Address]:
-    """Yield the address and the IPv4 address that is embedded in it: mapped, NAT64 and 6to4 reach that one."""
-    match address:
-        case ipaddress.IPv6Address(ipv4_mapped=ipaddress.IPv4Address() as inner):
-            yield inner
-        case ipaddress.IPv6Address() if address in NAT64:
-            yield ipaddress.IPv4Address(address.packed[-4:])
-        case ipaddress.IPv6Address(sixtofour=ipaddress.IPv4Address() as inner):
-            yield address
-            yield inner
-        case _:
-            yield address
-
-
-def _is_routed(address: Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        return address in UNICAST and address not in TEREDO_AND_KIN and address.is_global
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
 def _host(url: URL) -> str:
     """Spec RFC 1034, 3.1: a name with a trailing dot is the same name."""
     return (url.host or "").lower().rstrip(".")
 
 
-async def _once(
-    session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted: Trusted | None, total_s: float
-) -> bytes:
-    try:
-        async with asyncio.timeout(total_s):
-            for _ in range(HOPS + 1):
-                answer = await _hop(session, url, max_bytes, trusted)
-                if isinstance(answer, bytes):
-                    return answer
-                url = answer
-    except TimeoutError as error:
-        raise FetchError(url, "it took too long", Trouble.PASSING) from error
+async def _once(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted: Trusted | None) -> bytes:
+    for _ in range(HOPS + 1):
+        answer = await _hop(session, url, max_bytes, trusted)
+        if isinstance(answer, bytes):
+            return answer
+        url = answer
     raise FetchError(url, f"more than {HOPS} redirects")
 
 
@@ -227,29 +199,30 @@ async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted
 
 
 async def _checked_addresses(session: aiohttp.ClientSession, url: URL, trusted: Trusted | None) -> list[str]:
-    host = url.raw_host or ""
-    addresses = _numeric(host)
-    private = PRIVATE if trusted is None else PRIVATE_ELSEWHERE
     if trusted is not None and trusted.on_same_host(url):
-        return [host]  # any address will do, so the connection may resolve it, or the proxy that alone knows it
-    if not addresses and is_local_name(host):
+        addresses = [url.raw_host or ""]  # any will do: the connection resolves it, or the proxy that alone knows it
+    else:
+        addresses = await _public_addresses(session, url, PRIVATE if trusted is None else PRIVATE_ELSEWHERE)
+    if not is_web_port(url.port) and not (trusted and trusted.is_origin(url)):
+        why = f"port {url.port} is none of a web server: pictures lie at 80, 443, or a port from 1024 on"
+        raise FetchError(url, why, Trouble.PORT)
+    return addresses
+
+
+async def _public_addresses(session: aiohttp.ClientSession, url: URL, private: str) -> list[str]:
+    """Resolve the host of a URL, once. Raise `FetchError` unless all of its addresses are public."""
+    host = url.raw_host or ""
+    numeric = numeric_address(host)
+    if not numeric and is_local_name(host):
         raise FetchError(url, private, Trouble.PRIVATE)
     try:
         async with asyncio.timeout(CONNECT_S):
-            addresses = addresses or await addresses_of(session, host)
+            addresses = [numeric] if numeric else await addresses_of(session, host)
     except (OSError, UnicodeError) as error:
         raise FetchError(url, "its name is not known", Trouble.UNREACHED) from error
     if not all(is_public(address) for address in addresses):
         raise FetchError(url, private, Trouble.PRIVATE)
-    return addresses
-
-
-def _numeric(host: str) -> list[str]:
-    """Read an IPv4 address as getaddrinfo(3) does: also decimal, octal and hexadecimal, with one to four parts."""
-    try:
-        return [socket.inet_ntoa(socket.inet_aton(host))]
-    except OSError:
-        return []
+    return addresses[:ADDRESSES]
 
 
 async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> bytes | URL:

@@ -49,7 +49,7 @@ PLACEHOLDER: Final = re.compile(
 )
 """URLs that a model writes which has drawn nothing (Nativu5/Gemini-FastAPI #76)."""
 
-NOT_ASKED: Final = frozenset({Trouble.PRIVATE, Trouble.UNREACHED})
+NOT_ASKED: Final = frozenset({Trouble.PRIVATE, Trouble.PORT, Trouble.UNREACHED})
 """Troubles in which no host was asked for the picture."""
 
 APPEARS: Final = frozenset({Trouble.UNREACHED, Trouble.PASSING, Trouble.ABSENT, Trouble.OTHER})

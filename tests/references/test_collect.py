@@ -1,5 +1,6 @@
 """From arguments to reference pictures: on a real store, real files and real sockets, and as an attacker tries it."""
 
+import asyncio
 import base64
 import contextlib
 import os
@@ -11,21 +12,24 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.abc import ResolveResult
 from yarl import URL
 
 from service.image_models.models import Model, Models
 from service.images import Failure, KeptPicture, Parent, Reference, WorkError
+from service.limits import Allowances, LimitError
 from service.references.collect import (
     ARGUMENTS,
     REFERENCE_BYTES,
+    GuardedDownload,
     ReferenceArguments,
     References,
     check_room,
-    guarded,
     offer,
     own_url,
 )
 from service.references.uploads import MAX_TOTAL_BYTES, upload_request
+from service.upstreams.connector import Connector, Resolver
 from service.upstreams.fetch import RetryPolicy, Trusted, fetch
 from tests.emulators.loopback import serving
 from tests.emulators.pictures import jpeg, png
@@ -86,7 +90,7 @@ async def at(tmp_path: Path) -> AsyncIterator[At]:
                 files=opened.files,
                 importer=opened.importer,
                 uploads=opened.uploads,
-                download=guarded(session),
+                download=GuardedDownload(session=session),
                 picture=picture,
                 make_room=opened.retention.enforce,
                 drop=opened.retention.drop,
@@ -245,14 +249,53 @@ async def test_a_picture_elsewhere_is_downloaded_and_kept(at: At) -> None:
     app.router.add_get("/{name}", answer)
     async with serving(app) as url, aiohttp.ClientSession() as session:
 
-        async def download(text: str) -> bytes:
-            """As `guarded`, but loopback stands for the internet."""
+        async def download(_: str, text: str) -> bytes:
+            """As `GuardedDownload`, but loopback stands for the internet."""
             here = Trusted(base=URL(url), key="")
             return await fetch(session, text, max_bytes=REFERENCE_BYTES, trusted=here, retry=RetryPolicy(pauses_s=()))
 
         found = await at.with_(download=download).collect(image_url=[f"{url}/a", f"{url}/b"])
     assert [(each.data, each.origin) for each in found] == [(A, "127.0.0.1"), (B, "127.0.0.1")]
     assert [each.url for each in found] == ["", ""]
+
+
+class Waiting(Resolver):
+    """A name server that never answers, and counts the questions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Semaphore(0)
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:  # noqa: ARG002
+        self.asked.release()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_an_owner_has_so_many_downloads_at_once(at: At) -> None:
+    """Ours: a slow host costs its owner's places and nobody else's, and all of them together a bounded memory."""
+    resolver = Waiting()
+    async with aiohttp.ClientSession(connector=Connector(resolver)) as session, asyncio.TaskGroup() as group:
+        download = GuardedDownload(session=session, allowances=Allowances(pairs={"downloads_at_once": (2, 3)}))
+
+        async def begin(owner: str) -> asyncio.Task[bytes]:
+            begun = group.create_task(download(owner, "https://slow.example/a.png"))
+            await resolver.asked.acquire()
+            return begun
+
+        begun = [await begin("anna"), await begin("anna")]
+        refused = at.with_(download=download)
+        with pytest.raises(LimitError, match=r"2 of your downloads are under way \(EASEL_DOWN") as caught:
+            await refused.collect(owner="anna", image_url="https://slow.example/b.png")
+        assert "Nothing was charged. Try again in 5 seconds." in str(caught.value)
+        begun += [await begin("ben")]
+        with pytest.raises(LimitError, match="3 downloads of all users"):
+            await download("carl", "https://slow.example/c.png")
+        begun[0].cancel()
+        await asyncio.wait([begun[0]])
+        begun += [await begin("anna")]
+        for each in begun:
+            each.cancel()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"])

@@ -146,6 +146,31 @@ async def test_a_download_is_tunnelled_to_the_address_that_was_checked() -> None
     assert b"pictures.example.test" in opened.inside, "the certificate is that of the name"
 
 
+class Rebound(Resolver):
+    """A name server of somebody who answers with a public address first, and with one of this machine after that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:  # noqa: ARG002
+        self.asked.append(host)
+        address = PUBLIC if len(self.asked) == 1 else "127.0.0.1"
+        return [ResolveResult(hostname=host, host=address, port=port, family=2, proto=0, flags=0)]
+
+
+async def test_a_name_is_not_resolved_again_after_its_address_was_checked() -> None:
+    """Ours: DNS rebinding. The second answer would be a machine behind the guard."""
+    resolver = Rebound()
+    async with proxy() as opened:
+        middlewares = [proxying(Proxies(https=opened.url))]
+        async with aiohttp.ClientSession(connector=Connector(resolver), middlewares=middlewares) as through:
+            with pytest.raises(FetchError):
+                await fetch(through, "https://pictures.example.test/a.png", max_bytes=9, retry=RetryPolicy(pauses_s=()))
+    assert resolver.asked == ["pictures.example.test"]
+    assert opened.asked[0].startswith(f"CONNECT {PUBLIC}:443 HTTP/1.1\r\n")
+
+
 @pytest.mark.parametrize("url", ["https://10.0.0.7/a.png", "https://169.254.169.254/a.png"])
 async def test_a_private_address_is_refused_before_the_proxy_is_asked(url: str) -> None:
     """Attack: the proxy may stand in a network whose servers nobody outside may reach."""
