@@ -326,6 +326,7 @@ class _Parts:
         worker = Worker(
             upstreams=self.upstreams,
             store=store,
+            arrivals=self.storage.arrivals,
             pictures=pictures,
             jobs=jobs,
             retries=self.settings.retries,

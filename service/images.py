@@ -114,6 +114,8 @@ class ImageRequest:
 class Picture:
     """One picture as an upstream gave it: bytes of a type that nobody has checked yet.
 
+    `data` is empty for one of several that could not be downloaded from its `source` yet.
+
     `note` is what the upstream said about it that the person should know, such as "upscaling failed, this is 1K".
     `source` is the URL at the upstream where the same bytes can be had again, empty where they came inside the answer.
     """
@@ -153,13 +155,11 @@ class Failure:
     """The failure of a job: a short word for programs (`policy`, `interrupted`, …), and words for people and models.
 
     `reason` is up to three lines: the fact, the advice of that moment, and `SAID` with the image service's own words in
-    quotes. A list of old failures shows `fact` and `quote`, since the advice is out of date there. `links` are URLs of
-    pictures that are paid for and could not be downloaded yet.
+    quotes. A list of old failures shows `fact` and `quote`, since the advice is out of date there.
     """
 
     kind: str
     reason: str
-    links: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def fact(self) -> str:
@@ -180,7 +180,8 @@ class Job:
     `history_id` counts the jobs of its `owner` from 1, and is never used twice: the two together are one job.
     `parameters` are those of the request. `task` is the id under which the work goes on without us at the image service
     that `upstream` names; `task` is empty for work that lives and dies with its process. `submitted`: the image service
-    was asked, so that it may have charged. `delivered_at`: when the picture was first handed to a client; None before.
+    was asked, so that it may have charged. `links` of an ended job are URLs of pictures that it gave and that are not
+    here, though paid for. `delivered_at`: when all pictures were first handed to a client; None before.
     """
 
     history_id: int
@@ -196,14 +197,19 @@ class Job:
     upstream: str = ""
     task: str = ""
     submitted: bool = False
+    links: tuple[str, ...] = field(default=(), repr=False)
     delivered_at: float | None = None
     parents: tuple[Parent, ...] = ()
 
 
 class Progress(Protocol):
-    """A receiver of progress: a line for the person, and percent (0 to 100) when it can be told."""
+    """A receiver of progress: a line for the person, and percent (0 to 100) when it can be told.
 
-    async def __call__(self, message: str, percent: float | None = None) -> None:
+    `links` are the URLs at which the pictures lie that the service has drawn, before the first of them is downloaded.
+    They are written down before this returns, so that they outlive this process.
+    """
+
+    async def __call__(self, message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
         """Report one step."""
 
 

@@ -1,6 +1,7 @@
 """A pipeline with a real store and real files, and image services of a few lines, for the tests of the pipeline."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,9 @@ from service.pipeline.generation import Generation, Outcome
 from service.pipeline.restoration import Restoration
 from service.pipeline.running_jobs import DisconnectReason, RunningJobs, Waiter
 from service.pipeline.worker import Worker
+from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
+from service.storage.files import Arrivals
 from service.storage.sqlite import SqliteStore
 from service.storage.store import Begun, Store
 from service.upstreams.base import Upstream
@@ -66,13 +69,13 @@ class WatchedStore(SqliteStore):
         self.moments.pass_("refused" if refused else "submitted")
         return await super().mark_submitted(job, refused=refused)
 
-    async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
+    async def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
         self.moments.pass_("finish")
-        return await super().finish(job, pictures)
+        return await super().finish(job, pictures, links)
 
-    async def fail(self, job: Job, failure: Failure) -> Job:
+    async def fail(self, job: Job, failure: Failure, links: Sequence[str] = ()) -> Job:
         self.moments.pass_("fail")
-        return await super().fail(job, failure)
+        return await super().fail(job, failure, links)
 
 
 class WatchedFiles(DiskFiles):
@@ -179,6 +182,7 @@ def pipeline(
     previews: Previews,
     pause: Callable[[float], Awaitable[None]],
     *,
+    arrivals: Arrivals,
     retries: int = 2,
     prompt_suffix: str = "",
     ended: Callable[[Job], Awaitable[None]] | None = None,
@@ -192,12 +196,14 @@ def pipeline(
     worker = Worker(
         upstreams=upstreams,
         store=store,
+        arrivals=arrivals,
         pictures=pictures,
         jobs=jobs,
         retries=retries,
         prompt_suffix=prompt_suffix,
         ended=ended or nothing,
         pause=pause,
+        held_up_s=math.inf,
     )
     restoration = Restoration(upstreams=upstreams, store=store, pictures=pictures, ended=ended or nothing)
     return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration, pause=pause)
@@ -223,12 +229,20 @@ async def pipeline_fixture(
 
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    kept = await store.open(folder / "easel.db", "lease", lambda _: True)
+    arrivals = await DiskArrivals.open(folder / "arrived", scratch)
+    kept = await store.open(folder / "easel.db", "lease", lambda _: True, arrivals=arrivals)
     files = await WatchedFiles.open(folder / "files", scratch, b"k" * 32)
     previews = WatchedPreviews()
     kept.moments = files.moments = previews.moments = moments
     generation = pipeline(
-        {"pencil": upstream}, kept, files, previews, pause, retries=retries, prompt_suffix=prompt_suffix
+        {"pencil": upstream},
+        kept,
+        files,
+        previews,
+        pause,
+        arrivals=arrivals,
+        retries=retries,
+        prompt_suffix=prompt_suffix,
     )
     try:
         yield PipelineFixture(generation=generation, store=kept, moments=moments, pauses=pauses)

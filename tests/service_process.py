@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
@@ -16,22 +16,40 @@ DEADLINE_S = 20
 """For one life of the service. It takes about a second."""
 
 
+Running = tuple[asyncio.subprocess.Process, WireClient]
+
+
 @asynccontextmanager
 async def service_process(
     data: Path, stderr: IO[bytes] | None = None, before: Callable[[], object] | None = None, /, **settings: str
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, WireClient]]:
+) -> AsyncIterator[Running]:
     """A service of its own process and a client; it is killed at the end, if it still lives.
 
     `before` is called in the new process, as for limits of the system; its log goes to `stderr`.
     """
+    async with launched([sys.executable, "-m", "service"], data, settings, stderr=stderr, before=before) as running:
+        yield running
+
+
+@asynccontextmanager
+async def launched(
+    command: Sequence[str],
+    data: Path,
+    settings: Mapping[str, str],
+    *,
+    deadline_s: float = DEADLINE_S,
+    stderr: IO[bytes] | None = None,
+    before: Callable[[], object] | None = None,
+) -> AsyncIterator[Running]:
+    """The same, started by a command of a test's own."""
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "EASEL_PORT": "0", "EASEL_DATA_DIR": str(data)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "service",
-        env=env | {"EASEL_LOG": "error"} | settings, cwd=data.parent, stdout=asyncio.subprocess.PIPE,
+        *command,
+        env={**env, "EASEL_LOG": "error", **settings}, cwd=data.parent, stdout=asyncio.subprocess.PIPE,
         preexec_fn=before, stderr=stderr,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(DEADLINE_S), wire_client(await printed_url(process)) as client:
+        async with asyncio.timeout(deadline_s), wire_client(await printed_url(process)) as client:
             yield process, client
     finally:
         if process.returncode is None:

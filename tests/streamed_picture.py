@@ -11,6 +11,7 @@ import json
 import sys
 import time
 import tracemalloc
+from collections.abc import Sequence
 
 import aiohttp
 
@@ -21,7 +22,7 @@ from service.upstreams.flow2api import Flow2ApiUpstream
 from service.upstreams.openai import OpenAiUpstream
 
 
-async def silent(message: str, percent: float | None = None) -> None:
+async def silent(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
     """A progress that nobody hears."""
 
 

@@ -85,7 +85,7 @@ class Generation:
             if not outcome.joined or not _came_to_nothing(outcome.job):
                 return outcome
             # Now its row says so, and the same request begins anew.
-            if outcome.job.failure is not None and outcome.job.failure.links:
+            if outcome.job.links:
                 order = replace(order, join_failed=False)
 
     async def resume(self) -> None:
@@ -183,9 +183,9 @@ class Generation:
         return None if data is None else (job.pictures[picture - 1], data)
 
     async def _find(self, owner: str, history_id: int, patience_s: float) -> Job | None:
-        """Find a job. One whose pictures could not be downloaded is done if they can be now."""
+        """Find a job. One some of whose pictures could not be downloaded has them if they can be now."""
         job = await self.store.job(owner, history_id)
-        if job is not None and job.failure is not None and job.failure.links:
+        if job is not None and job.state is not JobState.WORKING and job.links:
             return await self.restoration.recover(job, patience_s)
         return job
 
@@ -316,6 +316,5 @@ def _digest(reference: Reference) -> str:
 
 def _came_to_nothing(job: Job) -> bool:
     """Tell whether a call that joined this job has nothing from it: cancelled, or bytes out of reach."""
-    failure = job.failure
-    failed = failure is not None and (failure.kind == CANCELLED_KIND or bool(failure.links))
-    return failed or not all(picture.kept for picture in job.pictures)
+    cancelled = job.failure is not None and job.failure.kind == CANCELLED_KIND
+    return cancelled or bool(job.links) or not all(picture.kept for picture in job.pictures)

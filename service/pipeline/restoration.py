@@ -2,8 +2,8 @@
 
 1. `restore` fetches bytes once more that were removed here to make room. Where the service has them no longer, the row
    says that the picture is gone.
-2. `recover` fetches a picture that was paid for and could not be downloaded, by the links of the failure: the job is
-   done then.
+2. `recover` fetches the pictures of an answer that could not be downloaded at first, by the links that are left: a
+   failed job is done then.
 
 Nothing is paid for that: a service is only asked for a picture that it gave before.
 """
@@ -11,6 +11,7 @@ Nothing is paid for that: a service is only asked for a picture that it gave bef
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,27 +60,29 @@ class Restoration:
         return await self.store.job(job.owner, job.history_id) or job, None
 
     async def recover(self, job: Job, patience_s: float) -> Job:
-        """Fetch the pictures of a failed job by the links of its failure; return the job as it is now."""
+        """Fetch the pictures of an ended job that are not here, by their links; return the job as it is now."""
         upstream = self.upstreams.get(job.upstream)
-        links = job.failure.links if job.failure is not None else ()
-        if upstream is None or not links:
+        if upstream is None or not job.links:
             return job
-        recovered: list[KeptPicture] = []
-        try:
+        recovered: dict[str, KeptPicture] = {}
+        with suppress(TimeoutError):
             async with asyncio.timeout(min(patience_s, RESTORE_S)):
-                for link in links:
-                    drawn = Picture(data=await upstream.fetch_again(link), source=link)
-                    recovered.append(await self._keep(job, drawn))
-        except (WorkError, TimeoutError) as error:
-            logger.info(
-                "history_id %d of %s: a picture could not be downloaded again: %s", job.history_id, job.owner, error
-            )
+                for link in job.links:
+                    try:
+                        drawn = Picture(data=await upstream.fetch_again(link), source=link)
+                        recovered[link] = await self._keep(job, drawn)
+                    except WorkError as error:
+                        logger.info(
+                            "history_id %d of %s: a picture is still not to be had: %s",
+                            job.history_id, job.owner, error,
+                        )  # fmt: skip
         if not recovered:
             return job
+        left = [link for link in job.links if link not in recovered]
         try:
-            done = await self.store.recover(job, recovered)
+            done = await self.store.recover(job, [*recovered.values()], left)
         except LookupError as deleted:
-            raise await self._deleted(job, recovered) from deleted
+            raise await self._deleted(job, [*recovered.values()]) from deleted
         await self.ended(done)
         return done
 

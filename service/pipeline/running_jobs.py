@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, TypeAlias, TypeVar
 
-from service.images import Job
+from service.images import Job, WorkError
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +86,17 @@ class RunningJob:
         """True once somebody stopped it for good, whoever waits for it."""
         self._left = False
         self._task: asyncio.Task[Job | None] | None = None
+        self._held_up: asyncio.Future[WorkError] = asyncio.get_running_loop().create_future()
+
+    def hold_up(self, why: WorkError) -> None:
+        """Let no call wait any longer, now and later: the job cannot come to its end while `why` lasts."""
+        if not self._held_up.done():
+            self._held_up.set_result(why)
+
+    def go_on(self) -> None:
+        """Let calls wait again."""
+        if self._held_up.done():
+            self._held_up = asyncio.get_running_loop().create_future()
 
     async def report(self, message: str, percent: float | None = None) -> None:
         """Report progress to the waiters; later ones get the newest message when they come. Never waits."""
@@ -96,14 +107,16 @@ class RunningJob:
     async def wait(self, waiter: Waiter) -> Job | None:
         """Wait until the job has ended, or the waiter's time has. Raises the mistake of ours that ended it.
 
-        Returns the job as it ended, None where it has not.
+        Returns the job as it ended, None where it has not. Raises `WorkError` where the job is held up.
         """
-        task = self._started
+        task, held_up = self._started, self._held_up
         self._waiters.append(waiter)
         try:
             if self._newest is not None:
                 _report(waiter, *self._newest)
-            await asyncio.wait({task}, timeout=None if waiter.until == math.inf else waiter.left_s)
+            timeout_s = None if waiter.until == math.inf else waiter.left_s
+            ends: set[asyncio.Future[Any]] = {task, held_up}
+            await asyncio.wait(ends, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             self._waiters.remove(waiter)
             await asyncio.shield(self.leave(waiter.leaving()))
@@ -111,6 +124,8 @@ class RunningJob:
         self._waiters.remove(waiter)
         if not task.done():
             self.detached = True
+            if held_up.done():
+                raise held_up.result()
         elif self.error is not None:
             raise self.error
         return self.ended

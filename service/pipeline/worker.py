@@ -2,13 +2,13 @@
 
 1. Draw, in its turn (`pipeline/turns.py`): the row says that the image service is asked before it is, and that it
    refused before the pause until it is asked again; retries are those that the failure allows.
-2. A task at the service, which goes on without us, is written down before the first question about it. Then it is
-   followed until the deadline, even when all its callers have gone; after that, or after this process, the job stays
-   `working` and can be resumed.
-3. Keep: from here on neither a cancellation nor a stop loses a picture that is paid for. The bytes are examined,
-   stored, and the row becomes `done` in one transaction.
-4. However else a job ends, cancellation included, the row says so before any caller hears of it; a disk that does not
-   take that is asked again.
+2. A task at the service, which goes on without us, is written down before the first question about it, and the URLs of
+   an answer before the first download. Both are followed until the deadline, even when all callers have gone; after
+   that, or after this process, the job stays `working` and can be resumed.
+3. Keep: from here on neither a cancellation nor a stop loses a picture that is paid for, nor does a crash. The bytes
+   are written down as they came (`Arrivals`), then examined, stored, and the row becomes `done` in one transaction.
+4. However else a job ends, cancellation included, the row says so before any caller hears of it. A disk that does not
+   take that is asked again; callers who wait hear why after `HELD_UP_S`.
 5. A failure says whether it may be charged: after the image service has given something, it may.
 """
 
@@ -26,6 +26,7 @@ from service.pictures.decoding import BadPictureError
 from service.pictures.library import Pictures
 from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
 from service.pipeline.turns import Turns
+from service.storage.files import Arrivals
 from service.storage.store import INTERRUPTED, Store
 from service.upstreams.base import RemoteTask, Upstream
 
@@ -51,8 +52,21 @@ LONGEST_PAUSE_S: Final = 60.0
 WRITE_PAUSE_S: Final = 2.0
 """Pause between two tries to write. A stop waits no longer than this for one that is under way."""
 
-STORING_TRIES: Final = 15
-"""Tries in half a minute. A picture is megabytes of memory while the disk does not take it."""
+STORING_TRIES: Final = 150
+"""Tries in five minutes. A picture is megabytes of memory while the disk does not take it."""
+
+SHORT_OF_MEMORY: Final = (
+    "This server has not enough memory to read a picture.\nWhoever runs it should give it more, or run fewer "
+    "generations at once."
+)
+HELD_UP_S: Final = 4.0
+"""Seconds in which a refused write is tried again before the callers hear of it."""
+
+UNFINISHED: Final = frozenset({"timeout", "internal"})
+"""Kinds of failure after which the links of an answer may still be good."""
+
+STORAGE: Final = "storage"
+"""The kind of failure that may be over soon: the disk, or the memory, has no room."""
 
 GIVE_UP_S: Final = 24 * 3600.0
 """Age at which a task that has not ended is given up: after a day it never will."""
@@ -64,6 +78,7 @@ class Worker:
 
     upstreams: Mapping[str, Upstream]
     store: Store
+    arrivals: Arrivals
     pictures: Pictures
     jobs: RunningJobs
     retries: int
@@ -71,6 +86,7 @@ class Worker:
     ended: Callable[[Job], Awaitable[None]]
     turns: Turns = field(default_factory=Turns)
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    held_up_s: float = HELD_UP_S
 
     async def draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
         """Make the pictures of a job that has just begun. Returns the job as it ended, None while it has not."""
@@ -78,7 +94,7 @@ class Worker:
 
     async def follow(self, job: Job, running: RunningJob) -> Job | None:
         """Resume a job whose task goes on at its image service. Returns the job as it ended, None while it has not."""
-        return await self._finish(job, running, self._follow(job, running, running.report))
+        return await self._finish(job, running, self._follow(job, running))
 
     async def _finish(self, job: Job, running: RunningJob, work: Awaitable[Job | None]) -> Job | None:
         """Do the work, and have the row say how it ended. None: it has not, and can be resumed."""
@@ -100,6 +116,7 @@ class Worker:
             "history_id %d of %s: %s after %.1f s, %s", job.history_id, job.owner, _outcome(ended), seconds, job.model
         )
         if ended is not None:
+            await self.arrivals.remove(job)
             await self.ended(ended)
         return ended
 
@@ -115,7 +132,7 @@ class Worker:
 
     async def _end_cancelled(self, job: Job) -> Job | None:
         current = await self.store.job(job.owner, job.history_id) or job
-        if self.jobs.closing and current.task:
+        if self.jobs.closing and (current.task or await self.arrivals.read(job)):
             await self.store.release(current)
             return None
         kind, reason = ("interrupted", STOPPED) if self.jobs.closing else (CANCELLED_KIND, CANCELLED)
@@ -126,13 +143,19 @@ class Worker:
     async def _failed(self, job: Job, running: RunningJob, error: WorkError) -> Job | None:
         """Have the row say why it failed. None where the service stops and the disk did not take it."""
         running.detached = True  # nothing is left that a cancellation could save
-        failure = Failure(kind=error.kind, reason=str(error), links=error.links)
-        try:
-            if not (error.may_be_charged or error.links or error.task):  # the day's limits count it no longer
-                await finish_despite_cancel(self._write(lambda: self.store.mark_submitted(job, refused=True)))
+        failure, links = Failure(kind=error.kind, reason=str(error)), error.links
+        if error.kind in UNFINISHED:
+            links = tuple(each.source for each in await self.arrivals.read(job) if each.source)
+
+        async def fail() -> Job:
+            if not (error.may_be_charged or links or error.task):  # the day's limits count it no longer
+                await self.store.mark_submitted(job, refused=True)
             if error.task:
-                await finish_despite_cancel(self._write(lambda: self.store.remember_task(job, error.task)))
-            return await finish_despite_cancel(self._write(lambda: self.store.fail(job, failure)))
+                await self.store.remember_task(job, error.task)
+            return await self.store.fail(job, failure, links)
+
+        try:
+            return await finish_despite_cancel(self._write(fail, running, told=error))
         except WorkError as problem:
             logger.warning("history_id %d of %s could not be ended: %s", job.history_id, job.owner, problem)
             return None
@@ -144,7 +167,7 @@ class Worker:
             return MAY_BE_CHARGED
 
     async def _draw_in_turn(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
-        waited = await self.turns.take(job.owner, running.report)
+        waited = await self.turns.take(job.owner, self._progress(job, running))
         try:
             if waited and self.jobs.closing:
                 raise WorkError(INTERRUPTED.reason, kind=INTERRUPTED.kind)
@@ -160,9 +183,9 @@ class Worker:
             request = replace(request, references=tuple(references))
         made = await self._ask(job, upstream, request, running)
         if isinstance(made, RemoteTask):
-            remembered = await finish_despite_cancel(self._write(partial(self.store.remember_task, job, made.id)))
-            return await self._follow(remembered, running, running.report)
-        return await self._keep(job, made, running, running.report, upstream)
+            remember = self._write(partial(self.store.remember_task, job, made.id), running)
+            return await self._follow(await finish_despite_cancel(remember), running)
+        return await self._keep(job, made, running, upstream)
 
     async def _convert(self, reference: Reference, accepted: Collection[str]) -> Reference:
         """Return the reference with its picture upright, readable and of an accepted type."""
@@ -186,7 +209,7 @@ class Worker:
                 await asyncio.shield(self.store.mark_submitted(job))
             try:
                 async with asyncio.timeout(upstream.deadline_s):
-                    return await upstream.generate(sent, running.report)
+                    return await upstream.generate(sent, self._progress(job, running))
             except TimeoutError as late:
                 raise WorkError(
                     f"{upstream.name} gave no picture within {upstream.deadline_s:.0f} seconds, and the wait was "
@@ -206,19 +229,44 @@ class Worker:
                 await running.report(f"{error.fact} {ORDINALS[attempt]} try in {pause_s:.0f} s.")
                 await self.pause(pause_s)
 
-    async def _follow(self, job: Job, running: RunningJob, progress: Progress) -> Job | None:
-        """Wait for a task at the service until the deadline; after that any process may resume it."""
+    def _progress(self, job: Job, running: RunningJob) -> Progress:
+        """Return the receiver of a job's progress, which writes down the links of an answer without a task."""
+
+        async def report(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
+            if links and not job.task:
+                running.detached = True  # paid for: from here on it is finished, whoever leaves
+                named = [Picture(data=b"", source=link) for link in links]
+                await finish_despite_cancel(self._note_arrival(job, named))
+            await running.report(message, percent)
+
+        return report
+
+    async def _follow(self, job: Job, running: RunningJob) -> Job | None:
+        """Finish a job by what has arrived, its task or its links. After the deadline any process may resume it."""
         upstream = self.upstreams.get(job.upstream)
+        arrived = await self.arrivals.read(job)
+        if arrived and all(picture.data for picture in arrived):
+            return await self._keep(job, arrived, running, upstream)
         if upstream is None:
             await self._leave(job, f"{job.upstream}, which has it, is not configured any more.")
             return None
         try:
             async with asyncio.timeout(upstream.deadline_s):
-                pictures = await upstream.follow(RemoteTask(job.task), progress)
+                if job.task:
+                    pictures = await upstream.follow(RemoteTask(job.task), self._progress(job, running))
+                else:
+                    pictures = [each if each.data else await self._download(upstream, each.source) for each in arrived]
         except TimeoutError:
             await self._leave(job, f"{job.upstream} has not finished it.")
             return None
-        return await self._keep(job, pictures, running, progress, upstream)
+        return await self._keep(job, pictures, running, upstream)
+
+    async def _download(self, upstream: Upstream, link: str) -> Picture:
+        """Download a picture that was drawn before; one that cannot be had now has no bytes, and says why."""
+        try:
+            return Picture(data=await upstream.fetch_again(link), source=link)
+        except WorkError as error:
+            return Picture(data=b"", source=link, note=error.fact)
 
     async def _leave(self, job: Job, why: str) -> None:
         if time.time() - job.created_at > GIVE_UP_S:
@@ -229,60 +277,100 @@ class Worker:
             )
         await finish_despite_cancel(self._write(lambda: self.store.release(job)))
 
-    async def _keep(
-        self, job: Job, pictures: Sequence[Picture], running: RunningJob, progress: Progress, upstream: Upstream
-    ) -> Job:
-        """Store what was drawn."""
+    async def _keep(self, job: Job, pictures: Sequence[Picture], running: RunningJob, upstream: Upstream | None) -> Job:
+        """Store what was drawn. Without `upstream` it was by a service that is not configured any more."""
         running.detached = True  # paid for: from here on it is kept, whoever leaves
-        await progress("Storing the picture", 95)
+        await running.report("Storing the picture", 95)
+        charges = upstream is None or upstream.charges
         try:
-            return await finish_despite_cancel(self._store_all(job, pictures))
+            return await finish_despite_cancel(self._store_all(job, pictures, running, charges=charges))
         except WorkError as error:
             fact, _, advice = str(error).partition("\n")
-            paid = f" {MAY_BE_CHARGED}" if upstream.charges else ""
+            paid = f" {MAY_BE_CHARGED}" if charges else ""
             reason = "\n".join(filter(None, [fact + paid, advice]))
-            raise WorkError(reason, kind=error.kind, may_be_charged=upstream.charges) from error
+            raise WorkError(reason, kind=error.kind, may_be_charged=charges).keeping(links=error.links) from error
 
-    async def _store_all(self, job: Job, pictures: Sequence[Picture]) -> Job:
+    async def _store_all(self, job: Job, pictures: Sequence[Picture], running: RunningJob, *, charges: bool) -> Job:
         """Store every picture that is one and finds room; a bad one among several does not lose the others."""
+        if charges:
+            await self._note_arrival(job, pictures)
         kept: list[KeptPicture] = []
         drawn: list[Picture] = []
         problems: list[WorkError] = []
+        links = [picture.source for picture in pictures if not picture.data]
         for picture in pictures:
+            if not picture.data:
+                continue
             try:
-                storing = partial(self.pictures.keep, job.owner, picture, await self.pictures.examine(picture.data))
-                kept.append(await self._write(storing, STORING_TRIES))
+                kept.append(await self._write(partial(self._store, job, picture), running, tries=STORING_TRIES))
                 drawn.append(picture)
             except WorkError as error:
                 problems.append(error)
+                links += [picture.source] if error.kind == STORAGE and picture.source else []
         if not kept:
-            raise problems[0] if problems else WorkError("The image service gave no picture.", kind="no_image")
+            raise self._nothing(pictures, problems).keeping(links=links)
         if problems:
             missing = f"{len(problems)} of {len(pictures)} pictures could not be used: {problems[0]}"
             kept[0] = replace(kept[0], note=" ".join(filter(None, (kept[0].note, missing))))
-        done = await self._write(lambda: self.store.finish(job, kept))
+        done = await self._write(lambda: self.store.finish(job, kept, links), running)
         for picture, known in zip(drawn, kept, strict=True):
             # The same bytes, drawn before, may have been removed to make room in the moment before the row named them.
             if await self.pictures.files.find(known.name) is None:
                 await self.pictures.files.keep(job.owner, picture.data, known.media_type)
         return done
 
-    async def _write(self, write: Callable[[], Awaitable[R]], tries: float = math.inf) -> R:
+    async def _note_arrival(self, job: Job, pictures: Sequence[Picture]) -> None:
+        """Write down what has arrived, so that a crash does not lose it."""
+        try:
+            await self.arrivals.keep(job, pictures)
+        except WorkError as error:  # it is in memory
+            logger.warning("history_id %d of %s: %s", job.history_id, job.owner, error)
+
+    async def _store(self, job: Job, picture: Picture) -> KeptPicture:
+        try:
+            return await self.pictures.keep(job.owner, picture, await self.pictures.examine(picture.data))
+        except MemoryError as error:
+            raise WorkError(SHORT_OF_MEMORY, kind=STORAGE) from error
+
+    def _nothing(self, pictures: Sequence[Picture], problems: Sequence[WorkError]) -> WorkError:
+        """Return the error of a job without a picture that can be kept."""
+        if problems:
+            return problems[0]
+        if not pictures:
+            return WorkError("The image service gave no picture.", kind="no_image")
+        fact = f"The picture was drawn, and could not be downloaded. {pictures[0].note}"
+        return WorkError(f"{fact}\nCall `history` with its history_id later, which tries again.", kind="download")
+
+    async def _write(
+        self,
+        write: Callable[[], Awaitable[R]],
+        running: RunningJob | None = None,
+        *,
+        tries: float = math.inf,
+        told: WorkError | None = None,
+    ) -> R:
         """Write something that says what was paid for, so that it may not be lost: try until the disk takes it.
 
-        Raises the `WorkError` of the last try after `tries` of them, or once the service stops. Until then the job
-        counts as `working`.
+        Until then the job counts as `working`, and the calls that wait for `running` are told after `HELD_UP_S`: the
+        failure `told` that is being written, or that the picture is kept here meanwhile. Raises any `WorkError` that is
+        not of the disk, and that of the last try after `tries` of them or once the service stops.
         """
-        tried = 0
+        tried, started = 0, time.monotonic()
         while True:
             try:
-                return await write()
+                written = await write()
             except WorkError as error:
                 tried += 1
-                if tried >= tries or self.jobs.closing:
+                if tried >= tries or self.jobs.closing or error.kind != STORAGE:
                     raise
                 if tried == 1:
                     logger.warning("It is tried again until it succeeds: %s", error)
+                if running is not None and time.monotonic() - started >= self.held_up_s:
+                    running.hold_up(told or _held_up(error))
+            else:
+                if running is not None:
+                    running.go_on()
+                return written
             await self.pause(WRITE_PAUSE_S)
 
 
@@ -292,6 +380,14 @@ def _outcome(ended: Job | None) -> str:
         return "left working"
     failure = ended.failure
     return ended.state if failure is None else f"{ended.state} ({failure.kind}: {failure.fact})"
+
+
+def _held_up(error: WorkError) -> WorkError:
+    return WorkError(
+        f"The image service has done its work, and this server cannot store the picture yet. {error.fact}\nNothing is "
+        "lost and nothing is charged again: it is stored as soon as that is over. Call `history` then.",
+        kind=STORAGE,
+    )
 
 
 def _charge_of(job: Job) -> str:

@@ -5,9 +5,11 @@ see the picture, so it is keyed by our secret and cannot be guessed from a promp
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Self
+
+from service.images import Job, Picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,3 +86,26 @@ class Files(ABC):
     @abstractmethod
     async def listing(self) -> list[ListedFile]:
         """Every file there is. What is kept or removed meanwhile may be among them or not."""
+
+
+class Arrivals(ABC):
+    """Pictures that an image service has given for working jobs, until their rows tell how the jobs ended.
+
+    They are as they came, those that are not downloaded yet without their bytes.
+    """
+
+    @abstractmethod
+    async def keep(self, job: Job, pictures: Sequence[Picture]) -> None:
+        """Store a job's pictures durably, as one, in the place of those that are there. Raises `WorkError`."""
+
+    @abstractmethod
+    async def read(self, job: Job) -> list[Picture]:
+        """The pictures of a job; empty where there are none, or where they cannot be read, which is logged."""
+
+    @abstractmethod
+    async def remove(self, job: Job) -> None:
+        """Remove the pictures of a job that has ended. Never raises."""
+
+    @abstractmethod
+    async def listing(self) -> frozenset[str]:
+        """A name for each job whose pictures are here."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from service.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
+from service.storage.arrivals import DiskArrivals
 from service.storage.data_folder import Secret, make_private
 from service.storage.disk import DiskFiles
 from service.storage.disk_sessions import DiskSessions
-from service.storage.files import Files
+from service.storage.files import Arrivals, Files
 from service.storage.lease import Lease
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_tasks import SqliteTasks
@@ -25,6 +26,7 @@ class Storage:
 
     secret: Secret
     files: Files
+    arrivals: Arrivals
     store: Store
     tasks: TaskKeeper
     uploads: UploadKeeper
@@ -41,13 +43,17 @@ async def open_storage(data: Path, stack: contextlib.AsyncExitStack, allowances:
     await asyncio.to_thread(make_private, data)
     secret = await asyncio.to_thread(Secret.open, data, lease.folder)
     files = await DiskFiles.open(data / "files", lease.folder, secret.derive("picture names"))
-    store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive, allowances=allowances)
+    arrivals = await DiskArrivals.open(data / "arrived", lease.folder)
+    arrived = await arrivals.listing()  # before the rows: a job works before its pictures arrive
+    store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive, allowances=allowances, arrivals=arrivals)
     stack.push_async_callback(store.close)
+    await arrivals.remove_ended(arrived, await store.working())
     tasks = await SqliteTasks.open(store.database, lease.id, lease.alive, time.time)
     ended = await asyncio.to_thread(DiskSessions, data / "ended-sessions", time.time)
     return Storage(
         secret=secret,
         files=files,
+        arrivals=arrivals,
         store=store,
         tasks=tasks,
         uploads=SqliteUploads(store.database, allowances),

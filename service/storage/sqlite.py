@@ -17,6 +17,8 @@ from service.settings import Limits
 from service.storage import sqlite_files as files
 from service.storage import sqlite_jobs as jobs
 from service.storage import sqlite_queries as queries
+from service.storage.arrivals import arrival_name
+from service.storage.files import Arrivals
 from service.storage.sqlite_database import LARGEST_INTEGER, Database, within_range
 from service.storage.store import LINKS_LAST_S, Begun, FilesTotal, OwnedFile, Page, Search, Store, Totals
 
@@ -26,36 +28,41 @@ logger = logging.getLogger(__name__)
 class SqliteStore(Store):
     """Jobs and the index of files in a SQLite file, as the process writes them that `lease` stands for."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a row is written or judged by
         self,
         database: Database,
         lease: str,
         alive: Callable[[str], bool],
         clock: Callable[[], float],
+        *,
         allowances: Allowances,
+        arrivals: Arrivals | None,
     ) -> None:
         self.database = database
         self._allowances = allowances
+        self._arrivals = arrivals
         self._lease = lease
         self._alive = alive
         self._clock = clock
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913 - as for `__init__`
         cls,
         path: Path,
         lease: str,
         alive: Callable[[str], bool],
         clock: Callable[[], float] = time.time,
+        *,
         allowances: Allowances = UNLIMITED,
+        arrivals: Arrivals | None = None,
     ) -> Self:
         """Open the file, make its tables where it is new, and end the jobs of dead processes as interrupted.
 
         `lease` marks the jobs of this process; `alive` tells of any lease if its process lives. New jobs begin within
-        `allowances`. A job of a dead process
-        that goes on at an image service can be claimed instead. Raises `DataFolderError` for an unusable file.
+        `allowances`. A job of a dead process that can be followed, by what `arrivals` hold or by its task, can be
+        claimed instead. Raises `DataFolderError` for an unusable file.
         """
-        store = cls(await Database.open(path), lease, alive, clock, allowances)
+        store = cls(await Database.open(path), lease, alive, clock, allowances=allowances, arrivals=arrivals)
         try:
             await store._end_jobs_of_dead()
         except BaseException:
@@ -81,7 +88,10 @@ class SqliteStore(Store):
             begun, lease = await self.database.write(jobs.begin, new)
             if lease is None or lease not in await self._dead_leases():
                 return begun
-            await self.database.write(jobs.interrupt, [lease], self._clock(), begun.job)
+            arrived = await self._arrived()
+            if arrival_name(begun.job.owner, begun.job.history_id) in arrived:
+                return begun
+            await self.database.write(jobs.interrupt, [lease], arrived, self._clock(), begun.job)
 
     async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
         return await self.database.write(jobs.mark_submitted, job, refused, self._clock())
@@ -93,22 +103,23 @@ class SqliteStore(Store):
         await self.database.write(jobs.release, job, self._lease)
 
     async def claim(self) -> list[Job]:
-        free = await self._end_jobs_of_dead()
-        return await self.database.write(jobs.claim, self._lease, free)
+        free, arrived = await self._end_jobs_of_dead()
+        return await self.database.write(jobs.claim, self._lease, free, arrived)
 
     async def claim_one(self, owner: str, history_id: int) -> Job | None:
-        wanted, free = within_range(history_id), await self._end_jobs_of_dead()
-        claimed = await self.database.write(jobs.claim, self._lease, free, owner, wanted)
+        free, arrived = await self._end_jobs_of_dead()
+        only = owner, within_range(history_id)
+        claimed = await self.database.write(jobs.claim, self._lease, free, arrived, only)
         return claimed[0] if claimed else None
 
-    async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
-        return await self.database.write(jobs.finish, job, tuple(pictures), self._clock())
+    async def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
+        return await self.database.write(jobs.finish, job, tuple(pictures), tuple(links), self._clock())
 
-    async def recover(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
-        return await self.database.write(jobs.recover, job, tuple(pictures), self._clock())
+    async def recover(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
+        return await self.database.write(jobs.recover, job, tuple(pictures), tuple(links), self._clock())
 
-    async def fail(self, job: Job, failure: Failure) -> Job:
-        return await self.database.write(jobs.fail, job, failure, self._clock())
+    async def fail(self, job: Job, failure: Failure, links: Sequence[str] = ()) -> Job:
+        return await self.database.write(jobs.fail, job, failure, links, self._clock())
 
     async def mark_delivered(self, owner: str, history_ids: Sequence[int]) -> None:
         ids = [within_range(history_id) for history_id in history_ids]
@@ -116,6 +127,9 @@ class SqliteStore(Store):
 
     async def restore_picture(self, job: Job, position: int, picture: KeptPicture) -> Job:
         return await self.database.write(jobs.restore_picture, job, position, picture, self._clock())
+
+    async def working(self) -> list[tuple[str, int]]:
+        return await self.database.read(jobs.working)
 
     async def job(self, owner: str, history_id: int) -> Job | None:
         wanted = within_range(history_id)
@@ -189,17 +203,22 @@ class SqliteStore(Store):
     async def close(self) -> None:
         await self.database.close()
 
-    async def _end_jobs_of_dead(self) -> list[str]:
-        """End as interrupted the work that nobody can follow; returns the leases under which work can be claimed.
+    async def _end_jobs_of_dead(self) -> tuple[list[str], Collection[str]]:
+        """End as interrupted the work that nobody can follow.
 
-        No order is needed with other writes: nobody starts a job for a lease that is dead.
+        Returns the leases under which work can be claimed, and the names of what has arrived. No order is
+        needed with other writes: nobody starts a job for a lease that is dead, or receives its pictures.
         """
         free = await self._dead_leases()
+        arrived = await self._arrived() if free else ()
         dead = [lease for lease in free if lease != jobs.RELEASED]
-        ended = await self.database.write(jobs.interrupt, dead, self._clock()) if dead else 0
+        ended = await self.database.write(jobs.interrupt, dead, arrived, self._clock()) if dead else 0
         if ended:
             logger.info("jobs of a process that stopped, which are now failed: %s", ended)
-        return free
+        return free, arrived
+
+    async def _arrived(self) -> Collection[str]:
+        return await self._arrivals.listing() if self._arrivals is not None else ()
 
     async def _dead_leases(self) -> list[str]:
         """The leases at work whose process is dead, once and for all, and that of released jobs.

@@ -12,10 +12,11 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent
 from service.limits import UNLIMITED, Allowances
+from service.storage.arrivals import arrival_name
 from service.storage.sqlite_files import FORGET_UNOWNED, INSERT_FILE, age_unused
 from service.storage.sqlite_limits import check_new_job, check_pauses
 from service.storage.sqlite_words import owner_word, search_text
@@ -45,7 +46,8 @@ SELECT_PARENTS: Final = """
 SELECT_TO_JOIN: Final = """
     SELECT id, state, lease, task FROM jobs
     WHERE owner = ? AND fingerprint = ? AND fingerprint <> '' AND delivered_at IS NULL
-        AND (state <> 'failed' OR failure_links <> '[]') AND (state <> 'failed' OR finished_at > ?)
+        AND (state <> 'failed' OR failure_links <> '[]')
+        AND (state = 'working' OR failure_links = '[]' OR finished_at > ?)
         AND (state = 'working' OR NOT EXISTS (
             SELECT 1 FROM pictures LEFT JOIN files USING (name)
             WHERE pictures.job_id = jobs.id AND files.name IS NULL
@@ -75,9 +77,11 @@ END_JOB: Final = """
     WHERE history_id = ? AND owner = ? AND state = 'working'
 """
 RECOVER_JOB: Final = """
-    UPDATE jobs SET state = 'done', finished_at = ?, failure_kind = NULL, failure_reason = NULL, failure_links = '[]'
-    WHERE history_id = ? AND owner = ? AND state = 'failed' AND failure_links <> '[]'
+    UPDATE jobs SET state = 'done', finished_at = iif(state = 'done', finished_at, ?), failure_kind = NULL,
+        failure_reason = NULL, failure_links = ?
+    WHERE history_id = ? AND owner = ? AND state <> 'working' AND failure_links = ? AND failure_links <> '[]'
 """
+COUNT_PICTURES: Final = "SELECT count(*) FROM pictures WHERE job_id = ?"
 INSERT_PICTURE: Final = """
     INSERT INTO pictures (job_id, position, name, media_type, width, height, size, note, source)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -86,33 +90,36 @@ RESTORE_PICTURE: Final = """
     UPDATE pictures SET name = ?, media_type = ?, width = ?, height = ?, size = ?, note = ?, source = ?
     WHERE job_id = ? AND position = ?
 """
+SELECT_WORKING: Final = "SELECT owner, history_id FROM jobs WHERE state = 'working'"
 SUBMIT_JOB: Final = "UPDATE jobs SET submitted = ? WHERE history_id = ? AND owner = ? AND state = 'working'"
 DELIVER_JOB: Final = """
     UPDATE jobs SET delivered_at = ?
-    WHERE history_id = ? AND owner = ? AND state = 'done' AND delivered_at IS NULL
+    WHERE history_id = ? AND owner = ? AND state = 'done' AND delivered_at IS NULL AND failure_links = '[]'
 """
 SET_TASK: Final = "UPDATE jobs SET task = ? WHERE history_id = ? AND owner = ? AND state = 'working'"
 RELEASE_JOB: Final = "UPDATE jobs SET lease = ? WHERE history_id = ? AND owner = ? AND state = 'working' AND lease = ?"
 SELECT_LEASES: Final = "SELECT DISTINCT lease FROM jobs WHERE state = 'working'"
-CLAIM_JOBS: Final = """
-    UPDATE jobs SET lease = ? WHERE lease = ? AND state = 'working' AND task <> ''
-        AND owner = coalesce(?, owner) AND history_id = coalesce(?, history_id)
-    RETURNING owner, id
+SELECT_LEFT: Final = """
+    SELECT id, owner, history_id, task FROM jobs
+    WHERE lease = ? AND state = 'working' AND owner = coalesce(?, owner) AND history_id = coalesce(?, history_id)
 """
+CLAIM_JOB: Final = "UPDATE jobs SET lease = ? WHERE id = ? AND lease = ? AND state = 'working'"
 """Of several processes the first to write takes a job: the others then find its lease in place of the dead one."""
 
-INTERRUPT_JOBS: Final = """
+INTERRUPT_JOB: Final = """
     UPDATE jobs SET state = 'failed', finished_at = ?, failure_kind = ?, failure_reason = iif(submitted, ?, ?)
-    WHERE lease = ? AND state = 'working' AND task = ''
-        AND owner = coalesce(?, owner) AND history_id = coalesce(?, history_id)
+    WHERE id = ?
 """
+
+Only: TypeAlias = tuple[str | None, int | None]
+"""The owner and the `history_id` of one job; None for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewJob:
     """A job that is to begin, followed by the process that `lease` stands for.
 
-    It joins a failed one that has links only if that failed after `failed_since`.
+    It joins one that ended with links left only if that ended after `failed_since`.
     """
 
     owner: str
@@ -147,6 +154,11 @@ def mark_submitted(connection: sqlite3.Connection, job: Job, refused: bool, now:
     return _again(connection, job)
 
 
+def working(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+    """Owner and `history_id` of all jobs at work."""
+    return connection.execute(SELECT_WORKING).fetchall()
+
+
 def remember_task(connection: sqlite3.Connection, job: Job, task: str) -> Job:
     """Note the id under which the work goes on at its image service."""
     connection.execute(SET_TASK, (task, job.history_id, job.owner))
@@ -167,51 +179,79 @@ def claim(
     connection: sqlite3.Connection,
     lease: str,
     free: Collection[str],
-    owner: str | None = None,
-    history_id: int | None = None,
+    arrived: Collection[str],
+    only: Only = (None, None),
 ) -> list[Job]:
-    """Give the jobs under `free` leases that have a task to this process; all of them, or one of an owner."""
+    """Give the jobs under `free` leases that can be followed to this process; all of them, or `only` one of an owner.
+
+    `arrived` are the names of arrivals.
+    """
     claimed: list[Job] = []
     for each in free:
-        rows = connection.execute(CLAIM_JOBS, (lease, each, owner, history_id)).fetchall()
-        claimed += [_one(connection, of, id_) for of, id_ in rows]
+        for id_, of in _left(connection, each, only, arrived, followable=True):
+            if connection.execute(CLAIM_JOB, (lease, id_, each)).rowcount:
+                claimed.append(_one(connection, of, id_))
     return claimed
 
 
-def interrupt(connection: sqlite3.Connection, dead: Collection[str], now: float, job: Job | None = None) -> int:
-    """End as interrupted the jobs of dead processes that have no task, or one of them; returns how many."""
+def interrupt(
+    connection: sqlite3.Connection, dead: Collection[str], arrived: Collection[str], now: float, job: Job | None = None
+) -> int:
+    """End as interrupted the jobs of dead processes that cannot be followed, or one of them; returns how many."""
+    only = (None, None) if job is None else (job.owner, job.history_id)
     reasons = (INTERRUPTED_SUBMITTED.reason, INTERRUPTED.reason)
-    one = (None, None) if job is None else (job.owner, job.history_id)
-    rows = [(now, INTERRUPTED.kind, *reasons, lease, *one) for lease in dead]
-    return connection.executemany(INTERRUPT_JOBS, rows).rowcount
+    left = [id_ for lease in dead for id_, _ in _left(connection, lease, only, arrived, followable=False)]
+    return connection.executemany(INTERRUPT_JOB, [(now, INTERRUPTED.kind, *reasons, id_) for id_ in left]).rowcount
 
 
-def finish(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> Job:
-    """End a working job as done, with its pictures and their files."""
-    if connection.execute(END_JOB, (JobState.DONE, now, None, None, "[]", job.history_id, job.owner)).rowcount:
+def _left(
+    connection: sqlite3.Connection, lease: str, only: Only, arrived: Collection[str], *, followable: bool
+) -> list[tuple[int, str]]:
+    """The rows, and their owners, of jobs under a lease that can be followed, or of those that cannot be."""
+    rows = connection.execute(SELECT_LEFT, (lease, *only)).fetchall()
+    return [
+        (id_, owner)
+        for id_, owner, history_id, task in rows
+        if followable == bool(task or arrival_name(owner, history_id) in arrived)
+    ]
+
+
+def finish(
+    connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str], now: float
+) -> Job:
+    """End a working job as done, with its pictures and their files, and the links of those that are not here."""
+    end = (JobState.DONE, now, None, None, _links(links), job.history_id, job.owner)
+    if connection.execute(END_JOB, end).rowcount:
         _insert_pictures(connection, job, pictures, now)
     return _again(connection, job)
 
 
-def recover(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> Job:
-    """Turn a failed job into a done one, with the pictures that its links led to."""
-    if connection.execute(RECOVER_JOB, (now, job.history_id, job.owner)).rowcount:
+def recover(
+    connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str], now: float
+) -> Job:
+    """Add the pictures that links led to, which makes a failed job a done one."""
+    if connection.execute(RECOVER_JOB, (now, _links(links), job.history_id, job.owner, _links(job.links))).rowcount:
         _insert_pictures(connection, job, pictures, now)
     return _again(connection, job)
 
 
-def fail(connection: sqlite3.Connection, job: Job, failure: Failure, now: float) -> Job:
+def fail(connection: sqlite3.Connection, job: Job, failure: Failure, links: Sequence[str], now: float) -> Job:
     """End a working job as failed. The files that came with its call are the first to go now, if nothing uses them."""
     fresh = connection.execute(SELECT_FRESH, (job.owner, job.history_id)).fetchall()
-    end = (JobState.FAILED, now, failure.kind, failure.reason, json.dumps(failure.links), job.history_id, job.owner)
+    end = (JobState.FAILED, now, failure.kind, failure.reason, _links(links), job.history_id, job.owner)
     connection.execute(END_JOB, end)
     age_unused(connection, job.owner, [name for (name,) in fresh])
     return _again(connection, job)
 
 
+def _links(links: Sequence[str]) -> str:
+    return json.dumps(list(links))
+
+
 def _insert_pictures(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> None:
     id_ = _id_of(connection, job)
-    rows = [_picture_row(id_, position, picture) for position, picture in enumerate(pictures)]
+    first: int = connection.execute(COUNT_PICTURES, (id_,)).fetchone()[0]
+    rows = [_picture_row(id_, position, picture) for position, picture in enumerate(pictures, start=first)]
     connection.executemany(INSERT_PICTURE, rows)
     _insert_files(connection, job.owner, pictures, now)
 
@@ -326,7 +366,6 @@ def _read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tu
     """A job from the columns of `SELECT_JOBS` after the first."""
     history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason, *more = row
     failure_links, parameters, upstream, task, submitted, delivered_at = more
-    links = tuple(json.loads(failure_links))
     return Job(
         history_id=history_id,
         owner=owner,
@@ -336,11 +375,12 @@ def _read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tu
         created_at=created_at,
         finished_at=finished_at,
         pictures=pictures,
-        failure=Failure(kind=failure_kind, reason=failure_reason, links=links) if failure_kind is not None else None,
+        failure=Failure(kind=failure_kind, reason=failure_reason) if failure_kind is not None else None,
         parameters=json.loads(parameters),
         upstream=upstream,
         task=task,
         submitted=bool(submitted),
+        links=tuple(json.loads(failure_links)),
         delivered_at=delivered_at,
         parents=parents,
     )

@@ -16,17 +16,17 @@ from service.settings import Limits
 
 INTERRUPTED: Final = Failure(
     kind="interrupted",
-    reason="This server stopped before the picture was drawn. Nothing was charged.\n"
+    reason="This server stopped before it had asked the image service. Nothing was charged.\n"
     "Call `generate` again if the picture is still wanted.",
 )
 """The failure of a job whose process died before its image service was asked."""
 
 INTERRUPTED_SUBMITTED: Final = Failure(
     kind="interrupted",
-    reason="This server stopped while the picture was being drawn. The image service may have charged for it all the "
-    "same.\nCall `generate` again if the picture is still wanted.",
+    reason="This server stopped after it had asked the image service, and before the whole answer had arrived. The "
+    "image service may have charged for it all the same.\nCall `generate` again if the picture is still wanted.",
 )
-"""The failure of a job whose process died after its image service was asked."""
+"""The failure of a job whose process died after its image service was asked. Of an answer nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +109,12 @@ class Store(ABC):
     ) -> Begun:
         """Join the job that this fingerprint already pays for, or insert a new one in state `working`.
 
-        The job to join is the newest that is `working`; or `done` but never delivered with the files of all its
-        pictures still stored; or, with `join_failed`, `failed` within `LINKS_LAST_S` with links to its pictures. A
-        `working` one without a task whose process is dead is ended as interrupted instead. An empty fingerprint joins
-        nothing. Two processes that begin at once get one job. Raises `LimitError` where a new job would pass a limit,
-        or while its owner is paused; nothing is inserted then.
+        The job to join is the newest that is `working`; or `done` but never wholly delivered with the files of all its
+        pictures still stored; or `failed` with links to its pictures. One that ended with links left is joined within
+        `LINKS_LAST_S`, and only with `join_failed`. A `working` one whose process is dead and that cannot be followed
+        is ended as interrupted instead. An empty fingerprint joins nothing. Two processes that begin at once get one
+        job. Raises `LimitError` where a new job would pass a limit, or while its owner is paused; nothing is inserted
+        then.
         """
 
     @abstractmethod
@@ -134,10 +135,10 @@ class Store(ABC):
 
     @abstractmethod
     async def claim(self) -> list[Job]:
-        """Take over all working jobs, of all owners, that have a task and that no living process follows.
+        """Take over all working jobs, of all owners, that can be followed and that no living process follows.
 
-        A job is given to one process only, until that process releases it or dies. A job of a dead process without a
-        task cannot be followed; it is ended as interrupted.
+        Jobs can be followed that have a task, or pictures that arrived (`Arrivals`). A job is given to one process
+        only, until that process releases it or dies. Any other job of a dead process is ended as interrupted.
         """
 
     @abstractmethod
@@ -145,33 +146,37 @@ class Store(ABC):
         """Take over this job, or return None when it cannot be followed or a process follows it already."""
 
     @abstractmethod
-    async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
+    async def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
         """End a working job as `done`, with its pictures and their files in the index, in one transaction.
 
-        A job that has ended stays as it is.
+        `links` are those of its pictures that are not here yet. A job that has ended stays as it is.
         """
 
     @abstractmethod
-    async def recover(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
-        """Turn a failed job whose failure has links into a `done` one, with the pictures that they led to.
+    async def recover(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
+        """Add the pictures to which links of an ended job led, and make it `done`; `links` are those that are left.
 
-        Any other job stays as it is.
+        A job whose links are others meanwhile stays as it is.
         """
 
     @abstractmethod
-    async def fail(self, job: Job, failure: Failure) -> Job:
-        """End a working job as `failed`. A job that has ended stays as it is.
+    async def fail(self, job: Job, failure: Failure, links: Sequence[str] = ()) -> Job:
+        """End a working job as `failed`, with the links to its pictures. A job that has ended stays as it is.
 
         The references that came with its call are the first files to go then, like those of `delete`.
         """
 
     @abstractmethod
     async def mark_delivered(self, owner: str, history_ids: Sequence[int]) -> None:
-        """Note that the pictures of these jobs reached a client. Only done jobs, and only the first time."""
+        """Note that the pictures of these jobs reached a client. Only done jobs without links left."""
 
     @abstractmethod
     async def restore_picture(self, job: Job, position: int, picture: KeptPicture) -> Job:
         """Put a picture whose bytes were fetched again in its place among those of the job, counted from 0."""
+
+    @abstractmethod
+    async def working(self) -> list[tuple[str, int]]:
+        """Owner and `history_id` of all jobs at work."""
 
     # Queries.
 

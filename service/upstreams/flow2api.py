@@ -129,7 +129,7 @@ class Flow2ApiUpstream(HttpUpstream):
         """Draw one picture."""
         narration = Narration(progress)
         answer = await self._ask_by_best_name(request, narration)
-        return await self._pictures_of(answer, narration.note)
+        return await self._pictures_of(answer, progress, narration.note)
 
     async def _ask_by_best_name(self, request: ImageRequest, narration: Narration) -> ChatAnswer:
         """Send the request, and once more by another name if the server does not know the model: that costs nothing."""

@@ -21,7 +21,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from service.images import EXTENSIONS, Picture, Reference
+from service.images import EXTENSIONS, Picture, Progress, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.answer import ImageAnswer
 from service.upstreams.base import Upstream
@@ -192,10 +192,10 @@ class HttpUpstream(Upstream):
             elapsed_s = time.monotonic() - began if body.is_sent else 0
             raise request_failure(error, self.service, elapsed_s, paid=body.is_sent) from error
 
-    async def _pictures_of(self, answer: ImageAnswer[Any], note: str) -> list[Picture]:
+    async def _pictures_of(self, answer: ImageAnswer[Any], progress: Progress, note: str) -> list[Picture]:
         """Return the pictures of an answer, at least one. Raise `UpstreamError`."""
         try:
-            pictures = await self._pictures.read(answer.pictures(), answer.extracted, note)
+            pictures = await self._pictures.read(answer.pictures(), answer.extracted, progress, note)
             if not pictures:
                 raise answer.without_picture()
         except UpstreamError as error:

@@ -233,7 +233,7 @@ class ModelScopeUpstream(HttpUpstream):
             case RemoteTask() as task:
                 return task  # at once: a call that is cancelled before the id is written down has paid in vain
             case Finished(links):
-                return await self._download(links)
+                return await self._download(links, progress)
 
     async def follow(self, task: RemoteTask, progress: Progress) -> list[Picture]:
         """Poll, first after half a pause: a task of an earlier process may have ended long ago."""
@@ -246,8 +246,7 @@ class ModelScopeUpstream(HttpUpstream):
                 found = await self._look(task)
             match found:
                 case Finished(links):
-                    await progress("ModelScope has drawn the picture; downloading it", 90)
-                    return await self._download(links)
+                    return await self._download(links, progress)
                 case Waiting(status, least_s):
                     await progress(f"ModelScope: {status} ({clock() - started:.0f} s)")
                     pause_s = max(self._polling.each_s, least_s)
@@ -282,8 +281,8 @@ class ModelScopeUpstream(HttpUpstream):
                 raise UpstreamError(Kind.LOST, detail=f"(ModelScope does not know the task {task.id} any more.)")
             raise upstream_error(status, await read_start(response), response.headers, accepted=True)
 
-    async def _download(self, links: tuple[str, ...]) -> list[Picture]:
-        return await self._pictures.read([Link(link) for link in links], ExtractedBase64())
+    async def _download(self, links: tuple[str, ...], progress: Progress) -> list[Picture]:
+        return await self._pictures.read([Link(link) for link in links], ExtractedBase64(), progress)
 
 
 def refuse_without_picture(request: ImageRequest) -> None:

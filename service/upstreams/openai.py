@@ -173,7 +173,7 @@ class OpenAiUpstream(HttpUpstream):
         await progress(f"Asking {request.model} for a picture", 0)
         answer, left_out = await self._ask(wanted, request.count, progress)
         note = f"The service does not know {left_out}, and drew without it." if left_out else ""
-        return await self._pictures_of(answer, note)
+        return await self._pictures_of(answer, progress, note)
 
     async def _readable(self, request: ImageRequest) -> ImageRequest:
         """Return the request with its references as bytes, unless the service reads them all by their URLs."""

@@ -6,21 +6,23 @@ The pictures are paid for, so none is given up early:
 2. A URL that the service has just given may lead nowhere for some seconds, until its storage has the picture.
 3. A service behind a proxy or in a container may name an address of its own (loopback, a container's name, a private
    one) that nobody else reaches: the same path is tried on the configured origin.
-4. The URL of a picture is kept as its source, and that of one that could not be had with the failure: by it the picture
-   can be downloaded later, as it was given, signed or not, whatever it redirects to. Services are known to keep a
-   picture for an hour at least (DALL·E; Flow2API for two to six), so none of their URLs is too short-lived for that.
+4. The URLs of all pictures are reported before the first download. That of a picture is kept as its source, also of
+   one that could not be had, and with the failure where none could: by it the picture can be downloaded later, as it
+   was given, signed or not, whatever it redirects to. Services are known to keep a picture for an hour at least
+   (DALL·E; Flow2API for two to six), so none of their URLs is too short-lived for that.
 """
 
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 import aiohttp
 from yarl import URL
 
-from service.images import Picture
+from service.images import Picture, Progress
 from service.pictures.sniffing import HEAD_BYTES, describe, is_text, sniff
 from service.settings import Timeouts
 from service.upstreams.base64_extractor import ExtractedBase64
@@ -82,11 +84,16 @@ class PictureReader:
     max_file_bytes: int
     timeouts: Timeouts
 
-    async def read(self, sources: Sequence[Source], extracted: ExtractedBase64, note: str = "") -> list[Picture]:
-        """Return the pictures that can be had; none where guessed links alone were found, and led to no picture.
+    async def read(
+        self, sources: Sequence[Source], extracted: ExtractedBase64, progress: Progress, note: str = ""
+    ) -> list[Picture]:
+        """Return the pictures; none where guessed links alone were found, and led to no picture.
 
-        Raise `UpstreamError` for the first failure when no picture is left, else note on each picture that some failed.
+        Raise `UpstreamError` for the first failure when no picture can be had, else note on each that some failed; of
+        those that can be had later, only the source comes with it.
         """
+        if named := [link for source in sources[:MOST] for link in self._named(source)]:
+            await progress("The picture is drawn; downloading it", 90, links=named)
         found: list[Picture] = []
         missing: list[str] = []
         links: list[str] = []
@@ -109,7 +116,7 @@ class PictureReader:
             raise UpstreamError(kind, detail=missing[0]).keeping(links=links)
         loss = f"{len(missing)} more could not be had. {missing[0]}" if missing else ""
         notes = " ".join(filter(None, (note, loss)))
-        return [replace(each, note=notes) for each in found]
+        return [replace(each, note=notes) for each in found] + [Picture(data=b"", source=link) for link in links]
 
     async def again(self, source: str) -> bytes:
         """Download a picture once more by its source, which is never charged. Raise `WorkError`."""
@@ -137,10 +144,10 @@ class PictureReader:
 
     async def _linked(self, link: Link, max_bytes: int) -> Picture:
         """Download the picture of a link. Raise `PlaceholderError` for one that never led to a picture."""
-        url = read_url(link.url, base=self.trusted.base)
+        url = self._url(link)
         if PLACEHOLDER.match(str(url)):
             raise PlaceholderError
-        is_vague = link.guessed and not is_file(link.url)
+        is_vague = _is_vague(link)
         appear_s = min(self.timeouts.appear_s, GUESS_S) if is_vague else self.timeouts.appear_s
         try:
             return Picture(data=await self._download(url, max_bytes, appear_s), source=str(url))
@@ -153,7 +160,20 @@ class PictureReader:
         """Return the URL of a picture that may still be had later."""
         if error.trouble is Trouble.UNUSABLE or not isinstance(source, Link):
             return []
-        return [str(read_url(source.url, base=self.trusted.base))]
+        return [str(self._url(source))]
+
+    def _named(self, source: Source) -> list[str]:
+        """Return the URL at which a picture surely lies."""
+        if not isinstance(source, Link) or _is_vague(source):
+            return []
+        with suppress(FetchError):
+            url = str(self._url(source))
+            return [] if PLACEHOLDER.match(url) else [url]
+        return []
+
+    def _url(self, link: Link) -> URL:
+        """Return the URL of a link. Raise `FetchError` for one that cannot be used."""
+        return read_url(link.url, base=self.trusted.base)
 
     async def _download(self, url: URL, max_bytes: int, appear_s: float) -> bytes:
         """Download a picture that may appear within so many seconds, at its URL or on the service's own origin.
@@ -198,3 +218,8 @@ class PictureReader:
         if sniff(data) is None and is_text(data[:HEAD_BYTES]):
             raise FetchError(url, f"what came is {describe(data)}", Trouble.OTHER)
         return data
+
+
+def _is_vague(link: Link) -> bool:
+    """Tell whether a link may as well lead to no picture."""
+    return link.guessed and not is_file(link.url)

@@ -4,7 +4,7 @@ Services echo the key that they were sent, in errors, in ids and in addresses of
 A picture whose address holds a key is kept, and can not be downloaded by that address again.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -64,8 +64,8 @@ class RedactedUpstream(Upstream):
         return [replace(each, note=self._clean(each.note), source=self._clean(each.source)) for each in pictures]
 
     def _redacted_progress(self, progress: Progress) -> Progress:
-        async def report(message: str, percent: float | None = None) -> None:
-            await progress(self._clean(message), percent)
+        async def report(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
+            await progress(self._clean(message), percent, [self._clean(link) for link in links])
 
         return report
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +15,8 @@ from service.image_models.models import Model, Models
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
 from service.pictures.previews import Previews
 from service.pipeline.generation import LOOK_S, Generation, fingerprint_of
-from service.pipeline.running_jobs import AT_ONCE, RunningJob, Waiter
+from service.pipeline.running_jobs import AT_ONCE, Waiter
+from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
 from service.tools.results import describe
@@ -101,10 +102,13 @@ async def process(
         if asyncio.iscoroutine(done):
             await done
 
-    store = await kept_by.open(folder / "easel.db", lease, lambda other: other not in dead, clock or time.time)
+    arrivals = await DiskArrivals.open(folder / "arrived", scratch)
+    store = await kept_by.open(
+        folder / "easel.db", lease, lambda other: other not in dead, clock or time.time, arrivals=arrivals
+    )
     previews = Previews()
     files = await DiskFiles.open(folder / "files", scratch, b"k" * 32)
-    generation = pipeline({kiln.name: kiln} if kiln.name else {}, store, files, previews, paused)
+    generation = pipeline({kiln.name: kiln} if kiln.name else {}, store, files, previews, paused, arrivals=arrivals)
     try:
         yield Process(generation, store)
     finally:
@@ -113,11 +117,14 @@ async def process(
         await store.close()
 
 
+async def untold(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None: ...
+
+
 async def crash_while_it_is_followed(folder: Path, kiln: Kiln, lease: str = "first") -> None:
     """Leave a job behind as a killed process does: working, with its lease, and its task in the row."""
     async with process(folder, kiln, lease) as first:
         begun = await first.store.begin("anna", VASE, kiln.name, await fingerprint_of("anna", kiln.name, VASE))
-        task = await kiln.generate(VASE, RunningJob(detached=False).report)
+        task = await kiln.generate(VASE, untold)
         assert isinstance(task, RemoteTask)
         await first.store.remember_task(await first.store.mark_submitted(begun.job), task.id)
 

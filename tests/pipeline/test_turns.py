@@ -1,7 +1,7 @@
 """Turns to draw: so many at once, a queue that is fair between owners, and nobody's turn lost by a cancellation."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from service.upstreams.base import Upstream
 from tests.pipeline_fixture import FOX, Gated, PipelineFixture, ask, pipeline_fixture
 
 
-async def nobody(message: str, percent: float | None = None) -> None:
+async def nobody(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
     """A receiver of progress that does nothing with it."""
 
 

@@ -188,10 +188,10 @@ async def test_bytes_that_are_removed_in_the_moment_before_their_row_names_them_
     """Ours: the same picture may be drawn again just when the older one goes to make room."""
 
     class Hasty(WatchedStore):
-        async def finish(self, job: Job, pictures: Sequence[KeptPicture]) -> Job:
+        async def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
             for path in files_in(tmp_path):
                 path.unlink()
-            return await super().finish(job, pictures)
+            return await super().finish(job, pictures, links)
 
     async with pipeline_fixture(tmp_path, Pencil(), store=Hasty) as pipeline:
         job = await pipeline.draw()

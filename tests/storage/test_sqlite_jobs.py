@@ -119,7 +119,7 @@ async def test_a_failed_job_is_not_joined(store: Store) -> None:
 
 async def test_a_failed_job_with_links_is_joined_for_a_day(store: Store, clock: Clock) -> None:
     """Ours: its picture is paid for. After that no service serves the links any more."""
-    failed = await store.fail((await again(store)).job, Failure(kind="download", reason="No.", links=("https://a/1",)))
+    failed = await store.fail((await again(store)).job, Failure(kind="download", reason="No."), ["https://a/1"])
     clock.now += LINKS_LAST_S - 1
     assert await again(store) == Begun(job=failed, joined=True)
     clock.now += 1
@@ -128,7 +128,7 @@ async def test_a_failed_job_with_links_is_joined_for_a_day(store: Store, clock: 
 
 async def test_a_failed_job_with_links_is_passed_over_on_request(store: Store) -> None:
     """Ours: its links were tried just now, and led to no picture."""
-    await store.fail((await again(store)).job, Failure(kind="download", reason="No.", links=("https://a/1",)))
+    await store.fail((await again(store)).job, Failure(kind="download", reason="No."), ["https://a/1"])
     begun = await store.begin("ann", REQUEST, "kiln", "f", join_failed=False)
     assert (begun.joined, await again(store)) == (False, Begun(job=begun.job, joined=True))
 

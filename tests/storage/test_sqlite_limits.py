@@ -51,7 +51,7 @@ class Desk:
 @asynccontextmanager
 async def desk(folder: Path, allowances: Allowances = UNLIMITED, lease: str = "one") -> AsyncIterator[Desk]:
     clock = Clock(NOON)
-    store = await SqliteStore.open(folder / "easel.db", lease, lambda _: True, clock, allowances)
+    store = await SqliteStore.open(folder / "easel.db", lease, lambda _: True, clock, allowances=allowances)
     try:
         yield Desk(store, clock)
     finally:

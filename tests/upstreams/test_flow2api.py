@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -44,7 +44,7 @@ class Reports:
     def __init__(self) -> None:
         self.messages: list[tuple[str, float | None]] = []
 
-    async def __call__(self, message: str, percent: float | None = None) -> None:
+    async def __call__(self, message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:  # noqa: ARG002 - a Progress
         self.messages.append((message, percent))
 
     @property
@@ -124,7 +124,7 @@ async def test_progress_comes_as_it_is_made_and_never_goes_back(flow2api: Flow2A
     """Spec MCP, Progress: the value must increase; ours: before the picture is there."""
     reports: asyncio.Queue[tuple[str, float | None]] = asyncio.Queue()
 
-    async def tell(message: str, percent: float | None = None) -> None:
+    async def tell(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
         await reports.put((message, percent))
 
     generating = asyncio.create_task(generate(flow2api.url, flow2api.key, "a [slow]", reports=tell))

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import aiohttp
@@ -21,7 +21,7 @@ LIMIT = 10_000_000
 QUICK = Timeouts(appear_s=0.1)
 
 
-async def untold(message: str, percent: float | None = None) -> None:
+async def untold(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
     """A progress that nobody hears."""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -104,7 +104,7 @@ each_url = pytest.mark.parametrize(
 )
 
 
-async def silent(message: str, percent: float | None = None) -> None:
+async def silent(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
     """A progress that nobody hears."""
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ class Reports:
     def __init__(self) -> None:
         self.messages: list[tuple[str, float | None]] = []
 
-    async def __call__(self, message: str, percent: float | None = None) -> None:
+    async def __call__(self, message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:  # noqa: ARG002 - a Progress
         self.messages.append((message, percent))
 
 
@@ -226,7 +226,7 @@ async def test_progress_names_the_task_and_each_status(modelscope: ModelScope) -
         "ModelScope: PENDING (0 s)",
         "ModelScope: QUEUED (0 s)",
         "ModelScope: WARMING UP (0 s)",
-        "ModelScope has drawn the picture; downloading it",
+        "The picture is drawn; downloading it",
     ]
 
 

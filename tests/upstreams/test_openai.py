@@ -4,7 +4,7 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
 import pytest
@@ -33,7 +33,7 @@ class Reports:
     def __init__(self) -> None:
         self.messages: list[tuple[str, float | None]] = []
 
-    async def __call__(self, message: str, percent: float | None = None) -> None:
+    async def __call__(self, message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:  # noqa: ARG002 - a Progress
         self.messages.append((message, percent))
 
 
@@ -175,7 +175,8 @@ async def test_a_relay_that_does_not_stream_is_asked_once_without(openai: OpenAi
 
 async def test_one_picture_of_two_that_cannot_be_had_leaves_the_other(openai: OpenAiImages) -> None:
     """Ours: both were paid for."""
-    (picture,) = await generate(openai, asked("a [one-lost]", count=2))
+    picture, lost = await generate(openai, asked("a [one-lost]", count=2))
+    assert lost == Picture(data=b"", source=f"{openai.url}/files/gone.png")
     assert "1 more could not be had" in picture.note
     assert "HTTP 404" in picture.note
 

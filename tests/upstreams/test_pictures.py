@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from service.images import WorkError
+from service.images import Progress, WorkError
 from service.settings import Timeouts
 from service.upstreams.base64_extractor import ExtractedBase64
 from service.upstreams.errors import UpstreamError
@@ -65,7 +65,31 @@ async def reader(host: str, limit: int = LIMIT) -> AsyncIterator[PictureReader]:
 
 async def read(host: str, *sources: Source, note: str = "", limit: int = LIMIT) -> list[tuple[bytes, str]]:
     async with reader(host, limit) as reading:
-        return [(each.data, each.note) for each in await reading.read(sources, ExtractedBase64(), note)]
+        found = await reading.read(sources, ExtractedBase64(), Reports(), note)
+        return [(each.data, each.note) for each in found if each.data]
+
+
+class Reports(Progress):
+    """Progress that keeps the links it was told of."""
+
+    def __init__(self) -> None:
+        self.links: list[str] = []
+
+    async def __call__(self, message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:  # noqa: ARG002 - a Progress
+        self.links += links
+
+
+async def test_the_urls_of_an_answer_are_reported_before_the_first_download(host: str) -> None:
+    """Bug: a crash during a download lost what was paid for, since nobody knew its URL any more."""
+    reports = Reports()
+    lost_on_the_way = f"{host}/pages/1.png"
+    async with reader(host) as reading:
+        asking = reading.read([Link("/1.png"), INLINE[2], Link(lost_on_the_way)], ExtractedBase64(), reports)
+        found = await asking
+    assert reports.links == [f"{host}/1.png", lost_on_the_way]
+    assert [(bool(each.data), each.source) for each in found] == [
+        (True, f"{host}/1.png"), (True, ""), (False, lost_on_the_way),
+    ]  # fmt: skip
 
 
 async def test_pictures_come_in_order_and_each_once(host: str) -> None:
@@ -97,7 +121,7 @@ async def test_the_source_of_a_picture_is_the_url_it_was_given_by(host: str) -> 
     """Ours: a redirect may be for once. Relative to the service it is whole, so that it can be read on its own."""
     sources: list[Source] = [Link(f"{host}/moved"), Link("/tmp/2.png"), INLINE[3]]
     async with reader(host) as reading:
-        found = await reading.read(sources, ExtractedBase64())
+        found = await reading.read(sources, ExtractedBase64(), Reports())
         assert [each.source for each in found] == [f"{host}/moved", f"{host}/tmp/2.png", ""]
         for each in found[:2]:
             assert await reading.again(each.source) == each.data
@@ -183,7 +207,7 @@ async def test_a_service_below_a_path_of_its_proxy_is_asked_there_too() -> None:
     app = web.Application()
     app.router.add_get("/sub/1.png", picture)
     async with serving(app) as url, reader(f"{url}/sub") as reading:
-        (found,) = await reading.read([Link("/1.png")], ExtractedBase64())
+        (found,) = await reading.read([Link("/1.png")], ExtractedBase64(), Reports())
         assert found.data == pictures.png(1, (8, 8))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,7 +77,7 @@ async def session(proxies: Proxies) -> AsyncIterator[aiohttp.ClientSession]:
         yield opened
 
 
-async def silent(message: str, percent: float | None = None) -> None: ...
+async def silent(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None: ...
 
 
 async def drawn(proxies: Proxies, url: str, key: str = "sk-1") -> list[Picture]:

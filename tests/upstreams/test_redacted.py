@@ -1,6 +1,6 @@
 """The boundary of the image services: all that one gives, and all that it says, goes on without secrets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -68,8 +68,11 @@ class Parrot(Upstream):
 class Told:
     lines: list[tuple[str, float | None]] = field(default_factory=list)
 
-    async def __call__(self, message: str, percent: float | None = None) -> None:
+    links: list[str] = field(default_factory=list)
+
+    async def __call__(self, message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
         self.lines.append((message, percent))
+        self.links += links
 
 
 def redacted(parrot: Parrot) -> RedactedUpstream:

@@ -4,7 +4,7 @@ What is special about a scenario is tested beside its upstream; here nothing may
 away.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from threading import Lock
@@ -200,7 +200,7 @@ def rows() -> Iterator[Any]:
             yield pytest.param(service, scenario, outcome, id=f"{service}-{scenario}")
 
 
-async def silent(message: str, percent: float | None = None) -> None:
+async def silent(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
     """A progress that nobody hears."""
 
 
@@ -251,4 +251,4 @@ async def drawn(upstream: Upstream, request: ImageRequest) -> list[Examined]:
     """Return the pictures as the pipeline examines them."""
     result = await upstream.generate(request, silent)
     pictures = await upstream.follow(result, silent) if isinstance(result, RemoteTask) else result
-    return [examine(picture.data, Lock()) for picture in pictures]
+    return [examine(picture.data, Lock()) for picture in pictures if picture.data]

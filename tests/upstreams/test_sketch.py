@@ -6,6 +6,7 @@ import io
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ print(hashlib.sha256(picture.data).hexdigest())
 class Steps(list[tuple[str, float | None]]):
     """A Progress that keeps what it was told."""
 
-    async def __call__(self, message: str, percent: float | None = None) -> None:
+    async def __call__(self, message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:  # noqa: ARG002 - a Progress
         self.append((message, percent))
 
 
@@ -107,7 +108,7 @@ async def test_a_cancelled_call_stops_at_once() -> None:
     begun = asyncio.Event()
 
     class Begun(Steps):
-        async def __call__(self, message: str, percent: float | None = None) -> None:
+        async def __call__(self, message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:  # noqa: ARG002 - a Progress
             await super().__call__(message, percent)
             begun.set()
 

@@ -1,0 +1,125 @@
+"""Pictures that have arrived from an image service and are not in the history yet: one file for each job.
+
+Downloading a picture takes a moment, examining it another, and both may have to wait; a crash meanwhile would lose what
+is paid for. So the URLs of an answer are written here before the first download, and all bytes before they are
+examined: the next start finishes the job from them. The file goes when its row tells how the job ended.
+
+A file is a line of JSON, a list with the size, the note and the source of each picture, and then the bytes of all. It
+gets its name before it is fsynced: a killed process loses it no more from then on. A power cut may leave a part of it,
+which the sizes tell.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+import re
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import orjson
+
+from service.images import Job, Picture, WorkError
+from service.storage.data_folder import PRIVATE_FOLDER, needing, open_new, sync_folder
+from service.storage.files import Arrivals
+
+logger = logging.getLogger(__name__)
+
+NAME: Final = re.compile(r"[0-9a-f]{32}-[0-9]+")
+MOST_HEAD: Final = 1024 * 1024
+"""Bytes of the line of JSON: some URLs and sentences."""
+
+
+def arrival_name(owner: str, history_id: int) -> str:
+    """Return the name of the file of a job. The owner's name, which may have any characters, is a digest in it."""
+    return f"{hashlib.sha256(owner.encode()).hexdigest()[:32]}-{history_id}"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """The entry of one picture in the line of JSON. `size` counts its bytes."""
+
+    size: int
+    note: str
+    source: str
+
+
+class DiskArrivals(Arrivals):
+    """Keeps what arrived in a folder that several processes may share."""
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        self._folder = folder
+        self._scratch = scratch
+
+    @classmethod
+    async def open(cls, folder: Path, scratch: Path) -> Self:
+        """Use `folder`, made if need be, with `scratch` for temporary files. Raises `DataFolderError`."""
+
+        def make() -> None:
+            with needing(folder):
+                folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
+
+        await asyncio.to_thread(make)
+        return cls(folder, scratch)
+
+    async def keep(self, job: Job, pictures: Sequence[Picture]) -> None:
+        try:
+            await asyncio.to_thread(self._keep, job, pictures)
+        except OSError as error:
+            raise WorkError(f"What arrived could not be stored: {error.strerror}.", kind="storage") from error
+
+    async def read(self, job: Job) -> list[Picture]:
+        return await asyncio.to_thread(self._read, job)
+
+    async def remove(self, job: Job) -> None:
+        await asyncio.to_thread(self._remove, self._path(job))
+
+    async def listing(self) -> frozenset[str]:
+        return frozenset(await asyncio.to_thread(os.listdir, self._folder))
+
+    async def remove_ended(self, names: Collection[str], working: Collection[tuple[str, int]]) -> None:
+        """Remove those of the names that belong to no working job: a crash left them after the row."""
+        ended = frozenset(names) - {arrival_name(owner, history_id) for owner, history_id in working}
+        for name in ended:
+            if NAME.fullmatch(name):
+                await asyncio.to_thread(self._remove, self._folder / name)
+
+    def _path(self, job: Job) -> Path:
+        return self._folder / arrival_name(job.owner, job.history_id)
+
+    def _keep(self, job: Job, pictures: Sequence[Picture]) -> None:
+        head = [_Entry(len(each.data), each.note, each.source) for each in pictures]
+        draft = self._scratch / secrets.token_hex(8)
+        try:
+            with open_new(draft) as file:
+                file.writelines((orjson.dumps(head), b"\n", *(each.data for each in pictures)))
+                file.flush()
+                draft.replace(self._path(job))
+                os.fsync(file.fileno())
+        finally:
+            draft.unlink(missing_ok=True)
+        sync_folder(self._folder)
+
+    def _read(self, job: Job) -> list[Picture]:
+        try:
+            with self._path(job).open("rb") as file:
+                head = [_Entry(**each) for each in orjson.loads(file.readline(MOST_HEAD))]
+                found = [Picture(data=file.read(each.size), note=each.note, source=each.source) for each in head]
+                is_whole = [len(each.data) for each in found] == [each.size for each in head] and not file.read(1)
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError) as error:
+            logger.warning("%s cannot be read: %s", self._path(job), error)
+            return []
+        if not is_whole:
+            logger.warning("%s cannot be read: a part of it is missing", self._path(job))
+        return found if is_whole else []
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # the next start removes it
+            logger.warning("%s cannot be removed: %s", path, error.strerror)
