@@ -15,7 +15,7 @@ RECENT := import sys; assert sys.version_info >= (3, 11)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run demo test check coverage bench interop image clean
+.PHONY: help run demo test check coverage bench kills interop image clean
 
 help:
 	@echo 'make run       start the service; Ctrl-C stops it'
@@ -24,6 +24,7 @@ help:
 	@echo 'make check     ruff and mypy'
 	@echo 'make coverage  show how much of the protocol its own tests reach; fails below 100 %'
 	@echo 'make bench     compare the speed with a bare aiohttp server and the official SDK'
+	@echo 'make kills     kill the service 200 times, and count the pictures that were paid for and are lost'
 	@echo 'make interop   real MCP clients against the service; installs them once'
 	@echo 'make image     build the container image $(IMAGE), with podman or docker'
 	@echo 'make clean     remove .venv and caches; the data folder stays'
@@ -49,6 +50,9 @@ coverage: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+kills: $(VENV)/installed-dev
+	@exec $(BIN)/python -m tests.kills --kills 200 $(ARGS)
 
 interop: $(VENV)/installed-dev
 	@exec $(BIN)/python -m tests.interop $(ARGS)
