@@ -250,7 +250,7 @@ async def test_a_picture_that_will_never_do_is_not_waited_for(host: str) -> None
         reading = PictureReader(session=session, trusted=trusted, max_file_bytes=10, timeouts=patient)
         async with asyncio.timeout(10):
             with pytest.raises(UpstreamError, match="larger than 1e-05 MB"):
-                await reading.read([Link("/1.png")], ExtractedBase64())
+                await reading.read([Link("/1.png")], ExtractedBase64(), Reports())
 
 
 async def test_size_and_number_are_bounded(host: str) -> None:
