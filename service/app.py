@@ -144,7 +144,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         url = public_url_of(settings) + settings.path
         resource = await stack.enter_async_context(protected_resource.opened(settings.oauth, url, session))
         endpoint = _endpoint(settings, storage, resource)
-        tokens = await StaticTokens.open(settings)
+        tokens = await StaticTokens.open(settings, logs.hide, redactor.add)
         previews = Previews()
         stack.push_async_callback(previews.close)
         parts = _Parts(

@@ -68,11 +68,11 @@ def static_tokens(pairs: Iterable[tuple[str, str]]) -> tuple[StaticToken, ...]:
 
 
 def read_file(
-    data: bytes, taken: Collection[bytes] = (), hide: Callable[[str], None] | None = None
+    data: bytes, taken: Collection[bytes] = (), hide: Callable[[str], object] | None = None
 ) -> tuple[StaticToken, ...]:
     """Return the tokens of a file, none of which is among the digests already `taken`; raises `TokensError`.
 
-    `hide` is called with each token that is written plainly, so that the log is kept from showing it.
+    `hide` is called with each token that is written plainly, so that no log shows it.
     """
     if len(data) > MAX_FILE_BYTES:
         raise TokensError(f"it is larger than {MAX_FILE_BYTES} bytes")

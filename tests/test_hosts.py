@@ -2,16 +2,39 @@
 
 import pytest
 
-from service.hosts import Proxies, is_loopback
+from service.hosts import Proxies, is_loopback, split_authority
 
 
 @pytest.mark.parametrize(
     ("host", "answer"),
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("[::1]", True), ("localhost", True), ("LOCALHOST", True),
+     ("localhost.", True), ("127.0.0.1.", True), ("[::ffff:127.0.0.1]", True), ("0:0:0:0:0:0:0:1", True),
+     ("::ffff:8.8.8.8", False), ("localhost..", False),
      ("0.0.0.0", False), ("192.168.1.2", False), ("localhost.example.com", False), ("", False)],
 )  # fmt: skip
 def test_loopback_is_what_reaches_this_machine_only(host: str, answer: bool) -> None:
     assert is_loopback(host) is answer
+
+
+@pytest.mark.parametrize(
+    ("authority", "host", "port"),
+    [
+        ("Easel.Example.COM.:8866", "easel.example.com", "8866"),
+        ("easel.example.com:443", "easel.example.com", ""),
+        ("easel.example.com:", "easel.example.com", ""),
+        ("[0:0::1]:80", "::1", ""),
+        ("[::ffff:10.0.0.1]", "10.0.0.1", ""),
+        ("bücher.example", "xn--bcher-kva.example", ""),
+    ],
+)
+def test_a_host_has_one_form(authority: str, host: str, port: str) -> None:
+    assert split_authority(authority) == (host, port)
+
+
+@pytest.mark.parametrize("authority", ["", ":80", "user@host", "host/path", "a b", "a, b", "[::1", "::1", "host:port"])
+def test_other_texts_are_no_host(authority: str) -> None:
+    """RFC 3986, 3.2. Attack: a text that one program reads as our name, and another as a foreign one."""
+    assert split_authority(authority) is None
 
 
 PROXY = "http://proxy:3128"

@@ -4,6 +4,7 @@ The guard finds it before a handler runs and leaves it under `IDENTITY`. A reque
 handler of such a route that asked for it would fail instead of acting for somebody.
 """
 
+import asyncio
 import hmac
 import logging
 import time
@@ -14,7 +15,6 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from service import logs
 from service.authorization import SCOPES
 from service.images import LOCAL_OWNER
 from service.settings import Settings
@@ -55,12 +55,21 @@ class StaticTokens:
         self._take(file.last_good if file else ())
 
     @classmethod
-    async def open(cls, settings: Settings) -> "StaticTokens":
-        """Read the tokens of the settings and of their file, and hide the latter in logs; raises `SettingsError`."""
+    async def open(cls, settings: Settings, *hide: Callable[[str], None]) -> "StaticTokens":
+        """Read the tokens of the settings and of their file; raises `SettingsError`.
+
+        Each `hide` is called with every token that stands plainly in the file, now or later.
+        """
         fixed = static_tokens(settings.tokens.items())
         if settings.tokens_file is None:
             return cls(fixed)
-        read = partial(read_file, taken=[token.digest for token in fixed], hide=logs.hide)
+        loop = asyncio.get_running_loop()
+
+        def hide_on_loop(token: str) -> None:  # a thread reads the file
+            for each in hide:
+                loop.call_soon_threadsafe(each, token)
+
+        read = partial(read_file, taken=[token.digest for token in fixed], hide=hide_on_loop)
         return cls(fixed, await WatchedFile.open("EASEL_TOKENS_FILE", settings.tokens_file, read))
 
     async def watch(self, revoke: Callable[[Collection[str]], None]) -> None:

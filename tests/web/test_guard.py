@@ -247,6 +247,16 @@ async def test_an_expired_token_is_refused_as_such(serve: Serve, tmp_path: Path)
     assert 'error="invalid_token", error_description="The token has expired."' in heard.headers["WWW-Authenticate"]
 
 
+async def test_a_token_of_a_file_is_hidden_as_one_of_the_settings_is(serve: Serve, tmp_path: Path) -> None:
+    """Ours: no prompt takes a token to an image service, wherever it was set."""
+    write(tmp_path / "tokens.txt", f"anna {ANNA}")
+    async with serve(EASEL_TOKENS_FILE=str(tmp_path / "tokens.txt")) as easel, wire_client(easel.mcp_url, ANNA) as anna:
+        refused = await anna.call("generate", {"prompt": f"a poster with {ANNA}"})
+    assert refused["isError"]
+    assert "token of this server" in str(refused)
+    assert ANNA not in str(refused)
+
+
 async def test_a_file_without_tokens_lets_nobody_in(serve: Serve, tmp_path: Path) -> None:
     """Ours: whoever revokes the last token does not mean to let everybody in."""
     (tmp_path / "tokens.txt").write_text("# nobody\n")
