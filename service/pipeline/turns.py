@@ -29,8 +29,7 @@ class Turns:
 
         Return whether it had to be waited for.
         """
-        if owner not in self._waiting and self._has_room(owner):
-            self._begin(owner)
+        if owner not in self._waiting and self._take_place(owner):
             return False
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue = self._waiting.setdefault(owner, deque())
@@ -45,20 +44,16 @@ class Turns:
 
     def give_back(self, owner: str) -> None:
         """End a turn that was taken, and begin those of the queue that have room now."""
-        self._at_work[owner] -= 1
-        if not self._at_work[owner]:
-            del self._at_work[owner]
-        self._advance()
-
-    def _advance(self) -> None:
-        while (owner := next((each for each in self._waiting if self._has_room(each)), None)) is not None:
-            queue = self._waiting.pop(owner)
+        self._free_place(owner)
+        while (following := next(filter(self._take_place, self._waiting), None)) is not None:
+            queue = self._waiting.pop(following)
             turn = queue.popleft()
             if queue:
-                self._waiting[owner] = queue  # behind all others
-            if not turn.cancelled():  # one that is about to leave
+                self._waiting[following] = queue  # behind all others
+            if turn.cancelled():  # it is about to leave
+                self._free_place(following)
+            else:
                 turn.set_result(None)
-                self._begin(owner)
 
     def _leave(self, owner: str, turn: "asyncio.Future[None]") -> None:
         """Take a cancelled generation out of the queue; one whose turn came in the same moment gives it back."""
@@ -71,9 +66,16 @@ class Turns:
         if not queue:
             self._waiting.pop(owner, None)
 
-    def _begin(self, owner: str) -> None:
-        self._at_work[owner] = self._at_work.get(owner, 0) + 1
+    def _free_place(self, owner: str) -> None:
+        self._at_work[owner] -= 1
+        if not self._at_work[owner]:
+            del self._at_work[owner]
 
-    def _has_room(self, owner: str) -> bool:
-        overall = sum(self._at_work.values()) < self._allowances.overall(GENERATIONS_AT_ONCE)
-        return overall and self._at_work.get(owner, 0) < self._allowances.each(GENERATIONS_AT_ONCE, owner)
+    def _take_place(self, owner: str) -> bool:
+        """Take a place at work for a generation of this owner; return False where there is none."""
+        own, everybodys = self._at_work.get(owner, 0), sum(self._at_work.values())
+        each = self._allowances.each(GENERATIONS_AT_ONCE, owner)
+        if own >= each or everybodys >= self._allowances.overall(GENERATIONS_AT_ONCE):
+            return False
+        self._at_work[owner] = own + 1
+        return True

@@ -5,7 +5,6 @@ taken so far will have been earned back. A minute's worth may come at once; afte
 the limit, so that the wait which is told is the true one. The clock is monotonic: no jump of the wall clock matters.
 """
 
-import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -36,17 +35,13 @@ class CallRate:
         """Take one request of this owner; raises `LimitError` beyond a limit, and takes nothing then."""
         now = self._clock()
         each, overall = self.allowances.each(CALLS_PER_MINUTE, owner), self.allowances.overall(CALLS_PER_MINUTE)
-        own, everybodys = self._after(owner, each, now), self._after(EVERYBODY, overall, now)
+        kept = self._earned_back_at
+        own = max(kept.get(owner, now), now) + PERIOD_S / each
+        everybodys = max(kept.get(EVERYBODY, now), now) + PERIOD_S / overall
         if own - now > PERIOD_S + ROUNDING_S:
             raise refusal(CALLS_PER_MINUTE, each, overall=False, retry_after_s=own - now - PERIOD_S)
         if everybodys - now > PERIOD_S + ROUNDING_S:
             raise refusal(CALLS_PER_MINUTE, overall, overall=True, retry_after_s=everybodys - now - PERIOD_S)
-        if len(self._earned_back_at) > MOST_KEPT:
-            self._earned_back_at = {name: at for name, at in self._earned_back_at.items() if at > now}
-        self._earned_back_at[owner], self._earned_back_at[EVERYBODY] = own, everybodys
-
-    def _after(self, owner: str, limit: float, now: float) -> float:
-        """Return the time at which everything is earned back, with one more request."""
-        if limit == math.inf:
-            return now
-        return max(self._earned_back_at.get(owner, now), now) + PERIOD_S / limit
+        if len(kept) > MOST_KEPT:
+            kept = self._earned_back_at = {name: at for name, at in kept.items() if at > now}
+        kept[owner], kept[EVERYBODY] = own, everybodys

@@ -43,8 +43,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     await call.become_task()
     waiter = waiter_of(call, context.profiles.patience_s(call))
     request = read_request(arguments, default_model(context.models))
-    listed = context.models.by_id.get(request.model)
-    request = request if listed is None else replace(request, price=listed.price)
+    request = replace(request, price=price_of(context.models, request.model))
     outcome = await context.generation.generate(call.owner, request, waiter, upstream=UPSTREAM)
     if outcome.job.state is JobState.WORKING:
         call.leave_running()
@@ -85,6 +84,14 @@ def read_request(arguments: Arguments, default: str) -> ImageRequest:
             Reference(url=url, origin=_origin(url)) for url in ([urls] if isinstance(urls, str) else urls)
         ),
     )
+
+
+def price_of(models: Models, id_: str) -> float:
+    """Return the price of a model; one that is not listed may cost as much as the dearest of ModelScope that is."""
+    listed = models.by_id.get(id_)
+    if listed is not None:
+        return listed.price
+    return max((model.price for model in models.listed if model.upstream == UPSTREAM), default=0.0)
 
 
 def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list[str]) -> Result:

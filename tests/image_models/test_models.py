@@ -57,12 +57,13 @@ def test_a_model_says_what_it_can_do() -> None:
 def test_a_family_says_it_for_its_models_and_each_may_say_otherwise() -> None:
     models = read(
         {
-            "families": {"f": {"upstream": "flow2api", "aspect_ratios": ["1:1"], "references": 2}},
-            "models": [{"id": "a", "family": "f"}, {"id": "b", "family": "f", "aspect_ratios": ["4:3"]}],
+            "families": {"f": {"upstream": "flow2api", "aspect_ratios": ["1:1"], "references": 2, "price": 0.04}},
+            "models": [{"id": "a", "family": "f"}, {"id": "b", "family": "f", "aspect_ratios": ["4:3"], "price": 1}],
         }
     )
     assert [models.by_id[id_].choices["aspect_ratio"] for id_ in "ab"] == [("1:1",), ("4:3",)]
     assert [models.by_id[id_].references for id_ in "ab"] == [2, 2]
+    assert [models.by_id[id_].price for id_ in "ab"] == [0.04, 1]
 
 
 def test_ids_with_endings_are_taken_and_not_listed() -> None:
@@ -127,6 +128,9 @@ def test_the_whole_list_is_read_whoever_draws_it() -> None:
         pytest.param({"models": [{"id": "a", "takes": ["sed"]}]}, "takes", id="an argument that there is not"),
         pytest.param({"models": [{"id": "a", "references": True}]}, "references", id="references is a boolean"),
         pytest.param({"models": [{"id": "a", "references": -1}]}, "references", id="fewer than no references"),
+        pytest.param({"models": [{"id": "a", "price": "0.04"}]}, '"price" of a', id="price is a text"),
+        pytest.param({"models": [{"id": "a", "price": -1}]}, '"price" of a', id="less than no price"),
+        pytest.param({"models": [{"id": "a", "price": True}]}, '"price" of a', id="price is a boolean"),
     ],
 )
 def test_a_list_that_cannot_be_used_says_why(listed: Any, word: str) -> None:

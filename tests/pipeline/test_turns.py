@@ -10,6 +10,7 @@ import pytest
 
 from service.limits import Allowances
 from service.pipeline.turns import Turns
+from service.storage.sqlite_limits import Pause, pause
 from service.upstreams.base import Upstream
 from tests.pipeline_fixture import FOX, Gated, PipelineFixture, ask, pipeline_fixture
 
@@ -147,3 +148,20 @@ async def test_what_waits_is_told_its_place(tmp_path: Path) -> None:
         upstream.may_draw.set()
         await asyncio.gather(first, second)
     assert len(upstream.asked) == 2
+
+
+async def test_a_turn_that_comes_during_a_pause_is_not_paid_for(tmp_path: Path) -> None:
+    """Ours: what waits when the operator pauses is new work too."""
+    upstream = Gated()
+    async with one_at_a_time(tmp_path, upstream) as pipeline:
+        first = asyncio.create_task(ask(pipeline))
+        await upstream.begun.wait()
+        second = asyncio.create_task(pipeline.draw(replace(FOX, variation=2)))
+        await pipeline.moments.wait("Waiting for its turn")
+        await pipeline.store.database.write(pause, Pause(owner="anna", since=0, until=None))
+        upstream.may_draw.set()
+        assert (await first).job.state == "done"
+        job = await second
+    assert job.failure is not None
+    assert (job.failure.kind, job.submitted, len(upstream.asked)) == ("paused", False, 1)
+    assert job.failure.fact.startswith("Drawing is paused by the operator")

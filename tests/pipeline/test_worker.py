@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -270,3 +271,22 @@ async def test_an_upstream_that_never_answers_is_given_up_on_and_not_asked_again
     assert job.failure.kind == "timeout"
     assert "may have charged" in job.failure.reason
     assert (len(asleep.asked), asleep.woken) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "counts"),
+    [
+        pytest.param(WorkError("It shows a person.", kind="policy"), False, id="refused"),
+        pytest.param(WorkError("It is lost.", kind="lost", may_be_charged=True), True, id="perhaps charged"),
+        pytest.param(WorkError("No download.").keeping(links=("https://x",)), True, id="paid, to be fetched later"),
+        pytest.param([], True, id="charged, and no picture"),
+        pytest.param(RuntimeError("a bug"), True, id="a bug after it was asked"),
+    ],
+)
+async def test_a_failure_counts_for_the_limits_of_the_day_where_it_may_have_been_charged(
+    tmp_path: Path, answer: list[Picture] | Exception, counts: bool
+) -> None:
+    async with pipeline_fixture(tmp_path, Pencil(answers=[answer]), retries=0) as pipeline:
+        with suppress(RuntimeError):
+            await pipeline.draw()
+        assert (await pipeline.job()).submitted is counts

@@ -227,3 +227,27 @@ async def cancel_when_polled(client: WireClient, upstream: ModelScope, calling: 
     await client.post(note, {"Mcp-Session-Id": client.session_id})
     await asyncio.wait({task}, timeout=5)
     assert task.done()
+
+
+PRICED = {"models": [{"id": each, "upstream": "modelscope", "price": price} for each, price in
+                     (("Qwen/Qwen-Image", 0.04), ("Tongyi-MAI/Z-Image-Turbo", 0.1))]}  # fmt: skip
+
+
+async def test_the_price_of_a_model_counts_for_the_spend_of_the_day(serve: Serve, tmp_path: Path) -> None:
+    """Ours: a model that is not listed counts as the dearest that is, so that none is a way round the budget."""
+    (tmp_path / "models.json").write_text(json.dumps(PRICED))
+    env = {"EASEL_MODELS_FILE": str(tmp_path / "models.json"), "EASEL_SPEND_PER_DAY": "0.13"}
+    async with modelscope_client(serve, **env) as (client, upstream):
+        await client.call("generate_image", {"prompt": "a boat"})
+        for tool, arguments in (
+            ("generate_image", {"model": "somebody/unlisted"}),
+            ("generate", {"model": "Tongyi-MAI/Z-Image-Turbo"}),
+        ):
+            refused = await client.call(tool, {"prompt": "a fox", **arguments})
+            assert refused["isError"]
+            assert refused["content"][0]["text"].startswith(
+                "Your budget of 0.13 for today would be passed (EASEL_SPEND_PER_DAY). Nothing was charged. Try again in"
+            )
+        again = await client.call("generate", {"prompt": "a fox", "model": "Qwen/Qwen-Image"})
+    assert not again.get("isError")
+    assert len(upstream.submissions) == 2
