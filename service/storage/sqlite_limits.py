@@ -42,7 +42,7 @@ PAUSE_AGAIN_S: Final = 3600.0
 CLOCK_SLACK_S: Final = 3600.0
 """A pause with an end is over when the clock stands so long before its beginning: it was set by a wrong clock."""
 
-A_CENT_OF_A_CENT: Final = 1e-6
+ROUNDING: Final = 1e-6
 """Sums of prices differ from their decimals by less than this."""
 
 TABLES: Final = (
@@ -179,7 +179,7 @@ def _check_sum(limit: Limit, sums: tuple[float, float], owner: str, allowances: 
     advice = "at midnight UTC, or now with a cheaper model" if limit is SPEND_PER_DAY else "at midnight UTC"
     most = (allowances.each(limit, owner), allowances.overall(limit))
     for overall in (False, True):
-        if sums[overall] > most[overall] + A_CENT_OF_A_CENT:
+        if sums[overall] > most[overall] + ROUNDING:
             raise refusal(limit, most[overall], overall=overall, retry_after_s=left_s, advice=advice)
 
 

@@ -75,15 +75,15 @@ async def test_the_pictures_of_a_day_are_counted_for_each_owner_and_for_all(tmp_
 
 
 async def test_the_spend_of_a_day_is_the_sum_of_prices(tmp_path: Path) -> None:
-    """Ours: ten times 0.1 is 1, whatever binary fractions make of it."""
-    async with desk(tmp_path, allowed(spend_per_day=(1, 1.2))) as at:
-        for _ in range(10):
+    """Ours: three times 0.1 is 0.3, whatever binary fractions make of it."""
+    async with desk(tmp_path, allowed(spend_per_day=(0.3, 0.5))) as at:
+        for _ in range(3):
             await at.drawn("ann")
-        assert "Your budget of 1 for today would be passed (EASEL_SPEND_PER_DAY)" in await at.refused("ann")
+        assert "Your budget of 0.3 for today would be passed (EASEL_SPEND_PER_DAY)" in await at.refused("ann")
         await at.begin("ann", request=ImageRequest(model="free", prompt="a fox"))
         await at.drawn("ben")
         await at.drawn("ben")
-        assert "The budget of 1.2 for today, of all users together" in await at.refused("ben")
+        assert "The budget of 0.5 for today, of all users together" in await at.refused("ben")
 
 
 async def test_the_count_survives_a_restart_and_the_deletion_of_jobs(tmp_path: Path) -> None:
