@@ -203,7 +203,7 @@ def read_exceptions(text: str) -> dict[tuple[str, str], float]:
     """Read EASEL_LIMITS, such as "alice.pictures_per_day=50, bob.spend_per_day=2"; raises `LimitsError`."""
     found: dict[tuple[str, str], float] = {}
     for entry in filter(None, re.split(r"[,;\s]+", text)):
-        said, equals, number = entry.partition("=")
+        said, equals, number = entry.rpartition("=")
         owner, dot, name = said.rpartition(".")  # names of tokens may hold dots, those of limits do not
         if not equals or not dot or not owner:
             raise LimitsError(

@@ -55,10 +55,12 @@ def test_money_has_fractions() -> None:
 
 def test_an_owner_may_have_limits_of_their_own() -> None:
     env = {"EASEL_LIMITS": "alice.pictures_per_day=50, b.o.b.spend_per_day=2.5 carol.pictures_per_day=0"}
+    env["EASEL_LIMITS"] += ",https://id.example#a=b.pictures_per_day=7"
     allowances = Settings.from_env(env).allowances
     assert allowances.each(PICTURES_PER_DAY, "alice") == 50
     assert allowances.each(SPEND_PER_DAY, "b.o.b") == 2.5
     assert allowances.each(PICTURES_PER_DAY, "carol") == math.inf
+    assert allowances.each(PICTURES_PER_DAY, "https://id.example#a=b") == 7
     assert allowances.each(PICTURES_PER_DAY, "dave") == PICTURES_PER_DAY.each
 
 
