@@ -26,8 +26,8 @@ from service.features.resources import PictureNotifications
 from service.image_models.comparison import warn_about_removed_models
 from service.image_models.models import Model, Models, read_models
 from service.images import LOCAL_OWNER, Job
+from service.pictures.decoders import DecodeLimits, Decoders
 from service.pictures.library import Importer, Pictures
-from service.pictures.previews import Previews
 from service.pipeline.generation import Generation
 from service.pipeline.restoration import Restoration
 from service.pipeline.retention import Retention
@@ -52,7 +52,6 @@ from service.storage.opened import Storage, open_storage
 from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
 from service.upstreams.connector import Connector, proxying
-from service.upstreams.sketch import SketchUpstream
 from service.watched_file import WatchedFile
 from service.web import health as web_health
 from service.web import images as web_files
@@ -75,7 +74,8 @@ GRACE_S: Final = 6.0
 """Seconds that calls may go on once no job runs any more: their answers go out."""
 
 SKETCH: Final = Models(
-    listed=(Model(id=SketchUpstream.name, upstream=SketchUpstream.name, references=0),), default=SketchUpstream.name
+    listed=(Model(id=image_services.SKETCH, upstream=image_services.SKETCH, references=0),),
+    default=image_services.SKETCH,
 )
 """The models on offer when no image service is configured."""
 
@@ -145,13 +145,13 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         resource = await stack.enter_async_context(protected_resource.opened(settings.oauth, url, session))
         endpoint = _endpoint(settings, storage, resource)
         tokens = await StaticTokens.open(settings, logs.hide, redactor.add)
-        previews = Previews()
-        stack.push_async_callback(previews.close)
+        decoders = Decoders(DecodeLimits(memory_bytes=settings.decode_memory_bytes, cpu_s=settings.decode_s))
+        stack.push_async_callback(decoders.close)
         parts = _Parts(
             settings=settings,
             storage=storage,
             upstreams=upstreams,
-            previews=previews,
+            decoders=decoders,
             session=session,
             redactor=redactor,
             hub=endpoint.server.hub,
@@ -255,7 +255,7 @@ async def _storage(settings: Settings, stack: contextlib.AsyncExitStack) -> Stor
 
 async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) -> WatchedFile[Models] | None:
     """Read the models file; None while the sketch stands in for all models of the file."""
-    if SketchUpstream.name in upstreams:
+    if image_services.SKETCH in upstreams:
         return None
     return await WatchedFile.open("EASEL_MODELS_FILE", settings.models_file, partial(read_models, upstreams=upstreams))
 
@@ -287,7 +287,7 @@ class _Parts:
     settings: Settings
     storage: Storage
     upstreams: Mapping[str, Upstream]
-    previews: Previews
+    decoders: Decoders
     session: aiohttp.ClientSession
     redactor: Redactor
     hub: Hub
@@ -297,7 +297,7 @@ class _Parts:
         settings, storage, public_url = self.settings, self.storage, public_url_of(self.settings)
         notifications = PictureNotifications(self.hub)
         retention = Retention(storage.store, storage.files, settings.limits, removed=notifications.removed)
-        pictures = Pictures(files=storage.files, previews=self.previews, url=public_url + PICTURES.path)
+        pictures = Pictures(files=storage.files, decoders=self.decoders, url=public_url + PICTURES.path)
         uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
 
         async def ended(job: Job) -> None:
@@ -322,7 +322,7 @@ class _Parts:
         )
 
     def _generation(self, pictures: Pictures, ended: Callable[[Job], Awaitable[None]]) -> Generation:
-        store, jobs = self.storage.store, RunningJobs()
+        store, jobs = self.storage.store, RunningJobs(drained=self.decoders.stop)
         worker = Worker(
             upstreams=self.upstreams,
             store=store,
@@ -342,7 +342,7 @@ class _Parts:
         return References(
             store=storage.store,
             files=storage.files,
-            importer=Importer(files=storage.files, store=storage.store, previews=self.previews),
+            importer=Importer(files=storage.files, store=storage.store, decoders=self.decoders),
             uploads=uploads,
             download=GuardedDownload(session=self.session, allowances=self.settings.allowances),
             picture=generation.picture,

@@ -17,7 +17,6 @@ from service.upstreams.flow2api import Flow2ApiUpstream
 from service.upstreams.modelscope import ModelScopeUpstream, Polling
 from service.upstreams.openai import OpenAiUpstream
 from service.upstreams.redacted import RedactedUpstream
-from service.upstreams.sketch import SketchUpstream
 
 Connect: TypeAlias = Callable[[aiohttp.ClientSession, Endpoint, Settings], Upstream]
 
@@ -50,6 +49,16 @@ def _openai(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Settin
     return OpenAiUpstream(session, endpoint, max_file_bytes=settings.max_file_bytes, timeouts=settings.timeouts)
 
 
+SKETCH: Final = "sketch"
+"""The name of the upstream that is built in."""
+
+
+def _sketch() -> Upstream:
+    from service.upstreams.sketch import SketchUpstream  # noqa: PLC0415 - brings Pillow, which no other part needs
+
+    return SketchUpstream()
+
+
 UPSTREAMS: Final = (
     Configurable("flow2api", _flow2api),
     Configurable("modelscope", _modelscope),
@@ -68,7 +77,7 @@ def connect(settings: Settings, session: aiohttp.ClientSession, redactor: Redact
         for each in UPSTREAMS
         if (endpoint := each.endpoint(settings)) is not None
     ]
-    return {upstream.name: RedactedUpstream(upstream, redactor) for upstream in configured or [SketchUpstream()]}
+    return {upstream.name: RedactedUpstream(upstream, redactor) for upstream in configured or [_sketch()]}
 
 
 def secrets_of(settings: Settings) -> list[str]:

@@ -103,6 +103,8 @@ class Settings:
     modelscope_poll_s: float
     modelscope_timeout_s: float
     timeouts: Timeouts
+    decode_memory_bytes: int
+    decode_s: float
     drain_s: float
     retries: int
     prompt_suffix: str
@@ -163,6 +165,8 @@ class Settings:
             modelscope_poll_s=read.seconds("EASEL_MODELSCOPE_POLL_S", 0.01, 60),
             modelscope_timeout_s=read.seconds("EASEL_MODELSCOPE_TIMEOUT_S", 0.01, 3600),
             timeouts=read.timeouts(),
+            decode_memory_bytes=read.number("EASEL_DECODE_MEMORY_MB", 256, 16_000) * 1_000_000,
+            decode_s=read.seconds("EASEL_DECODE_S", 1, 600),
             drain_s=read.seconds("EASEL_DRAIN_S", 0, 3600),
             retries=read.number("EASEL_RETRIES", 0, MOST_RETRIES),
             prompt_suffix=read.text("EASEL_PROMPT_SUFFIX"),

@@ -11,8 +11,9 @@ from typing import ClassVar
 import pytest
 
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
+from service.pictures.decoders import Decoders
 from service.pictures.library import Pictures
-from service.pictures.previews import Examined, Previews
+from service.pictures.messages import Examined
 from service.pipeline.generation import Generation, Outcome
 from service.pipeline.restoration import Restoration
 from service.pipeline.running_jobs import DisconnectReason, RunningJobs, Waiter
@@ -88,14 +89,14 @@ class WatchedFiles(DiskFiles):
         return await super().keep(owner, data, media_type)
 
 
-class WatchedPreviews(Previews):
+class WatchedDecoders(Decoders):
     """Says when it is called."""
 
     moments: Moments
 
-    async def examine(self, data: bytes) -> Examined:
+    async def examine(self, owner: str, data: bytes) -> Examined:
         self.moments.pass_("examine")
-        return await super().examine(data)
+        return await super().examine(owner, data)
 
 
 @dataclass
@@ -179,7 +180,7 @@ def pipeline(
     upstreams: Mapping[str, Upstream],
     store: Store,
     files: DiskFiles,
-    previews: Previews,
+    decoders: Decoders,
     pause: Callable[[float], Awaitable[None]],
     *,
     arrivals: Arrivals,
@@ -192,7 +193,7 @@ def pipeline(
     async def nothing(job: Job) -> None:
         """No client listens."""
 
-    jobs, pictures = RunningJobs(), Pictures(files=files, previews=previews, url=URL)
+    jobs, pictures = RunningJobs(), Pictures(files=files, decoders=decoders, url=URL)
     worker = Worker(
         upstreams=upstreams,
         store=store,
@@ -232,13 +233,13 @@ async def pipeline_fixture(
     arrivals = await DiskArrivals.open(folder / "arrived", scratch)
     kept = await store.open(folder / "easel.db", "lease", lambda _: True, arrivals=arrivals)
     files = await WatchedFiles.open(folder / "files", scratch, b"k" * 32)
-    previews = WatchedPreviews()
-    kept.moments = files.moments = previews.moments = moments
+    decoders = WatchedDecoders()
+    kept.moments = files.moments = decoders.moments = moments
     generation = pipeline(
         {"pencil": upstream},
         kept,
         files,
-        previews,
+        decoders,
         pause,
         arrivals=arrivals,
         retries=retries,
@@ -248,7 +249,7 @@ async def pipeline_fixture(
         yield PipelineFixture(generation=generation, store=kept, moments=moments, pauses=pauses)
     finally:
         await generation.jobs.close()
-        await previews.close()
+        await decoders.close()
         await kept.close()
 
 

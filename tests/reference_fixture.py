@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
 
 from service.images import ImageRequest, Job, KeptPicture, Reference
+from service.pictures.decoders import Decoders
 from service.pictures.library import Importer
-from service.pictures.previews import Previews
 from service.pipeline.retention import Retention
 from service.references.uploads import Uploads, upload_request
 from service.settings import Limits, Settings
@@ -73,8 +73,8 @@ async def reference_fixture(folder: Path) -> AsyncIterator[ReferenceFixture]:
     scratch.mkdir(exist_ok=True)
     store = await SqliteStore.open(folder / "easel.db", "lease", lambda _: True, clock)
     files = await DiskFiles.open(folder / "files", scratch, b"k" * 32)
-    previews = Previews()
-    importer = Importer(files=files, store=store, previews=previews)
+    decoders = Decoders()
+    importer = Importer(files=files, store=store, decoders=decoders)
     retention = Retention(store, files, Limits(entries=MAX_ENTRIES), lambda _: None, clock)
     uploads = Uploads(SqliteUploads(store.database), b"u" * 32, "https://easel.example.com/upload/", clock)
     try:
@@ -95,7 +95,7 @@ async def reference_fixture(folder: Path) -> AsyncIterator[ReferenceFixture]:
             retention=retention,
         )
     finally:
-        await previews.close()
+        await decoders.close()
         await store.close()
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from service.image_models.models import Models, read_models
 from service.images import Failure, ImageRequest, Job, KeptPicture
+from service.pictures.decoders import Decoders
 from service.pictures.library import Pictures
-from service.pictures.previews import Previews
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
 from tests.emulators.pictures import png
@@ -34,12 +34,12 @@ class StoreFixture:
 
     store: SqliteStore
     files: DiskFiles
-    previews: Previews
+    decoders: Decoders
 
     @property
     def pictures(self) -> Pictures:
         """The pictures of this store, under a public URL."""
-        return Pictures(files=self.files, previews=self.previews, url=URL)
+        return Pictures(files=self.files, decoders=self.decoders, url=URL)
 
     async def working(self, owner: str = "anna", prompt: str = "a fox") -> Job:
         """A job that was begun."""
@@ -61,7 +61,7 @@ class StoreFixture:
         await self.store.forget_files([picture.name])
 
     async def _kept(self, owner: str, data: bytes) -> KeptPicture:
-        seen = await self.previews.examine(data)
+        seen = await self.decoders.examine(owner, data)
         name = await self.files.keep(owner, data, seen.media_type)
         return KeptPicture(name=name, media_type=seen.media_type, width=seen.width, height=seen.height, size=len(data))
 
@@ -71,11 +71,11 @@ async def store_fixture(folder: Path) -> AsyncIterator[StoreFixture]:
     scratch = folder / "scratch"
     scratch.mkdir()
     store = await SqliteStore.open(folder / "easel.db", "lease", lambda _: True)
-    previews = Previews()
+    decoders = Decoders()
     try:
         yield StoreFixture(
-            store=store, files=await DiskFiles.open(folder / "files", scratch, b"k" * 32), previews=previews
+            store=store, files=await DiskFiles.open(folder / "files", scratch, b"k" * 32), decoders=decoders
         )
     finally:
-        await previews.close()
+        await decoders.close()
         await store.close()

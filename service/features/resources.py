@@ -22,7 +22,7 @@ import orjson
 
 from service.images import FORMATS, Job, KeptPicture
 from service.pictures.library import Pictures
-from service.pictures.previews import PREVIEW_TYPE
+from service.pictures.messages import PREVIEW_TYPE
 from service.protocol.call import Call
 from service.protocol.catalog import ResourceEntry
 from service.protocol.jsonrpc import Result
@@ -95,7 +95,7 @@ class Resources:
         return [{"uri": uri, "mimeType": stored.media_type, "blob": await asyncio.to_thread(encoded, data)}]
 
     async def _copy(self, call: Call, uri: str, name: str, stored: StoredFile) -> Sequence[Result] | None:
-        copy = await self.pictures.copy(name, MAX_BYTES)
+        copy = await self.pictures.copy(call.owner, name, MAX_BYTES)
         if copy is None:
             return None
         blob = await asyncio.to_thread(encoded, copy.data)

@@ -9,18 +9,14 @@ profile that was cut, so one is used only where its own length, signature and ta
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from itertools import islice
 from math import exp
 from typing import Final, TypeAlias
 
 from PIL import Image, ImageCms
 
-from service.pictures.containers import Part, boxes, png_chunks
-
-MOST_BOXES: Final = 1000
-"""Boxes of one level that are looked through; each property of a picture is one."""
+from service.pictures.containers import avif_properties, png_chunks
 
 GAMMA_UNIT: Final = 100_000
 SRGB_GAMMA: Final = 45_455
@@ -108,20 +104,12 @@ def _profile_by_gamma(gamma: int, chromaticities: bytes) -> bytes:
 
 
 def _named_in_avif(data: bytes) -> bytes:
-    """Return the profile of an `nclx` box, among the properties of the items (ISO/IEC 14496-12, 12.1.5)."""
-    for meta in _inside(boxes(data), b"meta"):
-        for properties in _inside(boxes(meta[4:]), b"iprp"):
-            for container in _inside(boxes(properties), b"ipco"):
-                for colour in _inside(boxes(container), b"colr"):
-                    if bytes(colour[:4]) == b"nclx" and len(colour) >= 8:
-                        primaries, curve = struct.unpack_from(">HH", colour, 4)
-                        return profile_by_numbers(primaries, SRGB_CURVE if curve in BT709_CURVES else curve)
+    """Return the profile of an `nclx` box."""
+    for colour in avif_properties(data, b"colr"):
+        if bytes(colour[:4]) == b"nclx" and len(colour) >= 8:
+            primaries, curve = struct.unpack_from(">HH", colour, 4)
+            return profile_by_numbers(primaries, SRGB_CURVE if curve in BT709_CURVES else curve)
     return b""
-
-
-def _inside(parts: Iterator[Part], kind: bytes) -> Iterator[memoryview]:
-    """Yield the payloads of the first boxes of one kind; a file has a handful of each."""
-    return (part.payload for part in islice(parts, MOST_BOXES) if part.kind == kind)
 
 
 # Profiles: read with care, and made

@@ -2,42 +2,36 @@
 
 In this order, each step before the next:
 1. type: the magic bytes alone decide (`sniffing.py`);
-2. bounds: segments are counted before they are read, and the header's pixels before any of them is decoded;
+2. bounds: segments and passes are counted before they are read, and the header's pixels before any is decoded
+   (`containers.py`);
 3. parts: those that make the picture are left (`metadata.py`), so that a damaged one beside it stops nothing;
 4. decoding: to the last row, so that a picture cut short is found; where only a sliver is missing it is filled
    (`mending.py`); of an animation, the first frame;
 5. appearance: upright and in sRGB, as browsers show it.
 
-Memory: one picture of more than `LARGE_PIXELS` at a time. At 8192×8192 a JPEG takes up to 250 MB (measured), a PNG
-440 MB, an AVIF 620 MB and a WebP 1.1 GB.
-
-Everything here blocks; `previews.py` runs it in threads of its own.
+Everything here blocks, and runs in a decoder process (`decoder_process.py`), which has limits of memory and time: at
+8192×8192 a JPEG takes up to 480 MB (measured), a PNG 400 MB and an AVIF 620 MB.
 """
 
 import io
 import struct
 import zlib
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import ceil, sqrt
-from threading import Lock
 from typing import Final, TypeAlias
 
 from PIL import Image
 
-from service.images import WorkError
 from service.pictures.colour import profile_of, to_srgb
-from service.pictures.containers import has_too_many_segments
+from service.pictures.containers import MOST_SCANS, has_too_many_scans, has_too_many_segments
 from service.pictures.mending import mended
+from service.pictures.messages import MAX_PIXELS, BadPictureError, too_many_pixels
 from service.pictures.metadata import shown_orientation, turned, without_metadata
 from service.pictures.sniffing import describe, is_heic, sniff
 
-MAX_PIXELS: Final = 70_000_000
-"""Phones of 50 and 64 megapixels give up to 8192×8192 = 67 million; image services up to 8K, which is 33 million."""
-
 LARGE_PIXELS: Final = 4096 * 4096
-"""Above it, 70 MB as PNG and 270 MB as WebP, pictures are decoded one at a time."""
+"""What is made of a picture, a copy or a conversion, has no more."""
 
 BAND_PIXELS: Final = 4_000_000
 """A conversion needs a copy or two, so it goes by bands of the picture. One band is 16 MB."""
@@ -65,20 +59,6 @@ Factor: TypeAlias = Callable[[tuple[int, int]], int]
 """Width and height → the number to divide both by."""
 
 
-class BadPictureError(WorkError):
-    """Bytes that are no picture to keep.
-
-    `problem` is the end of a sentence about them, without its subject. `code` is a word for programs: `damaged`,
-    `empty`, `heic`, `ios_png`, `not_a_picture` or `too_many_pixels`.
-    """
-
-    def __init__(self, subject: str, problem: str, code: str) -> None:
-        """Say that the image service's `subject`, such as "answer", has this `problem`."""
-        super().__init__(f"The image service's {subject} {problem}.", kind="bad_picture")
-        self.problem = problem
-        self.code = code
-
-
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
     """A picture as a person sees it: upright, in sRGB, of mode RGB or RGBA, reduced by a factor.
@@ -103,22 +83,33 @@ class _Stored:
     profile: bytes
 
 
-def decode(data: bytes, large: Lock, factor: Factor) -> Decoded:
-    """Decode a picture within the bounds, or raise `BadPictureError`.
-
-    `large` is held while a large picture is decoded.
-    """
+def decode(data: bytes, factor: Factor) -> Decoded:
+    """Decode a picture within the bounds, or raise `BadPictureError`."""
     media_type = checked_type(data)
     readable = without_metadata(data, media_type)
     try:
-        stored = _stored(readable, media_type, large, factor)
+        stored = _stored(readable, media_type, factor)
     except DAMAGED as error:
-        stored, readable = _mended(readable, media_type, large, factor, error)
+        stored, readable = _mended(readable, media_type, factor, error)
     except BOMBS as error:
-        raise _too_large() from error
+        raise too_many_pixels() from error
     width, height = stored.size[::-1] if stored.orientation >= 5 else stored.size
     shown = turned(to_srgb(stored.picture, stored.profile), stored.orientation)
     return Decoded(picture=shown, media_type=media_type, width=width, height=height, readable=readable)
+
+
+def decode_other(data: bytes, pillow_type: str) -> Image.Image:
+    """Decode a picture of a type that is not kept, or raise `BadPictureError`. Pillow turns a TIFF upright itself."""
+    try:
+        with Image.open(io.BytesIO(data), formats=[pillow_type]) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise too_many_pixels()
+            image.load()
+            return to_srgb(_plain(image), image.info.get("icc_profile") or b"")
+    except DAMAGED as error:
+        raise BadPictureError(f"{pillow_type} picture", "is damaged or cut short", "damaged") from error
+    except BOMBS as error:
+        raise too_many_pixels() from error
 
 
 def checked_type(data: bytes) -> str:
@@ -132,7 +123,10 @@ def checked_type(data: bytes) -> str:
             "PNG picture", "is in the form that only iOS apps use (CgBI): export it as a usual PNG", "ios_png"
         )
     if has_too_many_segments(data, media_type):
-        raise BadPictureError(f"{media_type} picture", "is built of too many pieces", "damaged")
+        raise BadPictureError(f"{media_type} picture", "is built of too many pieces", "too_complex")
+    if has_too_many_scans(data, media_type):
+        problem = f"has more than {MOST_SCANS} passes over its pixels"
+        raise BadPictureError(f"{media_type} picture", problem, "too_complex")
     return media_type
 
 
@@ -168,37 +162,34 @@ def on_white(picture: Image.Image) -> Image.Image:
     return paper.convert("RGB")
 
 
-def _mended(data: bytes, media_type: str, large: Lock, factor: Factor, error: Exception) -> tuple[_Stored, bytes]:
+def _mended(data: bytes, media_type: str, factor: Factor, error: Exception) -> tuple[_Stored, bytes]:
     """Decode the first mended form of a picture that can be; else raise `BadPictureError` from the first error."""
     candidates = mended(data, media_type)
     while True:
         try:
-            with large:
-                candidate = next(candidates, None)
+            candidate = next(candidates, None)
             if candidate is None:
                 break
-            return _stored(candidate, media_type, large, factor), candidate
+            return _stored(candidate, media_type, factor), candidate
         except DAMAGED:
             continue
     raise BadPictureError(f"{media_type} picture", "is damaged or cut short", "damaged") from error
 
 
-def _stored(data: bytes, media_type: str, large: Lock, factor: Factor) -> _Stored:
+def _stored(data: bytes, media_type: str, factor: Factor) -> _Stored:
     """Decode the stored rows, reduced."""
     with Image.open(io.BytesIO(data), formats=[pillow_format(media_type)]) as image:
         size = image.size
-        pixels = image.width * image.height
-        if pixels > MAX_PIXELS:
-            raise _too_large()
-        with large if pixels > LARGE_PIXELS else nullcontext():
-            divisor = factor(size)
-            # A JPEG is read whole by this, and computed at a half, a quarter or an eighth of its size.
-            image.draft(None, (max(1, size[0] // divisor), max(1, size[1] // divisor)))
-            _show_first_frame(image)
-            image.load()
-            picture = reduced(image, factor(image.size))
-            orientation, profile = shown_orientation(data, media_type, image), profile_of(data, media_type, image)
-            return _Stored(picture, size, orientation, profile)
+        if image.width * image.height > MAX_PIXELS:
+            raise too_many_pixels()
+        divisor = factor(size)
+        # A JPEG is read whole by this, and computed at a half, a quarter or an eighth of its size.
+        image.draft(None, (max(1, size[0] // divisor), max(1, size[1] // divisor)))
+        _show_first_frame(image)
+        image.load()
+        picture = reduced(image, factor(image.size))
+        orientation, profile = shown_orientation(data, media_type, image), profile_of(data, media_type, image)
+        return _Stored(picture, size, orientation, profile)
 
 
 def _show_first_frame(image: Image.Image) -> None:
@@ -217,9 +208,3 @@ def _plain(image: Image.Image) -> Image.Image:
     if image.mode in {"L", "RGB", "CMYK"}:
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _too_large() -> BadPictureError:
-    """More pixels than the cap, by the header alone."""
-    problem = f"has more than the {MAX_PIXELS // 1_000_000} million pixels allowed"
-    return BadPictureError("picture", problem, "too_many_pixels")

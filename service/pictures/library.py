@@ -4,14 +4,21 @@ The bytes under a name never change, so that a preview which was made once is re
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 from service.images import KeptPicture, Picture, WorkError
-from service.pictures.conversion import ConvertedPicture
-from service.pictures.decoding import BadPictureError
-from service.pictures.previews import Examined, JpegCopy, PreviewMemory, Previews
+from service.pictures.containers import stored_size
+from service.pictures.decoders import Decoders
+from service.pictures.messages import (
+    OUT_OF_BOUNDS,
+    BadPictureError,
+    ConvertedPicture,
+    Examined,
+    JpegCopy,
+)
 from service.pictures.sniffing import is_heic, sniff
 from service.routes import PICTURES
 from service.storage.files import Files
@@ -20,12 +27,45 @@ from service.storage.store import Store
 logger = logging.getLogger(__name__)
 
 
+MEMORY_BYTES: Final = 8_000_000
+"""About a hundred previews of usual size; the pictures of the chats that go on now."""
+
+
+class PreviewMemory:
+    """The previews drawn last, by the name of their picture, so that a look at one decodes nothing.
+
+    The least recently used is forgotten first.
+    """
+
+    def __init__(self, max_bytes: int = MEMORY_BYTES) -> None:
+        """Hold previews of `max_bytes` in all."""
+        self._max_bytes = max_bytes
+        self._size = 0
+        self._previews: OrderedDict[str, bytes] = OrderedDict()
+
+    def remember(self, name: str, preview: bytes) -> None:
+        """Hold one preview; the bytes under a name never change, and so neither does it."""
+        if name not in self._previews:
+            self._size += len(preview)
+        self._previews[name] = preview
+        self._previews.move_to_end(name)
+        while self._size > self._max_bytes:
+            _, oldest = self._previews.popitem(last=False)
+            self._size -= len(oldest)
+
+    def find(self, name: str) -> bytes | None:
+        """Return the preview, or None when it is not held any more."""
+        if name in self._previews:
+            self._previews.move_to_end(name)
+        return self._previews.get(name)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
     """Keeps pictures in `files`. `url` stands before a picture's name in links, and ends in a slash."""
 
     files: Files
-    previews: Previews
+    decoders: Decoders
     url: str
     memory: PreviewMemory = field(default_factory=PreviewMemory)
 
@@ -33,21 +73,33 @@ class Pictures:
         """Return the beginning of links for a call, at the address by which it came where links follow that."""
         return reached_at + PICTURES.path if reached_at else self.url
 
-    async def examine(self, data: bytes) -> Examined:
-        """Decode a picture once. Raises `WorkError` of kind `bad_picture` for bytes that are none."""
-        return await self.previews.examine(data)
+    async def examine(self, owner: str, data: bytes) -> Examined:
+        """Decode a picture that is paid for. Raises `BadPictureError` for bytes that are none.
+
+        A picture that may be whole, and that the limits of decoding forbid to look at, is kept without a preview.
+        """
+        try:
+            return await self.decoders.examine(owner, data)
+        except BadPictureError as error:
+            media_type = sniff(data) or ""
+            size = stored_size(data, media_type)
+            if error.code not in OUT_OF_BOUNDS or size is None:
+                raise
+            logger.warning("A picture is kept that was not looked at: %s", error)
+            note = f"It was not looked at here, and has no preview: it {error.problem}."
+            return Examined(media_type=media_type, width=size[0], height=size[1], preview=b"", data=data, note=note)
 
     async def keep(self, owner: str, picture: Picture, examined: Examined) -> KeptPicture:
         """Store an examined picture durably. Raises `WorkError` of kind `storage` when the disk refuses."""
-        name = await self.files.keep(owner, picture.data, examined.media_type)
+        name = await self.files.keep(owner, examined.data, examined.media_type)
         self.memory.remember(name, examined.preview)
         return KeptPicture(
             name=name,
             media_type=examined.media_type,
             width=examined.width,
             height=examined.height,
-            size=len(picture.data),
-            note=picture.note,
+            size=len(examined.data),
+            note=" ".join(filter(None, (picture.note, examined.note))),
             source=picture.source,
         )
 
@@ -55,33 +107,40 @@ class Pictures:
         """Return the bytes of a picture, or None when they are gone."""
         return await self.files.read(name)
 
-    async def preview(self, name: str) -> bytes | None:
-        """Return the preview of a picture; None when its bytes are gone, or damaged on the disk."""
+    async def preview(self, owner: str, name: str) -> bytes | None:
+        """Return the preview of a picture; None when its bytes are gone, damaged on the disk, or cannot be decoded."""
         preview = self.memory.find(name)
         data = await self.read(name) if preview is None else None
         if data is not None:
             try:
-                preview = (await self.previews.examine(data)).preview
-            except WorkError as error:  # the rest of the job is there to be seen
+                preview = await self.decoders.preview(owner, data)
+            except BadPictureError as error:  # the rest of the job is there to be seen
                 logger.warning("%s cannot be shown: %s", name, error)
-                return None
+                if error.code == "undecoded":  # another time it may be
+                    return None
+                preview = b""
             self.memory.remember(name, preview)
-        return preview
+        return preview or None
 
-    async def copy(self, name: str, max_bytes: int) -> JpegCopy | None:
+    async def copy(self, owner: str, name: str, max_bytes: int) -> JpegCopy | None:
         """Return a picture as a JPEG of at most so many bytes, or None when its bytes are gone."""
         data = await self.read(name)
-        return None if data is None else await self.previews.copy(data, max_bytes)
+        if data is None:
+            return None
+        try:
+            return await self.decoders.copy(owner, data, max_bytes)
+        except BadPictureError as error:
+            raise WorkError(f"The picture cannot be shown: it {error.problem}.", kind=error.kind) from error
 
-    async def convert(self, data: bytes, accepted: Collection[str]) -> ConvertedPicture:
+    async def convert(self, owner: str, data: bytes, accepted: Collection[str]) -> ConvertedPicture:
         """Return a picture as an image service takes it that accepts these types. Raises `BadPictureError`."""
-        return await self.previews.convert(data, accepted)
+        return await self.decoders.convert(owner, data, accepted)
 
-    async def shrink(self, preview: bytes, max_bytes: int) -> bytes | None:
+    async def shrink(self, owner: str, preview: bytes, max_bytes: int) -> bytes | None:
         """Return a preview in at most so many bytes; None for 0, which leaves no room for any."""
         if len(preview) <= max_bytes:
             return preview
-        return (await self.previews.copy(preview, max_bytes)).data if max_bytes else None
+        return (await self.decoders.copy(owner, preview, max_bytes)).data if max_bytes else None
 
 
 HEIC_PROBLEM: Final = (
@@ -106,15 +165,13 @@ class Importer:
 
     files: Files
     store: Store
-    previews: Previews
+    decoders: Decoders
 
     async def import_picture(self, owner: str, data: bytes) -> ImportedPicture:
         """Store the picture under this owner. Raises `BadPictureError` for bytes that are no picture to keep."""
         if is_heic(data):
             raise BadPictureError("picture", HEIC_PROBLEM, "heic")
-        if sniff(data) == "image/webp":
-            data = await self.previews.upright_webp(data)
-        seen = await self.previews.examine(data)
-        name = await self.files.keep(owner, seen.readable, seen.media_type)
-        fresh = await self.store.add_file(owner, name, len(seen.readable))
-        return ImportedPicture(name=name, media_type=seen.media_type, fresh=fresh, data=seen.readable)
+        seen = await self.decoders.take_in(owner, data)
+        name = await self.files.keep(owner, seen.data, seen.media_type)
+        fresh = await self.store.add_file(owner, name, len(seen.data))
+        return ImportedPicture(name=name, media_type=seen.media_type, fresh=fresh, data=seen.data)

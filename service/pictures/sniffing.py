@@ -21,8 +21,12 @@ OTHER_PICTURES: Final[Mapping[bytes, str]] = {
     b"BM": "a BMP picture",
     b"II*\x00": "a TIFF picture",
     b"MM\x00*": "a TIFF picture",
+    b"\x00\x00\x01\x00": "an ICO picture",
     b"\x00\x00\x00\x0cJXL ": "a JPEG XL picture",
 }
+CONVERTIBLE: Final[Mapping[str, str]] = {"a BMP picture": "BMP", "a TIFF picture": "TIFF", "an ICO picture": "ICO"}
+"""Those that are kept as PNG where an image service gives one, since it is paid for; by Pillow's name of the type."""
+
 OTHER_FILES: Final[Mapping[bytes, str]] = {
     b"%PDF": "a PDF document",
     b"PK\x03\x04": "a ZIP archive",
@@ -60,6 +64,11 @@ def other_picture(data: bytes) -> str | None:
     if is_text(data[:HEAD_BYTES]):  # a text may begin with the two letters BM
         return None
     return next((name for magic, name in OTHER_PICTURES.items() if data.startswith(magic)), None)
+
+
+def convertible(data: bytes) -> str | None:
+    """Return the type, such as "BMP", of a picture that is kept as PNG where an image service gives it; else None."""
+    return CONVERTIBLE.get(other_picture(data) or "")
 
 
 def is_heic(data: bytes) -> bool:

@@ -203,7 +203,7 @@ class Generation:
             )
 
     async def _outcome(self, job: Job, picture: int = 1) -> Outcome:
-        preview = await self.pictures.preview(job.pictures[picture - 1].name) if job.pictures else None
+        preview = await self.pictures.preview(job.owner, job.pictures[picture - 1].name) if job.pictures else None
         return Outcome(job=job, preview=preview, picture=picture)
 
     async def _begin_and_wait(self, order: _Order, waiter: Waiter) -> Outcome:

@@ -50,7 +50,8 @@ class Restoration:
                 async with asyncio.timeout(min(patience_s, RESTORE_S)):
                     data = await upstream.fetch_again(picture.source)
                 drawn = Picture(data=data, note=picture.note, source=picture.source)
-                return await self._enter(job, number, await self._keep(job, drawn)), data
+                kept, data = await self._keep(job, drawn)
+                return await self._enter(job, number, kept), data
             except (WorkError, TimeoutError) as error:
                 logger.info(
                     "history_id %d of %s: a picture that was removed stays so: %s", job.history_id, job.owner, error
@@ -70,7 +71,7 @@ class Restoration:
                 for link in job.links:
                     try:
                         drawn = Picture(data=await upstream.fetch_again(link), source=link)
-                        recovered[link] = await self._keep(job, drawn)
+                        recovered[link], _ = await self._keep(job, drawn)
                     except WorkError as error:
                         logger.info(
                             "history_id %d of %s: a picture is still not to be had: %s",
@@ -86,8 +87,10 @@ class Restoration:
         await self.ended(done)
         return done
 
-    async def _keep(self, job: Job, picture: Picture) -> KeptPicture:
-        return await self.pictures.keep(job.owner, picture, await self.pictures.examine(picture.data))
+    async def _keep(self, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
+        """Store a picture; return its bytes as they are kept, too."""
+        examined = await self.pictures.examine(job.owner, picture.data)
+        return await self.pictures.keep(job.owner, picture, examined), examined.data
 
     async def _deleted(self, job: Job, pictures: Sequence[KeptPicture]) -> WorkError:
         """Remove the files of a job that was deleted meanwhile, and return the error that says so."""

@@ -228,8 +228,14 @@ Work: TypeAlias = Callable[[RunningJob], Coroutine[Any, Any, Job | None]]
 class RunningJobs:
     """The jobs at work here, by `JobKey`. It owns their tasks: `close` waits for their end."""
 
-    def __init__(self, at_once: int = AT_ONCE, abandoned_s: float = ABANDONED_S) -> None:
-        """Hold no jobs yet; of those that are resumed, `at_once` run at a time."""
+    def __init__(
+        self, at_once: int = AT_ONCE, abandoned_s: float = ABANDONED_S, drained: Callable[[], None] = lambda: None
+    ) -> None:
+        """Hold no jobs yet; of those that are resumed, `at_once` run at a time.
+
+        `drained` is called when a stop waits no longer: it ends work that a cancellation would wait for.
+        """
+        self._drained = drained
         self._abandoned_s = abandoned_s
         self.closing = False
         self._running: set[asyncio.Task[Job | None]] = set()
@@ -263,6 +269,7 @@ class RunningJobs:
         self.closing = True
         if self._running and drain_s:
             await asyncio.wait(self._running, timeout=drain_s)
+        self._drained()
         while self._running:
             for task in self._running:
                 task.cancel()

@@ -22,8 +22,8 @@ from functools import partial
 from typing import Final, TypeVar
 
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, Reference, WorkError
-from service.pictures.decoding import BadPictureError
 from service.pictures.library import Pictures
+from service.pictures.messages import BadPictureError
 from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
 from service.pipeline.turns import Turns
 from service.storage.files import Arrivals
@@ -179,7 +179,7 @@ class Worker:
         upstream = self.upstreams[job.upstream]
         if request.references:
             accepted = upstream.reference_types(request.model)
-            references = [await self._convert(each, accepted) for each in request.references]
+            references = [await self._convert(job.owner, each, accepted) for each in request.references]
             request = replace(request, references=tuple(references))
         made = await self._ask(job, upstream, request, running)
         if isinstance(made, RemoteTask):
@@ -187,12 +187,12 @@ class Worker:
             return await self._follow(await finish_despite_cancel(remember), running)
         return await self._keep(job, made, running, upstream)
 
-    async def _convert(self, reference: Reference, accepted: Collection[str]) -> Reference:
+    async def _convert(self, owner: str, reference: Reference, accepted: Collection[str]) -> Reference:
         """Return the reference with its picture upright, readable and of an accepted type."""
         if not reference.data:
             return reference
         try:
-            converted = await self.pictures.convert(reference.data, accepted)
+            converted = await self.pictures.convert(owner, reference.data, accepted)
         except BadPictureError as error:
             problem = f"The reference picture ({reference.origin or reference.name}) {error.problem}. {NOT_CHARGED}"
             raise WorkError(problem, kind="reference") from error
@@ -295,15 +295,16 @@ class Worker:
         if charges:
             await self._note_arrival(job, pictures)
         kept: list[KeptPicture] = []
-        drawn: list[Picture] = []
+        stored: list[bytes] = []
         problems: list[WorkError] = []
         links = [picture.source for picture in pictures if not picture.data]
         for picture in pictures:
             if not picture.data:
                 continue
             try:
-                kept.append(await self._write(partial(self._store, job, picture), running, tries=STORING_TRIES))
-                drawn.append(picture)
+                known, data = await self._write(partial(self._store, job, picture), running, tries=STORING_TRIES)
+                kept.append(known)
+                stored.append(data)
             except WorkError as error:
                 problems.append(error)
                 links += [picture.source] if error.kind == STORAGE and picture.source else []
@@ -313,10 +314,10 @@ class Worker:
             missing = f"{len(problems)} of {len(pictures)} pictures could not be used: {problems[0]}"
             kept[0] = replace(kept[0], note=" ".join(filter(None, (kept[0].note, missing))))
         done = await self._write(lambda: self.store.finish(job, kept, links), running)
-        for picture, known in zip(drawn, kept, strict=True):
+        for data, known in zip(stored, kept, strict=True):
             # The same bytes, drawn before, may have been removed to make room in the moment before the row named them.
             if await self.pictures.files.find(known.name) is None:
-                await self.pictures.files.keep(job.owner, picture.data, known.media_type)
+                await self.pictures.files.keep(job.owner, data, known.media_type)
         return done
 
     async def _note_arrival(self, job: Job, pictures: Sequence[Picture]) -> None:
@@ -326,9 +327,11 @@ class Worker:
         except WorkError as error:  # it is in memory
             logger.warning("history_id %d of %s: %s", job.history_id, job.owner, error)
 
-    async def _store(self, job: Job, picture: Picture) -> KeptPicture:
+    async def _store(self, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
+        """Store a picture; return its bytes as they are kept, too."""
         try:
-            return await self.pictures.keep(job.owner, picture, await self.pictures.examine(picture.data))
+            examined = await self.pictures.examine(job.owner, picture.data)
+            return await self.pictures.keep(job.owner, picture, examined), examined.data
         except MemoryError as error:
             raise WorkError(SHORT_OF_MEMORY, kind=STORAGE) from error
 

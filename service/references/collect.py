@@ -23,8 +23,8 @@ import aiohttp
 from service.image_models.models import Model, Models
 from service.images import MEDIA_TYPES, Job, JobState, KeptPicture, Parent, Reference, WorkError
 from service.limits import DOWNLOADS_AT_ONCE, UNLIMITED, Allowances, refusal
-from service.pictures.decoding import BadPictureError
 from service.pictures.library import Importer
+from service.pictures.messages import BadPictureError
 from service.references.image_folder import newest
 from service.references.uploads import MAX_TOTAL_BYTES, Uploads, upload_request
 from service.references.urls import ImageUrlError, InlinePicture, OwnPicture, RemotePicture, decode, parse_image_url

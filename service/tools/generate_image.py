@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from service.authorization import DRAW
 from service.image_models.models import Models
 from service.images import ImageRequest, Job, JobState, Reference, WorkError
-from service.pictures.previews import PREVIEW_TYPE, JpegCopy
+from service.pictures.messages import PREVIEW_TYPE, JpegCopy
 from service.pipeline.generation import Outcome
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
@@ -58,12 +58,12 @@ async def show(context: ToolContext, call: Call, outcome: Outcome, arguments: Ar
         return not_made(outcome.job)
     jpeg = None
     if arguments.get("return_base64", False):
-        jpeg = await context.pictures.copy(outcome.job.pictures[0].name, MAX_JPEG)
+        jpeg = await context.pictures.copy(call.owner, outcome.job.pictures[0].name, MAX_JPEG)
     notes = [f"Note: {name} has no effect; the picture is at its URL." for name in WITHOUT_EFFECT if name in arguments]
     notes += [joined_text("seed")] if outcome.joined else []
     preview = outcome.preview
     if preview is not None:
-        preview = await context.pictures.shrink(preview, context.profiles.of(call).preview_bytes)
+        preview = await context.pictures.shrink(call.owner, preview, context.profiles.of(call).preview_bytes)
     return made(replace(outcome, preview=preview), context.pictures.url_for(call.reached_at), jpeg, notes)
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Final
 
 from service.images import FORMATS, Job, JobState, KeptPicture
-from service.pictures.previews import PREVIEW_TYPE
+from service.pictures.messages import PREVIEW_TYPE
 from service.pipeline.generation import Outcome
 from service.profiles import Profile
 from service.protocol.call import Call
@@ -95,7 +95,9 @@ async def show(context: ToolContext, call: Call, outcome: Outcome) -> Result:
     """Return the result by the client's profile. Its pictures count as delivered once the answer has arrived."""
     profile = context.profiles.of(call)
     if outcome.preview is not None and len(outcome.preview) > profile.preview_bytes:
-        outcome = replace(outcome, preview=await context.pictures.shrink(outcome.preview, profile.preview_bytes))
+        outcome = replace(
+            outcome, preview=await context.pictures.shrink(call.owner, outcome.preview, profile.preview_bytes)
+        )
     call.on_delivered(partial(context.generation.delivered, outcome.job))
     return job_result(outcome, profile, context.pictures.url_for(call.reached_at))
 

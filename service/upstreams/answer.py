@@ -19,7 +19,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import aiohttp
 import orjson
 
-from service.pictures.sniffing import sniff
+from service.pictures.sniffing import convertible, sniff
 from service.upstreams.base64_extractor import Base64Extractor, ExtractedBase64
 from service.upstreams.error_body import ERRORS, reported_error, sanitize
 from service.upstreams.errors import UpstreamError, upstream_error
@@ -199,7 +199,7 @@ class ImageAnswer(ABC, Generic[Step]):
     def _begin(self) -> list[Step]:
         """Read the first bytes, which tell whether the answer is a picture."""
         head, self._head = self._head or b"", None
-        if sniff(head) is not None:
+        if sniff(head) or convertible(head):
             self._raw.append(head)
             return []
         return self._parse_all(self._sse.feed(self._base64.extract(head)))

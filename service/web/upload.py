@@ -26,8 +26,8 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from service.images import WorkError
-from service.pictures.decoding import BadPictureError
 from service.pictures.library import Importer
+from service.pictures.messages import BadPictureError
 from service.pipeline.running_jobs import finish_despite_cancel
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
 from service.routes import UPLOADS

@@ -3,7 +3,6 @@
 import asyncio
 import io
 from collections.abc import Mapping
-from threading import Lock
 
 from aiohttp import web
 from PIL import Image
@@ -78,7 +77,7 @@ async def test_a_preview_shows_what_a_browser_shows() -> None:
         await tab.open(url)
         for name, data in PICTURES.items():
             width, height, shown = await tab.run(SHOW % (name, [list(point) for point in POINTS]))
-            seen = await asyncio.to_thread(examine, data, Lock())
+            seen = await asyncio.to_thread(examine, data)
             assert (seen.width, seen.height) == (width, height), name
             preview = Image.open(io.BytesIO(seen.preview))
             for (x, y), colour in zip(POINTS, shown, strict=True):

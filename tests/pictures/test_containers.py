@@ -3,7 +3,6 @@
 import io
 import struct
 from collections.abc import Callable, Iterator
-from threading import Lock
 
 import pytest
 from hypothesis import given
@@ -13,18 +12,25 @@ from PIL import Image
 from service.pictures.containers import (
     ALWAYS_ALLOWED,
     COUNTERS,
+    MEASURES,
+    MOST_SCANS,
     Part,
     boxes,
     gif_end,
+    has_too_many_scans,
     has_too_many_segments,
     jpeg_segments,
+    memory_needed,
     png_chunk,
     png_chunks,
+    stored_size,
     webp_chunks,
 )
-from service.pictures.decoding import BadPictureError, pillow_format
+from service.pictures.decoding import pillow_format
+from service.pictures.messages import BadPictureError
 from service.pictures.metadata import without_metadata
 from service.pictures.previews import examine
+from service.pictures.sniffing import sniff
 from tests.emulators.pictures import large_jpeg
 from tests.pictures.samples import encoded, photo
 
@@ -131,7 +137,7 @@ def test_what_is_nothing_but_pieces_is_not_opened(media_type: str, data: bytes) 
     assert has_too_many_segments(data, media_type)
     assert without_metadata(data, media_type) == data
     with pytest.raises(BadPictureError, match="too many pieces"):
-        examine(data, Lock())
+        examine(data)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,7 @@ def test_what_is_nothing_but_pieces_is_not_opened(media_type: str, data: bytes) 
 )
 def test_an_honest_picture_has_few_pieces(media_type: str, data: bytes) -> None:
     assert not has_too_many_segments(data, media_type)
-    assert examine(data, Lock()).media_type == media_type
+    assert examine(data).media_type == media_type
     if media_type in COUNTERS:
         assert sum(1 for _ in COUNTERS[media_type](data)) < 100
 
@@ -165,3 +171,48 @@ def test_a_large_picture_may_have_more_of_them() -> None:
 def test_whatever_the_bytes_are_the_count_ends(media_type: str, data: bytes) -> None:
     """Ours: the next step says what is wrong with them."""
     assert not has_too_many_segments(data, media_type)
+
+
+def with_scans(count: int) -> bytes:
+    """A small progressive JPEG whose last scan stands there so many times; each goes over 64 pixels."""
+    data = encoded(FLAT, "image/jpeg", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * count + data[-2:]
+
+
+def test_a_jpeg_of_passes_is_not_opened() -> None:
+    """Attack: each pass goes over all pixels, and takes ten bytes: a valid file of 60 kB held a decoder for 29 s."""
+    assert not has_too_many_scans(with_scans(MOST_SCANS // 2), "image/jpeg")
+    assert has_too_many_scans(with_scans(MOST_SCANS + 1), "image/jpeg")
+    with pytest.raises(BadPictureError, match=f"has more than {MOST_SCANS} passes over its pixels") as caught:
+        examine(with_scans(MOST_SCANS + 1))
+    assert caught.value.code == "too_complex"
+
+
+@pytest.mark.parametrize("media_type", MEASURES)
+@pytest.mark.parametrize("size", [(300, 200), (7, 1021)])
+def test_the_header_tells_the_size(media_type: str, size: tuple[int, int]) -> None:
+    data = encoded(Image.new("RGB", size), media_type)
+    assert stored_size(data, media_type) == size
+    assert memory_needed(data, media_type) > size[0] * size[1] * 4
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        pytest.param(encoded(photo(), "image/webp", lossless=True), (320, 240), id="lossless WebP"),
+        pytest.param(encoded(photo(), "image/webp", exif=b"MM"), (320, 240), id="WebP with a canvas"),
+        pytest.param(encoded(photo(), "image/jpeg", progressive=True), (320, 240), id="progressive JPEG"),
+        pytest.param(JPEG[:20] + bytes(9) + JPEG[20:], (256, 256), id="JPEG with bytes between"),
+    ],
+)
+def test_each_form_of_a_header_is_read(data: bytes, size: tuple[int, int]) -> None:
+    assert stored_size(data, sniff(data) or "") == size
+
+
+@given(st.sampled_from(sorted(MEASURES)), st.binary(max_size=300), st.integers(0, 40))
+def test_whatever_the_bytes_are_a_size_is_two_numbers_or_none(media_type: str, data: bytes, kept: int) -> None:
+    """Ours: it is read in the service itself, before a decoder sees the file."""
+    for each in (data, encoded(FLAT, media_type)[:kept] + data):
+        size = stored_size(each, media_type)
+        assert size is None or min(size) > 0

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from service.images import Picture
-from service.pictures.decoding import BadPictureError
-from service.pictures.library import HEIC_PROBLEM, Pictures
+from service.pictures.decoders import DecodeLimits, Decoders
+from service.pictures.library import HEIC_PROBLEM, Pictures, PreviewMemory
+from service.pictures.messages import BadPictureError
 from tests.emulators.pictures import jpeg, png
 from tests.pictures.samples import corner_marked, encoded, tiff
 from tests.reference_fixture import reference_fixture
@@ -25,7 +26,7 @@ async def kept(tmp_path: Path) -> AsyncIterator[StoreFixture]:
 
 async def keep(pictures: Pictures, data: bytes) -> str:
     drawn = Picture(data=data, note="1K", source="https://pics.example/1")
-    stored = await pictures.keep("anna", drawn, await pictures.examine(data))
+    stored = await pictures.keep("anna", drawn, await pictures.examine("anna", data))
     assert (stored.note, stored.source, stored.size) == (drawn.note, drawn.source, len(data))
     return stored.name
 
@@ -33,7 +34,7 @@ async def keep(pictures: Pictures, data: bytes) -> str:
 async def test_a_kept_picture_is_read_and_shown_again(kept: StoreFixture) -> None:
     name = await keep(kept.pictures, png(3, (64, 32)))
     assert await kept.pictures.read(name) == png(3, (64, 32))
-    preview = await kept.pictures.preview(name)
+    preview = await kept.pictures.preview("anna", name)
     assert preview is not None
     assert Image.open(io.BytesIO(preview)).size == (64, 32)
 
@@ -42,8 +43,8 @@ async def test_a_picture_whose_bytes_are_gone_has_neither_bytes_nor_copy(kept: S
     name = await keep(kept.pictures, png(3))
     kept.files.path(name).unlink()
     assert await kept.pictures.read(name) is None
-    assert await kept.pictures.preview(name) is None
-    assert await kept.pictures.copy(name, 100_000) is None
+    assert await kept.pictures.preview("anna", name) is None
+    assert await kept.pictures.copy("anna", name, 100_000) is None
 
 
 async def test_a_preview_is_remembered_and_needs_no_file(kept: StoreFixture) -> None:
@@ -51,25 +52,58 @@ async def test_a_preview_is_remembered_and_needs_no_file(kept: StoreFixture) -> 
     pictures = kept.pictures
     name = await keep(pictures, png(3))
     kept.files.path(name).unlink()
-    assert await pictures.preview(name) is not None
+    assert await pictures.preview("anna", name) is not None
 
 
 async def test_a_picture_that_is_damaged_on_the_disk_has_no_preview(kept: StoreFixture) -> None:
     """Ours: the other facts of its job are there to be seen."""
     name = await keep(kept.pictures, png(3))
     kept.files.path(name).write_bytes(b"rust")
-    assert await kept.pictures.preview(name) is None
+    assert await kept.pictures.preview("anna", name) is None
 
 
 @pytest.mark.parametrize(
     ("limit", "shown"), [pytest.param(10**6, True, id="it fits"), pytest.param(0, False, id="no image at all")]
 )
 async def test_a_preview_shrinks_to_its_limit(kept: StoreFixture, limit: int, shown: bool) -> None:
-    preview = (await kept.pictures.examine(png(3, (640, 480)))).preview
-    assert (await kept.pictures.shrink(preview, limit) == preview) is shown
-    smaller = await kept.pictures.shrink(preview, len(preview) - 1)
+    preview = (await kept.pictures.examine("anna", png(3, (640, 480)))).preview
+    assert (await kept.pictures.shrink("anna", preview, limit) == preview) is shown
+    smaller = await kept.pictures.shrink("anna", preview, len(preview) - 1)
     assert smaller is not None
     assert len(smaller) < len(preview)
+
+
+async def test_a_paid_picture_that_may_not_be_decoded_is_kept_all_the_same(kept: StoreFixture) -> None:
+    """Ours: it is paid for, and a browser may well show it. One that is no picture, or damaged, is refused."""
+    pictures = Pictures(files=kept.files, decoders=Decoders(DecodeLimits(memory_bytes=1)), url="")
+    data = png(3, (64, 32))
+    examined = await pictures.examine("anna", data)
+    stored = await pictures.keep("anna", Picture(data=data, note="1K"), examined)
+    assert (stored.media_type, stored.width, stored.height, stored.size) == ("image/png", 64, 32, len(data))
+    assert stored.note.startswith("1K It was not looked at here, and has no preview: it takes about 100 MB of memory")
+    assert await pictures.read(stored.name) == data
+    assert await pictures.preview("anna", stored.name) is None
+    for refused in (b"<html>Bad gateway", png(3, (64, 32))[:40]):
+        with pytest.raises(BadPictureError):
+            await kept.pictures.examine("anna", refused)
+
+
+async def test_a_paid_picture_is_kept_when_the_service_stops_before_it_is_decoded(kept: StoreFixture) -> None:
+    kept.decoders.stop()
+    examined = await kept.pictures.examine("anna", jpeg(3, (64, 32)))
+    assert (examined.width, examined.height, examined.preview) == (64, 32, b"")
+    assert "the server stops" in examined.note
+
+
+async def test_a_picture_that_was_converted_is_kept_as_it_is_then(kept: StoreFixture) -> None:
+    """Ours: a BMP that is paid for becomes a PNG; size, type and note say so."""
+    data = encoded(corner_marked(64, 32), "image/bmp")
+    stored = await kept.pictures.keep("anna", Picture(data=data), await kept.pictures.examine("anna", data))
+    bytes_kept = await kept.pictures.read(stored.name)
+    assert bytes_kept is not None
+    assert bytes_kept.startswith(b"\x89PNG")
+    assert (stored.media_type, stored.size) == ("image/png", len(bytes_kept))
+    assert stored.note == "It came as BMP, and was converted to PNG."
 
 
 async def test_the_same_picture_has_one_name_for_each_owner(tmp_path: Path) -> None:
@@ -131,3 +165,21 @@ async def test_a_picture_that_lacks_its_end_is_kept_with_one(tmp_path: Path) -> 
     whole = jpeg(1, (64, 64))
     async with reference_fixture(tmp_path) as at:
         assert (await at.importer.import_picture("anna", whole[:-2])).data == whole
+
+
+def test_the_least_recently_used_go_first_when_memory_is_full() -> None:
+    """Ours: memory stays bounded, whatever people look at."""
+    memory = PreviewMemory(max_bytes=30)
+    for name in ("a", "b", "c"):
+        memory.remember(name, name.encode() * 10)
+    assert memory.find("a") == b"a" * 10
+    memory.remember("d", b"d" * 10)
+    assert [memory.find(name) is not None for name in "abcd"] == [True, False, True, True]
+
+
+def test_a_preview_that_is_remembered_twice_counts_once() -> None:
+    memory = PreviewMemory(max_bytes=20)
+    for _ in range(3):
+        memory.remember("a", b"a" * 10)
+    memory.remember("b", b"b" * 10)
+    assert memory.find("a") == b"a" * 10

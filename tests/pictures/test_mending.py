@@ -3,14 +3,14 @@
 import io
 import zlib
 from collections.abc import Mapping
-from threading import Lock
 
 import pytest
 from PIL import Image
 
 from service.pictures.containers import png_chunks
-from service.pictures.decoding import BadPictureError, decode
+from service.pictures.decoding import decode
 from service.pictures.mending import mended
+from service.pictures.messages import BadPictureError
 from service.pictures.sniffing import sniff
 from tests.pictures.samples import difference, encoded, photo, png_chunk
 
@@ -63,14 +63,14 @@ MENDABLE = {
 @pytest.mark.parametrize("data", MENDABLE.values(), ids=MENDABLE)
 def test_a_picture_that_browsers_show_is_taken(data: bytes) -> None:
     """Bug: a paid picture was thrown away for its last two bytes, or for a checksum that no browser asks for."""
-    seen = decode(data, Lock(), lambda _: 1)
+    seen = decode(data, lambda _: 1)
     assert difference(seen.picture, PHOTO.resize(seen.picture.size)) < 12
 
 
 @pytest.mark.parametrize("data", MENDABLE.values(), ids=MENDABLE)
 def test_its_readable_form_is_read_by_strict_decoders(data: bytes) -> None:
     """Ours: as a reference it goes on to services that use Pillow themselves."""
-    readable = decode(data, Lock(), lambda _: 1).readable
+    readable = decode(data, lambda _: 1).readable
     with Image.open(io.BytesIO(readable)) as image:
         image.load()
         assert sniff(readable) == f"image/{(image.format or '').lower()}"
@@ -82,12 +82,12 @@ def test_a_picture_of_which_more_is_missing_is_refused(media_type: str, share: f
     """Ours: half a picture is not what was paid for, and the download may be tried again."""
     data = WHOLE[media_type]
     with pytest.raises(BadPictureError, match="damaged or cut short"):
-        decode(data[: int(len(data) * share)], Lock(), lambda _: 1)
+        decode(data[: int(len(data) * share)], lambda _: 1)
 
 
 def test_a_jpeg_that_lacks_a_scan_is_refused() -> None:
     with pytest.raises(BadPictureError, match="damaged or cut short"):
-        decode(PROGRESSIVE[: len(PROGRESSIVE) * 8 // 10], Lock(), lambda _: 1)
+        decode(PROGRESSIVE[: len(PROGRESSIVE) * 8 // 10], lambda _: 1)
 
 
 def test_an_interlaced_png_is_counted_by_its_passes() -> None:

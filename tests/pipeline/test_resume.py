@@ -13,7 +13,7 @@ import pytest
 
 from service.image_models.models import Model, Models
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
-from service.pictures.previews import Previews
+from service.pictures.decoders import Decoders
 from service.pipeline.generation import LOOK_S, Generation, fingerprint_of
 from service.pipeline.running_jobs import AT_ONCE, Waiter
 from service.storage.arrivals import DiskArrivals
@@ -106,14 +106,14 @@ async def process(
     store = await kept_by.open(
         folder / "easel.db", lease, lambda other: other not in dead, clock or time.time, arrivals=arrivals
     )
-    previews = Previews()
+    decoders = Decoders()
     files = await DiskFiles.open(folder / "files", scratch, b"k" * 32)
-    generation = pipeline({kiln.name: kiln} if kiln.name else {}, store, files, previews, paused, arrivals=arrivals)
+    generation = pipeline({kiln.name: kiln} if kiln.name else {}, store, files, decoders, paused, arrivals=arrivals)
     try:
         yield Process(generation, store)
     finally:
         await generation.jobs.close()
-        await previews.close()
+        await decoders.close()
         await store.close()
 
 

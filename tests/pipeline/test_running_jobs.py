@@ -250,6 +250,20 @@ async def test_closing_lets_jobs_come_to_their_end_first() -> None:
     assert jobs.closing
 
 
+@pytest.mark.parametrize("ends_in_time", [True, False])
+async def test_work_that_a_cancellation_would_wait_for_is_ended_first(*, ends_in_time: bool) -> None:
+    """Ours: a stop waits for no picture that takes long to decode; jobs that end in time have all the time there is."""
+    undone: list[int] = []
+    work = Work()
+    jobs = RunningJobs(drained=lambda: undone.append(work.undone))
+    jobs.start(("anna", 1), work)
+    await work.begun.wait()
+    if ends_in_time:
+        work.may_end.set()
+    await jobs.close(0.02)
+    assert (undone, work.undone) == ([0], int(not ends_in_time))
+
+
 async def test_closing_waits_for_what_a_cancellation_takes() -> None:
     """Ours: a store is closed after this, and whoever is cancelled still writes to it."""
     jobs, work = RunningJobs(), Work()

@@ -166,7 +166,7 @@ async def test_several_pictures_are_kept_in_their_order_with_their_notes(tmp_pat
     drawn = [Picture(data=png(7, (64, 32)), note="first"), Picture(data=png(8, (32, 64)), note="second")]
     async with pipeline_fixture(tmp_path, Pencil(answers=[drawn])) as pipeline:
         outcome = await pipeline.generation.generate("anna", FOX, pipeline.waiter, upstream="pencil")
-        first_alone = await pipeline.generation.pictures.previews.examine(drawn[0].data)
+        first_alone = await pipeline.generation.pictures.decoders.examine("anna", drawn[0].data)
     assert [(kept.width, kept.height, kept.note) for kept in outcome.job.pictures] == [
         (64, 32, "first"),
         (32, 64, "second"),

@@ -483,8 +483,12 @@ def test_a_paid_picture_is_found_in_any_form(body: bytes, step: int) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 65536])
-def test_a_picture_may_be_the_whole_answer(step: int) -> None:
-    picture = png(1, (8, 8))
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_a_picture_may_be_the_whole_answer(kind: str, step: int) -> None:
+    """Bug: a BMP was read as text, and lost; it is paid for, and kept as PNG."""
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, kind)
+    picture = out.getvalue()
     assert read(picture, step=step)[0].pictures() == [Raw(picture)]
 
 

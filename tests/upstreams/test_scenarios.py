@@ -7,14 +7,14 @@ away.
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Final, Protocol
 
 import aiohttp
 import pytest
 
 from service.images import ImageRequest, WorkError
-from service.pictures.previews import Examined, examine
+from service.pictures.messages import Examined
+from service.pictures.previews import examine
 from service.settings import Endpoint, Timeouts
 from service.upstreams.base import RemoteTask, Upstream
 from service.upstreams.flow2api import Flow2ApiUpstream
@@ -251,4 +251,4 @@ async def drawn(upstream: Upstream, request: ImageRequest) -> list[Examined]:
     """Return the pictures as the pipeline examines them."""
     result = await upstream.generate(request, silent)
     pictures = await upstream.follow(result, silent) if isinstance(result, RemoteTask) else result
-    return [examine(picture.data, Lock()) for picture in pictures if picture.data]
+    return [examine(picture.data) for picture in pictures if picture.data]
