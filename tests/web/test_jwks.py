@@ -1,6 +1,7 @@
 """The keys of an authorization server: found, fetched seldom, rotated, not lost to one odd key or a failed fetch."""
 
 import asyncio
+import base64
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -18,6 +19,11 @@ from tests.emulators.loopback import serving
 from tests.stores import Clock
 
 GOOD = Signer(kid="good").jwk
+
+
+def modulus(bits: int) -> str:
+    """An odd number of so many bits, as a key has it; nobody has the factors."""
+    return base64.urlsafe_b64encode((2 ** (bits - 1) + 1).to_bytes(bits // 8, "big")).decode().rstrip("=")
 
 
 @pytest.fixture
@@ -147,29 +153,38 @@ async def test_known_keys_stay_when_the_set_is_empty(
 
 
 @pytest.mark.parametrize(
-    "metadata",
+    ("metadata", "reason"),
     [
-        pytest.param({"issuer": "https://other.example.com"}, id="of another issuer"),
-        pytest.param({}, id="without a key set"),
-        pytest.param({"jwks_uri": "http://keys.example.com/jwks"}, id="keys by http"),
-        pytest.param({"jwks_uri": 5}, id="no text"),
-        pytest.param([], id="no object"),
-        pytest.param("x" * 300_000, id="too large"),
+        pytest.param({"issuer": "https://other.example.com"}, "names the issuer 'https://other", id="another issuer"),
+        pytest.param({"jwks_uri": None}, "names no jwks_uri", id="without a key set"),
+        pytest.param({"jwks_uri": "http://192.0.2.1/jwks"}, "names no jwks_uri", id="keys by http"),
+        pytest.param({"jwks_uri": "ftp://127.0.0.1/jwks"}, "names no jwks_uri", id="keys by another scheme"),
+        pytest.param({"jwks_uri": 5}, "names no jwks_uri", id="no text"),
+        pytest.param([], "is no JSON object", id="no object"),
+        pytest.param({"filler": "x" * 300_000}, "is larger than", id="too large"),
     ],
 )
-async def test_metadata_that_cannot_be_right_gives_no_keys(session: aiohttp.ClientSession, metadata: Any) -> None:
+async def test_metadata_that_cannot_be_right_gives_no_keys(
+    session: aiohttp.ClientSession, metadata: Any, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """RFC 8414, 3.3: metadata with another issuer MUST NOT be used."""
 
-    async def answer(request: web.Request) -> web.Response:
-        named = {"issuer": str(request.url.origin())}
-        return web.json_response(named | metadata if isinstance(metadata, dict) else metadata)
+    async def describe(request: web.Request) -> web.Response:
+        url = str(request.url.origin())
+        right = {"issuer": url, "jwks_uri": f"{url}/jwks"}
+        return web.json_response(right | metadata if isinstance(metadata, dict) else metadata)
+
+    async def list_keys(_: web.Request) -> web.Response:
+        return web.json_response({"keys": [GOOD]})
 
     app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
+    app.router.add_get("/jwks", list_keys)
+    app.router.add_get("/.well-known/{name}", describe)
     async with serving(app) as url:
         keys = IssuerKeys(session, url)
         await keys.refresh()
         assert keys.known == 0
+        assert reason in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -190,6 +205,9 @@ async def test_metadata_that_cannot_be_right_gives_no_keys(session: aiohttp.Clie
         pytest.param({**GOOD, "kid": 5}, id="kid that is no text"),
         pytest.param({"kty": "oct", "k": "c2VjcmV0", "kid": "odd", "alg": "HS256"}, id="shared secret"),
         pytest.param({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "odd"}, id="tiny modulus"),
+        pytest.param({"kty": "RSA", "n": modulus(1024), "e": "AQAB", "kid": "odd"}, id="weak modulus"),
+        pytest.param({"kty": "RSA", "n": modulus(16384), "e": "AQAB", "kid": "odd"}, id="slow modulus"),
+        pytest.param({"kty": "RSA", "n": modulus(2048), "e": modulus(1024), "kid": "odd"}, id="slow exponent"),
     ],
 )
 def test_one_odd_key_costs_no_other(odd: Any) -> None:
