@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from service.app import Running
+from service.web.access_tokens import LEEWAY_S
 from tests.conftest import Serve
-from tests.emulators.authorization_server import AuthorizationServer
+from tests.emulators.authorization_server import AuthorizationServer, Signer
 from tests.signing_in import signing_in
 from tests.wire import WireClient, listening, request, wire_client
 
@@ -203,3 +205,53 @@ async def test_calls_go_on_when_the_server_signs_with_a_new_key(serve: Serve, is
     issuer.published.append({"kty": "odd"})
     async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, with_token(easel, issuer, "draw") as client:
         assert (await client.modern("server/discover")).status == 200
+
+
+async def test_a_subscription_ends_when_its_token_expires(serve: Serve, issuer: AuthorizationServer) -> None:
+    """Ours: a token is checked when a stream begins, and a stream may last for days."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        almost_over = int(time.time()) - LEEWAY_S + 2
+        async with with_token(easel, issuer, "draw", exp=almost_over) as client:
+            async with listening(client, {"resourcesListChanged": True}) as stream:
+                with pytest.raises(StopAsyncIteration):
+                    await stream.next()
+            assert (await client.modern("server/discover")).status == 401
+
+
+async def test_the_stream_of_a_session_ends_when_its_token_expires(serve: Serve, issuer: AuthorizationServer) -> None:
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        async with with_token(easel, issuer, "draw", exp=int(time.time()) - LEEWAY_S + 2) as client:
+            await client.open()
+            headers = {"Accept": "text/event-stream", "Mcp-Session-Id": client.session_id, **client.headers}
+            async with client.session.get(easel.mcp_url, headers=headers) as answer:
+                assert answer.status == 200
+                async with asyncio.timeout(20):
+                    await answer.read()
+
+
+async def test_expired_tokens_of_many_people_at_one_address_are_each_told_so(
+    serve: Serve, issuer: AuthorizationServer
+) -> None:
+    """Ours: all people of claude.ai come from few addresses; one who is told 429 does not get a new token."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        for number in range(15):
+            async with with_token(easel, issuer, "draw", exp=1, sub=f"person {number}") as client:
+                assert (await client.modern("server/discover")).status == 401
+
+
+async def test_forged_tokens_are_slowed_down(serve: Serve, issuer: AuthorizationServer) -> None:
+    forger = AuthorizationServer(url=issuer.url, signer=Signer(kid=issuer.signer.kid))
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, with_token(easel, forger, "admin") as client:
+        statuses = [(await client.modern("server/discover")).status for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
+
+
+async def test_a_service_with_an_authorization_server_is_not_open_behind_a_proxy(
+    serve: Serve, issuer: AuthorizationServer
+) -> None:
+    """Ours: without any token of its own it still asks for one, and serves who has one, whatever a proxy adds."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        async with with_token(easel, issuer, "draw") as client, wire_client(easel.mcp_url) as stranger:
+            for each, status in ((client, 200), (stranger, 401)):
+                each.headers["X-Forwarded-For"] = "192.0.2.1"
+                assert (await each.modern("server/discover")).status == status

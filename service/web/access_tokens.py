@@ -23,7 +23,7 @@ from service.web.jwks import ALGORITHMS, IssuerKeys, PublicKey
 from service.web.protected_resource import KeysUnavailableError, ProtectedResource
 
 MAX_TOKEN: Final = 8000
-"""Characters; aiohttp takes no longer line of a header. Tokens that list many groups have some thousands."""
+"""Characters. Tokens that list many groups of a person have some thousands."""
 
 LEEWAY_S: Final = 30
 """By which the clock of the server may differ from ours."""
@@ -83,7 +83,11 @@ class AccessTokens:
                 raise KeysUnavailableError
             raise TokenError("The token is signed with a key that its issuer does not publish.")
         claims = self._read_claims(token, key, algorithm)
-        return Identity(owner=owner_of(self._issuer, claims["sub"]), scopes=granted(scopes_of(claims)))
+        return Identity(
+            owner=owner_of(self._issuer, claims["sub"]),
+            scopes=granted(scopes_of(claims)),
+            expires=int(claims["exp"]) + LEEWAY_S,  # a text of digits is taken, too
+        )
 
     def _read_header(self, token: str) -> tuple[str, str | None]:
         """Return `alg` and `kid`. The library checks neither the type nor, without a key, the algorithm."""
@@ -113,9 +117,10 @@ class AccessTokens:
             )
         except Exception as problem:
             reason = next((text for kind, text in REASONS if isinstance(problem, kind)), "The token cannot be read.")
-            raise TokenError(reason) from problem
+            # The library looks at the claims only after the signature: then the issuer made the token for somebody.
+            raise TokenError(reason, is_guess=isinstance(problem, jwt.InvalidSignatureError)) from problem
         if _is_other_kind(claims):
-            raise TokenError("The token is an ID token or a refresh token, not an access token.")
+            raise TokenError("The token is an ID token or a refresh token, not an access token.", is_guess=False)
         return claims
 
 

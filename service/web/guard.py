@@ -92,7 +92,7 @@ class Guard:
                 token = bearer_token(request)
                 identity = self._tokens.find(token) if token else self._find_key(request)
             except TokenError as problem:
-                return self._refuse_token(request, str(problem))
+                return self._refuse_token(request, problem)
             if identity is None:
                 return self._check_access_token(request, handler, token)
             request[IDENTITY] = identity
@@ -170,11 +170,11 @@ class Guard:
     async def _check_access_token(self, request: web.Request, handler: Handler, token: str) -> web.StreamResponse:
         """Handle a request if its token is an access token for this resource."""
         if not token or self.resource is None:
-            return await self._refuse_token(request, UNKNOWN if token else "")
+            return await self._refuse_token(request, TokenError(UNKNOWN) if token else None)
         try:
             request[IDENTITY] = await self.resource.identify(token)
         except TokenError as problem:
-            return await self._refuse_token(request, str(problem))
+            return await self._refuse_token(request, problem)
         except KeysUnavailableError:
             return error_response(
                 503,
@@ -184,12 +184,12 @@ class Guard:
             )
         return await handler(request)
 
-    async def _refuse_token(self, request: web.Request, problem: str) -> web.Response:
-        """Return 401, after a wrong token with the `problem`; 429 after too many of them."""
+    async def _refuse_token(self, request: web.Request, problem: TokenError | None) -> web.Response:
+        """Return 401, after a wrong token with the `problem`; 429 after too many guesses."""
         address = self._tries.address_of(request)
-        if problem:
+        if problem is not None:
             self._tries.log("wrong token", address, "a token was refused: %s", problem)
-            wait_s = math.ceil(await self._tries.count(address))
+            wait_s = math.ceil(await self._tries.count(address)) if problem.is_guess else 0
             if wait_s:
                 return error_response(
                     429,
@@ -199,7 +199,7 @@ class Guard:
                 )
         else:
             self._tries.log("no token", address, "a request without a token was refused")
-        return self._ask_for_token(request, problem)
+        return self._ask_for_token(request, "" if problem is None else str(problem))
 
     def _ask_for_token(self, request: web.Request, problem: str) -> web.Response:
         if self.resource is not None:

@@ -7,6 +7,7 @@ handler of such a route that asked for it would fail instead of acting for someb
 import asyncio
 import hmac
 import logging
+import math
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Identity:
 
     owner: str
     scopes: frozenset[str] = SCOPES
+    expires: float = math.inf
+    """Seconds since the epoch when the access token expires; a stream that was opened with it ends then."""
 
 
 LOCAL: Final = Identity(owner=LOCAL_OWNER)
@@ -42,7 +45,15 @@ KEY: Final = "key"
 
 
 class TokenError(Exception):
-    """A token is refused: the reason, in plain ASCII words for the client and the log."""
+    """A token is refused: the reason, in plain ASCII words for the client and the log.
+
+    `is_guess` is False for one that was made for somebody, such as one that has expired: hundreds of people of a chat
+    program on the web come from one address, each with such a token now and then.
+    """
+
+    def __init__(self, problem: str, *, is_guess: bool = True) -> None:
+        super().__init__(problem)
+        self.is_guess = is_guess
 
 
 class StaticTokens:
@@ -100,7 +111,7 @@ class StaticTokens:
         if found is None:
             return None
         if found.expires is not None and found.expires <= time.time():
-            raise TokenError("The token has expired.")
+            raise TokenError("The token has expired.", is_guess=False)
         return self._identities[found.name]
 
 

@@ -1,9 +1,10 @@
 """The MCP endpoint over HTTP, POST: a thin edge around admission and dispatch. GET and DELETE are in `sessions.py`."""
 
 import asyncio
+import math
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import count
@@ -53,6 +54,9 @@ HINT: Final = "client"
 """The query parameter by which a URL names the client it was given to, as in `/mcp?client=cherry-studio`."""
 
 MAX_HINT: Final = 64
+
+LISTEN: Final = "subscriptions/listen"
+"""The one call that goes on as long as its client wants."""
 
 make_nonce: Final = partial(secrets.token_bytes, 16)
 
@@ -142,7 +146,11 @@ class McpEndpoint:
         store = None if call.session is None else partial(self._open_stored, call.session.id, call.version)
         stream = ReplyStream(request, accepts, self.keep_alive, store=store)
         try:
-            response = respond_from_cache(self.server, call) or await self._run(call, stream, accepts)
+            response = respond_from_cache(self.server, call)
+            if response is None:
+                expires = request[IDENTITY].expires if call.method == LISTEN else math.inf
+                run = self._run(call, stream, accepts)
+                response = await (run if expires == math.inf else _until(expires, run))
             if response is None:
                 return await stream.end()
             opens = call.session is not None and call.opens_session and not response.failed
@@ -275,6 +283,15 @@ def loopback_url_of(scheme: str, host: str) -> str:
 def _stream_ids(prefix: str) -> Iterator[str]:
     """Return ids of streams. The prefix tells them from those of another or an earlier process, which clients know."""
     return map(f"{prefix}{{:x}}".format, count())
+
+
+async def _until(expires: float, work: Awaitable[EncodedResponse | None]) -> EncodedResponse | None:
+    """Await the response of a call that must not outlast its access token; None when it was ended for that."""
+    try:
+        async with asyncio.timeout(expires - time.time()):
+            return await work
+    except TimeoutError:
+        return None
 
 
 def response_of(refused: Refused) -> web.Response:

@@ -6,6 +6,7 @@ on. DELETE ends the session. Spec 2025-11-25, Transports; the modern era has nei
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
@@ -119,14 +120,14 @@ class SessionRoutes:
         """Send events as they come, perhaps those `of` a call, and a comment whenever none came for a while."""
         response = RawResponse(request)
         response.begin(NO_HEADERS)
-        upcoming = asyncio.ensure_future(anext(events, None))
+        upcoming, expires = asyncio.ensure_future(anext(events, None)), request[IDENTITY].expires
         try:
             there = response.put(KEEP_ALIVE)
             while there:
-                done, _ = await asyncio.wait({upcoming}, timeout=self._beat_s)
+                done, _ = await asyncio.wait({upcoming}, timeout=min(self._beat_s, max(expires - time.time(), 0)))
                 event = upcoming.result() if done else KEEP_ALIVE
                 # Another process on this data folder may have ended the session.
-                if event is None or self._ended.contains(session.id):
+                if event is None or self._ended.contains(session.id) or time.time() >= expires:
                     await _end(response, of if event is None else None)
                     break
                 there = await _write(response, event)
