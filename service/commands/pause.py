@@ -61,8 +61,10 @@ async def pause(settings: Settings, selection: Selection, until: float | None) -
         made = Pause(owner=selection.owner or EVERYBODY, since=now, until=until)
         known = await database.write(sqlite_limits.pause, made)
         print(f"Paused: {_described(made)}. Pictures that are being drawn are finished.")
-        if not known:
-            print(f"Note: nobody of the name {selection.owner} has had a picture drawn yet; check the spelling.")
+        if not known and selection.owner not in settings.tokens:
+            print(
+                f"Note: no token of the settings is named {selection.owner}, nor has such an owner had a picture drawn yet."
+            )
         return 0
     finally:
         await database.close()

@@ -86,9 +86,11 @@ SELECT_USE: Final = """
         coalesce(sum(spend) FILTER (WHERE owner = ?1), 0.0), coalesce(sum(spend), 0.0)
     FROM daily_use WHERE day = ?2
 """
-SELECT_WORKING: Final = """
-    SELECT coalesce(sum(working) FILTER (WHERE owner = ?1), 0), coalesce(sum(working), 0) FROM totals
+COUNT_WORKING: Final = """
+    SELECT count(*) FILTER (WHERE owner = ?1), count(*) FROM jobs WHERE state = 'working' AND task = ''
 """
+"""Work that goes on at an image service, which may take a day to come to nothing, takes no place in the queue."""
+
 COUNT_UPLOADS: Final = """
     SELECT count(*) FILTER (WHERE owner = ?1), count(*) FROM uploads WHERE created_at >= ?2 AND created_at < ?3
 """
@@ -157,7 +159,7 @@ def check_disk(connection: sqlite3.Connection, least_free: int) -> None:
 
 
 def _check_working(connection: sqlite3.Connection, owner: str, allowances: Allowances) -> None:
-    own, everybodys = connection.execute(SELECT_WORKING, (owner,)).fetchone()
+    own, everybodys = connection.execute(COUNT_WORKING, (owner,)).fetchone()
     each = allowances.each(GENERATIONS_AT_ONCE, owner) + allowances.each(GENERATIONS_QUEUED, owner)
     overall = allowances.overall(GENERATIONS_AT_ONCE) + allowances.overall(GENERATIONS_QUEUED)
     if own >= each:

@@ -190,6 +190,16 @@ async def test_jobs_that_work_or_wait_are_bounded(tmp_path: Path) -> None:
         await at.begin("ben")
 
 
+async def test_work_that_goes_on_at_an_image_service_takes_no_place(tmp_path: Path) -> None:
+    """Ours: tasks of a service that hangs would lock their owner out for a day."""
+    async with desk(tmp_path, allowed(generations_at_once=(1, 0), generations_queued=(1, 0))) as at:
+        for number in range(3):
+            await at.store.remember_task(await at.begin(), f"task {number}")
+        await at.begin()
+        await at.begin()
+        await at.refused()
+
+
 async def test_a_full_disk_refuses_new_work(tmp_path: Path) -> None:
     async with desk(tmp_path, Allowances(pairs=UNLIMITED.pairs, free_bytes=10**18)) as at:
         assert "less than 1000000000000 MB free (EASEL_DISK_FREE_MB)" in await at.refused()
