@@ -62,9 +62,7 @@ async def pause(settings: Settings, selection: Selection, until: float | None) -
         known = await database.write(sqlite_limits.pause, made)
         print(f"Paused: {_described(made)}. Pictures that are being drawn are finished.")
         if not known and selection.owner not in settings.tokens:
-            print(
-                f"Note: no token of the settings is named {selection.owner}, nor has such an owner had a picture drawn yet."
-            )
+            print(f"Note: neither a token of the settings nor an owner in the history has the name {selection.owner}.")
         return 0
     finally:
         await database.close()

@@ -64,7 +64,7 @@ async def test_everybody_can_be_paused_for_a_while(tmp_path: Path, service: Proc
 def test_a_name_that_nobody_has_is_pointed_out(tmp_path: Path, service: Process) -> None:
     """Ours: a slip of the pen would leave the one in question drawing."""
     banner_of(service)
-    note = "Note: no token of the settings is named alcie, nor has such an owner had a picture drawn yet."
+    note = "Note: neither a token of the settings nor an owner in the history has the name alcie."
     assert note in said(tmp_path, "pause", "alcie")
     with easel(tmp_path, "pause", "alice", EASEL_TOKENS=TOKENS) as process:
         assert "Note" not in process.communicate()[0]
