@@ -50,18 +50,23 @@ class Redactor:
     """The secrets of one process. Texts that hold one are shown, stored and logged with `HIDDEN` in its place."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._short: set[str] = set()
-        self._long: dict[str, set[tuple[str, int]]] = {}
+        self._short: tuple[str, ...] = ()
+        self._long: dict[str, tuple[tuple[str, int], ...]] = {}
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Replace these secrets as well; those of fewer than `SHORTEST` characters are left out."""
+        """Replace these secrets as well; those of fewer than `SHORTEST` characters are left out.
+
+        Any thread may do so, as the reader of a file of tokens does, while others clean their texts.
+        """
         for secret in secrets:
             for form in _forms(secret) if len(secret) >= SHORTEST else ():
                 if len(form) < PART:
-                    self._short.add(form)
+                    self._short = tuple({*self._short, form})
                 for at in range(len(form) - _GRAM + 1) if len(form) >= PART else ():
-                    self._long.setdefault(form[at : at + _GRAM], set()).add((form, at))
+                    known = self._long.get(form[at : at + _GRAM], ())
+                    if (form, at) not in known:
+                        self._long[form[at : at + _GRAM]] = (*known, (form, at))
 
     def clean(self, text: str) -> str:
         """Return the text with every secret, and every part of one that is long enough, replaced."""

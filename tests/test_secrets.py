@@ -1,6 +1,6 @@
 """One life of the service beside an image service that echoes all secrets: afterwards they are nowhere.
 
-The image service puts the key, a token and the proxy's password into errors, pages, ids, addresses and revised prompts,
+The image service puts the key, tokens and the proxy's password into errors, pages, ids, addresses and revised prompts,
 in every shape of `secret_shapes`. Then all that was answered, logged and stored is searched for pieces of them.
 """
 
@@ -28,7 +28,8 @@ from tests.wire import WireClient, modern_headers, modern_params, request, wire_
 KEY: Final = "sk-MARK/keyOf+theUpstream_4f9c2b71-d0e8="
 TOKEN: Final = "MARK-token-of-anna-8c1d5e3f7a2b"
 PASSWORD: Final = "MARKpasswordOfTheProxy6e4a"
-SECRETS: Final = {"key": KEY, "token": TOKEN, "password": PASSWORD}
+FILED: Final = "MARK-token-of-ben-in-a-file-77b0a9"
+SECRETS: Final = {"key": KEY, "token": TOKEN, "password": PASSWORD, "filed": FILED}
 
 LARGE: Final = b"\x89PNG\r\n\x1a\n" + bytes(1_100_000)
 
@@ -112,11 +113,14 @@ async def read_answer(client: WireClient, method: str, params: Mapping[str, obje
 
 async def live(folder: Path) -> Life:
     """Have the service ask the echo for everything, then look at all that it has; stop it, and read its folder."""
-    data, log = folder / "data", folder / "log"
+    data, log, tokens = folder / "data", folder / "log", folder / "tokens"
+    tokens.write_text(f"ben {FILED}\n")
+    tokens.chmod(0o600)
     async with echoing() as echo:
         env = {
             "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "EASEL_PORT": "0", "EASEL_DATA_DIR": str(data),
             "EASEL_LOG": "debug", "EASEL_RETRIES": "0", "EASEL_CACHE_MAX_FILE_MB": "1", "EASEL_TOKENS": f"anna:{TOKEN}",
+            "EASEL_TOKENS_FILE": str(tokens),
             "OPENAI_BASE_URL": echo.url, "OPENAI_API_KEY": KEY, "HTTPS_PROXY": f"http://me:{PASSWORD}@127.0.0.1:9",
             "EASEL_PICTURES_PER_DAY": "0", "EASEL_SPEND_PER_DAY": "0", "EASEL_CALLS_PER_MINUTE": "0",
         }  # fmt: skip

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from service.redaction import visible
 from service.routes import UPLOADS
 from service.storage.store import KEPT_S, Upload, UploadKeeper, UploadRequest
 
@@ -47,7 +48,8 @@ def upload_request(arguments: Mapping[str, Any]) -> UploadRequest:
     prompt = " ".join(str(arguments.get("prompt", "")).split())
     plain = {name: int(value) if _is_whole(value) else value for name, value in arguments.items()}
     said = json.dumps(plain | {"prompt": prompt}, sort_keys=True, default=str)
-    shown = prompt if len(prompt) <= PROMPT_LENGTH else f"{prompt[: PROMPT_LENGTH - 1].rstrip()}…"
+    seen = visible(prompt)
+    shown = seen if len(seen) <= PROMPT_LENGTH else f"{seen[: PROMPT_LENGTH - 1].rstrip()}…"
     return UploadRequest(key=_hashed(said), prompt=shown)
 
 
