@@ -70,14 +70,14 @@ UPSTREAMS: Final = (
 def connect(settings: Settings, session: aiohttp.ClientSession, redactor: Redactor) -> dict[str, Upstream]:
     """Return the upstreams that are on, by name; the built-in sketch alone when none is.
 
-    None of their words holds a secret that `redactor` knows.
+    None of their words holds a secret that `redactor` knows; the sketch has no words but ours.
     """
-    configured = [
-        each.connect(session, endpoint, settings)
+    configured: list[Upstream] = [
+        RedactedUpstream(each.connect(session, endpoint, settings), redactor)
         for each in UPSTREAMS
         if (endpoint := each.endpoint(settings)) is not None
     ]
-    return {upstream.name: RedactedUpstream(upstream, redactor) for upstream in configured or [_sketch()]}
+    return {upstream.name: upstream for upstream in configured or [_sketch()]}
 
 
 def secrets_of(settings: Settings) -> list[str]:

@@ -58,7 +58,7 @@ class RedactedUpstream(Upstream):
         return replace(offers, images=images, others=others)
 
     def _clean(self, text: str) -> str:
-        return self._redactor.clean(visible(text))
+        return self._redactor.clean(visible(text)) if text else text
 
     def _clean_pictures(self, pictures: list[Picture]) -> list[Picture]:
         return [replace(each, note=self._clean(each.note), source=self._clean(each.source)) for each in pictures]
