@@ -14,8 +14,9 @@ from service.web.access_tokens import LEEWAY_S
 from tests.conftest import Serve
 from tests.emulators.authorization_server import AuthorizationServer, Signer
 from tests.signing_in import signing_in
-from tests.wire import WireClient, listening, request, wire_client
+from tests.wire import CAPABILITIES_KEY, WireClient, listening, request, wire_client
 
+TASKS: dict[str, Any] = {CAPABILITIES_KEY: {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
 SCOPE = re.compile(r'scope="([^"]*)"')
 
 each_mode = pytest.mark.parametrize("mode", ["2026-07-28", "auto", "legacy"])
@@ -255,3 +256,16 @@ async def test_a_service_with_an_authorization_server_is_not_open_behind_a_proxy
             for each, status in ((client, 200), (stranger, 401)):
                 each.headers["X-Forwarded-For"] = "192.0.2.1"
                 assert (await each.modern("server/discover")).status == status
+
+
+async def test_a_task_is_its_subjects_whichever_token_comes_for_it(serve: Serve, issuer: AuthorizationServer) -> None:
+    """Ours: tasks outlive tokens. To everybody else there is no such task."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        async with with_token(easel, issuer, "draw") as anna:
+            method, params = tool("generate", prompt="a lighthouse")
+            task = {"taskId": (await anna.modern(method, params, **TASKS)).result["taskId"]}
+        async with with_token(easel, issuer, "admin", sub="ben") as ben:
+            for each in ("tasks/get", "tasks/cancel"):
+                assert (await ben.modern(each, task, **TASKS)).code == -32602
+        async with with_token(easel, issuer, "look", client_id="another") as later:
+            assert (await later.modern("tasks/get", task, **TASKS)).result["taskId"] == task["taskId"]

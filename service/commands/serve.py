@@ -110,6 +110,7 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
         f"  MCP endpoint  {origin_of(settings)}{settings.path}",
         f"  Pictures      {public_url_of(settings)}{PICTURES.path}<name>",
         f"  Data folder   {settings.data_dir}",
+        *([f"  Sign-in       {settings.oauth.issuer}"] if settings.oauth else []),
         *_image_folder(settings),
         *(f"  Image service {upstream.describe()}" for upstream in upstreams.values()),
         f"  Models        {len(models.ids)}, default {models.default}",

@@ -34,7 +34,8 @@ async def check(data: Path) -> AsyncIterator[Line]:
         yield "install", "FAIL", str(reason)
         return
     environment = os.environ | node_environment(packages)
-    async with authorization_server(packages, environment) as issuer, easel(issuer, data) as url:
+    async with authorization_server(packages, environment) as issuer, easel(issuer, data) as endpoint:
+        url = f"{endpoint}?client=inspector"  # the resource has no query, and the clients must find that the same one
         for mode in ("legacy", "2026-07-28"):
             yield await sign_in_with_python(url, mode)
         for name, which in (("TypeScript 1", "sdk"), ("TypeScript 2", "client")):
