@@ -22,6 +22,8 @@ CROSS_ORIGIN: Final[web.RequestKey[dict[str, str]]] = web.RequestKey("cross_orig
 """The CORS headers of the response to this request; absent where it needs none."""
 
 NONE: Final[dict[str, str]] = {}
+ANY: Final[dict[str, str]] = {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*"}
+"""For every response of a route that is open to every origin, a 404 too: a page reads that the thing is not there."""
 
 METHODS: Final = "GET, POST, DELETE"
 REQUEST_HEADERS: Final = (
@@ -37,7 +39,7 @@ MAX_AGE_S: Final = "7200"
 """Seconds; Chromium keeps a preflight no longer."""
 
 OPEN: Final[Mapping[str, str]] = {
-    hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
+    **ANY,
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, HEAD",
     hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "*",
     hdrs.ACCESS_CONTROL_MAX_AGE: MAX_AGE_S,
@@ -111,4 +113,4 @@ def line_to_allow(origin: str) -> str:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the CORS headers of a request to a response of aiohttp's; `response.py` adds them to its own."""
-    response.headers.extend(request.get(CROSS_ORIGIN, NONE))
+    response.headers.update(request.get(CROSS_ORIGIN, NONE))

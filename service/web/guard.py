@@ -27,6 +27,7 @@ from service.routes import ANY_ORIGIN, WITHOUT_TOKEN
 from service.settings import Settings
 from service.tokens import static_tokens
 from service.web.cross_origin import (
+    ANY,
     CROSS_ORIGIN,
     OPEN,
     CrossOrigin,
@@ -112,6 +113,7 @@ class Guard:
             if is_preflight(request):
                 return web.Response(status=204, headers=OPEN)
             if request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
+                request[CROSS_ORIGIN] = ANY
                 return None
         if not self._pages.admits(origin, authority):
             return self._refuse_origin(request, origin)

@@ -146,12 +146,19 @@ async def test_a_picture_may_be_read_by_every_page(easel: Running) -> None:
     path = "/mcp-cache/" + "0" * 32 + ".png"
     for headers in ({}, {"Origin": "https://anywhere.example.com"}, {"Origin": "null"}):
         async with answered(easel, "GET", path, headers) as answer:
-            assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (404, "*")
+            assert (answer.status, answer.headers.getall("Access-Control-Allow-Origin")) == (404, ["*"])
     asks = {**ASK, "Origin": "null", "Access-Control-Request-Method": "GET"}
     async with answered(easel, "OPTIONS", path, asks) as answer:
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (204, "*")
     async with answered(easel, "OPTIONS", "/upload/x", asks) as answer:
         assert answer.status == 403
+
+
+async def test_a_page_reads_that_there_is_no_authorization_server(easel: Running) -> None:
+    """Ours: a client in a browser that cannot read the 404 takes it for a network failure, and gives up."""
+    headers = {"Origin": "https://anywhere.example.com"}
+    async with answered(easel, "GET", "/.well-known/oauth-protected-resource/mcp", headers) as answer:
+        assert (answer.status, answer.headers.getall("Access-Control-Allow-Origin")) == (404, ["*"])
 
 
 # A page in a real browser.
