@@ -22,12 +22,18 @@ for scope in draw look delete admin; do
   admin update "default-optional-client-scopes/$id" -r easel -b '{}'
 done
 
+policies=$(admin get components -r easel --fields id,providerId,subType --format csv --noquotes \
+  -q type=org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy)
+policy() { grep -e "$1" <<<"$policies" | grep -e anonymous | grep -oE '[0-9a-f-]{36}'; }
+
 # Who registers comes from the servers of the makers; where people are sent back to is what must be known.
-hosts=$(admin get components -r easel -q name='Trusted Hosts' --fields id --format csv --noquotes)
-admin update "components/$hosts" -r easel \
+admin update "components/$(policy trusted-hosts)" -r easel \
   -s 'config."trusted-hosts"=["claude.ai","claude.com","chatgpt.com"]' \
   -s 'config."host-sending-registration-request-must-match"=["false"]' \
   -s 'config."client-uris-must-match"=["true"]'
+# Clients register with the scopes that Easel tells them to ask for, and with those of a long session.
+admin update "components/$(policy allowed-client-templates)" -r easel -s 'config."allow-default-scopes"=["true"]' \
+  -s 'config."allowed-client-scopes"=["openid","offline_access","draw","look","delete"]'
 
 rm -f /tmp/kcadm.config
 cat <<'END'
