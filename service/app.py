@@ -26,6 +26,7 @@ from service.features.resources import PictureNotifications
 from service.image_models.comparison import warn_about_removed_models
 from service.image_models.models import Model, Models, read_models
 from service.images import LOCAL_OWNER, Job
+from service.limits import CallRate
 from service.pictures.decoders import DecodeLimits, Decoders
 from service.pictures.library import Importer, Pictures
 from service.pipeline.generation import Generation
@@ -36,7 +37,6 @@ from service.pipeline.turns import Turns
 from service.pipeline.worker import Worker
 from service.profiles import Profiles, ProfilesError, read_overrides
 from service.protocol.admission import Keys
-from service.protocol.call_rate import CallRate
 from service.protocol.catalog import Server
 from service.protocol.session import Sessions
 from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED

@@ -1,20 +1,25 @@
-"""The limits of work and of connections: their one table, how a setting of them is read, and the refusal beyond one.
+"""The limits of work and of connections: their one table, how their settings are read, and the refusal beyond one.
 
 1. A limit holds for each owner and, where the table has a second number, for all owners together. Its setting is `EACH`
    or `EACH/ALL`, such as `200/1000`; 0 is no limit, and a part that is left out stays at its default.
 2. `EASEL_LIMITS` gives single owners limits of their own: `alice.pictures_per_day=50, bob.spend_per_day=2`.
 3. A refusal costs nothing and leaves nothing: it says which limit it was, and when to try again.
+4. A limit is checked where the work begins: those of pictures in the database (`storage/sqlite_limits.py`), that of
+   requests here, by a monotonic clock and for each process.
 """
 
 import math
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from service.images import WorkError
 
 NO_LIMIT: Final = 0.0
+ROUNDING: Final = 1e-6
+"""Sums of prices differ from their decimals by less than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +69,8 @@ GENERATIONS_QUEUED: Final = Limit(
     each=24,
     overall=96,
     meaning="pictures that wait their turn, of each owner / of all; more are refused",
-    refusal="{limit} of your pictures are being made or wait their turn",
-    overall_refusal="{limit} pictures of all users are being made or wait their turn",
+    refusal="{limit} of your pictures wait their turn already",
+    overall_refusal="{limit} pictures of all users wait their turn already",
 )
 BATCH_GENERATIONS: Final = Limit(
     name="batch_generations",
@@ -156,6 +161,12 @@ class Allowances:
         """Return the limit of all owners together; infinite for none."""
         return _finite(self._pair(limit)[1])
 
+    def check(self, limit: Limit, owner: str, used: Pair, *, retry_after_s: float, advice: str = "") -> None:
+        """Raise `LimitError` where the use, of this owner or of all, is beyond the limit."""
+        for overall, number in enumerate((self.each(limit, owner), self.overall(limit))):
+            if used[overall] > number + ROUNDING:
+                raise refusal(limit, number, overall=bool(overall), retry_after_s=retry_after_s, advice=advice)
+
     def _pair(self, limit: Limit) -> Pair:
         return self.pairs.get(limit.name, (limit.each, limit.overall or NO_LIMIT))
 
@@ -226,3 +237,43 @@ def _number(limit: Limit, text: str) -> float:
 
 def _finite(number: float) -> float:
     return number or math.inf
+
+
+PERIOD_S: Final = 60.0
+ROUNDING_S: Final = 1e-3
+"""More than the sum of thousands of fractions of a second is off, and far less than one request."""
+
+MOST_KEPT: Final = 1000
+"""Owners that are remembered before those who may take a whole minute's worth again are forgotten."""
+
+EVERYBODY: Final = ""
+"""All owners together. No owner has this name."""
+
+
+class CallRate:
+    """The requests that were taken of late, by the generic cell rate algorithm (ITU-T I.371, annex A).
+
+    Of each owner one number is kept: the time at which all that was taken will have been earned back. A minute's worth
+    may come at once; after that requests are taken at the pace of the limit, so that the wait which is told is true.
+    """
+
+    def __init__(self, allowances: Allowances = UNLIMITED, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take as many requests as the allowances say, by a clock in seconds that never goes back."""
+        self.allowances = allowances
+        self._clock = clock
+        self._earned_back_at: dict[str, float] = {}
+
+    def take(self, owner: str) -> None:
+        """Take one request of this owner; raises `LimitError` beyond a limit, and takes nothing then."""
+        now = self._clock()
+        each, overall = self.allowances.each(CALLS_PER_MINUTE, owner), self.allowances.overall(CALLS_PER_MINUTE)
+        kept = self._earned_back_at
+        own = max(kept.get(owner, now), now) + PERIOD_S / each
+        everybodys = max(kept.get(EVERYBODY, now), now) + PERIOD_S / overall
+        if own - now > PERIOD_S + ROUNDING_S:
+            raise refusal(CALLS_PER_MINUTE, each, overall=False, retry_after_s=own - now - PERIOD_S)
+        if everybodys - now > PERIOD_S + ROUNDING_S:
+            raise refusal(CALLS_PER_MINUTE, overall, overall=True, retry_after_s=everybodys - now - PERIOD_S)
+        if len(kept) > MOST_KEPT:
+            kept = self._earned_back_at = {name: at for name, at in kept.items() if at > now}
+        kept[owner], kept[EVERYBODY] = own, everybodys

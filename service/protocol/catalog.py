@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from service.limits import CallRate
 from service.protocol.call import Call
-from service.protocol.call_rate import CallRate
 from service.protocol.channel import TASKS
 from service.protocol.client import Client, Era
 from service.protocol.headers import ParamHeaders, find_param_headers

@@ -23,9 +23,7 @@ from service.limits import (
     SPEND_PER_DAY,
     UPLOADS_PER_DAY,
     Allowances,
-    Limit,
     LimitError,
-    refusal,
 )
 
 DAY_S: Final = 86_400
@@ -35,15 +33,13 @@ EVERYBODY: Final = ""
 QUEUE_AGAIN_S: Final = 30.0
 """Wait until a full queue may have a place again: about the time of a picture."""
 
+AT_MIDNIGHT: Final = "at midnight UTC"
 DISK_AGAIN_S: Final = 600.0
 PAUSE_AGAIN_S: Final = 3600.0
 """Wait that is told where only a person knows better."""
 
 CLOCK_SLACK_S: Final = 3600.0
 """A pause with an end is over when the clock stands so long before its beginning: it was set by a wrong clock."""
-
-ROUNDING: Final = 1e-6
-"""Sums of prices differ from their decimals by less than this."""
 
 TABLES: Final = (
     """
@@ -121,8 +117,19 @@ def check_new_job(connection: sqlite3.Connection, owner: str, price: float, allo
     """Raise `LimitError` where this owner may begin no further job now, for the first reason that there is."""
     check_pauses(connection, owner, now)
     check_disk(connection, allowances.free_bytes)
-    _check_working(connection, owner, allowances)
-    _check_day(connection, owner, price, allowances, now)
+    working, all_working = connection.execute(COUNT_WORKING, (owner,)).fetchone()
+    day = math.floor(now / DAY_S)
+    pictures, all_pictures, spend, all_spend = connection.execute(SELECT_USE, (owner, day)).fetchone()
+    left_s = (day + 1) * DAY_S - now
+    waiting = working + 1 - allowances.each(GENERATIONS_AT_ONCE, owner)
+    all_waiting = all_working + 1 - allowances.overall(GENERATIONS_AT_ONCE)
+    allowances.check(GENERATIONS_QUEUED, owner, (waiting, all_waiting), retry_after_s=QUEUE_AGAIN_S)
+    used = (pictures + 1, all_pictures + 1)
+    allowances.check(PICTURES_PER_DAY, owner, used, retry_after_s=left_s, advice=AT_MIDNIGHT)
+    if price:
+        spent = (spend + price, all_spend + price)
+        advice = f"{AT_MIDNIGHT}, or now with a cheaper model"
+        allowances.check(SPEND_PER_DAY, owner, spent, retry_after_s=left_s, advice=advice)
 
 
 def check_new_upload(connection: sqlite3.Connection, owner: str, allowances: Allowances, now: float) -> None:
@@ -131,7 +138,9 @@ def check_new_upload(connection: sqlite3.Connection, owner: str, allowances: All
     check_disk(connection, allowances.free_bytes)
     day = math.floor(now / DAY_S)
     own, everybodys = connection.execute(COUNT_UPLOADS, (owner, day * DAY_S, (day + 1) * DAY_S)).fetchone()
-    _check_sum(UPLOADS_PER_DAY, (own + 1, everybodys + 1), owner, allowances, (day + 1) * DAY_S - now)
+    left_s = (day + 1) * DAY_S - now
+    used = (own + 1, everybodys + 1)
+    allowances.check(UPLOADS_PER_DAY, owner, used, retry_after_s=left_s, advice=AT_MIDNIGHT)
 
 
 def check_pauses(connection: sqlite3.Connection, owner: str, now: float) -> None:
@@ -156,33 +165,6 @@ def check_disk(connection: sqlite3.Connection, least_free: int) -> None:
             retry_after_s=DISK_AGAIN_S,
             advice="or have the operator make room",
         )
-
-
-def _check_working(connection: sqlite3.Connection, owner: str, allowances: Allowances) -> None:
-    own, everybodys = connection.execute(COUNT_WORKING, (owner,)).fetchone()
-    each = allowances.each(GENERATIONS_AT_ONCE, owner) + allowances.each(GENERATIONS_QUEUED, owner)
-    overall = allowances.overall(GENERATIONS_AT_ONCE) + allowances.overall(GENERATIONS_QUEUED)
-    if own >= each:
-        raise refusal(GENERATIONS_QUEUED, each, overall=False, retry_after_s=QUEUE_AGAIN_S)
-    if everybodys >= overall:
-        raise refusal(GENERATIONS_QUEUED, overall, overall=True, retry_after_s=QUEUE_AGAIN_S)
-
-
-def _check_day(connection: sqlite3.Connection, owner: str, price: float, allowances: Allowances, now: float) -> None:
-    day = math.floor(now / DAY_S)
-    pictures, all_pictures, spend, all_spend = connection.execute(SELECT_USE, (owner, day)).fetchone()
-    left_s = (day + 1) * DAY_S - now
-    _check_sum(PICTURES_PER_DAY, (pictures + 1, all_pictures + 1), owner, allowances, left_s)
-    if price:
-        _check_sum(SPEND_PER_DAY, (spend + price, all_spend + price), owner, allowances, left_s)
-
-
-def _check_sum(limit: Limit, sums: tuple[float, float], owner: str, allowances: Allowances, left_s: float) -> None:
-    advice = "at midnight UTC, or now with a cheaper model" if limit is SPEND_PER_DAY else "at midnight UTC"
-    most = (allowances.each(limit, owner), allowances.overall(limit))
-    for overall in (False, True):
-        if sums[overall] > most[overall] + ROUNDING:
-            raise refusal(limit, most[overall], overall=overall, retry_after_s=left_s, advice=advice)
 
 
 def pauses(connection: sqlite3.Connection) -> list[Pause]:

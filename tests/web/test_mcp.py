@@ -263,7 +263,7 @@ async def test_one_token_cannot_have_a_flood_of_pictures_charged(serve: Serve) -
     assert len(upstream.requests) == totals.done == 60 - len(refused)
     assert (totals.working, totals.failed) == (0, 0)
     assert refused[0] == (
-        "5 of your pictures are being made or wait their turn (EASEL_GENERATIONS_QUEUED). Nothing was charged. "
+        "3 of your pictures wait their turn already (EASEL_GENERATIONS_QUEUED). Nothing was charged. "
         "Try again in 30 seconds."
     )
 
