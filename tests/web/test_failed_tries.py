@@ -62,7 +62,7 @@ async def test_the_log_has_one_line_a_minute_with_the_address_and_no_token(
         "127.0.0.1: a token was refused: The token is not one that this server knows.",
         "127.0.0.1: a request without a token was refused",
     ]
-    assert "wrong-" not in caplog.text.replace("/mcp?key=wrong-9876543210", "")
+    assert "wrong-" not in caplog.text
 
 
 async def test_the_tables_have_a_fixed_size() -> None:
