@@ -84,8 +84,9 @@ class Resources:
         if not uri.startswith(IMAGES):
             return None
         name = uri.removeprefix(IMAGES)
-        stored = await self.pictures.files.find(name)
-        if stored is None or not await self.store.owns_file(call.owner, name):
+        # The owner comes first: the disk is not asked for a name of somebody else, as little as for one that never was.
+        stored = await self.pictures.files.find(name) if await self.store.owns_file(call.owner, name) else None
+        if stored is None:
             return None
         if stored.size > MAX_BYTES:
             return await self._copy(call, uri, name, stored)

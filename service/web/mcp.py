@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import count
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -70,7 +69,6 @@ class McpEndpoint:
     calls: RunningCalls = field(default_factory=RunningCalls)
     pending: PendingRequests = field(default_factory=PendingRequests)
     streams: Streams = field(default_factory=Streams)
-    stream_ids: Iterator[str] = field(default_factory=lambda: _stream_ids(secrets.token_hex(4)))
     body_deadline_s: float = BODY_DEADLINE_S
     resource: ProtectedResource | None = None
     """The endpoint as clients with access tokens know it; None where none are taken."""
@@ -235,7 +233,8 @@ class McpEndpoint:
 
     def _open_stored(self, session_id: str, version: str) -> Stream:
         """Return a store for the events of a call; calls of sessions can come for them again."""
-        return self.streams.open(next(self.stream_ids), session_id, primed=version in RESUMES)
+        # A random id tells nothing of the calls of others, and none comes again from a later process.
+        return self.streams.open(secrets.token_hex(8), session_id, primed=version in RESUMES)
 
 
 @dataclass(frozen=True)
@@ -278,11 +277,6 @@ def loopback_url_of(scheme: str, host: str) -> str:
     if not is_loopback(name):
         return ""
     return f"{scheme}://{f'[{name}]' if ':' in name else name}{'' if port is None else f':{port}'}"
-
-
-def _stream_ids(prefix: str) -> Iterator[str]:
-    """Return ids of streams. The prefix tells them from those of another or an earlier process, which clients know."""
-    return map(f"{prefix}{{:x}}".format, count())
 
 
 async def _until(expires: float, work: Awaitable[EncodedResponse | None]) -> EncodedResponse | None:
