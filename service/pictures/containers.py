@@ -3,12 +3,11 @@
 Walks read headers only and decode nothing. They are as forgiving as browsers: bytes between JPEG segments are skipped,
 and the last part may be cut short, which its `is_whole` tells.
 
-The cost of a picture is read from its parts before a library opens it:
+The parts are counted before a library opens the file:
 
 1. Segments. Twenty megabytes can be five million empty ones; Pillow reads each of them in Python, for ten seconds, and
    the segments of an honest picture have kilobytes each. A file has no more of them than its size warrants.
 2. Passes. Each scan of a JPEG goes over the whole picture, and may have ten bytes.
-3. Pixels, by the header, and the memory that a decoder of this type takes for them.
 
 Frames cost nothing: of an animation the first one alone is decoded.
 """
@@ -149,26 +148,7 @@ MOST_SCANS: Final = 100
 """Scans of one JPEG. Encoders write ten or so, and one for each bit of each frequency would be some hundred."""
 
 LOOKED_AT: Final = 500
-"""Parts among which the size of a picture is looked for."""
-
-HEAD_BYTES: Final = 512 * 1024
-"""Bytes of a JPEG in which its size is looked for; EXIF, previews and colour profiles stand before it."""
-
-FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-"""Markers of the segment that holds width and height (ITU T.81, table B.1, SOFn)."""
-
-MEMORY_PER_PIXEL: Final[Mapping[str, int]] = {
-    "image/png": 7,
-    "image/jpeg": 8,
-    "image/webp": 18,
-    "image/gif": 7,
-    "image/avif": 10,
-}
-"""Bytes that Pillow and its libraries take for a pixel at most (measured): a progressive JPEG has its coefficients,
-WebP two canvases and a copy."""
-
-MEMORY_BESIDE: Final = 100_000_000
-"""Bytes for the interpreter, and for the smaller picture that is made of the whole one."""
+"""Parts of one level among which a property is looked for."""
 
 
 def has_too_many_segments(data: bytes, media_type: str) -> bool:
@@ -191,64 +171,6 @@ def has_too_many_scans(data: bytes, media_type: str) -> bool:
     return sum(1 for _ in islice(scans, MOST_SCANS + 1)) > MOST_SCANS
 
 
-def stored_size(data: bytes, media_type: str) -> tuple[int, int] | None:
-    """Return width and height by the header, as the rows are stored; None where it is not found. Takes microseconds."""
-    measure = MEASURES.get(media_type)
-    try:
-        size = None if measure is None else measure(data)
-    except (IndexError, struct.error):
-        return None
-    return size if size is not None and min(size) > 0 else None
-
-
-def memory_needed(data: bytes, media_type: str) -> int:
-    """Return the bytes that decoding takes at most, by the header; 0 where that tells no size."""
-    width, height = stored_size(data, media_type) or (0, 0)
-    pixels = width * height
-    return pixels and MEMORY_BESIDE + 3 * len(data) + pixels * MEMORY_PER_PIXEL[media_type]
-
-
-def _png_size(data: bytes) -> tuple[int, int] | None:
-    width, height = struct.unpack_from(">II", data, 16)
-    return (width, height) if data[12:16] == b"IHDR" else None
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    for segment in islice(jpeg_segments(data[:HEAD_BYTES]), LOOKED_AT):
-        if segment.kind[0] in FRAMES:
-            height, width = struct.unpack_from(">HH", segment.payload, 1)
-            return width, height
-    return None
-
-
-def _gif_size(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from("<HH", data, 6)
-    return width, height
-
-
-def _webp_size(data: bytes) -> tuple[int, int] | None:
-    """Return the size of the canvas, or of the one picture (RFC 9649, 2.5 to 2.7, and 3.4)."""
-    first = next(webp_chunks(data), None)
-    match first:
-        case Part(b"VP8X", _, payload):
-            return 1 + int.from_bytes(payload[4:7], "little"), 1 + int.from_bytes(payload[7:10], "little")
-        case Part(b"VP8 ", _, payload):
-            width, height = struct.unpack_from("<HH", payload, 6)
-            return width & 0x3FFF, height & 0x3FFF
-        case Part(b"VP8L", _, payload):
-            (bits,) = struct.unpack_from("<I", payload, 1)
-            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-        case _:
-            return None
-
-
-def _avif_size(data: bytes) -> tuple[int, int] | None:
-    """Return the largest of the sizes (`ispe`, ISO/IEC 23008-12, 6.5.3): parts of the picture are smaller than it."""
-    sizes = [struct.unpack_from(">II", each, 4) for each in avif_properties(data, b"ispe")]
-    width, height = max(sizes, key=lambda size: int(size[0] * size[1]), default=(0, 0))
-    return width, height
-
-
 def avif_properties(data: bytes, kind: bytes) -> Iterator[memoryview]:
     """Return the payloads of the item properties of one kind (ISO/IEC 14496-12, 12.1.5)."""
     meta = next(_inside(boxes(data), b"meta"), memoryview(b""))
@@ -259,15 +181,6 @@ def avif_properties(data: bytes, kind: bytes) -> Iterator[memoryview]:
 
 def _inside(parts: Iterator[Part], kind: bytes) -> Iterator[memoryview]:
     return (part.payload for part in islice(parts, LOOKED_AT) if part.kind == kind)
-
-
-MEASURES: Final[Mapping[str, Callable[[bytes], tuple[int, int] | None]]] = {
-    "image/png": _png_size,
-    "image/jpeg": _jpeg_size,
-    "image/gif": _gif_size,
-    "image/webp": _webp_size,
-    "image/avif": _avif_size,
-}
 
 
 def _jpeg(data: bytes) -> Iterator[None]:

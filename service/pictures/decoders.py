@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.images import FORMATS
-from service.pictures.containers import memory_needed, stored_size
 from service.pictures.decoding_queue import DecodingQueue, Lane
 from service.pictures.messages import (
     MAX_PIXELS,
@@ -44,7 +43,7 @@ from service.pictures.messages import (
     too_many_pixels,
     write_message,
 )
-from service.pictures.sniffing import convertible, sniff
+from service.pictures.sniffing import convertible, memory_needed, sniff, stored_size
 
 DECODERS: Final = 2
 IDLE_S: Final = 60.0

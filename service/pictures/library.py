@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from service.images import KeptPicture, Picture, WorkError
-from service.pictures.containers import stored_size
 from service.pictures.decoders import Decoders
 from service.pictures.messages import (
     OUT_OF_BOUNDS,
@@ -19,7 +18,7 @@ from service.pictures.messages import (
     Examined,
     JpegCopy,
 )
-from service.pictures.sniffing import is_heic, sniff
+from service.pictures.sniffing import is_heic, sniff, stored_size
 from service.routes import PICTURES
 from service.storage.files import Files
 from service.storage.store import Store

@@ -1,12 +1,16 @@
-"""The kind of a file by its first bytes: a picture that is kept, or a description of any other body.
+"""The kind of a file by its first bytes: a picture that is kept, with its size, or a description of any other body.
 
 Magic bytes alone decide, never a name or a Content-Type. What image services and the proxies before them have been
 seen to send instead of a picture has a description of its own, so that a person can act on it.
 """
 
 import codecs
-from collections.abc import Iterator, Mapping
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Final
+
+from service.pictures.containers import LOOKED_AT, Part, avif_properties, jpeg_segments, webp_chunks
 
 HEAD_BYTES: Final = 1024
 """Bytes of a file that are looked at: comments and a doctype may come before the first tag of a text."""
@@ -110,3 +114,92 @@ def _describe_text(head: bytes) -> str:
     if is_text(head):
         return "plain text, not a picture"
     return "of an unknown kind, not a PNG, JPEG, WebP, GIF or AVIF picture"
+
+
+# The size of a picture, and its cost
+
+JPEG_HEAD_BYTES: Final = 512 * 1024
+"""Bytes of a JPEG in which its size is looked for; EXIF, previews and colour profiles stand before it."""
+
+FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+"""Markers of the segment that holds width and height (ITU T.81, table B.1, SOFn)."""
+
+MEMORY_PER_PIXEL: Final[Mapping[str, int]] = {
+    "image/png": 7,
+    "image/jpeg": 8,
+    "image/webp": 18,
+    "image/gif": 7,
+    "image/avif": 10,
+}
+"""Bytes that Pillow and its libraries take for a pixel at most (measured): a progressive JPEG has its coefficients,
+WebP two canvases and a copy."""
+
+MEMORY_BESIDE: Final = 100_000_000
+"""Bytes for the interpreter, and for the smaller picture that is made of the whole one."""
+
+
+def stored_size(data: bytes, media_type: str) -> tuple[int, int] | None:
+    """Return width and height by the header, as the rows are stored; None where it is not found. Takes microseconds."""
+    measure = MEASURES.get(media_type)
+    try:
+        size = None if measure is None else measure(data)
+    except (IndexError, struct.error):
+        return None
+    return size if size is not None and min(size) > 0 else None
+
+
+def memory_needed(data: bytes, media_type: str) -> int:
+    """Return the bytes that decoding takes at most, by the header; 0 where that tells no size."""
+    width, height = stored_size(data, media_type) or (0, 0)
+    pixels = width * height
+    return pixels and MEMORY_BESIDE + 3 * len(data) + pixels * MEMORY_PER_PIXEL[media_type]
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    width, height = struct.unpack_from(">II", data, 16)
+    return (width, height) if data[12:16] == b"IHDR" else None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    for segment in islice(jpeg_segments(data[:JPEG_HEAD_BYTES]), LOOKED_AT):
+        if segment.kind[0] in FRAMES:
+            height, width = struct.unpack_from(">HH", segment.payload, 1)
+            return width, height
+    return None
+
+
+def _gif_size(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from("<HH", data, 6)
+    return width, height
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    """Return the size of the canvas, or of the one picture (RFC 9649, 2.5 to 2.7, and 3.4)."""
+    first = next(webp_chunks(data), None)
+    match first:
+        case Part(b"VP8X", _, payload):
+            return 1 + int.from_bytes(payload[4:7], "little"), 1 + int.from_bytes(payload[7:10], "little")
+        case Part(b"VP8 ", _, payload):
+            width, height = struct.unpack_from("<HH", payload, 6)
+            return width & 0x3FFF, height & 0x3FFF
+        case Part(b"VP8L", _, payload):
+            (bits,) = struct.unpack_from("<I", payload, 1)
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        case _:
+            return None
+
+
+def _avif_size(data: bytes) -> tuple[int, int] | None:
+    """Return the largest of the sizes (`ispe`, ISO/IEC 23008-12, 6.5.3): parts of the picture are smaller than it."""
+    sizes = [struct.unpack_from(">II", each, 4) for each in avif_properties(data, b"ispe")]
+    width, height = max(sizes, key=lambda size: int(size[0] * size[1]), default=(0, 0))
+    return width, height
+
+
+MEASURES: Final[Mapping[str, Callable[[bytes], tuple[int, int] | None]]] = {
+    "image/png": _png_size,
+    "image/jpeg": _jpeg_size,
+    "image/gif": _gif_size,
+    "image/webp": _webp_size,
+    "image/avif": _avif_size,
+}

@@ -12,7 +12,6 @@ from PIL import Image
 from service.pictures.containers import (
     ALWAYS_ALLOWED,
     COUNTERS,
-    MEASURES,
     MOST_SCANS,
     Part,
     boxes,
@@ -20,17 +19,14 @@ from service.pictures.containers import (
     has_too_many_scans,
     has_too_many_segments,
     jpeg_segments,
-    memory_needed,
     png_chunk,
     png_chunks,
-    stored_size,
     webp_chunks,
 )
 from service.pictures.decoding import pillow_format
 from service.pictures.messages import BadPictureError
 from service.pictures.metadata import without_metadata
 from service.pictures.previews import examine
-from service.pictures.sniffing import sniff
 from tests.emulators.pictures import large_jpeg
 from tests.pictures.samples import encoded, photo
 
@@ -187,32 +183,3 @@ def test_a_jpeg_of_passes_is_not_opened() -> None:
     with pytest.raises(BadPictureError, match=f"has more than {MOST_SCANS} passes over its pixels") as caught:
         examine(with_scans(MOST_SCANS + 1))
     assert caught.value.code == "too_complex"
-
-
-@pytest.mark.parametrize("media_type", MEASURES)
-@pytest.mark.parametrize("size", [(300, 200), (7, 1021)])
-def test_the_header_tells_the_size(media_type: str, size: tuple[int, int]) -> None:
-    data = encoded(Image.new("RGB", size), media_type)
-    assert stored_size(data, media_type) == size
-    assert memory_needed(data, media_type) > size[0] * size[1] * 4
-
-
-@pytest.mark.parametrize(
-    ("data", "size"),
-    [
-        pytest.param(encoded(photo(), "image/webp", lossless=True), (320, 240), id="lossless WebP"),
-        pytest.param(encoded(photo(), "image/webp", exif=b"MM"), (320, 240), id="WebP with a canvas"),
-        pytest.param(encoded(photo(), "image/jpeg", progressive=True), (320, 240), id="progressive JPEG"),
-        pytest.param(JPEG[:20] + bytes(9) + JPEG[20:], (256, 256), id="JPEG with bytes between"),
-    ],
-)
-def test_each_form_of_a_header_is_read(data: bytes, size: tuple[int, int]) -> None:
-    assert stored_size(data, sniff(data) or "") == size
-
-
-@given(st.sampled_from(sorted(MEASURES)), st.binary(max_size=300), st.integers(0, 40))
-def test_whatever_the_bytes_are_a_size_is_two_numbers_or_none(media_type: str, data: bytes, kept: int) -> None:
-    """Ours: it is read in the service itself, before a decoder sees the file."""
-    for each in (data, encoded(FLAT, media_type)[:kept] + data):
-        size = stored_size(each, media_type)
-        assert size is None or min(size) > 0

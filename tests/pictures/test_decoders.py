@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service.pictures.containers import MEMORY_BESIDE, MEMORY_PER_PIXEL
 from service.pictures.decoders import DECODERS, DecodeLimits, Decoders
 from service.pictures.messages import BadPictureError
 from service.pictures.previews import copy, examine, take_in
+from service.pictures.sniffing import MEMORY_BESIDE, MEMORY_PER_PIXEL
 from tests.paths import ROOT
 from tests.pictures.decoder_processes import decoder_pids, until_decoders
 from tests.pictures.samples import corner_marked, encoded, photo, png_of_size

@@ -24,7 +24,8 @@ class Queue:
 
     async def end(self, name: str) -> None:
         self._ends[name].set()
-        await self._tasks[name]
+        async with asyncio.timeout(5):
+            await self._tasks[name]
         await settled()
 
     def cancel(self, name: str) -> None:
@@ -94,7 +95,7 @@ async def test_a_caller_who_leaves_takes_no_place() -> None:
     await queue.add("decoded", OTHER)
     await queue.add("leaves", OTHER)
     await queue.add("stays", OTHER)
-    queue.cancel("leaves")
-    queue.cancel("decoded")  # in the same moment: the next one is not the one that leaves
+    queue.cancel("decoded")
+    queue.cancel("leaves")  # in the same moment: it is not the next one
     await settled()
     assert queue.begun == ["decoded", "stays"]
