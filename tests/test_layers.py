@@ -16,7 +16,7 @@ from tests.paths import ROOT, SERVICE
 
 VALUES = {
     "authorization", "bodies", "hosts", "images", "limits", "logs", "profiles", "redaction", "routes", "settings",
-    "settings_table", "tokens", "watched_file",
+    "settings_table", "troubles", "tokens", "watched_file",
 }  # fmt: skip
 """Modules that import nothing but each other, and Unicode's tables; everybody may import them."""
 

@@ -103,13 +103,13 @@ class DecoderProcess:
         return not self._is_killed and (self._process is None or self._process.poll() is None)
 
     def exchange(self, task: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
-        """Send a task and return its answer. Raises `DecoderEndedError`, and leaves no process behind then."""
+        """Send a task and return its answer. Raises `DecoderEndedError`, and leaves no process behind then.
+
+        Raises `OSError` where the system starts no process: that says nothing about the picture.
+        """
         with self._in_use:
             if self._process is None:
-                try:
-                    self._process = _start()
-                except OSError as error:
-                    raise DecoderEndedError(1, f"it could not be started: {error}") from error
+                self._process = _start()
             if self._is_killed:  # while it started
                 self._process.kill()
             assert self._process.stdin is not None  # noqa: S101 - asked for
@@ -209,14 +209,16 @@ class Decoders:
     async def _answer(self, subject: str, task: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
         """Have a decoder do a task. Whatever ends the wait early also ends the decoder."""
         decoder = self._take()
-        waiting = asyncio.get_running_loop().run_in_executor(self._threads, decoder.exchange, task, data)
         try:
+            waiting = asyncio.get_running_loop().run_in_executor(self._threads, decoder.exchange, task, data)
             async with asyncio.timeout(self._limits.cpu_s * CLOCK_FACTOR):
                 answer = await waiting
-        except (TimeoutError, DecoderEndedError, asyncio.CancelledError) as error:
+        except (DecoderEndedError, asyncio.CancelledError, OSError, RuntimeError) as error:  # also a TimeoutError
             self._retire(decoder)
             match error:
-                case asyncio.CancelledError():
+                case asyncio.CancelledError() | RuntimeError():
+                    raise
+                case OSError() if not isinstance(error, TimeoutError):
                     raise
                 case _ if self._is_stopped:
                     raise _stopped(subject) from error

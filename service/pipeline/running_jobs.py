@@ -31,6 +31,9 @@ AT_ONCE: Final = 32
 ABANDONED_S: Final = 10.0
 """Seconds until a job is cancelled that was not asked for yet and whose clients are gone; one may call again."""
 
+HELD_UP_S: Final = 4.0
+"""Seconds in which a refused write is tried again before the callers hear of it."""
+
 Report: TypeAlias = Callable[[str, float | None], None]
 """Takes a message and a percentage, if there is one. It neither waits nor raises."""
 
@@ -107,7 +110,8 @@ class RunningJob:
     async def wait(self, waiter: Waiter) -> Job | None:
         """Wait until the job has ended, or the waiter's time has. Raises the mistake of ours that ended it.
 
-        Returns the job as it ended, None where it has not. Raises `WorkError` where the job is held up.
+        Returns the job as it ended, None where it has not. Raises `WorkError` where the job is held up, and does not
+        come to its end in `HELD_UP_S` either.
         """
         task, held_up = self._started, self._held_up
         self._waiters.append(waiter)
@@ -116,6 +120,8 @@ class RunningJob:
                 _report(waiter, *self._newest)
             timeout_s = None if waiter.until == math.inf else waiter.left_s
             ends: set[asyncio.Future[Any]] = {task, held_up}
+            if held_up.done():
+                ends, timeout_s = {task}, min(waiter.left_s, HELD_UP_S)
             await asyncio.wait(ends, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             self._waiters.remove(waiter)

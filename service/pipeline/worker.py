@@ -24,10 +24,11 @@ from typing import Final, TypeVar
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, Reference, WorkError
 from service.pictures.library import Pictures
 from service.pictures.messages import BadPictureError
-from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
+from service.pipeline.running_jobs import HELD_UP_S, RunningJob, RunningJobs, finish_despite_cancel
 from service.pipeline.turns import Turns
 from service.storage.files import Arrivals
 from service.storage.store import INTERRUPTED, Store
+from service.troubles import STORAGE, storage_error, trouble_of
 from service.upstreams.base import RemoteTask, Upstream
 
 logger = logging.getLogger(__name__)
@@ -55,18 +56,9 @@ WRITE_PAUSE_S: Final = 2.0
 STORING_TRIES: Final = 150
 """Tries in five minutes. A picture is megabytes of memory while the disk does not take it."""
 
-SHORT_OF_MEMORY: Final = (
-    "This server has not enough memory to read a picture.\nWhoever runs it should give it more, or run fewer "
-    "generations at once."
-)
-HELD_UP_S: Final = 4.0
-"""Seconds in which a refused write is tried again before the callers hear of it."""
-
 UNFINISHED: Final = frozenset({"timeout", "internal"})
 """Kinds of failure after which the links of an answer may still be good."""
 
-STORAGE: Final = "storage"
-"""The kind of failure that may be over soon: the disk, or the memory, has no room."""
 
 GIVE_UP_S: Final = 24 * 3600.0
 """Age at which a task that has not ended is given up: after a day it never will."""
@@ -332,8 +324,10 @@ class Worker:
         try:
             examined = await self.pictures.examine(job.owner, picture.data)
             return await self.pictures.keep(job.owner, picture, examined), examined.data
-        except MemoryError as error:
-            raise WorkError(SHORT_OF_MEMORY, kind=STORAGE) from error
+        except (OSError, MemoryError, RuntimeError) as error:
+            if (trouble := trouble_of(error)) is None:
+                raise
+            raise storage_error("The picture could not be examined", trouble, error) from error
 
     def _nothing(self, pictures: Sequence[Picture], problems: Sequence[WorkError]) -> WorkError:
         """Return the error of a job without a picture that can be kept."""
@@ -367,7 +361,7 @@ class Worker:
                 if tried >= tries or self.jobs.closing or error.kind != STORAGE:
                     raise
                 if tried == 1:
-                    logger.warning("It is tried again until it succeeds: %s", error)
+                    logger.info("It is tried again until it succeeds: %s", error.fact)
                 if running is not None and time.monotonic() - started >= self.held_up_s:
                     running.hold_up(told or _held_up(error))
             else:

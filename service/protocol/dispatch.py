@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from service.images import WorkError
 from service.limits import LimitError
 from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.catalog import Server
@@ -28,6 +29,7 @@ from service.protocol.errors import (
 from service.protocol.jsonrpc import Result, encoded_message, error_message, result_message
 from service.protocol.methods import METHODS, Method
 from service.protocol.round_trips import InputRequiredError
+from service.troubles import storage_error, trouble_of
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +96,13 @@ async def respond(server: Server, call: Call) -> EncodedResponse:
         return _fail(call, RpcError(INVALID_PARAMS, str(refusal)))
     except RpcError as error:
         return _fail(call, error)
-    except Exception:
+    except WorkError as error:
+        return _fail(call, RpcError(INTERNAL_ERROR, str(error)))
+    except Exception as error:
+        if (trouble := trouble_of(error)) is not None:
+            return _fail(
+                call, RpcError(INTERNAL_ERROR, str(storage_error("This call came to nothing", trouble, error)))
+            )
         logger.exception("%s failed", request.method[:100])
         return _fail(call, RpcError(INTERNAL_ERROR, "Internal error. The server's log has the details."))
 

@@ -22,9 +22,10 @@ from typing import Final, Self
 
 import orjson
 
-from service.images import Job, Picture, WorkError
+from service.images import Job, Picture
 from service.storage.data_folder import PRIVATE_FOLDER, needing, open_new, sync_folder
 from service.storage.files import Arrivals
+from service.troubles import OTHER, storage_error, trouble_of
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class DiskArrivals(Arrivals):
         try:
             await asyncio.to_thread(self._keep, job, pictures)
         except OSError as error:
-            raise WorkError(f"What arrived could not be stored: {error.strerror}.", kind="storage") from error
+            raise storage_error("What arrived could not be stored", trouble_of(error) or OTHER, error) from error
 
     async def read(self, job: Job) -> list[Picture]:
         return await asyncio.to_thread(self._read, job)

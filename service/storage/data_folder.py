@@ -12,6 +12,7 @@ information "binds the derived key material to application- and context-specific
 one use says nothing about another.
 """
 
+import errno
 import hmac
 import logging
 import os
@@ -22,6 +23,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, Self
+
+from service.troubles import described
 
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
@@ -54,7 +57,7 @@ def needing(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise DataFolderError(path, f"{error.strerror}{foreign_owner(path)}") from error
     except OSError as error:
-        raise DataFolderError(path, error.strerror or str(error)) from error
+        raise DataFolderError(path, described(error)) from error
 
 
 def foreign_owner(path: Path, *, uid: int | None = None) -> str:
@@ -171,6 +174,9 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+"""Errors by which a file system without hard links, such as those of memory cards, refuses one (link(2))."""
+
 SECRET_BYTES: Final = 32
 """As long as the output of SHA-256: RFC 2104, section 3, discourages shorter keys and sees no gain in longer ones."""
 
@@ -186,7 +192,7 @@ class Secret:
         """Read the secret of a data folder, or make it; `scratch` is a folder of this process on the same file system.
 
         Several processes may come here at once: a link gives the finished file its name in one step, to the first of
-        them only, and all of them read that one.
+        them only, and all of them read that one. On a file system without links the file is written under its name.
         """
         path = data / "secret"
         with needing(path):
@@ -208,8 +214,13 @@ class Secret:
 
 
 def _create(path: Path, scratch: Path) -> None:
-    draft = scratch / "secret"
-    write_durably(draft, secrets.token_bytes(SECRET_BYTES))
+    value, draft = secrets.token_bytes(SECRET_BYTES), scratch / "secret"
+    write_durably(draft, value)
     with suppress(FileExistsError):  # another process was first
-        path.hardlink_to(draft)
+        try:
+            path.hardlink_to(draft)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            write_durably(path, value)
     draft.unlink()

@@ -19,9 +19,10 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
-from service.images import EXTENSIONS, MEDIA_TYPES, WorkError
+from service.images import EXTENSIONS, MEDIA_TYPES
 from service.storage.data_folder import PRIVATE_FOLDER, needing, sync_folder, write_durably
 from service.storage.files import Files, ListedFile, OpenRange, StoredFile
+from service.troubles import OTHER, storage_error, trouble_of
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +74,7 @@ class DiskFiles(Files):
         try:
             return await asyncio.to_thread(self._keep, owner, data, EXTENSIONS[media_type])
         except OSError as error:
-            raise WorkError(
-                f"The picture was made but could not be stored: {error.strerror}.\nWhoever runs this server should "
-                "look at the space and the permissions of the folder that EASEL_DATA_DIR names.",
-                kind="storage",
-            ) from error
+            raise storage_error("The picture could not be stored", trouble_of(error) or OTHER, error) from error
 
     async def find(self, name: str) -> StoredFile | None:
         matched = NAME.fullmatch(name)

@@ -18,6 +18,7 @@ from service.storage import sqlite_files as files
 from service.storage import sqlite_jobs as jobs
 from service.storage import sqlite_queries as queries
 from service.storage.arrivals import arrival_name
+from service.storage.data_folder import DataFolderError
 from service.storage.files import Arrivals
 from service.storage.sqlite_database import LARGEST_INTEGER, Database, within_range
 from service.storage.store import LINKS_LAST_S, Begun, FilesTotal, OwnedFile, Page, Search, Store, Totals
@@ -230,4 +231,10 @@ class SqliteStore(Store):
         )
 
     def _is_dead(self, lease: str) -> bool:
-        return lease == jobs.RELEASED or (lease != self._lease and not self._alive(lease))
+        if lease in {jobs.RELEASED, self._lease}:
+            return lease == jobs.RELEASED
+        try:
+            return not self._alive(lease)
+        except DataFolderError as error:  # dead is for good, so it has to be sure
+            logger.warning("It is not known which processes live: %s", error)
+            return False

@@ -19,9 +19,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
-from service.images import WorkError
 from service.storage.data_folder import DataFolderError, make_private_file
 from service.storage.sqlite_schema import check_version, create_tables
+from service.troubles import GONE, OTHER, described, storage_error, trouble_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,11 +29,16 @@ R = TypeVar("R")
 READERS: Final = 2
 """Connections that read: while one is busy with a long search, the other answers."""
 
-BUSY_TIMEOUT_S: Final = 10.0
-"""Longest wait of a write for the write of another process, which takes milliseconds."""
+BUSY_TIMEOUT_S: Final = 4.0
+"""Longest wait of a write for those before it, here and in other processes. Each takes milliseconds.
 
-SWITCH_TIMEOUT_S: Final = 10.0
+A caller is told within ten seconds, also one that waits a second time, for the row that says how its job ended.
+"""
+
+SWITCH_TIMEOUT_S: Final = 4.0
 """Longest wait for other processes that start at the same moment; each takes milliseconds."""
+
+UNUSABLE: Final = "The history could not be read or written"
 
 LARGEST_INTEGER: Final = 2**63 - 1
 """The largest number that SQLite keeps. A `history_id` beyond it is nobody's."""
@@ -42,7 +47,9 @@ LARGEST_INTEGER: Final = 2**63 - 1
 class Database:
     """One file, open for reading and writing."""
 
-    def __init__(self, writer: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
+    def __init__(self, path: Path, writer: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
+        self._path = path
+        self._file = _identity(path)
         self._writer = writer
         self._idle_readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         for reader in readers:
@@ -58,13 +65,16 @@ class Database:
         Raises `DataFolderError` for a file that cannot be used, also for one of another version.
         """
         writer, *readers = await asyncio.to_thread(_connect_all, path)
-        return cls(writer, readers)
+        return cls(path, writer, readers)
 
     async def write(
         self, work: Callable[Concatenate[sqlite3.Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Do `work` on the writing connection, in one transaction that no other write interrupts."""
-        return await self._outcome(self._write_thread, lambda: self._write(lambda one: work(one, *args, **kwargs)))
+        until = time.monotonic() + BUSY_TIMEOUT_S
+        return await self._outcome(
+            self._write_thread, lambda: self._write(lambda one: work(one, *args, **kwargs), until)
+        )
 
     async def read(
         self, work: Callable[Concatenate[sqlite3.Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -91,14 +101,15 @@ class Database:
             return await outcome
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
             raise  # our own mistake, whatever the disk does
-        except sqlite3.Error as error:
-            raise WorkError(
-                f"The history could not be read or written: {error}. Whoever runs this server should look at the "
-                "space and the permissions of the folder that EASEL_DATA_DIR names.",
-                kind="storage",
-            ) from error
+        except (sqlite3.Error, OSError, MemoryError) as error:
+            raise storage_error(UNUSABLE, trouble_of(error) or OTHER, error) from error
 
-    def _write(self, work: Callable[[sqlite3.Connection], R]) -> R:
+    def _write(self, work: Callable[[sqlite3.Connection], R], until: float) -> R:
+        """Do the work, unless its turn or that of another process does not come until a monotonic time."""
+        if _identity(self._path) != self._file:
+            raise storage_error(UNUSABLE, GONE)  # what is written to a file without a name is lost at the end
+        left_s = min(max(until - time.monotonic(), 0), BUSY_TIMEOUT_S)
+        self._writer.execute(f"PRAGMA busy_timeout = {left_s * 1000:.0f}")
         return transact(self._writer, "IMMEDIATE", work)
 
     def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
@@ -161,9 +172,18 @@ def _connect_all(path: Path) -> list[sqlite3.Connection]:
         for connection in opened:
             connection.close()
         if isinstance(error, sqlite3.Error):
-            raise DataFolderError(path, str(error)) from error
+            raise DataFolderError(path, described(error)) from error
         raise
     return opened
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and number of the file that a path names now; None where it names none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -18,6 +18,9 @@ from tests.emulators import pictures
 from tests.emulators.loopback import serving
 
 KEY = "sk-slow-0123456789"
+LIMITS = ("CALLS_PER_MINUTE", "GENERATIONS_AT_ONCE", "GENERATIONS_QUEUED", "PICTURES_PER_DAY", "SPEND_PER_DAY")
+"""Limits that a test with many calls is not about."""
+
 PIECES = 8
 """Parts in which a picture is sent."""
 
@@ -83,13 +86,14 @@ class SlowPictures:
         return response
 
     def settings(self) -> dict[str, str]:
-        """The settings of a service that draws here, by both APIs."""
+        """The settings of a service that draws here, by both APIs, without limits."""
         return {
             "OPENAI_BASE_URL": self.url,
             "OPENAI_API_KEY": KEY,
             "MODELSCOPE_BASE_URL": self.url,
             "MODELSCOPE_API_KEY": KEY,
             "EASEL_MODELSCOPE_POLL_S": "0.1",
+            **{f"EASEL_{limit}": "0" for limit in LIMITS},
         }
 
 
