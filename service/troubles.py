@@ -125,7 +125,10 @@ def storage_error(what: str, trouble: Trouble, error: BaseException | None = Non
 def described(error: BaseException) -> str:
     """Return the trouble of an error with its advice, for a start that it ends, or else its own words."""
     trouble = trouble_of(error)
-    return str(error) if trouble is None else f"{trouble.fact}{_words(error)}; {trouble.advice}"
+    if trouble is None:
+        return str(error)
+    words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno is not None else str(error)
+    return f"{words}: {trouble.fact}; {trouble.advice}"
 
 
 def _words(error: BaseException | None) -> str:

@@ -10,9 +10,8 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,12 +44,16 @@ class Faulty:
     client: WireClient
     upstream: OpenAiImages
     data: Path
-    log_file: Path
+    log_pipe: int
+    _log: bytes = b""
 
     @property
     def log(self) -> str:
-        """All that it has logged."""
-        return self.log_file.read_text()
+        """All that it has logged. It goes to a pipe, which takes it when no file does."""
+        with suppress(BlockingIOError):
+            while piece := os.read(self.log_pipe, 65536):
+                self._log += piece
+        return self._log.decode()
 
     @property
     def seen_data(self) -> Path:
@@ -89,21 +92,23 @@ class Faulty:
 @asynccontextmanager
 async def faulty(folder: Path, before: Sequence[str] = OBEYING_MODES, **settings: str) -> AsyncIterator[Faulty]:
     """A service that can be given faults; `before` stands before its command."""
-    data, log_file = folder / "data", folder / "log"
+    data = folder / "data"
     data.mkdir(mode=0o700, exist_ok=True)
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
     async with openai_images.running() as upstream:
         own = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key, "EASEL_LOG": "warning"}
         given = own | {"EASEL_DISK_FREE_MB": "0"} | settings
-        with log_file.open("wb") as log:
+        with os.fdopen(write_end, "wb") as log, os.fdopen(read_end, "rb"):
             async with launched([*before, *SERVICE], data, given, stderr=log, deadline_s=60) as (process, client):
-                yield Faulty(process, client, upstream, data, log_file)
+                yield Faulty(process, client, upstream, data, read_end)
 
 
 @cache
 def may_mount() -> bool:
     """Tell whether this system lets us mount in a namespace of our own."""
     try:
-        return subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "true"], check=False).returncode == 0
+        return subprocess.run([*ON_TMPFS[:4], "true"], check=False, capture_output=True).returncode == 0
     except FileNotFoundError:
         return False
 
@@ -117,11 +122,3 @@ def fill(folder: Path) -> Path:
                 file.write(bytes(4096))
         except OSError:
             return path
-
-
-def open_descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def now() -> float:
-    return time.monotonic()

@@ -103,13 +103,13 @@ class DecoderProcess:
         return not self._is_killed and (self._process is None or self._process.poll() is None)
 
     def exchange(self, task: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
-        """Send a task and return its answer. Raises `DecoderEndedError`, and leaves no process behind then.
-
-        Raises `OSError` where the system starts no process: that says nothing about the picture.
-        """
+        """Send a task and return its answer. Raises `DecoderEndedError`, and leaves no process behind then."""
         with self._in_use:
             if self._process is None:
-                self._process = _start()
+                try:
+                    self._process = _start()
+                except OSError as error:
+                    raise DecoderEndedError(1, f"it could not be started: {error}") from error
             if self._is_killed:  # while it started
                 self._process.kill()
             assert self._process.stdin is not None  # noqa: S101 - asked for
@@ -213,12 +213,10 @@ class Decoders:
             waiting = asyncio.get_running_loop().run_in_executor(self._threads, decoder.exchange, task, data)
             async with asyncio.timeout(self._limits.cpu_s * CLOCK_FACTOR):
                 answer = await waiting
-        except (DecoderEndedError, asyncio.CancelledError, OSError, RuntimeError) as error:  # also a TimeoutError
+        except (TimeoutError, DecoderEndedError, asyncio.CancelledError, RuntimeError) as error:
             self._retire(decoder)
             match error:
-                case asyncio.CancelledError() | RuntimeError():
-                    raise
-                case OSError() if not isinstance(error, TimeoutError):
+                case asyncio.CancelledError() | RuntimeError():  # the latter: the system starts no thread
                     raise
                 case _ if self._is_stopped:
                     raise _stopped(subject) from error

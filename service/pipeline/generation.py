@@ -22,8 +22,9 @@ from service.images import ImageRequest, Job, JobState, KeptPicture, Reference, 
 from service.pictures.library import Pictures
 from service.pipeline.restoration import DELETED, RESTORE_S, Restoration
 from service.pipeline.running_jobs import RunningJob, RunningJobs, Waiter, finish_despite_cancel
-from service.pipeline.worker import CANCELLED_KIND, Worker
+from service.pipeline.worker import CANCELLED_KIND, NOT_CHARGED, Worker
 from service.storage.store import Begun, Store
+from service.troubles import STORAGE
 
 logger = logging.getLogger(__name__)
 
@@ -236,9 +237,14 @@ class Generation:
             await running.leave(waiter.leaving())
 
     async def _write_and_start(self, order: _Order, waiter: Waiter, cancelled: asyncio.Event) -> Begun:
-        begun = await self.store.begin(
-            order.owner, order.request, order.upstream, order.fingerprint, join_failed=order.join_failed
-        )
+        try:
+            begun = await self.store.begin(
+                order.owner, order.request, order.upstream, order.fingerprint, join_failed=order.join_failed
+            )
+        except WorkError as error:
+            if error.kind != STORAGE:
+                raise
+            raise WorkError(f"{error} {NOT_CHARGED} Call again then.", kind=STORAGE) from error
         job = begun.job
         if waiter.begun is not None:
             await waiter.begun(job.history_id)

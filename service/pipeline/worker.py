@@ -317,7 +317,7 @@ class Worker:
         try:
             await self.arrivals.keep(job, pictures)
         except WorkError as error:  # it is in memory
-            logger.warning("history_id %d of %s: %s", job.history_id, job.owner, error)
+            logger.info("history_id %d of %s: %s", job.history_id, job.owner, error.fact)
 
     async def _store(self, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
         """Store a picture; return its bytes as they are kept, too."""

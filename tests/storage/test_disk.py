@@ -280,7 +280,7 @@ async def test_a_disk_that_refuses_is_failed_work(files: DiskFiles, folder: Path
     name = await files.keep("local", PNG, "image/png")
     shutil.rmtree(folder)
     put_in_the_way(folder)
-    with pytest.raises(WorkError, match=r"Not a directory\.\n.*EASEL_DATA_DIR") as caught:
+    with pytest.raises(WorkError, match=r"Not a directory\)\.\n.*EASEL_DATA_DIR") as caught:
         await files.keep("local", PNG, "image/png")
     assert caught.value.kind == "storage"
     assert str(folder) not in str(caught.value)
