@@ -21,7 +21,7 @@ from typing import Final, Self
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from service.storage.data_folder import PRIVATE_FILE, PRIVATE_FOLDER, DataFolderError, needing
+from service.storage.data_folder import PRIVATE_FOLDER, DataFolderError, needing
 
 LEASE_ID: Final = re.compile(r"[0-9a-f]{32}")
 GATE_TIMEOUT_S: Final = 10
@@ -107,4 +107,4 @@ def _gate(running: Path, timeout_s: float = GATE_TIMEOUT_S) -> Iterator[None]:
 
 def _lock(path: Path) -> BaseFileLock:
     """A lock of the operating system, which goes with the process; the library's substitute, a marker file, stays."""
-    return FileLock(path, mode=PRIVATE_FILE, thread_local=False, fallback_to_soft=False)
+    return FileLock(path, thread_local=False, fallback_to_soft=False)

@@ -154,6 +154,11 @@ def test_a_request_is_known_by_its_arguments(arguments: dict[str, Any], same: bo
     assert (upload_request(arguments) == upload_request(CAT)) is same
 
 
+def test_the_page_shows_all_that_the_prompt_is() -> None:
+    """Ours: a mark that turns the direction of writing would show the person another request than theirs."""
+    assert upload_request({"prompt": "a\u202e cat\U000e0041"}).prompt == "a cat"
+
+
 async def test_each_request_has_links_and_pictures_of_its_own(at_desk: ReferenceFixture) -> None:
     """Bug: an owner had one link for all chats, and the newest picture went to whichever chat called first."""
     cat, house = upload_request({"prompt": "a cat"}), upload_request({"prompt": "a house"})
