@@ -193,7 +193,7 @@ def pipeline(
     async def nothing(job: Job) -> None:
         """No client listens."""
 
-    jobs, pictures = RunningJobs(), Pictures(files=files, decoders=decoders, url=URL)
+    jobs, pictures = RunningJobs(drained=decoders.stop), Pictures(files=files, decoders=decoders, url=URL)
     worker = Worker(
         upstreams=upstreams,
         store=store,

@@ -1,6 +1,10 @@
 """The work on one job: how it ends, what it keeps, how often it is tried, with a real store and real files."""
 
+import asyncio
 import logging
+import os
+import signal
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +15,7 @@ import pytest
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Picture, Progress, WorkError
 from service.pipeline.worker import LONGEST_PAUSE_S
 from tests.emulators.pictures import png
+from tests.pictures.decoder_processes import decoder_pids
 from tests.pipeline_fixture import FOX, Asleep, Pencil, WatchedStore, files_in, pipeline_fixture
 
 
@@ -290,3 +295,21 @@ async def test_a_failure_counts_for_the_limits_of_the_day_where_it_may_have_been
         with suppress(RuntimeError):
             await pipeline.draw()
         assert (await pipeline.job()).submitted is counts
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
+async def test_a_stop_keeps_a_paid_picture_whose_decoder_does_not_answer(tmp_path: Path) -> None:
+    """Ours: the stop waits for no decoder, and the picture is delivered after the next start, without a preview."""
+    async with pipeline_fixture(tmp_path, Pencil(answers=[[Picture(data=png(7, (64, 32)))]])) as pipeline:
+        await pipeline.generation.pictures.decoders.examine("anna", png(1))
+        [pid] = decoder_pids()
+        os.kill(pid, signal.SIGSTOP)
+        drawing = asyncio.create_task(pipeline.draw())
+        await pipeline.moments.wait("examine")
+        async with asyncio.timeout(5):
+            await pipeline.generation.jobs.close(0.01)
+        await asyncio.gather(drawing, return_exceptions=True)
+        [kept] = (await pipeline.job()).pictures
+    assert (kept.width, kept.height) == (64, 32)
+    assert "the server stops" in kept.note
+    assert [path.read_bytes() for path in files_in(tmp_path)] == [png(7, (64, 32))]
