@@ -56,3 +56,12 @@ async def test_what_was_there_before_a_refused_call_stays(serve: Serve) -> None:
         again = {"prompt": "a fox [moderation]", "image_url": [inline(1), inline(2)]}
         assert (await both.ben.call("generate", again))["isError"]
         assert (await both.ben.call("cache"))["structuredContent"]["kept"] == 2
+
+
+async def test_a_call_beyond_a_limit_keeps_nothing(serve: Serve) -> None:
+    """Attack: calls that are refused for a limit cost nothing, so they could be made without end to fill the disk."""
+    async with two_owners(serve, EASEL_LIMITS="ben.pictures_per_day=1") as both:
+        await drawn(both.ben, "a fox")
+        refused = await both.ben.call("generate", {"prompt": "another", "image_url": inline(1)})
+        assert "EASEL_PICTURES_PER_DAY" in refused["content"][0]["text"]
+        assert (await both.ben.call("cache"))["structuredContent"]["kept"] == 1

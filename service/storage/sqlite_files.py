@@ -119,7 +119,7 @@ def files_over_limits(
     for owner, name, size in connection.execute(TOO_OLD, (before,)):
         removal.take(owner, name, size)
     each, together = _Room(limits.owner_entries, limits.owner_size), _Room(limits.entries, limits.size)
-    for owner in removal.held:
+    for owner in removal.held if each != NO_LIMIT else ():
         removal.shed([owner], each, NEWEST_OF_OWNER, owner)
     removal.shed(removal.held, together, NEWEST_OF_ALL)
     return list(removal.named.values())
@@ -143,14 +143,17 @@ class _Room:
         self.size -= size
 
 
+NO_LIMIT: Final = _Room()
+
+
 class _Removal:
     """The files that are to be removed, by name, and the room that each owner holds without them."""
 
     def __init__(self, connection: sqlite3.Connection, spare: Collection[str]) -> None:
         self.named: dict[str, OwnedFile] = {}
-        self.held = {owner: _Room(*room) for owner, *room in connection.execute(COUNT_OF_EACH)}
         self._connection = connection
         self._spare = set(spare)
+        self.held = self._count(COUNT_OF_EACH)
 
     def take(self, owner: str, name: str, size: int) -> bool:
         """Name a file, unless it is spared or named already."""
@@ -167,8 +170,8 @@ class _Removal:
         if left.share_of(limit) <= 1:
             return
         self._spare.update(name for (name,) in self._connection.execute(newest, values))
-        counted = self._connection.execute(COUNT_UNUSED).fetchall()
-        unused = {owner: _Room(*room) for owner, *room in counted if owner in held}
+        # One owner alone need not be compared with others.
+        unused = held if len(held) == 1 else self._count(COUNT_UNUSED)
         self._shed_from(unused, left, limit, UNUSED_OF_OWNER)
         self._shed_from({owner: replace(self.held[owner]) for owner in owners}, left, limit, IDLE_OF_OWNER)
 
@@ -184,6 +187,9 @@ class _Removal:
                 left.lose(taken)
                 held[owner].lose(taken)
                 heapq.heappush(most, (-held[owner].share_of(limit), owner))
+
+    def _count(self, query: str) -> dict[str, _Room]:
+        return {owner: _Room(*room) for owner, *room in self._connection.execute(query)}
 
     def _files(self, query: str, owner: str) -> Iterator[tuple[str, int]]:
         """The files of an owner that a query finds, looked for when the first is wanted."""

@@ -26,7 +26,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from service.images import WorkError
-from service.pictures.library import Importer
+from service.pictures.library import ImportedPicture, Importer
 from service.pictures.messages import BadPictureError
 from service.pipeline.running_jobs import finish_despite_cancel
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
@@ -185,33 +185,35 @@ async def upload_post(request: web.Request) -> web.Response:
 
 async def _receive(request: web.Request, handler: UploadHandler, upload: Upload, sizes: Sequence[int]) -> web.Response:
     """Read and store one picture after the other, and record all of them as the upload, or none."""
-    names: list[str] = []
+    taken: list[ImportedPicture] = []
     received = False
     try:
-        wrong = await _store(request, handler, upload, sizes, names)
+        wrong = await _store(request, handler, upload, sizes, taken)
         if wrong:
             message = " ".join(each["message"] for each in wrong) + " Nothing was taken, and the link still works."
             return _answer(422, {"error": {"code": "bad_pictures", "message": message}, "files": wrong})
+        names = [each.name for each in taken]
         received = await handler.uploads.receive(upload, names)
         if not received:
             raise _gone("used")
     finally:
-        if not received and names:
-            await finish_despite_cancel(handler.discard(upload.owner, names))
+        # One that was there before came by another link or call, and stays.
+        if not received and (fresh := [each.name for each in taken if each.fresh]):
+            await finish_despite_cancel(handler.discard(upload.owner, fresh))
     await handler.make_room(names)
     logger.info("%d pictures were sent for %s", len(names), upload.owner)
     return _answer(200, {"pictures": len(names), "message": "Received. Go back to the chat."})
 
 
 async def _store(
-    request: web.Request, handler: UploadHandler, upload: Upload, sizes: Sequence[int], names: list[str]
+    request: web.Request, handler: UploadHandler, upload: Upload, sizes: Sequence[int], taken: list[ImportedPicture]
 ) -> list[dict[str, Any]]:
-    """Read and store the pictures, adding to `names`; return the problems of those that cannot be used."""
+    """Read and store the pictures, adding to `taken`; return the problems of those that cannot be used."""
     wrong: list[dict[str, Any]] = []
     for number, size in enumerate(sizes):
         data = await _read(request, size, handler.idle_s)
         try:
-            names.append((await handler.importer.import_picture(upload.owner, data)).name)
+            taken.append(await handler.importer.import_picture(upload.owner, data))
         except BadPictureError as error:
             message = f"Picture {number + 1} {error.problem}."
             wrong.append({"file": number, "code": error.code, "message": message})

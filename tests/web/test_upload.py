@@ -164,6 +164,16 @@ async def test_what_the_history_has_stays_when_a_sending_is_refused(at: Open) ->
     assert await at.fixture.files.find(job.pictures[0].name) is not None
 
 
+async def test_what_was_there_before_stays_when_a_sending_is_refused(at: Open) -> None:
+    """Bug: a picture that a person had sent before, and that no job used any more, went with the second sending."""
+    importer = at.fixture.importer
+    there = await importer.import_picture("anna", png(1, (8, 8)))
+    status, _ = await at.post(await at.link(), png(1, (8, 8)), png(2, (8, 8)), b"no picture")
+    assert status == 422
+    assert await at.fixture.store.every_file() == [there.name]
+    assert await at.fixture.files.find(there.name) is not None
+
+
 async def test_what_is_sent_takes_its_place_within_the_limits(at: Open) -> None:
     """Bug: room was made only when the next picture was drawn."""
     for number in range(MAX_ENTRIES):
