@@ -165,13 +165,14 @@ class _Removal:
 
     def shed(self, owners: Collection[str], limit: _Room, newest: str, *values: str) -> None:
         """Name files of these owners until they are within a limit. The `newest` is spared, however large it is."""
-        held = {owner: replace(self.held[owner]) for owner in owners}
-        left = _Room(sum(each.entries for each in held.values()), sum(each.size for each in held.values()))
+        left = _Room(sum(self.held[each].entries for each in owners), sum(self.held[each].size for each in owners))
         if left.share_of(limit) <= 1:
             return
         self._spare.update(name for (name,) in self._connection.execute(newest, values))
         # One owner alone need not be compared with others.
-        unused = held if len(held) == 1 else self._count(COUNT_UNUSED)
+        unused = (
+            self._count(COUNT_UNUSED) if len(owners) > 1 else {owner: replace(self.held[owner]) for owner in owners}
+        )
         self._shed_from(unused, left, limit, UNUSED_OF_OWNER)
         self._shed_from({owner: replace(self.held[owner]) for owner in owners}, left, limit, IDLE_OF_OWNER)
 
