@@ -99,13 +99,16 @@ class Retention:
 
     async def _enforce(self, spare: Collection[str]) -> None:
         before = self.clock() - self.limits.days * DAY_S if self.limits.days else LEFT_OVER
-        over = await self.store.files_over_limits(self.limits, before, spare)
-        of_owner: dict[str, list[str]] = defaultdict(list)
-        for file in over:
-            of_owner[file.owner].append(file.name)
-        for owner, names in of_owner.items():  # each owner is notified of their own files alone
-            removed = await self._remove(names, owner)
-            logger.info("%d files of %s removed to make room", removed, owner or "nobody")
+        while over := await self.store.files_over_limits(self.limits, before, spare):
+            of_owner: dict[str, list[str]] = defaultdict(list)
+            for file in over:
+                of_owner[file.owner].append(file.name)
+            removed = 0
+            for owner, names in of_owner.items():  # each owner is notified of their own files alone
+                removed += await self._remove(names, owner)
+                logger.info("%d files of %s are removed to make room", len(names), owner or "nobody")
+            if removed < len(over):  # the disk does not let them go, and the log says so
+                return
 
     async def _remove(self, names: Sequence[str], owner: str) -> int:
         removed = 0

@@ -26,6 +26,9 @@ from service.storage.store import FilesTotal, OwnedFile
 AT_ONCE: Final = 200
 """Jobs that one transaction deletes: some twenty milliseconds, during which no other process writes."""
 
+NAMED_AT_ONCE: Final = 1000
+"""Files that are named for want of room before some of them are removed: half a second with thousands of owners."""
+
 FORGET_UNOWNED: Final = "DELETE FROM files WHERE name = ? AND owner = '' AND owner <> ?"
 INSERT_FILE: Final = """
     INSERT INTO files (name, owner, size, drawn, stored_at)
@@ -181,7 +184,7 @@ class _Removal:
         files = {owner: self._files(query, owner) for owner in held}
         most = [(-room.share_of(limit), owner) for owner, room in held.items()]
         heapq.heapify(most)
-        while most and left.share_of(limit) > 1:
+        while most and left.share_of(limit) > 1 and len(self.named) < NAMED_AT_ONCE:
             owner = heapq.heappop(most)[1]
             taken = next((size for name, size in files[owner] if self.take(owner, name, size)), None)
             if taken is not None:

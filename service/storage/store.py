@@ -270,7 +270,8 @@ class Store(ABC):
         First, whatever the limits say, those that were stored before `before`. Then, for want of room, files that
         nothing uses: no picture of the history, no working job, no upload that waits for its call; then the others. Of
         both kinds those of the owner who holds most, oldest first. Files in `spare` and those that a working job refers
-        to are never named, nor is the newest one for want of room, however large it is.
+        to are never named, nor is the newest one for want of room, however large it is. Of very many only some are
+        named: ask again when they are gone.
         """
 
     @abstractmethod

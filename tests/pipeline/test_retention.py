@@ -17,6 +17,7 @@ from service.pipeline.retention import BATCH, DAY_S, ROUND_S, SETTLED_S, Retenti
 from service.settings import Limits
 from service.storage.disk import DiskFiles
 from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_files import INSERT_FILE, NAMED_AT_ONCE
 from service.storage.store import FilesTotal, OwnedFile
 from tests.stores import Clock, begin, picture
 
@@ -167,6 +168,15 @@ async def test_the_limit_of_an_owner_is_nobody_elses(cellar: Cellar) -> None:
     await cellar.draw("ben", owner="ben")
     await cellar.retention(Limits(owner_entries=1)).enforce()
     assert await cellar.left() == ["anna 2", "ben"]
+
+
+async def test_very_many_go_in_several_steps_and_all_at_once(cellar: Cellar) -> None:
+    """Ours: a limit that was lowered holds from then on; no step reads the index for longer than a moment."""
+    rows = [(f"{number}.png", "anna", 10, NOW + number) for number in range(NAMED_AT_ONCE * 2 + 5)]
+    await cellar.store.database.write(lambda each: each.executemany(INSERT_FILE, rows))
+    await cellar.retention(Limits(entries=5)).enforce()
+    assert (await cellar.store.files_total("anna")).entries == 5
+    assert len(cellar.store.seen.asked) == 3
 
 
 async def test_the_newest_stays_however_large_it_is(cellar: Cellar) -> None:
