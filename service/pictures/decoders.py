@@ -56,6 +56,8 @@ CLOCK_FACTOR: Final = 3
 OUT_OF_TIME: Final = int(getattr(signal, "SIGXCPU", 0))
 """The signal that ends a process which used up its processor time; Windows has none."""
 
+KILLED: Final = int(getattr(signal, "SIGKILL", 0))
+
 SENT_VARIABLES: Final = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
 """Variables of the environment that a decoder gets, since Python may not start without; none holds a secret."""
 
@@ -306,4 +308,7 @@ def _stopped(subject: str) -> BadPictureError:
 
 
 def _crashed(subject: str, error: Exception) -> BadPictureError:
+    if isinstance(error, DecoderEndedError) and error.code == -KILLED:
+        problem = "was not decoded: the system ended its decoder, as it does when memory is short"
+        return BadPictureError(subject, problem, "undecoded")
     return BadPictureError(subject, f"made its decoder end ({error})", "undecoded")
