@@ -26,7 +26,6 @@ from service.features.resources import PictureNotifications
 from service.image_models.comparison import warn_about_removed_models
 from service.image_models.models import Model, Models, read_models
 from service.images import LOCAL_OWNER, Job
-from service.limits import CallRate
 from service.pictures.decoders import DecodeLimits, Decoders
 from service.pictures.library import Importer, Pictures
 from service.pipeline.generation import Generation
@@ -269,8 +268,8 @@ def _profiles(settings: Settings) -> Profiles:
 
 def _endpoint(settings: Settings, storage: Storage, resource: ProtectedResource | None) -> McpEndpoint:
     """Return the endpoint of a server that offers nothing yet."""
-    server = Server(name="easel", version=VERSION, title="Easel", instructions=INSTRUCTIONS)
-    server.call_rate = CallRate(settings.allowances)
+    hub = Hub(settings.allowances)
+    server = Server(name="easel", version=VERSION, title="Easel", instructions=INSTRUCTIONS, hub=hub)
     server.tasks = Tasks(keeper=storage.tasks, clock=time.time, hub=server.hub)
     keys = Keys(
         sessions=Sessions(storage.secret.derive("session ids")),
@@ -381,6 +380,8 @@ def _application(
         make_room=context.retention.enforce,
         discard=context.retention.drop,
     )
+    if endpoint is not None:
+        uploads.in_use = endpoint.calls.bytes_in_use
     web_upload.add_routes(app, uploads)
     web_health.add_routes(app)
     return app

@@ -8,10 +8,11 @@
    requests here, by a monotonic clock and for each process.
 """
 
+import contextlib
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -20,6 +21,9 @@ from service.images import WorkError
 NO_LIMIT: Final = 0.0
 ROUNDING: Final = 1e-6
 """Sums of prices differ from their decimals by less than this."""
+
+RETRY_IN_USE_S: Final = 5.0
+"""Seconds until it is worth another try where something is in use: nobody knows when it will be free."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +123,50 @@ CONNECTIONS: Final = Limit(
     overall=1000,
     meaning="connections open at the same time, of each address / of all; for one more, an idle one is closed",
 )
+CALLS_AT_ONCE: Final = Limit(
+    name="calls_at_once",
+    each=100,
+    overall=500,
+    meaning="requests of MCP that are being answered at the same time, of each owner / of all",
+    refusal="{limit} of your requests are being answered",
+    overall_refusal="{limit} requests of all users are being answered",
+)
+REQUEST_MEGABYTES: Final = Limit(
+    name="request_megabytes",
+    each=64,
+    overall=256,
+    meaning="megabytes of requests and uploads that are being received or answered, of each owner / of all",
+    refusal="{limit} MB of your requests are being received or answered",
+    overall_refusal="{limit} MB of requests of all users are being received or answered",
+)
+STREAMS: Final = Limit(
+    name="streams",
+    each=64,
+    overall=400,
+    meaning="streams of notices that are open at the same time, of each owner / of all",
+    refusal="{limit} of your streams are open",
+    overall_refusal="{limit} streams of all users are open",
+)
+SUBSCRIPTIONS: Final = Limit(
+    name="subscriptions",
+    each=2000,
+    overall=20_000,
+    meaning="resources and tasks of whose changes notices are sent, of each owner / of all",
+    refusal="You are subscribed to {limit} resources and tasks",
+    overall_refusal="All users together are subscribed to {limit} resources and tasks",
+)
+SESSIONS: Final = Limit(
+    name="sessions",
+    each=500,
+    overall=5000,
+    meaning="sessions whose subscriptions are remembered, of each owner / of all; beyond, the oldest subscribe anew",
+)
+REPLAY_MEGABYTES: Final = Limit(
+    name="replay_megabytes",
+    each=16,
+    overall=64,
+    meaning="megabytes of messages kept for clients that lost their connection, of each owner / of all",
+)
 
 LIMITS: Final = (
     CALLS_PER_MINUTE,
@@ -130,6 +178,12 @@ LIMITS: Final = (
     UPLOADS_PER_DAY,
     DOWNLOADS_AT_ONCE,
     CONNECTIONS,
+    CALLS_AT_ONCE,
+    REQUEST_MEGABYTES,
+    STREAMS,
+    SUBSCRIPTIONS,
+    SESSIONS,
+    REPLAY_MEGABYTES,
 )
 """Every limit, in the order of `--help` and README."""
 
@@ -188,6 +242,48 @@ def refusal(limit: Limit, number: float, *, overall: bool, retry_after_s: float,
     """Return the refusal beyond a limit of `number`, of one owner or of all; it names the setting."""
     words = (limit.overall_refusal if overall else limit.refusal).format(limit=f"{number:g}")
     return LimitError(f"{words} ({limit.setting})", retry_after_s=retry_after_s, advice=advice)
+
+
+class InUse:
+    """The amount of one limit that is in use at this moment, of each owner and of all."""
+
+    def __init__(self, limit: Limit, allowances: Allowances = UNLIMITED, *, unit: int = 1) -> None:
+        """Begin with nothing in use. The numbers of the limit count in `unit`, such as a million bytes."""
+        self._limit = limit
+        self._allowances = allowances
+        self._unit = unit
+        self._owners: dict[str, int] = {}
+        self._all = 0
+
+    def take(self, owner: str, amount: int = 1) -> None:
+        """Use so much more; raises `LimitError` beyond a limit, and uses nothing then."""
+        own, overall = self._owners.get(owner, 0) + amount, self._all + amount
+        each, everybody = self._allowances.each(self._limit, owner), self._allowances.overall(self._limit)
+        if own > each * self._unit:
+            raise refusal(self._limit, each, overall=False, retry_after_s=RETRY_IN_USE_S)
+        if overall > everybody * self._unit:
+            raise refusal(self._limit, everybody, overall=True, retry_after_s=RETRY_IN_USE_S)
+        self._owners[owner], self._all = own, overall
+
+    def give_back(self, owner: str, amount: int = 1) -> None:
+        """Use so much less."""
+        self._all -= amount
+        self._owners[owner] -= amount
+        if not self._owners[owner]:
+            del self._owners[owner]
+
+    @contextlib.contextmanager
+    def hold(self, owner: str, amount: int = 1) -> Iterator[None]:
+        """Use so much more until the block ends; raises `LimitError` beyond a limit."""
+        self.take(owner, amount)
+        try:
+            yield
+        finally:
+            self.give_back(owner, amount)
+
+    def of(self, owner: str) -> int:
+        """Return how much an owner uses."""
+        return self._owners.get(owner, 0)
 
 
 def spoken_wait(seconds: float) -> str:

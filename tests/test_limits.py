@@ -9,10 +9,13 @@ from service.limits import (
     LIMITS,
     MOST_KEPT,
     PICTURES_PER_DAY,
+    REQUEST_MEGABYTES,
     SPEND_PER_DAY,
+    STREAMS,
     UNLIMITED,
     Allowances,
     CallRate,
+    InUse,
     LimitError,
     refusal,
     spoken_wait,
@@ -20,6 +23,7 @@ from service.limits import (
 from service.settings import Settings, SettingsError
 from service.settings_table import SETTINGS
 from tests.conftest import Serve
+from tests.limited import limited
 from tests.stores import Clock
 from tests.wire import wire_client
 
@@ -191,3 +195,31 @@ async def test_another_method_beyond_the_rate_is_an_error(serve: Serve) -> None:
     assert (refused.status, error["code"]) == (429, -32005)
     assert "EASEL_CALLS_PER_MINUTE" in error["message"]
     assert 0 < error["data"]["retryAfter"] <= 60
+
+
+def test_an_amount_is_in_use_until_it_is_given_back() -> None:
+    in_use = InUse(STREAMS, limited(STREAMS, 2, 3))
+    with in_use.hold("anna"), in_use.hold("anna"):
+        with pytest.raises(LimitError, match="^2 of your streams are open .EASEL_STREAMS.*again in 5 seconds"):
+            in_use.take("anna")
+        in_use.take("ben")
+        with pytest.raises(LimitError, match="^3 streams of all users are open .EASEL_STREAMS"):
+            in_use.take("ben")
+        assert (in_use.of("anna"), in_use.of("ben")) == (2, 1)
+    in_use.give_back("ben")
+    assert (in_use.of("anna"), in_use.of("ben")) == (0, 0)
+    in_use.take("ben", 2)
+
+
+def test_what_a_block_held_is_given_back_when_it_fails() -> None:
+    in_use = InUse(STREAMS, limited(STREAMS, 1))
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), in_use.hold("anna"):
+            raise ZeroDivisionError
+
+
+def test_a_limit_may_count_in_millions() -> None:
+    in_use = InUse(REQUEST_MEGABYTES, limited(REQUEST_MEGABYTES, 2), unit=1_000_000)
+    in_use.take("anna", 2_000_000)
+    with pytest.raises(LimitError, match="^2 MB of your requests"):
+        in_use.take("anna", 1)

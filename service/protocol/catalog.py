@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from service.limits import CallRate
+from service.limits import Allowances, CallRate
 from service.protocol.call import Call
 from service.protocol.channel import TASKS
 from service.protocol.client import Client, Era
@@ -83,7 +83,7 @@ class Server:
     `show_tools` returns the tools that `tools/list` shows to a caller, one of a few mappings that last as long as
     `tools`; None shows `tools` to everybody. `list_changes_for` returns the lists whose changes go to the
     sessions of a client, by its `clientInfo` and the hint of its URL. `tasks` is None where calls cannot become tasks.
-    `page_size` counts entries of one page of a list.
+    `page_size` counts entries of one page of a list. The limits are those of `hub`.
     """
 
     name: str
@@ -100,8 +100,6 @@ class Server:
     list_changes_for: ListChangesFor = lambda client, hint: LISTS.values()  # noqa: ARG005 - the signature
     tasks: "Tasks | None" = None
     hub: Hub = field(default_factory=Hub)
-    memory: SessionMemory = field(default_factory=SessionMemory)
-    call_rate: CallRate = field(default_factory=CallRate)
     page_size: int = 100
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -117,6 +115,21 @@ class Server:
     def tools_shown(self, call: Call) -> Mapping[str, ToolEntry]:
         """Return the tools as they are listed for this caller."""
         return self.tools if self.show_tools is None else self.show_tools(call)
+
+    @property
+    def allowances(self) -> Allowances:
+        """The limits of requests, streams and subscriptions."""
+        return self.hub.allowances
+
+    @cached_property
+    def memory(self) -> SessionMemory:
+        """The soft state of legacy sessions."""
+        return SessionMemory(self.allowances, self.hub.names)
+
+    @cached_property
+    def call_rate(self) -> CallRate:
+        """The requests that were taken of late."""
+        return CallRate(self.allowances)
 
     @cached_property
     def info(self) -> dict[str, str]:

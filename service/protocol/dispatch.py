@@ -54,12 +54,18 @@ class EncodedResponse:
     """One encoded JSON-RPC response, and the HTTP status it has when it is the whole HTTP answer.
 
     The transport runs the callbacks of `delivery` once the client has it whole. A task keeps its callbacks for itself.
+    `error` is that of a failed response.
     """
 
     body: bytes
     status: int = 200
-    failed: bool = False
+    error: RpcError | None = None
     delivery: DeliveryCallbacks | None = None
+
+    @property
+    def failed(self) -> bool:
+        """True for an error."""
+        return self.error is not None
 
 
 def respond_from_cache(server: Server, call: Call) -> EncodedResponse | None:
@@ -89,11 +95,7 @@ async def respond(server: Server, call: Call) -> EncodedResponse:
     except InputRequiredError as early:
         return _succeed(server, call, early.result)
     except (UnaskableError, LimitError) as refusal:
-        if method.refuses_in_result:
-            return _succeed(server, call, tool_error(str(refusal)))
-        if isinstance(refusal, LimitError):
-            return _fail(call, limit_exceeded(refusal))
-        return _fail(call, RpcError(INVALID_PARAMS, str(refusal)))
+        return refuse(server, call, refusal)
     except RpcError as error:
         return _fail(call, error)
     except WorkError as error:
@@ -105,6 +107,16 @@ async def respond(server: Server, call: Call) -> EncodedResponse:
             )
         logger.exception("%s failed", request.method[:100])
         return _fail(call, RpcError(INTERNAL_ERROR, "Internal error. The server's log has the details."))
+
+
+def refuse(server: Server, call: Call, refusal: UnaskableError | LimitError) -> EncodedResponse:
+    """Return the response to a call that its client, or a limit, does not let run."""
+    method = METHODS.get(call.method)
+    if method is not None and method.refuses_in_result:
+        return _succeed(server, call, tool_error(str(refusal)))
+    if isinstance(refusal, LimitError):
+        return _fail(call, limit_exceeded(refusal))
+    return _fail(call, RpcError(INVALID_PARAMS, str(refusal)))
 
 
 def stamp(server: Server, era: Era, method: str, result: Result) -> Result:
@@ -132,4 +144,4 @@ def _succeed(server: Server, call: Call, result: Result) -> EncodedResponse:
 
 
 def _fail(call: Call, error: RpcError) -> EncodedResponse:
-    return EncodedResponse(body=error_message(call.id, error), status=status_of(call.era, error), failed=True)
+    return EncodedResponse(body=error_message(call.id, error), status=status_of(call.era, error), error=error)

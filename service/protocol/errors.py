@@ -49,6 +49,11 @@ def check_text(name: str, text: str) -> None:
         raise RpcError(INVALID_PARAMS, f"{name} holds a NUL character (U+0000), which no text has; leave it out.")
 
 
+def retry_after(error: RpcError | None) -> int | None:
+    """Return the seconds after which the request of an error is worth another try; None where it is not."""
+    return None if error is None or error.code != LIMIT_EXCEEDED or error.data is None else error.data["retryAfter"]
+
+
 def limit_exceeded(refusal: LimitError) -> RpcError:
     """Return the error of a request that a limit refused; `data.retryAfter` is in whole seconds."""
     return RpcError(LIMIT_EXCEEDED, str(refusal), {"retryAfter": math.ceil(refusal.retry_after_s)})

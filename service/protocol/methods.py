@@ -4,7 +4,7 @@ A handler takes the server and the call, returns a plain dict and raises `RpcErr
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +22,7 @@ from service.protocol.subscriptions import (
     Change,
     TaskChanged,
     changes_of,
+    names_in,
     notification_of,
     read_filter,
     read_level,
@@ -67,7 +68,7 @@ async def ping(server: Server, call: Call) -> Result:  # noqa: ARG001 - every ha
 
 async def set_level(server: Server, call: Call) -> Result:
     """Set the least severe log level that this session wants."""
-    server.memory.set_level(call.session_id, read_level(call.params.get("level")))
+    server.memory.set_level(call.session_id, read_level(call.params.get("level")), call.owner)
     return {}
 
 
@@ -87,7 +88,15 @@ async def listen(server: Server, call: Call) -> Result:
     """Stream the changes that the filter names, until either side ends it (spec 2026-07-28, Subscriptions)."""
     if not call.channel.takes_messages:
         raise RpcError(INVALID_REQUEST, "subscriptions/listen is answered by a stream: accept text/event-stream.")
-    granted = await _granted(server, call, read_filter(call.params.get("notifications")))
+    hub, wanted = server.hub, read_filter(call.params.get("notifications"))
+    with hub.streams.hold(call.owner), hub.names.hold(call.owner, names_in(wanted)):
+        granted = await _granted(server, call, wanted)
+        call.request = replace(call.request, params={})  # a stream lasts for days: what else came with it is let go
+        await _stream_changes(server, call, granted)
+    return {"_meta": {SUBSCRIPTION_ID: call.id}}
+
+
+async def _stream_changes(server: Server, call: Call, granted: dict[str, Any]) -> None:
     subscription = server.hub.open(changes_of(granted), call.owner)
     for task_id in granted.get("taskIds", ()):
         # The task may have changed before the subscription was open: its state is sent at once.
@@ -98,7 +107,6 @@ async def listen(server: Server, call: Call) -> Result:
             await _notify_change(server, call, change)
     finally:
         server.hub.forget(subscription)
-    return {"_meta": {SUBSCRIPTION_ID: call.id}}
 
 
 async def get_task(server: Server, call: Call) -> Result:

@@ -17,9 +17,6 @@ from service.protocol.subscriptions import ResourceUpdated
 MAX_COMPLETIONS: Final = 100
 """Values of one completion (spec 2026-07-28, Completion)."""
 
-MAX_URI: Final = 2000
-"""Characters of a URI that is subscribed to. A session may name a thousand, and each is remembered."""
-
 OWN: Final = "~"
 """The first character of a cursor among the caller's own resources. All other cursors are base64url, without it."""
 
@@ -105,9 +102,7 @@ async def read_resource(server: Server, call: Call) -> Result:
 async def subscribe(server: Server, call: Call) -> Result:
     """Subscribe this session's streams to a resource."""
     uri, session_id = _uri(call), call.session_id
-    if len(uri) > MAX_URI:
-        raise RpcError(INVALID_PARAMS, f"params.uri must have at most {MAX_URI} characters to be subscribed to.")
-    server.memory.subscribe(session_id, uri)
+    server.memory.subscribe(session_id, uri, call.owner)
     for stream in server.hub.streams_of(session_id):
         stream.wanted.add(ResourceUpdated(uri))
     return {}

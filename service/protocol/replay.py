@@ -1,16 +1,18 @@
 """Server-sent events as bytes, and the events of legacy streams, stored for clients that lost their connection.
 
 Spec 2025-11-25, Resumability and Redelivery: an event id names its stream and its place in it; events of one stream
-are never replayed on another. Memory is bounded over all streams: the oldest that has no reader goes first. The format
-of events is that of WHATWG HTML, Server-sent events, Parsing an event stream.
+are never replayed on another. Memory is bounded over all streams, and of each owner: the oldest that has no reader goes
+first. The format of events is that of WHATWG HTML, Server-sent events, Parsing an event stream.
 """
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from service.limits import REPLAY_MEGABYTES, Allowances
 from service.protocol.call import DeliveryCallbacks
 
 KEEP_ALIVE: Final = b": still here\n\n"
@@ -54,16 +56,20 @@ class Stream:
         "delivery",
         "id",
         "newest",
+        "owner",
         "primed",
         "readers",
         "session_id",
         "size",
     )
 
-    def __init__(self, stream_id: str, session_id: str, *, primed: bool, grow: Callable[[int], None]) -> None:
-        """Begin a stream without events; `grow` gets the size of each stored one."""
+    def __init__(
+        self, stream_id: str, session_id: str, owner: str, *, primed: bool, grow: "Callable[[Stream, int], None]"
+    ) -> None:
+        """Begin a stream without events; `grow` gets the stream and the size of each stored one."""
         self.id = stream_id
         self.session_id = session_id
+        self.owner = owner
         self.primed = primed
         self.newest = 0
         """The number of the newest event."""
@@ -71,7 +77,7 @@ class Stream:
         self.readers = 0
         self.delivery: DeliveryCallbacks | None = None
         """The callbacks of the result, for a reader that followed the stream to its end."""
-        self._grow: Callable[[int], None] | None = grow
+        self._grow: Callable[[Stream, int], None] | None = grow
         self._frames: list[bytes] = []
         self._ended = False
         self._news: asyncio.Event | None = None
@@ -85,7 +91,7 @@ class Stream:
             self._frames.append(event)
             self.size += len(event)
             self._tell()
-            self._grow(len(event))
+            self._grow(self, len(event))
         return event
 
     def end(self, delivery: DeliveryCallbacks | None = None) -> None:
@@ -125,43 +131,85 @@ class Stream:
 
 
 @dataclass
-class Streams:
-    """The streams that can be resumed, oldest first. `size` counts the bytes of all their events."""
+class _Kept:
+    """Streams in their order, oldest first, and the bytes of all their events."""
 
-    max_bytes: int = MAX_BYTES
-    max_streams: int = MAX_STREAMS
     size: int = 0
-    _streams: OrderedDict[str, Stream] = field(default_factory=OrderedDict)
+    streams: OrderedDict[str, Stream] = field(default_factory=OrderedDict)
 
-    def open(self, stream_id: str, session_id: str, *, primed: bool) -> Stream:
+    def exceeds(self, max_bytes: float, max_streams: int) -> bool:
+        return self.size > max_bytes or len(self.streams) > max_streams
+
+
+@dataclass
+class Streams:
+    """The streams that can be resumed, within bounds of bytes and number, of all owners and of each.
+
+    `max_bytes_of` takes an owner.
+    """
+
+    max_bytes: float = MAX_BYTES
+    max_bytes_of: Callable[[str], float] = lambda owner: math.inf  # noqa: ARG005 - the signature
+    max_streams: int = MAX_STREAMS
+    max_streams_of_one: int = MAX_STREAMS // 2
+    _all: _Kept = field(default_factory=_Kept)
+    _of_owners: dict[str, _Kept] = field(default_factory=dict)
+
+    @classmethod
+    def within(cls, allowances: Allowances) -> "Streams":
+        """Return a store within the limits of the settings."""
+        return cls(
+            max_bytes=allowances.overall(REPLAY_MEGABYTES) * 1_000_000,
+            max_bytes_of=lambda owner: allowances.each(REPLAY_MEGABYTES, owner) * 1_000_000,
+        )
+
+    @property
+    def size(self) -> int:
+        """The bytes of all events."""
+        return self._all.size
+
+    def open(self, stream_id: str, session_id: str, owner: str, *, primed: bool) -> Stream:
         """Return a new stream of a session; older ones beyond the limits are dropped."""
-        stream = self._streams[stream_id] = Stream(stream_id, session_id, primed=primed, grow=self._grow)
-        self._grow(0)
+        stream = Stream(stream_id, session_id, owner, primed=primed, grow=self._grow)
+        for kept in (self._all, self._of_owners.setdefault(owner, _Kept())):
+            kept.streams[stream_id] = stream
+        self._grow(stream, 0)
         return stream
 
     def find(self, event_id: str, session_id: str) -> tuple[Stream, int] | None:
         """Return the stream of an event of this session and the event's number; None when it is not stored any more."""
         stream_id, _, number = event_id.rpartition("-")
-        stream = self._streams.get(stream_id)
+        stream = self._all.streams.get(stream_id)
         if stream is None or stream.session_id != session_id or not number.isdecimal() or len(number) > 9:
             return None
         return (stream, int(number)) if int(number) <= stream.newest else None
 
     def forget_session(self, session_id: str) -> None:
         """Drop all streams of an ended session."""
-        for stream in [each for each in self._streams.values() if each.session_id == session_id]:
+        for stream in [each for each in self._all.streams.values() if each.session_id == session_id]:
             stream.end()
             self._drop(stream)
 
-    def _grow(self, by: int) -> None:
-        self.size += by
-        while self.size > self.max_bytes or len(self._streams) > self.max_streams:
-            oldest = next((each for each in self._streams.values() if not each.readers), None)
+    def _grow(self, stream: Stream, by: int) -> None:
+        """Count bytes, and make room: first among the owner's own, then among all."""
+        own = self._of_owners[stream.owner]
+        self._all.size += by
+        own.size += by
+        self._make_room(own, self.max_bytes_of(stream.owner), self.max_streams_of_one)
+        self._make_room(self._all, self.max_bytes, self.max_streams)
+
+    def _make_room(self, kept: _Kept, max_bytes: float, max_streams: int) -> None:
+        while kept.exceeds(max_bytes, max_streams):
+            oldest = next((each for each in kept.streams.values() if not each.readers), None)
             if oldest is None:
                 return
             self._drop(oldest)
 
     def _drop(self, stream: Stream) -> None:
-        del self._streams[stream.id]
-        self.size -= stream.size
+        own = self._of_owners[stream.owner]
+        for kept in (self._all, own):
+            del kept.streams[stream.id]
+            kept.size -= stream.size
+        if not own.streams:
+            del self._of_owners[stream.owner]
         stream.let_go()

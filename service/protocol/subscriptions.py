@@ -15,7 +15,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
+from service.limits import SESSIONS, STREAMS, SUBSCRIPTIONS, UNLIMITED, Allowances, InUse
 from service.protocol.errors import INVALID_PARAMS, RpcError
+
+MAX_NAME: Final = 500
+"""Characters of the URI of a resource, or of the id of a task, that can be subscribed to. Ours have a hundred."""
 
 MAX_NAMED: Final = 1000
 """Resources or tasks that one subscription may name; it bounds what a subscription can hold."""
@@ -111,11 +115,19 @@ class Hub:
     Spec 2025-11-25, Multiple Connections: a message MUST NOT be broadcast over several streams of one client.
     """
 
+    allowances: Allowances = UNLIMITED
     is_heard: bool = False
     """True while there is any subscription. A publisher may look here before it makes a change."""
     _subscriptions: list[Subscription] = field(default_factory=list)
     _sessions: dict[str, list[Subscription]] = field(default_factory=dict)
     _closed: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin without streams and names."""
+        self.streams = InUse(STREAMS, self.allowances)
+        """The open streams of notices, of both eras; a transport, or the method, holds one for its stream."""
+        self.names = InUse(SUBSCRIPTIONS, self.allowances)
+        """The resources and tasks that modern subscriptions and legacy sessions name."""
 
     def publish(self, change: Change, owner: str | None = None) -> None:
         """Offer a change to every subscription, or to those of this owner alone. Never waits."""
@@ -195,6 +207,11 @@ def read_filter(value: object) -> dict[str, Any]:
     return read
 
 
+def names_in(filter_: Mapping[str, Any]) -> int:
+    """Return how many resources and tasks a filter names."""
+    return sum(len(filter_.get(name, ())) for name in ("resourceSubscriptions", "taskIds"))
+
+
 def changes_of(filter_: Mapping[str, Any]) -> list[Change]:
     """Return the changes that a filter names."""
     lists: list[Change] = [LISTS[name] for name in filter_ if name in LISTS]
@@ -214,10 +231,10 @@ def notification_of(change: ListChanged | ResourceUpdated | ElicitationCompleted
 def _read_names(name: str, value: object) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value) or len(value) > MAX_NAMED:
         raise RpcError(INVALID_PARAMS, f"params.notifications.{name} must be a list of at most {MAX_NAMED} strings.")
+    if any(len(each) > MAX_NAME for each in value):
+        raise RpcError(INVALID_PARAMS, f"Each of params.notifications.{name} must have at most {MAX_NAME} characters.")
     return list(dict.fromkeys(value))
 
-
-MAX_SESSIONS: Final = 10_000
 
 LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """The levels of `notifications/message` (RFC 5424), from the least to the most severe."""
@@ -240,51 +257,86 @@ def passes(level: str, threshold: str | None) -> bool:
 
 @dataclass
 class Remembered:
-    """The level and the subscriptions of one session."""
+    """The level and the subscriptions of one session, and its owner."""
 
+    owner: str = ""
     log_level: str = LEGACY_DEFAULT
     resources: set[str] = field(default_factory=set)
 
 
 @dataclass
 class SessionMemory:
-    """The sessions that set a level or subscribed to a resource."""
+    """The sessions that set a level or subscribed to a resource. `names` counts the resources, as `Hub.names` does."""
 
+    allowances: Allowances = UNLIMITED
+    names: InUse = field(default_factory=lambda: InUse(SUBSCRIPTIONS), compare=False)
     _sessions: OrderedDict[str, Remembered] = field(default_factory=OrderedDict)
+    _of_owners: dict[str, OrderedDict[str, None]] = field(default_factory=dict)
 
     def look(self, session_id: str) -> Remembered:
         """Return the state of a session, or the defaults. The returned object is for reading only."""
         if session_id not in self._sessions:
             return Remembered()
-        self._sessions.move_to_end(session_id)
-        return self._sessions[session_id]
+        return self._touch(session_id)
 
     def level_of(self, session_id: str) -> str:
         """Return the least severe level that a session wants."""
         return self.look(session_id).log_level if session_id in self._sessions else LEGACY_DEFAULT
 
-    def set_level(self, session_id: str, level: str) -> None:
-        """Set the least severe level that a session wants."""
-        self._of(session_id).log_level = level
+    def set_level(self, session_id: str, level: str, owner: str) -> None:
+        """Set the least severe level that a session of this owner wants."""
+        self._of(session_id, owner).log_level = level
 
-    def subscribe(self, session_id: str, uri: str) -> None:
-        """Add a resource to a session's subscriptions; raises -32602 when it has too many."""
-        resources = self._of(session_id).resources
-        if len(resources) >= MAX_NAMED and uri not in resources:
+    def subscribe(self, session_id: str, uri: str, owner: str) -> None:
+        """Add a resource to the subscriptions of a session of this owner.
+
+        Raises -32602 when the session has too many, `LimitError` when its owner has.
+        """
+        if len(uri) > MAX_NAME:
+            raise RpcError(INVALID_PARAMS, f"params.uri must have at most {MAX_NAME} characters to be subscribed to.")
+        resources = self.look(session_id).resources
+        if uri in resources:
+            return
+        if len(resources) >= MAX_NAMED:
             raise RpcError(INVALID_PARAMS, f"A session can subscribe to {MAX_NAMED} resources at most.")
-        resources.add(uri)
+        self.names.take(owner)
+        self._of(session_id, owner).resources.add(uri)
 
     def unsubscribe(self, session_id: str, uri: str) -> None:
         """Remove a resource from a session's subscriptions, if it is there."""
-        self._of(session_id).resources.discard(uri)
+        remembered = self.look(session_id)
+        if uri in remembered.resources:
+            remembered.resources.remove(uri)
+            self.names.give_back(remembered.owner)
 
     def forget(self, session_id: str) -> None:
-        """Forget a session that was ended."""
-        self._sessions.pop(session_id, None)
+        """Forget a session that was ended, if it is there."""
+        remembered = self._sessions.pop(session_id, None)
+        if remembered is None:
+            return
+        own = self._of_owners[remembered.owner]
+        del own[session_id]
+        if not own:
+            del self._of_owners[remembered.owner]
+        if remembered.resources:
+            self.names.give_back(remembered.owner, len(remembered.resources))
 
-    def _of(self, session_id: str) -> Remembered:
-        remembered = self._sessions.setdefault(session_id, Remembered())
+    def _of(self, session_id: str, owner: str) -> Remembered:
+        """Return the state of a session to be changed; older sessions beyond the limits are forgotten for a new one."""
+        if session_id not in self._sessions:
+            own = self._of_owners.setdefault(owner, OrderedDict())
+            self._sessions[session_id], own[session_id] = Remembered(owner), None
+            for sessions, most in (
+                (own, self.allowances.each(SESSIONS, owner)),
+                (self._sessions, self.allowances.overall(SESSIONS)),
+            ):
+                if len(sessions) > most:
+                    self.forget(next(iter(sessions)))
+        return self._touch(session_id)
+
+    def _touch(self, session_id: str) -> Remembered:
+        """Return the state of a session that is there, as the one heard from last."""
+        remembered = self._sessions[session_id]
         self._sessions.move_to_end(session_id)
-        while len(self._sessions) > MAX_SESSIONS:
-            self._sessions.popitem(last=False)
+        self._of_owners[remembered.owner].move_to_end(session_id)
         return remembered

@@ -4,9 +4,9 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 from service.authorization import SCOPES
 from service.bodies import read_limited
 from service.hosts import is_loopback
-from service.limits import BATCH_GENERATIONS, refusal
+from service.limits import BATCH_GENERATIONS, LimitError, refusal
 from service.protocol.admission import (
     Admitted,
     Arrival,
@@ -30,17 +30,18 @@ from service.protocol.admission import (
 from service.protocol.call import Call
 from service.protocol.catalog import Server
 from service.protocol.client import OUTLIVES_ITS_STREAM, RESUMES
-from service.protocol.dispatch import EncodedResponse, respond, respond_from_cache
-from service.protocol.errors import INVALID_REQUEST, RpcError, limit_exceeded
+from service.protocol.dispatch import EncodedResponse, refuse, respond, respond_from_cache
+from service.protocol.errors import INVALID_REQUEST, RpcError, limit_exceeded, retry_after
 from service.protocol.headers import SESSION_ID
 from service.protocol.jsonrpc import RequestId
 from service.protocol.methods import scope_needed
 from service.protocol.pending_requests import PendingRequests
 from service.protocol.replay import Stream, Streams
+from service.protocol.session import Session
 from service.web.guard import error_response
 from service.web.identity import IDENTITY
 from service.web.protected_resource import ProtectedResource
-from service.web.running_calls import RunningCalls
+from service.web.running_calls import RunningCalls, Share
 from service.web.stream import NO_HEADERS, SILENCE_S, Accepts, KeepAlive, ReplyStream, StreamChannel
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -66,15 +67,23 @@ class McpEndpoint:
 
     server: Server
     keys: Keys
-    calls: RunningCalls = field(default_factory=RunningCalls)
     pending: PendingRequests = field(default_factory=PendingRequests)
-    streams: Streams = field(default_factory=Streams)
     body_deadline_s: float = BODY_DEADLINE_S
     resource: ProtectedResource | None = None
     """The endpoint as clients with access tokens know it; None where none are taken."""
     links_follow_host: bool = False
     """Links begin with the loopback `Host` of the request: a container may be published at another port."""
     keep_alive: KeepAlive = field(default_factory=lambda: KeepAlive(SILENCE_S))
+
+    @cached_property
+    def calls(self) -> RunningCalls:
+        """The calls that run, and the shares of requests."""
+        return RunningCalls(self.server.allowances)
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The streams that clients can come again for."""
+        return Streams.within(self.server.allowances)
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Take one JSON-RPC message, or a batch."""
@@ -84,9 +93,19 @@ class McpEndpoint:
         )
         if isinstance(accepts, Unfit):
             return error_response(accepts.status, accepts.message)
+        share = Share(self.calls, request[IDENTITY].owner)
+        try:
+            return await self._post(request, accepts, share)
+        finally:
+            share.end()
+
+    async def _post(self, request: web.Request, accepts: Accepts, share: Share) -> web.StreamResponse:
+        headers = request.headers
         try:
             # Nearly every body has come with its head.
-            body = request.content.read_nowait() if request.content.is_eof() else await self._body_of(request)
+            body = request.content.read_nowait() if request.content.is_eof() else await self._body_of(request, share)
+        except LimitError as full:
+            return limit_response(full)
         except web.RequestPayloadError:
             return error_response(400, "The body ended before it was complete, or is not framed as HTTP has it.")
         except TimeoutError:
@@ -96,16 +115,23 @@ class McpEndpoint:
         arrival = arrival_of(request)
         if self.links_follow_host:
             arrival.reached_at = loopback_url_of(request.scheme, headers.get(hdrs.HOST, ""))
-        admitted = admit(headers.items(), body, self.keys, arrival)
+        admitted, size = admit(headers.items(), body, self.keys, arrival), len(body)
+        del body  # it is not held as long as its calls run
         if request[IDENTITY].scopes is not SCOPES and (missing := self._missing_scopes(request, admitted)):
             return step_up(self.resource, missing, admitted.id if isinstance(admitted, Call) else None)
+        try:
+            share.receive(size)
+        except LimitError as full:
+            if isinstance(admitted, Call):
+                return whole(admitted, refuse(self.server, admitted, full))
+            return limit_response(full)
         match admitted:
             case Call() as call:
-                return await self._reply(request, accepts, call)
+                return await self._reply(request, accepts, call, share)
             case Refused() as refused:
                 return response_of(refused)
             case Batch() as batch:
-                return await self._reply_to_batch(request, accepts, batch)
+                return await self._reply_to_batch(request, accepts, batch, share)
             case ClientNotification() | ClientResponse() as message:
                 self._take(message)
                 return web.Response(status=202)
@@ -125,8 +151,10 @@ class McpEndpoint:
         tasks = self.server.tasks
         await asyncio.gather(self.calls.close(grace_s), *([] if tasks is None else [tasks.close(grace_s)]))
 
-    async def _body_of(self, request: web.Request) -> bytes:
-        """Return the body as it comes, or as much of it as shows that it is too large."""
+    async def _body_of(self, request: web.Request, share: Share) -> bytes:
+        """Return the body as it comes, or as much of it as shows that it is too large; raises `LimitError`."""
+        announced = request.content_length
+        share.receive(MAX_BODY_BYTES if announced is None else min(announced, MAX_BODY_BYTES))
         async with asyncio.timeout(self.body_deadline_s):
             return await read_limited(request.content, MAX_BODY_BYTES)
 
@@ -140,30 +168,30 @@ class McpEndpoint:
                 if notification.method == "notifications/cancelled":
                     self.calls.cancel(session, notification.params.get("requestId"), notification.params.get("reason"))
 
-    async def _reply(self, request: web.Request, accepts: Accepts, call: Call) -> web.StreamResponse:
-        store = None if call.session is None else partial(self._open_stored, call.session.id, call.version)
+    async def _reply(self, request: web.Request, accepts: Accepts, call: Call, share: Share) -> web.StreamResponse:
+        store = None if call.session is None else partial(self._open_stored, call.session, call.version)
         stream = ReplyStream(request, accepts, self.keep_alive, store=store)
         try:
             response = respond_from_cache(self.server, call)
             if response is None:
                 expires = request[IDENTITY].expires if call.method == LISTEN else math.inf
-                run = self._run(call, stream, accepts)
+                run = self._run(call, stream, accepts, share)
                 response = await (run if expires == math.inf else _until(expires, run))
             if response is None:
                 return await stream.end()
-            opens = call.session is not None and call.opens_session and not response.failed
-            headers = {SESSION_ID: call.session_id} if opens else NO_HEADERS
-            return await stream.finish(response.body, response.status, headers)
+            return await stream.finish(response.body, response.status, headers_of(call, response))
         except BaseException:
             stream.abandon()
             raise
 
-    async def _reply_to_batch(self, request: web.Request, accepts: Accepts, batch: Batch) -> web.StreamResponse:
+    async def _reply_to_batch(
+        self, request: web.Request, accepts: Accepts, batch: Batch, share: Share
+    ) -> web.StreamResponse:
         """Answer a batch by the list of its responses, or by a stream of them where a message came before."""
         stream = ReplyStream(request, accepts, self.keep_alive)
         try:
             items = self._within_limit(batch.items)
-            bodies = await asyncio.gather(*(self._answer_item(item, stream, accepts) for item in items))
+            bodies = await asyncio.gather(*(self._answer_item(item, stream, accepts, share) for item in items))
         except BaseException:
             stream.abandon()
             raise
@@ -185,7 +213,7 @@ class McpEndpoint:
                 yield item
                 continue
             begun += 1
-            most = self.server.call_rate.allowances.each(BATCH_GENERATIONS, item.owner)
+            most = self.server.allowances.each(BATCH_GENERATIONS, item.owner)
             beyond = refusal(BATCH_GENERATIONS, most, overall=False, retry_after_s=1, advice="in another batch")
             yield item if begun <= most else Refused(status=200, error=limit_exceeded(beyond), id=item.id)
 
@@ -195,19 +223,23 @@ class McpEndpoint:
         tool = self.server.tools.get(name) if call.method == "tools/call" and isinstance(name, str) else None
         return tool is not None and tool.resume is not None
 
-    async def _answer_item(self, item: Single, stream: ReplyStream, accepts: Accepts) -> bytes | None:
+    async def _answer_item(self, item: Single, stream: ReplyStream, accepts: Accepts, share: Share) -> bytes | None:
         match item:
             case Refused():
                 return None if item.silent else item.body()
             case Call():
-                response = await self._run(item, stream, accepts)
+                response = await self._run(item, stream, accepts, share)
                 return None if response is None else response.body
             case ClientNotification() | ClientResponse():
                 self._take(item)
                 return None
 
-    async def _run(self, call: Call, stream: ReplyStream, accepts: Accepts) -> EncodedResponse | None:
+    async def _run(self, call: Call, stream: ReplyStream, accepts: Accepts, share: Share) -> EncodedResponse | None:
         """Run the call, in a task of its own where its era has it; None for one that was cancelled, or left."""
+        try:
+            share.add(call)
+        except LimitError as full:
+            return refuse(self.server, call, full)
         work = self._respond(call, stream, accepts)
         if call.era in OUTLIVES_ITS_STREAM:
             return await self.calls.run_apart(call, work)
@@ -231,10 +263,10 @@ class McpEndpoint:
             if not call.is_task:
                 call.end()
 
-    def _open_stored(self, session_id: str, version: str) -> Stream:
+    def _open_stored(self, session: Session, version: str) -> Stream:
         """Return a store for the events of a call; calls of sessions can come for them again."""
         # A random id tells nothing of the calls of others, and none comes again from a later process.
-        return self.streams.open(secrets.token_hex(8), session_id, primed=version in RESUMES)
+        return self.streams.open(secrets.token_hex(8), session.id, session.owner, primed=version in RESUMES)
 
 
 @dataclass(frozen=True)
@@ -286,6 +318,25 @@ async def _until(expires: float, work: Awaitable[EncodedResponse | None]) -> Enc
             return await work
     except TimeoutError:
         return None
+
+
+def headers_of(call: Call, response: EncodedResponse) -> Mapping[str, str]:
+    """Return the headers of a response to a call: the id of a new session, or when to try again."""
+    if response.error is None:
+        return {SESSION_ID: call.session_id} if call.opens_session else NO_HEADERS
+    seconds = retry_after(response.error)
+    return NO_HEADERS if seconds is None else {hdrs.RETRY_AFTER: str(seconds)}
+
+
+def whole(call: Call, response: EncodedResponse) -> web.Response:
+    """Return the HTTP response of a call that was refused before it ran."""
+    headers = headers_of(call, response)
+    return web.Response(body=response.body, status=response.status, content_type="application/json", headers=headers)
+
+
+def limit_response(refusal: LimitError) -> web.Response:
+    """Return the refusal of a request beyond a limit before its message was read."""
+    return error_response(429, str(refusal), {hdrs.RETRY_AFTER: str(math.ceil(refusal.retry_after_s))})
 
 
 def response_of(refused: Refused) -> web.Response:

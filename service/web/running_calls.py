@@ -1,7 +1,9 @@
-"""The calls that run now: cancelled by their client, or ended at shutdown.
+"""The calls that run now: cancelled by their client, or ended at shutdown; and the share of each request in the limits.
 
 A legacy call belongs to its session and goes on without its connection, so it is a task of its own; a modern one ends
-with its connection, and runs in the task of its request (`versions.OUTLIVES_ITS_STREAM`).
+with its connection, and runs in the task of its request (`versions.OUTLIVES_ITS_STREAM`). A request has its share until
+its response was taken and its calls have ended, whichever is later: neither unread results nor calls that were left can
+pile up.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from service.limits import CALLS_AT_ONCE, REQUEST_MEGABYTES, UNLIMITED, Allowances, InUse
 from service.protocol.call import Call, read_reason
 from service.protocol.dispatch import EncodedResponse
 from service.protocol.jsonrpc import RequestId
@@ -20,11 +23,21 @@ _Key: TypeAlias = tuple[str, RequestId]
 
 @dataclass
 class RunningCalls:
-    """The running calls by session and request id, and their tasks."""
+    """The running calls by session and request id, their tasks, and the shares of requests that are in use."""
 
+    allowances: Allowances = UNLIMITED
     _tasks: dict[Call, asyncio.Task[Any]] = field(default_factory=dict)
     _waiting: dict[Call, asyncio.Future[None]] = field(default_factory=dict)
     _by_request: dict[_Key, Call] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing in use."""
+        self.in_use = InUse(CALLS_AT_ONCE, self.allowances)
+        self.bytes_in_use = InUse(REQUEST_MEGABYTES, self.allowances, unit=1_000_000)
+
+    def task_of(self, call: Call) -> asyncio.Task[Any] | None:
+        """Return the task of a call, while it runs."""
+        return self._tasks.get(call)
 
     def add(self, call: Call) -> None:
         """Take in a call that runs in the current task."""
@@ -92,6 +105,46 @@ class RunningCalls:
                 waiting.set_result(None)
 
         task.add_done_callback(forget)
+
+
+class Share:
+    """The share of one request of an owner: the bytes of its body, and its calls. Beyond a limit, `LimitError`."""
+
+    __slots__ = ("_calls", "_owner", "_running", "_size")
+
+    def __init__(self, running: RunningCalls, owner: str) -> None:
+        """Begin with nothing."""
+        self._running = running
+        self._owner = owner
+        self._size = 0
+        self._calls: list[Call] = []
+
+    def receive(self, size: int) -> None:
+        """Hold as many bytes as are to be received, or as there were in the end."""
+        more = size - self._size
+        if more > 0:
+            self._running.bytes_in_use.take(self._owner, more)
+        elif more < 0:
+            self._running.bytes_in_use.give_back(self._owner, -more)
+        self._size = size
+
+    def add(self, call: Call) -> None:
+        """Hold one more call."""
+        self._running.in_use.take(self._owner)
+        self._calls.append(call)
+
+    def end(self) -> None:
+        """Give all back, now or when the last call has ended that goes on without its request."""
+        going_on = [task for each in self._calls if (task := self._running.task_of(each)) is not None]
+        if going_on:
+            asyncio.gather(*going_on, return_exceptions=True).add_done_callback(lambda _: self._give_back())
+        else:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        self.receive(0)
+        if self._calls:
+            self._running.in_use.give_back(self._owner, len(self._calls))
 
 
 def _start(work: Coroutine[Any, Any, EncodedResponse]) -> asyncio.Task[EncodedResponse]:

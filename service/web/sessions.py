@@ -7,15 +7,17 @@ on. DELETE ends the session. Spec 2025-11-25, Transports; the modern era has nei
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from service.authorization import LOOK
-from service.protocol.admission import Refused, find_session
+from service.limits import LimitError
+from service.protocol.admission import Arrival, Refused, find_session
 from service.protocol.client import ERA_OF, Era
-from service.protocol.headers import LAST_EVENT_ID, PROTOCOL_VERSION
+from service.protocol.headers import LAST_EVENT_ID, PROTOCOL_VERSION, Headers
 from service.protocol.jsonrpc import notification_message
 from service.protocol.replay import KEEP_ALIVE, Stream, frame
 from service.protocol.session import Session
@@ -23,7 +25,7 @@ from service.protocol.subscriptions import Change, ResourceUpdated, TaskChanged,
 from service.storage.store import EndedSessions
 from service.web.guard import error_response
 from service.web.identity import IDENTITY
-from service.web.mcp import McpEndpoint, arrival_of, response_of, step_up
+from service.web.mcp import McpEndpoint, arrival_of, limit_response, response_of, step_up
 from service.web.response import FITS_BYTES, RawResponse
 from service.web.stream import NO_HEADERS, WRITE_DEADLINE_S, Accepts
 
@@ -32,6 +34,9 @@ logger = logging.getLogger(__name__)
 BEAT_S: Final = 15.0
 """Between two keep-alive comments on a silent stream; they also find out that a reader is gone."""
 
+
+MAX_ENDED: Final = 10_000
+"""Sessions of one owner that this process ends: each end is remembered until the id would expire, for a month."""
 
 BROWSED: Final = (
     "This is the address of an MCP endpoint, for MCP clients and not for browsers: add it to a chat program as a "
@@ -46,6 +51,7 @@ class SessionRoutes:
         """Serve the sessions of `endpoint`, but the `ended` ones, with a comment every `beat_s` seconds of silence."""
         self._endpoint = endpoint
         self._ended = ended
+        self._ended_of: Counter[str] = Counter()
         self._beat_s = beat_s
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -61,7 +67,16 @@ class SessionRoutes:
         found = find_session(request.headers.items(), self._endpoint.keys, arrival)
         if isinstance(found, Refused):
             return response_of(found)
-        session, headers = found
+        try:
+            self._endpoint.server.call_rate.take(arrival.owner)
+            with self._endpoint.server.hub.streams.hold(arrival.owner):
+                return await self._open(request, arrival, *found)
+        except LimitError as full:
+            return limit_response(full)
+
+    async def _open(
+        self, request: web.Request, arrival: Arrival, session: Session, headers: Headers
+    ) -> web.StreamResponse:
         last = headers.get(LAST_EVENT_ID)
         if last is None:
             return await self._stream(request, session, self._changes(session, arrival.client_hint))
@@ -83,8 +98,14 @@ class SessionRoutes:
         if isinstance(found, Refused):
             return response_of(found)
         session, _ = found
+        if self._ended_of[session.owner] >= MAX_ENDED:
+            return _not_allowed("POST, GET", f"{MAX_ENDED} sessions were ended; this one ends when its id expires.")
+        self._ended_of[session.owner] += 1
         try:
+            self._endpoint.server.call_rate.take(session.owner)
             await self._ended.add(session.id, session.expires)
+        except LimitError as full:
+            return limit_response(full)
         except OSError as problem:
             logger.error("A session could not be ended: %s", problem)  # noqa: TRY400 - the disk's, with nothing to trace
             return error_response(

@@ -15,6 +15,7 @@ import asyncio
 import base64
 import hashlib
 import logging
+import math
 import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from service.images import WorkError
+from service.limits import REQUEST_MEGABYTES, InUse, LimitError
 from service.pictures.library import ImportedPicture, Importer
 from service.pictures.messages import BadPictureError
 from service.pipeline.running_jobs import finish_despite_cancel
@@ -104,7 +106,7 @@ class Page:
         return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], self.html, count=len(values))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class UploadHandler:
     """The state and the limits of the route. `arriving` are the links by which pictures are being sent at this moment.
 
@@ -117,6 +119,8 @@ class UploadHandler:
     max_bytes: int
     make_room: Callable[[Collection[str]], Awaitable[None]]
     discard: Callable[[str, Collection[str]], Coroutine[Any, Any, None]]
+    in_use: InUse = field(default_factory=lambda: InUse(REQUEST_MEGABYTES))
+    """The bytes of requests that are being received, those of this route included."""
     page: Page = field(default_factory=Page.read)
     arriving: set[str] = field(default_factory=set)
     idle_s: float = IDLE_S
@@ -172,13 +176,18 @@ async def upload_post(request: web.Request) -> web.Response:
         if upload is None or state in DEAD_LINKS:
             raise _gone(state)
         sizes = _sizes(request, handler.max_bytes)
-        with handler.alone(upload):
+        # One picture at a time is in memory.
+        with handler.alone(upload), handler.in_use.hold(upload.owner, max(sizes)):
             async with asyncio.timeout(handler.total_s):
                 return await _receive(request, handler, upload, sizes)
     except TimeoutError:
         return _answer(408, {"error": {"code": "network", "message": "It took too long."}})
     except RefusedError as refusal:
         return _answer(refusal.status, {"error": {"code": refusal.code, "message": str(refusal)}})
+    except LimitError as full:
+        refused = _answer(429, {"error": {"code": "failed", "message": str(full)}})
+        refused.headers[hdrs.RETRY_AFTER] = str(math.ceil(full.retry_after_s))
+        return refused
     except WorkError as error:  # the disk is full, or not ours
         return _answer(507, {"error": {"code": "failed", "message": str(error)}})
 

@@ -16,12 +16,14 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from service.limits import UNLIMITED, Allowances
 from service.protocol.admission import Keys
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, ResourceEntry, Server
 from service.protocol.client_requests import elicit
 from service.protocol.jsonrpc import Result
 from service.protocol.session import Sessions
+from service.protocol.subscriptions import Hub
 from service.protocol.tasks import Tasks
 from service.settings import Settings
 from service.storage.disk_sessions import DiskSessions
@@ -101,13 +103,14 @@ async def completions(call: Call, ref: Arguments, argument: Arguments) -> Sequen
     return [word for word in ("test", "testing", "tester") if word.startswith(str(argument.get("value", "")))]
 
 
-def server() -> Server:
-    """The fixture, on a hub of its own."""
+def server(allowances: Allowances = UNLIMITED) -> Server:
+    """The fixture, on a hub of its own, within these limits."""
     fixture = Server(
         name="easel-conformance",
         version="1",
         title="Conformance fixture",
         instructions="A fixture for the conformance suite.",
+        hub=Hub(allowances),
         prompts=PROMPTS,
         resources=dict(
             [
@@ -134,9 +137,11 @@ def server() -> Server:
     return fixture
 
 
-def with_tool(name: str, run: Any, schema: Mapping[str, Any] | None = None) -> Server:
+def with_tool(
+    name: str, run: Any, schema: Mapping[str, Any] | None = None, allowances: Allowances = UNLIMITED
+) -> Server:
     """The fixture with one more tool."""
-    fixture = server()
+    fixture = server(allowances)
     fixture.tools = {**fixture.tools, name: entry(name, run, schema or {"type": "object", "properties": {}})}
     return fixture
 

@@ -167,7 +167,7 @@ class Listening:
 
     def __init__(self, given: Server, notifications: object, can: Sequence[str] = (), owner: str = "anna") -> None:
         self.outbox = Outbox()
-        listening = call(
+        listening = self.call = call(
             "subscriptions/listen",
             {"notifications": notifications},
             can=can,
@@ -310,3 +310,14 @@ async def test_listening_to_tasks_takes_the_extension() -> None:
     listening = call("subscriptions/listen", {"notifications": {"taskIds": ["x"]}}, channel=Outbox())
     given = await respond(full(), listening)
     assert (given.status, error(given)["code"]) == (400, MISSING_CAPABILITY)
+
+
+async def test_a_stream_of_notices_lets_go_of_all_that_came_with_it() -> None:
+    """Bug: 60 streams with 3 MB each of members that nobody reads held 420 MB for as long as they were open."""
+    given = full()
+    listening = Listening(given, {"toolsListChanged": True})
+    assert listening.call.params
+    await listening.acknowledged()
+    assert listening.call.params == {}
+    given.hub.close()
+    assert result(await listening.ended())["_meta"][SUBSCRIPTION_ID] == 5

@@ -12,8 +12,7 @@ from service.protocol.dispatch import respond
 from service.protocol.errors import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS
 from service.protocol.headers import Headers
 from service.protocol.jsonrpc import Result
-from service.protocol.offers import MAX_URI
-from service.protocol.subscriptions import ResourceUpdated
+from service.protocol.subscriptions import MAX_NAME, ResourceUpdated
 from tests.protocol.samples import SESSION, call, error, result, said, server, tool
 
 Arguments = Mapping[str, Any]
@@ -243,7 +242,7 @@ async def test_a_uri_that_is_none_is_refused(method: str, uri: object) -> None:
 async def test_an_endless_uri_is_not_subscribed_to() -> None:
     """Attack: a thousand subscriptions of four megabytes each were remembered for a session."""
     given = server(templates={"test://{name}": ResourceEntry(listing={}, read=read)})
-    asked = call("resources/subscribe", {"uri": "test://" + "x" * MAX_URI}, Era.LEGACY, session=SESSION)
+    asked = call("resources/subscribe", {"uri": "test://" + "x" * MAX_NAME}, Era.LEGACY, session=SESSION)
     assert error(await respond(given, asked))["code"] == INVALID_PARAMS
     assert given.memory.look(SESSION.id).resources == set()
 

@@ -4,15 +4,18 @@ import asyncio
 
 import pytest
 
+from service.limits import REPLAY_MEGABYTES
 from service.protocol.call import DeliveryCallbacks
 from service.protocol.jsonrpc import notification_message
 from service.protocol.replay import KEEP_ALIVE, Stream, Streams, frame, priming
+from tests.limited import limited
 
+OWNER = "anna"
 SESSION = "session"
 
 
 def stream_of(streams: Streams, id_: str = "s", session: str = SESSION, messages: int = 0) -> Stream:
-    stream = streams.open(id_, session, primed=True)
+    stream = streams.open(id_, session, OWNER, primed=True)
     for number in range(messages):
         stream.append(str(number).encode())
     return stream
@@ -130,6 +133,37 @@ def test_a_stream_that_is_too_large_alone_goes_as_well() -> None:
     assert (streams.find("s-1", SESSION), streams.size) == (None, 0)
 
 
+def test_beyond_the_bound_of_one_owner_their_own_oldest_goes() -> None:
+    """Ours: an owner with large results takes nothing from the others."""
+    streams = Streams(max_bytes_of={"anna": 1000, "ben": 1000}.__getitem__)
+    bens = streams.open("b", SESSION, "ben", primed=True)
+    bens.append(b"x" * 100)
+    for number in range(4):
+        streams.open(f"a{number}", SESSION, "anna", primed=True).append(b"x" * 400)
+    assert [streams.find(f"{id_}-1", SESSION) is not None for id_ in ("b", "a0", "a1", "a2", "a3")] == [
+        True, False, False, True, True,
+    ]  # fmt: skip
+    streams.forget_session(SESSION)
+    assert streams.size == 0
+
+
+def test_one_owner_cannot_have_all_streams() -> None:
+    streams = Streams(max_streams=4, max_streams_of_one=2)
+    for owner, id_ in (("ben", "b"), ("anna", "a0"), ("anna", "a1"), ("anna", "a2")):
+        streams.open(id_, SESSION, owner, primed=True)
+    assert [streams.find(f"{id_}-0", SESSION) is not None for id_ in ("b", "a0", "a1", "a2")] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_the_bounds_of_what_is_kept_are_those_of_the_settings() -> None:
+    streams = Streams.within(limited(REPLAY_MEGABYTES, 2, 5))
+    assert (streams.max_bytes_of("anna"), streams.max_bytes) == (2_000_000, 5_000_000)
+
+
 async def test_when_all_are_followed_none_goes() -> None:
     """Ours: the bound gives way to readers, of whom there are as many as connections."""
     streams = Streams(max_bytes=100)
@@ -181,9 +215,10 @@ def test_room_is_made_without_a_look_at_every_stream() -> None:
 
     streams = Streams(max_streams=100)
     for number in range(100):
-        id_ = str(number)
-        streams._streams[id_] = Watched(id_, SESSION, primed=True, grow=lambda _: None)
-    streams.open("new", SESSION, primed=True)
+        stream_of(streams, str(number))
+        for kept in (streams._all, streams._of_owners[OWNER]):
+            kept.streams[str(number)] = Watched(str(number), SESSION, OWNER, primed=True, grow=streams._grow)
+    streams.open("new", SESSION, OWNER, primed=True)
     assert (Watched.looks, streams.find("0-0", SESSION)) == (1, None)
 
 

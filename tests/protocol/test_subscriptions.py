@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from service.limits import SESSIONS, SUBSCRIPTIONS, LimitError
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.subscriptions import (
     LEGACY_DEFAULT,
     LEVELS,
+    MAX_NAME,
     MAX_NAMED,
-    MAX_SESSIONS,
     PROMPTS,
     RESOURCES,
     TOOLS,
@@ -29,6 +30,7 @@ from service.protocol.subscriptions import (
     read_filter,
     read_level,
 )
+from tests.limited import limited
 
 FOX, CAT = ResourceUpdated("test://fox"), ResourceUpdated("test://cat")
 ONE, TWO = TaskChanged("1"), TaskChanged("2")
@@ -241,18 +243,18 @@ def test_looking_leaves_nothing_behind() -> None:
 
 def test_what_a_session_told_is_its_own() -> None:
     memory = SessionMemory()
-    memory.set_level("a", "error")
-    memory.subscribe("a", "test://1")
-    memory.subscribe("a", "test://2")
+    memory.set_level("a", "error", "anna")
+    memory.subscribe("a", "test://1", "anna")
+    memory.subscribe("a", "test://2", "anna")
     memory.unsubscribe("a", "test://2")
     memory.unsubscribe("b", "test://1")
-    assert memory.look("a") == Remembered(log_level="error", resources={"test://1"})
+    assert memory.look("a") == Remembered("anna", "error", {"test://1"})
     assert memory.look("b") == Remembered()
 
 
 def test_a_session_that_was_ended_is_forgotten() -> None:
     memory = SessionMemory()
-    memory.set_level("a", "error")
+    memory.set_level("a", "error", "anna")
     memory.forget("a")
     memory.forget("a")
     assert memory.look("a") == Remembered()
@@ -262,29 +264,67 @@ def test_a_session_subscribes_to_so_many_resources_and_no_more() -> None:
     """Ours: what one client can make us remember is bounded."""
     memory = SessionMemory()
     for number in range(MAX_NAMED):
-        memory.subscribe("a", f"test://{number}")
-    memory.subscribe("a", "test://0")
+        memory.subscribe("a", f"test://{number}", "anna")
+    memory.subscribe("a", "test://0", "anna")
     with pytest.raises(RpcError, match=str(MAX_NAMED)) as refused:
-        memory.subscribe("a", "test://one-more")
+        memory.subscribe("a", "test://one-more", "anna")
     assert refused.value.code == INVALID_PARAMS
     assert len(memory.look("a").resources) == MAX_NAMED
 
 
 def test_the_sessions_heard_from_longest_ago_are_forgotten_first() -> None:
     """Ours: memory is bounded over all sessions, and one that is at work keeps what it told."""
-    memory = SessionMemory()
-    for number in range(MAX_SESSIONS):
-        memory.set_level(str(number), "error")
+    memory = SessionMemory(limited(SESSIONS, 0, 100))
+    for number in range(100):
+        memory.set_level(str(number), "error", f"owner {number}")
     memory.look("0")
     for late in ("late", "later"):
-        memory.set_level(late, "error")
+        memory.set_level(late, "error", late)
     levels = {name: memory.look(name).log_level for name in ("0", "1", "2", "3", "later")}
     assert levels == {"0": "error", "1": "info", "2": "info", "3": "error", "later": "error"}
 
 
+def test_the_sessions_of_one_owner_push_out_their_own_alone() -> None:
+    memory = SessionMemory(limited(SESSIONS, 2, 0))
+    memory.set_level("b", "error", "ben")
+    for number in range(5):
+        memory.set_level(str(number), "error", "anna")
+    levels = {name: memory.look(name).log_level for name in ("b", "2", "3", "4")}
+    assert levels == {"b": "error", "2": "info", "3": "error", "4": "error"}
+
+
+def test_an_owner_is_subscribed_to_so_many_resources_in_all_sessions_together() -> None:
+    allowances = limited(SUBSCRIPTIONS, 3, 4)
+    hub = Hub(allowances)
+    memory = SessionMemory(allowances, hub.names)
+    for session, uri in (("a", "test://1"), ("a", "test://2"), ("b", "test://1")):
+        memory.subscribe(session, uri, "anna")
+    memory.subscribe("a", "test://1", "anna")
+    with pytest.raises(LimitError, match="You are subscribed to 3 resources and tasks .EASEL_SUBSCRIPTIONS"):
+        memory.subscribe("c", "test://1", "anna")
+    memory.subscribe("d", "test://1", "ben")
+    with pytest.raises(LimitError, match="All users together"):
+        memory.subscribe("d", "test://2", "ben")
+    memory.unsubscribe("a", "test://2")
+    memory.unsubscribe("a", "test://2")
+    memory.subscribe("c", "test://1", "anna")
+    for session in ("a", "b", "c", "d"):
+        memory.forget(session)
+    assert (hub.names.of("anna"), hub.names.of("ben"), memory) == (0, 0, SessionMemory(allowances))
+
+
+def test_a_name_that_is_no_name_of_ours_for_its_length_is_refused() -> None:
+    """Bug: 60 subscriptions with a thousand names of 4 kB each held 700 MB."""
+    long = "x" * (MAX_NAME + 1)
+    with pytest.raises(RpcError, match=f"at most {MAX_NAME} characters"):
+        read_filter({"resourceSubscriptions": ["test://fox", long]})
+    with pytest.raises(RpcError, match=f"at most {MAX_NAME} characters"):
+        SessionMemory().subscribe("a", long, "anna")
+
+
 def test_a_level_is_the_default_until_it_is_told() -> None:
     memory = SessionMemory()
-    memory.set_level("a", "error")
+    memory.set_level("a", "error", "anna")
     assert [memory.level_of(each) for each in ("a", "b")] == ["error", "info"]
     assert memory.look("b") == Remembered()
 

@@ -227,7 +227,7 @@ async def all_of(kept: Stream) -> list[bytes]:
 
 async def test_a_connection_that_breaks_within_the_result_leaves_it_whole_for_later() -> None:
     """Bug: the stream was never ended, so that a client which came again waited for ever after the result."""
-    kept = Streams().open("s", "session", primed=True)
+    kept = Streams().open("s", "session", "anna", primed=True)
 
     async def handle(stream: ReplyStream) -> web.StreamResponse:
         await stream.send(b"1")
@@ -242,7 +242,7 @@ async def test_a_connection_that_breaks_within_the_result_leaves_it_whole_for_la
 
 async def test_a_connection_that_breaks_just_after_the_call_ended_loses_no_result() -> None:
     """Bug: between the end of the call and its answer nobody kept the result."""
-    kept = Streams().open("s", "session", primed=True)
+    kept = Streams().open("s", "session", "anna", primed=True)
 
     async def handle(stream: ReplyStream) -> web.StreamResponse:
         await stream.send(b"1")
@@ -256,7 +256,7 @@ async def test_a_connection_that_breaks_just_after_the_call_ended_loses_no_resul
 
 async def test_hanging_up_on_a_client_that_is_gone_is_no_error() -> None:
     """Bug: the tool that hung up failed with an internal error, and its result was lost."""
-    kept, over = Streams().open("s", "session", primed=True), asyncio.Event()
+    kept, over = Streams().open("s", "session", "anna", primed=True), asyncio.Event()
 
     async def handle(stream: ReplyStream) -> web.StreamResponse:
         await stream.send(b"1")
