@@ -162,7 +162,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         app = _application(settings, guard, context, endpoint if over_http else None, storage)
         # The last answers go out after the jobs have ended; that they arrived is written down as well.
         stack.push_async_callback(jobs.close)
-        listener = Listener(sockets, Connections(bounds_of(settings.allowances)))
+        listener = Listener(sockets, Connections(bounds_of(settings.allowances, settings.trusted_proxies)))
         await _listen(app, endpoint, listener, stack, lambda: jobs.close(settings.drain_s))
         await context.generation.resume()
         work = _background(context, models_file, endpoint.server)

@@ -21,6 +21,9 @@ _AUTHORITY: Final = re.compile(rf"({_HOST})(?::([0-9]{{0,5}}))?")
 _ORIGIN: Final = re.compile(rf"([a-z][a-z0-9+.-]*)://((?:{_HOST})?(?::[0-9]{{1,5}})?)", re.IGNORECASE)
 """An origin as browsers send it (RFC 6454, 6.2). That of a file, in hosts made with Electron, has no host."""
 
+UNKNOWN: Final = "an unknown address"
+"""Stands for the address of a connection that has ended meanwhile."""
+
 _USUAL_PORTS: Final = ("80", "443")
 
 
@@ -52,6 +55,13 @@ def read_address(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def counted_as(address: Address | None) -> str:
+    """Return the name under which a client is counted: of IPv6 its network of 64 bits, which is what a customer has."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(address), 64), strict=False))
+    return UNKNOWN if address is None else str(address)
 
 
 def split_authority(text: str) -> tuple[str, str] | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.hosts import Proxies, is_loopback, split_authority
+from service.hosts import Proxies, counted_as, is_loopback, read_address, split_authority
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,10 @@ def test_the_passwords_are_secrets() -> None:
     proxies = Proxies(http="http://anna:s3cr3t@proxy:3128", https=PROXY)
     assert proxies.secrets == ["s3cr3t"]
     assert "s3cr3t" not in repr(proxies)
+
+
+def test_a_customer_of_ipv6_is_one_address_and_a_mapped_one_is_that_of_ipv4() -> None:
+    """Ours: a customer has 2^64 addresses, and a socket for both families shows those of IPv4 as mapped."""
+    assert counted_as(read_address("2001:db8:1:2:3:4:5:6")) == counted_as(read_address("2001:db8:1:2:ffff::1"))
+    assert counted_as(read_address("2001:db8:1:2::1")) != counted_as(read_address("2001:db8:1:3::1"))
+    assert counted_as(read_address("::ffff:203.0.113.7")) == "203.0.113.7"

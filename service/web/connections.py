@@ -12,7 +12,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -20,6 +20,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
 
+from service.hosts import Network
 from service.web.guard import error_response
 from service.web.response import SERVER
 
@@ -62,7 +63,7 @@ class Bounds:
     `head_s` counts from the opening of a connection, or from the first byte of a later request, to the end of a head;
     `idle_s` from an answer to the next request; `unread_s` while a client takes no byte of what was written; `linger_s`
     while the rest of a refused request is dropped, since a client sends first, and reads then.
-    `is_exempt` says of an address that it may have as many as all: that of a proxy, by which everybody comes.
+    `exempt` may have as many as all together: the addresses of proxies, by which everybody comes.
     """
 
     most: int = 1000
@@ -72,7 +73,7 @@ class Bounds:
     unread_s: float = 120.0
     linger_s: float = 5.0
     look_s: float = LOOK_S
-    is_exempt: Callable[[str], bool] = lambda address: False  # noqa: ARG005 - the signature of the check
+    exempt: tuple[Network, ...] = ()
 
 
 class Connection(web.RequestHandler):
@@ -229,10 +230,10 @@ class Connections:
         """The connections that are open."""
         return [each for own in self._by_address.values() for each in own]
 
-    def make_room(self, address: str) -> int:
+    def make_room(self, address: str, *, is_exempt: bool = False) -> int:
         """Close a waiting connection where one more is too many. Return 0, or the HTTP status where none waits."""
         own = self._by_address.get(address, {})
-        if len(own) >= self.bounds.per_address and not self.bounds.is_exempt(address):
+        if len(own) >= self.bounds.per_address and not is_exempt:
             return 0 if self._end_one(each for each in own if each in self._waiting) else 429
         if self._count >= self.bounds.most:
             return 0 if self.end_waiting() else 503

@@ -10,7 +10,6 @@
 """
 
 import asyncio
-import ipaddress
 import logging
 import re
 from collections import OrderedDict
@@ -19,7 +18,7 @@ from typing import Final, TypeVar
 
 from aiohttp import hdrs, web
 
-from service.hosts import Address, Network, read_address
+from service.hosts import Address, Network, counted_as, read_address
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +32,6 @@ MOST_ADDRESSES: Final = 4096
 """Of each table; some hundred bytes each."""
 
 LOG_EVERY_S: Final = 60.0
-UNKNOWN: Final = "an unknown address"
-"""Stands for the address of a connection that has ended meanwhile."""
-
 Key = TypeVar("Key")
 
 _FOR: Final = re.compile(r'(?:^|;)\s*for\s*=\s*"?([^";]+)"?', re.IGNORECASE)
@@ -96,13 +92,6 @@ def client_address(
             break
         address = found
     return address
-
-
-def counted_as(address: Address | None) -> str:
-    """Return an address as text; of IPv6 its network of 64 bits."""
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((int(address), 64), strict=False))
-    return UNKNOWN if address is None else str(address)
 
 
 def _hops(x_forwarded_for: Sequence[str], forwarded: Sequence[str]) -> list[str]:

@@ -8,7 +8,6 @@
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import math
 import socket
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from service.hosts import Network, counted_as, read_address
 from service.limits import CONNECTIONS, Allowances
 from service.settings import SettingsError
 from service.web.connections import Bounds, Connection, Connections, raw_refusal
@@ -74,11 +74,12 @@ def room_for_connections(most: float, descriptors: int) -> int:
     return int(min(most, room))
 
 
-def bounds_of(allowances: Allowances) -> Bounds:
+def bounds_of(allowances: Allowances, proxies: tuple[Network, ...]) -> Bounds:
     """Return the bounds of connections, as the settings and the descriptors of this process have them."""
     most = room_for_connections(allowances.overall(CONNECTIONS), raise_descriptor_limit())
     # Few descriptors are not left to one address.
-    return Bounds(most=most, per_address=int(min(allowances.each(CONNECTIONS, ""), max(1, most // 2))))
+    per_address = int(min(allowances.each(CONNECTIONS, ""), max(1, most // 2)))
+    return Bounds(most=most, per_address=per_address, exempt=proxies)
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -169,14 +170,17 @@ class Listener:
                 await self._pause(error)
                 continue
             try:
-                await self._open(server, accepted, address_of(peer[0]))
+                await self._open(server, accepted, peer[0])
             except OSError as error:  # a connection that was reset before it could be served
                 logger.debug("A connection could not be opened: %s", error)
                 accepted.close()
 
-    def _open(self, server: web.Server, accepted: socket.socket, address: str) -> Awaitable[Any]:
+    def _open(self, server: web.Server, accepted: socket.socket, host: str) -> Awaitable[Any]:
         """Serve a connection, or refuse it."""
-        status = self._connections.make_room(address)
+        found = read_address(host.partition("%")[0])
+        address = counted_as(found)
+        is_exempt = found is not None and any(found in network for network in self._connections.bounds.exempt)
+        status = self._connections.make_room(address, is_exempt=is_exempt)
         if status:
             _refuse(accepted, status)
             self._connections.warn("Connections are refused: %s", _TOO_MANY[status])
@@ -201,16 +205,3 @@ def _refuse(accepted: socket.socket, status: int) -> None:
             accepted.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-
-
-def address_of(host: str) -> str:
-    """Return the address that a connection is counted under: of IPv6 the network of 64 bits, which one client has."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, 64), strict=False).network_address)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.hosts import read_address
-from service.web.failed_tries import BURST, MOST_ADDRESSES, PAUSE_S, FailedTries, client_address, counted_as
+from service.web.failed_tries import BURST, MOST_ADDRESSES, PAUSE_S, FailedTries, client_address
 from tests.conftest import Serve
 from tests.wire import ANNA, TWO_TOKENS, Heard, modern_headers, modern_params, request, wire_client
 
@@ -82,13 +81,6 @@ async def test_pauses_are_few_so_that_they_hold_few_connections() -> None:
     done, paused = await asyncio.wait(waiting, timeout=PAUSE_S / 2)
     assert (len(done), len(paused)) == (2, 2)
     assert all(wait_s > 0 for wait_s in await asyncio.gather(*waiting))
-
-
-def test_a_customer_of_ipv6_is_one_address_and_a_mapped_one_is_that_of_ipv4() -> None:
-    """Ours: a customer has 2^64 addresses, and a socket for both families shows those of IPv4 as mapped."""
-    assert counted_as(read_address("2001:db8:1:2:3:4:5:6")) == counted_as(read_address("2001:db8:1:2:ffff::1"))
-    assert counted_as(read_address("2001:db8:1:2::1")) != counted_as(read_address("2001:db8:1:3::1"))
-    assert counted_as(read_address("::ffff:203.0.113.7")) == "203.0.113.7"
 
 
 PROXY = "10.0.0.1"

@@ -17,10 +17,12 @@ from tests.conformance.content import said
 from tests.conformance.server import running, with_tool
 from tests.limited import limited
 from tests.session_stream import get
-from tests.web.test_delivery import LARGE
 from tests.wire import Heard, WireClient, listening, modern_headers, modern_params, request, until, wire_client
 
 ANNA, BEN = "a" * 32, "b" * 32
+LARGE = "x" * 16_000_000
+"""More than the buffers of both ends of a connection hold."""
+
 HELD = {"name": "held", "arguments": {}}
 ERAS = pytest.mark.parametrize("era", Era, ids=["legacy", "modern"])
 

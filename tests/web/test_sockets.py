@@ -9,14 +9,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from service.settings import SettingsError
+from service.settings import Settings, SettingsError
 from service.web.sockets import (
     MOST_DESCRIPTORS,
     RESERVE,
+    bounds_of,
     listen,
     listen_beside,
     listening_error,
@@ -130,6 +132,12 @@ def test_the_limit_of_descriptors_is_raised_as_far_as_the_system_lets_it() -> No
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert said == "200 (200, 200) 200\n"
+
+
+def test_connections_have_the_bounds_of_the_settings_and_proxies_none_of_their_own() -> None:
+    settings = Settings.from_env({"EASEL_CONNECTIONS": "20/50", "EASEL_TRUSTED_PROXIES": "10.0.0.0/8"})
+    bounds = bounds_of(settings.allowances, settings.trusted_proxies)
+    assert (bounds.most, bounds.per_address, bounds.exempt) == (50, 20, (ip_network("10.0.0.0/8"),))
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ import pytest
 from aiohttp.test_utils import BaseTestServer
 from PIL import Image
 
+from service.limits import REQUEST_MEGABYTES, InUse
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES
 from service.storage.store import OPEN_S
 from tests.emulators.pictures import jpeg, png
+from tests.limited import limited
 from tests.reference_fixture import (
     MAX_BYTES,
     MAX_ENTRIES,
@@ -386,3 +388,16 @@ async def test_of_two_at_once_by_one_link_one_arrives(at: Open) -> None:
     upload = await at.fixture.uploads.ready("anna", REQUEST)
     assert upload is not None
     assert len(upload.names) == 1
+
+
+async def test_pictures_that_would_be_too_much_at_once_are_refused_before_they_are_read(at: Open) -> None:
+    """Ours: they count with all other requests that are being received, of their owner and of all."""
+    at.fixture.upload_handler.in_use = in_use = InUse(REQUEST_MEGABYTES, limited(REQUEST_MEGABYTES, 1), unit=1_000_000)
+    url = await at.link()
+    in_use.take("anna", 1_000_000)
+    async with at.session.post(url, data=SMALL) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "5")
+        assert "EASEL_REQUEST_MEGABYTES" in (await answer.json())["error"]["message"]
+    in_use.give_back("anna", 1_000_000)
+    assert (await at.post(url, SMALL))[0] == 200
+    assert in_use.of("anna") == 0
