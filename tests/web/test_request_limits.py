@@ -52,8 +52,10 @@ async def house(allowances: Allowances = UNLIMITED, tool: str = "run") -> AsyncI
     here = House("")
     fixture = with_tool("held", getattr(here, tool), allowances=allowances)
     async with running(fixture=fixture, tokens=f"anna:{ANNA}, ben:{BEN}") as here.url:
-        yield here
-        here.go_on.set()
+        try:
+            yield here
+        finally:
+            here.go_on.set()
 
 
 async def sent(client: WireClient, era: Era, method: str, params: Mapping[str, Any]) -> Heard:
