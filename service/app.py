@@ -28,6 +28,7 @@ from service.image_models.models import Model, Models, read_models
 from service.images import LOCAL_OWNER, Job
 from service.pictures.decoders import DecodeLimits, Decoders
 from service.pictures.library import Importer, Pictures
+from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.generation import Generation
 from service.pipeline.restoration import Restoration
 from service.pipeline.retention import Retention
@@ -295,7 +296,9 @@ class _Parts:
         """Compose everything that tools work with, the pipeline included: once for the process."""
         settings, storage, public_url = self.settings, self.storage, public_url_of(self.settings)
         notifications = PictureNotifications(self.hub)
-        retention = Retention(storage.store, storage.files, settings.limits, removed=notifications.removed)
+        retention = Retention(
+            storage.store, storage.files, settings.limits, removed=notifications.removed, clock=ClockWatch()
+        )
         pictures = Pictures(files=storage.files, decoders=self.decoders, url=public_url + PICTURES.path)
         uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
 

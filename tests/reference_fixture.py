@@ -12,6 +12,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from service.images import ImageRequest, Job, KeptPicture, Reference
 from service.pictures.decoders import Decoders
 from service.pictures.library import Importer
+from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.retention import Retention
 from service.references.uploads import Uploads, upload_request
 from service.settings import Limits, Settings
@@ -75,7 +76,7 @@ async def reference_fixture(folder: Path) -> AsyncIterator[ReferenceFixture]:
     files = await DiskFiles.open(folder / "files", scratch, b"k" * 32)
     decoders = Decoders()
     importer = Importer(files=files, store=store, decoders=decoders)
-    retention = Retention(store, files, Limits(entries=MAX_ENTRIES), lambda _: None, clock)
+    retention = Retention(store, files, Limits(entries=MAX_ENTRIES), lambda _: None, ClockWatch(clock, clock))
     uploads = Uploads(SqliteUploads(store.database), b"u" * 32, "https://easel.example.com/upload/", clock)
     try:
         yield ReferenceFixture(

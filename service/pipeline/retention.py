@@ -13,17 +13,18 @@ The history keeps its rows, and says of a picture that it is gone.
    a crash the next round removes them.
 4. A file that the index does not know is entered without an owner: a crash before its row left it, or an older history
    was put back, and chats still show it. From then on the limits apply to it as to any other.
+5. Ages count only while the clock runs evenly (`clock_watch.py`): a leap of a year makes no picture old.
 """
 
 import asyncio
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from service.images import WorkError
+from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.running_jobs import finish_despite_cancel
 from service.settings import Limits
 from service.storage.files import Files, ListedFile
@@ -59,12 +60,13 @@ class Retention:
     files: Files
     limits: Limits
     removed: Callable[[str], None]
-    clock: Callable[[], float] = time.time
+    clock: ClockWatch
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def watch(self) -> None:
         """Reconcile index and disk once, then keep to the limits every `ROUND_S` seconds, until cancelled."""
         await _trying(self._check())
+        await _trying(self._compare_clock())
         while True:
             await self.enforce()
             await self.pause(ROUND_S)
@@ -98,7 +100,9 @@ class Retention:
         await self._remove(await self.store.unused_files(owner, names), owner)
 
     async def _enforce(self, spare: Collection[str]) -> None:
-        before = self.clock() - self.limits.days * DAY_S if self.limits.days else LEFT_OVER
+        before = LEFT_OVER
+        if self.limits.days and self.clock.is_even():
+            before = self.clock.now() - self.limits.days * DAY_S
         while over := await self.store.files_over_limits(self.limits, before, spare):
             of_owner: dict[str, list[str]] = defaultdict(list)
             for file in over:
@@ -109,6 +113,9 @@ class Retention:
                 logger.info("%d files of %s are removed to make room", len(names), owner or "nobody")
             if removed < len(over):  # the disk does not let them go, and the log says so
                 return
+
+    async def _compare_clock(self) -> None:
+        self.clock.compare_with(await self.store.newest_file())
 
     async def _remove(self, names: Sequence[str], owner: str) -> int:
         removed = 0
@@ -127,7 +134,7 @@ class Retention:
         """Enter the files that the index does not know, and drop the entries whose file is gone."""
         indexed = await self.store.every_file()
         listed = await self.files.listing()  # after the index: what was in it had its file before
-        absent, strange = await asyncio.to_thread(_compare, indexed, listed, self.clock() - SETTLED_S)
+        absent, strange = await asyncio.to_thread(_compare, indexed, listed, self.clock.now() - SETTLED_S)
         # Another process may have kept one of them again since it was not seen.
         gone = [name for name in absent if await self.files.find(name) is None]
         await self.store.forget_files(gone)

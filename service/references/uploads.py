@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from service.redaction import visible
 from service.routes import UPLOADS
-from service.storage.store import KEPT_S, Upload, UploadKeeper, UploadRequest
+from service.storage.store import KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
 
 LOOK_S: Final = 2.0
 """Seconds between two looks for an upload that came in by another process on the same data folder."""
@@ -81,8 +81,8 @@ class Uploads:
         return await self._keeper.find(_hashed(secret))
 
     def is_over(self, upload: Upload) -> bool:
-        """Tell whether the hour of an upload has passed."""
-        return self._clock() >= upload.expires_at
+        """Tell whether the hour of an upload has passed, or is still to come since the clock was ahead."""
+        return not upload.created_at - OPEN_S <= self._clock() < upload.expires_at
 
     async def receive(self, upload: Upload, names: Sequence[str]) -> bool:
         """Record the files that were sent, and wake the calls that wait; false if the link was used before."""

@@ -198,6 +198,9 @@ class SqliteStore(Store):
     async def every_file(self) -> list[str]:
         return await self.database.read(files.every_file)
 
+    async def newest_file(self) -> float:
+        return await self.database.read(files.newest_file)
+
     async def forget_files(self, names: Collection[str]) -> None:
         await self.database.write(files.forget_files, tuple(names))
 

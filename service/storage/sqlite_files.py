@@ -32,9 +32,12 @@ NAMED_AT_ONCE: Final = 1000
 FORGET_UNOWNED: Final = "DELETE FROM files WHERE name = ? AND owner = '' AND owner <> ?"
 INSERT_FILE: Final = """
     INSERT INTO files (name, owner, size, drawn, stored_at)
-    VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM pictures WHERE name = ?1), ?4)
+    VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM pictures WHERE name = ?1),
+        max(?4, (SELECT coalesce(max(stored_at), 0) FROM files)))
     ON CONFLICT (name) DO UPDATE SET stored_at = max(stored_at, excluded.stored_at), drawn = excluded.drawn
 """
+"""A file is never older than one before it, also when the clock was set back: the oldest go first."""
+
 SELECT_OWNER: Final = "SELECT owner FROM pictures JOIN jobs ON jobs.id = job_id WHERE name = ? LIMIT 1"
 FIND_FILE: Final = "SELECT 1 FROM files WHERE name = ?"
 FORGET_FILES: Final = "DELETE FROM files WHERE name IN (SELECT value FROM json_each(?))"
@@ -46,6 +49,7 @@ COUNT_OF_OWNER: Final = """
     FROM file_totals WHERE owner = ?1
 """
 COUNT_OF_EACH: Final = "SELECT owner, entries, bytes FROM file_totals WHERE entries > 0"
+NEWEST_TIME: Final = "SELECT coalesce(max(stored_at), 0) FROM files"
 NEWEST_OF_ALL: Final = "SELECT name FROM files ORDER BY stored_at DESC, name DESC LIMIT 1"
 NEWEST_OF_OWNER: Final = "SELECT name FROM files WHERE owner = ? ORDER BY stored_at DESC, name DESC LIMIT 1"
 TOO_OLD: Final = "SELECT owner, name, size FROM idle_files WHERE stored_at < ? ORDER BY stored_at, name"
@@ -90,6 +94,12 @@ def add_file(connection: sqlite3.Connection, owner: str, name: str, size: int, n
     connection.execute(FORGET_UNOWNED, (name, owner))
     connection.execute(INSERT_FILE, (name, owner, size, now))
     return not was_there
+
+
+def newest_file(connection: sqlite3.Connection) -> float:
+    """The time at which the newest file was stored."""
+    newest: float = connection.execute(NEWEST_TIME).fetchone()[0]
+    return newest
 
 
 def forget_files(connection: sqlite3.Connection, names: Collection[str]) -> None:

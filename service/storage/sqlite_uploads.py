@@ -22,8 +22,9 @@ FIND: Final = f"SELECT {COLUMNS} FROM uploads WHERE id = ?"  # noqa: S608 - the 
 PURGE: Final = "DELETE FROM uploads WHERE created_at <= ?"
 FRESH: Final = f"""
     SELECT {COLUMNS} FROM uploads WHERE owner = ? AND request = ? AND names = '' AND expires_at >= ?
+        AND created_at <= ?
 """  # noqa: S608 - as above
-NEWEST: Final = "SELECT coalesce(max(created_at), 0) FROM uploads WHERE owner = ?"
+NEWEST: Final = "SELECT coalesce(max(created_at), 0) FROM uploads WHERE owner = ? AND created_at <= ?"
 INSERT: Final = """
     INSERT INTO uploads (id, owner, request, prompt, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
 """
@@ -76,12 +77,12 @@ class SqliteUploads(UploadKeeper):
         self, connection: sqlite3.Connection, owner: str, request: UploadRequest, now: float, id_of: IdOf
     ) -> Upload:
         connection.execute(PURGE, (now - KEPT_S,))
-        for row in connection.execute(FRESH, (owner, request.key, now + FRESH_S)).fetchall():
+        for row in connection.execute(FRESH, (owner, request.key, now + FRESH_S, now + OPEN_S)).fetchall():
             fresh = _read(row)
             if fresh.id == id_of(owner, fresh.created_at):
                 return fresh
         check_new_upload(connection, owner, self._allowances, now)
-        newest: float = connection.execute(NEWEST, (owner,)).fetchone()[0]
+        newest: float = connection.execute(NEWEST, (owner, now + OPEN_S)).fetchone()[0]
         created_at = max(now, math.nextafter(newest, math.inf))
         made = Upload(
             id=id_of(owner, created_at),

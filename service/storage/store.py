@@ -283,6 +283,10 @@ class Store(ABC):
         """Name the files of all owners."""
 
     @abstractmethod
+    async def newest_file(self) -> float:
+        """The time at which the newest file was stored; 0 where there is none."""
+
+    @abstractmethod
     async def forget_files(self, names: Collection[str]) -> None:
         """Take files out of the index that were removed: pictures of these names are no longer `kept`."""
 

@@ -13,6 +13,7 @@ import pytest
 
 from service.app import background_tasks
 from service.images import ImageRequest, Job, KeptPicture, Reference, WorkError
+from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.retention import BATCH, DAY_S, ROUND_S, SETTLED_S, Retention
 from service.settings import Limits
 from service.storage.disk import DiskFiles
@@ -74,7 +75,12 @@ class Cellar:
     folder: Path
 
     def retention(self, limits: Limits = NO_LIMITS) -> Retention:
-        return Retention(self.store, self.files, limits, lambda _: None, self.clock)
+        return Retention(self.store, self.files, limits, lambda _: None, self.watch)
+
+    @property
+    def watch(self) -> ClockWatch:
+        """A watch that sees no leap, however the clock is set."""
+        return ClockWatch(self.clock, self.clock)
 
     async def draw(self, *contents: str, owner: str = "anna") -> Job:
         """A job that ends with pictures of these bytes."""
@@ -381,7 +387,9 @@ async def test_it_looks_again_every_hour_for_what_has_become_too_old(cellar: Cel
         if len(rounds) == 4:
             raise CrashError
 
-    retention = Retention(cellar.store, cellar.files, Limits(days=2), lambda _: None, cellar.clock, pause)
+    retention = Retention(
+        cellar.store, cellar.files, Limits(days=2), lambda _: None, ClockWatch(cellar.clock, cellar.clock), pause
+    )
     with pytest.raises(CrashError):
         await retention.watch()
     assert rounds == [ROUND_S] * 4
@@ -433,6 +441,26 @@ async def started(cellar: Cellar) -> None:
         reached.set()
         await asyncio.Event().wait()
 
-    watch = Retention(cellar.store, cellar.files, NO_LIMITS, lambda _: None, cellar.clock, pause).watch()
+    watch = Retention(
+        cellar.store, cellar.files, NO_LIMITS, lambda _: None, ClockWatch(cellar.clock, cellar.clock), pause
+    ).watch()
     async with background_tasks(watch), asyncio.timeout(10):
         await reached.wait()
+
+
+@pytest.mark.parametrize("leap_s", [365 * DAY_S, -365 * DAY_S], ids=["ahead and back", "back and ahead"])
+async def test_a_leap_of_the_clock_makes_no_picture_old(cellar: Cellar, leap_s: float) -> None:
+    """Ours: the clock of a machine is set by others, and a year later everything would seem to be too old."""
+    steady = Clock(0.0)
+    watch = ClockWatch(cellar.clock, steady)
+    retention = Retention(cellar.store, cellar.files, Limits(days=30), lambda _: None, watch)
+    await cellar.draw("before")
+    cellar.clock.now += leap_s
+    await retention.enforce()
+    await cellar.draw("by the wrong clock")
+    cellar.clock.now -= leap_s
+    for _ in range(48):
+        steady.now += 3600
+        cellar.clock.now += 3600
+        await retention.enforce()
+    assert await cellar.left() == ["before", "by the wrong clock"]
