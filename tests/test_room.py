@@ -1,5 +1,7 @@
 """Room on the disk among several people, in the whole service: nobody loses a picture to another."""
 
+import asyncio
+
 import pytest
 
 from tests.conftest import Serve
@@ -65,3 +67,17 @@ async def test_a_call_beyond_a_limit_keeps_nothing(serve: Serve) -> None:
         refused = await both.ben.call("generate", {"prompt": "another", "image_url": inline(1)})
         assert "EASEL_PICTURES_PER_DAY" in refused["content"][0]["text"]
         assert (await both.ben.call("cache"))["structuredContent"]["kept"] == 1
+
+
+async def test_the_reference_of_a_call_that_was_left_stays_while_its_picture_is_drawn(serve: Serve) -> None:
+    """Ours: a lost connection cancels nothing that is paid for, and the same call comes again with it."""
+    async with two_owners(serve) as both:
+        left = asyncio.create_task(drawn(both.ben, "a fox [slow]", image_url=inline(1)))
+        await both.upstream.silent.wait()
+        left.cancel()
+        await asyncio.wait({left})
+        assert (await both.ben.call("cache"))["structuredContent"]["kept"] == 1
+        both.upstream.go_on.set()
+        assert (await drawn(both.ben, "a fox [slow]", image_url=inline(1)))["history_id"] == 1
+        assert (await both.ben.call("cache"))["structuredContent"]["kept"] == 2
+        assert both.upstream.charges.total() == 1
