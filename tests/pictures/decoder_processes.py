@@ -13,7 +13,8 @@ def decoder_pids() -> list[int]:
             status, command = (entry / "status").read_text(), (entry / "cmdline").read_bytes()
         except OSError:  # it has just ended
             continue
-        if f"\nPPid:\t{os.getpid()}\n" in status and b"decoder_process" in command and "\nState:\tZ" not in status:
+        is_decoder = b"decoder_process" in command or not command  # it is empty in the moment before the end
+        if f"\nPPid:\t{os.getpid()}\n" in status and is_decoder and "\nState:\tZ" not in status:
             found.append(int(entry.name))
     return found
 
