@@ -92,5 +92,6 @@ async def test_a_leap_while_nothing_runs_loses_no_picture_either(tmp_path: Path,
     for number, days in enumerate((0, leap, 0)):
         (tmp_path / "clock").write_text(f"{days:+}d\n")
         async with leaping(tmp_path, links) as machine:
+            machine.service.upstream.drawn = 10 * number  # each picture is another
             await machine.draw(f"life {number}")
             assert await machine.lost() == []
