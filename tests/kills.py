@@ -7,6 +7,7 @@ the history. A picture is lost when it was charged and is not there.
 
 import argparse
 import asyncio
+import os
 import random
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
 
@@ -70,23 +71,29 @@ class Tally:
             f"{len(self.answered_and_lost)} of these lost; {len(self.untrue)} rows that say something untrue; "
             f"{self.pieces_missing} done without all pictures"
         )
+        yield from self.untrue
 
 
 async def measure(data: Path, kills: int, seed: int) -> Tally:
     """Kill a service so many times, and count."""
     moments = random.Random(seed)  # noqa: S311 - the same moments at each run
     tally = Tally()
+    with os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb") as nowhere:
+        await _kill(data, kills, moments, tally, nowhere)
+    return tally
+
+
+async def _kill(data: Path, kills: int, moments: random.Random, tally: Tally, log: IO[bytes]) -> None:
     async with slow_pictures.running(DRAW_S, DOWNLOAD_S) as upstream:
         for kill in range(kills):
-            async with service_process(data, **upstream.settings()) as (process, client):
+            async with service_process(data, log, **upstream.settings()) as (process, client):
                 prompts = {f"{kill}-{n} [{kind}]": kind for kind in KINDS for n in range(CALLS_EACH)}
                 calls = [asyncio.create_task(_ask(client, prompt, prompts[prompt], tally)) for prompt in prompts]
                 await asyncio.wait(calls, timeout=moments.uniform(0, LONGEST_S))
                 process.kill()
                 await asyncio.gather(*calls)
-        async with launched(COMMAND, data, upstream.settings(), deadline_s=SETTLING_S) as (_, client):
+        async with launched(COMMAND, data, upstream.settings(), deadline_s=SETTLING_S, stderr=log) as (_, client):
             _count(await _settled(client), upstream, tally)
-    return tally
 
 
 async def _ask(client: WireClient, prompt: str, kind: str, tally: Tally) -> None:
@@ -127,7 +134,7 @@ def _count(rows: dict[str, dict[str, Any]], upstream: SlowPictures, tally: Tally
         else:
             tally.lost_while_drawing[kind] += 1
         if "charged" not in str(row.get("failure")) or "Nothing was charged" in str(row.get("failure")):
-            tally.untrue.append(prompt)
+            tally.untrue.append(f"{prompt}: {row['state']} {row.get('failure')}")
     for prompt, history_id in tally.answered.items():
         row = rows.get(prompt, {"history_id": 0, "state": "absent"})
         if (row["history_id"], row["state"]) != (history_id, "done"):

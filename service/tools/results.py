@@ -232,6 +232,11 @@ def _advice(job: Job, *, joined: bool) -> list[str]:
             lines = ["To show the picture, repeat its markdown line in your answer."]
         case _:
             lines = ["To show the pictures, repeat their markdown lines in your answer."]
+    if job.state is JobState.DONE and job.links:
+        lines.append(
+            f"{len(job.links)} more of its pictures are paid for and not here yet: `history` with history_id "
+            f"{job.history_id} looks for them again."
+        )
     return [*lines, joined_text("variation")] if joined else lines
 
 

@@ -114,7 +114,7 @@ class PictureReader:
         if missing and not found:
             kind = Kind.DOWNLOAD if links else Kind.LOST
             raise UpstreamError(kind, detail=missing[0]).keeping(links=links)
-        loss = f"{len(missing)} more could not be had. {missing[0]}" if missing else ""
+        loss = f"{len(missing)} more could not be had at first. {missing[0]}" if missing else ""
         notes = " ".join(filter(None, (note, loss)))
         return [replace(each, note=notes) for each in found] + [Picture(data=b"", source=link) for link in links]
 

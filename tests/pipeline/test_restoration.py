@@ -1,14 +1,15 @@
 """Pictures whose bytes were removed come back from their image service, where it still has them."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from service.images import Job, JobState, WorkError
+from service.images import Job, JobState, Picture, WorkError
+from service.tools.results import describe
 from tests.emulators.pictures import png
-from tests.pipeline_fixture import Gated, ask, files_in, gated, id_of, pipeline_fixture
+from tests.pipeline_fixture import Gated, Pencil, ask, files_in, gated, id_of, pipeline_fixture
 
 
 async def test_a_picture_whose_bytes_are_gone_comes_back_from_its_image_service(tmp_path: Path) -> None:
@@ -178,6 +179,79 @@ async def test_the_task_of_a_service_that_is_not_followed_is_kept_with_the_failu
         upstream.answers = [WorkError("Taken in.", kind="accepted", may_be_charged=True).keeping(task="t-7")]
         made = await ask(pipeline)
     assert (made.job.state, made.job.task) == (JobState.FAILED, "t-7")
+
+
+def two_of_three() -> list[Picture]:
+    """An answer with three pictures, of which one could not be downloaded."""
+    return [Picture(data=png(1)), Picture(data=b"", source="https://pics.example/7"), Picture(data=png(2))]
+
+
+async def test_one_of_several_that_could_not_be_downloaded_is_fetched_when_it_is_looked_at(tmp_path: Path) -> None:
+    """Bug: the URL of the one that was missing was forgotten, though it was paid for like the others."""
+    async with pipeline_fixture(tmp_path, several := Several()) as pipeline:
+        made = await ask(pipeline)
+        assert (made.job.state, len(made.job.pictures), made.job.links) == (
+            JobState.DONE,
+            2,
+            ("https://pics.example/7",),
+        )
+        assert "1 more of its pictures are paid for" in describe(made.job, "http://pics/")
+        several.there = False
+        early = await pipeline.generation.show("anna", id_of(made))
+        assert early is not None
+        assert early.job == made.job
+        several.there = True
+        shown = await pipeline.generation.show("anna", id_of(made), picture=3)
+        assert shown is not None
+    assert [each.source for each in shown.job.pictures] == ["", "", "https://pics.example/7"]
+    assert (shown.job.links, shown.job.finished_at) == ((), made.job.finished_at)
+    assert sorted(path.read_bytes() for path in files_in(tmp_path)) == sorted(png(number) for number in (1, 2, 7))
+
+
+async def test_the_same_request_gets_the_rest_also_after_its_first_part_was_delivered(tmp_path: Path) -> None:
+    """Ours: a request counts as delivered once all that is paid for has reached its client."""
+    async with pipeline_fixture(tmp_path, several := Several()) as pipeline:
+        first = await pipeline.draw()
+        await pipeline.generation.jobs.close()
+        pipeline.generation.jobs.closing = False
+        again = await ask(pipeline)
+    assert (id_of(again), again.joined, len(again.job.pictures)) == (first.history_id, True, 3)
+    assert len(several.asked) == 1
+
+
+async def test_the_same_request_is_drawn_anew_where_the_rest_is_not_to_be_had(tmp_path: Path) -> None:
+    async with pipeline_fixture(tmp_path, several := Several()) as pipeline:
+        first = await pipeline.draw()
+        several.there = False
+        again = await ask(pipeline)
+    assert (id_of(again), again.joined, len(several.asked)) == (first.history_id + 1, False, 2)
+
+
+async def test_of_two_that_are_missing_the_one_that_comes_is_not_fetched_twice(tmp_path: Path) -> None:
+    links = ["https://pics.example/7", "https://pics.example/gone"]
+    answer = [Picture(data=png(1)), *(Picture(data=b"", source=link) for link in links)]
+    async with pipeline_fixture(tmp_path, several := Several(answers=[answer])) as pipeline:
+        made = await ask(pipeline)
+        for _ in range(2):
+            shown = await pipeline.generation.show("anna", id_of(made))
+            assert shown is not None
+            assert (len(shown.job.pictures), shown.job.links) == (2, ("https://pics.example/gone",))
+    assert several.fetched == ["https://pics.example/7", "https://pics.example/gone", "https://pics.example/gone"]
+
+
+@dataclass
+class Several(Pencil):
+    """Draws three pictures, has the missing one under its URL for as long as it is `there`."""
+
+    answers: list[list[Picture] | Exception] = field(default_factory=lambda: [two_of_three()])
+    there: bool = True
+    fetched: list[str] = field(default_factory=list)
+
+    async def fetch_again(self, source: str) -> bytes:
+        self.fetched.append(source)
+        if not self.there or source.endswith("gone"):
+            raise WorkError("It is not there any more.", kind="gone")
+        return png(int(source.rpartition("/")[2]))
 
 
 async def remove(folder: Path) -> None:

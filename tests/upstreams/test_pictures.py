@@ -103,7 +103,7 @@ async def test_one_that_cannot_be_had_leaves_the_others(host: str, lost: Source)
     """Ours: they are paid for; the person is told."""
     ((data, note),) = await read(host, lost, INLINE[1])
     assert data == pictures.png(1, (8, 8))
-    assert note.startswith("1 more could not be had.")
+    assert note.startswith("1 more could not be had at first.")
 
 
 @pytest.mark.parametrize(
