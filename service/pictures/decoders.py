@@ -50,6 +50,9 @@ IDLE_S: Final = 60.0
 USUAL_BYTES: Final = 450_000_000
 """Memory for one picture that is not large: one of 17 million pixels, of whatever type (measured: 380 MB)."""
 
+LARGEST_CONVERTED: Final = 4 * MAX_PIXELS
+"""Bytes by which an answer may be longer than the picture: it may have been converted, to RGBA without compression."""
+
 CLOCK_FACTOR: Final = 3
 """Seconds by the clock for one of processor time, on a machine that has other things to do."""
 
@@ -119,7 +122,7 @@ class DecoderProcess:
             try:
                 write_message(self._process.stdin, task, data)
                 answer = read_head(self._process.stdout)
-                return answer, read_strings(self._process.stdout, answer)
+                return answer, read_strings(self._process.stdout, answer, most=len(data) + LARGEST_CONVERTED)
             except (OSError, EOFError, ValueError) as error:
                 self.kill()
                 raise DecoderEndedError(*self.reap()) from error
@@ -230,12 +233,13 @@ class Decoders:
         return answer
 
     def _need(self, subject: str, data: bytes) -> int:
-        """Return the memory that a picture needs by its header, the most there is where it does not tell."""
+        """Return the memory that a picture needs by its header; the most there is where it does not tell."""
         media_type = sniff(data) or ""
         width, height = stored_size(data, media_type) or (0, 0)
         if width * height > MAX_PIXELS:
             raise too_many_pixels()
-        need = memory_needed(data, media_type) or self._limits.memory_bytes
+        is_unknown = not (width and height) and (media_type or convertible(data))
+        need = self._limits.memory_bytes if is_unknown else memory_needed(data, media_type)
         if need > self._limits.memory_bytes:
             problem = (
                 f"takes about {need // 1_000_000} MB of memory to decode, and {self._limits.memory_bytes // 1_000_000} "
@@ -279,7 +283,8 @@ class Decoders:
             self._free.remove(decoder)
         self._decoders.discard(decoder)
         decoder.kill()
-        self._threads.submit(decoder.reap)
+        with contextlib.suppress(RuntimeError):  # the system starts no thread: one of ours does it later
+            self._threads.submit(decoder.reap)
 
 
 def _start() -> subprocess.Popen[bytes]:

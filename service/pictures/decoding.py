@@ -31,7 +31,7 @@ from service.pictures.metadata import shown_orientation, turned, without_metadat
 from service.pictures.sniffing import describe, is_heic, sniff
 
 LARGE_PIXELS: Final = 4096 * 4096
-"""What is made of a picture, a copy or a conversion, has no more."""
+"""A copy or conversion of a picture has no more."""
 
 BAND_PIXELS: Final = 4_000_000
 """A conversion needs a copy or two, so it goes by bands of the picture. One band is 16 MB."""

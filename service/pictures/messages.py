@@ -21,8 +21,8 @@ PREVIEW_TYPE: Final = "image/jpeg"
 
 HEAD: Final = struct.Struct(">I")
 MOST_JSON_BYTES: Final = 1_000_000
-MOST_BYTES: Final = 1024**3
-"""Of one string. No picture of the most pixels is larger, whatever type it was converted to."""
+MOST_BYTES: Final = 2**31
+"""Bytes of the strings of a task. The largest picture that settings allow has a gigabyte."""
 
 
 class BadPictureError(WorkError):
@@ -152,11 +152,16 @@ def read_head(pipe: IO[bytes]) -> dict[str, Any]:
     return message
 
 
-def read_strings(pipe: IO[bytes], message: Mapping[str, Any]) -> list[bytes]:
-    """Read the strings behind the JSON of a message. Raises `EOFError` and `ValueError` like `read_head`."""
+def read_strings(pipe: IO[bytes], message: Mapping[str, Any], most: int = MOST_BYTES) -> list[bytes]:
+    """Read the strings behind the JSON of a message, of at most so many bytes in all.
+
+    Raises `EOFError` and `ValueError` like `read_head`.
+    """
     sizes = message.get("sizes")
-    if not isinstance(sizes, list) or not all(isinstance(each, int) and 0 <= each <= MOST_BYTES for each in sizes):
+    if not isinstance(sizes, list) or not all(isinstance(each, int) and each >= 0 for each in sizes):
         raise ValueError("a message has no sizes")
+    if sum(sizes) > most:
+        raise ValueError(f"a message has {sum(sizes)} bytes")
     return [_read(pipe, size) for size in sizes]
 
 
