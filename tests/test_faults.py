@@ -8,12 +8,14 @@ import asyncio
 import resource
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests import refused_calls
 from tests.faults import OBEYING_MODES, ON_TMPFS, SERVICE, SOON_S, Faulty, faulty, fill, may_mount
 from tests.paths import ROOT
 
@@ -214,3 +216,29 @@ async def test_a_start_on_a_read_only_disk_says_so(tmp_path: Path) -> None:
     said = await asyncio.to_thread(refused_start, tmp_path, *ON_TMPFS[:6], mount, "sh")
     assert "it is read-only" in said
     assert "EASEL_DATA_DIR" in said
+
+
+needs_filters = pytest.mark.skipif(not refused_calls.is_possible(), reason="needs the filters of Linux")
+
+
+def refusing(*calls: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tests.refused_calls", *calls, "--")
+
+
+@needs_filters
+@pytest.mark.parametrize("error", ["ENOSYS", "EOPNOTSUPP", "ENOLCK"])
+async def test_a_start_on_a_file_system_without_locks_says_so(tmp_path: Path, error: str) -> None:
+    """Ours: two processes could not tell each other's work from that of a dead one, and pay twice."""
+    said = await asyncio.to_thread(refused_start, tmp_path, *refusing(f"flock={error}"))
+    assert "its file system has no locks" in said
+    assert "EASEL_DATA_DIR" in said
+
+
+@needs_filters
+@pytest.mark.parametrize("error", ["EPERM", "EOPNOTSUPP"])
+async def test_a_file_system_without_hard_links_will_do(tmp_path: Path, error: str) -> None:
+    """Bug: the start ended there, though nothing but the first secret needs a link."""
+    async with faulty(tmp_path, refusing(f"link={error}")) as service:
+        assert "![a fox](" in await service.draw()
+    async with faulty(tmp_path) as service:
+        assert await service.state("a fox") == "done"

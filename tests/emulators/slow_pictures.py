@@ -34,6 +34,9 @@ class SlowPictures:
     url: str = ""
     charges: Counter[str] = field(default_factory=Counter)
     told: set[str] = field(default_factory=set)
+    downloading: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by the first download."""
+
     _drawn: int = 0
     _tasks: dict[str, float] = field(default_factory=dict)
 
@@ -61,6 +64,7 @@ class SlowPictures:
         return web.json_response({"task_id": task, "task_status": "SUCCEED", "output_images": links})
 
     async def file(self, request: web.Request) -> web.StreamResponse:
+        self.downloading.set()
         return await self._dripped(request, self.picture(request.match_info["name"].partition(".")[0]))
 
     def picture(self, name: str) -> bytes:
