@@ -93,7 +93,7 @@ class PictureReader:
         those that can be had later, only the source comes with it.
         """
         if named := [link for source in sources[:MOST] for link in self._named(source)]:
-            await progress("The picture is drawn; downloading it", 90, links=named)
+            await progress("The picture is drawn; downloading it", links=named)
         found: list[Picture] = []
         missing: list[str] = []
         links: list[str] = []

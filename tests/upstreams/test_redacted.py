@@ -31,7 +31,7 @@ class Parrot(Upstream):
         request: ImageRequest,  # noqa: ARG002 - of the contract
         progress: Progress,
     ) -> list[Picture] | RemoteTask:
-        await progress(f"Drawing with {KEY}{TAGS}", 10)
+        await progress(f"Drawing with {KEY}{TAGS}", 10, [f"http://h/a.png?key={KEY}"])
         self._fail()
         return RemoteTask(f"task-{KEY}") if self.task else self._pictures()
 
@@ -67,7 +67,6 @@ class Parrot(Upstream):
 @dataclass
 class Told:
     lines: list[tuple[str, float | None]] = field(default_factory=list)
-
     links: list[str] = field(default_factory=list)
 
     async def __call__(self, message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
@@ -87,6 +86,7 @@ async def test_pictures_come_without_the_key_in_their_words() -> None:
     [picture] = await redacted(Parrot()).generate(REQUEST, told)  # type: ignore[misc]  # a list, since it is no task
     assert picture == Picture(data=b"picture", note=f"With {HIDDEN}.", source=f"http://h/a.png?key={HIDDEN}")
     assert told.lines == [(f"Drawing with {HIDDEN}", 10)]
+    assert told.links == [f"http://h/a.png?key={HIDDEN}"]
 
 
 async def test_a_task_and_its_pictures_come_without_the_key() -> None:
