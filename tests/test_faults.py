@@ -142,6 +142,24 @@ async def test_work_that_cannot_be_written_down_is_refused_and_costs_nothing(
         assert sum(words in line and "To mend it: " in line for line in service.log.splitlines()) == 1
 
 
+async def test_a_call_for_which_no_connection_can_be_opened_costs_nothing_and_says_why(tmp_path: Path) -> None:
+    """Bug: the image service was said to accept no connections, and its address was to be looked at."""
+    async with faulty(tmp_path, EASEL_RETRIES="0") as service:
+        assert await service.state("nothing yet") == "absent"  # the client is connected now
+        held = asyncio.create_task(service.draw("a fox [slow]"))  # which takes the open connection to the service
+        await service.upstream.silent.wait()
+        await service.state("nothing yet")
+        with no_descriptors(service):
+            told = await service.draw("a second fox")
+        assert "too many files are open" in told
+        assert "nothing was charged" in told
+        service.upstream.go_on.set()
+        await held
+        assert await service.state("a second fox") == "failed"
+        assert "![after](" in await service.draw("after")
+        assert service.upstream.charges == {"a fox [slow]": 1, "after": 1}
+
+
 async def test_a_history_that_is_damaged_while_it_is_open_is_said_to_be(tmp_path: Path) -> None:
     async with faulty(tmp_path) as service:
         await service.draw("one")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
-from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, Reference, WorkError
+from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Picture, Progress, Reference, WorkError
 from service.pictures.library import Pictures
 from service.pictures.messages import BadPictureError
 from service.pipeline.clock_watch import ClockWatch
@@ -103,7 +103,8 @@ class Worker:
         except BaseException:
             charge = await self._charge(job)
             mistake = WorkError(f"{BROKEN} {charge}\n{LOOK}", kind="internal", may_be_charged=charge == MAY_BE_CHARGED)
-            await self._failed(job, running, mistake)
+            if await self._failed(job, running, mistake) is not None:
+                await self.arrivals.remove(job)
             raise
         seconds = time.monotonic() - started
         logger.info(
@@ -122,11 +123,13 @@ class Worker:
             logger.warning("history_id %d of %s could not be ended: %s", job.history_id, job.owner, error)
         else:
             if ended is not None:
+                await self.arrivals.remove(job)
                 await self.ended(ended)
 
     async def _end_cancelled(self, job: Job) -> Job | None:
         current = await self.store.job(job.owner, job.history_id) or job
-        if self.jobs.closing and (current.task or await self.arrivals.read(job)):
+        can_go_on = current.state is JobState.WORKING and (current.task or await self.arrivals.read(job))
+        if self.jobs.closing and can_go_on:
             await self.store.release(current)
             return None
         kind, reason = ("interrupted", STOPPED) if self.jobs.closing else (CANCELLED_KIND, CANCELLED)

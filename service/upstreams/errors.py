@@ -22,6 +22,7 @@ import aiohttp
 from service.bodies import read_limited
 from service.images import SAID, WorkError
 from service.redaction import Redactor
+from service.troubles import DESCRIPTORS, MEMORY, trouble_of
 from service.upstreams.asked_wait import LONGEST_WAIT_S, asked_wait, spoken
 from service.upstreams.error_body import find_error, parse_body, sanitize
 from service.upstreams.kinds import HAD_BEGUN, RULES, Kind
@@ -214,6 +215,9 @@ def _reason(error: Exception) -> str:
             return "Its host name is not known"
         case aiohttp.ClientSSLError():
             return "There is no secure connection to it, its certificate may be wrong"
+        case aiohttp.ClientConnectorError() if trouble_of(error) in {DESCRIPTORS, MEMORY}:
+            trouble = trouble_of(error) or DESCRIPTORS
+            return f"This server opens no connection, since {trouble.fact}: to mend it, {trouble.advice}"
         case aiohttp.ClientConnectorError():
             return "It does not accept connections"
         case TimeoutError():

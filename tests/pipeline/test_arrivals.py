@@ -1,5 +1,6 @@
 """Work that a crash cut short after the image service had answered: the next process finishes it, and pays nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -163,3 +164,39 @@ async def test_a_crash_before_any_answer_says_how_far_it_had_come(tmp_path: Path
     assert ("after it had asked" in ended.failure.reason, "Nothing was charged" in ended.failure.reason) == (
         asked, not asked,
     )  # fmt: skip
+
+
+@dataclass
+class Hanging(Gallery):
+    """Has drawn, and never sends the picture."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:  # noqa: ARG002 - as above
+        await progress("The picture is drawn", links=[LINK])
+        self.asked.set()
+        await asyncio.Event().wait()
+        return []
+
+
+async def test_a_stop_during_a_download_leaves_it_to_the_next_start(tmp_path: Path) -> None:
+    """Ours: the URL is written down, so the row need not say that the picture is lost."""
+    async with life(tmp_path, "first", hanging := Hanging()) as first:
+        call = asyncio.create_task(first.generation.generate("anna", FOX, Waiter(), upstream="pencil"))
+        await hanging.asked.wait()
+        await first.generation.jobs.close()
+        assert (await call).job.state is JobState.WORKING
+    async with life(tmp_path, "new", gallery := Gallery()) as second:
+        assert (await second.settled()).state is JobState.DONE
+    assert gallery.fetched == [LINK]
+
+
+async def test_a_job_that_is_deleted_during_a_download_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with life(tmp_path, "first", hanging := Hanging()) as first:
+        call = asyncio.create_task(first.generation.generate("anna", FOX, Waiter(), upstream="pencil"))
+        await hanging.asked.wait()
+        [job] = await first.store.jobs("anna", 10)
+        assert await first.generation.stop(job)
+        with pytest.raises(WorkError):
+            await call
+        assert await first.arrivals.listing() == frozenset()
