@@ -85,7 +85,7 @@ SETTINGS: Final = (
     *(Setting(limit.setting, limit.default, limit.meaning) for limit in LIMITS),
     Setting("EASEL_DISK_FREE_MB", "200", "megabytes of the disk below which no picture or upload is begun; 0: none"),
     Setting("EASEL_LIMITS", "", "limits of single owners, such as alice.pictures_per_day=50, bob.spend_per_day=2"),
-    Setting("EASEL_DECODE_MEMORY_MB", "800", "megabytes of memory to decode one picture; two are decoded at once"),
+    Setting("EASEL_DECODE_MEMORY_MB", "800", "megabytes of memory to decode one picture; three are decoded at once"),
     Setting("EASEL_DECODE_S", "20", "seconds of processor time that decoding one picture may take"),
     Setting("EASEL_PROFILES", "", "how a client is answered, such as "
             "cherry-studio:patience=120,preview=off; *:structured=off"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import aiohttp
 
-from service.image_services import UPSTREAMS, connect, secrets_of, turned_off
+from service.image_services import SKETCH, UPSTREAMS, connect, secrets_of, turned_off
 from service.redaction import Redactor
 from service.settings import Endpoint, Settings
 
@@ -32,8 +32,8 @@ async def test_a_service_is_on_when_its_endpoint_is_set() -> None:
 
 async def test_the_sketch_stands_in_when_no_service_is_on() -> None:
     async with aiohttp.ClientSession() as session:
-        assert list(connect(Settings.from_env({}), session, Redactor())) == ["sketch"]
-        assert list(connect(turned_off(Settings.from_env(KEYS)), session, Redactor())) == ["sketch"]
+        assert list(connect(Settings.from_env({}), session, Redactor())) == [SKETCH]
+        assert list(connect(turned_off(Settings.from_env(KEYS)), session, Redactor())) == [SKETCH]
 
 
 def test_every_key_token_and_password_is_among_the_secrets() -> None:

@@ -45,7 +45,9 @@ from service.pictures.messages import (
 )
 from service.pictures.sniffing import convertible, memory_needed, sniff, stored_size
 
-DECODERS: Final = 2
+DECODERS: Final = 3
+"""One for a picture that is paid for, and two for those of two callers. Each takes 35 MB between pictures."""
+
 IDLE_S: Final = 60.0
 USUAL_BYTES: Final = 450_000_000
 """Memory for one picture that is not large: one of 17 million pixels, of whatever type (measured: 380 MB)."""

@@ -3,6 +3,7 @@
 1. A picture that an image service has just drawn is paid for, and goes before all others. Of the others, which callers
    give or look at again, at most all but one are decoded at once: a paid one never waits for their decoding.
 2. In each of the two lanes, one owner comes after the other: somebody who sends a hundred pictures waits for their own.
+   One owner has one place among the others: a picture that takes its whole time holds up those of its owner alone.
 3. In each lane one large picture is decoded at a time, which bounds the memory.
 """
 
@@ -70,7 +71,9 @@ class DecodingQueue:
             if len(self._running) == self._at_once or len(alike) >= places:
                 continue
             large_is_taken = any(each.large for each in alike)
-            for queue in self._waiting[lane].values():
+            for owner, queue in self._waiting[lane].items():
+                if lane is Lane.OTHER and any(each.owner == owner for each in alike):
+                    continue
                 first = next((each for each in queue if not each.granted.cancelled()), None)
                 if first is not None and not (first.large and large_is_taken):
                     yield first

@@ -1,4 +1,4 @@
-"""The queue of pictures that wait for a decoder: two at once, as the service has it."""
+"""The queue of pictures that wait for a decoder."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,9 +11,9 @@ PAID, OTHER = Lane.PAID, Lane.OTHER
 class Queue:
     """Pictures that wait for places. `begun` names those that had one, in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = 2) -> None:
         self.begun: list[str] = []
-        self._queue = DecodingQueue(2)
+        self._queue = DecodingQueue(places)
         self._ends: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -77,6 +77,16 @@ async def test_owners_take_turns() -> None:
     for name in ("anna 0", "anna 1", "ben 0", "anna 2", "ben 1"):
         await queue.end(name)
     assert queue.begun == ["anna 0", "anna 1", "ben 0", "anna 2", "ben 1", "anna 3"]
+
+
+async def test_an_owner_has_one_place_among_the_others() -> None:
+    """Attack: two references that take their whole time left no place for those of other people."""
+    queue = Queue(places=3)
+    await fill(queue, lambda number: (f"anna {number}", OTHER, "anna"), 3)
+    await queue.add("ben", OTHER, "ben")
+    assert queue.begun == ["anna 0", "ben"]
+    await queue.end("anna 0")
+    assert queue.begun[-1] == "anna 1"
 
 
 async def test_one_large_picture_of_a_lane_is_decoded_at_a_time() -> None:
