@@ -134,7 +134,9 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         for each in sockets:
             stack.callback(each.close)
         storage = await _storage(settings, stack)
-        settings = replace(settings, port=sockets[0].getsockname()[1])
+        tokens_stored = bool(await storage.stored_tokens()) and over_http
+        settings = replace(settings, port=sockets[0].getsockname()[1], stored_tokens=tokens_stored)
+        settings.check_exposure()
         if settings.auto_token:
             settings = with_auto_token(settings, storage.secret)
         session = await stack.enter_async_context(_client_session(settings))
@@ -144,7 +146,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         url = public_url_of(settings) + settings.path
         resource = await stack.enter_async_context(protected_resource.opened(settings.oauth, url, session))
         endpoint = _endpoint(settings, storage, resource)
-        tokens = await StaticTokens.open(settings, logs.hide, redactor.add)
+        tokens = await StaticTokens.open(settings, logs.hide, redactor.add, read_stored=storage.stored_tokens)
         decoders = Decoders(DecodeLimits(memory_bytes=settings.decode_memory_bytes, cpu_s=settings.decode_s))
         stack.push_async_callback(decoders.close)
         parts = _Parts(
@@ -155,6 +157,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
             session=session,
             redactor=redactor,
             hub=endpoint.server.hub,
+            tokens=tokens,
         )
         context = parts.context(models_file.last_good if models_file else SKETCH)
         jobs = context.generation.jobs
@@ -167,7 +170,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         await _listen(app, endpoint, listener, stack, lambda: jobs.close(settings.drain_s))
         await context.generation.resume()
         work = _background(context, models_file, endpoint.server)
-        work += [tokens.watch(endpoint.server.hub.close_owners)]
+        work += [storage.upkeep(), tokens.watch(endpoint.server.hub.close_owners)]
         await stack.enter_async_context(background_tasks(*work))
         yield Running(settings=settings, endpoint=endpoint, context=context)
 
@@ -291,6 +294,7 @@ class _Parts:
     session: aiohttp.ClientSession
     redactor: Redactor
     hub: Hub
+    tokens: StaticTokens
 
     def context(self, models: Models) -> ToolContext:
         """Compose everything that tools work with, the pipeline included: once for the process."""
@@ -352,7 +356,7 @@ class _Parts:
             drop=retention.drop,
             own_hosts=own_names(self.settings),
             image_dir=self.settings.image_dir,
-            several_owners=self.settings.several_owners,
+            several_owners=lambda: self.settings.several_owners or len(self.tokens.names) > 1,
         )
 
 

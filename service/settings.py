@@ -120,19 +120,32 @@ class Settings:
     notes: tuple[str, ...]
     """Sentences for the person who starts the service: values that were mended, or that cannot be followed."""
 
+    stored_tokens: bool = False
+    """True where the data folder has tokens of `token add`; nothing of the environment says so."""
+
     def without_tokens(self) -> "Settings":
         """Return the settings of a service that only this process uses: requests need no token."""
-        return replace(self, tokens={}, auto_token=False, tokens_file=None, oauth=None)
+        return replace(self, tokens={}, auto_token=False, tokens_file=None, oauth=None, stored_tokens=False)
 
     @property
     def needs_token(self) -> bool:
         """True where requests must bring a token."""
-        return bool(self.tokens or self.auto_token or self.tokens_file or self.oauth)
+        return bool(self.tokens or self.auto_token or self.tokens_file or self.oauth or self.stored_tokens)
 
     @property
     def several_owners(self) -> bool:
         """True where several people may have a history here."""
         return bool(len(self.tokens) > 1 or self.tokens_file or self.oauth)
+
+    def check_exposure(self) -> None:
+        """Raise `SettingsError` where others than this machine's programs could call without a token."""
+        if not self.needs_token and not is_loopback(self.host):
+            raise SettingsError(
+                "EASEL_TOKENS",
+                f"must be set to listen on {self.host}, beyond this machine: write name:token pairs such as "
+                "alice:<a long random word>, or auto for one made here, or run `token add NAME`, or leave EASEL_HOST "
+                "at 127.0.0.1",
+            )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -143,7 +156,7 @@ class Settings:
             raise read.error("EASEL_PATH", f"{path!r} cannot be a path; write one such as /mcp")
         auto_token = read.text("EASEL_TOKENS").lower() == AUTO
         public_url = read.public_url(path)
-        settings = cls(
+        return cls(
             host=host,
             port=read.number("EASEL_PORT", 0, 65535),
             path=path,
@@ -181,13 +194,6 @@ class Settings:
             proxies=read.proxies(),
             notes=tuple(read.notes),
         )
-        if not settings.needs_token and not is_loopback(host):
-            raise SettingsError(
-                "EASEL_TOKENS",
-                f"must be set to listen on {host}, beyond this machine: write name:token pairs such as "
-                "alice:<a long random word>, or auto for one made here, or leave EASEL_HOST at 127.0.0.1",
-            )
-        return settings
 
 
 class _Reader:

@@ -1,4 +1,4 @@
-"""Static tokens: who may call, from EASEL_TOKENS and from the file of EASEL_TOKENS_FILE.
+"""Static tokens: who may call, from EASEL_TOKENS, from the file of EASEL_TOKENS_FILE, and from `token add`.
 
 1. A token has `SHORTEST` characters or more, and belongs to one name; a name may have several, so that one can be
    replaced by another without a gap.
@@ -43,6 +43,13 @@ class StaticToken:
     name: str
     digest: bytes = field(repr=False)
     expires: float | None = None
+    revoked: bool = False
+
+    def problem(self, now: float) -> str:
+        """Return why it is no longer good, as a sentence; "" where it is."""
+        if self.revoked:
+            return "The token has been revoked."
+        return "The token has expired." if self.expires is not None and self.expires <= now else ""
 
 
 def read_pairs(pairs: Iterable[str]) -> dict[str, str]:
@@ -100,6 +107,17 @@ def digest_of(token: str) -> bytes:
     """Return the SHA-256 digest of a token as it is sent."""
     # Bytes of a header that are not UTF-8 arrive as surrogates (PEP 383), which no encoding takes.
     return hashlib.sha256(token.encode(errors="surrogateescape")).digest()
+
+
+def check_name(name: str) -> None:
+    """Raise `TokensError` for what cannot be the name of a token."""
+    if not _NAME.fullmatch(name):
+        raise TokensError(f"{name[:64]!r} is no name: up to 64 letters of a to z, digits, and _ . -")
+
+
+def read_expiry(written: str) -> float:
+    """Return the end of a date, or a time, in UNIX seconds; raises `TokensError`."""
+    return _read_expiry(written, "it")
 
 
 def _read_line(line: str, place: str) -> tuple[str, str, float | None]:

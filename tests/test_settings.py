@@ -1,5 +1,6 @@
 """Settings: read from a mapping, frozen, and each mistake names the setting as it was written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,9 +154,6 @@ def test_how_much_is_kept_can_be_set() -> None:
         pytest.param({"EASEL_ALLOWED_ORIGINS": "null"}, "EASEL_ALLOWED_ORIGINS", id="every sandboxed frame"),
         pytest.param({"EASEL_TRUSTED_PROXIES": "nginx"}, "EASEL_TRUSTED_PROXIES", id="a proxy by its name"),
         pytest.param({"EASEL_TRUSTED_PROXIES": "10.0.0.0/33"}, "EASEL_TRUSTED_PROXIES", id="a network of 33 bits"),
-        pytest.param({"EASEL_HOST": "0.0.0.0"}, "EASEL_TOKENS", id="beyond loopback without tokens"),
-        pytest.param({"EASEL_HOST": "::"}, "EASEL_TOKENS", id="beyond loopback, IPv6"),
-        pytest.param({"EASEL_HOST": "example.com"}, "EASEL_TOKENS", id="a name that may be anything"),
         pytest.param({"EASEL_IMAGE_DIR": "~nobody-of-this-name/files"}, "EASEL_IMAGE_DIR", id="nobody's image folder"),
         pytest.param({"EASEL_DATA_DIR": "~nobody-of-this-name"}, "EASEL_DATA_DIR", id="nobody's data folder"),
         pytest.param({"EASEL_MODELS_FILE": "~nobody-of-this-name/m"}, "EASEL_MODELS_FILE", id="nobody's models"),
@@ -319,3 +317,21 @@ def test_a_proxy_that_cannot_be_followed_is_told_and_stops_nothing() -> None:
         "https_proxy is not followed: 'socks5://…@127.0.0.1:7891' is no HTTP proxy. Set the address of its HTTP side, "
         "such as http://127.0.0.1:7890.",
     )
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("0.0.0.0", id="beyond loopback"),
+        pytest.param("::", id="beyond loopback, IPv6"),
+        pytest.param("example.com", id="a name that may be anything"),
+    ],
+)
+def test_only_tokens_open_a_service_beyond_this_machine(host: str) -> None:
+    """Ours: also those that stand in the data folder alone, which the environment does not tell of."""
+    settings = Settings.from_env({"EASEL_HOST": host})
+    with pytest.raises(SettingsError, match=r"EASEL_TOKENS: must be set to listen on .*`token add NAME`"):
+        settings.check_exposure()
+    replace(settings, stored_tokens=True).check_exposure()
+    with pytest.raises(SettingsError):
+        replace(settings, stored_tokens=True).without_tokens().check_exposure()

@@ -100,7 +100,7 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
     url = public_url_of(settings) + settings.path
     entry: dict[str, object] = {"type": "streamableHttp", "url": url}
     option = ""
-    if settings.tokens or settings.tokens_file:
+    if settings.tokens or settings.tokens_file or settings.stored_tokens:
         # A token that the person chose is not repeated; one that was made here is shown, or nobody could use it.
         token = settings.tokens[LOCAL_OWNER] if settings.auto_token else "<token>"
         entry["headers"] = {"Authorization": f"Bearer {token}"}
@@ -124,7 +124,7 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
     if public_host and not settings.needs_token and not is_loopback(public_host):
         lines.append(
             "  Note          every call is refused, since EASEL_PUBLIC_URL is beyond this machine and there are no "
-            "tokens: set EASEL_TOKENS, to auto for instance."
+            "tokens: set EASEL_TOKENS, to auto for instance, or run `token add NAME`."
         )
     lines += [
         "",

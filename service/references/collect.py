@@ -136,7 +136,8 @@ class References:
 
     `make_room` is called with the names of their files, and removes older files over the limits; `drop` removes those
     of an owner's files that nothing uses. `own_hosts` are the names, beside loopback, under which clients know this
-    service. `image_dir` is the chat program's folder; `several_owners` closes it to all callers.
+    service. `image_dir` is the chat program's folder; it is closed to all callers while `several_owners` says
+    that there are several.
     """
 
     store: Store
@@ -149,12 +150,12 @@ class References:
     drop: Callable[[str, Collection[str]], Awaitable[None]]
     own_hosts: frozenset[str] = frozenset()
     image_dir: Path | None = None
-    several_owners: bool = False
+    several_owners: Callable[[], bool] = lambda: False
 
     @property
     def has_folder(self) -> bool:
         """True when there is an image folder and callers may have pictures of it."""
-        return self.image_dir is not None and not self.several_owners
+        return self.image_dir is not None and not self.several_owners()
 
     async def collect(
         self, owner: str, arguments: Mapping[str, Any], model: Model, models: Models
@@ -221,7 +222,7 @@ class References:
         )
 
     async def _newest(self, owner: str, count: int) -> AsyncGenerator[Reference, None]:
-        if self.image_dir is None or self.several_owners:
+        if self.image_dir is None or self.several_owners():
             why = (
                 "several people have tokens here, and the image folder is one person's"
                 if self.image_dir

@@ -16,6 +16,7 @@ import errno
 import hmac
 import logging
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -37,7 +38,10 @@ ENTRIES: Final = frozenset({
     "arrived", "easel.db", "easel.db-journal", "easel.db-shm", "easel.db-wal", "ended-sessions", "files", "running",
     "secret",
 })  # fmt: skip
-"""All that the service makes in its data folder."""
+"""All that the service makes in its data folder, beside the copies that an upgrade leaves."""
+
+COPY: Final = re.compile(r"easel\.db\.v[0-9]+\.bak(\.part)?")
+"""The names of these copies (`sqlite_upgrade.py`)."""
 
 logger = logging.getLogger(__name__)
 
@@ -89,8 +93,9 @@ def make_private(data: Path) -> None:
         return
     with needing(data):
         names = {entry.name for entry in data.iterdir()}
-    foreign = sorted(names - ENTRIES - {"lost+found"})
-    left = [path for name in sorted(names & ENTRIES) for path in _closed_below(data / name)]
+    ours = {name for name in names if name in ENTRIES or COPY.fullmatch(name)}
+    foreign = sorted(names - ours - {"lost+found"})
+    left = [path for name in sorted(ours) for path in _closed_below(data / name)]
     if not foreign and not _close(data):
         left.insert(0, data)
     if left:

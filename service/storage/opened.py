@@ -2,27 +2,36 @@
 
 import asyncio
 import contextlib
+import logging
 import time
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from service.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
+from service.storage import sqlite_tokens
 from service.storage.arrivals import DiskArrivals
 from service.storage.data_folder import Secret, make_private
 from service.storage.disk import DiskFiles
 from service.storage.disk_sessions import DiskSessions
+from service.storage.file_system import share_of
 from service.storage.files import Arrivals, Files
 from service.storage.lease import Lease
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_tasks import SqliteTasks
 from service.storage.sqlite_uploads import SqliteUploads
 from service.storage.store import EndedSessions, Store, UploadKeeper
+from service.tokens import StaticToken
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """The opened parts, each as its contract."""
+    """The opened parts, each as its contract. `upkeep` is work that goes on as long as they are open."""
 
     secret: Secret
     files: Files
@@ -31,6 +40,8 @@ class Storage:
     tasks: TaskKeeper
     uploads: UploadKeeper
     ended_sessions: EndedSessions
+    stored_tokens: Callable[[], Awaitable[tuple[StaticToken, ...]]]
+    upkeep: Callable[[], Coroutine[Any, Any, None]]
 
 
 async def open_storage(data: Path, stack: contextlib.AsyncExitStack, allowances: Allowances = UNLIMITED) -> Storage:
@@ -41,6 +52,11 @@ async def open_storage(data: Path, stack: contextlib.AsyncExitStack, allowances:
     lease = await asyncio.to_thread(Lease.claim, data)
     stack.callback(lease.release)
     await asyncio.to_thread(make_private, data)
+    if share := await asyncio.to_thread(share_of, data):
+        logger.warning(
+            "EASEL_DATA_DIR lies on %s: processes of one machine may use it together if its locks hold, those of two "
+            "machines may not. A folder on a disk of this machine is safer.", share,
+        )  # fmt: skip
     secret = await asyncio.to_thread(Secret.open, data, lease.folder)
     files = await DiskFiles.open(data / "files", lease.folder, secret.derive("picture names"))
     arrivals = await DiskArrivals.open(data / "arrived", lease.folder)
@@ -58,4 +74,6 @@ async def open_storage(data: Path, stack: contextlib.AsyncExitStack, allowances:
         tasks=tasks,
         uploads=SqliteUploads(store.database, allowances),
         ended_sessions=ended,
+        stored_tokens=partial(store.database.read, sqlite_tokens.stored_tokens),
+        upkeep=store.database.keep_log_empty,
     )

@@ -7,9 +7,12 @@
    committed before it (sqlite.org/wal.html#concurrency). With `synchronous=FULL` a committed write survives a power
    cut (sqlite.org/pragma.html#pragma_synchronous).
 4. A cancelled caller takes nothing back: work that was handed over is done.
+5. While nothing is written, the log is brought into the file and emptied, so that even a plain copy of the one file,
+   which nobody should take of a running service, has the history (`empty_log`).
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -19,8 +22,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
+from service.images import WorkError
 from service.storage.data_folder import DataFolderError, make_private_file
-from service.storage.sqlite_schema import check_version, create_tables
+from service.storage.file_system import check_mode
+from service.storage.sqlite_schema import create_tables
+from service.storage.sqlite_upgrade import CONVERSIONS, TIMEOUT_S, Conversions, needs_upgrade, upgrade
 from service.troubles import GONE, OTHER, described, storage_error, trouble_of
 
 P = ParamSpec("P")
@@ -38,6 +44,9 @@ A caller is told within ten seconds, also one that waits a second time, for the 
 SWITCH_TIMEOUT_S: Final = 4.0
 """Longest wait for other processes that start at the same moment; each takes milliseconds."""
 
+IDLE_S: Final = 2.0
+"""Seconds between two looks at the log. After one of them without a write the log is emptied."""
+
 UNUSABLE: Final = "The history could not be read or written"
 
 LARGEST_INTEGER: Final = 2**63 - 1
@@ -49,6 +58,7 @@ class Database:
 
     def __init__(self, path: Path, writer: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
         self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._file = _identity(path)
         self._writer = writer
         self._idle_readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
@@ -59,12 +69,12 @@ class Database:
         self._closed: Future[None] | None = None
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
-        """Connect to the file, and make its tables where it is new.
+    async def open(cls, path: Path, conversions: Conversions = CONVERSIONS) -> Self:
+        """Connect to the file; make its tables where it is new, and convert those of an earlier release.
 
-        Raises `DataFolderError` for a file that cannot be used, also for one of another version.
+        Raises `DataFolderError` for a file that cannot be used, also for one of a version that cannot be converted.
         """
-        writer, *readers = await asyncio.to_thread(_connect_all, path)
+        writer, *readers = await asyncio.to_thread(_connect_all, path, conversions)
         return cls(path, writer, readers)
 
     async def write(
@@ -81,6 +91,21 @@ class Database:
     ) -> R:
         """Do `work` on a reading connection: all its queries see the file as it was at one moment."""
         return await self._outcome(self._read_threads, lambda: self._read(lambda one: work(one, *args, **kwargs)))
+
+    async def keep_log_empty(self, look_s: float = IDLE_S) -> None:
+        """Empty the log whenever nothing was written to it between two looks, until cancelled."""
+        seen = (0, 0)
+        while True:
+            await asyncio.sleep(look_s)
+            now = await asyncio.to_thread(_stamp, self._log)
+            if now[0] and now == seen:
+                with contextlib.suppress(WorkError):  # the disk may be full for a while, which is logged
+                    await self.empty_log()
+            seen = now
+
+    async def empty_log(self) -> bool:
+        """Bring all of the log into the file, and make it empty; False while a reader or writer is in the way."""
+        return await self._outcome(self._write_thread, self._empty_log)
 
     async def close(self) -> None:
         """Finish the work that was handed over, then let go of the file. Safe to call twice."""
@@ -111,6 +136,11 @@ class Database:
         left_s = min(max(until - time.monotonic(), 0), BUSY_TIMEOUT_S)
         self._writer.execute(f"PRAGMA busy_timeout = {left_s * 1000:.0f}")
         return transact(self._writer, "IMMEDIATE", work)
+
+    def _empty_log(self) -> bool:
+        self._writer.execute("PRAGMA busy_timeout = 0")  # nobody waits for this: it is tried again
+        busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
         reader = self._idle_readers.get()  # there are as many threads as connections
@@ -158,13 +188,13 @@ def within_range(number: int) -> int:
     return max(0, min(number, LARGEST_INTEGER))
 
 
-def _connect_all(path: Path) -> list[sqlite3.Connection]:
+def _connect_all(path: Path, conversions: Conversions) -> list[sqlite3.Connection]:
     """The writing connection, then the reading ones. Connections that were opened before a failure are closed."""
     opened: list[sqlite3.Connection] = []
     make_private_file(path)
     try:
         opened.append(_connect(path))
-        _prepare(opened[0], path)
+        _prepare(opened[0], path, conversions)
         for _ in range(READERS):
             opened.append(_connect(path))
             opened[-1].execute("PRAGMA query_only = ON")
@@ -191,23 +221,38 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    check_version(connection, path)
-    _switch_to_wal(connection)
+def _prepare(connection: sqlite3.Connection, path: Path, conversions: Conversions) -> None:
+    if needs_upgrade(connection, path, conversions):
+        connection.execute(f"PRAGMA busy_timeout = {TIMEOUT_S * 1000}")
+        transact(connection, "IMMEDIATE", lambda one: upgrade(one, path, conversions))
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}")
+    check_mode(_switch_to_wal(connection), path)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     transact(connection, "IMMEDIATE", create_tables)
 
 
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Bug: the busy timeout does not hold for a switch that meets another process's, so it is tried again here."""
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return size and time of writing of a file; zeros for one that is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> str:
+    """Return the journal mode that the file has then.
+
+    Bug: the busy timeout does not hold for a switch that meets another process's, so it is tried again here.
+    """
     deadline = time.monotonic() + SWITCH_TIMEOUT_S
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            mode: str = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
         else:
-            return
+            return mode

@@ -48,6 +48,9 @@ TABLES: Final = (
         owner TEXT NOT NULL,
         pictures INTEGER NOT NULL,
         spend REAL NOT NULL,
+        received INTEGER NOT NULL DEFAULT 0,
+        failed INTEGER NOT NULL DEFAULT 0,
+        seconds REAL NOT NULL DEFAULT 0,
         PRIMARY KEY (day, owner)
     ) WITHOUT ROWID
     """,
@@ -74,8 +77,26 @@ TABLES: Final = (
         WHERE day = CAST(NEW.created_at / 86400 AS INTEGER) AND owner = NEW.owner;
     END
     """,
+    """
+    CREATE TRIGGER job_timed AFTER UPDATE OF state ON jobs WHEN NEW.state <> OLD.state BEGIN
+        UPDATE daily_use SET
+            failed = failed + (NEW.state = 'failed') - (OLD.state = 'failed'),
+            seconds = seconds + iif(OLD.state = 'working', max(NEW.finished_at - NEW.created_at, 0), 0)
+        WHERE day = CAST(NEW.created_at / 86400 AS INTEGER) AND owner = NEW.owner;
+    END
+    """,
+    """
+    CREATE TRIGGER picture_received AFTER INSERT ON pictures BEGIN
+        UPDATE daily_use SET received = received + 1
+        WHERE (day, owner) = (
+            SELECT CAST(created_at / 86400 AS INTEGER), owner FROM jobs WHERE id = NEW.job_id
+        );
+    END
+    """,
 )
-"""`daily_use` counts pictures and their prices by the day since 1970, UTC."""
+"""`daily_use` counts by the day since 1970, UTC: generations that may be charged (`pictures`) and their prices,
+pictures that came (`received`), generations that failed, and the seconds from the call to the end of each.
+"""
 
 SELECT_USE: Final = """
     SELECT coalesce(sum(pictures) FILTER (WHERE owner = ?1), 0), coalesce(sum(pictures), 0),

@@ -1,7 +1,7 @@
 """The tables, indexes and triggers of the SQLite file, as `create_tables` makes them.
 
-1. `PRAGMA user_version` holds `VERSION`. A file of another version is refused and stays untouched: rows must not be
-   misread. The first release that changes a table raises `VERSION` and converts files of the version before.
+1. `PRAGMA user_version` holds `VERSION`. A file of another version stays untouched until it is converted
+   (`sqlite_upgrade.py`): rows must not be misread. A release that changes a table raises `VERSION`.
 2. `totals` and `file_totals` are kept by triggers, since counting 10,000 rows takes milliseconds and every call of
    `cache` asks. Triggers also delete a job's dependent rows, even when somebody deletes the job by hand.
 3. `jobs.id` counts the jobs of all owners, so it never leaves this file. People and models see `history_id`, which each
@@ -9,13 +9,11 @@
 """
 
 import sqlite3
-from pathlib import Path
 from typing import Final
 
 from service.storage import sqlite_limits
-from service.storage.data_folder import DataFolderError
 
-VERSION: Final = 9
+VERSION: Final = 11
 """Lower numbers stand in files of development versions."""
 
 JOBS: Final = (
@@ -249,28 +247,25 @@ TASKS: Final = (
 """The tasks of MCP. `messages` are for the process that runs the task, from another one that was asked."""
 
 
-def check_version(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise `DataFolderError` for a file of another version, before anything in it is changed."""
-    version = version_of(connection)
-    if version > VERSION:
-        raise DataFolderError(
-            path,
-            f"a newer version of this service wrote it (tables {version}, this version knows {VERSION}); run that "
-            "version, or use another folder",
-        )
-    if 0 < version < VERSION:
-        raise DataFolderError(
-            path,
-            f"a development version of this service wrote it (tables {version}, this version knows {VERSION}), which "
-            "cannot be read; use another folder, or remove the file to begin with an empty history",
-        )
+TOKENS: Final = (
+    """
+    CREATE TABLE tokens (
+        digest BLOB NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        expires_at REAL,
+        revoked_at REAL
+    ) WITHOUT ROWID
+    """,
+)
+"""The tokens of `token add`, as SHA-256 digests. A row stays when its token is revoked (`sqlite_tokens.py`)."""
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty file, inside a transaction of the caller. A file that has them stays as it is."""
     if version_of(connection) == VERSION:
         return
-    for statement in (*JOBS, *JOB_TRIGGERS, *FILES, *UPLOADS, *TASKS, *sqlite_limits.TABLES):
+    for statement in (*JOBS, *JOB_TRIGGERS, *FILES, *UPLOADS, *TASKS, *TOKENS, *sqlite_limits.TABLES):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {VERSION}")
 

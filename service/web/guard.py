@@ -85,7 +85,7 @@ class Guard:
                 return _respond(answer)
             if request.path.startswith(WITHOUT_TOKEN) or request.match_info.http_exception is not None:
                 return handler(request)
-            if self._is_open:
+            if self._is_open and not self._tokens.has_stored:
                 refusal = self._refuse_exposed(request)
                 request[IDENTITY] = LOCAL
                 return handler(request) if refusal is None else _respond(refusal)
@@ -207,7 +207,7 @@ class Guard:
         if self.resource is not None:
             named, challenge = "an access token for this server", self.resource.challenge(problem)
         else:
-            named = "a token of EASEL_TOKENS or EASEL_TOKENS_FILE"
+            named = "a token of EASEL_TOKENS or EASEL_TOKENS_FILE, or of `token add`"
             # RFC 6750, 3.1: a request without a token is told no error, only which scheme is asked for.
             error = f', error="invalid_token", error_description="{problem}"' if problem else ""
             challenge = f'Bearer realm="easel"{error}'

@@ -5,19 +5,20 @@ handler of such a route that asked for it would fail instead of acting for someb
 """
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiohttp import hdrs, web
 
 from service.authorization import SCOPES
-from service.images import LOCAL_OWNER
+from service.images import LOCAL_OWNER, WorkError
 from service.settings import Settings
 from service.tokens import StaticToken, digest_of, read_file, static_tokens
 from service.watched_file import WatchedFile
@@ -56,24 +57,45 @@ class TokenError(Exception):
         self.is_guess = is_guess
 
 
-class StaticTokens:
-    """The tokens of EASEL_TOKENS and, as long as they stand there, those of the file. Each has all scopes."""
+Stored: TypeAlias = Callable[[], Awaitable[tuple[StaticToken, ...]]]
+"""Reads the tokens of `token add`, those that were revoked included."""
 
-    def __init__(self, fixed: Iterable[StaticToken], file: WatchedFile[tuple[StaticToken, ...]] | None = None) -> None:
-        """Take these tokens, and those that the file has now."""
+EVERY_S: Final = 2.0
+"""Seconds between two looks at the tokens of `token add`, and for names without a token that is good."""
+
+
+class StaticTokens:
+    """The tokens of EASEL_TOKENS; as long as they stand there those of the file; and those of `token add`.
+
+    Each has all scopes. `has_stored` is True once `token add` was used on the data folder.
+    """
+
+    def __init__(
+        self,
+        fixed: Iterable[StaticToken],
+        file: WatchedFile[tuple[StaticToken, ...]] | None = None,
+        stored: tuple[StaticToken, ...] = (),
+        read_stored: Stored | None = None,
+    ) -> None:
+        """Take these tokens, and those that the file has now. `read_stored` reads the stored ones again."""
         self._fixed = tuple(fixed)
         self._file = file
-        self._take(file.last_good if file else ())
+        self._stored = stored
+        self._read_stored = read_stored
+        self._take()
 
     @classmethod
-    async def open(cls, settings: Settings, *hide: Callable[[str], None]) -> "StaticTokens":
-        """Read the tokens of the settings and of their file; raises `SettingsError`.
+    async def open(
+        cls, settings: Settings, *hide: Callable[[str], None], read_stored: Stored | None = None
+    ) -> "StaticTokens":
+        """Read the tokens of the settings, of their file, and those that are stored; raises `SettingsError`.
 
         Each `hide` is called with every token that stands plainly in the file, now or later.
         """
         fixed = static_tokens(settings.tokens.items())
+        stored = await read_stored() if read_stored is not None else ()
         if settings.tokens_file is None:
-            return cls(fixed)
+            return cls(fixed, None, stored, read_stored)
         loop = asyncio.get_running_loop()
 
         def hide_on_loop(token: str) -> None:  # a thread reads the file
@@ -81,26 +103,48 @@ class StaticTokens:
                 loop.call_soon_threadsafe(each, token)
 
         read = partial(read_file, taken=[token.digest for token in fixed], hide=hide_on_loop)
-        return cls(fixed, await WatchedFile.open("EASEL_TOKENS_FILE", settings.tokens_file, read))
+        file = await WatchedFile.open("EASEL_TOKENS_FILE", settings.tokens_file, read)
+        return cls(fixed, file, stored, read_stored)
 
-    async def watch(self, revoke: Callable[[Collection[str]], None]) -> None:
-        """Take the tokens of the file whenever they change, and tell which names have no token any more."""
+    @property
+    def has_stored(self) -> bool:
+        """True once a token was stored, also when all of them were revoked: the service stays closed then."""
+        return bool(self._stored)
 
-        def take(of_file: tuple[StaticToken, ...]) -> None:
-            before = set(self._identities)
-            self._take(of_file)
-            revoke(before - set(self._identities))
-            logger.info("The tokens file has changed: %d tokens", len(of_file))
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that have a token which is good now."""
+        now = time.time()
+        return frozenset(token.name for token in self._tokens if not token.problem(now))
 
+    async def watch(self, revoke: Callable[[Collection[str]], None], every_s: float = EVERY_S) -> None:
+        """Take the tokens of file and store whenever they change, and tell which names have no good token any more."""
+        before, said = self.names, {token.digest for token in self._tokens}
+        while True:
+            await asyncio.sleep(every_s)
+            await self._refresh()
+            now, tokens = self.names, {token.digest for token in self._tokens}
+            if before - now:
+                revoke(before - now)
+            if (now, tokens) != (before, said):
+                logger.info("The tokens have changed: %d tokens, %d names", len(tokens), len(now))
+            before, said = now, tokens
+
+    async def _refresh(self) -> None:
         if self._file is not None:
-            await self._file.watch(take)
+            await self._file.refresh()
+        if self._read_stored is not None:
+            with contextlib.suppress(WorkError):  # the last ones stay; the log has the trouble of the disk
+                self._stored = await self._read_stored()
+        self._take()
 
-    def _take(self, of_file: tuple[StaticToken, ...]) -> None:
-        self._tokens = (*self._fixed, *of_file)
+    def _take(self) -> None:
+        of_file = self._file.last_good if self._file else ()
+        self._tokens = (*self._fixed, *of_file, *self._stored)
         self._identities = {token.name: Identity(owner=token.name) for token in self._tokens}
 
     def find(self, token: str) -> Identity | None:
-        """Return the identity of a token, None for an unknown one; raises `TokenError` for one that has expired.
+        """Return the identity of a token, None for an unknown one; raises `TokenError` for one that is over.
 
         All are compared, in constant time, so that timing reveals none.
         """
@@ -110,8 +154,8 @@ class StaticTokens:
                 found = each
         if found is None:
             return None
-        if found.expires is not None and found.expires <= time.time():
-            raise TokenError("The token has expired.", is_guess=False)
+        if problem := found.problem(time.time()):
+            raise TokenError(problem, is_guess=False)
         return self._identities[found.name]
 
 

@@ -384,7 +384,7 @@ async def test_the_folder_of_one_person_is_not_shown_to_several(at: At) -> None:
     """Ours: a token is for a person, and the attachments are those of whoever runs the service."""
     in_folder(at, "private.png", A)
     assert at.references.has_folder
-    shared = at.with_(several_owners=True)
+    shared = at.with_(several_owners=lambda: True)
     assert not shared.references.has_folder
     said = await shared.problem(use_latest_user_image=True)
     assert "several people have tokens" in said

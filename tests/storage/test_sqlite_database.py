@@ -1,6 +1,7 @@
 """One SQLite file, its connections and threads."""
 
 import asyncio
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -170,6 +171,47 @@ async def test_a_failed_opening_leaves_nothing_open(path: Path) -> None:
         assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("pictures",)]
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("INSERT INTO pictures VALUES (1)")  # would wait for a connection that was left open
+
+
+def copied_rows(path: Path, target: Path) -> list[int]:
+    """The numbers in a copy of the one file, without the log beside it."""
+    shutil.copy(path, target)
+    with closing(sqlite3.connect(target)) as copy:
+        return numbers(copy)
+
+
+async def test_a_copy_of_the_one_file_has_the_history_once_nothing_is_written(path: Path, tmp_path: Path) -> None:
+    """Bug: `cp easel.db` of a running service gave an empty history, since all of it stood in the log."""
+    database = await Database.open(path)
+    try:
+        await database.write(lambda one: one.execute("CREATE TABLE numbers (n)"))
+        await database.write(insert, 1)
+        async with asyncio.timeout(10):
+            keeping = asyncio.create_task(database.keep_log_empty(look_s=0.01))
+            while path.with_name(f"{path.name}-wal").stat().st_size:  # noqa: ASYNC110 - another process would see it so
+                await asyncio.sleep(0.01)
+        keeping.cancel()
+        assert copied_rows(path, tmp_path / "copy") == [1]
+    finally:
+        await database.close()
+
+
+async def test_a_reader_in_the_way_puts_the_emptying_off(database: Database, path: Path, tmp_path: Path) -> None:
+    """SQLite: the log cannot be emptied under a reader; nobody waits for it, and the next look tries again."""
+    release, started = threading.Event(), threading.Event()
+
+    def read_slowly(connection: sqlite3.Connection) -> bool:
+        numbers(connection)
+        return held_until(release, started)(connection)
+
+    reading = asyncio.create_task(database.read(read_slowly))
+    await asyncio.to_thread(started.wait, 10)
+    await database.write(insert, 1)
+    assert not await database.empty_log()
+    release.set()
+    assert await reading
+    assert await database.empty_log()
+    assert copied_rows(path, tmp_path / "copy") == [1]
 
 
 def test_what_is_no_database_stops_the_start(path: Path) -> None:
