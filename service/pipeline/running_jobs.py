@@ -78,6 +78,8 @@ class RunningJob:
         """Prepare a job that `start` begins."""
         self.detached = detached
         self.asked = False
+        self.has_arrivals = False
+        """True once something of its answer was written down (`Arrivals`)."""
         self.error: BaseException | None = None
         """The mistake of ours that ended it."""
         self.ended: Job | None = None
@@ -207,6 +209,15 @@ def _report(waiter: Waiter, message: str, percent: float | None) -> None:
             waiter.report(message, percent)
         except Exception:
             logger.exception("Progress could not be reported")
+
+
+def stored_later(error: WorkError) -> WorkError:
+    """Return what the callers of a job are told that is held up, since the disk does not take its pictures."""
+    return WorkError(
+        f"The image service has done its work, and this server cannot store the picture yet. {error.fact}\nNothing is "
+        "lost and nothing is charged again: it is stored as soon as that is over. Call `history` then.",
+        kind=error.kind,
+    )
 
 
 async def finish_despite_cancel(work: Coroutine[Any, Any, R]) -> R:

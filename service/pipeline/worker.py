@@ -25,7 +25,7 @@ from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Pi
 from service.pictures.library import Pictures
 from service.pictures.messages import BadPictureError
 from service.pipeline.clock_watch import ClockWatch
-from service.pipeline.running_jobs import HELD_UP_S, RunningJob, RunningJobs, finish_despite_cancel
+from service.pipeline.running_jobs import HELD_UP_S, RunningJob, RunningJobs, finish_despite_cancel, stored_later
 from service.pipeline.turns import Turns
 from service.storage.files import Arrivals
 from service.storage.store import INTERRUPTED, Store
@@ -59,7 +59,6 @@ STORING_TRIES: Final = 150
 
 UNFINISHED: Final = frozenset({"timeout", "internal"})
 """Kinds of failure after which the links of an answer may still be good."""
-
 
 GIVE_UP_S: Final = 24 * 3600.0
 """Age at which a task that has not ended is given up: after a day it never will."""
@@ -98,33 +97,36 @@ class Worker:
         except WorkError as error:
             ended = await self._failed(job, running, error)
         except asyncio.CancelledError:
-            await finish_despite_cancel(self.cancel(job))
+            cancelled = await finish_despite_cancel(self.cancel(job))
+            await finish_despite_cancel(self._forget_arrival(running, cancelled))
             raise
         except BaseException:
             charge = await self._charge(job)
             mistake = WorkError(f"{BROKEN} {charge}\n{LOOK}", kind="internal", may_be_charged=charge == MAY_BE_CHARGED)
-            if await self._failed(job, running, mistake) is not None:
-                await self.arrivals.remove(job)
+            await self._forget_arrival(running, await self._failed(job, running, mistake))
             raise
         seconds = time.monotonic() - started
         logger.info(
             "history_id %d of %s: %s after %.1f s, %s", job.history_id, job.owner, _outcome(ended), seconds, job.model
         )
         if ended is not None:
-            await self.arrivals.remove(job)
+            await self._forget_arrival(running, ended)
             await self.ended(ended)
         return ended
 
-    async def cancel(self, job: Job) -> None:
-        """End a job as cancelled; where this process ends and a task goes on at the service, release it instead."""
+    async def cancel(self, job: Job) -> Job | None:
+        """End a job as cancelled; where this process ends and it can go on without it, release it instead.
+
+        Returns the job as it ended, None where it has not.
+        """
         try:
             ended = await self._write(lambda: self._end_cancelled(job))
         except WorkError as error:  # the cancellation goes on: the next start finds the row and ends it
             logger.warning("history_id %d of %s could not be ended: %s", job.history_id, job.owner, error)
-        else:
-            if ended is not None:
-                await self.arrivals.remove(job)
-                await self.ended(ended)
+            return None
+        if ended is not None:
+            await self.ended(ended)
+        return ended
 
     async def _end_cancelled(self, job: Job) -> Job | None:
         current = await self.store.job(job.owner, job.history_id) or job
@@ -140,6 +142,8 @@ class Worker:
     async def _failed(self, job: Job, running: RunningJob, error: WorkError) -> Job | None:
         """Have the row say why it failed. None where the service stops and the disk did not take it."""
         running.detached = True  # nothing is left that a cancellation could save
+        if self.jobs.closing and running.has_arrivals and error.kind == STORAGE:
+            return None  # the next start finishes it, or says what became of it
         failure, links = Failure(kind=error.kind, reason=str(error)), error.links
         if error.kind in UNFINISHED:
             links = tuple(each.source for each in await self.arrivals.read(job) if each.source)
@@ -230,10 +234,9 @@ class Worker:
         """Return the receiver of a job's progress, which writes down the links of an answer without a task."""
 
         async def report(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
-            if links and not job.task:
+            if named := [] if job.task else [Picture(data=b"", source=link) for link in links]:
                 running.detached = True  # paid for: from here on it is finished, whoever leaves
-                named = [Picture(data=b"", source=link) for link in links]
-                await finish_despite_cancel(self._note_arrival(job, named))
+                await finish_despite_cancel(self._note_arrival(job, named, running))
             await running.report(message, percent)
 
         return report
@@ -242,6 +245,7 @@ class Worker:
         """Finish a job by what has arrived, its task or its links. After the deadline any process may resume it."""
         upstream = self.upstreams.get(job.upstream)
         arrived = await self.arrivals.read(job)
+        running.has_arrivals = bool(arrived)
         if arrived and all(picture.data for picture in arrived):
             return await self._keep(job, arrived, running, upstream)
         if upstream is None:
@@ -290,14 +294,12 @@ class Worker:
     async def _store_all(self, job: Job, pictures: Sequence[Picture], running: RunningJob, *, charges: bool) -> Job:
         """Store every picture that is one and finds room; a bad one among several does not lose the others."""
         if charges:
-            await self._note_arrival(job, pictures)
+            await self._note_arrival(job, pictures, running)
         kept: list[KeptPicture] = []
         stored: list[bytes] = []
         problems: list[WorkError] = []
         links = [picture.source for picture in pictures if not picture.data]
-        for picture in pictures:
-            if not picture.data:
-                continue
+        for picture in (each for each in pictures if each.data):
             try:
                 known, data = await self._write(partial(self._store, job, picture), running, tries=STORING_TRIES)
                 kept.append(known)
@@ -317,12 +319,17 @@ class Worker:
                 await self.pictures.files.keep(job.owner, data, known.media_type)
         return done
 
-    async def _note_arrival(self, job: Job, pictures: Sequence[Picture]) -> None:
+    async def _note_arrival(self, job: Job, pictures: Sequence[Picture], running: RunningJob) -> None:
         """Write down what has arrived, so that a crash does not lose it."""
+        running.has_arrivals = True
         try:
             await self.arrivals.keep(job, pictures)
         except WorkError as error:  # it is in memory
             logger.info("history_id %d of %s: %s", job.history_id, job.owner, error.fact)
+
+    async def _forget_arrival(self, running: RunningJob, ended: Job | None) -> None:
+        if running.has_arrivals and ended is not None:
+            await self.arrivals.remove(ended)
 
     async def _store(self, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
         """Store a picture; return its bytes as they are kept, too."""
@@ -368,7 +375,7 @@ class Worker:
                 if tried == 1:
                     logger.info("It is tried again until it succeeds: %s", error.fact)
                 if running is not None and time.monotonic() - started >= self.held_up_s:
-                    running.hold_up(told or _held_up(error))
+                    running.hold_up(told or stored_later(error))
             else:
                 if running is not None:
                     running.go_on()
@@ -382,14 +389,6 @@ def _outcome(ended: Job | None) -> str:
         return "left working"
     failure = ended.failure
     return ended.state if failure is None else f"{ended.state} ({failure.kind}: {failure.fact})"
-
-
-def _held_up(error: WorkError) -> WorkError:
-    return WorkError(
-        f"The image service has done its work, and this server cannot store the picture yet. {error.fact}\nNothing is "
-        "lost and nothing is charged again: it is stored as soon as that is over. Call `history` then.",
-        kind=STORAGE,
-    )
 
 
 def _charge_of(job: Job) -> str:
