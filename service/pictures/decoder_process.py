@@ -5,8 +5,8 @@ takes it over finds little: no settings and no keys, since its environment is em
 Limits, each set before the bytes of a task are read:
 
 - processor time: the system ends a process that needs more (Linux, macOS);
-- memory: the system gives no more, and the picture is refused (Linux alone: macOS accepts the limit and does not keep
-  it, Windows has none; there the pixels of the header bound the memory);
+- memory: the system gives no more, and the picture is refused (Linux alone: macOS does not keep such a limit, Windows
+  has none; there the pixels of the header bound the memory);
 - when the machine or the container runs out of memory, this process is ended, and not the service (Linux).
 
 The time that a task takes by the clock is limited by the service. Signals are left to it as well: it may still need the
@@ -80,7 +80,9 @@ def limit(memory_bytes: int, cpu_s: float) -> None:
     if sys.platform == "win32":
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
-    limits = {resource.RLIMIT_CPU: math.ceil(used.ru_utime + used.ru_stime + cpu_s), resource.RLIMIT_DATA: memory_bytes}
+    limits = {resource.RLIMIT_CPU: math.ceil(used.ru_utime + used.ru_stime + cpu_s)}
+    if sys.platform == "linux":
+        limits[resource.RLIMIT_DATA] = memory_bytes
     for each, value in limits.items():
         _, most = resource.getrlimit(each)
         resource.setrlimit(each, (value if most == resource.RLIM_INFINITY else min(value, most), most))

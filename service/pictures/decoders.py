@@ -63,7 +63,9 @@ OUT_OF_TIME: Final = int(getattr(signal, "SIGXCPU", 0))
 
 KILLED: Final = int(getattr(signal, "SIGKILL", 0))
 
-SENT_VARIABLES: Final = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
+SENT_VARIABLES: Final = (
+    "PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE",
+)  # fmt: skip
 """Variables of the environment that a decoder gets, since Python may not start without; none holds a secret."""
 
 MALLOC: Final[Mapping[str, str]] = {
