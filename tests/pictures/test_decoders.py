@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from service.pictures.previews import copy, examine, take_in
 from service.pictures.sniffing import MEMORY_BESIDE, MEMORY_PER_PIXEL
 from tests.paths import ROOT
 from tests.pictures.decoder_processes import decoder_pids, until_decoders
-from tests.pictures.samples import corner_marked, encoded, photo, png_of_size
+from tests.pictures.samples import corner_marked, encoded, noise, photo, png_of_size
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 
@@ -173,6 +174,16 @@ async def test_a_paid_picture_does_not_wait_for_those_of_strangers() -> None:
         assert not all(task.done() for task in strangers)
         for task in strangers:
             task.cancel()
+
+
+async def test_megabytes_pass_beside_the_event_loop() -> None:
+    """Ours: a picture has up to a hundred megabytes; the loop spends on it as long as on one of a kilobyte."""
+    large = encoded(noise("RGB", (2600, 2600)), compress_level=0)
+    async with decoding() as decoders:
+        await decoders.examine("anna", PNG)
+        began = time.thread_time()
+        await decoders.examine("anna", large)
+        assert time.thread_time() - began < 0.01
 
 
 async def test_a_decoder_has_no_secret_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
