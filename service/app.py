@@ -25,7 +25,7 @@ from service.features.catalog import offer
 from service.features.resources import PictureNotifications
 from service.image_models.comparison import warn_about_removed_models
 from service.image_models.models import Model, Models, read_models
-from service.images import LOCAL_OWNER, Job
+from service.images import LOCAL_OWNER, Job, WorkError
 from service.pictures.decoders import DecodeLimits, Decoders
 from service.pictures.library import Importer, Pictures
 from service.pipeline.clock_watch import ClockWatch
@@ -252,7 +252,7 @@ async def upstreams_of(settings: Settings) -> AsyncIterator[Mapping[str, Upstrea
 async def _storage(settings: Settings, stack: contextlib.AsyncExitStack) -> Storage:
     try:
         return await open_storage(settings.data_dir, stack, settings.allowances)
-    except DataFolderError as error:
+    except (DataFolderError, WorkError) as error:  # the latter: a history that is damaged beyond its first page
         raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
 
 

@@ -214,6 +214,20 @@ async def test_a_start_with_something_else_in_the_place_of_the_history_says_so(t
     assert (data / "easel.db").read_bytes() == b"This was a history." * 1000, "nobody's file is overwritten"
 
 
+async def test_a_start_with_a_damaged_history_says_so(tmp_path: Path) -> None:
+    """Bug: it ended with a traceback where the damage was not in the first page, which is looked at first."""
+    data = await started_once(tmp_path)
+    with sqlite3.connect(data / "easel.db") as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [(page,)] = other.execute("SELECT rootpage FROM sqlite_master WHERE name = 'jobs_working'").fetchall()
+    with (data / "easel.db").open("r+b") as file:
+        file.seek(4096 * (page - 1))
+        file.write(b"\xff" * 4096)
+    said = await asyncio.to_thread(refused_start, tmp_path)
+    assert "the history is damaged" in said
+    assert "EASEL_DATA_DIR" in said
+
+
 async def test_a_start_with_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     data = await started_once(tmp_path)
     for path in (data, *(path for path in data.rglob("*") if path.is_dir())):
