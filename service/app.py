@@ -379,7 +379,7 @@ def _application(
         add_routes(app, settings.path, endpoint, storage.ended_sessions)
     if guard.resource is not None:
         protected_resource.add_routes(app, guard.resource, settings.path)
-    web_files.add_routes(app, storage.files)
+    web_files.add_routes(app, storage.files, storage.imports)
     uploads = web_upload.UploadHandler(
         uploads=context.uploads,
         importer=context.references.importer,

@@ -18,6 +18,14 @@ EXTENSIONS: Final[Mapping[str, str]] = {
 }
 """The media types we keep and serve, and the extension each is stored under. SVG is active content and stays out."""
 
+OLD_EXTENSIONS: Final[Mapping[str, str]] = {
+    "image/bmp": "bmp",
+    "image/tiff": "tif",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+}
+"""Types of files of an earlier server: they are served as they are, and neither drawn, decoded nor taken otherwise."""
+
 MEDIA_TYPES: Final[Mapping[str, str]] = {extension: media_type for media_type, extension in EXTENSIONS.items()}
 
 SAID: Final = "It said: "
@@ -29,8 +37,15 @@ FORMATS: Final[Mapping[str, str]] = {
     "image/webp": "WebP",
     "image/gif": "GIF",
     "image/avif": "AVIF",
+    "image/bmp": "BMP",
+    "image/tiff": "TIFF",
+    "video/mp4": "MP4 video",
+    "video/webm": "WebM video",
 }
 """The names of these types for people."""
+
+NOT_DRAWN: Final = "not drawn"
+"""The upstream of an entry of an earlier server that is no generation: a picture that the person gave."""
 
 LOCAL_OWNER: Final = "local"
 """Owner of everything made while no tokens are configured."""

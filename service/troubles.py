@@ -8,12 +8,9 @@ the same in one line, at most once a minute for each trouble, however many calls
 import errno
 import logging
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from service.images import WorkError
@@ -93,9 +90,6 @@ OF_SQLITE: Final[Mapping[int, Trouble]] = {
 }
 """By the primary result code (sqlite.org/rescode.html). SQLite opens a file again only to shrink its log."""
 
-LEAST_FREE_BYTES: Final = 64 * 1024
-"""Free bytes below which a disk is full for SQLite, whose files grow by steps of 32 KiB."""
-
 NO_THREAD: Final = "can't start new thread"
 """Python's words where the system gives no memory for a thread, or no more of them."""
 
@@ -103,19 +97,8 @@ _said: dict[Trouble, float] = {}
 """When each trouble was last written to the log, by the monotonic clock."""
 
 
-def trouble_of(error: BaseException, folder: Path | None = None) -> Trouble | None:
-    """Return the trouble of the machine that an error tells of; None for any other error.
-
-    SQLite does not always tell a full disk from a broken one: then the disk of `folder` is looked at.
-    """
-    trouble = _by_code(error)
-    if trouble is BROKEN and folder is not None:
-        with suppress(OSError):
-            return FULL if shutil.disk_usage(folder).free < LEAST_FREE_BYTES else BROKEN
-    return trouble
-
-
-def _by_code(error: BaseException) -> Trouble | None:
+def trouble_of(error: BaseException) -> Trouble | None:
+    """Return the trouble of the machine that an error tells of; None for any other error."""
     match error:
         case sqlite3.Error():
             return OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, OTHER)
@@ -139,9 +122,9 @@ def storage_error(what: str, trouble: Trouble, error: BaseException | None = Non
     return WorkError(f"{what}: {trouble.fact}{words}.\nWhoever runs this server should {trouble.advice}.", kind=STORAGE)
 
 
-def described(error: BaseException, folder: Path | None = None) -> str:
+def described(error: BaseException) -> str:
     """Return the trouble of an error with its advice, for a start that it ends, or else its own words."""
-    trouble = trouble_of(error, folder)
+    trouble = trouble_of(error)
     if trouble is None:
         return str(error)
     words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno is not None else str(error)

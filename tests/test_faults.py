@@ -239,24 +239,7 @@ async def test_a_start_with_a_folder_that_cannot_be_written_says_so(tmp_path: Pa
     assert "EASEL_DATA_DIR" in said
 
 
-async def test_a_start_with_a_history_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    data = await started_once(tmp_path)
-    (data / "easel.db").chmod(0o400)
-    said = await asyncio.to_thread(refused_start, tmp_path)
-    assert "easel.db: Permission denied" in said
-    assert "EASEL_DATA_DIR" in said
-
-
-@needs_mounts
-async def test_a_start_on_a_full_disk_says_so(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    small = ON_TMPFS[-2].replace("12m", "16k")
-    said = await asyncio.to_thread(refused_start, tmp_path, *ON_TMPFS[:-2], small, "sh")
-    assert "the disk is full" in said
-    assert "EASEL_DATA_DIR" in said
-
-
-@pytest.mark.skipif(not may_mount(), reason="no mounts here; see the tests above")
+@pytest.mark.skipif(not may_mount(), reason="no mounts here; see the test above")
 async def test_a_start_on_a_read_only_disk_says_so(tmp_path: Path) -> None:
     await started_once(tmp_path)
     mount = (

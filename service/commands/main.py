@@ -1,7 +1,7 @@
-"""The command line: `serve` (the default), over HTTP or with `--stdio`; `demo`; `models`; `pause` and `resume`.
+"""The command line: `serve` (the default), over HTTP or with `--stdio`, and the other commands.
 
-`demo` shows the whole way of a picture once; `models` compares the models file with the lists of the image services;
-`pause` and `resume` are the kill switch.
+`import` takes over what an earlier server kept; `demo` shows the whole way of a picture once; `models` compares the
+models file with the lists of the image services; `pause` and `resume` are the kill switch.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Final
 from dotenv.parser import parse_stream
 
 from service import image_services, logs
-from service.commands import demo, serve
+from service.commands import demo, serve, takeover
 from service.commands import models as models_command
 from service.commands.pause import PauseError, Selection, pause, read_end, resume
 from service.settings import Settings, SettingsError
@@ -26,7 +26,8 @@ from service.settings_table import SETTINGS, unknown_names
 
 OPTIONS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "write": ("models",),
-    "owner": ("pause", "resume"),
+    "name": ("pause", "resume", "import"),
+    "owner": ("import",),
     "all": ("pause", "resume"),
     "for": ("pause",),
     "until": ("pause",),
@@ -40,7 +41,7 @@ def run(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     for name, commands in OPTIONS_OF.items():
         if getattr(options, name) and options.command not in commands:
-            parser.error(f"{'NAME' if name == 'owner' else f'--{name}'} goes with {' and '.join(commands)}")
+            parser.error(f"{'NAME' if name == 'name' else f'--{name}'} goes with {' and '.join(commands)}")
     try:
         env = environment() | _overrides(options)
         settings = Settings.from_env(env)
@@ -49,7 +50,7 @@ def run(arguments: list[str] | None = None) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
         return asyncio.run(_run(options, settings))
-    except PauseError as error:
+    except (PauseError, takeover.TakeoverError) as error:
         parser.error(str(error))
     except SettingsError as error:
         print(f"easel: {error}", file=sys.stderr)
@@ -76,16 +77,20 @@ def environment() -> dict[str, str]:
 async def _run(options: argparse.Namespace, settings: Settings) -> int:
     command = "stdio" if options.stdio else options.command
     # These print their own steps: the log stays out of them unless a level was set.
-    prints = command in ("demo", "models", "pause", "resume")
+    prints = command in ("demo", "import", "models", "pause", "resume")
     level = "warning" if prints and settings.log_level == "info" else settings.log_level
     logs.set_up(level, settings.log_format, image_services.secrets_of(settings))
     if command == "models":
         return await models_command.models(settings, write=options.write)
-    selection = Selection(owner=options.owner or "", everybody=options.all)
+    if command == "import":
+        return await takeover.take_over(settings, Path(options.name or settings.data_dir), options.owner or "")
+    selection = Selection(owner=options.name or "", everybody=options.all)
     if command == "pause":
         return await pause(settings, selection, read_end(getattr(options, "for"), options.until, time.time()))
     if command == "resume":
         return await resume(settings, selection)
+    if command in ("serve", "stdio"):
+        await takeover.take_over_found(settings)
     commands = {"serve": serve.serve, "stdio": serve.serve_stdio, "demo": demo.demo}
     return await commands[command](settings)
 
@@ -115,12 +120,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("serve", "demo", "models", "pause", "resume"),
+        choices=("serve", "import", "demo", "models", "pause", "resume"),
         default="serve",
-        help="serve until it is stopped (the default), draw one picture to show how, compare the models file with "
-        "what the image services have, or pause and resume the drawing of an owner or of all",
+        help="serve until it is stopped (the default), import what an earlier server kept, draw one picture to show "
+        "how, compare the models file with what the image services have, or pause and resume the drawing of an owner "
+        "or of all",
     )
-    parser.add_argument("owner", nargs="?", metavar="NAME", help="with pause and resume: the owner, a name of a token")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="with pause and resume: the owner, a name of a token; with import: a folder",
+    )
+    parser.add_argument("--owner", metavar="NAME", help="with import: whose history it enters")
     parser.add_argument("--all", action="store_true", help="with pause and resume: everybody")
     parser.add_argument("--for", metavar="TIME", help="with pause: how long, such as 90s, 30m, 2h or 1d")
     parser.add_argument("--until", metavar="TIME", help="with pause: its end, such as 2026-11-29T08:00, in UTC")

@@ -19,14 +19,18 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
-from service.images import EXTENSIONS, MEDIA_TYPES
+from service.images import EXTENSIONS, OLD_EXTENSIONS
 from service.storage.data_folder import PRIVATE_FOLDER, needing, sync_folder, write_durably
 from service.storage.files import Files, ListedFile, OpenRange, StoredFile
 from service.troubles import OTHER, storage_error, trouble_of
 
 logger = logging.getLogger(__name__)
 
-NAME: Final = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join(MEDIA_TYPES)})")
+STORED: Final = {**EXTENSIONS, **OLD_EXTENSIONS}
+"""The media types that have a name here, and their extensions."""
+
+TYPES: Final = {extension: media_type for media_type, extension in STORED.items()}
+NAME: Final = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join(TYPES)})")
 OWNER_LENGTH_BYTES: Final = 8
 CHUNK_BYTES: Final = 256 * 1024
 
@@ -72,7 +76,7 @@ class DiskFiles(Files):
 
     async def keep(self, owner: str, data: bytes, media_type: str) -> str:
         try:
-            return await asyncio.to_thread(self._keep, owner, data, EXTENSIONS[media_type])
+            return await asyncio.to_thread(self._keep, owner, data, STORED[media_type])
         except OSError as error:
             raise storage_error("The picture could not be stored", trouble_of(error) or OTHER, error) from error
 
@@ -81,7 +85,7 @@ class DiskFiles(Files):
         if matched is None:
             return None
         found = await asyncio.to_thread(_plain_file, self.path(name))
-        return None if found is None else StoredFile(media_type=MEDIA_TYPES[matched[1]], size=found.st_size)
+        return None if found is None else StoredFile(media_type=TYPES[matched[1]], size=found.st_size)
 
     async def read(self, name: str) -> bytes | None:
         return await asyncio.to_thread(self._read, name)

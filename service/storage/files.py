@@ -1,7 +1,8 @@
 """The contract of byte storage: pictures under names that we mint, never under names that somebody gives.
 
-A name is 32 hexadecimal digits and one of the extensions of `images.EXTENSIONS`. It is a capability: who knows it may
-see the picture, so it is keyed by our secret and cannot be guessed from a prompt, a URL or the bytes.
+A name is 32 hexadecimal digits and one of the extensions of `images.EXTENSIONS` or, for files of an earlier server,
+`OLD_EXTENSIONS`. It is a capability: who knows it may see the picture, so it is keyed by our secret and cannot be
+guessed from a prompt, a URL or the bytes.
 """
 
 from abc import ABC, abstractmethod

@@ -19,8 +19,10 @@ from service.storage.disk import DiskFiles
 from service.storage.disk_sessions import DiskSessions
 from service.storage.file_system import share_of
 from service.storage.files import Arrivals, Files
+from service.storage.imports import Imports
 from service.storage.lease import Lease
 from service.storage.sqlite import SqliteStore
+from service.storage.sqlite_imports import SqliteImports
 from service.storage.sqlite_tasks import SqliteTasks
 from service.storage.sqlite_uploads import SqliteUploads
 from service.storage.store import EndedSessions, Store, UploadKeeper
@@ -39,6 +41,7 @@ class Storage:
     store: Store
     tasks: TaskKeeper
     uploads: UploadKeeper
+    imports: Imports
     ended_sessions: EndedSessions
     stored_tokens: Callable[[], Awaitable[tuple[StaticToken, ...]]]
     upkeep: Callable[[], Coroutine[Any, Any, None]]
@@ -73,6 +76,7 @@ async def open_storage(data: Path, stack: contextlib.AsyncExitStack, allowances:
         store=store,
         tasks=tasks,
         uploads=SqliteUploads(store.database, allowances),
+        imports=SqliteImports(store.database),
         ended_sessions=ended,
         stored_tokens=partial(store.database.read, sqlite_tokens.stored_tokens),
         upkeep=store.database.keep_log_empty,

@@ -127,7 +127,7 @@ class Database:
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
             raise  # our own mistake, whatever the disk does
         except (sqlite3.Error, OSError, MemoryError) as error:
-            raise storage_error(UNUSABLE, trouble_of(error, self._path.parent) or OTHER, error) from error
+            raise storage_error(UNUSABLE, trouble_of(error) or OTHER, error) from error
 
     def _write(self, work: Callable[[sqlite3.Connection], R], until: float) -> R:
         """Do the work, unless its turn or that of another process does not come until a monotonic time."""
@@ -202,7 +202,7 @@ def _connect_all(path: Path, conversions: Conversions) -> list[sqlite3.Connectio
         for connection in opened:
             connection.close()
         if isinstance(error, sqlite3.Error):
-            raise DataFolderError(path, described(error, path.parent)) from error
+            raise DataFolderError(path, described(error)) from error
         raise
     return opened
 

@@ -5,7 +5,7 @@
 2. A file is used by a picture of a job, by a job that works, and by an upload that no job has used yet.
 3. For want of room the files that nothing uses go first: references that were drawn from, and those of calls that came
    to nothing. Then go pictures and waiting uploads. Of both kinds the oldest of that owner go who holds most, so that
-   nobody loses a picture to the greed of another.
+   nobody loses a picture to the greed of another. Files that were taken over from an earlier server stay.
 4. Triggers delete pictures, words, lineage and counts of a job with it. The lineage of its children stays: they say
    which number they came from, though it is gone.
 
@@ -48,14 +48,23 @@ COUNT_OF_OWNER: Final = """
     SELECT coalesce(sum(entries), 0), coalesce(sum(bytes), 0), (SELECT min(stored_at) FROM files WHERE owner = ?1)
     FROM file_totals WHERE owner = ?1
 """
-COUNT_OF_EACH: Final = "SELECT owner, entries, bytes FROM file_totals WHERE entries > 0"
+COUNT_OF_EACH: Final = """
+    SELECT owner, entries - coalesce(old_entries, 0), bytes - coalesce(old_bytes, 0)
+    FROM file_totals LEFT JOIN (
+        SELECT owner, count(*) AS old_entries, sum(size) AS old_bytes FROM files
+        WHERE stored_at <> 0 AND name IN (SELECT name FROM old_files) GROUP BY owner
+    ) USING (owner)
+    WHERE entries > 0
+"""
+"""The room that each owner holds of the limits: files of an earlier server count for none (`limited_files`)."""
+
 NEWEST_TIME: Final = "SELECT coalesce(max(stored_at), 0) FROM files"
 NEWEST_OF_ALL: Final = "SELECT name FROM files ORDER BY stored_at DESC, name DESC LIMIT 1"
 NEWEST_OF_OWNER: Final = "SELECT name FROM files WHERE owner = ? ORDER BY stored_at DESC, name DESC LIMIT 1"
-TOO_OLD: Final = "SELECT owner, name, size FROM idle_files WHERE stored_at < ? ORDER BY stored_at, name"
+TOO_OLD: Final = "SELECT owner, name, size FROM limited_files WHERE stored_at < ? ORDER BY stored_at, name"
 COUNT_UNUSED: Final = "SELECT owner, count(*), sum(size) FROM unused_files GROUP BY owner"
 UNUSED_OF_OWNER: Final = "SELECT name, size FROM unused_files WHERE owner = ? ORDER BY stored_at, name"
-IDLE_OF_OWNER: Final = "SELECT name, size FROM idle_files WHERE owner = ? ORDER BY stored_at, name"
+IDLE_OF_OWNER: Final = "SELECT name, size FROM limited_files WHERE owner = ? ORDER BY stored_at, name"
 BEYOND_NEWEST: Final = """
     SELECT name FROM idle_files WHERE name IN (
         SELECT name FROM files WHERE owner = ? ORDER BY stored_at DESC, name DESC LIMIT -1 OFFSET ?

@@ -251,7 +251,7 @@ def _links(links: Sequence[str]) -> str:
 def _insert_pictures(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> None:
     id_ = _id_of(connection, job)
     first: int = connection.execute(COUNT_PICTURES, (id_,)).fetchone()[0]
-    rows = [_picture_row(id_, position, picture) for position, picture in enumerate(pictures, start=first)]
+    rows = [picture_row(id_, position, picture) for position, picture in enumerate(pictures, start=first)]
     connection.executemany(INSERT_PICTURE, rows)
     _insert_files(connection, job.owner, pictures, now)
 
@@ -263,7 +263,7 @@ def mark_delivered(connection: sqlite3.Connection, owner: str, history_ids: Sequ
 
 def restore_picture(connection: sqlite3.Connection, job: Job, position: int, picture: KeptPicture, now: float) -> Job:
     """Replace the row of a picture whose bytes were fetched again."""
-    key, place, *columns = _picture_row(_id_of(connection, job), position, picture)
+    key, place, *columns = picture_row(_id_of(connection, job), position, picture)
     if connection.execute(RESTORE_PICTURE, (*columns, key, place)).rowcount:
         _insert_files(connection, job.owner, [picture], now)
     return _again(connection, job)  # raises for a foreign job, which undoes the transaction
@@ -332,7 +332,7 @@ def _insert_files(connection: sqlite3.Connection, owner: str, pictures: Sequence
     connection.executemany(INSERT_FILE, [(picture.name, owner, picture.size, now) for picture in stored])
 
 
-def _picture_row(job_id: int, position: int, picture: KeptPicture) -> tuple[str | int, ...]:
+def picture_row(job_id: int, position: int, picture: KeptPicture) -> tuple[str | int, ...]:
     """A row of `pictures`, in the order of `INSERT_PICTURE`."""
     return (
         job_id,

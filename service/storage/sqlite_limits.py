@@ -3,7 +3,8 @@
 1. `check_new_job` runs in the transaction that inserts the job: a job that is refused leaves nothing, and two processes
    that begin jobs at once cannot both take the last place. A call that joins a job never comes here.
 2. A job counts in `daily_use`, on the day of its beginning: while it works, when it is done, and when it failed after
-   its image service may have charged. Triggers keep that; deleting a job takes nothing back.
+   its image service may have charged. Triggers keep that; deleting a job takes nothing back. Jobs of an
+   earlier server enter when they have ended, and count for no day.
 3. Only the row of today is read. After a jump of the clock another day has another row: nobody is locked out for longer
    than a day, and the count of today goes on once the clock is right again.
 4. A pause is a row that every process reads before a job begins, and before its image service is asked.
@@ -62,7 +63,7 @@ TABLES: Final = (
     ) WITHOUT ROWID
     """,
     """
-    CREATE TRIGGER job_counted AFTER INSERT ON jobs BEGIN
+    CREATE TRIGGER job_counted AFTER INSERT ON jobs WHEN NEW.state = 'working' BEGIN
         INSERT INTO daily_use (day, owner, pictures, spend)
         VALUES (CAST(NEW.created_at / 86400 AS INTEGER), NEW.owner, 1, NEW.price)
         ON CONFLICT (day, owner) DO UPDATE SET pictures = pictures + 1, spend = spend + excluded.spend;

@@ -13,7 +13,7 @@ from typing import Final
 
 from service.storage import sqlite_limits
 
-VERSION: Final = 11
+VERSION: Final = 12
 """Lower numbers stand in files of development versions."""
 
 JOBS: Final = (
@@ -182,8 +182,12 @@ FILES: Final = (
     SELECT * FROM files WHERE NOT EXISTS (SELECT 1 FROM working_files WHERE working_files.name = files.name)
     """,
     """
+    CREATE VIEW limited_files AS
+    SELECT * FROM idle_files WHERE stored_at = 0 OR name NOT IN (SELECT name FROM old_files)
+    """,
+    """
     CREATE VIEW unused_files AS
-    SELECT * FROM idle_files WHERE NOT drawn AND name NOT IN (
+    SELECT * FROM limited_files WHERE NOT drawn AND name NOT IN (
         SELECT uploaded.value FROM uploads, json_each(nullif(uploads.names, '')) AS uploaded
         WHERE uploads.used_at IS NULL
     )
@@ -208,7 +212,9 @@ FILES: Final = (
     """,
 )
 """`drawn`: a picture of the history has this name; the others are references and uploads. No working job refers to
-`idle_files`; of these `unused_files` are no pictures of the history, nor do they wait for a call as an upload.
+`idle_files`. The limits of room hold for `limited_files`, which are all of these but the files of an earlier server
+that nobody deleted. Of those again `unused_files` are no pictures of the history, nor do they wait for a call as an
+upload.
 """
 
 UPLOADS: Final = (
@@ -260,12 +266,37 @@ TOKENS: Final = (
 )
 """The tokens of `token add`, as SHA-256 digests. A row stays when its token is revoked (`sqlite_tokens.py`)."""
 
+IMPORTS: Final = (
+    """
+    CREATE TABLE imports (
+        owner TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (owner, digest)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE old_entries (
+        owner TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        PRIMARY KEY (owner, identity)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE old_files (
+        old_name TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX old_files_by_name ON old_files (name)",
+)
+"""`old_files` are the names that pictures had at an earlier server, and those that they have here."""
+
 
 def create_tables(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty file, inside a transaction of the caller. A file that has them stays as it is."""
     if version_of(connection) == VERSION:
         return
-    for statement in (*JOBS, *JOB_TRIGGERS, *FILES, *UPLOADS, *TASKS, *TOKENS, *sqlite_limits.TABLES):
+    for statement in (*JOBS, *JOB_TRIGGERS, *FILES, *UPLOADS, *TASKS, *TOKENS, *IMPORTS, *sqlite_limits.TABLES):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from service.images import Failure, Job, JobState, Parent
+from service.images import NOT_DRAWN, Failure, Job, JobState, Parent
 from service.tools.results import alt_text, asked_for, code_span, cut, escape_markdown
 
 PROMPT_LENGTH: Final = 160
@@ -29,9 +29,10 @@ SHOWN_CHILDREN: Final = 20
 def entry_text(job: Job, pictures_url: str) -> str:
     """Return one entry of a list: its facts and its pictures, or why there are none."""
     title = f"**history_id {job.history_id}** · {_when(job.created_at)} · {escape_markdown(job.model, PROMPT_LENGTH)}"
+    given = " · given by the person, not drawn" if job.upstream == NOT_DRAWN else ""
     made_from = f" · made from {_links(job.parents)}" if job.parents else ""
     return "\n".join(
-        [f"{title}{made_from} · “{escape_markdown(job.prompt, PROMPT_LENGTH)}”", *_outcome(job, pictures_url)]
+        [f"{title}{given}{made_from} · “{escape_markdown(job.prompt, PROMPT_LENGTH)}”", *_outcome(job, pictures_url)]
     )
 
 

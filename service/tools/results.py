@@ -163,7 +163,7 @@ def structure(job: Job, pictures_url: str) -> dict[str, Any]:
     }
     if job.task:
         entry["task_id"] = job.task
-    if job.finished_at is not None:
+    if job.finished_at not in (None, job.created_at):  # of entries of an earlier server nobody knows how long they took
         entry["seconds"] = round(max(0.0, job.finished_at - job.created_at), 3)
     if job.failure is not None:
         entry["failure"] = {"kind": job.failure.kind, "reason": escape_markdown(job.failure.reason, REASON_LENGTH)}
@@ -253,10 +253,9 @@ def _structure_picture(job: Job, picture: KeptPicture, pictures_url: str) -> dic
         "url": pictures_url + picture.name,
         "markdown": _markdown(job, picture, pictures_url),
         "media_type": picture.media_type,
-        "width": picture.width,
-        "height": picture.height,
-        "bytes": picture.size,
     }
+    measures = {"width": picture.width, "height": picture.height, "bytes": picture.size}
+    entry |= {name: value for name, value in measures.items() if value}
     if picture.note:
         entry["note"] = escape_markdown(picture.note, NOTE_LENGTH)
     if not picture.kept:
@@ -280,4 +279,8 @@ def _model(job: Job) -> str:
 
 
 def _size(picture: KeptPicture) -> str:
-    return f"{picture.width}×{picture.height} {FORMATS[picture.media_type]}, {max(1, round(picture.size / 1000))} kB"
+    """Return the measures in words. Those of some files of an earlier server are not known."""
+    if not picture.size:
+        return "size unknown"
+    pixels = f"{picture.width}×{picture.height} " if picture.width else ""
+    return f"{pixels}{FORMATS[picture.media_type]}, {max(1, round(picture.size / 1000))} kB"

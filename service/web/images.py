@@ -8,7 +8,9 @@ restore or a second machine changes, and answers a range whatever an ETag in `If
    shared cache may hand it on.
 3. Preconditions come before ranges (RFC 9110, 13.2.2): If-Match, then If-None-Match, then Range if If-Range allows.
    There is no Last-Modified, so dates in conditions match nothing.
-4. A picture is never a page: fixed type, `nosniff`, a sandbox. Chat clients embed it from other origins.
+4. A name of an earlier server, whose pictures were taken over, leads to the same bytes under our name; their type is
+   that of the bytes, whatever the old name says.
+5. A picture is never a page: fixed type, `nosniff`, a sandbox. Chat clients embed it from other origins.
 """
 
 import asyncio
@@ -21,14 +23,19 @@ from aiohttp import ETag, hdrs, web
 
 from service.routes import PICTURES
 from service.storage.files import Files, OpenRange, StoredFile
+from service.storage.imports import Imports
 
 FILES: Final[web.AppKey[Files]] = web.AppKey("files")
+IMPORTS: Final[web.AppKey[Imports]] = web.AppKey("imports")
 
 SEND_TIMEOUT_S: Final = 600
 """The largest picture we keep by default has 100 MB; who takes longer for it than this has stopped reading."""
 
 RANGE: Final = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})", re.ASCII | re.IGNORECASE)
 """One range of bytes. Several at once may be answered with the whole (RFC 9110, 14.2), and pictures need no better."""
+
+OLD_NAME: Final = re.compile(r"[0-9a-f]{32}\.[A-Za-z0-9]{1,5}", re.ASCII)
+"""The names of an earlier server: an MD5, and the extension that the URL or the person's file had."""
 
 NOT_KEPT: Final = "This picture is not kept here (any more). Ask for it in the chat: the history may bring it back.\n"
 
@@ -43,9 +50,11 @@ ABSENT: Final = {**SAFE, hdrs.CACHE_CONTROL: "no-store"}
 """For every other answer: the next one may differ."""
 
 
-def add_routes(app: web.Application, files: Files) -> None:
-    """Serve these pictures. aiohttp answers other methods with 405."""
+def add_routes(app: web.Application, files: Files, imports: Imports | None = None) -> None:
+    """Serve these pictures, those of `imports` by their old names too. aiohttp answers other methods with 405."""
     app[FILES] = files
+    if imports is not None:
+        app[IMPORTS] = imports
     app.router.add_get(PICTURES.path + "{name}", picture_get, allow_head=True)
 
 
@@ -53,6 +62,9 @@ async def picture_get(request: web.Request) -> web.StreamResponse:
     """Answer with the picture, a part of it, or why not."""
     name = request.match_info["name"]
     stored = await request.app[FILES].find(name)
+    if stored is None:
+        name = await _name_here(request.app, name)
+        stored = await request.app[FILES].find(name)
     if stored is None:
         return _absent()
     if request.if_match is not None and not _matches(request.if_match, name, weak=False):
@@ -72,6 +84,13 @@ async def picture_get(request: web.Request) -> web.StreamResponse:
     async with opened:
         await _send(request, response, opened, wanted)
     return response
+
+
+async def _name_here(app: web.Application, old_name: str) -> str:
+    """Return the name here of a picture that an earlier server had under another; "" where there is none."""
+    if IMPORTS not in app or OLD_NAME.fullmatch(old_name) is None:
+        return ""
+    return await app[IMPORTS].find(old_name) or ""
 
 
 def read_range(header: str, size: int) -> range | None:

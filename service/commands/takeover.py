@@ -1,0 +1,132 @@
+"""The command `import PATH`, and the same at the start for what lies in the data folder: take over an earlier server.
+
+It enters the history of one owner: of the only one there is, else of the one that `--owner` names. Progress and faults
+go to standard error, since standard output may belong to a client.
+"""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, TextIO
+
+from service.images import LOCAL_OWNER, WorkError
+from service.old_data.folder import INSIDE, NAMES, holds_old_data, old_folders
+from service.old_data.takeover import Importer, Takeover
+from service.settings import Settings, SettingsError
+from service.storage.data_folder import DataFolderError
+from service.storage.opened import open_storage
+
+BAR: Final = 30
+"""Characters of the progress bar."""
+
+MOST_FAULTS: Final = 20
+"""Faults that are told one by one; the rest are counted."""
+
+
+class TakeoverError(Exception):
+    """Nothing can be taken over: the argument, what is wrong, and what would be right. One line."""
+
+
+class ProgressBar:
+    """A bar on a terminal, redrawn in its line; elsewhere nothing, since a log keeps every line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how many of all pictures are done."""
+        if not self._stream.isatty() or not total:
+            return
+        if (filled := BAR * done // total) != self._shown or done == total:
+            self._shown = filled
+            end = "\n" if done == total else ""
+            bar = "#" * filled + "-" * (BAR - filled)
+            print(f"\r  [{bar}] {done} of {total} pictures", end=end, file=self._stream, flush=True)
+
+
+async def take_over(settings: Settings, path: Path, owner: str) -> int:
+    """Take over what lies under a path: a data folder of an earlier server, or its checkout. Returns the exit status.
+
+    Raises `TakeoverError` where nothing lies there, or the owner is not clear.
+    """
+    folders = old_folders(path)
+    if not folders:
+        places = ", ".join(str(path / name) for name in INSIDE)
+        raise TakeoverError(f"{path} holds none of {', '.join(NAMES)}; nor do {places}. Name the folder that does.")
+    owner = owner or only_owner(settings)
+    if owner not in settings.tokens and settings.tokens and not settings.several_owners:
+        print(f"Note: no token of the settings has the name {owner}.", file=sys.stderr)
+    for outcome in await _take_over(settings, folders, owner):
+        print(summary(outcome, owner))
+    return 0
+
+
+async def take_over_found(settings: Settings) -> None:
+    """At the start: take over what an earlier server left in the data folder itself, and point to an old package."""
+    beside = Path("mcp_server")
+    if holds_old_data(beside) and not holds_old_data(settings.data_dir):
+        _say(f"{beside} holds the history of an earlier server. To take it over: python -m service import {beside}")
+    if not holds_old_data(settings.data_dir):
+        return
+    try:
+        owner = only_owner(settings)
+        outcomes = await _take_over(settings, [settings.data_dir], owner)
+    except TakeoverError as error:
+        _say(f"{settings.data_dir} holds the history of an earlier server, which is not taken over: {error}")
+        return
+    for outcome in outcomes:
+        if not outcome.known:
+            _say(summary(outcome, owner))
+
+
+def only_owner(settings: Settings) -> str:
+    """Return the owner whose history an import enters; raises `TakeoverError` where there may be several."""
+    if settings.several_owners:
+        names = f" ({', '.join(sorted(settings.tokens))})" if settings.tokens else ""
+        raise TakeoverError(
+            f"several people may have a history here{names}: say whose it is, with "
+            f"python -m service import {settings.data_dir} --owner NAME"
+        )
+    return next(iter(settings.tokens), LOCAL_OWNER)
+
+
+def summary(outcome: Takeover, owner: str) -> str:
+    """Return the lines that tell the outcome, faults included."""
+    if outcome.known:
+        return f"Nothing new in {outcome.path}: it was taken over before."
+    imported = outcome.imported
+    lines = [
+        f"Taken over from {outcome.path} for {owner}: entries: {imported.jobs:,} of {outcome.entries:,}, files: "
+        f"{imported.files:,}. Nothing was changed there."
+    ]
+    if imported.renumbered:
+        was, now = next(iter(imported.renumbered.items()))
+        lines.append(
+            f"  Numbers that were taken here already: {len(imported.renumbered):,}. Those entries come after the "
+            f"newest: history_id {was} there is {now} here, and so on."
+        )
+    lines += [f"  {fault}" for fault in outcome.faults[:MOST_FAULTS]]
+    if len(outcome.faults) > MOST_FAULTS:
+        lines.append(f"  … and {len(outcome.faults) - MOST_FAULTS} more.")
+    return "\n".join(lines)
+
+
+async def _take_over(settings: Settings, folders: Sequence[Path], owner: str) -> list[Takeover]:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            storage = await open_storage(settings.data_dir, stack)
+        except DataFolderError as error:
+            raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
+        importer = Importer(files=storage.files, imports=storage.imports, max_file_bytes=settings.max_file_bytes)
+        try:
+            return [await importer.take_over(folder, owner, ProgressBar(sys.stderr)) for folder in folders]
+        except OSError as error:
+            raise TakeoverError(f"{error.filename or folders[0]} cannot be read: {error.strerror}") from error
+        except WorkError as error:  # nothing was entered, and the next start goes on
+            raise SettingsError("EASEL_DATA_DIR", f"cannot take over an earlier server's data: {error.fact}") from error
+
+
+def _say(text: str) -> None:
+    print(f"easel: {text}", file=sys.stderr, flush=True)
