@@ -21,6 +21,7 @@ from service import image_services, logs
 from service.commands import demo, serve, takeover
 from service.commands import models as models_command
 from service.commands.pause import PauseError, Selection, pause, read_end, resume
+from service.images import LOCAL_OWNER
 from service.settings import Settings, SettingsError
 from service.settings_table import SETTINGS, unknown_names
 
@@ -90,7 +91,7 @@ async def _run(options: argparse.Namespace, settings: Settings) -> int:
     if command == "resume":
         return await resume(settings, selection)
     if command in ("serve", "stdio"):
-        await takeover.take_over_found(settings)
+        await takeover.take_over_found(settings, LOCAL_OWNER if options.stdio else "")
     commands = {"serve": serve.serve, "stdio": serve.serve_stdio, "demo": demo.demo}
     return await commands[command](settings)
 

@@ -6,7 +6,7 @@ go to standard error, since standard output may belong to a client.
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -55,51 +55,54 @@ async def take_over(settings: Settings, path: Path, owner: str) -> int:
     if not folders:
         places = ", ".join(str(path / name) for name in INSIDE)
         raise TakeoverError(f"{path} holds none of {', '.join(NAMES)}; nor do {places}. Name the folder that does.")
-    owner = owner or only_owner(settings)
-    if owner not in settings.tokens and settings.tokens and not settings.several_owners:
-        print(f"Note: no token of the settings has the name {owner}.", file=sys.stderr)
     for outcome in await _take_over(settings, folders, owner):
-        print(summary(outcome, owner))
+        print(summary(outcome))
     return 0
 
 
-async def take_over_found(settings: Settings) -> None:
-    """At the start: take over what an earlier server left in the data folder itself, and point to an old package."""
+async def take_over_found(settings: Settings, owner: str = "") -> None:
+    """At the start: take over what an earlier server left in the data folder itself, and point to an old package.
+
+    An empty `owner` is the only one there is.
+    """
     beside = Path("mcp_server")
     if holds_old_data(beside) and not holds_old_data(settings.data_dir):
         _say(f"{beside} holds the history of an earlier server. To take it over: python -m service import {beside}")
     if not holds_old_data(settings.data_dir):
         return
     try:
-        owner = only_owner(settings)
         outcomes = await _take_over(settings, [settings.data_dir], owner)
     except TakeoverError as error:
         _say(f"{settings.data_dir} holds the history of an earlier server, which is not taken over: {error}")
         return
     for outcome in outcomes:
         if not outcome.known:
-            _say(summary(outcome, owner))
+            _say(summary(outcome))
 
 
-def only_owner(settings: Settings) -> str:
-    """Return the owner whose history an import enters; raises `TakeoverError` where there may be several."""
-    if settings.several_owners:
-        names = f" ({', '.join(sorted(settings.tokens))})" if settings.tokens else ""
+def only_owner(settings: Settings, stored: Collection[str]) -> str:
+    """Return the owner whose history an import enters; raises `TakeoverError` where there may be several.
+
+    `stored` are the names of the tokens in the data folder.
+    """
+    names = {*settings.tokens, *stored, *([LOCAL_OWNER] if settings.auto_token else [])}
+    if len(names) > 1 or settings.several_owners:
+        known = f" ({', '.join(sorted(names))})" if names else ""
         raise TakeoverError(
-            f"several people may have a history here{names}: say whose it is, with "
-            f"python -m service import {settings.data_dir} --owner NAME"
+            f"several people may have a history here{known}: say whose it is, with "
+            "python -m service import PATH --owner NAME"
         )
-    return next(iter(settings.tokens), LOCAL_OWNER)
+    return next(iter(names), LOCAL_OWNER)
 
 
-def summary(outcome: Takeover, owner: str) -> str:
+def summary(outcome: Takeover) -> str:
     """Return the lines that tell the outcome, faults included."""
     if outcome.known:
         return f"Nothing new in {outcome.path}: it was taken over before."
     imported = outcome.imported
     lines = [
-        f"Taken over from {outcome.path} for {owner}: entries: {imported.jobs:,} of {outcome.entries:,}, files: "
-        f"{imported.files:,}. Nothing was changed there."
+        f"Taken over from {outcome.path} for {outcome.owner}: entries: {imported.jobs:,} of {outcome.entries:,}, "
+        f"files: {imported.files:,}. Nothing was changed there."
     ]
     if imported.renumbered:
         was, now = next(iter(imported.renumbered.items()))
@@ -119,6 +122,8 @@ async def _take_over(settings: Settings, folders: Sequence[Path], owner: str) ->
             storage = await open_storage(settings.data_dir, stack)
         except DataFolderError as error:
             raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
+        names = {token.name for token in await storage.stored_tokens() if not token.revoked}
+        owner = owner or only_owner(settings, names)
         importer = Importer(files=storage.files, imports=storage.imports, max_file_bytes=settings.max_file_bytes)
         try:
             return [await importer.take_over(folder, owner, ProgressBar(sys.stderr)) for folder in folders]

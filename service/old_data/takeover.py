@@ -65,6 +65,7 @@ class Takeover:
     """The outcome for one folder. `faults` has a line for each thing that could not be taken over."""
 
     path: Path
+    owner: str
     imported: Imported
     entries: int
     faults: Sequence[str]
@@ -98,7 +99,9 @@ class Importer:
         folder = await asyncio.to_thread(read_folder, path)
         if await self.imports.contains(owner, folder.digest):
             nothing = Imported(jobs=0, files=0, renumbered={})
-            return Takeover(path=path, imported=nothing, entries=len(folder.entries), faults=(), known=True)
+            return Takeover(
+                path=path, owner=owner, imported=nothing, entries=len(folder.entries), faults=(), known=True
+            )
         copies = await self._copy(folder, owner, report)
         now = time.time()  # the clock of the other machine may have been ahead
         new = Import(
@@ -111,7 +114,7 @@ class Importer:
             },
         )
         imported = await self.imports.enter(new)
-        return Takeover(path=path, imported=imported, entries=len(folder.entries), faults=folder.faults)
+        return Takeover(path=path, owner=owner, imported=imported, entries=len(folder.entries), faults=folder.faults)
 
     async def _copy(self, folder: OldFolder, owner: str, report: Report) -> dict[str, _Copy]:
         """Copy the files that were not taken over yet; returns them by their old names, the oldest first."""

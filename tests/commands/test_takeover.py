@@ -139,17 +139,22 @@ def test_with_tokens_of_several_people_it_asks_whose_it_is(tmp_path: Path) -> No
         assert "which is not taken over: several people may have a history here" in process.stderr.read()
     assert "for alice: entries: 10 of 10" in said(tmp_path, "import", "data", "--owner", "alice", EASEL_TOKENS=tokens)
     assert {row[0] for row in rows(tmp_path / "data")} == {"alice"}
-    assert "Note: no token" not in said(tmp_path, "import", "data", "--owner", "alice", EASEL_TOKENS=tokens)
 
 
 @pytest.mark.parametrize(("tokens", "owner"), [("", "local"), ("auto", "local"), ("zoe:a-token-of-zoe-000", "zoe")])
 def test_where_only_one_can_own_it_nobody_is_asked(tokens: str, owner: str) -> None:
-    assert only_owner(Settings.from_env({"EASEL_TOKENS": tokens})) == owner
+    assert only_owner(Settings.from_env({"EASEL_TOKENS": tokens}), ()) == owner
+
+
+def test_a_token_of_the_data_folder_counts_as_one_of_the_settings() -> None:
+    assert only_owner(Settings.from_env({}), ["zoe"]) == "zoe"
+    with pytest.raises(TakeoverError, match=r"several people may have a history here \(local, zoe\)"):
+        only_owner(Settings.from_env({"EASEL_TOKENS": "auto"}), ["zoe"])
 
 
 def test_a_file_of_tokens_may_hold_several() -> None:
     with pytest.raises(TakeoverError, match="--owner NAME"):
-        only_owner(Settings.from_env({"EASEL_TOKENS_FILE": "tokens"}))
+        only_owner(Settings.from_env({"EASEL_TOKENS_FILE": "tokens"}), ())
 
 
 def test_an_old_package_in_the_working_folder_is_pointed_to(tmp_path: Path) -> None:
