@@ -12,7 +12,7 @@ import html
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import regex
@@ -78,12 +78,12 @@ class Redactor:
             end = stop
         return "".join([*parts, text[end:]]) if parts else text
 
-    def holds_secret(self, text: str) -> bool:
-        """Tell whether a text that a person wrote holds a secret, or a part, that is in it by no accident."""
+    def holds_secret(self, *texts: str) -> bool:
+        """Tell whether texts that a person wrote hold a secret, or a part, that is in one by no accident."""
         if not self._long:
             return False
-        folded = _Plain(text).folded
-        return any(stop - start >= CHOSEN for start, stop in self._long_spans(folded))
+        spans = (span for text in texts for span in self._long_spans(_Plain(text).folded))
+        return any(stop - start >= CHOSEN for start, stop in spans)
 
     def _spans(self, folded: str) -> list[tuple[int, int]]:
         spans = self._long_spans(folded)
@@ -238,6 +238,23 @@ def visible(text: str) -> str:
     Variation selectors and joiners stay where an emoji or a word of a joined script is written with them.
     """
     return _UNSEEN.sub(_seen, text)
+
+
+_BINARY: Final = frozenset({"data", "base64", "blob"})
+"""Members that hold Base64, which is long and shows all that it is."""
+
+
+def visible_in(value: Any) -> Any:
+    """Return a result, or a part of one, without the characters that nobody sees."""
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {name: each if name in _BINARY else visible_in(each) for name, each in value.items()}
+        case list():
+            return [visible_in(each) for each in value]
+        case _:
+            return value
 
 
 def _seen(found: regex.Match[str]) -> str:

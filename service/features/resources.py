@@ -27,12 +27,12 @@ from service.protocol.call import Call
 from service.protocol.catalog import ResourceEntry
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import RESOURCES, Hub, ResourceUpdated
-from service.redaction import visible
+from service.redaction import visible, visible_in
 from service.storage.files import StoredFile
 from service.storage.store import Store
 from service.tools.base import SCHEMAS
 from service.tools.history_text import request_lines
-from service.tools.results import alt_text, describe, shown, structure
+from service.tools.results import alt_text, describe, structure
 
 HISTORY: Final = "easel://history/"
 IMAGES: Final = "easel://images/"
@@ -119,7 +119,7 @@ def contents_of(uri: str, job: Job, pictures_url: str) -> list[Result]:
         {
             "uri": uri,
             "mimeType": "application/json",
-            "text": orjson.dumps(shown(structure(job, pictures_url))).decode(),
+            "text": orjson.dumps(visible_in(structure(job, pictures_url))).decode(),
         },
         {
             "uri": uri,

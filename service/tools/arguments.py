@@ -177,7 +177,7 @@ def find_unfit_texts(arguments: Mapping[str, Any], redactor: Redactor) -> list[s
         texts = [name, *_texts(value)]
         if any("\0" in text for text in texts):
             problems.append(f"`{visible(name[:60])}` holds a NUL character (U+0000), which no text has; leave it out.")
-        elif any(redactor.holds_secret(text) for text in texts):
+        elif redactor.holds_secret(*texts):
             shown = redactor.clean(visible(name[:60]))
             problems.append(f"`{shown}` holds a key or a token of this server; take it out, and keep it secret.")
     return problems[:_MAX_PROBLEMS]

@@ -26,12 +26,12 @@ from service.pipeline.running_jobs import DisconnectReason, Waiter
 from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.jsonrpc import Result
+from service.redaction import visible_in
 from service.tools.arguments import find_excess, find_problems, find_unfit_texts
 from service.tools.coercion import coerce
 from service.tools.context import ToolContext
 from service.tools.listing import plain
 from service.tools.result_size import fit_to_limit
-from service.tools.results import shown
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Tool:
                 if not (problems := find_excess(arguments) or find_unfit_texts(arguments, context.redactor)):
                     given = coerce(file, arguments)
                     problems = find_problems(validator, given, schema["properties"])
-                result = shown(refused(self.name, problems)) if problems else await self._run(context, call, given)
+                result = visible_in(refused(self.name, problems)) if problems else await self._run(context, call, given)
             except asyncio.CancelledError:
                 outcome = "cancelled"
                 raise
@@ -114,7 +114,7 @@ class Tool:
             outcome = await context.generation.result_if_ended(call.owner, int(history_id))
             if outcome is None:
                 return None
-            return fit_to_limit(shown(await show(context, call, outcome)), context.profiles.of(call))
+            return fit_to_limit(visible_in(await show(context, call, outcome)), context.profiles.of(call))
         except WorkError as error:
             if error.kind == DELETED:
                 return failed(str(error))
@@ -130,7 +130,7 @@ class Tool:
             result = await self.run(context, call, arguments)
         except WorkError as error:
             result = failed(str(error))
-        return fit_to_limit(shown(result), context.profiles.of(call))
+        return fit_to_limit(visible_in(result), context.profiles.of(call))
 
 
 def _always(scope: str, arguments: Arguments) -> str:  # noqa: ARG001 - the signature of `ToolEntry.scope`

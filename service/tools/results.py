@@ -31,22 +31,6 @@ ALT_LENGTH: Final = 80
 _MARKUP: Final = str.maketrans("[]<>", "()‹›")
 """Without these there is no markdown link or image, no reference to one, and no HTML."""
 
-_BINARY: Final = frozenset({"data", "base64", "blob"})
-"""Members that hold Base64, which is long and shows all that it is."""
-
-
-def shown(value: Any) -> Any:
-    """Return a result, or a part of one, without the characters that nobody sees."""
-    match value:
-        case str():
-            return visible(value)
-        case dict():
-            return {name: each if name in _BINARY else shown(each) for name, each in value.items()}
-        case list():
-            return [shown(each) for each in value]
-        case _:
-            return value
-
 
 def alt_text(prompt: str) -> str:
     """Return the prompt as the text of a markdown image: one line, nothing that could end or nest it."""

@@ -65,7 +65,7 @@ class RedactedUpstream(Upstream):
 
     def _redacted_progress(self, progress: Progress) -> Progress:
         async def report(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
-            await progress(self._clean(message), percent, [self._clean(link) for link in links])
+            await progress(self._clean(message), percent, [self._clean(link) for link in links] if links else ())
 
         return report
 

@@ -10,9 +10,10 @@ from jsonschema import Draft202012Validator
 from service.images import Failure, Job, JobState, Parent
 from service.pipeline.generation import Outcome
 from service.profiles import Profile
+from service.redaction import visible_in
 from service.tools.base import load_schema
 from service.tools.history_text import entry_text
-from service.tools.results import ALT_LENGTH, alt_text, cut, describe, escape_markdown, job_result, shown, structure
+from service.tools.results import ALT_LENGTH, alt_text, cut, describe, escape_markdown, job_result, structure
 from tests.profiles.golden import CASES, FIRST, SECOND, job
 from tests.tools.hostile_text import HOSTILE
 
@@ -195,7 +196,7 @@ def test_a_result_shows_all_that_it_holds() -> None:
         "content": [{"type": "text", "text": hidden}],
         "structuredContent": {"images": [{"note": hidden}], "n": 1},
     }
-    assert shown(result) == {
+    assert visible_in(result) == {
         "content": [{"type": "text", "text": "abcde"}],
         "structuredContent": {"images": [{"note": "abcde"}], "n": 1},
     }
@@ -205,8 +206,8 @@ def test_a_picture_in_a_result_is_not_looked_through() -> None:
     """Ours: half a megabyte of Base64 takes milliseconds."""
     data = "A" * 100
     result = {"content": [{"type": "image", "data": data}], "structuredContent": {"base64": data}}
-    assert shown(result)["content"][0]["data"] is data
-    assert shown(result)["structuredContent"]["base64"] is data
+    assert visible_in(result)["content"][0]["data"] is data
+    assert visible_in(result)["structuredContent"]["base64"] is data
 
 
 def test_what_an_image_service_says_is_cut() -> None:
