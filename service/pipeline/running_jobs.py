@@ -94,9 +94,14 @@ class RunningJob:
         self._held_up: asyncio.Future[WorkError] = asyncio.get_running_loop().create_future()
 
     def hold_up(self, why: WorkError) -> None:
-        """Let no call wait any longer, now and later: the job cannot come to its end while `why` lasts."""
+        """Let no call wait any longer, now and later: the job cannot come to its end while `why` lasts.
+
+        A task of MCP, which nobody waits for, hears of it as progress.
+        """
         if not self._held_up.done():
             self._held_up.set_result(why)
+            for waiter in self._waiters:
+                _report(waiter, why.fact, None)
 
     def go_on(self) -> None:
         """Let calls wait again."""
@@ -121,9 +126,9 @@ class RunningJob:
             if self._newest is not None:
                 _report(waiter, *self._newest)
             timeout_s = None if waiter.until == math.inf else waiter.left_s
-            ends: set[asyncio.Future[Any]] = {task, held_up}
-            if held_up.done():
-                ends, timeout_s = {task}, min(waiter.left_s, HELD_UP_S)
+            ends: set[asyncio.Future[Any]] = {task} if timeout_s is None else {task, held_up}
+            if held_up.done() and timeout_s is not None:
+                ends, timeout_s = {task}, min(timeout_s, HELD_UP_S)
             await asyncio.wait(ends, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             self._waiters.remove(waiter)

@@ -7,11 +7,13 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
+from service.pipeline.running_jobs import Waiter
 from service.pipeline.worker import STORING_TRIES, WRITE_PAUSE_S
 from service.upstreams.base import RemoteTask
 from tests.emulators.pictures import png
@@ -159,3 +161,19 @@ async def test_a_picture_that_finds_no_room_for_long_is_given_up(tmp_path: Path)
     assert pipeline.pauses == [WRITE_PAUSE_S] * (STORING_TRIES - 1)
     assert failure is not None
     assert (failure.kind, "EASEL_DATA_DIR" in failure.reason) == ("storage", True)
+
+
+async def test_a_call_hears_that_the_disk_refuses_and_a_task_goes_on_waiting(tmp_path: Path) -> None:
+    """Ours: a call would be given up by its client; a task is asked for again and again, and ends with its picture."""
+    async with pipeline_fixture(tmp_path, Pencil(), real_pauses=True) as pipeline:
+        generation = replace(pipeline.generation, worker=replace(pipeline.generation.worker, held_up_s=0.0))
+        (tmp_path / "scratch").rmdir()
+        task = asyncio.create_task(generation.generate("anna", FOX, pipeline.waiter, upstream="pencil"))
+        await pipeline.moments.wait("The image service has done its work")
+        patient = Waiter(until=asyncio.get_running_loop().time() + 3600)
+        call = asyncio.create_task(generation.generate("anna", FOX, patient, upstream="pencil"))
+        with pytest.raises(WorkError, match="Nothing is lost"):
+            async with asyncio.timeout(10):
+                await call
+        (tmp_path / "scratch").mkdir()
+        assert (await task).job.state is JobState.DONE
