@@ -69,7 +69,7 @@ class DiskArrivals(Arrivals):
     async def keep(self, job: Job, pictures: Sequence[Picture]) -> None:
         try:
             await asyncio.to_thread(self._keep, job, pictures)
-        except OSError as error:
+        except (OSError, MemoryError, RuntimeError) as error:  # the last where no thread can be started
             raise storage_error("What arrived could not be stored", trouble_of(error) or OTHER, error) from error
 
     async def read(self, job: Job) -> list[Picture]:
@@ -97,11 +97,11 @@ class DiskArrivals(Arrivals):
         try:
             with open_new(draft) as file:
                 file.writelines((orjson.dumps(head), b"\n", *(each.data for each in pictures)))
-                file.flush()
-                draft.replace(self._path(job))
-                os.fsync(file.fileno())
+            draft.replace(self._path(job))
         finally:
             draft.unlink(missing_ok=True)
+        with self._path(job).open("r+b") as file:
+            os.fsync(file.fileno())
         sync_folder(self._folder)
 
     def _read(self, job: Job) -> list[Picture]:
