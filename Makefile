@@ -6,6 +6,7 @@
 PYTHON ?= python3
 ARGS ?=
 IMAGE ?= easel
+BUILD_OPTIONS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +16,7 @@ RECENT := import sys; assert sys.version_info >= (3, 11)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run demo test check coverage bench kills interop image clean
+.PHONY: help run demo test check coverage bench kills interop image container-check deploy-check lock clean
 
 help:
 	@echo 'make run       start the service; Ctrl-C stops it'
@@ -27,6 +28,9 @@ help:
 	@echo 'make kills     kill the service 200 times, and count the pictures that were paid for and are lost'
 	@echo 'make interop   real MCP clients against the service; installs them once'
 	@echo 'make image     build the container image $(IMAGE), with podman or docker'
+	@echo 'make container-check  build it, run it hardened, and check how it lives; BUILD_OPTIONS are for the build'
+	@echo 'make deploy-check     run the files of deploy/: real nginx, Caddy and HAProxy before the service'
+	@echo 'make lock      write deploy/requirements.lock anew from the requirements; needs uv'
 	@echo 'make clean     remove .venv and caches; the data folder stays'
 
 # exec: a signal reaches the service itself, and its exit status is ours.
@@ -61,7 +65,20 @@ image:
 	@engine=$$(command -v podman || command -v docker) \
 	  || { echo 'make image needs podman or docker, and found neither.' >&2; exit 1; }; \
 	echo "Building the image $(IMAGE) with $$engine"; \
-	BUILDAH_FORMAT=docker exec "$$engine" build -t $(IMAGE) .
+	BUILDAH_FORMAT=docker exec "$$engine" build $(BUILD_OPTIONS) -t $(IMAGE) \
+	  --build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" \
+	  --build-arg REVISION="$$(git rev-parse --verify --quiet HEAD)" .
+
+container-check: $(VENV)/installed-dev
+	@exec $(BIN)/python -m tests.deploy.container $(BUILD_OPTIONS)
+
+deploy-check: $(VENV)/installed-dev
+	@exec $(BIN)/python -m tests.deploy $(ARGS)
+
+# One lock for all platforms: packages with the digests of their files, for the image alone.
+lock:
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  requirements.txt requirements-oauth.txt --output-file deploy/requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/conformance/node_modules .cache/interop

@@ -1,0 +1,1 @@
+"""The files of `deploy/` and the container: `make test` reads them, two targets of their own run them."""
