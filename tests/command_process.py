@@ -50,3 +50,11 @@ def banner_of(process: Process) -> str:
 def value_of(banner: str, label: str) -> str:
     [line] = [line for line in banner.splitlines() if line.strip().startswith(label)]
     return line.strip().removeprefix(label).strip()
+
+
+def said(folder: Path, *arguments: str, status: int = 0, **env: str) -> str:
+    """All that a command prints, having ended with this status."""
+    with easel(folder, *arguments, **env) as process:
+        out, error = process.communicate()
+    assert process.returncode == status, error
+    return out + error

@@ -1,7 +1,8 @@
 """The command line: `serve` (the default), over HTTP or with `--stdio`, and the other commands.
 
 `import` takes over what an earlier server kept; `demo` shows the whole way of a picture once; `models` compares the
-models file with the lists of the image services; `pause` and `resume` are the kill switch.
+models file with the lists of the image services; `pause` and `resume` are the kill switch. Those of `operations.py`
+have a parser of their own.
 """
 
 import argparse
@@ -18,10 +19,10 @@ from typing import Final
 from dotenv.parser import parse_stream
 
 from service import image_services, logs
-from service.commands import demo, serve, takeover
+from service.commands import demo, operations, serve, takeover
 from service.commands import models as models_command
 from service.commands.pause import PauseError, Selection, pause, read_end, resume
-from service.images import LOCAL_OWNER
+from service.images import LOCAL_OWNER, WorkError
 from service.settings import Settings, SettingsError
 from service.settings_table import SETTINGS, unknown_names
 
@@ -38,24 +39,45 @@ OPTIONS_OF: Final[Mapping[str, tuple[str, ...]]] = {
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 when it ended well, 2 when a setting is wrong."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] and words[0] in operations.COMMANDS:
+        return _operate(operations.parser().parse_args(words))
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     for name, commands in OPTIONS_OF.items():
         if getattr(options, name) and options.command not in commands:
             parser.error(f"{'NAME' if name == 'name' else f'--{name}'} goes with {' and '.join(commands)}")
     try:
-        env = environment() | _overrides(options)
-        settings = Settings.from_env(env)
-        for note in (*unknown_names(env), *settings.notes):
-            print(f"easel: {note}", file=sys.stderr)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _stop)
+        settings = _read_settings(environment() | _overrides(options))
         return asyncio.run(_run(options, settings))
     except (PauseError, takeover.TakeoverError) as error:
         parser.error(str(error))
     except SettingsError as error:
         print(f"easel: {error}", file=sys.stderr)
         return 2
+
+
+def _operate(options: argparse.Namespace) -> int:
+    """Run a command of whoever runs the service. Returns the exit status: 2 where it cannot be followed."""
+    try:
+        settings = _read_settings(environment())
+        level = "warning" if settings.log_level == "info" else settings.log_level
+        logs.set_up(level, settings.log_format, image_services.secrets_of(settings))
+        run_command: operations.Run = options.run
+        return run_command(settings, options)
+    except (SettingsError, WorkError, *operations.ERRORS) as error:
+        print(f"easel: {error}", file=sys.stderr)
+        return 2
+
+
+def _read_settings(env: Mapping[str, str]) -> Settings:
+    """Return the settings, with their notes printed, and let a stop signal end the command in order."""
+    settings = Settings.from_env(env)
+    for note in (*unknown_names(env), *settings.notes):
+        print(f"easel: {note}", file=sys.stderr)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    return settings
 
 
 def environment() -> dict[str, str]:
@@ -121,11 +143,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("serve", "import", "demo", "models", "pause", "resume"),
+        choices=("serve", "import", "demo", "models", "pause", "resume", *operations.COMMANDS),
         default="serve",
         help="serve until it is stopped (the default), import what an earlier server kept, draw one picture to show "
         "how, compare the models file with what the image services have, or pause and resume the drawing of an owner "
-        "or of all",
+        "or of all; for whoever runs it: backup, restore, token, history and usage, each with --help of its own",
     )
     parser.add_argument(
         "name",

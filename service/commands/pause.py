@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from service.settings import Settings, SettingsError
-from service.storage import sqlite_limits
+from service.storage import sqlite_limits, sqlite_tokens
 from service.storage.data_folder import DataFolderError
 from service.storage.sqlite_database import Database
 from service.storage.sqlite_limits import EVERYBODY, Pause
@@ -52,7 +52,7 @@ async def pause(settings: Settings, selection: Selection, until: float | None) -
 
     `until` is in seconds since the epoch; None lasts until `resume`. Raises `SettingsError` without a data folder.
     """
-    database = await _open(settings)
+    database = await open_database(settings)
     try:
         now = time.time()
         if selection.is_empty:
@@ -61,8 +61,9 @@ async def pause(settings: Settings, selection: Selection, until: float | None) -
         made = Pause(owner=selection.owner or EVERYBODY, since=now, until=until)
         known = await database.write(sqlite_limits.pause, made)
         print(f"Paused: {_described(made)}. Pictures that are being drawn are finished.")
-        if not known and selection.owner not in settings.tokens:
-            print(f"Note: neither a token of the settings nor an owner in the history has the name {selection.owner}.")
+        stored = await database.read(sqlite_tokens.all_tokens)
+        if not known and selection.owner not in {*settings.tokens, *(each.name for each in stored)}:
+            print(f"Note: neither a token nor an owner in the history has the name {selection.owner}.")
         return 0
     finally:
         await database.close()
@@ -75,7 +76,7 @@ async def resume(settings: Settings, selection: Selection) -> int:
     """
     if selection.is_empty:
         raise PauseError("name an owner, or --all to lift every pause")
-    database = await _open(settings)
+    database = await open_database(settings)
     try:
         lifted = await database.write(sqlite_limits.resume, selection.owner or EVERYBODY)
         left = [each for each in await database.read(sqlite_limits.pauses) if each.holds(time.time())]
@@ -132,8 +133,11 @@ def _shown(time_s: float) -> str:
     return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-async def _open(settings: Settings) -> Database:
-    """Open the database of a service. One that is not there is not made: it would be that of another folder."""
+async def open_database(settings: Settings) -> Database:
+    """Open the database of a service. One that is not there is not made: it would be that of another folder.
+
+    Raises `SettingsError`.
+    """
     path = settings.data_dir / "easel.db"
     if not path.is_file():
         raise SettingsError("EASEL_DATA_DIR", f"{path} is not there: name the data folder of the service")

@@ -6,19 +6,11 @@ from pathlib import Path
 import pytest
 
 from service.commands.pause import PauseError, read_end
-from tests.command_process import Process, banner_of, easel, value_of
+from tests.command_process import Process, banner_of, easel, said, value_of
 from tests.wire import WireClient, wire_client
 
 NOW = 1_795_000_000.0
 TOKENS = "alice:a-token-of-alice,ben:a-token-of-ben00"
-
-
-def said(folder: Path, *arguments: str, status: int = 0) -> str:
-    """What a command prints, having ended with this status."""
-    with easel(folder, *arguments) as process:
-        out, error = process.communicate()
-    assert process.returncode == status, error
-    return out + error
 
 
 @pytest.fixture
@@ -64,7 +56,7 @@ async def test_everybody_can_be_paused_for_a_while(tmp_path: Path, service: Proc
 def test_a_name_that_nobody_has_is_pointed_out(tmp_path: Path, service: Process) -> None:
     """Ours: a slip of the pen would leave the one in question drawing."""
     banner_of(service)
-    note = "Note: neither a token of the settings nor an owner in the history has the name alcie."
+    note = "Note: neither a token nor an owner in the history has the name alcie."
     assert note in said(tmp_path, "pause", "alcie")
     with easel(tmp_path, "pause", "alice", EASEL_TOKENS=TOKENS) as process:
         assert "Note" not in process.communicate()[0]

@@ -1,0 +1,123 @@
+"""The commands of whoever runs the service that have words of their own, and their parser: backups, people, usage.
+
+They read the same settings as the service, and print their own steps. All errors of theirs are one line.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from service.commands import backup, people
+from service.settings import Settings
+from service.storage.backup_folder import BackupError
+from service.tokens import TokensError
+
+COMMANDS: Final = ("backup", "restore", "token", "history", "usage")
+ERRORS: Final = (BackupError, people.PeopleError, TokensError)
+"""Errors that end one of the commands, with the words for the person."""
+
+Run = Callable[[Settings, argparse.Namespace], int]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of these commands; `run` of the options it reads is the work."""
+    read = argparse.ArgumentParser(prog="easel", description="Easel: commands for whoever runs it.")
+    commands = read.add_subparsers(dest="command", required=True)
+    _add_backup(commands)
+    _add_token(commands)
+    _add_history(commands)
+    usage = _command(commands, "usage", "how much each person had drawn, by month", _usage)
+    usage.add_argument("--json", action="store_true", help="for programs: a list of objects")
+    usage.add_argument("--month", metavar="YYYY-MM", default="", help="one month alone, such as 2026-11")
+    return read
+
+
+Commands = argparse._SubParsersAction
+
+
+def _command(commands: "Commands[argparse.ArgumentParser]", name: str, help_: str, run: Run) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=help_, description=help_)
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_backup(commands: "Commands[argparse.ArgumentParser]") -> None:
+    taken = _command(
+        commands, "backup", "copy the history, the pictures and the secret to a folder, while it runs or not", _backup
+    )
+    taken.add_argument("target", type=Path, metavar="TARGET", help="a new or empty folder, or an earlier backup")
+    brought = _command(commands, "restore", "bring a backup into an empty data folder (EASEL_DATA_DIR)", _restore)
+    brought.add_argument("source", type=Path, metavar="SOURCE", help="the folder of a backup")
+    brought.add_argument("--skip-damaged", action="store_true", help="leave out pictures that are damaged there")
+
+
+def _add_token(commands: "Commands[argparse.ArgumentParser]") -> None:
+    token = commands.add_parser("token", help="tokens of people: add, list, revoke, rename, reset")
+    steps = token.add_subparsers(dest="step", required=True)
+    add = _command(steps, "add", "make a token for a name, and print it once", _token_add)
+    add.add_argument("name", metavar="NAME")
+    add.add_argument(
+        "--expires", metavar="TIME", help="a date such as 2027-06-30, or a span such as 90d; never without"
+    )
+    _command(steps, "list", "names and tokens, without the tokens themselves", _token_list)
+    revoke = _command(steps, "revoke", "end the tokens of a name, or one of them", _token_revoke)
+    revoke.add_argument("name", metavar="NAME")
+    revoke.add_argument("id", metavar="ID", nargs="?", default="", help="the id of one token, as `token list` shows it")
+    rename = _command(steps, "rename", "another name for a person, with all that is theirs", _token_rename)
+    rename.add_argument("old", metavar="OLD")
+    rename.add_argument("new", metavar="NEW")
+    reset = _command(steps, "reset", "remove all tokens of `token add`, as if there had been none", _token_reset)
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_history(commands: "Commands[argparse.ArgumentParser]") -> None:
+    history = commands.add_parser("history", help="the history of a name that is no longer used: give, delete")
+    steps = history.add_subparsers(dest="step", required=True)
+    give = _command(steps, "give", "add the history and pictures of a name to those of another one", _history_give)
+    give.add_argument("old", metavar="OLD", help="a name without a token")
+    give.add_argument("new", metavar="NEW")
+    give.add_argument("--yes", action="store_true", help="also where nobody has the name NEW yet")
+    delete = _command(steps, "delete", "delete the history and the pictures of a name", _history_delete)
+    delete.add_argument("name", metavar="NAME", help="a name without a token")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _backup(settings: Settings, options: argparse.Namespace) -> int:
+    return backup.backup(settings, options.target)
+
+
+def _restore(settings: Settings, options: argparse.Namespace) -> int:
+    return backup.restore(settings, options.source, skip_damaged=options.skip_damaged)
+
+
+def _token_add(settings: Settings, options: argparse.Namespace) -> int:
+    return people.add(settings, options.name, options.expires)
+
+
+def _token_list(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001 - as the others
+    return people.list_tokens(settings)
+
+
+def _token_revoke(settings: Settings, options: argparse.Namespace) -> int:
+    return people.revoke(settings, options.name, options.id)
+
+
+def _token_rename(settings: Settings, options: argparse.Namespace) -> int:
+    return people.rename(settings, options.old, options.new)
+
+
+def _token_reset(settings: Settings, options: argparse.Namespace) -> int:
+    return people.reset(settings, yes=options.yes)
+
+
+def _history_give(settings: Settings, options: argparse.Namespace) -> int:
+    return people.give(settings, options.old, options.new, yes=options.yes)
+
+
+def _history_delete(settings: Settings, options: argparse.Namespace) -> int:
+    return people.delete(settings, options.name, yes=options.yes)
+
+
+def _usage(settings: Settings, options: argparse.Namespace) -> int:
+    return people.usage(settings, month=options.month, as_json=options.json)
