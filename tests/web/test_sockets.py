@@ -114,7 +114,8 @@ async def test_a_service_without_a_descriptor_waits_for_one_and_says_so_once(tmp
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (soft, hard))
             async with wire_client(client.url) as newcomer:
                 assert await healthy(newcomer)
-    assert log.read_bytes().count(b"\n") == 1
+    assert log.read_bytes().count(b"Connections cannot be taken") == 1
+    assert log.read_bytes().count(b"\n") < 10  # others may want a descriptor, too
 
 
 def processor_s(pid: int) -> float:
