@@ -1,4 +1,4 @@
-"""The packages of the wheel: every folder of `service/`, and `schemas/` as `service.schemas`.
+"""The packages of the wheel: every folder of `service/`, `schemas/` as `service.schemas`, and `mcp_server`.
 
 `pyproject.toml` says everything else; its `packages.find` cannot add a folder that lies beside `service/`.
 """
@@ -8,4 +8,5 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["service", "service.*"]), "service.schemas"],
     package_dir={"service.schemas": "schemas"},
+    py_modules=["mcp_server"],
 )

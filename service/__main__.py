@@ -1,4 +1,6 @@
-"""`python -m service`, and the command `easel`.
+"""`python -m service`, and the commands `easel`, `flow2api-mcp` and `modelscope-image-mcp`.
+
+The latter two are those of the programs before it: their entries in a client go on working.
 
 A stop signal is obeyed from the first moment: process 1 of a container has no default action for it, and importing
 the service takes longer than an impatient engine waits. So the handlers are set before anything else is imported. At
@@ -18,6 +20,18 @@ def main() -> int:
     from service.commands.main import run  # noqa: PLC0415 - see the module's docstring
 
     return run()
+
+
+def main_over_stdio() -> int:
+    """Serve one client on standard input and output: the command `modelscope-image-mcp`, which had no data folder.
+
+    Its clients start it in a folder of their own choice, where nothing may be written perhaps.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop_at_once)
+    from service.commands.main import run  # noqa: PLC0415 - see the module's docstring
+
+    return run(["--stdio", *sys.argv[1:]], {"EASEL_DATA_DIR": "~/.easel"})
 
 
 def _stop_at_once(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature

@@ -334,12 +334,19 @@ class _Reader:
         return Allowances(pairs=pairs, exceptions=exceptions, free_bytes=free)
 
     def path(self, name: str) -> Path:
-        """Return a path; `~` is the home of the user that runs the service."""
-        text = self.text(name)
+        """Return a path; `~` is the home of the user that runs the service, `%NAME%` a variable, as in Windows."""
+        text = re.sub(r"%(\w+)%", lambda found: self._variable(name, found[1]), self.text(name))
         try:
             return Path(text).expanduser()
         except RuntimeError as error:
             raise self.error(name, f"{text!r}: nobody here has such a home folder") from error
+
+    def _variable(self, name: str, wanted: str) -> str:
+        """Return a variable that a path names; names of Windows have no case."""
+        found = next((value for each, value in self._env.items() if each.upper() == wanted.upper()), "")
+        if not found:
+            raise self.error(name, f"%{wanted}% is not set here; write the folder itself")
+        return found
 
     def models_file(self) -> Path:
         """Return the named file, else the one beside this module, wherever the process was started."""

@@ -36,15 +36,17 @@ SETTINGS: Final = (
             ("MODELSCOPE_SDK_TOKEN",)),
     Setting("MODELSCOPE_BASE_URL", "", "root of ModelScope; https://api-inference.modelscope.cn with a token",
             example="https://api-inference.modelscope.cn"),
-    Setting("EASEL_MODELSCOPE_POLL_S", "5", "seconds between two questions whether ModelScope has drawn the picture"),
+    Setting("EASEL_MODELSCOPE_POLL_S", "5", "seconds between two questions whether ModelScope has drawn the picture",
+            ("MODELSCOPE_POLL_INTERVAL_SECONDS",)),
     Setting("EASEL_MODELSCOPE_TIMEOUT_S", "150", "seconds to wait for a ModelScope picture; `history` waits on"),
     Setting("EASEL_UPSTREAM_TIMEOUT_S", "600", "seconds that an image service may take for one request in all"),
     Setting("EASEL_UPSTREAM_SILENCE_S", "300", "seconds that it may send nothing meanwhile; twice that for 4K"),
     Setting("EASEL_CONNECT_TIMEOUT_S", "10", "seconds to reach an image service"),
     Setting("EASEL_DOWNLOAD_TIMEOUT_S", "120", "seconds to download one picture from where a service put it"),
-    Setting("EASEL_HOST", "127.0.0.1", "address to listen on; beyond loopback EASEL_TOKENS is needed"),
-    Setting("EASEL_PORT", "8866", "port to listen on; 0 takes a free one"),
-    Setting("EASEL_PATH", "/mcp", "path of the MCP endpoint"),
+    Setting("EASEL_HOST", "127.0.0.1", "address to listen on; beyond loopback EASEL_TOKENS is needed",
+            ("FLOW2API_MCP_SERVER_HOST",)),
+    Setting("EASEL_PORT", "8866", "port to listen on; 0 takes a free one", ("FLOW2API_MCP_SERVER_PORT",)),
+    Setting("EASEL_PATH", "/mcp", "path of the MCP endpoint", ("FLOW2API_MCP_SERVER_PATH",)),
     Setting("EASEL_PUBLIC_URL", "", "what links begin with, before /mcp-cache/ and /upload/; host and port when empty",
             ("FLOW2API_MCP_EXTERNAL_URL_PREFIX",), example="https://pictures.example.com"),
     Setting("EASEL_TOKENS", "", "who may call: name:token pairs with commas, each with its own history; or auto"),
@@ -94,7 +96,8 @@ SETTINGS: Final = (
     Setting("HTTP_PROXY", "", "proxy for http addresses of image services; this machine never needs one",
             ("http_proxy",), example="http://127.0.0.1:7890"),
     Setting("NO_PROXY", "", "hosts that are reached without a proxy, such as example.com,10.0.0.0/8", ("no_proxy",)),
-    Setting("EASEL_LOG", "info", "how much is logged: debug, info, warning, error", ("FLOW2API_MCP_DEBUG",)),
+    Setting("EASEL_LOG", "info", "how much is logged: debug, info, warning, error",
+            ("FLOW2API_MCP_DEBUG", "MODELSCOPE_LOG_LEVEL")),
     Setting("EASEL_LOG_FORMAT", "text", "text, or json for machines"),
 )  # fmt: skip
 """Every setting, in the order of `--help` and README."""
@@ -105,6 +108,12 @@ LARGEST_FILE_MB: Final = 1000
 
 def _switch(value: str) -> str:
     return "info" if value == "0" else "debug"
+
+
+def _log_level(value: str) -> str:
+    """Python's names and numbers of levels: the ModelScope Image MCP had the names, ModelScope's library has both."""
+    level = {"10": "debug", "20": "info", "30": "warning", "warn": "warning", "notset": "debug"}.get(value.lower())
+    return level or (value.lower() if value.lower() in ("debug", "info", "warning") else "error")
 
 
 def _capped(value: str) -> str:
@@ -121,10 +130,28 @@ def _megabytes(value: str) -> str:
 
 OLDER_VALUES: Final[Mapping[str, Callable[[str], str]]] = {
     "FLOW2API_MCP_DEBUG": _switch,
+    "MODELSCOPE_LOG_LEVEL": _log_level,
     "FLOW2API_MCP_GENERATE_RETRY_COUNT": _capped,
     "FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES": _megabytes,
 }
 """The value of an older name, as the older program read it, in the words of the newer setting. Others mean the same."""
+
+
+WITHOUT_EFFECT: Final[Mapping[str, str]] = {
+    "MODELSCOPE_MAX_POLL_ATTEMPTS": "the wait is counted in seconds: set EASEL_MODELSCOPE_TIMEOUT_S",
+    "MODELSCOPE_POLL_BACKOFF": "the pace is even: set EASEL_MODELSCOPE_POLL_S",
+    "MODELSCOPE_MAX_POLL_INTERVAL_SECONDS": "the pace is even: set EASEL_MODELSCOPE_POLL_S",
+    "MODELSCOPE_MODEL": "the default model is the default_model of EASEL_MODELS_FILE",
+    "FLOW2API_MCP_CACHE_HTTP_PORT": "pictures come from the port of the calls: set EASEL_PORT, and to the same number "
+    "if old links shall go on",
+    "FLOW2API_MCP_HOST": "pictures come from the address of the calls: set EASEL_HOST",
+}
+"""Names of earlier programs that have no setting here, and what to set instead."""
+
+
+def names_without_effect(env: Mapping[str, str]) -> list[str]:
+    """Name each variable of an earlier program that has no effect here, with what to set instead."""
+    return [f"{name} has no effect: {advice}." for name, advice in WITHOUT_EFFECT.items() if env.get(name)]
 
 
 def unknown_names(env: Mapping[str, str]) -> list[str]:

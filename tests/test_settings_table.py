@@ -3,7 +3,7 @@
 import pytest
 
 from service.settings import Settings
-from service.settings_table import SETTINGS, unknown_names
+from service.settings_table import SETTINGS, names_without_effect, unknown_names
 from tests.paths import ROOT
 
 
@@ -66,3 +66,33 @@ def test_a_slip_of_the_pen_is_told_the_nearest_name() -> None:
     assert unknown_names({"EASEL_TOKEN": "x", "EASEL_PORT": "1", "HOME": "/", "FLOW2API_MCP_DEBUG": "1"}) == [
         "EASEL_TOKEN is no setting; did you mean EASEL_TOKENS?"
     ]
+
+
+@pytest.mark.parametrize(("older", "value", "field", "read"), [
+    ("FLOW2API_MCP_SERVER_HOST", "::1", "host", "::1"),
+    ("FLOW2API_MCP_SERVER_PORT", "9000", "port", 9000),
+    ("FLOW2API_MCP_SERVER_PATH", "/flow", "path", "/flow"),
+    ("MODELSCOPE_POLL_INTERVAL_SECONDS", "2.5", "modelscope_poll_s", 2.5),
+    ("MODELSCOPE_LOG_LEVEL", "WARNING", "log_level", "warning"),
+    ("MODELSCOPE_LOG_LEVEL", "critical", "log_level", "error"),
+    ("MODELSCOPE_LOG_LEVEL", "40", "log_level", "error"),
+    ("MODELSCOPE_LOG_LEVEL", "10", "log_level", "debug"),
+])  # fmt: skip
+def test_names_of_both_earlier_programs_go_on_working(older: str, value: str, field: str, read: object) -> None:
+    assert getattr(Settings.from_env({older: value}), field) == read
+
+
+@pytest.mark.parametrize(("older", "newer"), [
+    ("MODELSCOPE_MAX_POLL_ATTEMPTS", "EASEL_MODELSCOPE_TIMEOUT_S"),
+    ("MODELSCOPE_POLL_BACKOFF", "EASEL_MODELSCOPE_POLL_S"),
+    ("MODELSCOPE_MAX_POLL_INTERVAL_SECONDS", "EASEL_MODELSCOPE_POLL_S"),
+    ("MODELSCOPE_MODEL", "EASEL_MODELS_FILE"),
+    ("FLOW2API_MCP_CACHE_HTTP_PORT", "EASEL_PORT"),
+    ("FLOW2API_MCP_HOST", "EASEL_HOST"),
+])  # fmt: skip
+def test_a_name_without_effect_is_told_with_the_setting_to_use(older: str, newer: str) -> None:
+    """Ours: a setting that is passed over in silence is looked for all day."""
+    [note] = names_without_effect({older: "1", "EASEL_PORT": "1"})
+    assert note.startswith(f"{older} has no effect: ")
+    assert newer in note
+    assert newer in {setting.name for setting in SETTINGS}

@@ -17,6 +17,7 @@ SOURCES = (
     "schemas",
     "pyproject.toml",
     "setup.py",
+    "mcp_server.py",
     "requirements.txt",
     "requirements-oauth.txt",
     "README.md",
@@ -97,3 +98,24 @@ def test_it_draws_a_picture_away_from_the_checkout(installed: Path, tmp_path: Pa
 def test_its_command_is_easel(installed: Path, tmp_path: Path) -> None:
     told = run(sys.executable, str(installed / "bin" / "easel"), "--help", cwd=tmp_path, PYTHONPATH=str(installed))
     assert told.startswith("usage: easel ")
+
+
+def test_the_commands_of_the_programs_before_it_start_it(installed: Path, tmp_path: Path) -> None:
+    """Ours: `flow2api-mcp`, `python -m mcp_server` and `uvx modelscope-image-mcp` stand in clients' settings."""
+    path = {"PYTHONPATH": str(installed)}
+    for command in ([str(installed / "bin" / "flow2api-mcp")], ["-m", "mcp_server"]):
+        assert run(sys.executable, *command, "--help", cwd=tmp_path, **path).startswith("usage: easel ")
+
+
+def test_modelscopes_command_speaks_over_standard_output(installed: Path, tmp_path: Path) -> None:
+    """Ours: its entry had a token and nothing else. Clients start it anywhere, so that it writes to the home folder."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(installed), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, str(installed / "bin" / "modelscope-image-mcp")],
+        input='{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},'
+        '"clientInfo":{"name":"x","version":"1"}}}\n{"jsonrpc":"2.0","id":2,"method":"tools/list"}\n',
+        env={**env, "MODELSCOPE_SDK_TOKEN": "t"}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+    )  # fmt: skip
+    assert '"name":"generate_image"' in done.stdout, done.stderr
+    assert (tmp_path / ".easel" / "easel.db").is_file()

@@ -7,7 +7,6 @@ have a parser of their own.
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 import time
@@ -16,15 +15,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from dotenv.parser import parse_stream
-
 from service import image_services, logs
 from service.commands import demo, operations, serve, takeover
 from service.commands import models as models_command
+from service.commands.environment import environment
 from service.commands.pause import PauseError, Selection, pause, read_end, resume
 from service.images import LOCAL_OWNER, WorkError
 from service.settings import Settings, SettingsError
-from service.settings_table import SETTINGS, unknown_names
+from service.settings_table import SETTINGS, names_without_effect, unknown_names
 
 OPTIONS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "write": ("models",),
@@ -36,9 +34,14 @@ OPTIONS_OF: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The commands that an option goes with."""
 
+NO_DEFAULTS: Final[Mapping[str, str]] = {}
 
-def run(arguments: list[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0 when it ended well, 2 when a setting is wrong."""
+
+def run(arguments: list[str] | None = None, defaults: Mapping[str, str] = NO_DEFAULTS) -> int:
+    """Run one command. Returns the exit status: 0 when it ended well, 2 when a setting is wrong.
+
+    `defaults` are the settings that count where neither the environment nor the file says anything.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] and words[0] in operations.COMMANDS:
         return _operate(operations.parser().parse_args(words))
@@ -48,7 +51,7 @@ def run(arguments: list[str] | None = None) -> int:
         if getattr(options, name) and options.command not in commands:
             parser.error(f"{'NAME' if name == 'name' else f'--{name}'} goes with {' and '.join(commands)}")
     try:
-        settings = _read_settings(environment() | _overrides(options))
+        settings = _read_settings({**defaults, **environment(), **_overrides(options)})
         return asyncio.run(_run(options, settings))
     except (PauseError, takeover.TakeoverError) as error:
         parser.error(str(error))
@@ -73,28 +76,11 @@ def _operate(options: argparse.Namespace) -> int:
 def _read_settings(env: Mapping[str, str]) -> Settings:
     """Return the settings, with their notes printed, and let a stop signal end the command in order."""
     settings = Settings.from_env(env)
-    for note in (*unknown_names(env), *settings.notes):
+    for note in (*unknown_names(env), *names_without_effect(env), *settings.notes):
         print(f"easel: {note}", file=sys.stderr)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     return settings
-
-
-def environment() -> dict[str, str]:
-    """Return the variables of the environment, and below them those of `.env` in the working folder."""
-    try:
-        with Path(".env").open(encoding="utf-8-sig") as file:  # Notepad begins a file with a byte order mark
-            written = list(parse_stream(file))
-    except FileNotFoundError:
-        return dict(os.environ)
-    except OSError as error:
-        raise SettingsError(".env", f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(".env", "cannot be read: it is not UTF-8 text") from error
-    for line in written:
-        if line.error:
-            raise SettingsError(".env", f"line {line.original.line} is not of the form NAME=value")
-    return {line.key: line.value for line in written if line.key and line.value is not None} | dict(os.environ)
 
 
 async def _run(options: argparse.Namespace, settings: Settings) -> int:

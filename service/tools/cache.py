@@ -1,7 +1,8 @@
 """`cache`: count the pictures and generations of this person, or remove them.
 
-`include_history` deletes for good, and needs the person's agreement. Without it only picture files go, also where
-nobody can be asked, as the Flow2API MCP Server had it: their entries stay in the history, and may get them back.
+`include_history` deletes for good, and needs the person's agreement; so does `prune` that keeps none. Without these
+only picture files go, also where nobody can be asked, as the Flow2API MCP Server had it: their entries stay in the
+history, and may get them back.
 """
 
 from datetime import UTC, datetime
@@ -50,7 +51,9 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     if counts.files.entries <= keep and (not with_history or counts.ended + counts.history.working <= keep):
         return _answer(f"Nothing to remove. {status_text(counts, limits)}", counts, limits)
     question = question_text(counts, keep, with_history=with_history)
-    refusal = await unconfirmed(call, arguments, question) if with_history or can_be_asked(call) else None
+    all_but_none = action == "prune" and not keep  # a slip perhaps, where `clear` is none
+    asks = with_history or all_but_none or can_be_asked(call)
+    refusal = await unconfirmed(call, arguments, question) if asks else None
     if refusal is not None:
         return _answer(f"Nothing was removed. {refusal}", counts, limits)
     if with_history:

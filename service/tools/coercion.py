@@ -35,6 +35,9 @@ _LONGEST_LITERAL: Final = 20_000
 _WORDS: Final = frozenset({"quality", "background", "output_format"})
 """Arguments whose values are words in small letters, which models write as `HIGH`, `.png` or `image/png`."""
 
+_CUT: Final = frozenset({"limit"})
+"""Arguments that are cut to what there can be, as the Flow2API MCP Server did: fewer do no harm, and cost nothing."""
+
 _SPELLINGS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "size": (re.compile(r"([0-9]{2,5})\s*[xX×*]\s*([0-9]{2,5})"), r"\1x\2"),
     "aspect_ratio": (re.compile(r"([0-9]{1,2})\s*[:：/xX×]\s*([0-9]{1,2})"), r"\1:\2"),
@@ -88,6 +91,8 @@ def coerce(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str,
                 coerced[name] = value
             continue
         read = _spelt(name, _read(properties[name], value, free=name in FREE_TEXTS))
+        if name in _CUT and isinstance(read, int | float) and not isinstance(read, bool):
+            read = min(max(read, properties[name]["minimum"]), properties[name]["maximum"])
         if read is not ABSENT:
             coerced[name] = read
         elif isinstance(value, str) and name in schema.get("required", ()):

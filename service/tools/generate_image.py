@@ -30,7 +30,15 @@ MAX_JPEG: Final = 220_000
 SHOWN_PROMPT: Final = 2000
 """Characters of the prompt in the text; the model knows the rest."""
 
-WITHOUT_EFFECT: Final = ("output_filename", "output_dir")
+AT_ITS_URL: Final = "the picture is at its URL"
+OWN_PACE: Final = "ModelScope is asked at this server's own pace, and `history` waits on"
+WITHOUT_EFFECT: Final = {
+    **dict.fromkeys(("output_filename", "output_dir"), AT_ITS_URL),
+    **dict.fromkeys(
+        ("poll_interval_seconds", "max_poll_attempts", "poll_backoff", "max_poll_interval_seconds"), OWN_PACE
+    ),
+}
+"""Arguments that the ModelScope Image MCP had, and why they do nothing here."""
 
 LORAS_AS_TEXT: Final = 'A JSON object, such as {"author/lora": 0.8}.'
 
@@ -59,7 +67,7 @@ async def show(context: ToolContext, call: Call, outcome: Outcome, arguments: Ar
     jpeg = None
     if arguments.get("return_base64", False):
         jpeg = await context.pictures.copy(call.owner, outcome.job.pictures[0].name, MAX_JPEG)
-    notes = [f"Note: {name} has no effect; the picture is at its URL." for name in WITHOUT_EFFECT if name in arguments]
+    notes = [f"Note: {name} has no effect; {why}." for name, why in WITHOUT_EFFECT.items() if name in arguments]
     notes += [joined_text("seed")] if outcome.joined else []
     preview = outcome.preview
     if preview is not None:

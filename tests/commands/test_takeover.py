@@ -2,7 +2,10 @@
 
 import asyncio
 import io
+import os
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +18,7 @@ from service.settings import Settings
 from tests.command_process import banner_of, easel, value_of
 from tests.emulators import flow2api
 from tests.old_folder import MP4, PREFIX, contents, many, md5, newest, oldest
+from tests.paths import ROOT
 from tests.wire import WireClient, wire_client
 
 PICTURES = 8
@@ -218,6 +222,20 @@ def test_a_terminal_shows_a_bar_and_a_log_nothing() -> None:
     assert lines[-1] == f"  [{'#' * 30}] 60 of 60 pictures\n"
     assert len(lines) == 32, "as many as it has characters, and the whole"
     assert log.getvalue() == ""
+
+
+def test_the_old_server_is_started_by_its_own_name(tmp_path: Path) -> None:
+    """Ours: `python -m mcp_server --host … --port …` stands in start scripts and services."""
+    command = [sys.executable, "-m", "mcp_server", "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert "MCP endpoint" in banner_of(process)
+        process.kill()
 
 
 def test_by_default_it_listens_where_old_links_lead() -> None:

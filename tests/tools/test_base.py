@@ -66,7 +66,7 @@ async def test_what_tools_answer_fits_their_output_schemas(client: WireClient) -
         pytest.param("generate", {}, "`prompt` is missing", id="nothing"),
         pytest.param("generate", {"prompt": 5}, "`prompt` is 5", id="wrong type"),
         pytest.param("generate", {"prompt": "x", "model": "sketsch"}, "sketch", id="unknown model"),
-        pytest.param("history", {"limit": 51}, "at most 50", id="too much"),
+        pytest.param("history", {"wait_seconds": 601}, "at most 600", id="too much"),
         pytest.param("history", {"history_id": 1e300}, "`history_id`", id="beyond all integers"),
         pytest.param("cache", {"action": "shred"}, "Allowed: status, clear, prune", id="unknown action"),
     ],

@@ -118,6 +118,16 @@ async def test_prune_keeps_the_newest(client: WireClient) -> None:
     assert await statuses(client, urls) == [404, 404, 200]
 
 
+async def test_prune_that_keeps_none_is_asked_for_first(client: WireClient) -> None:
+    """Ours: a 0 may be a slip, where `clear` says what it does."""
+    urls = await draw(client, 2)
+    asked = await client.call("cache", {"action": "prune", "keep": 0})
+    assert asked["content"][0]["text"].startswith("Nothing was removed. This removes 2 kept pictures")
+    assert await statuses(client, urls) == [200, 200]
+    await client.call("cache", {"action": "prune", "keep": 0, "confirm": True})
+    assert await statuses(client, urls) == [404, 404]
+
+
 async def test_prune_keeps_fifty_when_nobody_says_how_many(serve: Serve, tmp_path: Path) -> None:
     """Ours: as the Flow2API MCP Server did."""
     async with seeded_history(tmp_path / "data") as history:

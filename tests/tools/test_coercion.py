@@ -190,3 +190,9 @@ def test_one_picture_is_what_each_call_makes(name: str, value: object) -> None:
     assert coerce(GENERATE, {"prompt": "a fox", name: value}) == {"prompt": "a fox"}
     assert coerce(GENERATE, {"prompt": "a fox", name: 2}) == {"prompt": "a fox", name: 2}
     assert coerce(HISTORY, {name: value}) == {name: value}
+
+
+@pytest.mark.parametrize(("limit", "cut"), [(200, 50), ("1000", 50), (-5, 1), (1e300, 50), (50, 50), ("many", "many")])
+def test_a_limit_is_cut_to_what_there_can_be(limit: Any, cut: Any) -> None:
+    """Ours: the Flow2API MCP Server cut it, and models ask for 100 out of habit. The answer says how many follow."""
+    assert coerce(load_schema("history"), {"limit": limit}) == {"limit": cut}

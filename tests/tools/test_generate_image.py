@@ -189,6 +189,26 @@ async def test_a_folder_of_the_callers_choice_is_taken_and_not_written_to(serve:
     assert "output_dir has no effect" in made["content"][0]["text"]
 
 
+async def test_polling_arguments_of_the_earlier_program_are_taken_with_a_note(serve: Serve) -> None:
+    """Ours: ModelScope Image MCP had four of them, which stand in saved prompts and agents."""
+    polling = {
+        "poll_interval_seconds": 2.5,
+        "max_poll_attempts": 30,
+        "poll_backoff": True,
+        "max_poll_interval_seconds": 10,
+    }
+    async with modelscope_client(serve) as (client, _):
+        made = await client.call("generate_image", {"prompt": "a", **polling})
+        listed = (await client.modern("tools/list")).result["tools"]
+    assert made["structuredContent"]["status"] == "success"
+    assert [note.split()[1] for note in made["structuredContent"]["notes"]] == list(polling)
+    assert (
+        "max_poll_attempts has no effect; ModelScope is asked at this server's own pace" in made["content"][0]["text"]
+    )
+    [tool] = [tool for tool in listed if tool["name"] == "generate_image"]
+    assert not set(polling) & set(tool["inputSchema"]["properties"]), "no model is told of them"
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
