@@ -16,7 +16,7 @@ RECENT := import sys; assert sys.version_info >= (3, 11)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run demo test check coverage bench kills interop image container-check deploy-check lock clean
+.PHONY: help run demo test check coverage bench kills interop image container-check deploy-check lock audit clean
 
 help:
 	@echo 'make run       start the service; Ctrl-C stops it'
@@ -31,6 +31,7 @@ help:
 	@echo 'make container-check  build it, run it hardened, and check how it lives; BUILD_OPTIONS are for the build'
 	@echo 'make deploy-check     run the files of deploy/: real nginx, Caddy and HAProxy before the service'
 	@echo 'make lock      write deploy/requirements.lock anew from the requirements; needs uv'
+	@echo 'make audit     look the packages of the lock up in the database of known holes (pip-audit); needs a network'
 	@echo 'make clean     remove .venv and caches; the data folder stays'
 
 # exec: a signal reaches the service itself, and its exit status is ours.
@@ -80,8 +81,16 @@ lock:
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  requirements.txt requirements-oauth.txt --output-file deploy/requirements.lock
 
+# Its own environment: its packages are none of the service's.
+audit: $(VENV)/installed
+	@test -x .cache/audit/bin/pip-audit || { \
+	  $(BIN)/python -m venv .cache/audit && \
+	  .cache/audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit==2.10.1; \
+	}
+	@exec .cache/audit/bin/pip-audit --strict --require-hashes --disable-pip -r deploy/requirements.lock $(ARGS)
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/conformance/node_modules .cache/interop
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/conformance/node_modules .cache/interop .cache/audit
 	find service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements.txt $(VENV)/created
