@@ -126,11 +126,12 @@ def reset(settings: Settings, *, yes: bool) -> int:
 
 def give(settings: Settings, old: str, new: str, *, yes: bool) -> int:
     """Give the history and pictures of a name to another one. Returns the exit status."""
-    check_name(new)
     if old == new:
         raise PeopleError("name two different owners")
     holds = _without_token(settings, old)
     known = {*_named(settings), *_on(settings, sqlite_owners.owners)}
+    if new not in known:
+        check_name(new)
     if new not in known and not yes:
         raise PeopleError(
             f"nobody has the name {new}; {_known(settings)}. With --yes it is given to {new} all the same"

@@ -1,6 +1,8 @@
 """`backup` and `restore` as a person types them, beside a service that runs."""
 
+import asyncio
 import io
+import shutil
 from pathlib import Path
 
 import aiohttp
@@ -36,6 +38,24 @@ async def test_a_backup_of_a_running_service_brings_links_and_history_back(tmp_p
         restored = value_of(banner, "Pictures").removesuffix("<name>") + link.rsplit("/", 1)[1]
         async with aiohttp.ClientSession() as session, session.get(restored) as response:
             assert await response.read() == picture
+
+
+async def test_a_copy_of_the_one_file_of_an_idle_service_has_the_history(tmp_path: Path) -> None:
+    """Bug: everybody who copies `easel.db` alone got an empty history, since all of it stood in the log beside it."""
+    other = tmp_path / "other"
+    (other / "data").mkdir(parents=True)
+    with easel(tmp_path) as process:
+        async with wire_client(value_of(banner_of(process), "MCP endpoint")) as client:
+            await client.call("generate", {"prompt": "a fox"})
+            log = tmp_path / "data" / "easel.db-wal"
+            async with asyncio.timeout(20):
+                while log.stat().st_size:  # noqa: ASYNC110 - another process empties it
+                    await asyncio.sleep(0.1)
+            shutil.copy(tmp_path / "data" / "easel.db", other / "data")
+    with easel(other) as process:
+        async with wire_client(value_of(banner_of(process), "MCP endpoint")) as client:
+            [entry] = (await client.call("history"))["structuredContent"]["entries"]
+            assert entry["prompt"] == "a fox"
 
 
 def test_a_refusal_is_one_line_and_a_status(tmp_path: Path) -> None:
