@@ -17,6 +17,7 @@ class Checks:
 
     passed: int = 0
     failed: int = 0
+    left: int = 0
 
     def that(self, statement: str, true: object, why: object = "") -> None:
         """Print one line; `why` is shown where the statement is false."""
@@ -27,10 +28,15 @@ class Checks:
             self.failed += 1
             print(f"FAIL  {statement}: {why}", flush=True)
 
+    def not_tried(self, what: str, why: str) -> None:
+        """Print that one part could not be run here: that must not look like success."""
+        self.left += 1
+        print(f"----  {what} was not tried: {why}", flush=True)
+
     def summary(self) -> int:
-        """Print the counts, and return the exit status."""
-        print(f"{self.passed} passed, {self.failed} failed")
-        return 1 if self.failed else 0
+        """Print the counts. Returns the exit status: 1 when something failed, 2 when something was not tried."""
+        print(f"{self.passed} passed, {self.failed} failed, {self.left} not tried")
+        return 1 if self.failed else 2 if self.left else 0
 
 
 def run(*command: str, fails: bool = False, env: dict[str, str] | None = None) -> str:

@@ -14,12 +14,13 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tests.deploy.checks import CannotRunError, Checks, run, tail
+from tests.deploy.units import compose_command
 from tests.paths import ROOT
 from tests.wire import ANNA, wire_client
 
@@ -65,12 +66,8 @@ class Engine:
         return self.why_not_ready()
 
     def why_not_ready(self) -> str:
-        deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline:
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2):
-                return ""
-            time.sleep(0.1)
-        return tail(self("logs", NAME, fails=True), 5)
+        """Return the end of the log of a container that is not ready in time, or nothing."""
+        return why_not_ready(self.port) and tail(self("logs", NAME, fails=True), 5)
 
     def stop(self) -> tuple[float, int]:
         """Stop it as a person would; return the seconds it took and its exit status."""
@@ -96,6 +93,8 @@ def main(options: Sequence[str]) -> int:
         with volume(engine) as mounted:
             check_life(engine, checks, mounted)
         check_bind_mount(engine, checks)
+        check_compose(checks)
+        check_pod(engine, checks)
     except CannotRunError as error:
         print(f"container-check could not be run: {error}", file=sys.stderr)
         return 2
@@ -168,6 +167,63 @@ def check_bind_mount(engine: Engine, checks: Checks) -> None:
             engine.remove()
 
 
+def check_compose(checks: Checks) -> None:
+    """The shipped file, under a project name and on a port of its own, so that a service that runs stays as it is."""
+    command = compose_command()
+    if not command:
+        checks.not_tried("compose.yaml", "neither docker compose nor podman-compose is installed")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        file = _moved("compose.yaml", Path(folder), port, {"build: ..": f"build: {ROOT}", "../.env": ".env"})
+        (Path(folder) / ".env").touch()
+        project = [*command, "--project-name", NAME, "--file", str(file)]
+        try:
+            run(*project, "up", "--detach", "--no-build")
+            why = why_not_ready(port)
+            checks.that("compose.yaml starts it", not why, why or tail(run(*project, "logs", fails=True)))
+            run(*project, "stop")
+        finally:
+            run(*project, "down", "--volumes", fails=True)
+
+
+def check_pod(engine: Engine, checks: Checks) -> None:
+    """The shipped pod, under a name and on a port of its own."""
+    if not engine.command.endswith("podman"):
+        checks.not_tried("easel.kube.yaml", "podman is not installed")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        names = {"  name: easel\n": f"  name: {NAME}\n", "claimName: easel": f"claimName: {NAME}"}
+        file = str(_moved("easel.kube.yaml", Path(folder), port, names))
+        try:
+            engine("play", "kube", file)
+            why = why_not_ready(port)
+            checks.that("easel.kube.yaml starts it", not why, why)
+            container = next(
+                name for name in engine("ps", "--format", "{{.Names}}").split() if name.endswith("-service")
+            )
+            told = engine("healthcheck", "run", container, fails=True)
+            checks.that("its probe passes", "unhealthy" not in told, tail(told))
+        finally:
+            engine("play", "kube", "--down", file, fails=True)
+            engine("volume", "rm", "--force", NAME, fails=True)
+
+
+def _moved(name: str, folder: Path, port: int, others: dict[str, str]) -> Path:
+    """Copy a shipped file with the image and the port of this run. Each of what is replaced must be in it."""
+    text = (ROOT / "deploy" / name).read_text(encoding="utf-8")
+    published = {"127.0.0.1:8866:8866": f"127.0.0.1:{port}:8866", "hostPort: 8866": f"hostPort: {port}"}
+    here = {shipped: ours for shipped, ours in published.items() if shipped in text}
+    for shipped, ours in {"localhost/easel:latest": IMAGE, **here, **others}.items():
+        if shipped not in text:
+            raise CannotRunError(f"deploy/{name} has no {shipped!r}")
+        text = text.replace(shipped, ours)
+    copied = folder / name
+    copied.write_text(text, encoding="utf-8")
+    return copied
+
+
 STATUS: Final = """
 import pathlib
 for each in pathlib.Path('/proc').glob('[0-9]*'):
@@ -182,6 +238,19 @@ import os
 print([p for d, s, fs in os.walk('/') if not d.startswith(('/proc', '/sys')) for f in fs
        if not os.path.islink(p := os.path.join(d, f)) and os.stat(p).st_mode & 0o6000])
 """
+
+
+def why_not_ready(port: int) -> str:
+    """Wait for the service on a port; return why it is not ready, or nothing."""
+    deadline, why = time.monotonic() + READY_S, ""
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
+                return ""
+        except OSError as error:
+            why = str(error)
+        time.sleep(0.1)
+    return why or "it was not asked"
 
 
 async def draw(port: int) -> tuple[str, str]:
