@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -144,6 +145,7 @@ async def test_a_picture_that_goes_meanwhile_is_gone_in_the_backup_too(
     shutil.rmtree(target)
     report = await asyncio.to_thread(back_up, data, target, quietly)
     assert report.missing == sorted(names)
+    assert (report.pictures, report.size) == (1, 6)
     assert is_consistent(target)
 
 
@@ -187,6 +189,24 @@ async def test_what_has_arrived_for_a_job_at_work_is_in_the_backup_until_it_ende
     await storage.arrivals.remove(job)
     await asyncio.to_thread(back_up, data, target, quietly)
     assert not list((target / "arrived").iterdir())
+
+
+async def test_what_a_job_at_work_has_is_there_though_the_job_ends_meanwhile(
+    storage: Storage, data: Path, target: Path
+) -> None:
+    """Ours: the copied row says that it works, and its arrival goes from the data folder a moment later."""
+    job = await begun(storage, "ann", "a paid one")
+    await storage.arrivals.keep(job, [Picture(data=b"paid", note="", source="")])
+    [arrival] = (data / "arrived").iterdir()
+
+    def end_the_job(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.rename" and str(arguments[1]) == str(target / "easel.db.new"):
+            arrival.unlink(missing_ok=True)
+
+    sys.addaudithook(end_the_job)  # hears of the step that gives the copied database its name
+    await asyncio.to_thread(back_up, data, target, quietly)
+    assert not arrival.exists()
+    assert [each.name for each in (target / "arrived").iterdir()] == [arrival.name]
 
 
 async def test_nobody_else_can_read_a_backup(storage: Storage, data: Path, target: Path) -> None:
