@@ -134,7 +134,8 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         for each in sockets:
             stack.callback(each.close)
         storage = await _storage(settings, stack)
-        tokens_stored = bool(await storage.stored_tokens()) and over_http
+        read_stored = None if settings.is_own_use else storage.stored_tokens
+        tokens_stored = read_stored is not None and bool(await read_stored())
         settings = replace(settings, port=sockets[0].getsockname()[1], stored_tokens=tokens_stored)
         settings.check_exposure()
         if settings.auto_token:
@@ -146,7 +147,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         url = public_url_of(settings) + settings.path
         resource = await stack.enter_async_context(protected_resource.opened(settings.oauth, url, session))
         endpoint = _endpoint(settings, storage, resource)
-        tokens = await StaticTokens.open(settings, logs.hide, redactor.add, read_stored=storage.stored_tokens)
+        tokens = await StaticTokens.open(settings, logs.hide, redactor.add, read_stored=read_stored)
         decoders = Decoders(DecodeLimits(memory_bytes=settings.decode_memory_bytes, cpu_s=settings.decode_s))
         stack.push_async_callback(decoders.close)
         parts = _Parts(

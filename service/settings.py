@@ -123,9 +123,14 @@ class Settings:
     stored_tokens: bool = False
     """True where the data folder has tokens of `token add`; nothing of the environment says so."""
 
+    is_own_use: bool = False
+    """True for a service that only the process which started it uses: no token of the data folder counts."""
+
     def without_tokens(self) -> "Settings":
         """Return the settings of a service that only this process uses: requests need no token."""
-        return replace(self, tokens={}, auto_token=False, tokens_file=None, oauth=None, stored_tokens=False)
+        return replace(
+            self, tokens={}, auto_token=False, tokens_file=None, oauth=None, stored_tokens=False, is_own_use=True
+        )
 
     @property
     def needs_token(self) -> bool:

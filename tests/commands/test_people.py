@@ -109,6 +109,26 @@ async def test_a_token_of_the_folder_lets_a_service_listen_beyond_this_machine(t
         assert await status_of(url, token) != 401
 
 
+async def test_a_second_name_closes_the_image_folder_of_the_first(tmp_path: Path) -> None:
+    """Ours: the folder is one person's, and the service is not started anew for another one."""
+    (tmp_path / "images").mkdir()
+    flow2api = {"FLOW2API_BASE_URL": "http://127.0.0.1:9", "FLOW2API_API_KEY": "never-asked"}
+    with easel(tmp_path, EASEL_TOKENS=TOKENS, EASEL_IMAGE_DIR="images", **flow2api) as process:
+        url = value_of(banner_of(process), "MCP endpoint")
+        token = token_of(said(tmp_path, "token", "add", "ben"))
+        await becomes(url, token, refused=False)
+        async with wire_client(url, token) as client:
+            wanted = {"prompt": "like it", "use_latest_user_image": True}
+            result = await client.call("generate", wanted)
+    assert "several people have tokens here" in result["content"][0]["text"]
+
+
+def test_who_tries_the_demo_needs_no_token(tmp_path: Path) -> None:
+    """Bug: the demo is its own client, and was refused once the folder had tokens."""
+    said(tmp_path, "token", "add", "ben")
+    assert "5. result" in said(tmp_path, "demo")
+
+
 async def test_an_expired_token_says_so(tmp_path: Path, service: Process) -> None:
     url = value_of(banner_of(service), "MCP endpoint")
     token = token_of(said(tmp_path, "token", "add", "ben", "--expires", "3s"))
