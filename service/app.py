@@ -301,10 +301,10 @@ class _Parts:
         """Compose everything that tools work with, the pipeline included: once for the process."""
         settings, storage, public_url = self.settings, self.storage, public_url_of(self.settings)
         notifications = PictureNotifications(self.hub)
-        retention = Retention(
-            storage.store, storage.files, settings.limits, removed=notifications.removed, clock=ClockWatch()
+        retention = Retention(storage.store, storage.files, settings.limits, notifications.removed, clock=ClockWatch())
+        pictures = Pictures(
+            files=storage.files, decoders=self.decoders, url=public_url + PICTURES.path, keeps=settings.cache
         )
-        pictures = Pictures(files=storage.files, decoders=self.decoders, url=public_url + PICTURES.path)
         uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
 
         async def ended(job: Job) -> None:

@@ -44,6 +44,9 @@ FORMATS: Final[Mapping[str, str]] = {
 }
 """The names of these types for people."""
 
+AWAY: Final = "away-"
+"""The beginning of the names of pictures that are not kept here."""
+
 NOT_DRAWN: Final = "not drawn"
 """The upstream of an entry of an earlier server that is no generation: a picture that the person gave."""
 
@@ -145,6 +148,7 @@ class KeptPicture:
     """One picture in our keeping: `name` is its last path segment under `/mcp-cache/`; sizes in pixels and bytes.
 
     `kept` turns false when its bytes were removed to make room; `source` is where the upstream may still have them.
+    A picture of a name that begins with `AWAY` was never kept here (EASEL_CACHE=0): its `source` is all there is of it.
     """
 
     name: str
@@ -155,6 +159,17 @@ class KeptPicture:
     note: str = ""
     source: str = field(default="", repr=False)
     kept: bool = True
+
+    @property
+    def is_away(self) -> bool:
+        """True for a picture that lies at its image service alone."""
+        return self.name.startswith(AWAY)
+
+    def link(self, pictures_url: str) -> str:
+        """Return the link to it; `pictures_url` stands before the names of those that are kept, with a slash."""
+        if not self.is_away:
+            return pictures_url + self.name
+        return self.source.translate({ord("("): "%28", ord(")"): "%29", ord(" "): "%20"})  # markdown would end there
 
 
 class JobState(StrEnum):

@@ -108,6 +108,7 @@ class Settings:
     drain_s: float
     retries: int
     prompt_suffix: str
+    cache: bool
     max_file_bytes: int
     profiles: str
     limits: Limits
@@ -188,6 +189,7 @@ class Settings:
             drain_s=read.seconds("EASEL_DRAIN_S", 0, 3600),
             retries=read.number("EASEL_RETRIES", 0, MOST_RETRIES),
             prompt_suffix=read.text("EASEL_PROMPT_SUFFIX"),
+            cache=read.choice("EASEL_CACHE", ("0", "1")) == "1",
             max_file_bytes=read.number("EASEL_CACHE_MAX_FILE_MB", 1, LARGEST_FILE_MB) * 1_000_000,
             profiles=read.text("EASEL_PROFILES"),
             limits=read.limits(),

@@ -75,6 +75,9 @@ SETTINGS: Final = (
             ("FLOW2API_MCP_HISTORY_RECENT_SIZE",)),
     Setting("EASEL_HISTORY_ARCHIVE", "0", "how many before those it calls the archive; 0: all. Older ones stay, too",
             ("FLOW2API_MCP_HISTORY_ARCHIVE_SIZE",)),
+    Setting("EASEL_CACHE", "1", "1 keeps pictures; 0 hands out the image service's own links, and keeps none that has "
+            "one",
+            ("FLOW2API_MCP_URL_CACHE",)),
     Setting("EASEL_CACHE_MAX_ENTRIES", "2000", "how many pictures are kept, of everybody; the oldest of whoever keeps "
             "most go first; 0: all",
             ("FLOW2API_MCP_URL_CACHE_MAX_ENTRIES",)),
@@ -129,6 +132,7 @@ def _megabytes(value: str) -> str:
 
 
 OLDER_VALUES: Final[Mapping[str, Callable[[str], str]]] = {
+    "FLOW2API_MCP_URL_CACHE": lambda value: "0" if value == "0" else "1",
     "FLOW2API_MCP_DEBUG": _switch,
     "MODELSCOPE_LOG_LEVEL": _log_level,
     "FLOW2API_MCP_GENERATE_RETRY_COUNT": _capped,

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from service.authorization import IMPLIED
+from service.commands.environment import OTHER_FILE
 from service.commands.operations import COMMANDS, parser
 from service.settings import Settings
-from service.settings_table import SETTINGS
+from service.settings_table import SETTINGS, WITHOUT_EFFECT
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -54,3 +55,11 @@ def test_commands_that_are_shown_are_read(name: str) -> None:
     assert len(ours) >= 3
     for words in ours:
         assert callable(parser().parse_args(words).run)
+
+
+def test_every_older_name_is_told_to_those_who_move() -> None:
+    """Ours: who comes from another program finds each of its settings, those that have no effect any more as well."""
+    moving = (DOCS / "moving.md").read_text(encoding="utf-8")
+    older = {name for setting in SETTINGS for name in setting.older if name.startswith(("FLOW2API_", "MODELSCOPE_"))}
+    told = set(re.findall(r"`((?:FLOW2API_MCP|MODELSCOPE)_\w+)`", moving)) - {setting.name for setting in SETTINGS}
+    assert told == older | set(WITHOUT_EFFECT) | {OTHER_FILE}

@@ -43,11 +43,9 @@ def test_what_codex_reads_is_toml_with_our_address_and_a_tool_of_ours(block: str
 
 
 def test_every_older_name_is_told_and_no_other() -> None:
-    """Ours: who comes from another program finds each of its settings, those that have no part any more as well."""
+    """Ours: who comes from another program finds each of its settings in the table."""
     told = set(re.findall(r"`(FLOW2API_MCP_\w+)`", TEXT))
-    gone = {"FLOW2API_MCP_URL_CACHE", "FLOW2API_MCP_CACHE_HTTP_PORT", "FLOW2API_MCP_HOST"}
-    older = {name for setting in SETTINGS for name in setting.older if name.startswith("FLOW2API_MCP_")}
-    assert told == older | gone
+    assert told == {name for setting in SETTINGS for name in setting.older if name.startswith("FLOW2API_MCP_")}
 
 
 def test_every_profile_and_what_can_be_set_of_it_is_named() -> None:

@@ -120,6 +120,11 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
             f"  Note          picture links begin with {origin_of(settings)}: "
             "set EASEL_PUBLIC_URL if others use another address, or if you published another port."
         )
+    if not settings.cache:
+        lines.append(
+            "  Note          EASEL_CACHE is 0: pictures are not kept. Links are those of the image service, and end "
+            "when it says so; a picture that comes without a link is kept."
+        )
     public_host = urlsplit(settings.public_url).hostname
     if public_host and not settings.needs_token and not is_loopback(public_host):
         lines.append(

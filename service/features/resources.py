@@ -69,7 +69,7 @@ class Resources:
         entries: dict[str, Result] = {}
         for job in jobs[:PAGE]:
             for number, picture in enumerate(job.pictures, start=1):
-                if picture.kept:
+                if picture.kept and not picture.is_away:
                     entries.setdefault(picture.name, entry_of(job, number, picture))  # bytes drawn twice are one
         return list(entries.values()), str(jobs[PAGE - 1].history_id) if len(jobs) > PAGE else None
 

@@ -3,13 +3,14 @@
 The bytes under a name never change, so that a preview which was made once is remembered with it.
 """
 
+import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.images import KeptPicture, Picture, WorkError
+from service.images import AWAY, KeptPicture, Picture, WorkError
 from service.pictures.decoders import Decoders
 from service.pictures.messages import (
     OUT_OF_BOUNDS,
@@ -25,6 +26,8 @@ from service.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
+
+AWAY_NOTE: Final = "This server keeps no pictures: the link is the image service's own, and ends when that says so."
 
 MEMORY_BYTES: Final = 8_000_000
 """About a hundred previews of usual size; the pictures of the chats that go on now."""
@@ -67,6 +70,8 @@ class Pictures:
     decoders: Decoders
     url: str
     memory: PreviewMemory = field(default_factory=PreviewMemory)
+    keeps: bool = True
+    """False leaves those pictures at their image service that can be had there again (EASEL_CACHE=0)."""
 
     def url_for(self, reached_at: str) -> str:
         """Return the beginning of links for a call, at the address by which it came where links follow that."""
@@ -89,8 +94,15 @@ class Pictures:
             return Examined(media_type=media_type, width=size[0], height=size[1], preview=b"", data=data, note=note)
 
     async def keep(self, owner: str, picture: Picture, examined: Examined) -> KeptPicture:
-        """Store an examined picture durably. Raises `WorkError` of kind `storage` when the disk refuses."""
-        name = await self.files.keep(owner, examined.data, examined.media_type)
+        """Store an examined picture durably. Raises `WorkError` of kind `storage` when the disk refuses.
+
+        One that is left where it is gets a name by which its preview is remembered, and no file.
+        """
+        away = bool(picture.source) and not self.keeps
+        if away:
+            name = AWAY + hashlib.sha256(f"{len(owner)} {owner}{picture.source}".encode()).hexdigest()
+        else:
+            name = await self.files.keep(owner, examined.data, examined.media_type)
         self.memory.remember(name, examined.preview)
         return KeptPicture(
             name=name,
@@ -98,7 +110,7 @@ class Pictures:
             width=examined.width,
             height=examined.height,
             size=len(examined.data),
-            note=" ".join(filter(None, (picture.note, examined.note))),
+            note=" ".join(filter(None, (picture.note, examined.note, AWAY_NOTE if away else ""))),
             source=picture.source,
         )
 
@@ -124,8 +136,10 @@ class Pictures:
     async def copy(self, owner: str, name: str, max_bytes: int) -> JpegCopy | None:
         """Return a picture as a JPEG of at most so many bytes, or None when its bytes are gone."""
         data = await self.read(name)
-        if data is None:
-            return None
+        return None if data is None else await self.copy_of(owner, data, max_bytes)
+
+    async def copy_of(self, owner: str, data: bytes, max_bytes: int) -> JpegCopy:
+        """Return a picture as a JPEG of at most so many bytes. Raises `WorkError` for one that cannot be decoded."""
         try:
             return await self.decoders.copy(owner, data, max_bytes)
         except BadPictureError as error:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from service.images import Job, KeptPicture, Picture, WorkError
@@ -58,7 +58,8 @@ class Restoration:
                 )
         if picture.kept:
             await self.store.forget_files([picture.name])
-        return await self.store.job(job.owner, job.history_id) or job, None
+        current = await self.store.job(job.owner, job.history_id) or job
+        return _without(current, number) if picture.is_away else current, None
 
     async def recover(self, job: Job, patience_s: float) -> Job:
         """Fetch the pictures of an ended job that are not here, by their links; return the job as it is now."""
@@ -106,3 +107,9 @@ class Restoration:
             raise await self._deleted(job, [picture]) from deleted
         await self.ended(restored)
         return restored
+
+
+def _without(job: Job, number: int) -> Job:
+    """Return the job with picture `number` (from 1) as one that is gone: nothing here tells that of one left away."""
+    pictures = [replace(each, kept=at != number and each.kept) for at, each in enumerate(job.pictures, start=1)]
+    return replace(job, pictures=tuple(pictures))

@@ -315,7 +315,7 @@ class Worker:
         done = await self._write(lambda: self.store.finish(job, kept, links), running)
         for data, known in zip(stored, kept, strict=True):
             # The same bytes, drawn before, may have been removed to make room in the moment before the row named them.
-            if await self.pictures.files.find(known.name) is None:
+            if not known.is_away and await self.pictures.files.find(known.name) is None:
                 await self.pictures.files.keep(job.owner, data, known.media_type)
         return done
 

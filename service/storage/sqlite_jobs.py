@@ -4,7 +4,8 @@
    one inserts the job, the other joins it.
 2. No function asks whether another process lives, since that look takes a lock of its own: they are told the dead.
 3. Files that a job refers to stand in `working_files` until it ends; a trigger removes them then.
-4. A picture is `kept` while the index of files has its name: nothing has to keep the two in step.
+4. A picture is `kept` while the index of files has its name: nothing has to keep the two in step. One that was left at
+   its image service (`images.AWAY`) is in no index, and counts as kept.
 """
 
 import json
@@ -36,7 +37,7 @@ SELECT_JOBS: Final = """
 """
 SELECT_PICTURES: Final = """
     SELECT job_id, name, media_type, width, height, size, note, source,
-        EXISTS (SELECT 1 FROM files WHERE files.name = pictures.name)
+        EXISTS (SELECT 1 FROM files WHERE files.name = pictures.name) OR pictures.name GLOB 'away-*'
     FROM pictures WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, position
 """
 SELECT_PARENTS: Final = """
@@ -50,7 +51,7 @@ SELECT_TO_JOIN: Final = """
         AND (state = 'working' OR failure_links = '[]' OR finished_at > ?)
         AND (state = 'working' OR NOT EXISTS (
             SELECT 1 FROM pictures LEFT JOIN files USING (name)
-            WHERE pictures.job_id = jobs.id AND files.name IS NULL
+            WHERE pictures.job_id = jobs.id AND files.name IS NULL AND pictures.name NOT GLOB 'away-*'
         ))
     ORDER BY id DESC LIMIT 1
 """
@@ -327,7 +328,7 @@ def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
 
 
 def _insert_files(connection: sqlite3.Connection, owner: str, pictures: Sequence[KeptPicture], now: float) -> None:
-    stored = [picture for picture in pictures if picture.kept]
+    stored = [picture for picture in pictures if picture.kept and not picture.is_away]
     connection.executemany(FORGET_UNOWNED, [(picture.name, owner) for picture in stored])
     connection.executemany(INSERT_FILE, [(picture.name, owner, picture.size, now) for picture in stored])
 

@@ -66,7 +66,8 @@ async def show(context: ToolContext, call: Call, outcome: Outcome, arguments: Ar
         return not_made(outcome.job)
     jpeg = None
     if arguments.get("return_base64", False):
-        jpeg = await context.pictures.copy(call.owner, outcome.job.pictures[0].name, MAX_JPEG)
+        found = await context.generation.picture(call.owner, outcome.job.history_id, 1)
+        jpeg = found and await context.pictures.copy_of(call.owner, found[1], MAX_JPEG)
     notes = [f"Note: {name} has no effect; {why}." for name, why in WITHOUT_EFFECT.items() if name in arguments]
     notes += [joined_text("seed")] if outcome.joined else []
     preview = outcome.preview
@@ -106,7 +107,7 @@ def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list
     """Return the result with a picture: as text, in structured content, and as image content."""
     job = outcome.job
     picture = job.pictures[0]
-    url = pictures_url + picture.name
+    url = picture.link(pictures_url)
     markdown = f"![{alt_text(job.prompt)}]({url})"
     structured = {"status": "success", "image_url": url, "markdown": markdown, **_about(job)}
     data, media_type = outcome.preview, PREVIEW_TYPE

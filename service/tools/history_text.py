@@ -91,7 +91,7 @@ def _outcome(job: Job, pictures_url: str) -> list[str]:
         kind, reason = job.failure.kind, _what_happened(job.failure)
         return [f"Failed ({escape_markdown(kind, KIND_LENGTH)}): {escape_markdown(reason, REASON_LENGTH)}"]
     kept = [picture for picture in job.pictures if picture.kept]
-    lines = [f"![{alt_text(job.prompt)}]({pictures_url}{picture.name})" for picture in kept[:SHOWN_PICTURES]]
+    lines = [f"![{alt_text(job.prompt)}]({picture.link(pictures_url)})" for picture in kept[:SHOWN_PICTURES]]
     if len(kept) < len(job.pictures):
         lines.append(_removed(job, len(job.pictures) - len(kept)))
     elif len(kept) > SHOWN_PICTURES:

@@ -186,13 +186,13 @@ def _describe_picture(job: Job, number: int, pictures_url: str, looked_for: bool
     note = [f"Note: {escape_markdown(picture.note, NOTE_LENGTH)}"] if picture.note else []
     if not picture.kept:
         return [facts, _removed(job, number, looked_for), *note]
-    url = pictures_url + picture.name
+    url = picture.link(pictures_url)
     return [_markdown(job, picture, pictures_url), "", f"URL: {url}", facts, *note]
 
 
 def _markdown(job: Job, picture: KeptPicture, pictures_url: str) -> str:
     """Return the line that shows the picture in a chat."""
-    return f"![{alt_text(job.prompt)}]({pictures_url}{picture.name})"
+    return f"![{alt_text(job.prompt)}]({picture.link(pictures_url)})"
 
 
 def _removed(job: Job, number: int, looked_for: bool) -> str:
@@ -234,7 +234,7 @@ def _origins(job: Job) -> list[str]:
 
 def _structure_picture(job: Job, picture: KeptPicture, pictures_url: str) -> dict[str, Any]:
     entry: dict[str, Any] = {
-        "url": pictures_url + picture.name,
+        "url": picture.link(pictures_url),
         "markdown": _markdown(job, picture, pictures_url),
         "media_type": picture.media_type,
     }
@@ -251,7 +251,7 @@ def _structure_picture(job: Job, picture: KeptPicture, pictures_url: str) -> dic
 def _link(picture: KeptPicture, pictures_url: str) -> dict[str, Any]:
     return {
         "type": "resource_link",
-        "uri": pictures_url + picture.name,
+        "uri": picture.link(pictures_url),
         "name": picture.name,
         "mimeType": picture.media_type,
         "size": picture.size,
