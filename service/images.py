@@ -251,9 +251,10 @@ class WorkError(Exception):
     be charged twice or is of no use), `retry_after_s` how many seconds to wait before the first of them.
     `may_be_charged` says that money may be gone although there is no picture. `task` is the id of work that goes on at
     the service, which nobody follows; `links` are URLs of pictures that are paid for and could not be downloaded yet.
+    `setting` names the setting that whoever runs this server may have to change; for the log, "" where there is none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one that a caller may know
         self,
         message: str,
         *,
@@ -261,6 +262,7 @@ class WorkError(Exception):
         retries: int = 0,
         retry_after_s: float = 0.0,
         may_be_charged: bool = False,
+        setting: str = "",
     ) -> None:
         """Fail with a message; by default nothing is tried again."""
         super().__init__(message)
@@ -268,6 +270,7 @@ class WorkError(Exception):
         self.retries = retries
         self.retry_after_s = retry_after_s
         self.may_be_charged = may_be_charged
+        self.setting = setting
         self.task = ""
         self.links: tuple[str, ...] = ()
 

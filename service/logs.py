@@ -1,5 +1,8 @@
 """Logging set-up: destination and form of the lines, and the filter that keeps secrets out of them.
 
+A JSON line has fields beside its message: those of the call in which it is logged (`FIELDS`), and those that its logger
+gives as `extra=fields(...)`. A job that a call began is logged with the fields of that call.
+
 A faulty log call, such as `warning("%d pictures", "three")`, is logged as it stands and never raises into its caller.
 """
 
@@ -8,8 +11,9 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from typing import Any, Final
 
 from service.redaction import HIDDEN, Redactor, visible
 
@@ -18,6 +22,18 @@ _SHAPES: Final = re.compile(
     r"|[?&](?:key|api_?key|token|access_token|signature|sig|x-(?:amz|goog)-signature)=)[^\s\"'&,}]+"
 )
 """Credentials by the words before them. Those that settings hold are known, and need none."""
+
+
+FIELDS: Final[ContextVar[Mapping[str, Any]]] = ContextVar("fields", default={})  # noqa: B039 - nobody changes it
+"""The fields of all lines that are logged in this context."""
+
+LONGEST_FIELD: Final = 200
+"""Characters; clients choose the ids of their requests."""
+
+
+def fields(**values: object) -> dict[str, Any]:
+    """Return the `extra` of a log call with these fields. Those that are None are left out."""
+    return {"fields": {name: value for name, value in values.items() if value is not None}}
 
 
 class SecretFilter(logging.Filter):
@@ -34,6 +50,11 @@ class SecretFilter(logging.Filter):
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:
             record.exc_text = self.clean(record.exc_text)
+        values = {**FIELDS.get(), **getattr(record, "fields", {})}
+        record.fields = {
+            name: self.clean(value)[:LONGEST_FIELD] if isinstance(value, str) else value
+            for name, value in values.items()
+        }
         return True
 
     def clean(self, text: str) -> str:
@@ -61,11 +82,11 @@ def is_worth_a_line(record: logging.LogRecord) -> bool:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message and, after a failure, traceback."""
+    """One JSON object a line: time (UTC), level, logger, message, fields and, after a failure, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Render one record."""
-        line = {
+        line = getattr(record, "fields", {}) | {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "logger": record.name,

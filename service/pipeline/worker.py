@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
+from service import telemetry
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Picture, Progress, Reference, WorkError
 from service.pictures.library import Pictures
 from service.pictures.messages import BadPictureError
@@ -91,10 +92,11 @@ class Worker:
 
     async def _finish(self, job: Job, running: RunningJob, work: Awaitable[Job | None]) -> Job | None:
         """Do the work, and have the row say how it ended. None: it has not, and can be resumed."""
-        started = time.monotonic()
+        started, setting = time.monotonic(), ""
         try:
             ended = await work
         except WorkError as error:
+            setting = error.setting
             ended = await self._failed(job, running, error)
         except asyncio.CancelledError:
             cancelled = await finish_despite_cancel(self.cancel(job))
@@ -103,12 +105,11 @@ class Worker:
         except BaseException:
             charge = await self._charge(job)
             mistake = WorkError(f"{BROKEN} {charge}\n{LOOK}", kind="internal", may_be_charged=charge == MAY_BE_CHARGED)
-            await self._forget_arrival(running, await self._failed(job, running, mistake))
+            ended = await self._failed(job, running, mistake)
+            telemetry.generation_ended(job, ended, time.monotonic() - started, "")
+            await self._forget_arrival(running, ended)
             raise
-        seconds = time.monotonic() - started
-        logger.info(
-            "history_id %d of %s: %s after %.1f s, %s", job.history_id, job.owner, _outcome(ended), seconds, job.model
-        )
+        telemetry.generation_ended(job, ended, time.monotonic() - started, setting)
         if ended is not None:
             await self._forget_arrival(running, ended)
             await self.ended(ended)
@@ -217,6 +218,7 @@ class Worker:
                     f"ended. {MAY_BE_CHARGED}\nTry again later, or with another model.",
                     kind="timeout",
                     may_be_charged=upstream.charges,
+                    setting="EASEL_UPSTREAM_TIMEOUT_S",
                 ) from late
             except WorkError as error:
                 attempt += 1
@@ -381,14 +383,6 @@ class Worker:
                     running.go_on()
                 return written
             await self.pause(WRITE_PAUSE_S)
-
-
-def _outcome(ended: Job | None) -> str:
-    """Return how a job ended, for the log: with the kind and the fact of a failure, but not the service's own words."""
-    if ended is None:
-        return "left working"
-    failure = ended.failure
-    return ended.state if failure is None else f"{ended.state} ({failure.kind}: {failure.fact})"
 
 
 def _charge_of(job: Job) -> str:

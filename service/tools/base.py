@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 from jsonschema import Draft202012Validator
 
+from service import telemetry
 from service.images import WorkError
 from service.pipeline.generation import Outcome
 from service.pipeline.restoration import DELETED
@@ -72,6 +73,7 @@ class Tool:
 
         async def run(call: Call, arguments: Arguments) -> Result:
             started, outcome = time.monotonic(), "error"
+            telemetry.call_began(self.name, call.owner, call.id, call.params.get("_meta"))
             try:
                 given: Arguments = {}
                 if not (problems := find_excess(arguments) or find_unfit_texts(arguments, context.redactor)):
@@ -85,7 +87,7 @@ class Tool:
                 outcome = "failed" if result.get("isError") else "done"
                 return result
             finally:
-                logger.info("%s: %s in %.2f s for %s", self.name, outcome, time.monotonic() - started, call.owner)
+                telemetry.call_ended(self.name, call.owner, outcome, time.monotonic() - started)
 
         return ToolEntry(
             listing={

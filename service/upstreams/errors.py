@@ -112,6 +112,7 @@ class UpstreamError(WorkError):
             retries=0 if accepted or is_long else rule.retries,
             retry_after_s=rule.delay_s if wait_s is None else wait_s,
             may_be_charged=accepted or rule.may_be_charged,
+            setting=rule.setting.format(prefix=service.prefix) if service.prefix else "",
         )
         self._service = service
         self._early = early

@@ -23,6 +23,7 @@ from yarl import URL
 
 from service.images import EXTENSIONS, Picture, Progress, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
+from service.telemetry import trace_headers
 from service.upstreams.answer import ImageAnswer
 from service.upstreams.base import Upstream
 from service.upstreams.errors import ANY_SERVICE, FAILURES, Service, UpstreamError, request_failure, request_to
@@ -179,7 +180,7 @@ class HttpUpstream(Upstream):
         request = self._session.post(
             self._base / path,
             data=body,
-            headers=body.headers | dict(headers or {}) | bearer(self._key),
+            headers={**body.headers, **(headers or {}), **bearer(self._key), **trace_headers()},
             allow_redirects=False,  # the key would go along
             timeout=aiohttp.ClientTimeout(total=timeouts.total_s, sock_connect=timeouts.connect_s, sock_read=silence_s),
         )

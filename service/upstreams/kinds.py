@@ -43,6 +43,7 @@ class Rule(NamedTuple):
     `{key}` and `{url}` (the settings of its key and its base URL, in parentheses). `unexplained` replaces the advice
     where the service gave no reason. `retries` is how often the same request may be sent again, `delay_s` the seconds
     before the first of them. `may_be_charged`: money may be gone, so nothing is sent again.
+    `setting` names the setting that may mend it, for the log; `{prefix}` stands for the service in it.
     """
 
     fact: str
@@ -51,21 +52,28 @@ class Rule(NamedTuple):
     delay_s: float = 0
     may_be_charged: bool = False
     unexplained: str = ""
+    setting: str = ""
 
 
 OPERATOR: Final = "Only whoever runs Easel can correct it; calling again does not help."
 ASK_FIRST: Final = "It is not asked for again by itself: ask the person before calling again."
 
+KEY: Final = "{prefix}_API_KEY"
+BASE_URL: Final = "{prefix}_BASE_URL"
+MODELS: Final = "EASEL_MODELS_FILE"
+
 RULES: Final[Mapping[Kind, Rule]] = {
-    Kind.AUTH: Rule("{Service} refused the key of this server{key}.", OPERATOR),
+    Kind.AUTH: Rule("{Service} refused the key of this server{key}.", OPERATOR, setting=KEY),
     Kind.ACCOUNT: Rule(
         "{Service} wants the account of this server{key} completed first: verified, bound to another account, or "
         "opened for this model.",
         OPERATOR,
+        setting=KEY,
     ),
     Kind.FORBIDDEN: Rule(
         "{Service} does not let the account of this server{key} use this model.",
         "Choose another model. Whoever runs Easel can have this one opened; calling again does not help.",
+        setting=MODELS,
     ),
     Kind.TIER: Rule(
         "{Service} has no account of the tier that this model or size needs.",
@@ -76,10 +84,12 @@ RULES: Final[Mapping[Kind, Rule]] = {
         "saw the request.",
         "Only whoever runs Easel can mend that: with the service, by another network (HTTPS_PROXY), or by another base "
         "URL{url}. Calling again does not help.",
+        setting=f"HTTPS_PROXY, {BASE_URL}",
     ),
     Kind.ADDRESS: Rule(
         "No image service answers at the configured address.",
         "Only whoever runs Easel can correct its base URL{url}; calling again does not help.",
+        setting=BASE_URL,
     ),
     Kind.POLICY: Rule(
         "{Service} refused this prompt or its result under its content policy.",
@@ -92,6 +102,7 @@ RULES: Final[Mapping[Kind, Rule]] = {
     Kind.MODEL: Rule(
         "{Service} does not have this model.",
         "Choose another one. Whoever runs Easel can compare the lists with `python -m service models`.",
+        setting=MODELS,
     ),
     Kind.BAD_REQUEST: Rule(
         "{Service} could not accept this request.",
@@ -126,6 +137,7 @@ RULES: Final[Mapping[Kind, Rule]] = {
         "Call again; if it stays so, whoever runs Easel has to check that it is up, and its base URL{url}.",
         retries=2,
         delay_s=1,
+        setting=BASE_URL,
     ),
     Kind.NO_IMAGE: Rule(
         "{Service} answered without a picture, and may have charged for it.",

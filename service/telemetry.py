@@ -1,0 +1,118 @@
+"""Telemetry: the end of each call, generation and refused request, as one log line with fields and one count.
+
+1. A failed generation is one WARNING: owner, image service, kind, the fact, and the settings to change if there are
+   any. The service's own words stay out, since some repeat the prompt.
+2. Counts are of this process, since its start; `/metrics` (`web/health.py`) shows them. No label is a name that clients
+   choose, so that the number of series is bounded.
+3. A call is traced by W3C Trace Context: the `traceparent` of its request, of its header or of `_meta` (SEP-414), goes
+   to the image service unchanged and into the fields of the log.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, values
+
+from service.images import Job
+from service.logs import FIELDS, fields
+
+logger = logging.getLogger(__name__)
+
+# A process counts for itself. With PROMETHEUS_MULTIPROC_DIR the library would keep the counts in files by process id:
+# process 1 of a container that is started again would add to those of the last one.
+values.ValueClass = values.MutexValue
+
+COUNTS: Final = CollectorRegistry()
+"""The counts of this process."""
+
+CALLS: Final = Counter("easel_calls", "Calls of tools that have ended.", ("tool", "outcome"), registry=COUNTS)
+CALL_SECONDS: Final = Histogram(
+    "easel_call_duration_seconds",
+    "Seconds from the beginning to the end of a call.",
+    ("tool",),
+    buckets=(0.01, 0.1, 1, 5, 15, 30, 60, 120, 300),
+    registry=COUNTS,
+)
+GENERATIONS: Final = Counter(
+    "easel_generations",
+    "Generations that have ended: done, or the kind of failure.",
+    ("upstream", "outcome"),
+    registry=COUNTS,
+)
+GENERATION_SECONDS: Final = Histogram(
+    "easel_generation_duration_seconds",
+    "Seconds from the beginning to the end of the work on a generation, its wait for a turn included.",
+    ("upstream",),
+    buckets=(1, 2, 5, 10, 20, 40, 60, 120, 300, 600),
+    registry=COUNTS,
+)
+REFUSED: Final = Counter("easel_refused_requests", "HTTP requests that were refused.", ("status",), registry=COUNTS)
+
+CANCELLED: Final = "cancelled"
+"""The kind of a generation that its client did not want any more: nobody has to mend anything."""
+
+TRACEPARENT: Final = "traceparent"
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+_header: Final[ContextVar[str]] = ContextVar(TRACEPARENT, default="")
+
+
+def take_traceparent(header: str) -> None:
+    """Take the header of the request that this context handles; "" for one without."""
+    _header.set(header)
+
+
+def call_began(tool: str, owner: str, request_id: object, meta: object) -> None:
+    """Give the lines of this context, and of jobs that it begins, the fields of a call."""
+    of_meta = meta.get(TRACEPARENT) if isinstance(meta, Mapping) else None
+    traceparent = of_meta if isinstance(of_meta, str) else _header.get()
+    begun: dict[str, Any] = {"request_id": request_id, "owner": owner, "tool": tool}
+    if traceparent and _TRACEPARENT.fullmatch(traceparent):
+        begun[TRACEPARENT] = traceparent
+    FIELDS.set(begun)
+
+
+def trace_headers() -> Mapping[str, str]:
+    """Return the headers by which a request to an image service belongs to the trace of this context's call."""
+    traceparent = FIELDS.get().get(TRACEPARENT)
+    return {} if traceparent is None else {TRACEPARENT: traceparent}
+
+
+def call_ended(tool: str, owner: str, outcome: str, seconds: float) -> None:
+    """Log and count the end of a call: done, failed, cancelled, or error for a bug."""
+    logger.info("%s: %s in %.2f s for %s", tool, outcome, seconds, owner, extra=fields(seconds=round(seconds, 3)))
+    CALLS.labels(tool, outcome).inc()
+    CALL_SECONDS.labels(tool).observe(seconds)
+    FIELDS.set({})  # the next request of this connection may be handled in this context
+
+
+def generation_ended(job: Job, ended: Job | None, seconds: float, setting: str) -> None:
+    """Log and count the end of the work on a job; `ended` is None where it stays at work for a later process.
+
+    `setting` names the settings that may have to be changed after a failure.
+    """
+    failure = None if ended is None else ended.failure
+    outcome = "left working" if ended is None else str(ended.state) if failure is None else failure.kind
+    extra = fields(
+        owner=job.owner,
+        history_id=job.history_id,
+        upstream=job.upstream,
+        kind=None if failure is None else failure.kind,
+        seconds=round(seconds, 3),
+        setting=setting or None,
+    )
+    if failure is None or failure.kind == CANCELLED:
+        line = "history_id %d of %s: %s after %.1f s, %s"
+        logger.info(line, job.history_id, job.owner, outcome, seconds, job.model, extra=extra)
+    else:
+        line = "history_id %d of %s failed at %s after %.1f s, %s: %s: %s%s"
+        change = f" Setting to change: {setting}." if setting else ""
+        logger.warning(
+            line, job.history_id, job.owner, job.upstream, seconds, job.model, failure.kind, failure.fact, change,
+            extra=extra,
+        )  # fmt: skip
+    GENERATIONS.labels(job.upstream, outcome).inc()
+    GENERATION_SECONDS.labels(job.upstream).observe(seconds)
