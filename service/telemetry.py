@@ -108,11 +108,11 @@ def generation_ended(job: Job, ended: Job | None, seconds: float, setting: str) 
         line = "history_id %d of %s: %s after %.1f s, %s"
         logger.info(line, job.history_id, job.owner, outcome, seconds, job.model, extra=extra)
     else:
-        line = "history_id %d of %s failed at %s after %.1f s, %s: %s: %s%s"
         change = f" Setting to change: {setting}." if setting else ""
         logger.warning(
-            line, job.history_id, job.owner, job.upstream, seconds, job.model, failure.kind, failure.fact, change,
+            "history_id %d of %s: failed (%s: %s) at %s after %.1f s, %s.%s",
+            *(job.history_id, job.owner, failure.kind, failure.fact, job.upstream, seconds, job.model, change),
             extra=extra,
-        )  # fmt: skip
+        )
     GENERATIONS.labels(job.upstream, outcome).inc()
     GENERATION_SECONDS.labels(job.upstream).observe(seconds)
