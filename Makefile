@@ -66,7 +66,7 @@ image:
 	@engine=$$(command -v podman || command -v docker) \
 	  || { echo 'make image needs podman or docker, and found neither.' >&2; exit 1; }; \
 	echo "Building the image $(IMAGE) with $$engine"; \
-	BUILDAH_FORMAT=docker exec "$$engine" build $(BUILD_OPTIONS) -t $(IMAGE) \
+	BUILDAH_FORMAT=docker exec "$$engine" build --file Containerfile $(BUILD_OPTIONS) -t $(IMAGE) \
 	  --build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" \
 	  --build-arg REVISION="$$(git rev-parse --verify --quiet HEAD)" .
 

@@ -35,11 +35,11 @@ async def test_a_service_that_does_not_run_is_not_well(unused_tcp_port: int) -> 
 
 
 def test_every_file_that_the_containerfile_copies_is_let_in() -> None:
-    """Bug: the requirements of access tokens were left out by `.containerignore`, and no image could be built."""
+    """Bug: the requirements of access tokens were left out by `.dockerignore`, and no image could be built."""
     lines = (ROOT / "Containerfile").read_text(encoding="utf-8").splitlines()
     from_here = [line for line in lines if line.startswith("COPY ") and "--from=" not in line]
     copied = {name.rstrip("/") for line in from_here for name in line.split()[1:-1]}
     let_in = {
-        line[1:] for line in (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"
+        line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"
     }
     assert copied == let_in

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.deploy.checks import CannotRunError, Checks, run, tail
-from tests.deploy.units import compose_command
+from tests.deploy.units import compose_commands
 from tests.paths import ROOT
 from tests.wire import ANNA, wire_client
 
@@ -32,7 +32,18 @@ READY_S: Final = 30.0
 STOP_S: Final = 30
 
 HARDENED: Final = (
-    *("--init", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--memory", "1500m"),
+    *(
+        "--init",
+        "--read-only",
+        "--tmpfs",
+        "/tmp",
+        "--cap-drop",
+        "all",
+        "--security-opt",
+        "no-new-privileges",
+        "--memory",
+        "1500m",
+    ),
     *("--pids-limit", "256", "--stop-timeout", str(STOP_S), "--env", f"EASEL_TOKENS=anna:{ANNA}"),
 )
 
@@ -87,7 +98,7 @@ def main(options: Sequence[str]) -> int:
         if command is None:
             raise CannotRunError("it needs podman or docker")
         os.environ["BUILDAH_FORMAT"] = "docker"
-        run(command, "build", *options, "--tag", IMAGE, str(ROOT))
+        run(command, "build", "--file", str(ROOT / "Containerfile"), *options, "--tag", IMAGE, str(ROOT))
         engine = Engine(command, free_port())
         check_image(engine, checks)
         with volume(engine) as mounted:
@@ -169,22 +180,25 @@ def check_bind_mount(engine: Engine, checks: Checks) -> None:
 
 def check_compose(checks: Checks) -> None:
     """The shipped file, under a project name and on a port of its own, so that a service that runs stays as it is."""
-    command = compose_command()
-    if not command:
+    commands = compose_commands()
+    if not commands:
         checks.not_tried("compose.yaml", "neither docker compose nor podman-compose is installed")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        file = _moved("compose.yaml", Path(folder), port, {"build: ..": f"build: {ROOT}", "../.env": ".env"})
-        (Path(folder) / ".env").touch()
-        project = [*command, "--project-name", NAME, "--file", str(file)]
-        try:
-            run(*project, "up", "--detach", "--no-build")
-            why = why_not_ready(port)
-            checks.that("compose.yaml starts it", not why, why or tail(run(*project, "logs", fails=True)))
-            run(*project, "stop")
-        finally:
-            run(*project, "down", "--volumes", fails=True)
+    for command in commands:
+        name = f"compose.yaml with {' '.join(command)}"
+        with tempfile.TemporaryDirectory() as folder:
+            port = free_port()
+            file = _moved("compose.yaml", Path(folder), port, {"context: ..": f"context: {ROOT}", "../.env": ".env"})
+            (Path(folder) / ".env").touch()
+            project = [*command, "--project-name", NAME, "--file", str(file)]
+            try:
+                run(*project, "up", "--detach", "--no-build")
+                why = why_not_ready(port)
+                checks.that(f"{name} starts it", not why, why and tail(run(*project, "logs", fails=True)))
+                run(*project, "stop")
+            except CannotRunError as error:
+                checks.that(f"{name} runs", False, error)
+            finally:
+                run(*project, "down", "--volumes", fails=True)
 
 
 def check_pod(engine: Engine, checks: Checks) -> None:

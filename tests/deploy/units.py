@@ -49,9 +49,8 @@ def _verify(checks: Checks, name: str, unit: Path) -> None:
         checks.that(f"systemd takes {name}", not told.strip(), tail(told))
 
 
-def compose_command() -> list[str]:
-    """Return the command of Compose that is here: `docker compose`, `docker-compose` or `podman-compose`."""
-    for command in (["docker", "compose"], ["docker-compose"], ["podman-compose"]):
-        if shutil.which(command[0]) and "version" in run(*command, "version", fails=True).lower():
-            return command
-    return []
+def compose_commands() -> list[list[str]]:
+    """Return the commands of Compose that are here."""
+    known = (["docker", "compose"], ["docker-compose"], ["podman-compose"])
+    there = [each for each in known if shutil.which(each[0])]
+    return [each for each in there if "version" in run(*each, "version", fails=True).lower()]
