@@ -39,7 +39,5 @@ def test_every_file_that_the_containerfile_copies_is_let_in() -> None:
     lines = (ROOT / "Containerfile").read_text(encoding="utf-8").splitlines()
     from_here = [line for line in lines if line.startswith("COPY ") and "--from=" not in line]
     copied = {name.rstrip("/") for line in from_here for name in line.split()[1:-1]}
-    let_in = {
-        line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"
-    }
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"}
     assert copied == let_in
