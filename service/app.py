@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Final
 
 import aiohttp
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from service import image_services, logs
 from service.features.catalog import offer
@@ -63,7 +63,7 @@ from service.web.guard import Guard, own_names
 from service.web.identity import StaticTokens
 from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
 from service.web.protected_resource import ProtectedResource
-from service.web.response import SERVER
+from service.web.response import name_the_server
 from service.web.sessions import add_routes
 from service.web.sockets import Listener, bounds_of, listen, listen_beside
 
@@ -374,8 +374,7 @@ def _application(
 ) -> web.Application:
     """Put the routes together, behind the guard; without an endpoint those of pictures, uploads and health."""
     app = web.Application(middlewares=[guard.middleware()], client_max_size=MAX_BODY_BYTES)
-    app.on_response_prepare.append(_name_the_server)
-    app.on_response_prepare.append(add_cross_origin_headers)
+    app.on_response_prepare.extend((name_the_server, add_cross_origin_headers, guard.tries.note))
     if endpoint is not None:
         add_routes(app, settings.path, endpoint, storage.ended_sessions)
     if guard.resource is not None:
@@ -393,8 +392,3 @@ def _application(
     web_upload.add_routes(app, uploads)
     web_health.add_routes(app)
     return app
-
-
-async def _name_the_server(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - aiohttp's signature
-    """Name this server; aiohttp's own header tells which versions to attack."""
-    response.headers[hdrs.SERVER] = SERVER

@@ -3,7 +3,8 @@
 1. An address has `BURST` wrong tokens free, then one every `EVERY_S`. Those beyond are answered 429, after a pause
    while few are paused. A right token is never counted and never paused: many people may share an address, and none of
    them can lock out the others. Guessing is hopeless by the length of tokens; this keeps it from costing much.
-2. The log has one line a minute for each kind of refusal and address.
+2. The log has one line a minute for each kind of refusal and address: of the guard, which names what to set, and of the
+   handlers behind it, by their status (`note`). All are counted.
 3. Both tables have a fixed size and forget the oldest. Of IPv6 the network /64 counts, which is what one customer has.
 4. The address is that of the connection, unless that is a trusted proxy: then it is the rightmost one in
    `X-Forwarded-For` or `Forwarded` (RFC 7239) that is no trusted proxy. All to the left of it is what a client wrote.
@@ -19,6 +20,10 @@ from typing import Final, TypeVar
 from aiohttp import hdrs, web
 
 from service.hosts import Address, Network, counted_as, read_address
+from service.logs import fields
+from service.routes import PICTURES, UPLOADS
+from service.telemetry import REFUSED
+from service.web.identity import IDENTITY
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +80,35 @@ class FailedTries:
         if now - self._logged.get((kind, address), -LOG_EVERY_S) >= LOG_EVERY_S:
             self._logged.pop((kind, address), None)
             _keep(self._logged, (kind, address), now)
-            logger.warning(f"%s: {message}", address, *arguments)
+            logger.warning(f"%s: {message}", address, *arguments, extra=fields(kind=kind, address=address))
+
+    async def note(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Count a response that is a refusal, and log one of a handler: a receiver of `on_response_prepare`."""
+        if 400 <= response.status < 500:
+            REFUSED.labels(str(response.status)).inc()
+            if (said := _refusal_behind_guard(request, response.status)) is not None:
+                self.log(said[0], self.address_of(request), "%s", said[1])
+
+
+def _refusal_behind_guard(request: web.Request, status: int) -> tuple[str, str] | None:
+    """Return the kind of a refusal and the words for the log; None for one that the guard has logged or nobody misses.
+
+    The rest of the path of a link is its key, so that it stays out.
+    """
+    link = next((route.path for route in (PICTURES, UPLOADS) if request.path.startswith(route.path)), "")
+    match status:
+        case 404 | 410 if link == PICTURES.path:
+            return "picture link", f"a picture under {link} was asked for that is not kept (any more)"
+        case 404 | 410 if link:
+            return "upload link", f"a link under {link} was opened that is used up, too old or unknown"
+        case 413 if link:
+            return "too large", f"more was sent to {link} than is taken: a picture may have EASEL_CACHE_MAX_FILE_MB"
+        case 413:
+            return "too large", "a message was larger than is taken: pictures go by upload link, not in a call"
+        case 403 if IDENTITY in request:
+            return "scope", f"an access token of {request[IDENTITY].owner} has not the scope that was needed"
+        case _:
+            return None
 
 
 def client_address(

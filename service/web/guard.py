@@ -72,7 +72,7 @@ class Guard:
         self._is_open = not settings.needs_token
         self._is_public = not is_loopback(urlsplit(settings.public_url).hostname or "localhost")
         self._key_in_url = settings.key_in_url
-        self._tries = FailedTries(settings.trusted_proxies)
+        self.tries = FailedTries(settings.trusted_proxies)
 
     def middleware(self) -> Middleware:
         """Return the check as aiohttp middleware."""
@@ -86,9 +86,10 @@ class Guard:
             if request.path.startswith(WITHOUT_TOKEN) or request.match_info.http_exception is not None:
                 return handler(request)
             if self._is_open and not self._tokens.has_stored:
-                refusal = self._refuse_exposed(request)
+                if (refusal := self._refuse_exposed(request)) is not None:
+                    return _respond(refusal)
                 request[IDENTITY] = LOCAL
-                return handler(request) if refusal is None else _respond(refusal)
+                return handler(request)
             try:
                 token = bearer_token(request)
                 identity = self._tokens.find(token) if token else self._find_key(request)
@@ -128,7 +129,7 @@ class Guard:
             f"EASEL_PUBLIC_URL to the URL that they use, such as https://{shown}; or, beside a public URL, "
             f"EASEL_ALLOWED_HOSTS={shown}"
         )
-        self._tries.log("host", self._tries.address_of(request), "%s", message)
+        self.tries.log("host", self.tries.address_of(request), "%s", message)
         return error_response(421, message)
 
     def _refuse_origin(self, request: web.Request, origin: str) -> web.Response:
@@ -141,7 +142,7 @@ class Guard:
             "set EASEL_ALLOWED_ORIGINS to its origin, or EASEL_PUBLIC_URL if it is this server's own."
         )
         message = f"Pages of {origin[:200]!r} may not use this server. {way}"
-        self._tries.log("origin", self._tries.address_of(request), "%s", message)
+        self.tries.log("origin", self.tries.address_of(request), "%s", message)
         return error_response(403, message)
 
     def _names_us(self, authority: str) -> bool:
@@ -158,7 +159,7 @@ class Guard:
             f"This server has no tokens, and {why}: whoever reaches it could spend the money of its owner. Set "
             "EASEL_TOKENS=auto, or name:token pairs, and send the header 'Authorization: Bearer <token>'."
         )
-        self._tries.log("open", self._tries.address_of(request), "%s", message)
+        self.tries.log("open", self.tries.address_of(request), "%s", message)
         return error_response(403, message)
 
     def _find_key(self, request: web.Request) -> Identity | None:
@@ -188,10 +189,10 @@ class Guard:
 
     async def _refuse_token(self, request: web.Request, problem: TokenError | None) -> web.Response:
         """Return 401, after a wrong token with the `problem`; 429 after too many guesses."""
-        address = self._tries.address_of(request)
+        address = self.tries.address_of(request)
         if problem is not None:
-            self._tries.log("wrong token", address, "a token was refused: %s", problem)
-            wait_s = math.ceil(await self._tries.count(address)) if problem.is_guess else 0
+            self.tries.log("wrong token", address, "a token was refused: %s", problem)
+            wait_s = math.ceil(await self.tries.count(address)) if problem.is_guess else 0
             if wait_s:
                 return error_response(
                     429,
@@ -200,7 +201,7 @@ class Guard:
                     {hdrs.RETRY_AFTER: str(wait_s)},
                 )
         else:
-            self._tries.log("no token", address, "a request without a token was refused")
+            self.tries.log("no token", address, "a request without a token was refused")
         return self._ask_for_token(request, "" if problem is None else str(problem))
 
     def _ask_for_token(self, request: web.Request, problem: str) -> web.Response:

@@ -24,6 +24,7 @@ from service.web.cross_origin import CROSS_ORIGIN, NONE
 SERVER: Final = "easel"
 """The `Server` header of every response; aiohttp's own value tells which versions to attack."""
 
+
 FITS_BYTES: Final = 64 * 1024
 """The high-water mark of a transport: smaller writes are not waited for."""
 
@@ -162,3 +163,8 @@ def _line(name: str, value: str) -> bytes:
     if not value.isprintable() or not value.isascii():
         raise ValueError(f"the header {name} cannot hold {value[:100]!r}")
     return f"{name}: {value}\r\n".encode()
+
+
+async def name_the_server(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - aiohttp's signature
+    """Name this server in a response of aiohttp's own: a receiver of `on_response_prepare`."""
+    response.headers[hdrs.SERVER] = SERVER

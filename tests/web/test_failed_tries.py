@@ -1,18 +1,33 @@
 """Wrong tokens and the addresses they come from, over real sockets and, for the tables, request by request."""
 
 import asyncio
+import io
 import ipaddress
 import logging
 from collections.abc import Sequence
 
+import aiohttp
 import pytest
 
-from service.web.failed_tries import BURST, MOST_ADDRESSES, PAUSE_S, FailedTries, client_address
+from service.telemetry import COUNTS
+from service.web.failed_tries import (
+    BURST,
+    MOST_ADDRESSES,
+    PAUSE_S,
+    FailedTries,
+    client_address,
+)
 from tests.conftest import Serve
-from tests.wire import ANNA, TWO_TOKENS, Heard, modern_headers, modern_params, request, wire_client
+from tests.emulators.authorization_server import AuthorizationServer
+from tests.wire import ACCEPT, ANNA, TWO_TOKENS, Heard, modern_headers, modern_params, request, wire_client
 
 HELLO = request("server/discover", modern_params())
+JSON = {"Content-Type": "application/json", "Accept": ACCEPT}
 LINES = "service.web.failed_tries"
+
+
+def counted(status: str) -> float:
+    return COUNTS.get_sample_value("easel_refused_requests_total", {"status": status}) or 0.0
 
 
 async def asked(url: str, token: str | None, **headers: str) -> Heard:
@@ -62,6 +77,41 @@ async def test_the_log_has_one_line_a_minute_with_the_address_and_no_token(
         "127.0.0.1: a request without a token was refused",
     ]
     assert "wrong-" not in caplog.text
+
+
+async def test_refusals_of_handlers_are_counted_and_logged_once_a_minute_without_the_key(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ours: an old link and a picture that is too large are seen by whoever runs the service; the path is the key."""
+    before = counted("404"), counted("413")
+    name = "f" * 64
+    async with serve() as easel, aiohttp.ClientSession() as session:
+        for _ in range(2):
+            for path in (f"/mcp-cache/{name}.png", f"/upload/{name}"):
+                async with session.get(easel.origin + path) as answer:
+                    assert answer.status == 404
+            async with session.post(easel.mcp_url, data=io.BytesIO(b"x" * 5_000_000), headers=JSON) as answer:
+                assert answer.status == 413
+            async with session.get(f"{easel.origin}/wp-login.php") as answer:
+                assert answer.status == 404
+    assert [record.getMessage() for record in caplog.records if record.name == LINES] == [
+        "127.0.0.1: a picture under /mcp-cache/ was asked for that is not kept (any more)",
+        "127.0.0.1: a link under /upload/ was opened that is used up, too old or unknown",
+        "127.0.0.1: a message was larger than is taken: pictures go by upload link, not in a call",
+    ]
+    assert name not in caplog.text
+    assert (counted("404"), counted("413")) == (before[0] + 6, before[1] + 2)
+
+
+async def test_a_scope_that_is_missing_is_logged_with_its_owner(
+    serve: Serve, issuer: AuthorizationServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
+        async with wire_client(easel.mcp_url, issuer.token(easel.mcp_url, "look")) as client:
+            heard = await client.modern("tools/call", {"name": "cache", "arguments": {"action": "clear"}})
+    assert heard.status == 403
+    [line] = [record.getMessage() for record in caplog.records if record.name == LINES]
+    assert line == f"127.0.0.1: an access token of {issuer.url}#anna has not the scope that was needed"
 
 
 async def test_the_tables_have_a_fixed_size() -> None:
