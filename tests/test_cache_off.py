@@ -11,9 +11,10 @@ from yarl import URL
 
 from service.app import SKETCH
 from service.commands.serve import greeting
-from service.images import AWAY, KeptPicture
+from service.images import AWAY, ImageRequest, KeptPicture
 from service.settings import Settings
 from service.storage.sqlite_jobs import SELECT_PICTURES, SELECT_TO_JOIN
+from service.storage.store import Store
 from service.tools.base import load_schema
 from tests.conftest import Serve
 from tests.emulators import flow2api
@@ -110,6 +111,17 @@ def test_a_link_ends_no_markdown() -> None:
         name=AWAY + "0", media_type="image/png", width=1, height=1, size=1, source="https://a.example/b) ![x](c"
     )
     assert away.link("https://e.example/") == "https://a.example/b%29%20![x]%28c"
+
+
+async def test_a_picture_that_nobody_got_is_not_paid_for_twice(store: Store) -> None:
+    """Ours: the same request joins the one whose answer was lost, also where its picture was never here."""
+    request = ImageRequest(model="m", prompt="a fox")
+    begun = await store.begin("ann", request, "kiln", "the same")
+    away = KeptPicture(name=AWAY + "0", media_type="image/png", width=1, height=1, size=1, source="https://a.example/b")
+    await store.finish(begun.job, [away])
+    again = await store.begin("ann", request, "kiln", "the same")
+    assert (again.joined, again.job.pictures) == (True, (away,))
+    assert (await store.files_total("ann")).entries == 0
 
 
 def test_the_statements_know_the_names_of_pictures_that_are_not_kept() -> None:

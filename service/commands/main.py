@@ -20,7 +20,7 @@ from service.commands import demo, operations, serve, takeover
 from service.commands import models as models_command
 from service.commands.environment import environment
 from service.commands.pause import PauseError, Selection, pause, read_end, resume
-from service.images import LOCAL_OWNER, WorkError
+from service.images import WorkError
 from service.settings import Settings, SettingsError
 from service.settings_table import SETTINGS, names_without_effect, unknown_names
 
@@ -99,7 +99,7 @@ async def _run(options: argparse.Namespace, settings: Settings) -> int:
     if command == "resume":
         return await resume(settings, selection)
     if command in ("serve", "stdio"):
-        await takeover.take_over_found(settings, LOCAL_OWNER if options.stdio else "")
+        await takeover.take_over_found(settings.without_tokens() if options.stdio else settings)
     commands = {"serve": serve.serve, "stdio": serve.serve_stdio, "demo": demo.demo}
     return await commands[command](settings)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from service.images import LOCAL_OWNER, WorkError
-from service.old_data.folder import INSIDE, NAMES, holds_old_data, old_folders
+from service.old_data.folder import INSIDE, NAMES, PACKAGE, holds_old_data, old_folders
 from service.old_data.takeover import Importer, Takeover
 from service.settings import Settings, SettingsError
 from service.storage.data_folder import DataFolderError
@@ -61,33 +61,36 @@ async def take_over(settings: Settings, path: Path, owner: str) -> int:
 
 
 async def take_over_found(settings: Settings, owner: str = "") -> None:
-    """At the start: take over what an earlier server left in the data folder itself, and point to an old package.
+    """At the start: take over what an earlier server left in the data folder, or in a package in the working folder.
 
     An empty `owner` is the only one there is.
     """
-    beside = Path("mcp_server")
-    if holds_old_data(beside) and not holds_old_data(settings.data_dir):
-        _say(f"{beside} holds the history of an earlier server. To take it over: python -m service import {beside}")
-    if not holds_old_data(settings.data_dir):
+    folders = [path for path in (settings.data_dir, Path(PACKAGE)) if holds_old_data(path)]
+    if not folders:
         return
     try:
-        outcomes = await _take_over(settings, [settings.data_dir], owner)
+        outcomes = await _take_over(settings, folders, owner)
     except TakeoverError as error:
-        _say(f"{settings.data_dir} holds the history of an earlier server, which is not taken over: {error}")
+        _say(f"{folders[0]} holds the history of an earlier server, which is not taken over: {error}")
         return
     for outcome in outcomes:
         if not outcome.known:
             _say(summary(outcome))
 
 
-def only_owner(settings: Settings, stored: Collection[str]) -> str:
-    """Return the owner whose history an import enters; raises `TakeoverError` where there may be several.
+def owner_of(settings: Settings, stored: Collection[str], named: str) -> str:
+    """Return the owner whose history an import enters: the `named` one, else the only one there is.
 
-    `stored` are the names of the tokens in the data folder.
+    `stored` are the names of the tokens in the data folder. Raises `TakeoverError` where there may be several, or where
+    no token has the name.
     """
     names = {*settings.tokens, *stored, *([LOCAL_OWNER] if settings.auto_token else [])}
+    known = f" ({', '.join(sorted(names))})" if names else ""
+    if named:
+        if names and named not in names and not (settings.tokens_file or settings.oauth):
+            raise TakeoverError(f"--owner: no token has the name {named}; name one that has{known}")
+        return named
     if len(names) > 1 or settings.several_owners:
-        known = f" ({', '.join(sorted(names))})" if names else ""
         raise TakeoverError(
             f"several people may have a history here{known}: say whose it is, with "
             "python -m service import PATH --owner NAME"
@@ -123,7 +126,7 @@ async def _take_over(settings: Settings, folders: Sequence[Path], owner: str) ->
         except DataFolderError as error:
             raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
         names = {token.name for token in await storage.stored_tokens() if not token.revoked}
-        owner = owner or only_owner(settings, names)
+        owner = owner_of(settings, names, owner)
         importer = Importer(files=storage.files, imports=storage.imports, max_file_bytes=settings.max_file_bytes)
         try:
             return [await importer.take_over(folder, owner, ProgressBar(sys.stderr)) for folder in folders]

@@ -26,7 +26,8 @@ PICTURES: Final = "url_cache"
 NAMES: Final = (RECENT, ARCHIVE, INDEX, PICTURES)
 """All that an earlier server kept and that is taken over."""
 
-INSIDE: Final = ("data", "mcp_server")
+PACKAGE: Final = "mcp_server"
+INSIDE: Final = ("data", PACKAGE)
 """The folders of a checkout that may hold it, the newer first."""
 
 LARGEST_JSON: Final = 200_000_000

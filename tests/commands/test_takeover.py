@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from service.commands.takeover import ProgressBar, TakeoverError, only_owner
+from service.commands.takeover import ProgressBar, TakeoverError, owner_of
 from service.settings import Settings
 from tests.command_process import banner_of, easel, value_of
 from tests.emulators import flow2api
@@ -147,27 +147,38 @@ def test_with_tokens_of_several_people_it_asks_whose_it_is(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("tokens", "owner"), [("", "local"), ("auto", "local"), ("zoe:a-token-of-zoe-000", "zoe")])
 def test_where_only_one_can_own_it_nobody_is_asked(tokens: str, owner: str) -> None:
-    assert only_owner(Settings.from_env({"EASEL_TOKENS": tokens}), ()) == owner
+    assert owner_of(Settings.from_env({"EASEL_TOKENS": tokens}), (), "") == owner
 
 
 def test_a_token_of_the_data_folder_counts_as_one_of_the_settings() -> None:
-    assert only_owner(Settings.from_env({}), ["zoe"]) == "zoe"
+    assert owner_of(Settings.from_env({}), ["zoe"], "") == "zoe"
     with pytest.raises(TakeoverError, match=r"several people may have a history here \(local, zoe\)"):
-        only_owner(Settings.from_env({"EASEL_TOKENS": "auto"}), ["zoe"])
+        owner_of(Settings.from_env({"EASEL_TOKENS": "auto"}), ["zoe"], "")
 
 
 def test_a_file_of_tokens_may_hold_several() -> None:
     with pytest.raises(TakeoverError, match="--owner NAME"):
-        only_owner(Settings.from_env({"EASEL_TOKENS_FILE": "tokens"}), ())
+        owner_of(Settings.from_env({"EASEL_TOKENS_FILE": "tokens"}), (), "")
 
 
-def test_an_old_package_in_the_working_folder_is_pointed_to(tmp_path: Path) -> None:
+def test_a_name_that_no_token_has_is_refused() -> None:
+    """Ours: a slip of the pen would enter the history of nobody."""
+    settings = Settings.from_env({"EASEL_TOKENS": "alice:a-token-of-alice,ben:a-token-of-ben00"})
+    assert owner_of(settings, (), "ben") == "ben"
+    with pytest.raises(TakeoverError, match=r"no token has the name alcie; name one that has \(alice, ben\)"):
+        owner_of(settings, (), "alcie")
+
+
+def test_an_old_package_in_the_working_folder_is_taken_over_once(tmp_path: Path) -> None:
+    """Ours: older versions kept everything in the package, and people start this server where they started that one."""
     oldest().write(tmp_path / "mcp_server")
-    with easel(tmp_path) as process:
-        banner_of(process)
-        process.terminate()
-        assert process.stderr is not None
-        assert "To take it over: python -m service import mcp_server" in process.stderr.read()
+    for told in (True, False):
+        with easel(tmp_path) as process:
+            banner_of(process)
+            process.terminate()
+            assert process.stderr is not None
+            assert ("Taken over from mcp_server for local: entries: 4 of 4" in process.stderr.read()) is told
+    assert len(rows(tmp_path / "data")) == 4
 
 
 def test_after_a_kill_in_the_middle_the_next_start_goes_on(tmp_path: Path) -> None:
