@@ -192,7 +192,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     """Bug: a line that python-dotenv cannot parse was skipped, and a service meant to have tokens had none."""
     file = tmp_path / ".env"
     file.write_bytes(b"EASEL_PROMPT_SUFFIX=\xe9\n")
-    assert refusal(tmp_path) == ".env: cannot be read: it is not UTF-8 text"
+    assert refusal(tmp_path).startswith(".env: cannot be read: it is not UTF-8 text: save it as UTF-8")
     file.write_text('EASEL_LOG=info\nEASEL_TOKENS="anna:topsecret\n')
     assert refusal(tmp_path) == ".env: line 2 is not of the form NAME=value"
     file.unlink()
