@@ -150,7 +150,7 @@ def _read_index(data: bytes | None, faults: list[str]) -> tuple[dict[str, str], 
         if isinstance(time, int | float) and not isinstance(time, bool) and math.isfinite(time) and time > 0:
             times[name] = float(time)
     if strange:
-        faults.append(f"{INDEX} has {strange} entries that name no file.")
+        faults.append(f"Entries of {INDEX} that name no file: {strange}.")
     return names, times
 
 

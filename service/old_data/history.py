@@ -98,7 +98,7 @@ def _whole_part(name: str, text: str, faults: list[str]) -> tuple[list[Any], dic
                 break
             at = following.start()
     whole = len(items) + len(members)
-    faults.append(f"{name} is cut or broken: {whole} whole entries of it are taken, {broken or 1} cannot be read.")
+    faults.append(f"{name} is cut or broken. Whole entries that are taken: {whole}; broken: {broken or 1}.")
     return items, members
 
 
@@ -113,7 +113,7 @@ def _raw_entries(name: str, data: bytes | None, faults: list[str]) -> Iterator[R
         else:
             strange += 1
     if strange:
-        faults.append(f"{name} has {strange} values that are no entries.")
+        faults.append(f"Values of {name} that are no entries: {strange}.")
 
 
 def _merged(older: list[Raw], newer: list[Raw]) -> list[tuple[str, Raw]]:
@@ -148,7 +148,7 @@ def _numbered(entries: list[tuple[str, Raw]], faults: list[str]) -> Iterator[Old
         taken.add(number)
         yield _entry(number, identity, entry)
     if twice:
-        faults.append(f"{twice} entries have the number of another one, and get numbers after the largest.")
+        faults.append(f"Entries with the number of another one: {twice}. They get numbers after the largest.")
 
 
 def _id_of(entry: Raw) -> int | None:

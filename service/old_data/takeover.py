@@ -12,6 +12,7 @@
 import asyncio
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ ZONE_STEP_S: Final = 900
 """Zones differ from UTC by quarters of an hour."""
 
 FARTHEST_ZONE_S: Final = 14 * 3600
-SLACK_S: Final = 120
+SLACK_S: Final = 60
 """Seconds between a picture's file and its entry."""
 
 NEAR_S: Final = 5
@@ -255,11 +256,7 @@ def _near(files: Mapping[str, float], at: float) -> str:
 
 def _times(folder: OldFolder, names: Mapping[int, Sequence[str]]) -> dict[int, float]:
     """Return the time of each entry in seconds since the epoch, by the zone that the pictures around it tell."""
-    zones: dict[int, int] = {}
-    for entry in folder.entries:
-        dates = [folder.files[name].written_at for name in names[entry.id] if name in folder.files]
-        if entry.time is not None and dates and (zone := _zone(entry.time, dates[0])) is not None:
-            zones[entry.id] = zone
+    zones = _zones(folder, names)
     times: dict[int, float] = {}
     zone = next(iter(zones.values()), None)
     before = min((file.written_at for file in folder.files.values()), default=0.0)
@@ -267,6 +264,22 @@ def _times(folder: OldFolder, names: Mapping[int, Sequence[str]]) -> dict[int, f
         zone = zones.get(entry.id, zone)
         before = times[entry.id] = before if entry.time is None else _at(entry.time, zone)
     return times
+
+
+def _zones(folder: OldFolder, names: Mapping[int, Sequence[str]]) -> dict[int, int]:
+    """Return the zones that pictures tell, by entry.
+
+    A zone counts if a fifth of the pictures tell it, or most where only the dates of the files speak: a picture that
+    was used again hours later, or a copy of the folder, would tell any. Those that the person gave are not asked.
+    """
+    told: dict[int, int | None] = {}
+    for entry in folder.entries:
+        files = [folder.files[name] for name in names[entry.id] if name in folder.files]
+        if entry.time is not None and files and entry.model not in GIVEN:
+            told[entry.id] = _zone(entry.time, files[0].written_at)
+    counts = Counter(told.values())
+    needed = len(told) / 5 if folder.index else max(2, len(told) // 2 + 1)
+    return {id_: zone for id_, zone in told.items() if zone is not None and counts[zone] >= needed}
 
 
 def _zone(local: datetime, written_at: float) -> int | None:

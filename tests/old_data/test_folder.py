@@ -78,7 +78,7 @@ def test_files_of_other_names_and_links_are_counted_and_left(tmp_path: Path) -> 
 def test_an_index_entry_that_names_no_file_is_told(tmp_path: Path, entry: object) -> None:
     path = newest().write(tmp_path / "data")
     (path / "url_cache.json").write_bytes(dumped({"http://a/b": entry}))
-    assert read_folder(path).faults == ["url_cache.json has 1 entries that name no file."]
+    assert read_folder(path).faults == ["Entries of url_cache.json that name no file: 1."]
 
 
 def test_the_same_contents_elsewhere_have_the_same_digest(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_of_two_entries_with_one_number_the_second_gets_another_and_it_is_told()
     first, second = newest().entries[:2]
     entries, faults = read(dumped([first, {**second, "id": 1}]))
     assert [(entry.id, entry.prompt) for entry in entries] == [(1, first["prompt"]), (2, second["prompt"])]
-    assert "1 entries have the number of another one" in faults[0]
+    assert "Entries with the number of another one: 1." in faults[0]
 
 
 @pytest.mark.parametrize("cut", [0.999, 0.5, 0.31, 0.07])
@@ -87,7 +87,7 @@ def test_the_whole_entries_before_a_cut_are_taken(cut: float) -> None:
     expected = len([None for entry in server.entries if dumped([entry])[4:-2] in whole[: int(len(whole) * cut)]])
     assert [entry.prompt for entry in entries] == [entry["prompt"] for entry in server.entries[: len(entries)]]
     assert len(entries) == expected
-    assert faults[0].startswith("history_archive.json is cut or broken: ")
+    assert faults[0].startswith("history_archive.json is cut or broken. ")
 
 
 def test_a_cut_archive_is_completed_by_the_recent_history() -> None:
@@ -103,7 +103,7 @@ def test_entries_after_a_broken_one_are_taken() -> None:
     entries, faults = read(broken)
     assert [entry.prompt for entry in entries if entry.prompt == "the photo as a watercolour"] == []
     assert len(entries) == 9
-    assert "1 cannot be read" in faults[0]
+    assert "broken: 1." in faults[0]
 
 
 @pytest.mark.parametrize("blank", [b"", b"\n", bytes(4096), b"\xef\xbb\xbf"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -117,6 +118,37 @@ async def test_local_times_are_told_in_utc(storage: Storage, tmp_path: Path, hou
     """Ours: the folder may come from a machine of another zone. The index has UTC, which tells the zone of both."""
     zone = timezone(timedelta(hours=hours))
     await take_over(storage, newest(zone).write(tmp_path / "data"))
+    assert [job.created_at for job in (await history(storage)).values()] == [written(id_) for id_ in range(1, 11)]
+
+
+async def test_a_photo_that_was_used_again_hours_later_tells_no_zone(storage: Storage, tmp_path: Path) -> None:
+    """Ours: the index dates a file when it came, and the entry may be of another hour."""
+    server = newest(timezone(timedelta(hours=8)))
+    server.now += timedelta(hours=3)
+    server.add("user_image: 照片.jpeg", server.entries[2]["urls"], model="user_image")
+    server.add("a failure", error="timeout")
+    await take_over(storage, server.write(tmp_path / "data"))
+    jobs = await history(storage)
+    assert [jobs[11].created_at, jobs[12].created_at] == [written(11) + 3 * 3600, written(12) + 3 * 3600]
+
+
+async def test_the_dates_of_a_copied_folder_tell_no_zone(storage: Storage, tmp_path: Path) -> None:
+    """Ours: without an index the files' own dates may speak, but not where all were written at once."""
+    server = newest()
+    path = server.write(tmp_path / "data", index=False)
+    for name in server.files:
+        os.utime(path / "url_cache" / name, (written(4) - 7200, written(4) - 7200))
+    await take_over(storage, path)
+    local = datetime(2026, 3, 5, 9, 31).timestamp()  # noqa: DTZ001 - local, as it was written
+    assert (await history(storage))[1].created_at == local
+
+
+async def test_the_dates_of_a_folder_that_was_moved_tell_the_zone(storage: Storage, tmp_path: Path) -> None:
+    server = newest(timezone(timedelta(hours=8)))
+    path = server.write(tmp_path / "data", index=False)
+    for entry in server.index.values():
+        os.utime(path / "url_cache" / entry["filename"], (entry["time"], entry["time"]))
+    await take_over(storage, path)
     assert [job.created_at for job in (await history(storage)).values()] == [written(id_) for id_ in range(1, 11)]
 
 
