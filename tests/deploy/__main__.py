@@ -7,6 +7,7 @@ check failed, 2: something could not be run, which must not look like success.
 
 import argparse
 import asyncio
+import json
 import re
 import socket
 import sys
@@ -21,6 +22,7 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from tests.deploy.checks import CannotRunError, Checks, run
 from tests.deploy.proxies import CASES, PACKAGES, PROXIES, Authority, Case, Ports, authority, missing, running
@@ -88,6 +90,7 @@ async def check(stand: Stand, working: asyncio.Semaphore) -> None:
         group.create_task(tried(stand, "silent generation", waits_in_silence(stand)))
         async with working:
             await tried(stand, "wrong token", is_known_by_address(stand))
+            await tried(stand, "metadata", leads_to_the_authorization_server(stand))
             await tried(stand, "question", asks_at_once(stand))
             await tried(stand, "upload", takes_an_upload(stand))
 
@@ -146,6 +149,18 @@ async def waits_in_silence(stand: Stand) -> None:
     if url:
         stand.that("its link begins with the public URL", url.startswith(f"{stand.public_url}/mcp-cache/"), url)
         await serves_pictures(stand, url)
+
+
+async def leads_to_the_authorization_server(stand: Stand) -> None:
+    """The metadata of OAuth lies beside the path of the endpoint, not below it (RFC 9728, 3.1)."""
+    if not stand.public_url.startswith("https:"):
+        return
+    endpoint = URL(stand.client.url)
+    url = endpoint.with_path(f"/.well-known/oauth-protected-resource{endpoint.path}")
+    async with stand.client.session.get(url) as answer:
+        text = await answer.text()
+    found = answer.status == 200 and json.loads(text)["resource"] == stand.client.url
+    stand.that("the metadata of OAuth is found", found, f"{answer.status} {text[:200]}")
 
 
 async def asks_at_once(stand: Stand) -> None:
@@ -231,6 +246,8 @@ async def stood(name: str, case: Case, drawing: SlowPictures, local: Authority, 
         "EASEL_PROFILES": "*:structured=on,patience=240",
         "EASEL_LOG": "warning",
     }
+    if public_url.startswith("https:"):
+        settings["EASEL_OAUTH_ISSUER"] = "https://auth.example.com"
     async with AsyncExitStack() as stack:
         log = stack.enter_context((folder / "service.log").open("wb"))
         command = [sys.executable, "-m", "service"]

@@ -26,7 +26,7 @@ class Checks:
             print(f"ok    {statement}", flush=True)
         else:
             self.failed += 1
-            print(f"FAIL  {statement}: {why}", flush=True)
+            print(f"FAIL  {statement}: {' '.join(str(why).split())}", flush=True)
 
     def not_tried(self, what: str, why: str) -> None:
         """Print that one part could not be run here: that must not look like success."""
