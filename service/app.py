@@ -34,6 +34,7 @@ from service.pipeline.restoration import Restoration
 from service.pipeline.retention import Retention
 from service.pipeline.running_jobs import RunningJobs
 from service.pipeline.turns import Turns
+from service.pipeline.upstream_states import UpstreamStates
 from service.pipeline.worker import Worker
 from service.profiles import Profiles, ProfilesError, read_overrides
 from service.protocol.admission import Keys
@@ -53,13 +54,13 @@ from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
 from service.upstreams.connector import Connector, proxying
 from service.watched_file import WatchedFile
-from service.web import health as web_health
 from service.web import images as web_files
 from service.web import protected_resource
 from service.web import upload as web_upload
 from service.web.connections import Connections
 from service.web.cross_origin import add_headers as add_cross_origin_headers
 from service.web.guard import Guard, own_names
+from service.web.health import Monitor
 from service.web.identity import StaticTokens
 from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
 from service.web.protected_resource import ProtectedResource
@@ -150,6 +151,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         tokens = await StaticTokens.open(settings, logs.hide, redactor.add, read_stored=read_stored)
         decoders = Decoders(DecodeLimits(memory_bytes=settings.decode_memory_bytes, cpu_s=settings.decode_s))
         stack.push_async_callback(decoders.close)
+        states = UpstreamStates(upstreams)
         parts = _Parts(
             settings=settings,
             storage=storage,
@@ -159,18 +161,20 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
             redactor=redactor,
             hub=endpoint.server.hub,
             tokens=tokens,
+            states=states,
         )
         context = parts.context(models_file.last_good if models_file else SKETCH)
         jobs = context.generation.jobs
         offer(endpoint.server, context)
         guard = Guard(settings, resource, tokens)
         app = _application(settings, guard, context, endpoint if over_http else None, storage)
+        Monitor(store=storage.store, generation=context.generation, states=states, hub=parts.hub).add_routes(app)
         # The last answers go out after the jobs have ended; that they arrived is written down as well.
         stack.push_async_callback(jobs.close)
         listener = Listener(sockets, Connections(bounds_of(settings.allowances, settings.trusted_proxies)))
         await _listen(app, endpoint, listener, stack, lambda: jobs.close(settings.drain_s))
         await context.generation.resume()
-        work = _background(context, models_file, endpoint.server)
+        work = _background(context, models_file, endpoint.server, states)
         work += [storage.upkeep(), tokens.watch(endpoint.server.hub.close_owners)]
         await stack.enter_async_context(background_tasks(*work))
         yield Running(settings=settings, endpoint=endpoint, context=context)
@@ -184,13 +188,13 @@ def with_auto_token(settings: Settings, secret: Secret) -> Settings:
 
 
 def _background(
-    context: ToolContext, models_file: WatchedFile[Models] | None, server: Server
+    context: ToolContext, models_file: WatchedFile[Models] | None, server: Server, states: UpstreamStates
 ) -> list[Coroutine[Any, Any, None]]:
     """Return the work that goes on as long as the service runs."""
-    work = [context.generation.keep_resuming(), context.retention.watch()]
+    asking = states.watch(partial(warn_about_removed_models, context.models))
+    work = [context.generation.keep_resuming(), context.retention.watch(), asking]
     if models_file is not None:
         work += [models_file.watch(lambda models: _offer_anew(server, replace(context, models=models)))]
-        work += [warn_about_removed_models(context.models, context.upstreams)]
     return work
 
 
@@ -296,6 +300,7 @@ class _Parts:
     redactor: Redactor
     hub: Hub
     tokens: StaticTokens
+    states: UpstreamStates
 
     def context(self, models: Models) -> ToolContext:
         """Compose everything that tools work with, the pipeline included: once for the process."""
@@ -308,6 +313,7 @@ class _Parts:
         uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
 
         async def ended(job: Job) -> None:
+            self.states.ended(job)
             if self.hub.is_heard:
                 notifications.ended(job)
             await retention.enforce(spare=[picture.name for picture in job.pictures])
@@ -390,5 +396,4 @@ def _application(
     if endpoint is not None:
         uploads.in_use = endpoint.calls.bytes_in_use
     web_upload.add_routes(app, uploads)
-    web_health.add_routes(app)
     return app

@@ -281,6 +281,11 @@ class InUse:
         finally:
             self.give_back(owner, amount)
 
+    @property
+    def overall(self) -> int:
+        """The amount that all owners use together."""
+        return self._all
+
     def of(self, owner: str) -> int:
         """Return how much an owner uses."""
         return self._owners.get(owner, 0)

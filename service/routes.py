@@ -16,6 +16,8 @@ class Route:
     """Requests must bring a token, where tokens are set."""
     checks_origin: bool = True
     """A foreign `Origin` is refused for GET and HEAD as well; for all other methods it always is."""
+    shows_more: bool = False
+    """A token that a request brings is checked, although none is needed: an administrator is shown more."""
 
 
 PICTURES: Final = Route(path="/mcp-cache/", needs_token=False, checks_origin=False)
@@ -27,13 +29,22 @@ UPLOADS: Final = Route(path="/upload/", needs_token=False)
 HEALTH: Final = (Route(path="/healthz", needs_token=False), Route(path="/health", needs_token=False))
 """The sign that the process serves, under the two names that monitors use. It reveals nothing else."""
 
+READY: Final = Route(path="/readyz", needs_token=False, shows_more=True)
+"""The checks of the data folder and the image services, by name and state. The reasons are an administrator's."""
+
+METRICS: Final = Route(path="/metrics")
+"""The counts of this process, for Prometheus."""
+
 RESOURCE_METADATA: Final = Route(path="/.well-known/oauth-protected-resource", needs_token=False, checks_origin=False)
 """The metadata by which clients find the authorization server, there where one is set (RFC 9728)."""
 
-ROUTES: Final = (PICTURES, UPLOADS, *HEALTH, RESOURCE_METADATA)
+ROUTES: Final = (PICTURES, UPLOADS, *HEALTH, READY, METRICS, RESOURCE_METADATA)
 
 WITHOUT_TOKEN: Final = tuple(route.path for route in ROUTES if not route.needs_token)
 """The beginnings of paths that need no token."""
+
+SHOWING_MORE: Final = tuple(route.path for route in ROUTES if route.shows_more)
+"""Those of them that check a token all the same when one comes."""
 
 ANY_ORIGIN: Final = tuple(route.path for route in ROUTES if not route.checks_origin)
 """The beginnings of paths that may be read from any origin."""

@@ -38,7 +38,17 @@ ALLOWED: dict[str, set[str]] = {
     "references": {*BELOW, "upstreams.fetch", "aiohttp"},
     "tools": {*BELOW, "pipeline", "protocol", "references", "jsonschema", "orjson"},
     "features": {*BELOW, "pipeline", "protocol", "references", "tools", "orjson"},
-    "web": {*BELOW, "pipeline", "protocol", "references", "aiohttp", "cryptography", "jwt", "orjson"},
+    "web": {
+        *BELOW,
+        "pipeline",
+        "protocol",
+        "references",
+        "aiohttp",
+        "cryptography",
+        "jwt",
+        "orjson",
+        "prometheus_client",
+    },
     "commands": {"*"},
 }
 """What the modules of a folder may import beside the values and each other. Modules that lie in no folder compose."""

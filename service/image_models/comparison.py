@@ -123,11 +123,11 @@ async def fetch_model_lists(upstreams: Mapping[str, Upstream], wait_s: float = W
     return {name: task.result() for name, task in asking.items()}
 
 
-async def warn_about_removed_models(models: Models, upstreams: Mapping[str, Upstream]) -> None:
-    """Name in the log what the file lists and its upstream no longer has."""
+def warn_about_removed_models(models: Models, lists: Mapping[str, Offers | str]) -> None:
+    """Name in the log what the file lists and its upstream, whose list this is, no longer has."""
     gone = [
         f"{id_} ({name})"
-        for name, offers in (await fetch_model_lists(upstreams)).items()
+        for name, offers in lists.items()
         if isinstance(offers, Offers)
         for id_ in compare(models, name, offers).gone
     ]
@@ -140,17 +140,23 @@ async def warn_about_removed_models(models: Models, upstreams: Mapping[str, Upst
         )
 
 
-async def _ask(upstream: Upstream, wait_s: float) -> Offers | str:
+async def ask(upstream: Upstream, wait_s: float = WAIT_S) -> Offers | str:
+    """Return the offers of an upstream, or why there are none. Raise `WorkError`, also for an answer that is late."""
     try:
         async with asyncio.timeout(wait_s):
             offers = await upstream.offers()
-    except WorkError as error:
-        return " ".join(str(error).splitlines())
-    except TimeoutError:
-        return f"It did not answer within {wait_s:.0f} seconds."
+    except TimeoutError as late:
+        raise WorkError(f"It did not answer within {wait_s:.0f} seconds.", kind="timeout") from late
     if offers is None:
         return "It has no list of models."
     if not offers.images:
         # An account that is locked, or a relay that is only starting, lists nothing: no reason to call all gone.
         return "It lists no image model at all just now."
     return offers
+
+
+async def _ask(upstream: Upstream, wait_s: float) -> Offers | str:
+    try:
+        return await ask(upstream, wait_s)
+    except WorkError as error:
+        return " ".join(str(error).splitlines())

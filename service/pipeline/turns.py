@@ -24,6 +24,11 @@ class Turns:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """The queue of each owner who has one, in the order in which their turns come."""
 
+    @property
+    def waiting(self) -> int:
+        """The number of generations in the queue."""
+        return sum(map(len, self._waiting.values()))
+
     async def take(self, owner: str, progress: Progress) -> bool:
         """Take a turn of this owner, which `give_back` ends; progress tells the place in the queue.
 

@@ -23,7 +23,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from service.hosts import is_loopback, normal_host, split_authority
-from service.routes import ANY_ORIGIN, WITHOUT_TOKEN
+from service.routes import ANY_ORIGIN, SHOWING_MORE, WITHOUT_TOKEN
 from service.settings import Settings
 from service.tokens import static_tokens
 from service.web.cross_origin import (
@@ -83,7 +83,10 @@ class Guard:
             answer = self._check_names(request)
             if answer is not None:
                 return _respond(answer)
-            if request.path.startswith(WITHOUT_TOKEN) or request.match_info.http_exception is not None:
+            if request.match_info.http_exception is not None or (
+                request.path.startswith(WITHOUT_TOKEN)
+                and not (hdrs.AUTHORIZATION in request.headers and request.path.startswith(SHOWING_MORE))
+            ):
                 return handler(request)
             if self._is_open and not self._tokens.has_stored:
                 if (refusal := self._refuse_exposed(request)) is not None:

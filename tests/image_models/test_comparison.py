@@ -174,7 +174,7 @@ async def test_every_upstream_is_asked_and_one_that_fails_disturbs_no_other() ->
 async def test_what_is_gone_is_named_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     """Ours: the operator learns it at the start, and not from a person whose picture failed."""
     with caplog.at_level(logging.WARNING):
-        await warn_about_removed_models(LISTED, {"service": Service(Offers(images=("m9",)))})
+        warn_about_removed_models(LISTED, await fetch_model_lists({"service": Service(Offers(images=("m9",)))}))
     [line] = caplog.messages
     assert line.startswith("Listed, but no longer there: m0 (service), m1 (service)")
     assert "m7 (service) and 1 more." in line
@@ -191,5 +191,5 @@ async def test_what_is_gone_is_named_in_one_line(caplog: pytest.LogCaptureFixtur
 )
 async def test_nothing_is_called_gone_by_mistake(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        await warn_about_removed_models(LISTED, {"service": service})
+        warn_about_removed_models(LISTED, await fetch_model_lists({"service": service}))
     assert caplog.messages == []
