@@ -105,10 +105,9 @@ def make_private(data: Path) -> None:
         )  # fmt: skip
     elif foreign and data.stat().st_mode & OTHERS:
         logger.warning(
-            "Other users of this machine can look into %s, which also holds %s: use a folder of its own.",
-            data,
-            foreign[0],
-        )
+            "Other users of this machine can look into %s, which also holds %s: use a folder of its own, or take their "
+            "rights off it: chmod go= %s.", data, foreign[0], data,
+        )  # fmt: skip
 
 
 def _closed_below(path: Path) -> Iterator[Path]:
