@@ -313,7 +313,8 @@ class _Parts:
         uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
 
         async def ended(job: Job) -> None:
-            self.states.ended(job)
+            if self.states.unwell or job.failure is not None:
+                self.states.ended(job)
             if self.hub.is_heard:
                 notifications.ended(job)
             await retention.enforce(spare=[picture.name for picture in job.pictures])

@@ -17,7 +17,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
 
 from service.images import Job
-from service.logs import FIELDS, fields
+from service.logs import FIELDS
 
 logger = logging.getLogger(__name__)
 
@@ -57,18 +57,14 @@ CANCELLED: Final = "cancelled"
 TRACEPARENT: Final = "traceparent"
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
-_header: Final[ContextVar[str]] = ContextVar(TRACEPARENT, default="")
-
-
-def take_traceparent(header: str) -> None:
-    """Take the header of the request that this context handles; "" for one without."""
-    _header.set(header)
+OF_REQUEST: Final[ContextVar[str]] = ContextVar(TRACEPARENT, default="")
+"""The header `traceparent` of the request that this context handles; each request sets it, "" for one without."""
 
 
 def call_began(tool: str, owner: str, request_id: object, meta: object) -> None:
     """Give the lines of this context, and of jobs that it begins, the fields of a call."""
     of_meta = meta.get(TRACEPARENT) if isinstance(meta, Mapping) else None
-    traceparent = of_meta if isinstance(of_meta, str) else _header.get()
+    traceparent = of_meta if isinstance(of_meta, str) else OF_REQUEST.get()
     begun: dict[str, Any] = {"request_id": request_id, "owner": owner, "tool": tool}
     if traceparent and _TRACEPARENT.fullmatch(traceparent):
         begun[TRACEPARENT] = traceparent
@@ -83,7 +79,8 @@ def trace_headers() -> Mapping[str, str]:
 
 def call_ended(tool: str, owner: str, outcome: str, seconds: float) -> None:
     """Log and count the end of a call: done, failed, cancelled, or error for a bug."""
-    logger.info("%s: %s in %.2f s for %s", tool, outcome, seconds, owner, extra=fields(seconds=round(seconds, 3)))
+    extra = {"fields": {"seconds": round(seconds, 3)}}
+    logger.info("%s: %s in %.2f s for %s", tool, outcome, seconds, owner, extra=extra)
     CALLS.labels(tool, outcome).inc()
     CALL_SECONDS.labels(tool).observe(seconds)
     FIELDS.set({})  # the next request of this connection may be handled in this context
@@ -96,14 +93,15 @@ def generation_ended(job: Job, ended: Job | None, seconds: float, setting: str) 
     """
     failure = None if ended is None else ended.failure
     outcome = "left working" if ended is None else str(ended.state) if failure is None else failure.kind
-    extra = fields(
-        owner=job.owner,
-        history_id=job.history_id,
-        upstream=job.upstream,
-        kind=None if failure is None else failure.kind,
-        seconds=round(seconds, 3),
-        setting=setting or None,
-    )
+    told: dict[str, object] = {
+        "owner": job.owner,
+        "history_id": job.history_id,
+        "upstream": job.upstream,
+        "seconds": round(seconds, 3),
+    }
+    if failure is not None:
+        told |= {"kind": failure.kind, **({"setting": setting} if setting else {})}
+    extra = {"fields": told}
     if failure is None or failure.kind == CANCELLED:
         line = "history_id %d of %s: %s after %.1f s, %s"
         logger.info(line, job.history_id, job.owner, outcome, seconds, job.model, extra=extra)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.logs import FIELDS, JsonFormatter, SecretFilter, fields
-from service.telemetry import COUNTS, call_began, take_traceparent, trace_headers
+from service.telemetry import COUNTS, OF_REQUEST, call_began, trace_headers
 from tests.command_process import banner_of, easel
 from tests.conftest import Serve
 from tests.emulators import flow2api
@@ -109,7 +109,7 @@ async def test_the_trace_of_a_request_goes_to_the_image_service_and_into_the_log
     ],
 )
 async def test_only_a_well_formed_trace_is_passed_on(header: str, meta: object, passed_on: str | None) -> None:
-    take_traceparent(header)
+    OF_REQUEST.set(header)
     call_began("generate", "anna", 1, meta)
     assert trace_headers().get("traceparent") == passed_on
 

@@ -71,6 +71,8 @@ class UpstreamStates:
         self._upstreams = upstreams
         self._pause = pause
         self.standings = dict.fromkeys(upstreams, Standing(State.NOT_ASKED))
+        self.unwell: set[str] = set()
+        """The names of those of which pictures are known to fail."""
 
     @property
     def can_draw(self) -> bool:
@@ -83,10 +85,10 @@ class UpstreamStates:
         listed(await self._ask(self._upstreams))
         while True:
             await self._pause(EVERY_S)
-            await self._ask([name for name, each in self.standings.items() if not each.is_well])
+            await self._ask(sorted(self.unwell))
 
     def ended(self, job: Job) -> None:
-        """Learn from a generation that came to its end."""
+        """Learn from a generation that came to its end; one that succeeds says something of the unwell alone."""
         if job.upstream not in self.standings:
             return
         if job.state is JobState.DONE:
@@ -112,6 +114,7 @@ class UpstreamStates:
 
     def _take(self, name: str, now: Standing) -> None:
         before, self.standings[name] = self.standings[name], now
+        (self.unwell.discard if now.is_well else self.unwell.add)(name)
         if now.state is before.state:
             return
         if not now.is_well:
