@@ -141,7 +141,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         settings.check_exposure()
         if settings.auto_token:
             settings = with_auto_token(settings, storage.secret)
-        session = await stack.enter_async_context(_client_session(settings))
+        session = await stack.enter_async_context(client_session(settings))
         redactor = Redactor(image_services.secrets_of(settings))
         upstreams = image_services.connect(settings, session, redactor)
         models_file = await _models_file(settings, upstreams)
@@ -237,7 +237,7 @@ async def _listen(
     stack.push_async_callback(listener.stop)
 
 
-def _client_session(settings: Settings) -> aiohttp.ClientSession:
+def client_session(settings: Settings) -> aiohttp.ClientSession:
     """Return the one session, over the connector of the upstreams and the proxies of the environment."""
     return aiohttp.ClientSession(
         connector=Connector(),
@@ -250,7 +250,7 @@ def _client_session(settings: Settings) -> aiohttp.ClientSession:
 @contextlib.asynccontextmanager
 async def upstreams_of(settings: Settings) -> AsyncIterator[Mapping[str, Upstream]]:
     """The upstreams that are on, for a command that asks them something and serves no client."""
-    async with _client_session(settings) as session:
+    async with client_session(settings) as session:
         yield image_services.connect(settings, session, Redactor(image_services.secrets_of(settings)))
 
 

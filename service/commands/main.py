@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Final
 
 from service import image_services, logs
-from service.commands import demo, operations, serve, takeover
+from service.commands import demo, doctor, operations, serve, takeover
 from service.commands import models as models_command
 from service.commands.environment import environment
 from service.commands.pause import PauseError, Selection, pause, read_end, resume
@@ -62,6 +62,8 @@ def run(arguments: list[str] | None = None, defaults: Mapping[str, str] = NO_DEF
 
 def _operate(options: argparse.Namespace) -> int:
     """Run a command of whoever runs the service. Returns the exit status: 2 where it cannot be followed."""
+    if options.command == "doctor":  # it names every wrong setting by itself
+        return doctor.run(as_json=options.json, token=options.token)
     try:
         settings = _read_settings(environment())
         level = "warning" if settings.log_level == "info" else settings.log_level
@@ -133,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         default="serve",
         help="serve until it is stopped (the default), import what an earlier server kept, draw one picture to show "
         "how, compare the models file with what the image services have, or pause and resume the drawing of an owner "
-        "or of all; for whoever runs it: backup, restore, token, history and usage, each with --help of its own",
+        "or of all; for whoever runs it: backup, restore, token, history, usage, doctor, each with its --help",
     )
     parser.add_argument(
         "name",

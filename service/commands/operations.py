@@ -13,7 +13,7 @@ from service.settings import Settings
 from service.storage.backup_folder import BackupError
 from service.tokens import TokensError
 
-COMMANDS: Final = ("backup", "restore", "token", "history", "usage")
+COMMANDS: Final = ("backup", "restore", "token", "history", "usage", "doctor")
 ERRORS: Final = (BackupError, people.PeopleError, TokensError)
 """Errors that end one of the commands, with the words for the person."""
 
@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     usage = _command(commands, "usage", "how much each person had drawn, by month", _usage)
     usage.add_argument("--json", action="store_true", help="for programs: a list of objects")
     usage.add_argument("--month", metavar="YYYY-MM", default="", help="one month alone, such as 2026-11")
+    _add_doctor(commands)
     return read
 
 
@@ -81,6 +82,13 @@ def _add_history(commands: "Commands[argparse.ArgumentParser]") -> None:
     delete = _command(steps, "delete", "delete the history and the pictures of a name", _history_delete)
     delete.add_argument("name", metavar="NAME", help="a name without a token")
     delete.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
+    help_ = "look at settings, data folder, image services and the public URL, and say what is wrong"
+    looked = commands.add_parser("doctor", help=help_, description=f"{help_}; exit status 1 where something is")
+    looked.add_argument("--json", action="store_true", help="for programs: an object")
+    looked.add_argument("--token", default="", help="a token that the running service takes; - to type it")
 
 
 def _backup(settings: Settings, options: argparse.Namespace) -> int:

@@ -72,6 +72,15 @@ class Lease:
             self._lock.release()
 
 
+def living(data: Path) -> int:
+    """Return how many processes hold a claim in a data folder, which stays as it is. Raises `DataFolderError`."""
+    running = data / "running"
+    if not running.is_dir():
+        return 0
+    with _gate(running):
+        return sum(_held(each) for each in running.iterdir() if LEASE_ID.fullmatch(each.name))
+
+
 def _remove_dead(running: Path) -> None:
     """Remove the folders of dead processes. One that cannot be removed must not stop the start."""
     for folder in sorted(running.iterdir()):

@@ -19,6 +19,7 @@ import asyncio
 import codecs
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
@@ -197,6 +198,10 @@ class Polling:
 POLLING: Final = Polling()
 
 
+NO_TASK: Final = RemoteTask("0")
+"""A task that nobody has: 401 where the token is wrong, 404 where it is right."""
+
+
 class ModelScopeUpstream(HttpUpstream):
     """API-Inference of ModelScope, or a service with the same API."""
 
@@ -220,8 +225,14 @@ class ModelScopeUpstream(HttpUpstream):
         self._polling = polling
 
     async def offers(self) -> Offers:
-        """Return the models whose names are those of image models. The list is public: even a wrong token gets it."""
+        """Return the models whose names are those of image models.
+
+        The list is public, so the token is tried on a task that nobody has: a wrong one is refused there.
+        """
         with request_to(self.service, paid=False):
+            async with self._ask_about(NO_TASK) as response:
+                if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                    raise upstream_error(response.status, await read_start(response), response.headers)
             listed = await ask_models(self._session, self._base / "models", self._key)
         images = tuple(id_ for id_ in listed if DRAWS.search(id_))
         return Offers(images=images, others=frozenset(listed) - set(images), complete=False)
@@ -269,10 +280,7 @@ class ModelScopeUpstream(HttpUpstream):
             return Waiting("no answer when asked")
 
     async def _poll(self, task: RemoteTask) -> Waiting | Finished:
-        url = URL(f"{self._base}/tasks/{quote(task.id, safe='')}", encoded=True)
-        headers = {"X-ModelScope-Task-Type": "image_generation"} | bearer(self._key)
-        timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=self._timeouts.connect_s)
-        async with self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
+        async with self._ask_about(task) as response:
             status = response.status
             if status == HTTPStatus.OK:
                 return read_polled(await _json(response))
@@ -281,6 +289,12 @@ class ModelScopeUpstream(HttpUpstream):
             if status == HTTPStatus.NOT_FOUND:
                 raise UpstreamError(Kind.LOST, detail=f"(ModelScope does not know the task {task.id} any more.)")
             raise upstream_error(status, await read_start(response), response.headers, accepted=True)
+
+    def _ask_about(self, task: RemoteTask) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        url = URL(f"{self._base}/tasks/{quote(task.id, safe='')}", encoded=True)
+        headers = {"X-ModelScope-Task-Type": "image_generation"} | bearer(self._key)
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=self._timeouts.connect_s)
+        return self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout)
 
     async def _download(self, links: tuple[str, ...], progress: Progress) -> list[Picture]:
         return await self._pictures.read([Link(link) for link in links], ExtractedBase64(), progress)
