@@ -208,7 +208,6 @@ class ModelScopeUpstream(HttpUpstream):
     name: ClassVar[str] = "modelscope"
     title: ClassVar[str] = "ModelScope"
     called: ClassVar[str] = title
-    list_needs_key: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from service.storage.data_folder import DataFolderError
-from service.storage.lease import Lease
+from service.storage.lease import Lease, living
 
 CLAIM_AND_WAIT = """
 import sys
@@ -55,6 +55,16 @@ def test_a_living_process_is_seen_and_left_alone(tmp_path: Path) -> None:
         assert lease.alive(lease.id)
         assert (tmp_path / "running" / other / "lock").exists()
         lease.release()
+
+
+def test_living_processes_are_counted_and_nothing_is_made(tmp_path: Path) -> None:
+    assert living(tmp_path) == 0
+    assert not list(tmp_path.iterdir())
+    with claiming_process(tmp_path) as (process, _), claiming_process(tmp_path):
+        assert living(tmp_path) == 2
+        process.kill()
+        process.wait()
+        assert living(tmp_path) == 1
 
 
 def test_a_killed_process_is_dead_and_its_folder_goes(tmp_path: Path) -> None:

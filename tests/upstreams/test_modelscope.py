@@ -269,10 +269,19 @@ async def test_the_base_url_may_be_written_in_any_way(modelscope: ModelScope, ta
 
 async def test_what_is_listed_is_told_apart_by_its_name(modelscope: ModelScope) -> None:
     """Ours: the list holds language models above all, and no field that says what a model is for."""
-    async with upstream(modelscope, key="ms-wrong") as service:
+    async with upstream(modelscope) as service:
         offers = await service.offers()
     assert offers.images == tuple(MODELS[1:])
     assert (offers.others, offers.complete) == (frozenset({MODELS[0]}), False)
+
+
+async def test_a_wrong_token_does_not_get_the_list(modelscope: ModelScope) -> None:
+    """Ours: the list itself is public, so that a wrong token would pass for a right one until the first picture."""
+    async with upstream(modelscope, key="ms-wrong") as service:
+        with pytest.raises(WorkError, match="MODELSCOPE_API_KEY") as raised:
+            await service.offers()
+    assert raised.value.kind == "auth"
+    assert not modelscope.charges
 
 
 async def test_an_edit_model_without_a_picture_is_refused_before_anything_is_sent(modelscope: ModelScope) -> None:
