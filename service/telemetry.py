@@ -83,7 +83,6 @@ def call_ended(tool: str, owner: str, outcome: str, seconds: float) -> None:
     logger.info("%s: %s in %.2f s for %s", tool, outcome, seconds, owner, extra=extra)
     CALLS.labels(tool, outcome).inc()
     CALL_SECONDS.labels(tool).observe(seconds)
-    FIELDS.set({})  # the next request of this connection may be handled in this context
 
 
 def generation_ended(job: Job, ended: Job | None, seconds: float, setting: str) -> None:

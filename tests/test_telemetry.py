@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from service.logs import FIELDS, JsonFormatter, SecretFilter, fields
 from service.telemetry import COUNTS, OF_REQUEST, call_began, trace_headers
-from tests.command_process import banner_of, easel
+from tests.command_process import banner_of, easel, value_of
 from tests.conftest import Serve
 from tests.emulators import flow2api
 from tests.wire import modern_headers, modern_params, request, wire_client
@@ -71,16 +72,18 @@ async def test_a_failed_generation_is_one_warning_that_names_the_setting(serve: 
     assert "fox" not in json.dumps(lines)
 
 
-async def test_the_line_of_a_call_has_its_fields_and_the_next_line_does_not(serve: Serve) -> None:
-    """Ours: the requests of one connection are handled in one context, one after the other."""
+async def test_the_lines_of_a_call_have_its_fields_and_those_of_the_next_request_do_not(serve: Serve) -> None:
+    """Ours: one connection brings the requests of several calls."""
+    call = request("tools/call", modern_params({"name": "history", "arguments": {}}), "call-7")
     with heard() as lines:
-        await generate(serve, {}, "a fox")
-        logging.getLogger("service.x").info("later")
-    [call] = [each for each in lines if each["message"].startswith("generate: done")]
-    assert (call["request_id"], call["owner"], call["tool"]) == ("call-7", "local", "generate")
-    assert "seconds" in call
-    [later] = [each for each in lines if each["message"] == "later"]
-    assert set(later) == {"time", "level", "logger", "message"}
+        async with serve() as easel, wire_client(easel.mcp_url) as client:
+            await client.post(call, modern_headers("tools/call", "history"))
+            await client.session.get(f"{easel.origin}/mcp-cache/none")
+    [called] = [each for each in lines if each["message"].startswith("history: done")]
+    assert (called["request_id"], called["owner"], called["tool"]) == ("call-7", "local", "history")
+    assert "seconds" in called
+    [refused] = [each for each in lines if each.get("kind") == "picture link"]
+    assert set(refused) == {"time", "level", "logger", "message", "kind", "address"}
 
 
 async def test_the_trace_of_a_request_goes_to_the_image_service_and_into_the_log(serve: Serve) -> None:
@@ -149,8 +152,14 @@ async def test_calls_and_generations_are_counted_by_their_outcome(serve: Serve) 
     assert [counted(name, **labels) for name, labels in names] == [each + 1 for each in before]
 
 
-def test_a_process_counts_for_itself_whatever_the_environment_says(tmp_path: Path) -> None:
+async def test_a_process_counts_for_itself_whatever_the_environment_says(tmp_path: Path) -> None:
     """Bug of others: as process 1, which each start of a container is, prometheus-client adds to its old files."""
-    with easel(tmp_path, PROMETHEUS_MULTIPROC_DIR=str(tmp_path)) as process:
-        banner_of(process)
-        assert not list(tmp_path.glob("*.db"))
+    counts = tmp_path / "counts"
+    counts.mkdir()
+    with easel(tmp_path, PROMETHEUS_MULTIPROC_DIR=str(counts)) as process:
+        origin = value_of(banner_of(process), "MCP endpoint").removesuffix("/mcp")
+        async with aiohttp.ClientSession() as session:
+            await session.get(f"{origin}/mcp-cache/none")
+            async with session.get(f"{origin}/metrics") as answer:
+                assert 'easel_refused_requests_total{status="404"} 1.0' in await answer.text()
+    assert not list(counts.iterdir())

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from service.images import ImageRequest, Picture, Progress, WorkError
+from service.images import Failure, ImageRequest, Job, JobState, Picture, Progress, WorkError
 from service.pipeline.upstream_states import State, UpstreamStates
 from service.upstreams.base import Offers, Upstream
 
@@ -87,3 +87,38 @@ async def test_only_one_that_is_not_well_is_asked_again_until_it_is(caplog: pyte
     rounds = await watched(well, ill, rounds=4)
     assert [state for _, (state, _) in rounds] == [State.REFUSES_KEY, State.REFUSES_KEY, State.OK, State.OK]
     assert caplog.messages == ["1: key refused. It failed: auth. Setting to change: X_API_KEY."]
+
+
+def ended(kind: str = "") -> Job:
+    failure, state = (Failure(kind=kind, reason="It failed."), JobState.FAILED) if kind else (None, JobState.DONE)
+    return Job(
+        history_id=1, owner="anna", state=state, model="m", prompt="", created_at=0, upstream="service", failure=failure
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "state"),
+    [
+        pytest.param(Listing(answers=[LIST]), State.OK, id="a list that needs the key"),
+        pytest.param(PublicList(answers=[LIST]), State.REFUSES_KEY, id="a list that everybody gets"),
+    ],
+)
+async def test_a_public_list_does_not_make_a_refused_key_good(service: Listing, state: State) -> None:
+    """Ours: ModelScope lists its models for a wrong key, too; only a picture shows that the key is right."""
+    states = UpstreamStates({"service": service})
+    states.ended(ended("auth"))
+    assert states.unwell == {"service"}
+    asked = asyncio.Event()
+    watching = asyncio.create_task(states.watch(lambda _: asked.set()))
+    await asked.wait()
+    watching.cancel()
+    assert states.standings["service"].state is state
+    states.ended(ended())
+    assert states.standings["service"].state is State.OK
+
+
+async def test_a_failure_of_one_picture_says_nothing_of_the_next() -> None:
+    states = UpstreamStates({"service": Listing()})
+    for kind in ("policy", "timeout", "lost"):
+        states.ended(ended(kind))
+    assert states.standings["service"].state is State.NOT_ASKED
