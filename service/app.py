@@ -2,8 +2,7 @@
 
 1. Sockets first: a port in use ends the start before anything was touched.
 2. The data folder (`storage/opened.py`). Jobs that a dead process left working are ended or resumed.
-3. The one `ClientSession`, the upstreams that are on, the models, the pipeline, and the catalog of all that is offered
-   (`features/catalog.py`).
+3. The one `ClientSession`, the upstreams that are on, the models, the pipeline, the catalog (`features/catalog.py`).
 4. Stop: take nothing new, let jobs come to their end for a while, then let go of them, so that each row says how it
    stands; calls get their answers; then close in reverse.
 """
@@ -63,6 +62,7 @@ from service.web.guard import Guard, own_names
 from service.web.health import Monitor
 from service.web.identity import StaticTokens
 from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
+from service.web.pages import HomePage
 from service.web.protected_resource import ProtectedResource
 from service.web.response import name_the_server
 from service.web.sessions import add_routes
@@ -382,8 +382,6 @@ def _application(
     """Put the routes together, behind the guard; without an endpoint those of pictures, uploads and health."""
     app = web.Application(middlewares=[guard.middleware()], client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.extend((name_the_server, add_cross_origin_headers, guard.tries.note))
-    if endpoint is not None:
-        add_routes(app, settings.path, endpoint, storage.ended_sessions)
     if guard.resource is not None:
         protected_resource.add_routes(app, guard.resource, settings.path)
     web_files.add_routes(app, storage.files, storage.imports)
@@ -396,5 +394,7 @@ def _application(
     )
     if endpoint is not None:
         uploads.in_use = endpoint.calls.bytes_in_use
+        add_routes(app, settings.path, endpoint, storage.ended_sessions)
+        HomePage(settings).add_routes(app)
     web_upload.add_routes(app, uploads)
     return app

@@ -38,6 +38,9 @@ METRICS: Final = Route(path="/metrics")
 RESOURCE_METADATA: Final = Route(path="/.well-known/oauth-protected-resource", needs_token=False, checks_origin=False)
 """The metadata by which clients find the authorization server, there where one is set (RFC 9728)."""
 
+HOME: Final = "/"
+"""The page for people who open the address. It is no beginning of other paths, so it stands in no table below."""
+
 ROUTES: Final = (PICTURES, UPLOADS, *HEALTH, READY, METRICS, RESOURCE_METADATA)
 
 WITHOUT_TOKEN: Final = tuple(route.path for route in ROUTES if not route.needs_token)

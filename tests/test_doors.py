@@ -369,12 +369,15 @@ NO_IDS: Final[Mapping[str, frozenset[str]]] = {
     "nothing of anybody": frozenset(
         {
             "route health.py add_get",
+            "route pages.py add_get",
+            "route public_url.py add_get",
+            "route public_url.py add_post",
             "route protected_resource.py add_get",
             "route sessions.py add_route",
         }
     ),
     "the name of a client, a token, and numbers": frozenset(
-        {"query HINT", "query KEY", "query 'sizes'", "query 'most'"}
+        {"query HINT", "query KEY", "query 'sizes'", "query 'most'", "query 'lang'"}
     ),
     "made of the others": frozenset({"message Call", "message ClientNotification", "message Refused", "message Batch"}),
 }
@@ -420,7 +423,7 @@ def test_every_door_has_a_row() -> None:
     assert {f"template {each}" for each in (HISTORY_TEMPLATE, IMAGES_TEMPLATE)} == templates
     assert len(read_listings()) == len(templates)
     assert {route.path for route in ROUTES if not route.needs_token} == {
-        "/mcp-cache/", "/upload/", "/healthz", "/health", "/.well-known/oauth-protected-resource",
+        "/mcp-cache/", "/upload/", "/healthz", "/health", "/readyz", "/.well-known/oauth-protected-resource",
     }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from service.hosts import is_loopback, normal_host, split_authority
-from service.routes import ANY_ORIGIN, SHOWING_MORE, WITHOUT_TOKEN
+from service.routes import ANY_ORIGIN, HOME, SHOWING_MORE, WITHOUT_TOKEN
 from service.settings import Settings
 from service.tokens import static_tokens
 from service.web.cross_origin import (
@@ -38,6 +38,7 @@ from service.web.cross_origin import (
 )
 from service.web.failed_tries import FailedTries
 from service.web.identity import IDENTITY, KEY, LOCAL, Identity, StaticTokens, TokenError, bearer_token
+from service.web.pages import is_browser, to_home
 from service.web.protected_resource import KeysUnavailableError, ProtectedResource
 
 RETRY_AFTER_S: Final = 5
@@ -72,6 +73,7 @@ class Guard:
         self._is_open = not settings.needs_token
         self._is_public = not is_loopback(urlsplit(settings.public_url).hostname or "localhost")
         self._key_in_url = settings.key_in_url
+        self._mcp_path = settings.path
         self.tries = FailedTries(settings.trusted_proxies)
 
     def middleware(self) -> Middleware:
@@ -84,10 +86,12 @@ class Guard:
             if answer is not None:
                 return _respond(answer)
             if request.match_info.http_exception is not None or (
-                request.path.startswith(WITHOUT_TOKEN)
+                (request.path == HOME or request.path.startswith(WITHOUT_TOKEN))
                 and not (hdrs.AUTHORIZATION in request.headers and request.path.startswith(SHOWING_MORE))
             ):
                 return handler(request)
+            if request.method == hdrs.METH_GET and self._is_browsed(request):
+                return _respond(to_home(request.path))
             if self._is_open and not self._tokens.has_stored:
                 if (refusal := self._refuse_exposed(request)) is not None:
                     return _respond(refusal)
@@ -104,6 +108,10 @@ class Guard:
             return handler(request)
 
         return check
+
+    def _is_browsed(self, request: web.Request) -> bool:
+        """Return whether a person opened the address of the endpoint in a browser."""
+        return request.path == self._mcp_path and is_browser(request.headers.getall(hdrs.ACCEPT, ()))
 
     def _check_names(self, request: web.Request) -> web.Response | None:
         """Return the refusal of a foreign Host or Origin, or the answer to a preflight; None for all other requests."""

@@ -37,7 +37,10 @@ RANGE: Final = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})", re.ASCII | re.IG
 OLD_NAME: Final = re.compile(r"[0-9a-f]{32}\.[A-Za-z0-9]{1,5}", re.ASCII)
 """The names of an earlier server: an MD5, and the extension that the URL or the person's file had."""
 
-NOT_KEPT: Final = "This picture is not kept here (any more). Ask for it in the chat: the history may bring it back.\n"
+NOT_KEPT: Final = (
+    "This picture is not kept here (any more). To get it back, ask for it in the chat by its history_id: the history "
+    "may bring it back.\n这张图片已不在这里保存。请在对话里说出它的 history_id，要求重新显示：历史记录也许能找回它。\n"
+)
 
 SAFE: Final = {
     "X-Content-Type-Options": "nosniff",

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -38,10 +38,7 @@ BEAT_S: Final = 15.0
 MAX_ENDED: Final = 10_000
 """Sessions of one owner that this process ends: each end is remembered until the id would expire, for a month."""
 
-BROWSED: Final = (
-    "This is the address of an MCP endpoint, for MCP clients and not for browsers: add it to a chat program as a "
-    "server of the type Streamable HTTP. A GET is answered by a stream: Accept must list text/event-stream."
-)
+NO_STREAM: Final = "A GET is answered by a stream: Accept must list text/event-stream."
 
 
 class SessionRoutes:
@@ -61,8 +58,8 @@ class SessionRoutes:
         if LOOK not in request[IDENTITY].scopes:
             return step_up(self._endpoint.resource, [LOOK], None)
         accept = request.headers.getall(hdrs.ACCEPT, [])
-        if _is_browser(accept) or not Accepts(accept).sse:
-            return error_response(406, BROWSED)
+        if not Accepts(accept).sse:
+            return error_response(406, NO_STREAM)
         arrival = arrival_of(request)
         found = find_session(request.headers.items(), self._endpoint.keys, arrival)
         if isinstance(found, Refused):
@@ -197,12 +194,6 @@ def _nothing_follows(stream: Stream) -> web.Response:
     if stream.delivery is not None:
         stream.delivery.run()
     return _not_allowed("POST, DELETE", "Nothing follows this Last-Event-ID: its call has ended.")
-
-
-def _is_browser(accept: Sequence[str]) -> bool:
-    """Tell that a page is asked for. A browser ends its list of types with `*/*`, which would stand for a stream."""
-    listed = ",".join(accept).lower()
-    return "text/html" in listed and "text/event-stream" not in listed
 
 
 def _is_modern(request: web.Request) -> bool:

@@ -8,12 +8,9 @@
    works.
 3. The whole body is read before it is answered, since a browser that is still sending does not read an answer. Its
    length is checked before the reading begins, and one picture at a time is in memory.
-4. The page is one file. Its policy allows the script and the style in it by their hashes, and nothing from elsewhere.
 """
 
 import asyncio
-import base64
-import hashlib
 import logging
 import math
 import re
@@ -21,7 +18,6 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import hdrs, web
@@ -34,6 +30,7 @@ from service.pipeline.running_jobs import finish_despite_cancel
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
 from service.routes import UPLOADS
 from service.storage.store import Upload
+from service.web.pages import SAFE, Page
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +44,6 @@ PIECE: Final = 256 * 1024
 SIZES: Final = re.compile(rf"[0-9]{{1,9}}(?:,[0-9]{{1,9}}){{0,{MAX_PICTURES - 1}}}", re.ASCII)
 NUMBER: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
 
-SAFE: Final = {
-    hdrs.CACHE_CONTROL: "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 """The policy of answers to programs."""
 
@@ -76,36 +65,6 @@ class RefusedError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """The page, and the Content-Security-Policy by which only its own script and style run."""
-
-    html: str
-    policy: str
-
-    @classmethod
-    def read(cls) -> "Page":
-        """Read the file beside this module."""
-        html = Path(__file__).with_name("upload_page.html").read_text(encoding="utf-8")
-        sources = "; ".join(f"{name}-src {' '.join(_hashes(html, name))}" for name in ("script", "style"))
-        return cls(
-            html=html,
-            policy=f"default-src 'none'; {sources}; img-src blob: data:; connect-src 'self'; base-uri 'none'; "
-            "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
-        )
-
-    def shown(self, state: str, most: int, max_bytes: int, prompt: str) -> str:
-        """Return the page in one of its states, `open` or one of `DEAD_LINKS`; `prompt` says for what it asks."""
-        values = {
-            "state": state,
-            "most": str(most),
-            "megabytes": str(max_bytes // 1_000_000),
-            "together": str(MAX_TOTAL_BYTES // 1_000_000),
-            "prompt": escape(prompt),
-        }
-        return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], self.html, count=len(values))
-
-
 @dataclass(kw_only=True)
 class UploadHandler:
     """The state and the limits of the route. `arriving` are the links by which pictures are being sent at this moment.
@@ -121,7 +80,7 @@ class UploadHandler:
     discard: Callable[[str, Collection[str]], Coroutine[Any, Any, None]]
     in_use: InUse = field(default_factory=lambda: InUse(REQUEST_MEGABYTES))
     """The bytes of requests that are being received, those of this route included."""
-    page: Page = field(default_factory=Page.read)
+    page: Page = field(default_factory=lambda: Page.read("upload_page.html"))
     arriving: set[str] = field(default_factory=set)
     idle_s: float = IDLE_S
     total_s: float = TOTAL_S
@@ -162,10 +121,14 @@ async def upload_get(request: web.Request) -> web.Response:
     handler = request.app[HANDLER]
     upload, state = await handler.state(request.match_info["secret"])
     prompt = upload.request.prompt if upload is not None and state not in DEAD_LINKS else ""
-    shown = handler.page.shown(state, _most(request), handler.max_bytes, prompt)
-    headers = {**SAFE, "Content-Security-Policy": handler.page.policy}
-    status = DEAD_LINKS[state][0] if state in DEAD_LINKS else 200
-    return web.Response(text=shown, content_type="text/html", status=status, headers=headers)
+    values = {
+        "state": state,
+        "most": str(_most(request)),
+        "megabytes": str(handler.max_bytes // 1_000_000),
+        "together": str(MAX_TOTAL_BYTES // 1_000_000),
+        "prompt": escape(prompt),
+    }
+    return handler.page.answer(handler.page.fill(values), DEAD_LINKS[state][0] if state in DEAD_LINKS else 200)
 
 
 async def upload_post(request: web.Request) -> web.Response:
@@ -282,10 +245,3 @@ def _gone(state: str) -> RefusedError:
 
 def _answer(status: int, body: dict[str, Any]) -> web.Response:
     return web.json_response(body, status=status, headers={**SAFE, "Content-Security-Policy": NOTHING})
-
-
-def _hashes(html: str, name: str) -> list[str]:
-    """Return the sources of one kind in the page, as a policy names them (CSP Level 3, 2.3.1)."""
-    inside = re.findall(rf"<{name}>(.*?)</{name}>", html, re.DOTALL)
-    digests = [hashlib.sha256(each.encode()).digest() for each in inside]
-    return [f"'sha256-{base64.b64encode(each).decode()}'" for each in digests]

@@ -117,19 +117,6 @@ async def test_a_get_that_cannot_be_served_says_why(headers: dict[str, str], sta
             assert (await stream.answer.json())["error"]["message"]
 
 
-async def test_a_browser_that_opens_the_endpoint_is_told_what_it_is() -> None:
-    """Ours: people try an address in the browser first. `*/*` at the end of its list does not ask for a stream."""
-    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
-    async with running() as url, wire_client(url) as client:
-        await client.open()
-        async with get(client, Accept=accept) as stream:
-            assert stream.answer.status == 406
-            assert "for MCP clients and not for browsers" in (await stream.answer.json())["error"]["message"]
-
-
-# What was missed.
-
-
 @pytest.mark.parametrize("seen", [0, 1, 2], ids=["nothing but the primer", "one event", "two events"])
 @pytest.mark.parametrize("when", ["while it runs", "after its end"])
 async def test_what_a_broken_connection_lost_is_replayed(seen: int, when: str) -> None:
