@@ -29,10 +29,12 @@ import aiohttp
 from service import image_services, logs
 from service.app import client_session, with_auto_token
 from service.commands.environment import environment
-from service.commands.public_url import Finding, State, Way
+from service.commands.public_url import MEGABYTE, Finding, State, Way
 from service.hosts import is_loopback
-from service.image_models.comparison import compare, fetch_model_lists
+from service.image_models.comparison import ask, compare
 from service.image_models.models import Models, ModelsError, read_list, read_models
+from service.images import WorkError
+from service.pipeline.upstream_states import OF_KIND
 from service.profiles import ProfilesError, read_overrides
 from service.redaction import Redactor
 from service.settings import Settings, SettingsError
@@ -45,7 +47,6 @@ from service.tokens import TokensError, read_file
 from service.upstreams.base import Offers
 from service.web.guard import own_names
 
-MEGABYTE: Final = 1_000_000
 SPARE_BYTES: Final = 1000 * MEGABYTE
 """Free space below which a warning is due: some hundred pictures."""
 
@@ -197,11 +198,9 @@ def _access(settings: Settings, *, inside: bool) -> Iterator[Finding]:
         yield Finding("tokens", State.FAIL, str(error))
     else:
         yield _tokens(settings)
-    names = ", ".join(sorted(own_names(settings) - {""}))
-    if names and not all(map(is_loopback, names.split(", "))):
-        yield Finding("hosts", State.OK, f"requests may be for this machine, and for {names}")
-    elif is_loopback(settings.host):
-        yield Finding("hosts", State.OK, "requests may be for this machine alone")
+    names = sorted(own_names(settings) - {""})
+    if is_loopback(settings.host) or not all(map(is_loopback, names)):
+        yield Finding("hosts", State.OK, f"requests may be for {', '.join(('this machine', *names))}")
     else:
         yield Finding(
             "hosts",
@@ -258,41 +257,30 @@ def _locked_out(data: Path, there: Path) -> str:
             tempfile.TemporaryFile(dir=data).close()
     except DataFolderError as error:
         return str(error)
-    locked = _not_ours(data)
+    parts = (data / name for name in sorted(ENTRIES))
+    locked = next((each for each in parts if each.exists() and not os.access(each, os.R_OK | os.W_OK)), None)
     return f"EASEL_DATA_DIR: {locked} cannot be read and written{foreign_owner(locked)}" if locked else ""
-
-
-def _not_ours(data: Path) -> Path | None:
-    """Return the first thing of the service in its data folder that this process may not read and write."""
-    for name in sorted(ENTRIES):
-        path = data / name
-        if path.exists() and not os.access(path, os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)):
-            return path
-    return None
 
 
 def _file_system(folder: Path) -> Finding:
     if problem := wal_problem(folder):
         return Finding("file system", State.FAIL, problem)
     if share := share_of(folder):
-        return Finding(
-            "file system",
-            State.WARN,
-            f"EASEL_DATA_DIR lies on {share}: only one machine may use it; a folder on a disk of this machine is safer",
-        )
+        message = f"EASEL_DATA_DIR lies on {share}: only one machine may use it; a disk of this machine is safer"
+        return Finding("file system", State.WARN, message)
     return Finding("file system", State.OK, f"{kind_of(folder) or 'it'} takes the history's write-ahead log")
 
 
 def _space(folder: Path, least: int) -> Finding:
     free = shutil.disk_usage(folder).free
-    said = f"{free // MEGABYTE} MB are free"
     if free < least:
-        message = f"{said}, less than EASEL_DISK_FREE_MB={least // MEGABYTE}: nothing is drawn. Make room on the disk"
+        setting = f"EASEL_DISK_FREE_MB={least // MEGABYTE}"
+        message = f"{free // MEGABYTE} MB are free, less than {setting}: nothing is drawn. Make room on the disk"
         return Finding("disk", State.FAIL, message)
     if free < least + SPARE_BYTES:
-        message = f"{said}: make room, or let the service keep less (EASEL_CACHE_MAX_MB)"
+        message = f"{free // MEGABYTE} MB are free: make room, or let the service keep less (EASEL_CACHE_MAX_MB)"
         return Finding("disk", State.WARN, message)
-    return Finding("disk", State.OK, said)
+    return Finding("disk", State.OK, f"{free // MEGABYTE} MB are free")
 
 
 def _history(data: Path) -> Iterator[Finding]:
@@ -341,19 +329,31 @@ async def _upstreams(
     models = _models(settings.models_file, upstreams)
     if isinstance(models, str):
         yield Finding("models", State.FAIL, models)
-    for name, offers in (await fetch_model_lists(upstreams)).items():
-        if isinstance(offers, str):
-            endpoint = next(each.endpoint(settings) for each in image_services.UPSTREAMS if each.field == name)
-            trap = inside and endpoint is not None and is_loopback(urlsplit(endpoint.url).hostname or "")
-            hint = f" {name.upper()}_BASE_URL: {OWN_MACHINE}" if trap else ""
-            yield Finding(name, State.FAIL, f"{upstreams[name].describe()}: {offers}{hint}")
+    for name, upstream in upstreams.items():
+        try:
+            offers = await ask(upstream)
+        except WorkError as error:
+            # A relay without a list, or a busy service, may draw all the same.
+            state = State.FAIL if error.kind in OF_KIND else State.WARN
+            hint = _loopback_trap(settings, name) if inside else ""
+            yield Finding(name, state, f"{upstream.describe()}: {error}{hint}")
             continue
-        yield Finding(name, State.OK, f"{upstreams[name].describe()}: answers, with {len(offers.images)} image models")
+        if isinstance(offers, str):
+            yield Finding(name, State.WARN, f"{upstream.describe()}: {offers}")
+            continue
+        yield Finding(name, State.OK, f"{upstream.describe()}: answers, with {len(offers.images)} image models")
         if isinstance(models, Models):
             for finding in _missing(models, name, offers):
                 yield finding
     async for finding in _clock(settings, session):
         yield finding
+
+
+def _loopback_trap(settings: Settings, name: str) -> str:
+    """Return the advice for a service at an address of this machine, where that is a container; else ""."""
+    endpoint = next(each.endpoint(settings) for each in image_services.UPSTREAMS if each.field == name)
+    trapped = endpoint is not None and is_loopback(urlsplit(endpoint.url).hostname or "")
+    return f" {name.upper()}_BASE_URL: {OWN_MACHINE}" if trapped else ""
 
 
 def _models(path: Path, upstreams: Mapping[str, object]) -> Models | str:
@@ -391,8 +391,7 @@ async def _clock(settings: Settings, session: aiohttp.ClientSession) -> AsyncIte
         if abs(off) <= CLOCK_S:
             yield Finding("clock", State.OK, f"it agrees with that of {each.field}")
         else:
-            direction = "ahead of" if off > 0 else "behind"
-            cure = "set it by the network (timedatectl set-ntp true; Windows: w32tm /resync)"
-            wrong = f"it is {abs(off):.0f} s {direction} that of {each.field}; tokens and links end at the wrong time"
-            yield Finding("clock", State.FAIL, f"{wrong}: {cure}")
+            wrong = f"it is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} that of {each.field}"
+            cure = "set it by the network: timedatectl set-ntp true, in Windows w32tm /resync"
+            yield Finding("clock", State.FAIL, f"{wrong}, so that tokens and links end at the wrong time; {cure}")
         return

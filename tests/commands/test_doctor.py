@@ -1,7 +1,9 @@
 """The command `doctor`: each broken set-up is named with its cure, a right one has no faults, and no secret shows."""
 
+import ast
 import ctypes
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from tests.doctor_run import doctor, free_port
 from tests.emulators import flow2api, modelscope, openai_images
 from tests.emulators.emulated import Emulated
 from tests.emulators.loopback import serving
-from tests.paths import ROOT
+from tests.paths import ROOT, SERVICE
 from tests.service_process import service_process
 from tests.wire import ANNA
 
@@ -165,6 +167,14 @@ async def test_an_image_service_that_is_not_there_is_named(tmp_path: Path, unuse
     assert "container" not in found.message("flow2api")
 
 
+async def test_an_image_service_whose_list_fails_is_warned_of(tmp_path: Path) -> None:
+    """Ours: a relay without a list draws all the same, so that this is no failure."""
+    async with flow2api.running() as emulator:
+        emulator.lists = False
+        found = await doctor(tmp_path, FLOW2API_BASE_URL=emulator.url, FLOW2API_API_KEY=emulator.key)
+    assert (found.failed, found.state("flow2api")) == ([], "warn")
+
+
 async def test_a_model_that_is_gone_is_named_with_the_command(tmp_path: Path) -> None:
     (tmp_path / "models.json").write_text('{"models": [{"id": "imagen-old"}], "default_model": "imagen-old"}')
     async with flow2api.running() as emulator:
@@ -272,3 +282,26 @@ async def test_no_line_holds_a_secret(tmp_path: Path) -> None:
     found = await doctor(tmp_path, **settings)
     assert found.failed
     assert not [each for each in (key, password, ANNA) if each in found.text]
+
+
+# The page about it.
+
+PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+VALUES = re.compile(r"…|[();]|https?://\S+|[0-9]+|\b[A-Z0-9]+_[A-Z_]+\b|/\S*")
+"""Values within a line, names of settings, and ends of sentences: the texts of the service stand between them."""
+
+
+@pytest.fixture(scope="module")
+def words() -> str:
+    """All texts of the service; of those with values in them the parts between."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(SERVICE.rglob("*.py"))]
+    texts = [node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+@pytest.mark.parametrize("line", re.findall(r"^(?:ok|warn|fail) .*$", PAGE, re.MULTILINE))
+def test_a_line_that_the_page_shows_is_one_that_is_printed(line: str, words: str) -> None:
+    """Ours: people look for the line that they see."""
+    _, _, message = re.split(r"  +", line, maxsplit=2)
+    parts = [part.strip(" .:,;=") for part in VALUES.split(message)]
+    assert not [part for part in parts if part not in words]
