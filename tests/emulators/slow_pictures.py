@@ -58,6 +58,8 @@ class SlowPictures:
 
     async def poll(self, request: web.Request) -> web.Response:
         task = request.match_info["id"]
+        if task not in self._tasks:  # the service asks once for a task that nobody has, to try its key
+            return web.json_response({"errors": {"message": "task not found"}}, status=404)
         if asyncio.get_running_loop().time() - self._tasks[task] < self.draw_s:
             return web.json_response({"task_id": task, "task_status": "PROCESSING"})
         links = [f"{self.url}/files/{task}-1.jpeg"]
