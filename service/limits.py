@@ -185,7 +185,7 @@ LIMITS: Final = (
     SESSIONS,
     REPLAY_MEGABYTES,
 )
-"""Every limit, in the order of `--help` and README."""
+"""Every limit, in the order of `--help` and `docs/settings.md`."""
 
 _BY_NAME: Final = {limit.name: limit for limit in LIMITS}
 

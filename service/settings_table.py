@@ -1,6 +1,6 @@
 """The table of settings: names, defaults, meanings, older names, and how the values of older names are read.
 
-`--help` and README show it; `service/settings.py` reads an environment by it.
+`--help` and `docs/settings.md` show it; `service/settings.py` reads an environment by it.
 """
 
 import re
@@ -103,7 +103,7 @@ SETTINGS: Final = (
             ("FLOW2API_MCP_DEBUG", "MODELSCOPE_LOG_LEVEL")),
     Setting("EASEL_LOG_FORMAT", "text", "text, or json for machines"),
 )  # fmt: skip
-"""Every setting, in the order of `--help` and README."""
+"""Every setting, in the order of `--help` and `docs/settings.md`."""
 
 MOST_RETRIES: Final = 10
 LARGEST_FILE_MB: Final = 1000

@@ -8,8 +8,8 @@ import pytest
 
 from service.profiles import FIELDS, KEYS, PROFILES, UNKNOWN, Profiles, ProfilesError, key_of, read_overrides
 from service.protocol.client import Client
+from tests.paths import ROOT
 from tests.profiles.golden import FOLDER, Caller, golden
-from tests.readme_settings import README
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -197,7 +197,7 @@ def test_a_setting_that_cannot_be_read_names_what_is_wrong_and_what_would_be_rig
     assert len(str(stopped.value)) < 500
 
 
-def test_readme_names_every_client_and_every_field() -> None:
+def test_the_page_of_clients_names_every_client_and_every_field() -> None:
     """Ours: what can be written into the setting and the URL is written down."""
-    readme = README.read_text(encoding="utf-8")
-    assert not [word for word in (*KEYS, *FIELDS) if f"`{word}`" not in readme]
+    page = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+    assert not [word for word in (*KEYS, *FIELDS) if f"`{word}`" not in page]
