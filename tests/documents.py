@@ -36,6 +36,11 @@ def blocks(language: str, pages: tuple[Path, ...] = GUIDES) -> list[tuple[str, s
     ]
 
 
+def inline(page: Path) -> list[str]:
+    """Return the code that stands within the lines of a page."""
+    return re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text(encoding="utf-8")))
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     prose = BLOCK.sub("", page.read_text(encoding="utf-8"))
