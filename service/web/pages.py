@@ -65,8 +65,9 @@ class Page:
         )
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Return the page with the values in their places, as HTML."""
-        return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), self.html)
+        """Return the page with the values, which are HTML, in their places. Script and style stay as they are."""
+        place = re.compile(r"<(script|style)>.*?</\1>|\{(\w+)\}", re.DOTALL)
+        return place.sub(lambda found: found[0] if found[1] else values.get(found[2], found[0]), self.html)
 
     def answer(self, text: str, status: int = 200) -> web.Response:
         """Return the response that shows the page, filled in."""

@@ -22,11 +22,12 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 
-from service.images import WorkError
+from service.images import LOCAL_OWNER, WorkError
 from service.limits import REQUEST_MEGABYTES, InUse, LimitError
 from service.pictures.library import ImportedPicture, Importer
 from service.pictures.messages import BadPictureError
 from service.pipeline.running_jobs import finish_despite_cancel
+from service.redaction import visible
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
 from service.routes import UPLOADS
 from service.storage.store import Upload
@@ -127,6 +128,8 @@ async def upload_get(request: web.Request) -> web.Response:
         "megabytes": str(handler.max_bytes // 1_000_000),
         "together": str(MAX_TOTAL_BYTES // 1_000_000),
         "prompt": escape(prompt),
+        "owner": "" if upload is None or state in DEAD_LINKS else escape(named(upload.owner)),
+        "until": str(0 if upload is None else round(upload.expires_at * 1000)),
     }
     return handler.page.answer(handler.page.fill(values), DEAD_LINKS[state][0] if state in DEAD_LINKS else 200)
 
@@ -230,6 +233,11 @@ async def _read(request: web.Request, size: int, idle_s: float) -> bytes:
     except web.RequestPayloadError as broken:
         raise RefusedError(400, "network", "The body ended before it was complete.") from broken
     return await asyncio.to_thread(b"".join, pieces)
+
+
+def named(owner: str) -> str:
+    """Return the name of an owner for people: that of a token; "" for the one owner of this machine, or a subject."""
+    return "" if owner == LOCAL_OWNER or "#" in owner else visible(owner)
 
 
 def _most(request: web.Request) -> int:
