@@ -393,7 +393,7 @@ async def test_what_is_marked_is_left_out_only_after_a_warning(person: Person) -
 
 async def test_the_page_says_who_asks_until_when_and_what_is_taken_out(person: Person) -> None:
     await person.open()
-    assert await person.tab.text("lead") == "It goes to the chat that gave you this link, of anna."
+    assert await person.tab.text("lead") == "It goes to the chat of anna that gave you this link."
     rules = await person.tab.text("rules")
     assert "Place, time and camera are taken out of photos." in rules
     assert await person.tab.run("document.documentElement.dataset.until") == str(
