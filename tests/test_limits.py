@@ -223,3 +223,27 @@ def test_a_limit_may_count_in_millions() -> None:
     in_use.take("anna", 2_000_000)
     with pytest.raises(LimitError, match="^2 MB of your requests"):
         in_use.take("anna", 1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 1, "result": {}},
+        {"jsonrpc": "2.0", "id": 1, "method": "ping"},
+        {"no": "message"},
+    ],
+)
+async def test_messages_that_are_no_calls_count_as_well(serve: Serve, message: dict[str, object]) -> None:
+    """Bug: 960 messages without a session were read and refused within a quarter of a second, none of them counted."""
+    async with serve(EASEL_CALLS_PER_MINUTE="2") as easel, wire_client(easel.mcp_url) as client:
+        answers = [await client.post(message) for _ in range(3)]
+    assert [each.status == 429 for each in answers] == [False, False, True]
+    assert answers[2].headers["Retry-After"]
+
+
+async def test_a_call_of_an_unknown_method_counts(serve: Serve) -> None:
+    """Bug: the name of the method was looked up before the call was counted."""
+    async with serve(EASEL_CALLS_PER_MINUTE="1") as easel, wire_client(easel.mcp_url) as client:
+        assert "no method" in (await client.modern("no/such")).message["error"]["message"]
+        assert "EASEL_CALLS_PER_MINUTE" in (await client.modern("no/such")).message["error"]["message"]

@@ -79,12 +79,10 @@ def respond_from_cache(server: Server, call: Call) -> EncodedResponse | None:
 
 async def respond(server: Server, call: Call) -> EncodedResponse:
     """Run the method of the call. Never raises, but for the cancellation of the task it runs in."""
-    request, method = call.request, METHODS.get(call.request.method)
-    if method is None or not _is_offered(server, method, call.era):
-        name = request.method[:100]
-        return _fail(call, RpcError(METHOD_NOT_FOUND, f"There is no method {name!r} here in revision {call.version}."))
+    request = call.request
     try:
         server.call_rate.take(call.owner)
+        method = _method_of(server, call)
         if call.session is not None:
             call.log_level = server.memory.level_of(call.session.id)
         result = stamp(server, call.era, request.method, await method.handle(server, call))
@@ -127,6 +125,15 @@ def stamp(server: Server, era: Era, method: str, result: Result) -> Result:
     if "resultType" in result:  # an incomplete result is not cached (spec 2026-07-28, Caching)
         return {**result, "_meta": meta}
     return {"resultType": "complete", **CACHING.get(method, {}), **result, "_meta": meta}
+
+
+def _method_of(server: Server, call: Call) -> Method:
+    """Return the method that a call names; raises `RpcError` where it is not offered in its era."""
+    method = METHODS.get(call.request.method)
+    if method is None or not _is_offered(server, method, call.era):
+        name = call.request.method[:100]
+        raise RpcError(METHOD_NOT_FOUND, f"There is no method {name!r} here in revision {call.version}.")
+    return method
 
 
 def _is_offered(server: Server, method: Method, era: Era) -> bool:

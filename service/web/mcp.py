@@ -122,6 +122,7 @@ class McpEndpoint:
         if request[IDENTITY].scopes is not SCOPES and (missing := self._missing_scopes(request, admitted)):
             return step_up(self.resource, missing, admitted.id if isinstance(admitted, Call) else None)
         try:
+            self._count(admitted, request[IDENTITY].owner)
             share.receive(size)
         except LimitError as full:
             if isinstance(admitted, Call):
@@ -146,6 +147,11 @@ class McpEndpoint:
         items = admitted.items if isinstance(admitted, Batch) else (admitted,)
         needed = {scope_needed(self.server, each) for each in items if isinstance(each, Call)}
         return sorted(each for each in needed if each is not None and each not in request[IDENTITY].scopes)
+
+    def _count(self, admitted: Admitted, owner: str) -> None:
+        """Count a message that is no call; raises `LimitError`. Dispatch counts calls, those of a batch each."""
+        if not isinstance(admitted, Call | Batch):
+            self.server.call_rate.take(owner)
 
     async def close(self, grace_s: float) -> None:
         """End open streams, and give running calls and tasks their grace."""
