@@ -247,3 +247,12 @@ async def test_a_call_of_an_unknown_method_counts(serve: Serve) -> None:
     async with serve(EASEL_CALLS_PER_MINUTE="1") as easel, wire_client(easel.mcp_url) as client:
         assert "no method" in (await client.modern("no/such")).message["error"]["message"]
         assert "EASEL_CALLS_PER_MINUTE" in (await client.modern("no/such")).message["error"]["message"]
+
+
+async def test_a_cancellation_is_taken_beyond_the_limit(serve: Serve) -> None:
+    """Ours: a picture that nobody wants any more would be drawn and paid for."""
+    async with serve(EASEL_CALLS_PER_MINUTE="2") as easel, wire_client(easel.mcp_url) as client:
+        await client.open()
+        cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
+        session = {"Mcp-Session-Id": client.session_id}
+        assert [(await client.post(cancel, session)).status for _ in range(5)] == [202] * 5

@@ -56,6 +56,8 @@ HINT: Final = "client"
 
 MAX_HINT: Final = 64
 
+CANCELLED: Final = "notifications/cancelled"
+
 LISTEN: Final = "subscriptions/listen"
 """The one call that goes on as long as its client wants."""
 
@@ -149,9 +151,17 @@ class McpEndpoint:
         return sorted(each for each in needed if each is not None and each not in request[IDENTITY].scopes)
 
     def _count(self, admitted: Admitted, owner: str) -> None:
-        """Count a message that is no call; raises `LimitError`. Dispatch counts calls, those of a batch each."""
-        if not isinstance(admitted, Call | Batch):
-            self.server.call_rate.take(owner)
+        """Count a message that is no call; raises `LimitError`. Dispatch counts calls, those of a batch each.
+
+        A cancellation and an answer to a question of ours end work that was counted: they are taken at any time.
+        """
+        match admitted:
+            case Call() | Batch() | ClientResponse():
+                pass
+            case ClientNotification(notification=notification) if notification.method == CANCELLED:
+                pass
+            case _:
+                self.server.call_rate.take(owner)
 
     async def close(self, grace_s: float) -> None:
         """End open streams, and give running calls and tasks their grace."""
@@ -173,7 +183,7 @@ class McpEndpoint:
             case ClientNotification(session=None):
                 pass
             case ClientNotification(session=session, notification=notification) if session is not None:
-                if notification.method == "notifications/cancelled":
+                if notification.method == CANCELLED:
                     self.calls.cancel(session, notification.params.get("requestId"), notification.params.get("reason"))
 
     async def _reply(self, request: web.Request, accepts: Accepts, call: Call, share: Share) -> web.StreamResponse:
