@@ -1,7 +1,8 @@
 """A file that is read at start, looked at every few seconds, and read again when it has changed.
 
 A file that cannot be used any more changes nothing: the last good reading stays, and the log says why, once for each
-change of the file. Both happen in a thread, since the file may lie on a slow disk.
+change of the file. One that cannot be read at that moment, as without a free descriptor, is read again at every look.
+Both happen in a thread, since the file may lie on a slow disk.
 """
 
 import asyncio
@@ -34,6 +35,9 @@ class WatchedFile(Generic[Reading]):
         self.last_good = last_good
         self._read = read
         self._seen = stamp
+        """The stamp of the file as it was read last."""
+        self._told = stamp
+        """The stamp with which the log has said that the file cannot be used, or of the last good reading."""
 
     @classmethod
     async def open(cls, setting: str, path: Path, read: Callable[[bytes], Reading]) -> "WatchedFile[Reading]":
@@ -50,12 +54,16 @@ class WatchedFile(Generic[Reading]):
         stamp = await asyncio.to_thread(_stamp, self.path)
         if stamp == self._seen:
             return False
-        self._seen = stamp
         try:
             reading = await asyncio.to_thread(_load, self.path, self._read)
         except (ValueError, OSError) as error:
-            logger.warning("%s cannot be used, what it last said stays: %s", self.path.name, _problem(error))
+            if isinstance(error, ValueError):
+                self._seen = stamp
+            if stamp != self._told:
+                logger.warning("%s cannot be used, what it last said stays: %s", self.path.name, _problem(error))
+            self._told = stamp
             return False
+        self._seen = self._told = stamp
         if reading == self.last_good:
             return False
         self.last_good = reading

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,27 @@ async def test_a_broken_file_changes_nothing_and_says_so_once(
     assert str(file.path.parent) not in line
     write(file.path, "b")
     assert await file.refresh()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows counts no descriptors")
+async def test_a_file_that_could_not_be_read_for_a_moment_is_read_as_soon_as_it_can_be(
+    file: WatchedFile[list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bug: without a free descriptor in that moment, a token that was taken out of the file stayed good for ever."""
+    import resource  # noqa: PLC0415 - Windows has none
+
+    write(file.path, "b")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with caplog.at_level(logging.WARNING):
+            assert [await file.refresh() for _ in range(3)] == [False] * 3
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    [line] = caplog.messages
+    assert "Too many open files" in line
+    assert await file.refresh()
+    assert file.last_good == ["b"]
 
 
 async def test_the_watch_tells_of_every_change(file: WatchedFile[list[str]]) -> None:

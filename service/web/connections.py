@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of the request line and all fields. The largest that we know are those of a browser with the cookies of a host."""
 
+END_OF_HEAD: Final = b"\r\n\r\n"
 MAX_FIELDS: Final = 100
 MAX_FIELD_BYTES: Final = 16 * 1024
 """Of one field. Access tokens have 8 kB at most, since most servers take no longer fields than that."""
@@ -80,7 +81,7 @@ class Connection(web.RequestHandler):
     """One connection, served by aiohttp within our deadlines. It waits for a head, or handles a request."""
 
     __slots__ = (
-        *("_body", "_is_refused", "_pool", "_socket", "_unsent", "_unsent_since"),
+        *("_body", "_head_tail", "_is_refused", "_pool", "_socket", "_unsent", "_unsent_since"),
         *("address", "head_bytes", "head_due"),
     )
 
@@ -107,6 +108,8 @@ class Connection(web.RequestHandler):
         """The transport, which aiohttp forgets as soon as it means to close it."""
         self._body: Any = None
         """The body of the last request, of which a part may come after the answer."""
+        self._head_tail = b""
+        """The last bytes of a head that has not ended yet, which may be the first ones of its end."""
         self._is_refused = False
         self._unsent = 0
         self._unsent_since = 0.0
@@ -133,7 +136,7 @@ class Connection(web.RequestHandler):
 
     def begin(self, body: Any) -> None:
         """Note that a head has ended: from here on its request is handled."""
-        self._body, self.head_bytes, self.head_due = body, 0, None
+        self._body, self.head_bytes, self._head_tail, self.head_due = body, 0, b"", None
         self._pool.work(self)
 
     async def finish_response(
@@ -185,8 +188,10 @@ class Connection(web.RequestHandler):
         """Count the bytes of a head; return whether they are few enough to be read."""
         if self.head_due is None:
             self.head_due = self._loop.time() + self._pool.bounds.head_s
-        end = data.find(b"\r\n\r\n")
+        # Its end may come in two pieces, and the body right behind the second one.
+        end = 0 if END_OF_HEAD in self._head_tail + data[:3] else data.find(END_OF_HEAD)
         self.head_bytes += len(data) if end < 0 else end
+        self._head_tail = (self._head_tail + data[-3:])[-3:]
         if self.head_bytes <= MAX_HEAD_BYTES:
             return True
         self._end_with(431)

@@ -181,6 +181,16 @@ async def test_a_body_may_come_more_slowly_than_a_head(quick: Site) -> None:
     assert (await client.answer()).endswith(b"30")
 
 
+async def test_a_body_right_behind_the_last_byte_of_a_head_is_no_part_of_it(quick: Site) -> None:
+    """Bug: where the blank line came in two pieces, the body beside the second one was counted as a head: 431."""
+    head = b"POST /body HTTP/1.1\r\n" + HEAD + b"Content-Length: 100000\r\n\r\n"
+    for cut in (1, 2, 3):
+        client = await quick.client(head[:-cut])
+        await until(lambda: any(each.head_bytes for each in quick.pool.open))
+        client.send(head[-cut:] + b"x" * 100_000)
+        assert (await client.answer()).endswith(b"100000")
+
+
 async def test_the_rest_of_a_body_that_nobody_reads_is_no_head(quick: Site) -> None:
     """Ours: a client that is told 401 while it sends goes on with the same connection."""
     client = await quick.client(b"POST /refuses HTTP/1.1\r\n" + HEAD + b"Content-Length: 900000\r\n\r\n")
