@@ -13,6 +13,7 @@
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
@@ -208,7 +209,7 @@ class Worker:
         while True:
             running.asked = True
             if upstream.charges:
-                await asyncio.shield(self.store.mark_submitted(job))
+                await self._mark_asked(job)
             try:
                 async with asyncio.timeout(upstream.deadline_s):
                     return await upstream.generate(sent, self._progress(job, running))
@@ -226,11 +227,20 @@ class Worker:
                     raise
                 running.asked = False
                 if upstream.charges:  # a cancellation during the pause costs nothing
-                    await asyncio.shield(self.store.mark_submitted(job, refused=True))
+                    await finish_despite_cancel(self.store.mark_submitted(job, refused=True))
                 pause_s = min(error.retry_after_s * 2 ** (attempt - 1), LONGEST_PAUSE_S)
                 logger.info("%s: %s; attempt %d follows in %.1f s", upstream.name, error.kind, attempt + 1, pause_s)
                 await running.report(f"{error.fact} {ORDINALS[attempt]} try in {pause_s:.0f} s.")
                 await self.pause(pause_s)
+
+    async def _mark_asked(self, job: Job) -> None:
+        """Note that the image service is being asked; a cancellation that comes meanwhile takes that back."""
+        try:
+            await finish_despite_cancel(self.store.mark_submitted(job))
+        except asyncio.CancelledError:
+            with contextlib.suppress(WorkError):  # the disk: then it counts as one that may be charged
+                await finish_despite_cancel(self.store.mark_submitted(job, refused=True))
+            raise
 
     def _progress(self, job: Job, running: RunningJob) -> Progress:
         """Return the receiver of a job's progress, which writes down the links of an answer without a task."""

@@ -297,6 +297,21 @@ async def test_a_failure_counts_for_the_limits_of_the_day_where_it_may_have_been
         assert (await pipeline.job()).submitted is counts
 
 
+async def test_a_job_that_is_cancelled_as_it_is_about_to_be_asked_for_costs_nothing(tmp_path: Path) -> None:
+    """Bug: its row said that the service had been asked, and the picture counted for the limits of the day."""
+    pencil = Pencil()
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        call = asyncio.create_task(pipeline.draw())
+        pipeline.moments.at["submitted"] = call.cancel
+        with suppress(asyncio.CancelledError):
+            await call
+        job = await pipeline.job()
+    assert not pencil.asked
+    assert not job.submitted
+    assert job.failure is not None
+    assert "Nothing was charged." in job.failure.reason
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 async def test_a_stop_keeps_a_paid_picture_whose_decoder_does_not_answer(tmp_path: Path) -> None:
     """Ours: the stop waits for no decoder, and the picture is delivered after the next start, without a preview."""
