@@ -1,4 +1,6 @@
-"""A file that is read at start, looked at every few seconds, and read again when it has changed.
+"""A file that is read at start, looked at every second, and read again when it has changed.
+
+A change counts once two looks have found the same: a script may write in steps, and half a file may read well.
 
 A file that cannot be used any more changes nothing: the last good reading stays, and the log says why, once for each
 change of the file. One that cannot be read at that moment, as without a free descriptor, is read again at every look.
@@ -15,7 +17,7 @@ from service.settings import SettingsError
 
 logger = logging.getLogger(__name__)
 
-EVERY_S: Final = 2.0
+EVERY_S: Final = 1.0
 """A person who has saved the file and turns to the client finds it read."""
 
 Stamp: TypeAlias = tuple[int, int, int] | None
@@ -38,6 +40,7 @@ class WatchedFile(Generic[Reading]):
         """The stamp of the file as it was read last."""
         self._told = stamp
         """The stamp with which the log has said that the file cannot be used, or of the last good reading."""
+        self._looked = stamp
 
     @classmethod
     async def open(cls, setting: str, path: Path, read: Callable[[bytes], Reading]) -> "WatchedFile[Reading]":
@@ -69,11 +72,16 @@ class WatchedFile(Generic[Reading]):
         self.last_good = reading
         return True
 
+    async def refresh_settled(self) -> bool:
+        """Refresh if the file is as the last look of this kind found it, and so is not being written."""
+        before, self._looked = self._looked, await asyncio.to_thread(_stamp, self.path)
+        return self._looked == before and await self.refresh()
+
     async def watch(self, on_change: Callable[[Reading], None], every_s: float = EVERY_S) -> None:
         """Call `on_change` each time that the file says something else, until cancelled."""
         while True:
             await asyncio.sleep(every_s)
-            if await self.refresh():
+            if await self.refresh_settled():
                 on_change(self.last_good)
 
 

@@ -105,3 +105,14 @@ async def test_at_the_start_a_broken_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("?")
     with pytest.raises(SettingsError, match="it holds a question mark"):
         await WatchedFile.open("EASEL_WORDS", tmp_path / "words.txt", read)
+
+
+async def test_a_file_that_is_being_written_is_not_believed(file: WatchedFile[list[str]]) -> None:
+    """Bug: of a tokens file that was caught half written, a token that was cut was taken, and others were revoked."""
+    file.path.write_text("a b")
+    assert not await file.refresh_settled()
+    file.path.write_text("a b c")
+    assert not await file.refresh_settled()
+    assert file.last_good == ["a"]
+    assert await file.refresh_settled()
+    assert file.last_good == ["a", "b", "c"]

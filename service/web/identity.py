@@ -60,7 +60,7 @@ class TokenError(Exception):
 Stored: TypeAlias = Callable[[], Awaitable[tuple[StaticToken, ...]]]
 """Reads the tokens of `token add`, those that were revoked included."""
 
-EVERY_S: Final = 2.0
+EVERY_S: Final = 1.0
 """Seconds between two looks at the tokens of `token add`, and for names without a token that is good."""
 
 
@@ -132,7 +132,7 @@ class StaticTokens:
 
     async def _refresh(self) -> None:
         if self._file is not None:
-            await self._file.refresh()
+            await self._file.refresh_settled()
         if self._read_stored is not None:
             with contextlib.suppress(WorkError):  # the last ones stay; the log has the trouble of the disk
                 self._stored = await self._read_stored()
