@@ -11,10 +11,11 @@ from typing import Final
 from service.commands import backup, people
 from service.settings import Settings
 from service.storage.backup_folder import BackupError
+from service.storage.sqlite_owners import AtWorkError
 from service.tokens import TokensError
 
 COMMANDS: Final = ("backup", "restore", "token", "history", "usage", "doctor")
-ERRORS: Final = (BackupError, people.PeopleError, TokensError)
+ERRORS: Final = (AtWorkError, BackupError, people.PeopleError, TokensError)
 """Errors that end one of the commands, with the words for the person."""
 
 Run = Callable[[Settings, argparse.Namespace], int]

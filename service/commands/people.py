@@ -26,7 +26,7 @@ from service.pipeline.retention import Retention
 from service.settings import Limits, Settings, SettingsError
 from service.storage import sqlite_owners, sqlite_tokens
 from service.storage.opened import open_storage
-from service.storage.sqlite_owners import Holding
+from service.storage.sqlite_owners import AtWorkError, Holding
 from service.tokens import StaticToken, TokensError, check_name, read_expiry, read_file
 
 P = ParamSpec("P")
@@ -196,7 +196,7 @@ def _without_token(settings: Settings, name: str) -> Holding:
 
 
 def _holding_at_rest(settings: Settings, name: str) -> Holding:
-    """Return all that a name has; raises `PeopleError` while something of it is being drawn."""
+    """Return all that a name has; raises `AtWorkError` while something of it is being drawn."""
 
     async def end_work_of_the_dead() -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -207,8 +207,7 @@ def _holding_at_rest(settings: Settings, name: str) -> Holding:
         asyncio.run(end_work_of_the_dead())
         holds = _on(settings, sqlite_owners.holding, name)
     if holds.working:
-        count = "1 picture" if holds.working == 1 else f"{holds.working} pictures"
-        raise PeopleError(f"{count} of {name} are being drawn: try again when they are done, with {name} paused")
+        raise AtWorkError(name, holds.working)
     return holds
 
 

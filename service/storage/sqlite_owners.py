@@ -77,6 +77,15 @@ SELECT_USE: Final = """
 """
 
 
+class AtWorkError(Exception):
+    """Pictures of an owner are being drawn, which would be lost with the rows of their jobs. One line."""
+
+    def __init__(self, owner: str, working: int) -> None:
+        """Name the owner, and the number of jobs at work."""
+        drawn = f"1 picture of {owner} is" if working == 1 else f"{working} pictures of {owner} are"
+        super().__init__(f"{drawn} being drawn: try again when that is done, with {owner} paused")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Holding:
     """All that an owner has: the newest number ever given, jobs at work and ended, their pictures, and stored files."""
@@ -126,11 +135,13 @@ def owners(connection: sqlite3.Connection) -> list[str]:
 
 
 def give(connection: sqlite3.Connection, old: str, new: str, *, rename: bool = False) -> Given:
-    """Give all that one owner has, none of it at work, to another.
+    """Give all that one owner has to another. With `rename` the use and the pause go along.
 
-    With `rename` the use and the pause go along.
+    Raises `AtWorkError` where any of it is at work: a process that draws finds its job by owner and number.
     """
     had, has = holding(connection, old), holding(connection, new)
+    if had.working:
+        raise AtWorkError(old, had.working)
     # Behind an empty history nothing needs to move.
     rows = connection.execute(SELECT_LAST_ROW).fetchone()[0] if has.ended or has.working else 0
     values = {"old": old, "new": new, "new_word": owner_word(new), "rows": rows, "numbers": has.newest}

@@ -9,7 +9,7 @@ from service.images import ImageRequest, Parent, Reference
 from service.storage import sqlite_limits, sqlite_owners
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_limits import Pause
-from service.storage.sqlite_owners import Given, Use
+from service.storage.sqlite_owners import AtWorkError, Given, Use
 from service.storage.store import Search, Totals
 from tests.stores import POLICY, Clock, begin, made, open_sqlite, picture
 
@@ -53,6 +53,18 @@ async def test_a_history_goes_to_a_name_that_has_none_as_it_is(store: SqliteStor
     assert await store.totals("cat") == Totals(working=0, done=2, failed=0, pictures=2, picture_bytes=2000)
     assert await store.totals("ann") == Totals(working=0, done=0, failed=0, pictures=0, picture_bytes=0)
     assert ((await store.files_total("cat")).entries, (await store.files_total("ann")).entries) == (2, 0)
+
+
+@pytest.mark.parametrize("rename", [True, False])
+async def test_a_history_stays_while_something_of_it_is_being_drawn(store: SqliteStore, rename: bool) -> None:
+    """Bug: a picture that began after `history give` or `token rename` had looked was paid for and found no row."""
+    job = await begin(store)
+    with pytest.raises(AtWorkError, match="1 picture of ann is being drawn"):
+        await store.database.write(sqlite_owners.give, "ann", "cat", rename=rename)
+    done = await store.finish(job, [picture("1.png")])
+    assert (done.owner, len(done.pictures)) == ("ann", 1)
+    await store.database.write(sqlite_owners.give, "ann", "cat", rename=rename)
+    assert [each.owner for each in await store.jobs("cat", 10)] == ["cat"]
 
 
 async def test_a_history_goes_behind_the_one_that_is_there(store: SqliteStore) -> None:
