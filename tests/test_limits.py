@@ -256,3 +256,12 @@ async def test_a_cancellation_is_taken_beyond_the_limit(serve: Serve) -> None:
         cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
         session = {"Mcp-Session-Id": client.session_id}
         assert [(await client.post(cancel, session)).status for _ in range(5)] == [202] * 5
+
+
+async def test_each_message_of_a_batch_counts(serve: Serve) -> None:
+    """Bug: a batch of 60,000 notifications, or of messages that are refused, counted as nothing."""
+    async with serve(EASEL_CALLS_PER_MINUTE="5") as easel, wire_client(easel.mcp_url) as client:
+        await client.open("2025-03-26")
+        noise = [{"jsonrpc": "2.0", "method": "notifications/initialized"}, {"no": "message"}] * 3
+        answer = await client.post(noise, {"Mcp-Session-Id": client.session_id})
+    assert answer.status == 429

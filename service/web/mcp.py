@@ -151,12 +151,15 @@ class McpEndpoint:
         return sorted(each for each in needed if each is not None and each not in request[IDENTITY].scopes)
 
     def _count(self, admitted: Admitted, owner: str) -> None:
-        """Count a message that is no call; raises `LimitError`. Dispatch counts calls, those of a batch each.
+        """Count a message that is no call, or each of a batch; raises `LimitError`. Dispatch counts calls.
 
         A cancellation and an answer to a question of ours end work that was counted: they are taken at any time.
         """
         match admitted:
-            case Call() | Batch() | ClientResponse():
+            case Batch(items=items):
+                for each in items:
+                    self._count(each, owner)
+            case Call() | ClientResponse():
                 pass
             case ClientNotification(notification=notification) if notification.method == CANCELLED:
                 pass
