@@ -268,9 +268,9 @@ class InUse:
     def give_back(self, owner: str, amount: int = 1) -> None:
         """Use so much less."""
         self._all -= amount
-        self._owners[owner] -= amount
-        if not self._owners[owner]:
-            del self._owners[owner]
+        left = self._owners.pop(owner, 0) - amount  # an empty upload uses nothing, and is no entry
+        if left:
+            self._owners[owner] = left
 
     @contextlib.contextmanager
     def hold(self, owner: str, amount: int = 1) -> Iterator[None]:

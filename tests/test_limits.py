@@ -225,6 +225,16 @@ def test_a_limit_may_count_in_millions() -> None:
         in_use.take("anna", 1)
 
 
+def test_nothing_may_be_used_several_times_over() -> None:
+    """Bug: of two empty uploads of one owner at once, the second to end was answered 500."""
+    in_use = InUse(STREAMS)
+    for _ in range(2):
+        in_use.take("anna", 0)
+    for _ in range(2):
+        in_use.give_back("anna", 0)
+    assert (in_use.of("anna"), in_use.overall) == (0, 0)
+
+
 @pytest.mark.parametrize(
     "message",
     [
