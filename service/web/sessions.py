@@ -97,13 +97,14 @@ class SessionRoutes:
         session, _ = found
         if self._ended_of[session.owner] >= MAX_ENDED:
             return _not_allowed("POST, GET", f"{MAX_ENDED} sessions were ended; this one ends when its id expires.")
-        self._ended_of[session.owner] += 1
         try:
             self._endpoint.server.call_rate.take(session.owner)
+            self._ended_of[session.owner] += 1
             await self._ended.add(session.id, session.expires)
         except LimitError as full:
             return limit_response(full)
         except OSError as problem:
+            self._ended_of[session.owner] -= 1  # it is not remembered
             logger.error("A session could not be ended: %s", problem)  # noqa: TRY400 - the disk's, with nothing to trace
             return error_response(
                 503, "The session could not be ended, since this cannot be kept now. Try again later."

@@ -18,6 +18,7 @@ from service.protocol.client_requests import elicit
 from service.protocol.session import LIFETIME_S, Sessions
 from service.protocol.subscriptions import PROMPTS, RESOURCES, TOOLS, ResourceUpdated
 from service.storage.disk_sessions import LOOK_S
+from service.web import sessions
 from tests.command_process import banner_of, easel, value_of
 from tests.conformance.content import said
 from tests.conformance.server import running, server, with_tool
@@ -452,6 +453,20 @@ async def test_an_end_that_cannot_be_kept_is_not_confirmed(serve: Serve, tmp_pat
         headers = {"Mcp-Session-Id": client.session_id}
         async with client.session.delete(client.url, headers=headers) as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (503, -32600)
+
+
+async def test_an_end_that_cannot_be_kept_is_not_counted(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: each try while the disk was full took one of the ends that an owner has."""
+    monkeypatch.setattr(sessions, "MAX_ENDED", 1)
+    ended = tmp_path / "data" / "ended-sessions"
+    async with serve() as service, wire_client(service.mcp_url) as client:
+        await client.open()
+        ended.rename(ended.with_name("away"))
+        assert [await delete(client) for _ in range(2)] == [503, 503]
+        ended.with_name("away").rename(ended)
+        assert await delete(client) == 204
         assert (await client.legacy("ping")).result == {}
 
 
