@@ -256,6 +256,10 @@ def _on(settings: Settings, work: Callable[Concatenate[Connection, P], R], *args
     return asyncio.run(on_database())
 
 
+LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+"""The last end that a token may have, in seconds since the epoch."""
+
+
 def _read_end(text: str, now: float) -> float:
     """Return the end of a token from a date, a time or a span such as 90d; raises `PeopleError`."""
     match = re.fullmatch(r"([0-9]{1,5})([smhd])", text)
@@ -265,6 +269,8 @@ def _read_end(text: str, now: float) -> float:
         raise PeopleError(
             f"--expires: {text[:40]!r} is neither a date such as 2027-06-30 nor a span such as 90d"
         ) from error
+    if end > LATEST:
+        raise PeopleError(f"--expires: {text[:40]!r} is beyond all calendars; leave it out for a token without end")
     if end <= now:
         raise PeopleError(f"--expires: {text[:40]!r} is over; it is {_shown(now)} now")
     return end

@@ -22,6 +22,9 @@ from service.web.identity import Identity, TokenError
 from service.web.jwks import ALGORITHMS, IssuerKeys, PublicKey
 from service.web.protected_resource import KeysUnavailableError, ProtectedResource
 
+NEVER: Final = 2**40
+"""Later than any expiry that is meant, in seconds since the epoch; a larger one is beyond clocks and timers."""
+
 MAX_TOKEN: Final = 8000
 """Characters. Tokens that list many groups of a person have some thousands."""
 
@@ -86,7 +89,7 @@ class AccessTokens:
         return Identity(
             owner=owner_of(self._issuer, claims["sub"]),
             scopes=granted(scopes_of(claims)),
-            expires=int(claims["exp"]) + LEEWAY_S,  # a text of digits is taken, too
+            expires=min(int(claims["exp"]), NEVER) + LEEWAY_S,  # a text of digits is taken, too
         )
 
     def _read_header(self, token: str) -> tuple[str, str | None]:
