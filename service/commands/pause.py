@@ -50,8 +50,11 @@ class Selection:
 async def pause(settings: Settings, selection: Selection, until: float | None) -> int:
     """Pause the selection, or with an empty one list the pauses. Returns the exit status.
 
-    `until` is in seconds since the epoch; None lasts until `resume`. Raises `SettingsError` without a data folder.
+    `until` is in seconds since the epoch; None lasts until `resume`. Raises `PauseError` where an end comes without a
+    selection, and `SettingsError` without a data folder.
     """
+    if selection.is_empty and until is not None:
+        raise PauseError("nothing was paused: name an owner beside --for or --until, or --all for everybody")
     database = await open_database(settings)
     try:
         now = time.time()

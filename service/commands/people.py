@@ -79,7 +79,9 @@ def revoke(settings: Settings, name: str, id_: str) -> int:
     if count:
         print(f"Revoked: {count} {'token' if count == 1 else 'tokens'} of {name}. {HOW_SOON}")
     else:
-        print(f"{name} has no such token of `token add`.")
+        print(
+            f"{name} has no valid token of `token add`{f' with the id {id_}' if id_ else ''}: `token list` shows all."
+        )
     for where in _elsewhere(settings, name):
         print(f"Note: {name} has a token of {where}, which goes on: remove it there.")
     if count and name not in _named(settings):

@@ -4,6 +4,7 @@ It enters the history of one owner: of the only one there is, else of the one th
 go to standard error, since standard output may belong to a client.
 """
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import Collection, Sequence
@@ -52,6 +53,8 @@ async def take_over(settings: Settings, path: Path, owner: str) -> int:
     Raises `TakeoverError` where nothing lies there, or the owner is not clear.
     """
     folders = old_folders(path)
+    if not await asyncio.to_thread(path.exists):
+        raise TakeoverError(f"{path} is not there. Name the data folder of the earlier server, or its checkout.")
     if not folders:
         places = ", ".join(str(path / name) for name in INSIDE)
         raise TakeoverError(f"{path} holds none of {', '.join(NAMES)}; nor do {places}. Name the folder that does.")

@@ -74,6 +74,7 @@ def test_another_folder_than_that_of_the_service_is_refused(tmp_path: Path) -> N
     [
         (("resume",), "name an owner, or --all to lift every pause"),
         (("pause", "alice", "--all"), "name alice, or --all, not both"),
+        (("pause", "--for", "2h"), "nothing was paused: name an owner beside --for or --until, or --all for everybody"),
         (("pause", "alice", "--for", "soon"), "--for: 'soon' is no duration of up to a year, such as 90s"),
         (("serve", "alice"), "NAME goes with pause and resume"),
         (("resume", "alice", "--for", "1h"), "--for goes with pause"),

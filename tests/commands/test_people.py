@@ -156,7 +156,9 @@ def test_the_list_shows_every_name_and_no_token(tmp_path: Path) -> None:
     assert not [token for token in tokens if token.encode() in (tmp_path / "data" / "easel.db").read_bytes()]
     [id_] = re.findall(r"^ben +(\S+) .* +-  +valid$", listed, re.MULTILINE)
     assert "Revoked: 1 token of ben." in said(tmp_path, "token", "revoke", "ben", id_)
-    assert "ben has no such token" in said(tmp_path, "token", "revoke", "ben", id_, status=1)
+    assert "ben has no valid token of `token add` with the id" in said(
+        tmp_path, "token", "revoke", "ben", id_, status=1
+    )
 
 
 async def test_a_person_is_renamed_with_all_that_is_theirs(tmp_path: Path, service: Process) -> None:

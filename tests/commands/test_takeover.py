@@ -125,8 +125,15 @@ def test_a_checkout_is_taken_over_with_both_of_its_folders(tmp_path: Path) -> No
 
 
 def test_a_folder_without_anything_is_refused_with_the_places_that_were_looked_at(tmp_path: Path) -> None:
-    text = said(tmp_path, "import", "nowhere", status=2)
-    assert "nowhere holds none of history.json, history_archive.json, url_cache.json, url_cache; nor do" in text
+    (tmp_path / "empty").mkdir()
+    text = said(tmp_path, "import", "empty", status=2)
+    assert "empty holds none of history.json, history_archive.json, url_cache.json, url_cache; nor do" in text
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_that_is_not_there_is_told_apart_from_an_empty_one(tmp_path: Path) -> None:
+    """Ours: a slip in the path sends nobody to search the old folder for files."""
+    assert "nowhere is not there. Name the data folder" in said(tmp_path, "import", "nowhere", status=2)
     assert not (tmp_path / "data").exists()
 
 
