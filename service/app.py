@@ -358,7 +358,7 @@ class _Parts:
             files=storage.files,
             importer=Importer(files=storage.files, store=storage.store, decoders=self.decoders),
             uploads=uploads,
-            download=GuardedDownload(session=self.session, allowances=self.settings.allowances),
+            download=GuardedDownload(self.session, self.settings.allowances),
             picture=generation.picture,
             make_room=retention.enforce,
             drop=retention.drop,

@@ -43,7 +43,7 @@ DOWNLOAD_S = 1.0
 
 @dataclass
 class Tally:
-    """What was answered, and how each charged picture stands at the end."""
+    """The answers of a run, and the state of each charged picture at its end."""
 
     answered: dict[str, int] = field(default_factory=dict)
     """`history_id` of the calls that got an answer with pictures, by prompt."""

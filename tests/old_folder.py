@@ -22,7 +22,7 @@ WEBM = b"\x1a\x45\xdf\xa3" + bytes(100)
 
 @dataclass
 class OldServer:
-    """What one life of the earlier server has in memory. `zone` is that of its machine."""
+    """The memory of the earlier server between a start and its end. `zone` is that of its machine."""
 
     zone: timezone = UTC
     numbered: bool = True

@@ -20,7 +20,7 @@ MOST_REDIRECTS: Final = 20
 
 
 class Remembered(TokenStorage):
-    """What the client keeps between its requests."""
+    """The memory of the client between its requests."""
 
     def __init__(self) -> None:
         self.tokens: OAuthToken | None = None

@@ -116,8 +116,8 @@ def reset(settings: Settings, *, yes: bool) -> int:
     """Remove every token of `token add`. Returns the exit status: 1 where the person did not want that."""
     count = len(_on(settings, sqlite_tokens.all_tokens))
     question = (
-        f"Remove all {count} tokens of `token add`? Where no setting asks for tokens, any program of this machine may "
-        "call then, and a service beyond it does not start"
+        f"Remove every token of `token add` ({count})? Where no setting asks for tokens, any program of this machine "
+        "may call then, and a service beyond it does not start"
     )
     if not _agreed(question, yes=yes):
         return 1

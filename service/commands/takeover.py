@@ -53,9 +53,9 @@ async def take_over(settings: Settings, path: Path, owner: str) -> int:
     Raises `TakeoverError` where nothing lies there, or the owner is not clear.
     """
     folders = old_folders(path)
-    if not await asyncio.to_thread(path.exists):
-        raise TakeoverError(f"{path} is not there. Name the data folder of the earlier server, or its checkout.")
     if not folders:
+        if not await asyncio.to_thread(path.exists):
+            raise TakeoverError(f"{path} is not there. Name the data folder of the earlier server, or its checkout.")
         places = ", ".join(str(path / name) for name in INSIDE)
         raise TakeoverError(f"{path} holds none of {', '.join(NAMES)}; nor do {places}. Name the folder that does.")
     for outcome in await _take_over(settings, folders, owner):
@@ -128,7 +128,12 @@ async def _take_over(settings: Settings, folders: Sequence[Path], owner: str) ->
             storage = await open_storage(settings.data_dir, stack)
         except DataFolderError as error:
             raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
-        names = {token.name for token in await storage.stored_tokens() if not token.revoked}
+        tokens = await storage.stored_tokens()
+        names = {token.name for token in tokens if not token.revoked}
+        if tokens and not names and not settings.needs_token and not owner:
+            raise TakeoverError(
+                "all tokens are revoked, and nobody can call: run `token add NAME`, or `token reset` to need none"
+            )
         owner = owner_of(settings, names, owner)
         importer = Importer(files=storage.files, imports=storage.imports, max_file_bytes=settings.max_file_bytes)
         try:

@@ -2,8 +2,9 @@
 
 1. At the start each is asked once for its list of models, which costs nothing. One that fails is asked again every
    minute until it answers.
-2. A generation that ended tells, too: a picture that the service is well, a refused key that it is not. The list of
-   some is public, so that only a generation shows a wrong key (`Upstream.list_needs_key`).
+2. A generation that ended tells, too: a picture that the service is well, a refused key that it is not. A service
+   whose list is public counts as well again when it is asked next, until another generation fails: a state that only a
+   generation could end would keep a service out for ever that gets no calls while it is not ready.
 3. A change is one line of the log: a WARNING with the reason and the setting to change.
 """
 
@@ -108,8 +109,7 @@ class UpstreamStates:
         except WorkError as error:
             self._take(name, Standing(OF_KIND.get(error.kind, State.UNKNOWN), error.fact, error.setting))
             return error.fact
-        if upstream.list_needs_key or self.standings[name].state is not State.REFUSES_KEY:
-            self._take(name, Standing(State.OK))
+        self._take(name, Standing(State.OK))
         return answer
 
     def _take(self, name: str, now: Standing) -> None:

@@ -11,10 +11,9 @@
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -22,7 +21,7 @@ import aiohttp
 
 from service.image_models.models import Model, Models
 from service.images import MEDIA_TYPES, Job, JobState, KeptPicture, Parent, Reference, WorkError
-from service.limits import DOWNLOADS_AT_ONCE, UNLIMITED, Allowances, refusal
+from service.limits import DOWNLOADS_AT_ONCE, UNLIMITED, Allowances, InUse
 from service.pictures.library import Importer
 from service.pictures.messages import BadPictureError
 from service.references.image_folder import newest
@@ -119,9 +118,6 @@ SHOWN_HOST: Final = 60
 
 RETRY_POLICY: Final = RetryPolicy(total_s=20.0, pauses_s=(0.5,))
 """Two tries: the client waits, and nothing is paid for yet."""
-
-RETRY_S: Final = 5.0
-"""Seconds after which a place among the downloads is likely to be free."""
 
 Download: TypeAlias = Callable[[str, str], Awaitable[bytes]]
 """Owner and URL → the picture there."""
@@ -306,28 +302,17 @@ def _check_size(references: Sequence[Reference]) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class GuardedDownload:
     """Downloads from URLs that callers chose: no address is trusted, and each owner has so many at once."""
 
-    session: aiohttp.ClientSession
-    allowances: Allowances = UNLIMITED
-    _under_way: Counter[str] = field(default_factory=Counter)
+    def __init__(self, session: aiohttp.ClientSession, allowances: Allowances = UNLIMITED) -> None:
+        self._session = session
+        self._under_way = InUse(DOWNLOADS_AT_ONCE, allowances)
 
     async def __call__(self, owner: str, url: str) -> bytes:
         """Return the picture at a URL. Raises `FetchError`, and `LimitError` where as many are under way as may be."""
-        checks = (
-            (self._under_way[owner], self.allowances.each(DOWNLOADS_AT_ONCE, owner), False),
-            (self._under_way.total(), self.allowances.overall(DOWNLOADS_AT_ONCE), True),
-        )
-        for count, most, overall in checks:
-            if count >= most:
-                raise refusal(DOWNLOADS_AT_ONCE, most, overall=overall, retry_after_s=RETRY_S)
-        self._under_way[owner] += 1
-        try:
-            return await fetch(self.session, url, max_bytes=REFERENCE_BYTES, retry=RETRY_POLICY)
-        finally:
-            self._under_way[owner] -= 1
+        with self._under_way.hold(owner):
+            return await fetch(self._session, url, max_bytes=REFERENCE_BYTES, retry=RETRY_POLICY)
 
 
 def own_url(name: str) -> str:

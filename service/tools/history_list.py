@@ -86,7 +86,7 @@ def _nothing(context: ToolContext, arguments: Arguments, page: Page) -> str:
         return (
             f"The archive is empty: it begins after the {context.history_recent:,} newest. Leave scope out for those."
         )
-    return "Nothing was made yet. Call `generate` with a prompt."
+    return "The history is empty. Call `generate` with a prompt."
 
 
 async def _further(context: ToolContext, call: Call, arguments: Arguments, page: Page) -> list[str]:

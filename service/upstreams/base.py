@@ -39,9 +39,6 @@ class Upstream(ABC):
     charges: ClassVar[bool] = True
     """A picture may cost something."""
 
-    list_needs_key: ClassVar[bool] = True
-    """A wrong key does not get the list of models, so that one who gets it has a right key."""
-
     deadline_s: float
     """Seconds after which the pipeline ends one `generate` or `follow`."""
 

@@ -20,7 +20,6 @@ class RedactedUpstream(Upstream):
         """Wrap `upstream`, which stays as it is."""
         self.name = upstream.name  # type: ignore[misc]  # a class variable of every service but this
         self.charges = upstream.charges  # type: ignore[misc]  # likewise
-        self.list_needs_key = upstream.list_needs_key  # type: ignore[misc]  # likewise
         self.deadline_s = upstream.deadline_s
         self._upstream = upstream
         self._redactor = redactor

@@ -11,8 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -75,11 +74,20 @@ class Page:
         return web.Response(text=text, content_type="text/html", status=status, headers=headers)
 
 
+def _read_words() -> Mapping[str, Mapping[str, str]]:
+    """Read the words of the page, by language."""
+    text = Path(__file__).with_name("home_page.json").read_text(encoding="utf-8")
+    words: Mapping[str, Mapping[str, str]] = json.loads(text)
+    return words
+
+
 @dataclass(frozen=True)
 class HomePage:
-    """The page at `/`, for a service with these settings."""
+    """The page at `/`, for a service with these settings. Its files are read once, at the start."""
 
     settings: Settings
+    page: Page = field(default_factory=lambda: Page.read("home_page.html"))
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=_read_words)
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the page."""
@@ -87,17 +95,15 @@ class HomePage:
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer with the page in the language of the browser."""
-        languages = _words()
         asked = request.query.get("lang", "")
-        language = asked if asked in languages else language_of(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
+        language = asked if asked in self.words else language_of(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
         url = f"{self.settings.public_url or f'{request.scheme}://{request.host}'}{self.settings.path}"
-        page = _page()
-        response = page.answer(page.fill(self._values(languages, language, url)))
+        response = self.page.answer(self.page.fill(self._values(language, url)))
         response.headers[hdrs.VARY] = hdrs.ACCEPT_LANGUAGE
         return response
 
-    def _values(self, languages: Mapping[str, Mapping[str, str]], language: str, url: str) -> dict[str, str]:
-        words = {key: escape(text) for key, text in languages[language].items()}
+    def _values(self, language: str, url: str) -> dict[str, str]:
+        words = {key: escape(text) for key, text in self.words[language].items()}
         copy = f'<button type="button" hidden data-copied="{words["copied"]}">{words["copy"]}</button>'
         pasted = {
             client: f'\n<div class="copy"><pre tabindex="0">{escape(snippet)}</pre>{copy}</div>'
@@ -106,9 +112,9 @@ class HomePage:
         sections = [
             f"<h2>{name}</h2>\n<p>{words[client]}</p>{pasted.get(client, '')}" for client, name in NAMES.items()
         ]
-        here = {each: ' aria-current="page"' if each == language else "" for each in languages}
+        here = {each: ' aria-current="page"' if each == language else "" for each in self.words}
         links = [
-            f'<a href="?lang={each}" lang="{each}"{here[each]}>{own["name"]}</a>' for each, own in languages.items()
+            f'<a href="?lang={each}" lang="{each}"{here[each]}>{own["name"]}</a>' for each, own in self.words.items()
         ]
         token = "sign_in" if self.settings.oauth else "token" if self.settings.needs_token else "no_token"
         return {
@@ -164,19 +170,6 @@ def snippets_of(url: str, *, needs_token: bool) -> dict[str, str]:
 
 def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-@cache
-def _page() -> Page:
-    return Page.read("home_page.html")
-
-
-@cache
-def _words() -> Mapping[str, Mapping[str, str]]:
-    words: Mapping[str, Mapping[str, str]] = json.loads(
-        Path(__file__).with_name("home_page.json").read_text(encoding="utf-8")
-    )
-    return words
 
 
 def _hashes(html: str, kind: str) -> list[str]:

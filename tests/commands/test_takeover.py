@@ -33,7 +33,7 @@ def said(folder: Path, *arguments: str, status: int = 0, **env: str) -> str:
 
 
 def rows(data: Path) -> list[tuple[Any, ...]]:
-    """What the history has, as a program would see it."""
+    """Return the rows of the history, as a program would see them."""
     with closing(sqlite3.connect(data / "easel.db")) as connection:
         return connection.execute(
             "SELECT owner, history_id, state, model, prompt, created_at, group_concat(name) FROM jobs "
@@ -260,3 +260,19 @@ def test_by_default_it_listens_where_old_links_lead() -> None:
     """Ours: the links in old chats begin with the old server's address, and so need no change."""
     settings = Settings.from_env({})
     assert f"http://{settings.host}:{settings.port}" == PREFIX
+
+
+def test_once_all_tokens_are_revoked_it_says_that_nobody_could_see_it(tmp_path: Path) -> None:
+    """Bug: the history entered the one of `local`, whom no request could be of."""
+    said(tmp_path, "token", "add", "zoe")
+    said(tmp_path, "token", "revoke", "zoe")
+    newest().write(tmp_path / "old")
+    assert "all tokens are revoked, and nobody can call" in said(tmp_path, "import", "old", status=2)
+    assert rows(tmp_path / "data") == []
+    assert "for zoe: entries" in said(tmp_path, "import", "old", "--owner", "zoe")
+
+
+def test_a_file_of_the_folder_may_be_named_that_is_not_there(tmp_path: Path) -> None:
+    newest().write(tmp_path / "old")
+    (tmp_path / "old" / "history_archive.json").unlink()
+    assert "Taken over" in said(tmp_path, "import", "old/history_archive.json")

@@ -26,7 +26,7 @@ async def register(session: aiohttp.ClientSession, issuer: AuthorizationServer) 
 async def authorize(
     session: aiohttp.ClientSession, issuer: AuthorizationServer, client_id: str, **changed: str
 ) -> dict[str, str]:
-    """What the browser brings back to the client."""
+    """Return the query that the browser brings back to the client."""
     asked = {
         "client_id": client_id, "redirect_uri": BACK, "response_type": "code", "state": "s", "scope": "draw look other",
         "code_challenge": CHALLENGE, "code_challenge_method": "S256", "resource": RESOURCE,

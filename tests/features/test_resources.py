@@ -273,7 +273,7 @@ def job(pictures: tuple[KeptPicture, ...] = (PICTURE,)) -> Job:
 
 
 async def told(subscription: Subscription) -> set[Change]:
-    """What a reader is told until the end."""
+    """Close a subscription, and return the notices that were left for its reader."""
     subscription.close()
     notices = set()
     while (notice := await subscription.next()) is not None:

@@ -109,7 +109,7 @@ def plain(media_type: str, **options: object) -> bytes:
 
 JPEG, PNG, GIF, WEBP, AVIF = (plain(media_type) for media_type in COUNTERS)
 FIRST = GIF.index(b",")
-"""Where the picture begins in a GIF, behind its colours, which hold no comma."""
+"""The place in a GIF at which the picture begins, behind its colours, which hold no comma."""
 
 
 @pytest.mark.parametrize(

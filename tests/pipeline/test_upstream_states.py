@@ -34,10 +34,6 @@ class Listing(Upstream):
         return answer
 
 
-class PublicList(Listing):
-    list_needs_key: ClassVar[bool] = False
-
-
 async def watched(*services: Listing, rounds: int = 1) -> list[list[tuple[State, bool]]]:
     """The state of each service, and whether pictures can be drawn, after each of so many rounds of questions."""
     states = UpstreamStates({str(number): each for number, each in enumerate(services)}, pause=lambda _: paused())
@@ -96,24 +92,15 @@ def ended(kind: str = "") -> Job:
     )
 
 
-@pytest.mark.parametrize(
-    ("service", "state"),
-    [
-        pytest.param(Listing(answers=[LIST]), State.OK, id="a list that needs the key"),
-        pytest.param(PublicList(answers=[LIST]), State.REFUSES_KEY, id="a list that everybody gets"),
-    ],
-)
-async def test_a_public_list_does_not_make_a_refused_key_good(service: Listing, state: State) -> None:
-    """Ours: ModelScope lists its models for a wrong key, too; only a picture shows that the key is right."""
-    states = UpstreamStates({"service": service})
+async def test_a_key_that_a_generation_showed_as_refused_is_good_again_once_the_list_comes() -> None:
+    """Ours: a service that is not ready gets no calls, so that no generation could show it."""
+    states = UpstreamStates({"service": Listing(answers=[LIST])})
     states.ended(ended("auth"))
     assert states.unwell == {"service"}
     asked = asyncio.Event()
     watching = asyncio.create_task(states.watch(lambda _: asked.set()))
     await asked.wait()
     watching.cancel()
-    assert states.standings["service"].state is state
-    states.ended(ended())
     assert states.standings["service"].state is State.OK
 
 

@@ -90,7 +90,7 @@ async def at(tmp_path: Path) -> AsyncIterator[At]:
                 files=opened.files,
                 importer=opened.importer,
                 uploads=opened.uploads,
-                download=GuardedDownload(session=session),
+                download=GuardedDownload(session),
                 picture=picture,
                 make_room=opened.retention.enforce,
                 drop=opened.retention.drop,
@@ -276,7 +276,7 @@ async def test_an_owner_has_so_many_downloads_at_once(at: At) -> None:
     """Ours: a slow host costs its owner's places and nobody else's, and all of them together a bounded memory."""
     resolver = Waiting()
     async with aiohttp.ClientSession(connector=Connector(resolver)) as session, asyncio.TaskGroup() as group:
-        download = GuardedDownload(session=session, allowances=Allowances(pairs={"downloads_at_once": (2, 3)}))
+        download = GuardedDownload(session, allowances=Allowances(pairs={"downloads_at_once": (2, 3)}))
 
         async def begin(owner: str) -> asyncio.Task[bytes]:
             begun = group.create_task(download(owner, "https://slow.example/a.png"))

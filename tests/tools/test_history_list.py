@@ -25,7 +25,7 @@ async def listed(client: WireClient, **arguments: Any) -> tuple[list[str], str]:
 async def test_an_empty_history_says_how_to_begin(client: WireClient) -> None:
     result = await client.call("history")
     assert "Call `generate`" in result["content"][0]["text"]
-    message = "Nothing was made yet. Call `generate` with a prompt."
+    message = "The history is empty. Call `generate` with a prompt."
     assert result["structuredContent"] == {"entries": [], "total": 0, "message": message}
 
 

@@ -201,7 +201,7 @@ async def page() -> AsyncIterator[str]:
 
 
 async def called(open_tab: OpenTab, origin: str, url: str) -> list[object]:
-    """What a page of this origin gets when it opens a session, lists the tools, and tries a wrong token."""
+    """Return the answers to a page of this origin that opens a session, lists the tools, and tries a wrong token."""
     script = CALL.format(
         url=json.dumps(url),
         token=ANNA,
