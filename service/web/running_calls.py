@@ -1,7 +1,7 @@
 """The calls that run now: cancelled by their client, or ended at shutdown; and the share of each request in the limits.
 
 A legacy call belongs to its session and goes on without its connection, so it is a task of its own; a modern one ends
-with its connection, and runs in the task of its request (`versions.OUTLIVES_ITS_STREAM`). A request has its share until
+with its connection, and runs in the task of its request (`client.OUTLIVES_ITS_STREAM`). A request has its share until
 its response was taken and its calls have ended, whichever is later: neither unread results nor calls that were left can
 pile up.
 """
