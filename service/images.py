@@ -50,6 +50,9 @@ AWAY: Final = "away-"
 NOT_DRAWN: Final = "not drawn"
 """The upstream of an entry of an earlier server that is no generation: a picture that the person gave."""
 
+NOT_PARAMETERS: Final = frozenset({"model", "prompt", "references", "mask", "price"})
+"""Fields of a request that are kept elsewhere than among the parameters of its job, or as the origin of a picture."""
+
 LOCAL_OWNER: Final = "local"
 """Owner of everything made while no tokens are configured."""
 
@@ -109,6 +112,8 @@ class ImageRequest:
     price: float = 0.0
     """The price of the picture by the models file, for the spend of the day; no image service is told of it."""
     references: tuple[Reference, ...] = ()
+    mask: Reference | None = None
+    """The region of the first reference that is to change: white there, black elsewhere, of any size."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -116,16 +121,43 @@ class ImageRequest:
         asked = {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if each.name not in {"model", "prompt", "references", "price"} and getattr(self, each.name) != each.default
+            if each.name not in NOT_PARAMETERS and getattr(self, each.name) != each.default
         }
         loras = {"loras": dict(self.loras)} if self.loras else {}
         origins = [each.origin or "a picture" for each in self.references]
-        return asked | loras | ({"references": origins} if origins else {})
+        mask = {"mask": self.mask.origin or "a picture"} if self.mask else {}
+        return asked | loras | ({"references": origins} if origins else {}) | mask
 
     @property
     def parents(self) -> tuple[Parent, ...]:
         """The earlier pictures that it starts from."""
         return tuple(each.parent for each in self.references if each.parent is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """The use of an image service that it tells with an answer, or that a price table estimates.
+
+    `cost` is in `currency` (ISO 4217); None where nobody knows it. `estimated`: it is of a price table.
+    """
+
+    cost: float | None = None
+    currency: str = "USD"
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum. Costs of two currencies have none: then the cost is that of neither."""
+        costs = [each.cost for each in (self, other) if each.cost is not None]
+        alike = len(costs) < 2 or self.currency == other.currency
+        return Usage(
+            cost=sum(costs) if costs and alike else None,
+            currency=other.currency if self.cost is None else self.currency,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            estimated=self.estimated or other.estimated,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,11 +168,13 @@ class Picture:
 
     `note` is what the upstream said about it that the person should know, such as "upscaling failed, this is 1K".
     `source` is the URL at the upstream where the same bytes can be had again, empty where they came inside the answer.
+    `usage` is that of the whole answer, and stands at its first picture.
     """
 
     data: bytes = field(repr=False)
     note: str = ""
     source: str = field(default="", repr=False)
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +264,7 @@ class Job:
     links: tuple[str, ...] = field(default=(), repr=False)
     delivered_at: float | None = None
     parents: tuple[Parent, ...] = ()
+    usage: Usage | None = None
 
 
 class Progress(Protocol):

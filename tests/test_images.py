@@ -1,6 +1,6 @@
 """Tests of service/images.py."""
 
-from service.images import Failure, ImageRequest, Parent, Reference, WorkError
+from service.images import Failure, ImageRequest, Parent, Reference, Usage, WorkError
 
 
 def test_the_parameters_are_what_was_asked_for_beside_model_and_prompt() -> None:
@@ -31,3 +31,21 @@ def test_a_failure_of_one_line_is_a_fact_without_a_quote() -> None:
     """Ours: as earlier versions wrote it, and as most failures of our own are."""
     failure = Failure(kind="interrupted", reason="This server was stopped. It said: nothing.")
     assert (failure.fact, failure.quote) == (failure.reason, "")
+
+
+def test_a_mask_is_kept_as_its_origin() -> None:
+    asked = ImageRequest(model="m", prompt="p", mask=Reference(data=b"x", origin="an upload"))
+    assert asked.parameters == {"mask": "an upload"}
+
+
+def test_use_of_several_answers_adds_up_and_is_an_estimate_if_one_is() -> None:
+    told = Usage(cost=0.02, input_tokens=3, output_tokens=5)
+    assert told + Usage(cost=0.01, input_tokens=1, estimated=True) == Usage(
+        cost=0.03, input_tokens=4, output_tokens=5, estimated=True
+    )
+    assert told + Usage(output_tokens=1) == Usage(cost=0.02, input_tokens=3, output_tokens=6)
+    assert (Usage() + Usage()).cost is None
+
+
+def test_costs_in_two_currencies_have_no_sum() -> None:
+    assert (Usage(cost=1.0) + Usage(cost=2.0, currency="CNY")).cost is None
