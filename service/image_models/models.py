@@ -9,6 +9,13 @@
   list. A size is 1024x1024, auto, or a range 64x64..2048x2048. What is not named cannot be chosen.
 - `takes`: other arguments that it makes use of: negative_prompt, seed.
 - `references`: the number of pictures from which it can start; unknown when it is left out.
+- `reference_types`, `reference_bytes`, `reference_pixels`: the media types of these, and the most bytes and pixels of
+  each; what its service takes when they are left out.
+- `count`: the most pictures of one call, 8 when it is left out; `native_count`: those that its service draws for one
+  request, 1 when it is left out. More are asked for by requests side by side.
+- `mask`: how a painted region reaches it: "alpha" where its service takes a mask, "marked" where the region is marked
+  in the picture and the prompt speaks of it. Left out: it takes none.
+- `upscale`: the resolutions to which it brings an earlier picture.
 - `price`: the price of one picture, in the unit of EASEL_SPEND_PER_DAY; 0 when it is left out.
 
 Where `aspect_ratios` is an object of values and endings, and so is `resolutions` if it is there, the ids with these
@@ -29,6 +36,8 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from service.images import EXTENSIONS
+
 DEFAULT_UPSTREAM: Final = "flow2api"
 """Upstream of a model that is given by its id alone, as older lists do."""
 
@@ -46,6 +55,15 @@ SWITCHES: Final = ("negative_prompt", "seed")
 """Arguments that a model either makes use of or not."""
 
 
+MASKS: Final = ("", "alpha", "marked")
+"""The ways in which a painted region reaches a model; "" for none."""
+
+MOST_PICTURES: Final = 8
+"""The most pictures of one call, whatever the model."""
+
+MOST_BYTES: Final = 10**9
+"""More than any reference has, of bytes and of pixels; a limit beyond it is a slip."""
+
 HIGHEST_PRICE: Final = 1e6
 """More than any picture costs in any currency; a price beyond it is a slip."""
 
@@ -58,6 +76,7 @@ class ModelsError(ValueError):
 class Model:
     """One model: by argument the values that it can do, which other arguments it takes, and how many references.
 
+    Of references, no types stand for those of its service, and 0 bytes or pixels for no limit.
     `variants` are the ids with an ending: each is a model that can do a single shape and resolution. Of these
     `variant_of` is the id without the ending.
     """
@@ -68,6 +87,13 @@ class Model:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     takes: frozenset[str] = frozenset()
     references: int | None = None
+    reference_types: tuple[str, ...] = ()
+    reference_bytes: int = 0
+    reference_pixels: int = 0
+    most_pictures: int = MOST_PICTURES
+    native_count: int = 1
+    mask: str = ""
+    upscale: tuple[str, ...] = ()
     price: float = 0.0
     variants: tuple["Model", ...] = ()
     variant_of: str = ""
@@ -180,6 +206,13 @@ def _describe(id_: str, said: Entry) -> Model:
         choices={argument: tuple(values) for argument, values in choices.items() if values},
         takes=_read_takes(id_, said.get("takes", [])),
         references=_read_references(id_, said.get("references")),
+        reference_types=_read_types(id_, said.get("reference_types", [])),
+        reference_bytes=_read_number(id_, said, "reference_bytes", 0, MOST_BYTES),
+        reference_pixels=_read_number(id_, said, "reference_pixels", 0, MOST_BYTES),
+        most_pictures=_read_number(id_, said, "count", MOST_PICTURES, MOST_PICTURES),
+        native_count=_read_number(id_, said, "native_count", 1, MOST_PICTURES),
+        mask=_read_mask(id_, said.get("mask", "")),
+        upscale=_read_upscale(id_, said.get("upscale", [])),
         price=_read_price(id_, said.get("price", 0)),
     )
     return replace(model, variants=_variants(model, choices["aspect_ratio"], choices["resolution"]))
@@ -217,6 +250,39 @@ def _read_references(id_: str, references: object) -> int | None:
             return count
         case _:
             raise ModelsError(f'"references" of {id_} must be a whole number from 0')
+
+
+def _read_number(id_: str, said: Entry, key: str, default: int, most: int) -> int:
+    """Read a whole number up to `most`, from 1 or, where that is the default, from 0."""
+    least = min(default, 1)
+    match said.get(key, default):
+        case int(number) if least <= number <= most and not isinstance(number, bool):
+            return number
+        case _:
+            raise ModelsError(f'"{key}" of {id_} must be a whole number from {least} to {most}')
+
+
+def _read_types(id_: str, types: object) -> tuple[str, ...]:
+    match types:
+        case [*names] if all(name in EXTENSIONS for name in names):
+            return tuple(map(str, names))
+        case _:
+            raise ModelsError(f'"reference_types" of {id_} must be a list, of {", ".join(EXTENSIONS)}')
+
+
+def _read_mask(id_: str, mask: object) -> str:
+    if isinstance(mask, str) and mask in MASKS:
+        return mask
+    raise ModelsError(f'"mask" of {id_} must be alpha or marked, or be left out')
+
+
+def _read_upscale(id_: str, upscale: object) -> tuple[str, ...]:
+    form = CHOICES["resolution"][1]
+    match upscale:
+        case [*values] if all(isinstance(each, str) and form.fullmatch(each) for each in values):
+            return tuple(map(str, values))
+        case _:
+            raise ModelsError(f'"upscale" of {id_} must be a list of resolutions, such as ["2K", "4K"]')
 
 
 def _read_price(id_: str, price: object) -> float:

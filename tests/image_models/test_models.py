@@ -54,6 +54,25 @@ def test_a_model_says_what_it_can_do() -> None:
     assert [name for name in ("seed", "size", "negative_prompt", "quality") if model.accepts(name)] == ["seed", "size"]
 
 
+def test_a_model_says_how_many_pictures_it_draws_and_what_it_starts_from() -> None:
+    """Ours: one table says it, to the schema and to the checks."""
+    model = one(
+        count=6, native_count=4, mask="marked", upscale=["2K", "4K"], reference_types=["image/png"],
+        reference_bytes=4_000_000, reference_pixels=1024 * 1024,
+    )  # fmt: skip
+    assert (model.most_pictures, model.native_count, model.mask, model.upscale) == (6, 4, "marked", ("2K", "4K"))
+    assert (model.reference_types, model.reference_bytes, model.reference_pixels) == (("image/png",), 4_000_000, 2**20)
+    plain = one()
+    assert (plain.most_pictures, plain.native_count, plain.mask, plain.upscale) == (8, 1, "", ())
+    assert (plain.reference_types, plain.reference_bytes, plain.reference_pixels) == ((), 0, 0)
+
+
+def test_variants_have_the_numbers_of_their_model() -> None:
+    model = read({"models": [{"id": "m", "aspect_ratios": SHAPES, "count": 4, "native_count": 2, "mask": "marked"}]})
+    variant = model.by_id["m-wide"]
+    assert (variant.most_pictures, variant.native_count, variant.mask) == (4, 2, "marked")
+
+
 def test_a_family_says_it_for_its_models_and_each_may_say_otherwise() -> None:
     models = read(
         {
@@ -128,6 +147,18 @@ def test_the_whole_list_is_read_whoever_draws_it() -> None:
         pytest.param({"models": [{"id": "a", "takes": ["sed"]}]}, "takes", id="an argument that there is not"),
         pytest.param({"models": [{"id": "a", "references": True}]}, "references", id="references is a boolean"),
         pytest.param({"models": [{"id": "a", "references": -1}]}, "references", id="fewer than no references"),
+        pytest.param({"models": [{"id": "a", "count": 9}]}, '"count" of a .* from 1 to 8', id="more than 8 pictures"),
+        pytest.param({"models": [{"id": "a", "count": 0}]}, '"count" of a', id="no picture"),
+        pytest.param({"models": [{"id": "a", "native_count": True}]}, '"native_count" of a', id="count is a boolean"),
+        pytest.param({"models": [{"id": "a", "mask": "soft"}]}, "alpha or marked", id="a mask of another kind"),
+        pytest.param({"models": [{"id": "a", "mask": []}]}, "alpha or marked", id="mask is a list"),
+        pytest.param({"models": [{"id": "a", "upscale": "4K"}]}, '"upscale" of a', id="a resolution for a list"),
+        pytest.param({"models": [{"id": "a", "upscale": ["big"]}]}, '"upscale" of a', id="a resolution in words"),
+        pytest.param({"models": [{"id": "a", "reference_types": ["png"]}]}, "image/png", id="an extension for a type"),
+        pytest.param(
+            {"models": [{"id": "a", "reference_bytes": "4 MB"}]}, '"reference_bytes" of a', id="bytes in words"
+        ),
+        pytest.param({"models": [{"id": "a", "reference_pixels": -1}]}, '"reference_pixels"', id="less than no pixels"),
         pytest.param({"models": [{"id": "a", "price": "0.04"}]}, '"price" of a', id="price is a text"),
         pytest.param({"models": [{"id": "a", "price": -1}]}, '"price" of a', id="less than no price"),
         pytest.param({"models": [{"id": "a", "price": True}]}, '"price" of a', id="price is a boolean"),
