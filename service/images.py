@@ -50,7 +50,7 @@ AWAY: Final = "away-"
 NOT_DRAWN: Final = "not drawn"
 """The upstream of an entry of an earlier server that is no generation: a picture that the person gave."""
 
-NOT_PARAMETERS: Final = frozenset({"model", "prompt", "references", "mask", "price"})
+NOT_PARAMETERS: Final = frozenset({"model", "prompt", "references", "mask", "rules", "price"})
 """Fields of a request that are kept elsewhere than among the parameters of its job, or as the origin of a picture."""
 
 LOCAL_OWNER: Final = "local"
@@ -86,6 +86,19 @@ class Reference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReferenceRules:
+    """The form in which a model takes references and a mask; 0 bytes or pixels stand for no limit.
+
+    No `types` stand for those of its service. `mask` is as in the models file: "alpha", "marked", or "" for none.
+    """
+
+    types: tuple[str, ...] = ()
+    most_bytes: int = 0
+    most_pixels: int = 0
+    mask: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageRequest:
     """One request for a picture, made of arguments that passed the schema and of a model that was found.
 
@@ -113,7 +126,12 @@ class ImageRequest:
     """The price of the picture by the models file, for the spend of the day; no image service is told of it."""
     references: tuple[Reference, ...] = ()
     mask: Reference | None = None
-    """The region of the first reference that is to change: white there, black elsewhere, of any size."""
+    """The region of the first reference that is to change: white there, black elsewhere.
+
+    A service that takes masks gets it as a PNG of that reference's size, transparent where it is to change.
+    """
+    rules: ReferenceRules = ReferenceRules()
+    """The form in which the pipeline brings references and mask to the service; that one is not told of it."""
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from math import exp
 from typing import Final, TypeAlias
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from service.pictures.containers import avif_properties, png_chunks
 
@@ -30,6 +30,11 @@ PIXELS_OF: Final[Mapping[str, frozenset[str]]] = {
     "CMYK": frozenset({"CMYK"}),
 }
 """Colour space of a profile → modes of pictures that it can be for. A grey picture may have a profile of RGB."""
+
+
+SAMPLES: Final = range(0, 256, 51)
+SAME: Final = 3
+"""Steps of 255 by which nobody sees two colours apart; profiles of sRGB differ by less in their rounding."""
 
 
 def profile_of(data: bytes, media_type: str, image: Image.Image) -> bytes:
@@ -65,6 +70,20 @@ def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
         return picture.convert("RGB")
     converted.info.pop("icc_profile", None)  # littleCMS' own, with the date of today
     return converted
+
+
+def changes_colours(profile: bytes) -> bool:
+    """Tell whether values of a profile look otherwise when they are taken for sRGB. Many a profile is sRGB's own."""
+    match colour_space(profile) if profile else "":
+        case "RGB":
+            values = [(red, green, blue) for red in SAMPLES for green in SAMPLES for blue in SAMPLES]
+            sample = Image.frombytes("RGB", (len(values), 1), bytes(value for each in values for value in each))
+        case "GRAY":
+            sample = Image.frombytes("L", (len(SAMPLES), 1), bytes(SAMPLES))
+        case space:
+            return bool(space)
+    difference = ImageChops.difference(sample.convert("RGB"), to_srgb(sample, profile))
+    return max(difference.tobytes()) > SAME
 
 
 def _png_profile(data: bytes) -> bytes:

@@ -16,7 +16,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Final, NamedTuple
 
 SCAN, START, END, TEMPORARY = 0xDA, 0xD8, 0xD9, 0x01
@@ -128,6 +128,33 @@ def gif_end(data: bytes) -> int:
             return at
         at += 1
     return len(data)
+
+
+def is_animated(data: bytes, media_type: str) -> bool:
+    """Tell whether a file has more frames than the first. Blocks for milliseconds where that one is large."""
+    match media_type:
+        case "image/png":
+            kinds = (chunk.kind for chunk in islice(png_chunks(data), LOOKED_AT))
+            return b"acTL" in takewhile(lambda kind: kind != b"IDAT", kinds)
+        case "image/webp":
+            return any(chunk.kind == b"ANMF" for chunk in islice(webp_chunks(data), LOOKED_AT))
+        case "image/gif":
+            return _has_second_image(data)
+        case "image/avif":
+            return data[8:12] == b"avis"
+        case _:
+            return False
+
+
+def _has_second_image(data: bytes) -> bool:
+    """Tell whether a GIF has an image behind its first one; comments may stand between."""
+    at = gif_end(data) + 1
+    while at < len(data) and data[at] == GIF_EXTENSION:
+        at += 2
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+    return at < len(data) and data[at] == GIF_IMAGE
 
 
 def _gif_table_bytes(data: bytes, at: int) -> int:

@@ -28,6 +28,7 @@ from PIL import AvifImagePlugin, Image, PngImagePlugin
 
 from service.pictures.colour import LARGEST_PROFILE
 from service.pictures.conversion import convert
+from service.pictures.masks import alpha_mask, marked_copy, read_mask
 from service.pictures.messages import BadPictureError, Value, read_head, read_strings, write_message
 from service.pictures.previews import copy, examine, take_in
 
@@ -39,6 +40,9 @@ WORK: Final[Mapping[str, Callable[..., Value]]] = {
     "take_in": take_in,
     "copy": copy,
     "convert": convert,
+    "read_mask": read_mask,
+    "alpha_mask": alpha_mask,
+    "marked_copy": marked_copy,
 }
 
 AVIF_THREADS: Final = 2
@@ -56,15 +60,15 @@ def main() -> None:
         while True:
             task = read_head(tasks)
             limit(int(task["memory_bytes"]), float(task["cpu_s"]))
-            [data] = read_strings(tasks, task)
-            write_message(answers, *answer(task, data))
-            del task, data
+            strings = read_strings(tasks, task)
+            write_message(answers, *answer(task, *strings))
+            del task, strings
 
 
-def answer(task: Mapping[str, Any], data: bytes) -> tuple[Any, ...]:
-    """Do the work of a task; return the answer and its strings."""
+def answer(task: Mapping[str, Any], data: bytes, *others: bytes) -> tuple[Any, ...]:
+    """Do the work of a task on a picture, or on one and others; return the answer and its strings."""
     try:
-        values, strings = WORK[task["work"]](data, **task["arguments"]).to_message(data)
+        values, strings = WORK[task["work"]](data, *others, **task["arguments"]).to_message(data)
     except BadPictureError as error:
         return ({"refusal": [error.subject, error.problem, error.code]},)
     except MemoryError:

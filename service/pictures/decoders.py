@@ -22,13 +22,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from service.images import FORMATS
+from service.images import FORMATS, ReferenceRules
 from service.pictures.decoding_queue import DecodingQueue, Lane
 from service.pictures.messages import (
     MAX_PIXELS,
@@ -36,6 +36,8 @@ from service.pictures.messages import (
     ConvertedPicture,
     Examined,
     JpegCopy,
+    MarkedCopy,
+    ReadMask,
     V,
     read_answer,
     read_head,
@@ -111,7 +113,7 @@ class DecoderProcess:
         """Tell that it can take a task."""
         return not self._is_killed and (self._process is None or self._process.poll() is None)
 
-    def exchange(self, task: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    def exchange(self, task: Mapping[str, Any], *strings: bytes) -> tuple[dict[str, Any], list[bytes]]:
         """Send a task and return its answer. Raises `DecoderEndedError`, and leaves no process behind then."""
         with self._in_use:
             if self._process is None:
@@ -124,9 +126,10 @@ class DecoderProcess:
             assert self._process.stdin is not None  # noqa: S101 - asked for
             assert self._process.stdout is not None  # noqa: S101 - asked for
             try:
-                write_message(self._process.stdin, task, data)
+                write_message(self._process.stdin, task, *strings)
                 answer = read_head(self._process.stdout)
-                return answer, read_strings(self._process.stdout, answer, most=len(data) + LARGEST_CONVERTED)
+                most = sum(map(len, strings)) + LARGEST_CONVERTED
+                return answer, read_strings(self._process.stdout, answer, most=most)
             except (OSError, EOFError, ValueError) as error:
                 self.kill()
                 raise DecoderEndedError(*self.reap()) from error
@@ -181,9 +184,24 @@ class Decoders:
         """Return a JPEG of at most `max_bytes` of a picture that is kept. Raises `BadPictureError`."""
         return await self._run(JpegCopy, Lane.OTHER, owner, data, "copy", max_bytes=max_bytes)
 
-    async def convert(self, owner: str, data: bytes, accepted: Collection[str]) -> ConvertedPicture:
-        """Return a picture as an image service takes it that accepts these media types. Raises `BadPictureError`."""
-        return await self._run(ConvertedPicture, Lane.OTHER, owner, data, "convert", accepted=sorted(accepted))
+    async def convert(self, owner: str, data: bytes, rules: ReferenceRules) -> ConvertedPicture:
+        """Return a picture as a model of these rules takes it. Raises `BadPictureError`."""
+        limits = {"most_bytes": rules.most_bytes, "most_pixels": rules.most_pixels}
+        accepted = sorted(rules.types)
+        return await self._run(ConvertedPicture, Lane.OTHER, owner, data, "convert", accepted=accepted, **limits)
+
+    async def read_mask(self, owner: str, mask: bytes, picture: bytes) -> ReadMask:
+        """Read the mask of a picture. Raises `BadPictureError`."""
+        return await self._run(ReadMask, Lane.OTHER, owner, mask, "read_mask", picture)
+
+    async def alpha_mask(self, owner: str, mask: bytes, size: tuple[int, int], most_bytes: int) -> ConvertedPicture:
+        """Return a mask that was read as a PNG of this size, transparent where its picture is to change."""
+        arguments = {"width": size[0], "height": size[1], "most_bytes": most_bytes}
+        return await self._run(ConvertedPicture, Lane.OTHER, owner, mask, "alpha_mask", **arguments)
+
+    async def marked_copy(self, owner: str, picture: bytes, mask: bytes) -> MarkedCopy:
+        """Return a small copy of a picture with the region of its mask marked."""
+        return await self._run(MarkedCopy, Lane.OTHER, owner, picture, "marked_copy", mask)
 
     def stop(self) -> None:
         """Kill all decoders. What they work on, waits, or is given later, raises `BadPictureError` (`undecoded`)."""
@@ -201,7 +219,9 @@ class Decoders:
             each.reap()
         self._threads.shutdown()
 
-    async def _run(self, value: type[V], lane: Lane, owner: str, data: bytes, work: str, **arguments: Any) -> V:
+    async def _run(
+        self, value: type[V], lane: Lane, owner: str, data: bytes, work: str, *others: bytes, **arguments: Any
+    ) -> V:
         subject = _subject(data)
         need = self._need(subject, data)
         async with self._queue.place(lane, owner, large=need > USUAL_BYTES):
@@ -209,17 +229,19 @@ class Decoders:
                 raise _stopped(subject)
             memory = self._limits.memory_bytes if need > USUAL_BYTES else min(USUAL_BYTES, self._limits.memory_bytes)
             task = {"work": work, "arguments": arguments, "memory_bytes": memory, "cpu_s": self._limits.cpu_s}
-            answer, strings = await self._answer(subject, task, data)
+            answer, strings = await self._answer(subject, task, data, *others)
         try:
             return read_answer(value, answer, strings, data)
         except ValueError as error:
             raise _crashed(subject, error) from error
 
-    async def _answer(self, subject: str, task: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    async def _answer(
+        self, subject: str, task: Mapping[str, Any], *strings: bytes
+    ) -> tuple[dict[str, Any], list[bytes]]:
         """Have a decoder do a task. Whatever ends the wait early also ends the decoder."""
         decoder = self._take()
         try:
-            waiting = asyncio.get_running_loop().run_in_executor(self._threads, decoder.exchange, task, data)
+            waiting = asyncio.get_running_loop().run_in_executor(self._threads, decoder.exchange, task, *strings)
             async with asyncio.timeout(self._limits.cpu_s * CLOCK_FACTOR):
                 answer = await waiting
         except (TimeoutError, DecoderEndedError, asyncio.CancelledError, RuntimeError) as error:

@@ -98,6 +98,20 @@ def decode(data: bytes, factor: Factor) -> Decoded:
     return Decoded(picture=shown, media_type=media_type, width=width, height=height, readable=readable)
 
 
+def shown_size(data: bytes) -> tuple[int, int]:
+    """Return width and height of a picture as a person sees it, by its header. Raises `BadPictureError`."""
+    media_type = checked_type(data)
+    readable = without_metadata(data, media_type)
+    try:
+        with Image.open(io.BytesIO(readable), formats=[pillow_format(media_type)]) as image:
+            width, height = image.size
+            return (height, width) if shown_orientation(readable, media_type, image) >= 5 else (width, height)
+    except DAMAGED as error:
+        raise BadPictureError(f"{media_type} picture", "is damaged or cut short", "damaged") from error
+    except BOMBS as error:
+        raise too_many_pixels() from error
+
+
 def decode_other(data: bytes, pillow_type: str) -> Image.Image:
     """Decode a picture of a type that is not kept, or raise `BadPictureError`. Pillow turns a TIFF upright itself."""
     try:

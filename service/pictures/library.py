@@ -3,14 +3,16 @@
 The bytes under a name never change, so that a preview which was made once is remembered with it.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
+from weakref import WeakValueDictionary
 
-from service.images import AWAY, KeptPicture, Picture, WorkError
+from service.images import AWAY, KeptPicture, Picture, Reference, ReferenceRules, WorkError
 from service.pictures.decoders import Decoders
 from service.pictures.messages import (
     OUT_OF_BOUNDS,
@@ -18,6 +20,7 @@ from service.pictures.messages import (
     ConvertedPicture,
     Examined,
     JpegCopy,
+    ReadMask,
 )
 from service.pictures.sniffing import is_heic, sniff, stored_size
 from service.routes import PICTURES
@@ -62,6 +65,33 @@ class PreviewMemory:
         return self._previews.get(name)
 
 
+Conversion: TypeAlias = tuple[str, str, ReferenceRules]
+"""Owner, picture, and the rules that it was converted by."""
+
+CONVERSION_BYTES: Final = 32_000_000
+"""Some photos as they go to a model, for the calls that are under way."""
+
+
+class ConversionMemory:
+    """The conversions made last; of equal ones at the same time one is made. The least recently used goes first."""
+
+    def __init__(self, max_bytes: int = CONVERSION_BYTES) -> None:
+        """Hold pictures of `max_bytes` in all."""
+        self._max_bytes = max_bytes
+        self._made: OrderedDict[Conversion, ConvertedPicture] = OrderedDict()
+        self._turns: WeakValueDictionary[Conversion, asyncio.Lock] = WeakValueDictionary()
+
+    async def get(self, key: Conversion, convert: Callable[[], Awaitable[ConvertedPicture]]) -> ConvertedPicture:
+        """Return a conversion, made now where none is held. One that fails is tried anew by whoever waits for it."""
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            made = self._made.get(key) or await convert()
+        self._made[key] = made
+        self._made.move_to_end(key)
+        while sum(len(each.data) for each in self._made.values()) > self._max_bytes:
+            self._made.popitem(last=False)
+        return made
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
     """Keeps pictures in `files`. `url` stands before a picture's name in links, and ends in a slash."""
@@ -70,6 +100,7 @@ class Pictures:
     decoders: Decoders
     url: str
     memory: PreviewMemory = field(default_factory=PreviewMemory)
+    conversions: ConversionMemory = field(default_factory=ConversionMemory)
     keeps: bool = True
     """False leaves those pictures at their image service that can be had there again (EASEL_CACHE=0)."""
 
@@ -145,9 +176,15 @@ class Pictures:
         except BadPictureError as error:
             raise WorkError(f"The picture cannot be shown: it {error.problem}.", kind=error.kind) from error
 
-    async def convert(self, owner: str, data: bytes, accepted: Collection[str]) -> ConvertedPicture:
-        """Return a picture as an image service takes it that accepts these types. Raises `BadPictureError`."""
-        return await self.decoders.convert(owner, data, accepted)
+    async def convert(self, owner: str, reference: Reference, rules: ReferenceRules) -> ConvertedPicture:
+        """Return a picture as a model of these rules takes it. Raises `BadPictureError`.
+
+        What was converted lately is remembered: retries, and calls for several pictures, start from the same ones.
+        """
+        name = reference.name or await asyncio.to_thread(_digest, reference.data)
+        return await self.conversions.get(
+            (owner, name, rules), lambda: self.decoders.convert(owner, reference.data, rules)
+        )
 
     async def shrink(self, owner: str, preview: bytes, max_bytes: int) -> bytes | None:
         """Return a preview in at most so many bytes; None for 0, which leaves no room for any."""
@@ -160,6 +197,15 @@ HEIC_PROBLEM: Final = (
     "is a HEIC picture, the format of iPhone photos, which image services do not take: send it as JPEG, which an "
     "iPhone does for a picture that is chosen from Photos, or send a screenshot of it"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedMask:
+    """A mask that was read and stored, and the name of its file. `fresh`: there was none before."""
+
+    name: str
+    fresh: bool
+    read: ReadMask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,3 +234,16 @@ class Importer:
         name = await self.files.keep(owner, seen.data, seen.media_type)
         fresh = await self.store.add_file(owner, name, len(seen.data))
         return ImportedPicture(name=name, media_type=seen.media_type, fresh=fresh, data=seen.data)
+
+    async def import_mask(self, owner: str, data: bytes, picture: bytes) -> ImportedMask:
+        """Store a mask of a picture under this owner, as it is read. Raises `BadPictureError` for what is none."""
+        if is_heic(data):
+            raise BadPictureError("mask", HEIC_PROBLEM, "heic")
+        read = await self.decoders.read_mask(owner, data, picture)
+        name = await self.files.keep(owner, read.data, read.media_type)
+        fresh = await self.store.add_file(owner, name, len(read.data))
+        return ImportedMask(name=name, fresh=fresh, read=read)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -108,10 +108,37 @@ class JpegCopy(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertedPicture(Value):
-    """A picture as an image service takes it."""
+    """A picture as an image service takes it, and its size."""
 
     data: bytes = field(repr=False)
     media_type: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadMask(Value):
+    """A mask that was read: a PNG of the shape of its picture, white where that is to change and black elsewhere.
+
+    `by_transparency` tells which of the two conventions it followed. `per_mille` of the picture are to change. Width
+    and height are those that it came in, upright.
+    """
+
+    data: bytes = field(repr=False)
+    media_type: str = "image/png"
+    width: int
+    height: int
+    by_transparency: bool
+    fitted: bool
+    per_mille: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkedCopy(Value):
+    """A small JPEG of a picture with a region marked, and the name of the colour of the mark."""
+
+    data: bytes = field(repr=False)
+    colour: str
 
 
 V = TypeVar("V", bound=Value)

@@ -20,9 +20,10 @@ import orjson
 
 from service.images import ImageRequest, Job, JobState, KeptPicture, Reference, WorkError
 from service.pictures.library import Pictures
+from service.pipeline.reference_preparation import NOT_CHARGED
 from service.pipeline.restoration import DELETED, RESTORE_S, Restoration
 from service.pipeline.running_jobs import RunningJob, RunningJobs, Waiter, finish_despite_cancel
-from service.pipeline.worker import CANCELLED_KIND, NOT_CHARGED, Worker
+from service.pipeline.worker import CANCELLED_KIND, Worker
 from service.storage.store import Begun, Store
 from service.troubles import STORAGE
 
@@ -308,12 +309,17 @@ async def fingerprint_of(owner: str, upstream: str, request: ImageRequest) -> st
 
     They stand for owner, image service, model, prompt, every parameter, and the references in their order: one that we
     keep is known by its name, which its bytes decide; one that the service reads itself by its URL; the bytes of any
-    other are hashed in a thread.
+    other are hashed in a thread. A mask is known in the same way.
     """
-    references = [each.name or each.url or await asyncio.to_thread(_digest, each) for each in request.references]
-    parameters = {name: value for name, value in request.parameters.items() if name != "references"}
-    parts = [owner, upstream, request.model, request.prompt, parameters, references]
+    references = [await _name_of(each) for each in request.references]
+    mask = [] if request.mask is None else [await _name_of(request.mask)]
+    parameters = {name: value for name, value in request.parameters.items() if name not in ("references", "mask")}
+    parts = [owner, upstream, request.model, request.prompt, parameters, references, *mask]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+async def _name_of(reference: Reference) -> str:
+    return reference.name or reference.url or await asyncio.to_thread(_digest, reference)
 
 
 def _digest(reference: Reference) -> str:

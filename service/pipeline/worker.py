@@ -17,16 +17,16 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
 from service import telemetry
-from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Picture, Progress, Reference, WorkError
+from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Picture, Progress, WorkError
 from service.pictures.library import Pictures
-from service.pictures.messages import BadPictureError
 from service.pipeline.clock_watch import ClockWatch
+from service.pipeline.reference_preparation import NOT_CHARGED, prepared
 from service.pipeline.running_jobs import HELD_UP_S, RunningJob, RunningJobs, finish_despite_cancel, stored_later
 from service.pipeline.turns import Turns
 from service.storage.files import Arrivals
@@ -42,7 +42,6 @@ CANCELLED_KIND: Final = "cancelled"
 CANCELLED: Final = "It was cancelled by the client before it was done."
 STOPPED: Final = "This server was stopped while the picture was being drawn."
 MAY_BE_CHARGED: Final = "The image service may have charged for it all the same."
-NOT_CHARGED: Final = "Nothing was charged."
 AGAIN: Final = "Call again if the picture is still wanted."
 BROKEN: Final = "Internal error."
 LOOK: Final = "The server's log has the details."
@@ -180,26 +179,12 @@ class Worker:
 
     async def _draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
         upstream = self.upstreams[job.upstream]
-        if request.references:
-            accepted = upstream.reference_types(request.model)
-            references = [await self._convert(job.owner, each, accepted) for each in request.references]
-            request = replace(request, references=tuple(references))
+        request = await prepared(self.pictures, job.owner, request, upstream.reference_types(request.model))
         made = await self._ask(job, upstream, request, running)
         if isinstance(made, RemoteTask):
             remember = self._write(partial(self.store.remember_task, job, made.id), running)
             return await self._follow(await finish_despite_cancel(remember), running)
         return await self._keep(job, made, running, upstream)
-
-    async def _convert(self, owner: str, reference: Reference, accepted: Collection[str]) -> Reference:
-        """Return the reference with its picture upright, readable and of an accepted type."""
-        if not reference.data:
-            return reference
-        try:
-            converted = await self.pictures.convert(owner, reference.data, accepted)
-        except BadPictureError as error:
-            problem = f"The reference picture ({reference.origin or reference.name}) {error.problem}. {NOT_CHARGED}"
-            raise WorkError(problem, kind="reference") from error
-        return replace(reference, data=converted.data, media_type=converted.media_type)
 
     async def _ask(
         self, job: Job, upstream: Upstream, request: ImageRequest, running: RunningJob

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from service.images import ReferenceRules
 from service.pictures.decoders import DECODERS, DecodeLimits, Decoders
 from service.pictures.messages import BadPictureError
 from service.pictures.previews import copy, examine, take_in
@@ -24,6 +25,7 @@ from tests.pictures.samples import corner_marked, encoded, noise, photo, png_of_
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 
 PNG = encoded(corner_marked(320, 200))
+PNG_ALONE = ReferenceRules(types=("image/png",))
 SLOW = encoded(photo(2048, 2048), "image/jpeg")
 """To convert it to PNG takes seconds."""
 
@@ -50,7 +52,7 @@ async def test_a_process_gives_what_the_function_gives() -> None:
         assert await decoders.take_in("anna", PNG) == take_in(PNG)
         assert await decoders.copy("anna", PNG, 90_000) == copy(PNG, 90_000)
         assert await decoders.preview("anna", PNG) == examine(PNG).preview
-        assert (await decoders.convert("anna", PNG, {"image/png"})).data == PNG
+        assert (await decoders.convert("anna", PNG, PNG_ALONE)).data == PNG
 
 
 def test_the_service_itself_loads_no_pillow() -> None:
@@ -114,7 +116,7 @@ async def test_a_decoder_that_dies_costs_one_picture() -> None:
     async with decoding() as decoders:
         await decoders.examine("anna", PNG)
         [pid] = decoder_pids()
-        slow = asyncio.create_task(decoders.convert("anna", SLOW, {"image/png"}))
+        slow = asyncio.create_task(decoders.convert("anna", SLOW, PNG_ALONE))
         await asyncio.sleep(0)
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(BadPictureError, match="the system ended its decoder, as it does when memory is short"):
@@ -143,7 +145,7 @@ async def test_a_decoder_that_cannot_be_started_is_an_error_that_says_so(monkeyp
 async def test_cancelled_callers_leave_the_decoders_usable() -> None:
     """Ours: a client that goes away takes no decoder with it, and waits for none."""
     async with decoding() as decoders:
-        leaving = [asyncio.create_task(decoders.convert("anna", SLOW, {"image/png"})) for _ in range(20)]
+        leaving = [asyncio.create_task(decoders.convert("anna", SLOW, PNG_ALONE)) for _ in range(20)]
         await until_decoders(1)
         for task in leaving:
             task.cancel()
@@ -156,7 +158,7 @@ async def test_cancelled_callers_leave_the_decoders_usable() -> None:
 async def test_a_stop_waits_for_no_decoder() -> None:
     """Ours: within a second all have their answer, and the processes are gone."""
     async with decoding() as decoders:
-        slow = [asyncio.create_task(decoders.convert("anna", SLOW, {"image/png"})) for _ in range(3)]
+        slow = [asyncio.create_task(decoders.convert("anna", SLOW, PNG_ALONE)) for _ in range(3)]
         await until_decoders(1)
         async with asyncio.timeout(1):
             decoders.stop()
@@ -168,7 +170,7 @@ async def test_a_stop_waits_for_no_decoder() -> None:
 async def test_a_paid_picture_does_not_wait_for_those_of_strangers() -> None:
     """Attack: references that take seconds each stood before everybody's pictures."""
     async with decoding() as decoders:
-        strangers = [asyncio.create_task(decoders.convert(f"{each}", SLOW, {"image/png"})) for each in range(5)]
+        strangers = [asyncio.create_task(decoders.convert(f"{each}", SLOW, PNG_ALONE)) for each in range(5)]
         await until_decoders(DECODERS - 1)
         await decoders.examine("anna", PNG)
         assert not all(task.done() for task in strangers)

@@ -40,6 +40,15 @@ async def test_a_request_that_differs_has_another(owner: str, upstream: str, req
     assert await fingerprint_of(owner, upstream, request_) != await fingerprint_of("anna", "pencil", FOX)
 
 
+async def test_a_mask_makes_another_request_and_another_mask_too() -> None:
+    """Ours: a picture whose sky changes is not the one whose ground changes, and neither is one without a mask."""
+    plain = replace(FOX, references=(CAT,))
+    asked = (plain, replace(plain, mask=DOG), replace(plain, mask=CAT), replace(FOX, references=(CAT, DOG)))
+    assert len({await fingerprint_of("anna", "pencil", each) for each in asked}) == 4
+    told_otherwise = replace(plain, mask=replace(DOG, origin="painted by the person"))
+    assert await fingerprint_of("anna", "pencil", asked[1]) == await fingerprint_of("anna", "pencil", told_otherwise)
+
+
 async def test_the_order_of_references_matters() -> None:
     """Ours: "put the first into the second" is another picture the other way round."""
     one, other = replace(FOX, references=(CAT, DOG)), replace(FOX, references=(DOG, CAT))

@@ -34,7 +34,7 @@ async def test_the_service_gets_what_it_takes(tmp_path: Path) -> None:
     async with pipeline_fixture(tmp_path, pencil) as pipeline:
         await pipeline.draw(replace(FOX, references=references))
     [sent] = pencil.asked
-    assert [each.media_type for each in sent.references] == ["image/jpeg", "image/jpeg", "image/png", ""]
+    assert [each.media_type for each in sent.references] == ["image/png", "image/png", "image/png", ""]
     assert [each.name for each in sent.references] == [each.name for each in references]
     assert Image.open(io.BytesIO(sent.references[1].data)).size == (40, 80)
     assert sent.references[2:] == references[2:]
