@@ -22,8 +22,8 @@ from yarl import URL
 from service.images import ImageRequest, WorkError
 from service.upstreams.base import Offers
 from service.upstreams.errors import Service, UpstreamError, request_to
+from service.upstreams.http import ask_models
 from service.upstreams.kinds import Kind
-from service.upstreams.model_list import ask_models
 
 logger = logging.getLogger(__name__)
 

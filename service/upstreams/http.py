@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import zip_longest
 from typing import Any, ClassVar, Final
 
@@ -21,12 +22,23 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from service.bodies import read_limited
 from service.images import EXTENSIONS, Picture, Progress, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.telemetry import trace_headers
 from service.upstreams.answer import ImageAnswer
 from service.upstreams.base import Upstream
-from service.upstreams.errors import ANY_SERVICE, FAILURES, Service, UpstreamError, request_failure, request_to
+from service.upstreams.error_body import parse_body
+from service.upstreams.errors import (
+    ANY_SERVICE,
+    FAILURES,
+    Service,
+    UpstreamError,
+    read_error,
+    request_failure,
+    request_to,
+    upstream_error,
+)
 from service.upstreams.fetch import Trusted, bearer
 from service.upstreams.pictures import PictureReader
 
@@ -203,3 +215,54 @@ class HttpUpstream(Upstream):
             # The answer took its time, so that no failure in it came before any work.
             raise error.of_request(self.service, self._timeouts.total_s) from error
         return pictures
+
+
+LIST_S: Final = 10.0
+"""A list takes a moment or is not worth the wait."""
+
+LARGEST_LIST: Final = 4 * 1024 * 1024
+"""Relays list thousands of models, of a hundred bytes each."""
+
+IMAGE_WORDS: Final = re.compile(
+    r"(?i)image|flux|flus|dall-e|diffusion|sdxl|kolors|seedream|cogview|recraft|ideogram|banana"
+)
+
+
+async def ask_models(session: aiohttp.ClientSession, url: URL, key: str) -> dict[str, str]:
+    """Ask for a list. Raise `UpstreamError` for a bad answer, and what aiohttp raises for none: see `request_to`."""
+    async with session.get(
+        url,
+        headers=bearer(key),
+        allow_redirects=False,
+        timeout=aiohttp.ClientTimeout(total=LIST_S),
+    ) as response:
+        if response.status != HTTPStatus.OK:
+            raise await read_error(response)
+        body = await read_limited(response.content, LARGEST_LIST)
+    if len(body) > LARGEST_LIST:
+        raise ValueError(f"the list of models is larger than {LARGEST_LIST} bytes")
+    return read_model_list(await asyncio.to_thread(parse_body, body))
+
+
+def looks_like_images(id_: str) -> bool:
+    """Tell whether an id looks like that of an image model, for lists without a field that says so."""
+    return IMAGE_WORDS.search(id_) is not None
+
+
+def read_model_list(answer: object) -> dict[str, str]:
+    """Read ids and their descriptions, in order; a description is empty where there is none."""
+    match answer:
+        case {"data": [*entries]}:
+            return dict(read for entry in entries if (read := _entry(entry)) is not None)
+        case _:
+            raise upstream_error(200, answer)
+
+
+def _entry(entry: object) -> tuple[str, str] | None:
+    match entry:
+        case {"id": str(id_), "description": str(description)} if id_:
+            return id_, description
+        case {"id": str(id_)} if id_:
+            return id_, ""
+        case _:
+            return None

@@ -32,16 +32,14 @@ from yarl import URL
 from service.bodies import read_limited
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.settings import TIMEOUTS, Endpoint, Timeouts
-from service.upstreams.asked_wait import LONGEST_WAIT_S, retry_after
 from service.upstreams.base import Offers, RemoteTask
 from service.upstreams.base64_extractor import ExtractedBase64
 from service.upstreams.error_body import sanitize
-from service.upstreams.errors import UpstreamError, read_start, request_to, upstream_error
+from service.upstreams.errors import LONGEST_WAIT_S, UpstreamError, read_start, request_to, retry_after, upstream_error
 from service.upstreams.fetch import bearer
-from service.upstreams.http import Body, HttpUpstream, json_body
+from service.upstreams.http import Body, HttpUpstream, ask_models, json_body
 from service.upstreams.image_sources import Link
 from service.upstreams.kinds import Kind
-from service.upstreams.model_list import ask_models
 from service.upstreams.tasks import is_task_id
 
 SUCCEEDED: Final = frozenset({"SUCCEED", "SUCCEEDED", "SUCCESS"})

@@ -22,10 +22,9 @@ from service.upstreams.base import Offers
 from service.upstreams.error_body import reported_error
 from service.upstreams.errors import UpstreamError, read_start, request_to, upstream_error
 from service.upstreams.fetch import FetchError, fetch
-from service.upstreams.http import SUCCESSES, HttpUpstream
+from service.upstreams.http import SUCCESSES, HttpUpstream, ask_models, looks_like_images
 from service.upstreams.image_sources import Source, in_field, in_text
 from service.upstreams.kinds import Kind
-from service.upstreams.model_list import ask_models, looks_like_images
 from service.upstreams.openai_request import (
     EDITS,
     PARTIALS,

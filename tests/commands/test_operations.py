@@ -1,11 +1,16 @@
-"""The parser of the commands for whoever runs the service."""
+"""`backup` and `restore` as a person types them, beside a service that runs; and the parser of all these commands."""
 
+import asyncio
+import io
+import shutil
 from pathlib import Path
 
+import aiohttp
 import pytest
 
-from service.commands.operations import COMMANDS, parser
-from tests.command_process import said
+from service.commands.operations import COMMANDS, ProgressLine, parser
+from tests.command_process import banner_of, easel, said, value_of
+from tests.wire import wire_client
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -36,3 +41,96 @@ def test_every_command_has_its_work() -> None:
     """Ours: a command without would end with a trace."""
     for words in (["backup", "x"], ["restore", "x"], ["token", "list"], ["history", "delete", "x"], ["usage"]):
         assert callable(parser().parse_args(words).run)
+
+
+TOKENS = "alice:a-token-of-alice"
+ALICE = "a-token-of-alice"
+
+
+async def test_a_backup_of_a_running_service_brings_links_and_history_back(tmp_path: Path) -> None:
+    """Ours: the disk is lost, the backup is put into an empty folder, and chats of before show their pictures."""
+    with easel(tmp_path, EASEL_TOKENS=TOKENS) as process:
+        banner = banner_of(process)
+        async with wire_client(value_of(banner, "MCP endpoint"), ALICE) as client:
+            result = await client.call("generate", {"prompt": "a fox"})
+            link = result["structuredContent"]["images"][0]["url"]
+            async with aiohttp.ClientSession() as session, session.get(link) as response:
+                picture = await response.read()
+            output = said(tmp_path, "backup", "disk/backup")
+            assert "Backed up data to disk/backup: the history and 1 picture (1 MB), of which 1 were new.\n" in output
+            assert "`python -m service restore disk/backup` brings it back" in output
+    (tmp_path / "data").rename(tmp_path / "lost")
+    assert "Restored disk/backup to data: the history and 1 picture" in said(tmp_path, "restore", "disk/backup")
+    with easel(tmp_path, EASEL_TOKENS=TOKENS) as process:
+        banner = banner_of(process)
+        async with wire_client(value_of(banner, "MCP endpoint"), ALICE) as client:
+            [entry] = (await client.call("history"))["structuredContent"]["entries"]
+            assert (entry["history_id"], entry["prompt"]) == (1, "a fox")
+        restored = value_of(banner, "Pictures").removesuffix("<name>") + link.rsplit("/", 1)[1]
+        async with aiohttp.ClientSession() as session, session.get(restored) as response:
+            assert await response.read() == picture
+
+
+async def test_a_copy_of_the_one_file_of_an_idle_service_has_the_history(tmp_path: Path) -> None:
+    """Bug: everybody who copies `easel.db` alone got an empty history, since all of it stood in the log beside it."""
+    other = tmp_path / "other"
+    (other / "data").mkdir(parents=True)
+    with easel(tmp_path) as process:
+        async with wire_client(value_of(banner_of(process), "MCP endpoint")) as client:
+            await client.call("generate", {"prompt": "a fox"})
+            log = tmp_path / "data" / "easel.db-wal"
+            async with asyncio.timeout(20):
+                while log.stat().st_size:  # noqa: ASYNC110 - another process empties it
+                    await asyncio.sleep(0.1)
+            shutil.copy(tmp_path / "data" / "easel.db", other / "data")
+    with easel(other) as process:
+        async with wire_client(value_of(banner_of(process), "MCP endpoint")) as client:
+            [entry] = (await client.call("history"))["structuredContent"]["entries"]
+            assert entry["prompt"] == "a fox"
+
+
+def test_a_refusal_is_one_line_and_a_status(tmp_path: Path) -> None:
+    text = said(tmp_path, "backup", "target", status=2)
+    assert text == "easel: data/easel.db is not there: EASEL_DATA_DIR names the data folder of the service\n"
+    assert said(tmp_path, "restore", "target", status=2).startswith("easel: target is no backup: ")
+    assert not (tmp_path / "target").exists()
+
+
+def test_lost_pictures_are_named_and_told_by_the_status(tmp_path: Path) -> None:
+    said(tmp_path, "demo")
+    [picture] = (tmp_path / "data" / "files").glob("*/*")
+    picture.unlink()
+    text = said(tmp_path, "backup", "target", status=1)
+    assert f"Not there, and left out: {picture.name}. The data folder has lost them." in text
+
+
+def test_damaged_pictures_are_left_out_when_that_is_asked_for(tmp_path: Path) -> None:
+    said(tmp_path, "demo")
+    said(tmp_path, "backup", "target")
+    [picture] = (tmp_path / "target" / "files").glob("*/*")
+    picture.write_bytes(b"rotten")
+    (tmp_path / "data").rename(tmp_path / "old")
+    assert "--skip-damaged" in said(tmp_path, "restore", "target", status=2)
+    text = said(tmp_path, "restore", "target", "--skip-damaged")
+    assert f"Damaged, and left out: {picture.name}. The history says that they are gone." in text
+
+
+class Terminal(io.StringIO):
+    """Output that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("output", "written"),
+    [
+        pytest.param(Terminal(), "\rCopied: 2 of 2 pictures, 3 of 3 MB\n", id="terminal"),
+        pytest.param(io.StringIO(), "", id="file, of a moment's work"),
+    ],
+)
+def test_progress_is_one_line_on_a_terminal_and_rare_in_a_file(output: io.StringIO, written: str) -> None:
+    line = ProgressLine("Copied", output)
+    line(1, 2, 1_500_000, 3_000_000)
+    line(2, 2, 3_000_000, 3_000_000)
+    assert output.getvalue() == written

@@ -1,9 +1,11 @@
-"""`history` of one: with its picture and its family, waited for, deleted."""
+"""`history`: one, with its picture and its family, waited for, deleted; and pages of many, by filters and scopes."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from service.images import Failure, ImageRequest, Parent, Reference
@@ -153,3 +155,155 @@ async def test_the_message_of_a_failed_one_says_why(serve: Serve) -> None:
     assert message.startswith(f"No picture (history_id {id_}")
     assert "Flow2API refused" in message
     assert message.endswith("\nPrompt: `a hen [error-policy]`")
+
+
+async def listed(client: WireClient, **arguments: Any) -> tuple[list[str], str]:
+    """The prompts of a page, and what is said of it."""
+    page = await client.call("history", arguments)
+    assert not list(OUTPUT.iter_errors(page["structuredContent"]))
+    return [entry["prompt"] for entry in page["structuredContent"]["entries"]], page["content"][0]["text"]
+
+
+async def test_an_empty_history_says_how_to_begin(client: WireClient) -> None:
+    result = await client.call("history")
+    assert "Call `generate`" in result["content"][0]["text"]
+    message = "The history is empty. Call `generate` with a prompt."
+    assert result["structuredContent"] == {"entries": [], "total": 0, "message": message}
+
+
+async def test_the_list_is_newest_first_and_goes_on_page_by_page(client: WireClient) -> None:
+    for n in range(5):
+        await client.call("generate", {"prompt": f"picture {n}"})
+    seen, before = [], None
+    while True:
+        page = await client.call("history", {"limit": 2} | ({"before": before} if before else {}))
+        seen += [entry["prompt"] for entry in page["structuredContent"]["entries"]]
+        before = page["structuredContent"].get("next_before")
+        assert ("There is more" in page["content"][0]["text"]) is (before is not None)
+        assert page["structuredContent"]["total"] == 5
+        if before is None:
+            break
+    assert seen == [f"picture {n}" for n in (4, 3, 2, 1, 0)]
+
+
+async def test_every_entry_of_the_list_shows_its_picture_and_how_to_go_on(client: WireClient) -> None:
+    """Ours: the person sees the pictures, and the model needs no second call to change one."""
+    made = [await client.call("generate", {"prompt": f"picture {n}"}) for n in range(2)]
+    _, text = await listed(client)
+    assert text.startswith(
+        "2 of 2 recent generations, newest first. To show a picture, repeat its markdown line in your answer.\n"
+    )
+    for each in made:
+        entry = each["structuredContent"]
+        assert f"![{entry['prompt']}]({entry['images'][0]['url']})" in text
+        assert f"**history_id {entry['history_id']}**" in text
+
+
+async def test_failed_and_working_ones_are_listed_and_can_be_asked_for(serve: Serve) -> None:
+    async with slow_service(serve) as (client, _, _):
+        await client.call("generate", {"prompt": "a hen [error-policy]"})
+        await client.call("generate", {"prompt": "an owl"})
+        prompts, text = await listed(client)
+        assert prompts == ["an owl", "a hen [error-policy]", "a fox [slow]"]
+        assert "To change one, call `generate` with its history_id." in text
+        assert "Failed (policy): Flow2API refused" in text
+        assert "Still being drawn. `history` with history_id 1 waits for it." in text
+        for state, prompt in (("working", "a fox [slow]"), ("failed", "a hen [error-policy]"), ("done", "an owl")):
+            found, text = await listed(client, state=state)
+            assert found == [prompt]
+            assert text.startswith("1 of 1 generations that match")
+
+
+async def test_recent_and_archive_part_the_history_at_the_setting(serve: Serve, tmp_path: Path) -> None:
+    async with seeded_history(tmp_path / "data") as history:
+        for n in range(8):
+            await history.add(f"p{n}")
+    env = {"EASEL_HISTORY_RECENT": "3", "EASEL_HISTORY_ARCHIVE": "4"}
+    async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+        prompts, text = await listed(client, limit=50)
+        assert prompts == ["p7", "p6", "p5"]
+        assert text.startswith("3 of 3 recent generations")
+        assert text.endswith("Older ones: call `history` with scope archive.")
+        prompts, text = await listed(client, scope="archive", limit=3)
+        assert prompts == ["p4", "p3", "p2"]
+        assert text.startswith("3 of 4 generations of the archive")
+        assert (await listed(client, scope="archive", before=3, limit=3))[0] == ["p1"]
+        prompts, text = await listed(client, scope="all", limit=50)
+        assert len(prompts) == 8
+        assert text.startswith("8 of 8 generations")
+
+
+async def test_the_archive_is_all_that_is_older_when_nothing_else_is_set(serve: Serve, tmp_path: Path) -> None:
+    async with seeded_history(tmp_path / "data") as history:
+        for n in range(55):
+            await history.add(f"p{n}")
+    async with serve() as easel, wire_client(easel.mcp_url) as client:
+        assert (await listed(client, scope="archive"))[0] == ["p4", "p3", "p2", "p1", "p0"]
+        assert (await listed(client))[1].startswith("5 of 50 recent generations")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        pytest.param("fox", ["a red fox"], id="a word"),
+        pytest.param("RED", ["a red house", "a red fox"], id="whatever its case"),
+        pytest.param("red fox", ["a red fox"], id="all its words"),
+        pytest.param("猫", ["一只猫戴着帽子"], id="one Chinese character"),
+        pytest.param("帽子", ["一只猫戴着帽子"], id="a Chinese word"),
+        pytest.param("zebra", [], id="nothing"),
+        pytest.param('" OR 1 --', [], id="the syntax of an index"),
+    ],
+)
+async def test_words_find_their_prompts_in_recent_and_archive(
+    serve: Serve, tmp_path: Path, query: str, found: list[str]
+) -> None:
+    """Ours: who searches does not know how old it is."""
+    async with seeded_history(tmp_path / "data") as history:
+        for prompt in ("a red fox", "一只猫戴着帽子", "a red house"):
+            await history.add(prompt)
+        await history.add("a red fox of somebody else", owner="ben")
+    async with serve(EASEL_HISTORY_RECENT="1") as easel, wire_client(easel.mcp_url) as client:
+        assert (await listed(client, query=query))[0] == found
+
+
+async def test_a_model_can_be_asked_for(serve: Serve, tmp_path: Path) -> None:
+    async with seeded_history(tmp_path / "data") as history:
+        await history.add("one", model="qwen")
+        await history.add("two", model="flux")
+    async with serve() as easel, wire_client(easel.mcp_url) as client:
+        assert (await listed(client, model="qwen"))[0] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param({"before": 1}, "There is nothing older.", id="before the first"),
+        pytest.param({"query": "zebra"}, "Nothing matches query “zebra”. Try another, or leave it out.", id="words"),
+        pytest.param(
+            {"model": "x", "state": "failed"},
+            "Nothing matches model “x” and state “failed”. Leave one out, or set scope to all.",
+            id="two conditions",
+        ),
+        pytest.param({"scope": "archive"}, "The archive is empty: it begins after the 50 newest.", id="archive"),
+        pytest.param({"query": " "}, "1 of 1 recent generations", id="a blank query is none"),
+    ],
+)
+async def test_an_empty_page_says_why_and_what_to_do(client: WireClient, arguments: dict[str, Any], words: str) -> None:
+    await client.call("generate", {"prompt": "a red fox"})
+    assert words in (await listed(client, **arguments))[1]
+
+
+async def test_fifty_entries_of_the_longest_prompts_fit_into_an_answer(serve: Serve, tmp_path: Path) -> None:
+    """Ours: clients refuse results from about a megabyte on."""
+    async with seeded_history(tmp_path / "data") as history:
+        for n in range(50):
+            names = [f"{n:02}{k:02}" + "a" * 28 + ".png" for k in range(10)]
+            await history.add("猫" * 32_000, *names, model="m" * 200)
+    async with serve() as easel, wire_client(easel.mcp_url) as client:
+        page = await client.call("history", {"limit": 50})
+        alone = await client.call("history", {"history_id": 1})
+    assert len(page["structuredContent"]["entries"]) == 50
+    assert len(json.dumps(page, ensure_ascii=False).encode()) < 800_000
+    assert len(page["content"][0]["text"]) < 60_000
+    assert alone["structuredContent"]["entries"][0]["prompt"] == "猫" * 32_000
+    assert len(json.dumps(alone, ensure_ascii=False).encode()) < 800_000

@@ -13,7 +13,7 @@ from yarl import URL
 from service.images import ImageRequest, WorkError
 from service.upstreams.errors import Service
 from service.upstreams.flow2api_models import Listed, ModelChoice, ModelList, choose, guess, listed_by
-from service.upstreams.model_list import read_model_list
+from service.upstreams.http import read_model_list
 from tests.emulators.flow2api import Flow2Api, running
 from tests.emulators.flow2api_models import ALIASES, BEFORE_ALIASES, FULL_IDS, alias_list, model_list
 from tests.paths import RECORDINGS
