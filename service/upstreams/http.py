@@ -126,18 +126,26 @@ def json_body(value: object) -> Body:
     return Body("application/json", parts)
 
 
-def form_body(fields: Mapping[str, str], name: str, pictures: Sequence[Reference]) -> Body:
-    """Encode a form (RFC 7578): the fields, then the pictures as files, all under one name."""
+def form_body(
+    fields: Mapping[str, str], name: str, pictures: Sequence[Reference], mask: Reference | None = None
+) -> Body:
+    """Encode a form (RFC 7578): the fields, then the pictures as files, all under one name, and the mask."""
     boundary = secrets.token_hex(16)
     parts: list[bytes | Base64] = [
         _form_part(boundary, f'name="{each}"') + fields[each].encode() + b"\r\n" for each in fields
     ]
     for number, picture in enumerate(pictures, start=1):
         filename = f"reference-{number}.{EXTENSIONS.get(picture.media_type, 'png')}"
-        head = _form_part(boundary, f'name="{name}"; filename="{filename}"\r\nContent-Type: {picture.media_type}')
-        parts += [head, picture.data, b"\r\n"]
+        parts += _form_file(boundary, name, filename, picture)
+    if mask is not None:
+        parts += _form_file(boundary, "mask", "mask.png", mask)
     parts.append(f"--{boundary}--\r\n".encode())
     return Body(f"multipart/form-data; boundary={boundary}", parts)
+
+
+def _form_file(boundary: str, name: str, filename: str, picture: Reference) -> list[bytes | Base64]:
+    head = _form_part(boundary, f'name="{name}"; filename="{filename}"\r\nContent-Type: {picture.media_type}')
+    return [head, picture.data, b"\r\n"]
 
 
 def _form_part(boundary: str, disposition: str) -> bytes:

@@ -40,12 +40,13 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """One request before it is encoded: where it goes, its parameters, and the references that go as files."""
+    """One request before it is encoded: where it goes, its parameters, and references and mask that go as files."""
 
     path: str
     parameters: Json
     files: tuple[Reference, ...] = ()
     file_field: str = "image"
+    mask: Reference | None = None
 
     def without(self, name: str) -> "Draft":
         """Return the same without one parameter, and without those that mean nothing then."""
@@ -70,12 +71,13 @@ def draft(request: ImageRequest, *, streams: bool = True) -> Draft:
         images = [{"image_url": each.url} for each in request.references]
         return Draft(path=EDITS, parameters=parameters | {"images": images})
     field = FILE_FIELDS[len(request.references) > 1]
-    return Draft(path=EDITS, parameters=parameters, files=request.references, file_field=field)
+    return Draft(path=EDITS, parameters=parameters, files=request.references, file_field=field, mask=request.mask)
 
 
 def by_url(request: ImageRequest) -> bool:
-    """Tell whether the service reads the references itself, by their URLs."""
-    return family_of(request.model).modern and not any(each.data for each in request.references)
+    """Tell whether the service reads the references itself, by their URLs. A mask goes beside bytes."""
+    has_bytes = request.mask is not None or any(each.data for each in request.references)
+    return family_of(request.model).modern and not has_bytes
 
 
 def encoded(draft: Draft) -> Body:
@@ -86,7 +88,7 @@ def encoded(draft: Draft) -> Body:
         name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in draft.parameters.items()
     }
     files = [replace(each, media_type=each.media_type or sniff(each.data) or UNKNOWN_TYPE) for each in draft.files]
-    return form_body(fields, draft.file_field, files)
+    return form_body(fields, draft.file_field, files, draft.mask)
 
 
 def amended(draft: Draft, body: bytes) -> tuple[Draft, str] | None:

@@ -20,6 +20,9 @@ BACKGROUNDS: Final = ("auto", "transparent", "opaque")
 FORMATS: Final = ("png", "jpeg", "webp")
 """SVG, which newer models also draw, is active content and is not kept."""
 
+LARGEST_MASK: Final = 4_000_000
+"""Bytes of a mask: a PNG of the size of the first picture, transparent where that is to change."""
+
 STEP: Final = 16
 LONGEST_EDGE: Final = 3840
 LONGEST_RATIO: Final = 3
@@ -170,6 +173,9 @@ def _check_references(request: ImageRequest, family: Family) -> None:
     if len(references) > most:
         right = f"it takes up to {most}" if most else "it only draws new pictures, without references"
         raise UnsuitableError("the number of reference pictures", len(references), request.model, right)
+    if request.mask is not None and len(request.mask.data) > LARGEST_MASK:
+        right = f"up to {LARGEST_MASK} bytes"
+        raise UnsuitableError("the size of the mask", len(request.mask.data), request.model, right)
     if references and request.output_format == "gif":
         raise UnsuitableError("output_format", "gif", request.model, "it cannot be made from references")
     for reference in references:

@@ -3,12 +3,14 @@
 OpenAI API reference, "Create image" and "Create image edit", as of November 2026.
 """
 
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import BodyPartReader, web
+from PIL import Image
 
 GPT_IMAGE: Final = re.compile(
     r"(?:gpt-image-(?:1-mini|1\.5|2|2\.[56]-[a-z]+)|chatgpt-image-latest)(?:-20\d\d-\d\d-\d\d)?"
@@ -23,6 +25,7 @@ GPT_FIELDS: Final = COMMON | {
     "quality", "background", "output_format", "output_compression", "moderation", "stream", "partial_images",
 }  # fmt: skip
 DALL_E_FIELDS: Final = COMMON | {"response_format", "quality", "style"}
+LARGEST_IMAGE, LARGEST_OLD_IMAGE, LARGEST_MASK = 50_000_000, 4_000_000, 4_000_000
 EDIT_FIELDS: Final = frozenset({"images", "mask", "input_fidelity"})
 
 
@@ -159,4 +162,22 @@ def _files_refused(asked: Asked) -> tuple[int, dict[str, object]] | None:
     for file in images:
         if not file.filename or file.content_type not in {"image/png", "image/jpeg", "image/webp"}:
             return 400, error(f"Unsupported file: '{file.content_type}'.", "image", "unsupported_image_media_type")
+        if len(file.data) > (LARGEST_IMAGE if asked.is_gpt else LARGEST_OLD_IMAGE):
+            return 400, error("Image is too large.", "image", "image_too_large")
+    masks = [file for file in asked.files if file.name == "mask"]
+    return _mask_refused(masks, images[0]) if masks else None
+
+
+def _mask_refused(masks: list[File], image: File) -> tuple[int, dict[str, object]] | None:
+    """Refuse what the reference rules out: "a PNG, less than 4MB, with the same dimensions as image", with alpha."""
+    [mask, *others] = masks
+    if others or mask.content_type != "image/png" or not mask.filename or not mask.data.startswith(b"\x89PNG"):
+        return 400, error("Invalid mask: a single PNG is expected.", "mask", "invalid_image_file")
+    if len(mask.data) >= LARGEST_MASK:
+        return 400, error("Invalid mask: it must be less than 4MB.", "mask", "image_too_large")
+    with Image.open(io.BytesIO(mask.data)) as drawn, Image.open(io.BytesIO(image.data)) as picture:
+        if drawn.mode not in {"RGBA", "LA"}:
+            return 400, error("Invalid mask image format - mask image missing alpha channel.", "mask", None)
+        if drawn.size != picture.size:
+            return 400, error("Invalid mask image size - mask and image must be the same size.", "mask", None)
     return None

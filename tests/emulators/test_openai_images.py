@@ -1,14 +1,18 @@
 """Tests of tests/emulators/openai_images.py: it refuses what the Images API refuses, in its words."""
 
+import io
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from PIL import Image
 
+from tests.emulators import pictures
 from tests.emulators.openai_images import OpenAiImages, running
 
 GPT = "gpt-image-1.5"
 PNG = b"\x89PNG\r\n\x1a\n"
+PICTURE = pictures.png(1, (64, 32))
 
 
 @pytest.fixture
@@ -73,6 +77,33 @@ async def test_files_of_an_edit_are_checked(
     for name in names:
         form.add_field(name, PNG, filename="x.png", content_type=content_type)
     assert (await post(openai, "edits", form=form))[0] == status
+
+
+def picture(mode: str, size: tuple[int, int] = (64, 32), kind: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, size).save(out, kind)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mask", "content_type", "words"),
+    [
+        pytest.param(picture("RGBA"), "image/png", "b64_json", id="as it should be"),
+        pytest.param(picture("LA"), "image/png", "b64_json", id="grey with alpha"),
+        pytest.param(picture("RGB"), "image/png", "missing alpha channel", id="without alpha"),
+        pytest.param(picture("RGBA", (32, 64)), "image/png", "must be the same size", id="another size"),
+        pytest.param(picture("RGBA", kind="WEBP"), "image/webp", "a single PNG", id="another type"),
+        pytest.param(picture("RGBA") + bytes(4_000_000), "image/png", "less than 4MB", id="too large"),
+    ],
+)
+async def test_the_mask_of_an_edit_is_checked(openai: OpenAiImages, mask: bytes, content_type: str, words: str) -> None:
+    """Spec OpenAI API reference, Create image edit: a PNG under 4 MB, of the size of the first image, with alpha."""
+    form = aiohttp.FormData({"model": GPT, "prompt": "a"})
+    form.add_field("image", PICTURE, filename="x.png", content_type="image/png")
+    form.add_field("mask", io.BytesIO(mask), filename="mask.png", content_type=content_type)
+    status, text = await post(openai, "edits", form=form)
+    assert words in text
+    assert status == (200 if words == "b64_json" else 400)
 
 
 async def test_a_wrong_key_is_refused(openai: OpenAiImages) -> None:

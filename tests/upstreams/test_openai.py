@@ -12,6 +12,7 @@ from aiohttp import web
 from PIL import Image
 
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
+from service.pictures.masks import alpha_mask, read_mask
 from service.settings import Endpoint, Timeouts
 from service.upstreams.image_sources import Inline, Link, Raw, Source
 from service.upstreams.kinds import Kind
@@ -123,6 +124,40 @@ async def test_references_go_as_named_files(openai: OpenAiImages, references: tu
     assert [file.filename for file in request.files] == names[: len(references)]
     assert "Transfer-Encoding" not in request.headers
     assert request.parameters["stream"] == "true"
+
+
+async def test_a_mask_goes_beside_its_picture(openai: OpenAiImages) -> None:
+    """Spec OpenAI API reference, Create image edit: a PNG with alpha, of the size of the first picture."""
+    region = read_mask(half_white((64, 64)), PNG.data)
+    mask = Reference(data=alpha_mask(region.data, 64, 64, 4_000_000).data, media_type="image/png")
+    await generate(openai, asked(references=(PNG, LARGE), mask=mask))
+    (request,) = openai.requests
+    sent = [(file.name, file.filename, file.content_type) for file in request.files]
+    assert sent[2:] == [("mask", "mask.png", "image/png")]
+    assert request.files[2].data == mask.data
+    assert openai.charges["a lighthouse"] == 1
+
+
+async def test_a_relay_that_knows_no_masks_is_not_asked_to_draw_without(openai: OpenAiImages) -> None:
+    """Ours: without its mask the whole picture would change, and cost as much."""
+    app = web.Application()
+
+    async def edits(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "Unknown parameter: 'mask'.", "param": "mask"}}, status=400)
+
+    app.router.add_post("/v1/images/edits", edits)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        upstream = OpenAiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT)
+        with pytest.raises(WorkError, match="mask"):
+            await upstream.generate(asked(references=(PNG,), mask=PNG), Reports())
+
+
+def half_white(size: tuple[int, int]) -> bytes:
+    mask = Image.new("L", size)
+    mask.paste(255, (0, 0, size[0] // 2, size[1]))
+    out = io.BytesIO()
+    mask.save(out, "PNG")
+    return out.getvalue()
 
 
 async def test_references_by_url_go_as_json(openai: OpenAiImages) -> None:

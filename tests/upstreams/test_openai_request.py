@@ -67,6 +67,7 @@ def test_only_a_model_that_takes_urls_reads_them_itself() -> None:
     assert by_url(asked("gpt-image-2", references=(BY_URL,)))
     assert not by_url(asked("gpt-image-2", references=(BY_URL, PNG)))
     assert not by_url(asked("flux", references=(BY_URL,)))
+    assert not by_url(asked("gpt-image-2", references=(BY_URL,), mask=PNG))
 
 
 def test_a_draft_without_files_is_json() -> None:

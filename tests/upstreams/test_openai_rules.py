@@ -73,6 +73,9 @@ def test_a_model_is_of_one_family(model: str, family: Family) -> None:
         pytest.param(asked("gpt-image-2", negative_prompt="fog"), "negative_prompt", id="negative-prompt"),
         pytest.param(asked("gpt-image-2", loras={"a/b": 1.0}), "loras 'a/b'", id="loras"),
         pytest.param(asked("dall-e-3", references=(PNG,)), "without references", id="no-references"),
+        pytest.param(
+            asked("gpt-image-2", references=(PNG,), mask=Reference(data=b"x" * 4_000_001)), "mask '4000001'", id="mask"
+        ),
         pytest.param(asked("dall-e-2", references=(PNG, PNG)), "up to 1", id="references"),
         pytest.param(
             asked("dall-e-2", references=(Reference(data=b"x", media_type="image/jpeg"),)), "use image/png", id="type"
