@@ -38,10 +38,16 @@ METRICS: Final = Route(path="/metrics")
 RESOURCE_METADATA: Final = Route(path="/.well-known/oauth-protected-resource", needs_token=False, checks_origin=False)
 """The metadata by which clients find the authorization server, there where one is set (RFC 9728)."""
 
+GALLERY_ASSETS: Final = Route(path="/gallery/assets/", needs_token=False)
+"""The script and the style of the gallery, which are the same for everybody."""
+
+GALLERY: Final = Route(path="/gallery", needs_token=False)
+"""The gallery: its page, its data, and the ways to sign in. A session stands in the place of the token."""
+
 HOME: Final = "/"
 """The page for people who open the address. It is no beginning of other paths, so it stands in no table below."""
 
-ROUTES: Final = (PICTURES, UPLOADS, *HEALTH, READY, METRICS, RESOURCE_METADATA)
+ROUTES: Final = (PICTURES, UPLOADS, *HEALTH, READY, METRICS, RESOURCE_METADATA, GALLERY)
 
 WITHOUT_TOKEN: Final = tuple(route.path for route in ROUTES if not route.needs_token)
 """The beginnings of paths that need no token."""

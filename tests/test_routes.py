@@ -17,6 +17,6 @@ def test_the_endpoint_may_not_take_the_path_of_another_route(route: object) -> N
 def test_every_route_without_a_token_has_a_key_in_its_path_or_reveals_nothing() -> None:
     """Ours: a route that is added is closed unless the table says otherwise."""
     metadata = "/.well-known/oauth-protected-resource"
-    assert set(WITHOUT_TOKEN) == {"/mcp-cache/", "/upload/", "/healthz", "/health", "/readyz", metadata}
+    assert set(WITHOUT_TOKEN) == {"/mcp-cache/", "/upload/", "/healthz", "/health", "/readyz", "/gallery", metadata}
     assert ("/mcp-cache/", metadata) == ANY_ORIGIN
     assert len(RESERVED) == len(ROUTES)
