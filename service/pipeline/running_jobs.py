@@ -225,7 +225,7 @@ def stored_later(error: WorkError) -> WorkError:
     )
 
 
-async def finish_despite_cancel(work: Coroutine[Any, Any, R]) -> R:
+async def finish_despite_cancel(work: Awaitable[R]) -> R:
     """Run `work` to its end and return its result; a cancellation that came meanwhile is raised after that."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

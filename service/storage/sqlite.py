@@ -7,7 +7,7 @@ of its concern: `sqlite_jobs`, `sqlite_files` for stored files and deletion, `sq
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -94,14 +94,14 @@ class SqliteStore(Store):
                 return begun
             await self.database.write(jobs.interrupt, [lease], arrived, self._clock(), begun.job)
 
-    async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
-        return await self.database.write(jobs.mark_submitted, job, refused, self._clock())
+    def mark_submitted(self, job: Job, *, refused: bool = False) -> Awaitable[Job]:
+        return self.database.write(jobs.mark_submitted, job, refused, self._clock())
 
-    async def remember_task(self, job: Job, task: str) -> Job:
-        return await self.database.write(jobs.remember_task, job, task)
+    def remember_task(self, job: Job, task: str) -> Awaitable[Job]:
+        return self.database.write(jobs.remember_task, job, task)
 
-    async def release(self, job: Job) -> None:
-        await self.database.write(jobs.release, job, self._lease)
+    def release(self, job: Job) -> Awaitable[None]:
+        return self.database.write(jobs.release, job, self._lease)
 
     async def claim(self) -> list[Job]:
         free, arrived = await self._end_jobs_of_dead()
@@ -113,54 +113,54 @@ class SqliteStore(Store):
         claimed = await self.database.write(jobs.claim, self._lease, free, arrived, only)
         return claimed[0] if claimed else None
 
-    async def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
-        return await self.database.write(jobs.finish, job, tuple(pictures), tuple(links), self._clock())
+    def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Awaitable[Job]:
+        return self.database.write(jobs.finish, job, tuple(pictures), tuple(links), self._clock())
 
-    async def recover(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
-        return await self.database.write(jobs.recover, job, tuple(pictures), tuple(links), self._clock())
+    def recover(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Awaitable[Job]:
+        return self.database.write(jobs.recover, job, tuple(pictures), tuple(links), self._clock())
 
-    async def fail(self, job: Job, failure: Failure, links: Sequence[str] = ()) -> Job:
-        return await self.database.write(jobs.fail, job, failure, links, self._clock())
+    def fail(self, job: Job, failure: Failure, links: Sequence[str] = ()) -> Awaitable[Job]:
+        return self.database.write(jobs.fail, job, failure, links, self._clock())
 
-    async def mark_delivered(self, owner: str, history_ids: Sequence[int]) -> None:
+    def mark_delivered(self, owner: str, history_ids: Sequence[int]) -> Awaitable[None]:
         ids = [within_range(history_id) for history_id in history_ids]
-        await self.database.write(jobs.mark_delivered, owner, ids, self._clock())
+        return self.database.write(jobs.mark_delivered, owner, ids, self._clock())
 
-    async def restore_picture(self, job: Job, position: int, picture: KeptPicture) -> Job:
-        return await self.database.write(jobs.restore_picture, job, position, picture, self._clock())
+    def restore_picture(self, job: Job, position: int, picture: KeptPicture) -> Awaitable[Job]:
+        return self.database.write(jobs.restore_picture, job, position, picture, self._clock())
 
-    async def working(self) -> list[tuple[str, int]]:
-        return await self.database.read(jobs.working)
+    def working(self) -> Awaitable[list[tuple[str, int]]]:
+        return self.database.read(jobs.working)
 
     async def job(self, owner: str, history_id: int) -> Job | None:
         wanted = within_range(history_id)
         found = await self.database.read(jobs.jobs_between, owner, wanted, wanted, 1)
         return found[0] if found else None
 
-    async def jobs(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
+    def jobs(self, owner: str, limit: int, before: int | None = None) -> Awaitable[list[Job]]:
         last = LARGEST_INTEGER if before is None else within_range(before - 1)
-        return await self.database.read(jobs.jobs_between, owner, 1, last, within_range(limit))
+        return self.database.read(jobs.jobs_between, owner, 1, last, within_range(limit))
 
-    async def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Page:
-        return await self.database.read(queries.page, owner, search, limit, before)
+    def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Awaitable[Page]:
+        return self.database.read(queries.page, owner, search, limit, before)
 
-    async def children(self, owner: str, history_id: int) -> list[tuple[int, int]]:
-        return await self.database.read(queries.children, owner, within_range(history_id))
+    def children(self, owner: str, history_id: int) -> Awaitable[list[tuple[int, int]]]:
+        return self.database.read(queries.children, owner, within_range(history_id))
 
-    async def totals(self, owner: str) -> Totals:
-        return await self.database.read(queries.totals, owner)
+    def totals(self, owner: str) -> Awaitable[Totals]:
+        return self.database.read(queries.totals, owner)
 
-    async def counts(self, owner: str) -> tuple[Totals, FilesTotal]:
-        return await self.database.read(queries.counts, owner)
+    def counts(self, owner: str) -> Awaitable[tuple[Totals, FilesTotal]]:
+        return self.database.read(queries.counts, owner)
 
-    async def jobs_with_pictures(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
-        return await self.database.read(queries.jobs_with_pictures, owner, limit, before)
+    def jobs_with_pictures(self, owner: str, limit: int, before: int | None = None) -> Awaitable[list[Job]]:
+        return self.database.read(queries.jobs_with_pictures, owner, limit, before)
 
-    async def history_ids(self, owner: str, beginning: str, limit: int) -> list[int]:
-        return await self.database.read(queries.history_ids, owner, beginning, limit)
+    def history_ids(self, owner: str, beginning: str, limit: int) -> Awaitable[list[int]]:
+        return self.database.read(queries.history_ids, owner, beginning, limit)
 
-    async def file_names(self, owner: str, beginning: str, limit: int) -> list[str]:
-        return await self.database.read(queries.file_names, owner, beginning, limit)
+    def file_names(self, owner: str, beginning: str, limit: int) -> Awaitable[list[str]]:
+        return self.database.read(queries.file_names, owner, beginning, limit)
 
     async def delete(self, owner: str, history_id: int) -> list[str] | None:
         await self._end_jobs_of_dead()
@@ -174,35 +174,37 @@ class SqliteStore(Store):
             pass
         return await self.database.write(files.unused_files, owner)
 
-    async def unused_files(self, owner: str, names: Collection[str]) -> list[str]:
-        return await self.database.write(files.unused_files, owner, tuple(names))
+    def unused_files(self, owner: str, names: Collection[str]) -> Awaitable[list[str]]:
+        return self.database.write(files.unused_files, owner, tuple(names))
 
-    async def add_file(self, owner: str, name: str, size: int) -> bool:
-        return await self.database.write(files.add_file, owner, name, size, self._clock())
+    def add_file(self, owner: str, name: str, size: int) -> Awaitable[bool]:
+        return self.database.write(files.add_file, owner, name, size, self._clock())
 
-    async def owns_file(self, owner: str, name: str) -> bool:
-        return await self.database.read(queries.owns_file, owner, name)
+    def owns_file(self, owner: str, name: str) -> Awaitable[bool]:
+        return self.database.read(queries.owns_file, owner, name)
 
-    async def picture_of(self, owner: str, name: str) -> Parent | None:
-        return await self.database.read(queries.picture_of, owner, name)
+    def picture_of(self, owner: str, name: str) -> Awaitable[Parent | None]:
+        return self.database.read(queries.picture_of, owner, name)
 
-    async def files_total(self, owner: str | None) -> FilesTotal:
-        return await self.database.read(files.files_total, owner)
+    def files_total(self, owner: str | None) -> Awaitable[FilesTotal]:
+        return self.database.read(files.files_total, owner)
 
-    async def files_over_limits(self, limits: Limits, before: float, spare: Collection[str] = ()) -> list[OwnedFile]:
-        return await self.database.read(files.files_over_limits, limits, before, spare)
+    def files_over_limits(
+        self, limits: Limits, before: float, spare: Collection[str] = ()
+    ) -> Awaitable[list[OwnedFile]]:
+        return self.database.read(files.files_over_limits, limits, before, spare)
 
-    async def files_beyond_newest(self, owner: str, count: int) -> list[str]:
-        return await self.database.read(files.files_beyond_newest, owner, within_range(count))
+    def files_beyond_newest(self, owner: str, count: int) -> Awaitable[list[str]]:
+        return self.database.read(files.files_beyond_newest, owner, within_range(count))
 
-    async def every_file(self) -> list[str]:
-        return await self.database.read(files.every_file)
+    def every_file(self) -> Awaitable[list[str]]:
+        return self.database.read(files.every_file)
 
-    async def newest_file(self) -> float:
-        return await self.database.read(files.newest_file)
+    def newest_file(self) -> Awaitable[float]:
+        return self.database.read(files.newest_file)
 
-    async def forget_files(self, names: Collection[str]) -> None:
-        await self.database.write(files.forget_files, tuple(names))
+    def forget_files(self, names: Collection[str]) -> Awaitable[None]:
+        return self.database.write(files.forget_files, tuple(names))
 
     async def close(self) -> None:
         await self.database.close()

@@ -77,20 +77,18 @@ class Database:
         writer, *readers = await asyncio.to_thread(_connect_all, path, conversions)
         return cls(path, writer, readers)
 
-    async def write(
+    def write(
         self, work: Callable[Concatenate[sqlite3.Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    ) -> asyncio.Future[R]:
         """Do `work` on the writing connection, in one transaction that no other write interrupts."""
         until = time.monotonic() + BUSY_TIMEOUT_S
-        return await self._outcome(
-            self._write_thread, lambda: self._write(lambda one: work(one, *args, **kwargs), until)
-        )
+        return self._outcome(self._write_thread, lambda: self._write(lambda one: work(one, *args, **kwargs), until))
 
-    async def read(
+    def read(
         self, work: Callable[Concatenate[sqlite3.Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    ) -> asyncio.Future[R]:
         """Do `work` on a reading connection: all its queries see the file as it was at one moment."""
-        return await self._outcome(self._read_threads, lambda: self._read(lambda one: work(one, *args, **kwargs)))
+        return self._outcome(self._read_threads, lambda: self._read(lambda one: work(one, *args, **kwargs)))
 
     async def keep_log_empty(self, look_s: float = IDLE_S) -> None:
         """Empty the log whenever nothing was written to it between two looks, until cancelled."""
@@ -115,19 +113,14 @@ class Database:
             self._read_threads.shutdown(wait=False)
         await asyncio.shield(asyncio.wrap_future(self._closed))
 
-    async def _outcome(self, threads: ThreadPoolExecutor, work: Callable[[], R]) -> R:
-        """Have a thread do the work. Raises `WorkError` where SQLite or the disk refuses."""
+    def _outcome(self, threads: ThreadPoolExecutor, work: Callable[[], R]) -> asyncio.Future[R]:
+        """Have a thread do the work. Its future has a `WorkError` where SQLite or the disk refuses."""
         if self._closed is not None:
             raise RuntimeError("the store is closed")
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[R] = loop.create_future()
         threads.submit(_work_for, loop, outcome, work)
-        try:
-            return await outcome
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
-            raise  # our own mistake, whatever the disk does
-        except (sqlite3.Error, OSError, MemoryError) as error:
-            raise storage_error(UNUSABLE, trouble_of(error) or OTHER, error) from error
+        return outcome
 
     def _write(self, work: Callable[[sqlite3.Connection], R], until: float) -> R:
         """Do the work, unless its turn or that of another process does not come until a monotonic time."""
@@ -162,10 +155,21 @@ def _work_for(loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[R], work:
     try:
         result = work()
     except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is awaited
-        settle: Callable[[], None] = partial(outcome.set_exception, error)
+        settle: Callable[[], None] = partial(outcome.set_exception, _refusal(error))
     else:
         settle = partial(outcome.set_result, result)
     loop.call_soon_threadsafe(lambda: None if outcome.cancelled() else settle())
+
+
+def _refusal(error: BaseException) -> BaseException:
+    """Return the error of the disk or of SQLite that an exception means; a mistake of ours stays as it is."""
+    if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)):
+        return error  # whatever the disk does
+    if not isinstance(error, (sqlite3.Error, OSError, MemoryError)):
+        return error
+    refusal = storage_error(UNUSABLE, trouble_of(error) or OTHER, error)
+    refusal.__cause__ = error
+    return refusal
 
 
 def transact(

@@ -7,7 +7,7 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,7 +118,7 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
+    def mark_submitted(self, job: Job, *, refused: bool = False) -> Awaitable[Job]:
         """Note that the image service is about to be asked for a working job, and may charge from now on.
 
         `refused`: it was asked and declined, so that it charges nothing until it is asked again. Raises `LimitError` of
@@ -126,11 +126,11 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def remember_task(self, job: Job, task: str) -> Job:
+    def remember_task(self, job: Job, task: str) -> Awaitable[Job]:
         """Note the id under which a working job goes on at its image service, so that any process can follow it."""
 
     @abstractmethod
-    async def release(self, job: Job) -> None:
+    def release(self, job: Job) -> Awaitable[None]:
         """Stop following a working job: from now on any process can claim it."""
 
     @abstractmethod
@@ -146,36 +146,36 @@ class Store(ABC):
         """Take over this job, or return None when it cannot be followed or a process follows it already."""
 
     @abstractmethod
-    async def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
+    def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Awaitable[Job]:
         """End a working job as `done`, with its pictures and their files in the index, in one transaction.
 
         `links` are those of its pictures that are not here yet. A job that has ended stays as it is.
         """
 
     @abstractmethod
-    async def recover(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
+    def recover(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Awaitable[Job]:
         """Add the pictures to which links of an ended job led, and make it `done`; `links` are those that are left.
 
         A job whose links are others meanwhile stays as it is.
         """
 
     @abstractmethod
-    async def fail(self, job: Job, failure: Failure, links: Sequence[str] = ()) -> Job:
+    def fail(self, job: Job, failure: Failure, links: Sequence[str] = ()) -> Awaitable[Job]:
         """End a working job as `failed`, with the links to its pictures. A job that has ended stays as it is.
 
         The references that came with its call are the first files to go then, like those of `delete`.
         """
 
     @abstractmethod
-    async def mark_delivered(self, owner: str, history_ids: Sequence[int]) -> None:
+    def mark_delivered(self, owner: str, history_ids: Sequence[int]) -> Awaitable[None]:
         """Note that the pictures of these jobs reached a client. Only done jobs without links left."""
 
     @abstractmethod
-    async def restore_picture(self, job: Job, position: int, picture: KeptPicture) -> Job:
+    def restore_picture(self, job: Job, position: int, picture: KeptPicture) -> Awaitable[Job]:
         """Put a picture whose bytes were fetched again in its place among those of the job, counted from 0."""
 
     @abstractmethod
-    async def working(self) -> list[tuple[str, int]]:
+    def working(self) -> Awaitable[list[tuple[str, int]]]:
         """Owner and `history_id` of all jobs at work."""
 
     # Queries.
@@ -185,40 +185,40 @@ class Store(ABC):
         """One job of this owner, or None."""
 
     @abstractmethod
-    async def jobs(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
+    def jobs(self, owner: str, limit: int, before: int | None = None) -> Awaitable[list[Job]]:
         """This owner's jobs, newest first, at most `limit`; with `before`, only ids smaller than it."""
 
     @abstractmethod
-    async def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Page:
+    def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Awaitable[Page]:
         """The jobs of this owner that match a search; `limit` and `before` as for `jobs`."""
 
     @abstractmethod
-    async def children(self, owner: str, history_id: int) -> list[tuple[int, int]]:
+    def children(self, owner: str, history_id: int) -> Awaitable[list[tuple[int, int]]]:
         """Jobs of this owner that started from a picture of this one, oldest first.
 
         Each is a `history_id` and the number of that picture, counted from 1.
         """
 
     @abstractmethod
-    async def totals(self, owner: str) -> Totals:
+    def totals(self, owner: str) -> Awaitable[Totals]:
         """Count this owner's jobs and pictures."""
 
     # Short lists of an owner, newest first, at most `limit`.
 
     @abstractmethod
-    async def jobs_with_pictures(self, owner: str, limit: int, before: int | None = None) -> list[Job]:
+    def jobs_with_pictures(self, owner: str, limit: int, before: int | None = None) -> Awaitable[list[Job]]:
         """Jobs of this owner that have a stored picture; with `before`, only ids smaller than it."""
 
     @abstractmethod
-    async def history_ids(self, owner: str, beginning: str, limit: int) -> list[int]:
+    def history_ids(self, owner: str, beginning: str, limit: int) -> Awaitable[list[int]]:
         """Ids of this owner's jobs that begin with these digits."""
 
     @abstractmethod
-    async def file_names(self, owner: str, beginning: str, limit: int) -> list[str]:
+    def file_names(self, owner: str, beginning: str, limit: int) -> Awaitable[list[str]]:
         """Names of this owner's files that begin so."""
 
     @abstractmethod
-    async def counts(self, owner: str) -> tuple[Totals, FilesTotal]:
+    def counts(self, owner: str) -> Awaitable[tuple[Totals, FilesTotal]]:
         """`totals` and `files_total` at one moment."""
 
     # Deletion.
@@ -239,32 +239,34 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def unused_files(self, owner: str, names: Collection[str]) -> list[str]:
+    def unused_files(self, owner: str, names: Collection[str]) -> Awaitable[list[str]]:
         """The files among `names` that are this owner's and that no row uses, treated as those of `delete`."""
 
     # The index of stored files: pictures, references and uploads.
 
     @abstractmethod
-    async def add_file(self, owner: str, name: str, size: int) -> bool:
+    def add_file(self, owner: str, name: str, size: int) -> Awaitable[bool]:
         """Enter a file of `size` bytes; one that was there counts as new from now on. Returns False for that.
 
         Without an owner it gets that of the pictures of its name, or none.
         """
 
     @abstractmethod
-    async def owns_file(self, owner: str, name: str) -> bool:
+    def owns_file(self, owner: str, name: str) -> Awaitable[bool]:
         """True when a file of this name is stored for this owner."""
 
     @abstractmethod
-    async def picture_of(self, owner: str, name: str) -> Parent | None:
+    def picture_of(self, owner: str, name: str) -> Awaitable[Parent | None]:
         """The picture in the history of this owner that has this name; of several the newest."""
 
     @abstractmethod
-    async def files_total(self, owner: str | None) -> FilesTotal:
+    def files_total(self, owner: str | None) -> Awaitable[FilesTotal]:
         """Count the files of an owner, or with None those of everybody."""
 
     @abstractmethod
-    async def files_over_limits(self, limits: Limits, before: float, spare: Collection[str] = ()) -> list[OwnedFile]:
+    def files_over_limits(
+        self, limits: Limits, before: float, spare: Collection[str] = ()
+    ) -> Awaitable[list[OwnedFile]]:
         """Name the files to remove, so that every owner and all together are within the limits (entries and bytes).
 
         First, whatever the limits say, those that were stored before `before`. Then, for want of room, files that
@@ -275,19 +277,19 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def files_beyond_newest(self, owner: str, count: int) -> list[str]:
+    def files_beyond_newest(self, owner: str, count: int) -> Awaitable[list[str]]:
         """Name the files of an owner but the `count` newest, oldest first, and none that a working job refers to."""
 
     @abstractmethod
-    async def every_file(self) -> list[str]:
+    def every_file(self) -> Awaitable[list[str]]:
         """Name the files of all owners."""
 
     @abstractmethod
-    async def newest_file(self) -> float:
+    def newest_file(self) -> Awaitable[float]:
         """The time at which the newest file was stored; 0 where there is none."""
 
     @abstractmethod
-    async def forget_files(self, names: Collection[str]) -> None:
+    def forget_files(self, names: Collection[str]) -> Awaitable[None]:
         """Take files out of the index that were removed: pictures of these names are no longer `kept`."""
 
     @abstractmethod

@@ -166,8 +166,8 @@ async def test_any_text_is_kept_as_it_came(store: Store) -> None:
 async def test_a_cancelled_write_is_still_written_whole(store: Store) -> None:
     """Ours: a picture that was paid for stays in the history when its caller leaves; the writer goes on for others."""
     job = await begin(store, "ann", REQUEST)
-    leaving = [asyncio.create_task(store.finish(job, [picture("a.png")]))]
-    leaving += [asyncio.create_task(store.finish(await begin(store, "ann", REQUEST), [])) for _ in range(20)]
+    leaving = [asyncio.ensure_future(store.finish(job, [picture("a.png")]))]
+    leaving += [asyncio.ensure_future(store.finish(await begin(store, "ann", REQUEST), [])) for _ in range(20)]
     await asyncio.sleep(0)  # lets each task hand its write over
     for task in leaving:
         task.cancel()

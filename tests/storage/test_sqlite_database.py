@@ -104,7 +104,7 @@ async def test_a_read_sees_one_moment(database: Database) -> None:
         release.wait(10)
         return first, numbers(connection)
 
-    reading = asyncio.create_task(database.read(twice))
+    reading = asyncio.ensure_future(database.read(twice))
     await asyncio.to_thread(started.wait, 10)
     await database.write(insert, 1)
     release.set()
@@ -114,7 +114,7 @@ async def test_a_read_sees_one_moment(database: Database) -> None:
 async def test_no_read_waits_for_a_write(database: Database) -> None:
     """Ours: pages of the history are shown while a long history is cleared."""
     release = threading.Event()
-    writing = asyncio.create_task(database.write(held_until(release)))
+    writing = asyncio.ensure_future(database.write(held_until(release)))
     assert await database.read(numbers) == []
     release.set()
     assert await writing
@@ -123,10 +123,10 @@ async def test_no_read_waits_for_a_write(database: Database) -> None:
 async def test_no_write_waits_for_reads(database: Database) -> None:
     """Ours: searches of many must not hold up a picture that was paid for. Nor does one of them hold up all reads."""
     release = threading.Event()
-    searching = [asyncio.create_task(database.read(held_until(release))) for _ in range(READERS - 1)]
+    searching = [asyncio.ensure_future(database.read(held_until(release))) for _ in range(READERS - 1)]
     await database.write(insert, 1)
     assert await database.read(numbers) == [1]
-    searching.append(asyncio.create_task(database.read(held_until(release))))
+    searching.append(asyncio.ensure_future(database.read(held_until(release))))
     await database.write(insert, 2)
     release.set()
     assert all(await asyncio.gather(*searching))
@@ -144,9 +144,9 @@ async def test_closing_finishes_what_was_handed_over(path: Path) -> None:
     database = await Database.open(path)
     await database.write(lambda one: one.execute("CREATE TABLE numbers (n)"))
     release, started = threading.Event(), threading.Event()
-    reading = asyncio.create_task(database.read(held_until(release, started)))
+    reading = asyncio.ensure_future(database.read(held_until(release, started)))
     await asyncio.to_thread(started.wait, 10)
-    writing = [asyncio.create_task(database.write(insert, number)) for number in range(20)]
+    writing = [asyncio.ensure_future(database.write(insert, number)) for number in range(20)]
     await asyncio.sleep(0)  # lets each task hand its write over
     closing_now = asyncio.create_task(database.close())
     await asyncio.gather(*writing)
@@ -204,7 +204,7 @@ async def test_a_reader_in_the_way_puts_the_emptying_off(database: Database, pat
         numbers(connection)
         return held_until(release, started)(connection)
 
-    reading = asyncio.create_task(database.read(read_slowly))
+    reading = asyncio.ensure_future(database.read(read_slowly))
     await asyncio.to_thread(started.wait, 10)
     await database.write(insert, 1)
     assert not await database.empty_log()
