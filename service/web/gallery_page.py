@@ -29,7 +29,7 @@ FOLDER: Final = Path(__file__).with_name("gallery")
 VENDOR: Final = "vendor/htm-preact.js"
 MODULES: Final = (
     *("words", "values", "view", "api", "store", "layout", "grid", "zoom", "tree", "picture", "compare"),
-    *("references", "draw", "filters", "selection", "gallery"),
+    *("references", "mask", "draw", "filters", "selection", "gallery"),
 )
 """The modules of the gallery, each after those that it imports."""
 

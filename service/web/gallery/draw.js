@@ -1,8 +1,9 @@
 /** The box by which a person draws: what the picture shows, the model, its shape, the pictures it starts from. */
 import { api } from "./api.js";
-import { argumentsFor, letGo, ofFile, ofPicture, ReferenceList } from "./references.js";
+import { MaskPainter } from "./mask.js";
+import { argumentsFor, letGo, ofFile, ofPicture, putMask, ReferenceList } from "./references.js";
 import { absorb, explain, notify, state } from "./store.js";
-import { argumentsOf } from "./values.js";
+import { argumentsOf, sourceOf } from "./values.js";
 import { Button, Choice, html, Icon, Problem, useEffect, useRef, useState } from "./view.js";
 import { keep, kept, numeral, word } from "./words.js";
 
@@ -81,8 +82,8 @@ function faultsOf(model) {
   const count = draft.references.length;
   if (count && model.references === 0) faults.references = word("takes_no_references", { model: model.id });
   else if (model.references && count > model.references) faults.references = word("too_many_references", { n: model.references });
-  else if (draft.references.some((each) => each.state === "sending")) faults.references = word("still_sending");
-  else if (draft.references.some((each) => each.state === "failed")) faults.references = word("reference_failed");
+  else if (draft.references.some((each) => each.state === "sending" || each.mask?.state === "sending")) faults.references = word("still_sending");
+  else if (draft.references.some((each) => each.state === "failed" || each.mask?.state === "failed")) faults.references = word("reference_failed");
   return faults;
 }
 
@@ -92,8 +93,11 @@ function askedFor(model) {
   for (const name of ["seed", "count"]) if (name in values) values[name] = Number(values[name]);
   if (values.count === 1) delete values.count;
   if (values.size) { delete values.aspect_ratio; delete values.resolution; }
-  return { prompt: draft.prompt, model: model.id, ...values, ...argumentsFor(draft.references) };
+  return { prompt: draft.prompt, model: model.id, ...values, ...withoutMask(model, argumentsFor(draft.references)) };
 }
+
+/** A mask that was painted for another model is left out. */
+const withoutMask = (model, { mask, ...others }) => (mask && model.mask ? { mask, ...others } : others);
 
 function able(model, name) {
   if (name === "count") return (model.most_pictures || 1) > 1;
@@ -134,6 +138,7 @@ export function DrawBox() {
   const [problems, setProblems] = useState({});
   const [busy, setBusy] = useState(false);
   const [over, setOver] = useState(false);
+  const [marking, setMarking] = useState(null);
   const box = useRef(null);
   const prompt = useRef(null);
   redraw = () => count((number) => number + 1);
@@ -172,9 +177,8 @@ export function DrawBox() {
       api.job(id).then(absorb, () => {}); // the events bring it, too
       notify(word("begun"));
     } catch (error) {
-      const fields = ["prompt", "model", "references", ...CHOICES, ...MORE_CHOICES, "size", "seed", "negative_prompt", "count"];
-      const field = { image_url: "references", history_id: "references", picture: "references" }[error.field] || error.field;
-      show({ [fields.includes(field) ? field : "prompt"]: explain(error) });
+      const field = { image_url: "references", history_id: "references", picture: "references", mask: "references" }[error.field] || error.field;
+      show({ [["prompt", "model", "references"].includes(field) || able(model, field) ? field : "prompt"]: explain(error) });
     }
     setBusy(false);
   };
@@ -191,6 +195,10 @@ export function DrawBox() {
     else if (picture) startDrawing([[job, picture]]);
     else setProblems({ references: word("not_droppable") });
   };
+  const marked = (file, strokes) => {
+    if (file !== undefined) putMask(draft.references, marking, file, strokes, redraw);
+    setMarking(null);
+  };
   const chooseModel = (id) => { draft.model = id; keep("model", id); draft.values = { ...keepAble(draft.values, modelOf(id)), count: draft.values.count }; setProblems({}); redraw(); };
 
   const ranged = model?.choices?.size?.length;
@@ -205,7 +213,7 @@ export function DrawBox() {
     <${Problem} id="prompt-problem" text=${problems.prompt} />
     ${draft.open && model && html`<div class="choices">
       <div class="reference-line">
-        <${ReferenceList} references=${draft.references} onremove=${(each) => { letGo(each); draft.references = draft.references.filter((other) => other !== each); setProblems({ ...problems, references: "" }); redraw(); }} />
+        <${ReferenceList} references=${draft.references} onmark=${model.mask ? setMarking : undefined} onremove=${(each) => { letGo(each); draft.references = draft.references.filter((other) => other !== each); setProblems({ ...problems, references: "" }); redraw(); }} />
         <input type="file" id="files" class="unseen" multiple accept=${(options.upload?.types || ["image/*"]).join()} tabindex="-1" aria-hidden="true" onchange=${(event) => { add([...event.target.files]); event.target.value = ""; }} />
         ${model.references !== 0 && html`<button type="button" id="add-reference" class="button plain" aria-describedby=${problems.references ? "references-problem" : undefined} onclick=${() => box.current.querySelector("#files").click()}><${Icon} name="plus" /><span>${word("add_reference")}</span></button>`}
         ${model.references !== 0 && !draft.references.length && html`<span class="hint by-mouse">${word("drop_hint")}</span>`}
@@ -216,7 +224,7 @@ export function DrawBox() {
         <${Values} model=${model} names=${CHOICES} problems=${problems} onset=${set} />
         ${able(model, "count") && html`<${Choice} id="draw-count" label=${word("parameter_count")} value=${String(draft.values.count || 1)} values=${Array.from({ length: model.most_pictures }, (_, index) => [String(index + 1), numeral(index + 1)])} problem=${problems.count} onchange=${(value) => set("count", value)} />`}
       </div>
-      ${hasMore && html`<details><summary>${word("more_choices")}</summary><div class="fields">
+      ${hasMore && html`<details open=${[...MORE_CHOICES, "size", "negative_prompt", "seed"].some((each) => problems[each]) || undefined}><summary>${word("more_choices")}</summary><div class="fields">
         <${Values} model=${model} names=${MORE_CHOICES} problems=${problems} onset=${set} />
         ${ranged && html`<${TextField} name="size" problems=${problems} onset=${set} hint=${model.choices.size.join(", ")} />`}
         ${model.takes?.includes("negative_prompt") && html`<${TextField} name="negative_prompt" problems=${problems} onset=${set} />`}
@@ -224,5 +232,6 @@ export function DrawBox() {
       </div></details>`}
       <div class="foot"><${Limits} /><span class="spacer"></span><span class="hint keys">${word("draw_keys")}</span><${Button} kind="plain" text=${word("close")} onclick=${() => { draft.open = false; redraw(); }} /></div>
     </div>`}
+    ${marking && html`<${MaskPainter} source=${marking.job ? sourceOf(marking.picture) : marking.shown} strokes=${marking.mask?.strokes} onend=${marked} />`}
   </section>`;
 }

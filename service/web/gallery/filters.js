@@ -35,11 +35,11 @@ export function Filters({ filters, onset }) {
   const known = filters.model && !models.includes(filters.model) ? [filters.model, ...models] : models;
   const used = FILTERS.filter((name) => name !== "query" && filters[name]);
   const date = (name, label) => html`<div class="field"><label for=${`filter-${name}`}>${label}</label><input type="date" id=${`filter-${name}`} value=${filters[name] || ""} onchange=${(event) => onset({ [name]: event.target.value })} /></div>`;
-  return html`<div class="filters" id="filters" role="group" aria-label=${word("filters")}>
+  return html`<section class="filters" id="filters" aria-label=${word("filters")}>
     <${Choice} id="filter-model" label=${word("model")} value=${filters.model || ""} values=${[["", word("all")], ...known.map((each) => [each, each])]} onchange=${(model) => onset({ model })} />
     <${Choice} id="filter-state" label=${word("state")} value=${filters.state || ""} values=${[["", word("all")], ...["done", "working", "failed"].map((each) => [each, word(each)])]} onchange=${(value) => onset({ state: value })} />
     <${Choice} id="filter-parents" label=${word("origin")} value=${filters.parents || ""} values=${[["", word("all")], ["yes", word("has_parents")], ["no", word("no_parents")]]} onchange=${(parents) => onset({ parents })} />
     ${date("from", word("from_day"))}${date("to", word("to_day"))}
     ${used.length > 0 && html`<${Button} kind="plain" icon="close" text=${word("clear_filters")} onclick=${() => onset(Object.fromEntries(used.map((name) => [name, ""])))} />`}
-  </div>`;
+  </section>`;
 }

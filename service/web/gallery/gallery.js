@@ -7,7 +7,7 @@ import { PicturePage } from "./picture.js";
 import { SelectionBar } from "./selection.js";
 import { allTiles, changed, holdBack, load, loadMore, offlineWords, readOptions, selectNothing, startSelecting, state, stayConnected, useStore } from "./store.js";
 import { keyOf } from "./values.js";
-import { Blank, Button, html, render, useEffect, useRef, useState } from "./view.js";
+import { Blank, Button, html, Icon, render, useEffect, useRef, useState } from "./view.js";
 import { counted, currentLanguage, currentTheme, dress, keep, LANGUAGES, speak, word } from "./words.js";
 
 /** The place that an address names: the grid, one picture, or two of them. */
@@ -57,7 +57,7 @@ function Head({ filters, onset, onspoken }) {
   const [open, setOpen] = useState(used > 0);
   return html`<header>
     <div class="head">
-      <a class="mark-name" href="#/" aria-label=${word("to_all")}>Easel</a>
+      <h1 class="brand"><a class="mark-name" href="#/" title=${word("to_all")}>Easel</a></h1>
       <${Search} filters=${filters} onset=${onset} />
       <${Button} icon="filter" id="filter" label=${word("filters")} expanded=${open} pressed=${undefined} kind=${used ? "on" : ""} onclick=${() => setOpen(!open)} />
       <${Button} icon="select" id="select" label=${word("select")} pressed=${state.selecting} onclick=${() => (state.selecting ? selectNothing() : startSelecting())} />
@@ -97,6 +97,7 @@ function App() {
   const [, speakAgain] = useState(0);
   const filters = useRef({});
   const before = useRef(place);
+  const toDraw = useRef(null); // what fills the box, once the grid is back
   const above = place.name !== "grid";
   if (!above) filters.current = place.filters;
   const asked = JSON.stringify(filters.current);
@@ -105,7 +106,8 @@ function App() {
   useEffect(() => {
     document.documentElement.classList.toggle("above", above);
     if (!above) document.title = "Easel";
-    if (!above && before.current.name !== "grid") returnToTile();
+    if (!above && before.current.name !== "grid" && !toDraw.current) returnToTile();
+    if (!above && toDraw.current) { window.scrollTo({ top: 0 }); toDraw.current(); toDraw.current = null; }
     if (place.name === "picture") rememberTile(keyOf(place.historyId, place.number));
     before.current = place;
   }, [place]);
@@ -124,19 +126,18 @@ function App() {
 
   const set = (values) => { location.hash = addressOf({ ...filters.current, ...values }); };
   const back = () => { location.hash = addressOf(filters.current); };
-  const toBox = (fill) => { back(); window.scrollTo({ top: 0 }); fill(); };
-  const onchange = (job, picture) => toBox(() => change(job, picture));
+  const onchange = (job, picture) => { toDraw.current = () => change(job, picture); back(); };
 
-  if (state.signedOut) return html`<main class="lonely"><${Blank} icon="warning" title=${word("signed_out_title")} text=${word("signed_out_text")} role="alert"><a class="button primary" href="gallery/sign-in">${word("sign_in_title")}</a></${Blank}></main>`;
+  if (state.signedOut) return html`<main class="lonely"><h1 class="unseen">Easel</h1><${Blank} icon="warning" title=${word("signed_out_title")} text=${word("signed_out_text")} role="alert"><a class="button primary" href="gallery/sign-in">${word("sign_in_title")}</a></${Blank}></main>`;
   return html`<div class="page" inert=${above}>
       <${Head} key=${asked === "{}" ? "all" : "some"} filters=${filters.current} onset=${set} onspoken=${() => { speakAgain((n) => n + 1); changed(); }} />
       ${!state.connected && state.status !== "failed" && html`<p class="offline" role="status">${offlineWords()}</p>`}
       <main>
         <${DrawBox} open=${draft.open} />
         <${Body} filters=${filters.current} />
+        ${state.selecting || state.selected.size > 0 ? html`<${SelectionBar} />` : state.holdBack && html`<button type="button" class="to-draw" aria-label=${word("draw_title")} title=${word("draw_title")} onclick=${() => { window.scrollTo({ top: 0 }); startDrawing(); }}><${Icon} name="brush" /></button>`}
       </main>
       <${NewOnes} count=${state.waiting.length} onclick=${() => window.scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth" })} />
-      ${(state.selecting || state.selected.size > 0) && html`<${SelectionBar} />`}
     </div>
     ${place.name === "picture" && html`<${PicturePage} key="picture" historyId=${place.historyId} number=${place.number} onagain=${drawAgain} onchange=${onchange} onback=${back} />`}
     ${place.name === "compare" && html`<${ComparePage} key=${location.hash} one=${place.one} other=${place.other} onback=${back} />`}

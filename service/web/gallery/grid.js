@@ -19,7 +19,7 @@ function Face({ tile, width }) {
   const { job, picture } = tile;
   const [broken, setBroken] = useState(false);
   if (picture && picture.kept && !broken) {
-    return html`<img src=${sourceOf(picture, 320)} srcset=${sourcesOf(picture)} sizes=${`${Math.round(width)}px`} alt=${altOf(job)} decoding="async" draggable=${true} onerror=${() => setBroken(true)} />`;
+    return html`<img src=${sourceOf(picture, 320)} srcset=${sourcesOf(picture)} sizes=${`${Math.round(width)}px`} alt=${nameOf(tile)} decoding="async" draggable=${true} onerror=${() => setBroken(true)} />`;
   }
   if (picture) return html`<span class="words gone"><${Icon} name="picture" /><span>${word(broken ? "not_loaded" : "gone_short")}</span><q>${cut(job.prompt, 60)}</q></span>`;
   if (job.state === "failed") {
@@ -51,7 +51,7 @@ function Tile({ tile, box, index, total, current, selected, selecting }) {
   const place = { transform: `translate(${box.left}px, ${box.top}px)`, width: `${box.width}px`, height: `${box.height}px` };
   const working = job.state === "working";
   return html`<div class=${`tile ${selected ? "selected" : ""} ${job.state}`} role="listitem" aria-setsize=${total} aria-posinset=${index + 1} style=${place} data-key=${key}>
-    <a href=${`#/p/${job.history_id}/${tile.number}`} tabindex=${current ? 0 : -1} aria-label=${nameOf(tile)} aria-busy=${working ? "true" : undefined}>
+    <a href=${`#/p/${job.history_id}/${tile.number}`} tabindex=${current ? 0 : -1} aria-busy=${working ? "true" : undefined}>
       <${Face} key=${picture ? picture.name + picture.kept : job.state} tile=${tile} width=${box.width} />
       ${working && html`<${Working} job=${job} />`}
       ${job.parents.length > 0 && !working && html`<span class="badge" title=${word("has_parents")}><${Icon} name="change" /></span>`}

@@ -82,9 +82,11 @@ function Failed({ job }) {
 function Facts({ job, picture }) {
   const seconds = job.finished_at && job.created_at ? (moment(job.finished_at) - moment(job.created_at)) / 1000 : 0;
   const cost = job.usage && typeof job.usage.cost === "number" ? money(job.usage.cost, job.usage.currency) : "";
+  const origins = (job.parameters.references || []).filter((each) => typeof each === "string" && !each.startsWith("history_id"));
   const rows = [
     [word("model"), job.model],
     ...parametersOf(job).map(([name, value]) => [word(`parameter_${name}`), value]),
+    origins.length ? [word("references"), origins.join(", ")] : null,
     picture && picture.width ? [word("pixels"), `${picture.width} × ${picture.height}`] : null,
     picture ? [word("file"), [picture.media_type.split("/")[1].toUpperCase(), bytes(picture.bytes)].join(", ")] : null,
     [word("made"), whenText(job.created_at)],

@@ -153,8 +153,10 @@ export function showWaiting() {
 }
 
 export function holdBack(hold) {
+  if (state.holdBack === hold) return;
   state.holdBack = hold;
   if (!hold) showWaiting();
+  changed();
 }
 
 /** Forget jobs that were deleted. */
