@@ -31,6 +31,9 @@ SAFE: Final = {
 }
 """Headers of every page."""
 
+LOOK: Final = "gallery/look.css"
+"""The style that this page, that of an upload and the gallery have in common."""
+
 TRADITIONAL: Final = re.compile(r"zh-(?:hant|tw|hk|mo)", re.IGNORECASE)
 TOKEN: Final = "<token>"  # noqa: S105 - the place of one
 NAMES: Final[Mapping[str, str]] = {
@@ -54,8 +57,9 @@ class Page:
 
     @classmethod
     def read(cls, name: str) -> "Page":
-        """Read a file beside this module."""
-        html = Path(__file__).with_name(name).read_text(encoding="utf-8")
+        """Read a file beside this module; the look that all pages share stands in its place."""
+        html, look = ((Path(__file__).parent / each).read_text(encoding="utf-8") for each in (name, LOOK))
+        html = html.replace("/* look.css */", look)
         sources = "; ".join(f"{kind}-src {' '.join(_hashes(html, kind))}" for kind in ("script", "style"))
         return cls(
             html=html,
@@ -104,7 +108,8 @@ class HomePage:
 
     def _values(self, language: str, url: str) -> dict[str, str]:
         words = {key: escape(text) for key, text in self.words[language].items()}
-        copy = f'<button type="button" hidden data-copied="{words["copied"]}">{words["copy"]}</button>'
+        button = f'class="button primary" type="button" hidden data-copied="{words["copied"]}"'
+        copy = f"<button {button}>{words['copy']}</button>"
         pasted = {
             client: f'\n<div class="copy"><pre tabindex="0">{escape(snippet)}</pre>{copy}</div>'
             for client, snippet in snippets_of(url, needs_token=self.settings.needs_token).items()

@@ -161,7 +161,7 @@ export function Grid({ selected, selecting, version }) {
   const width = useWidth(ref);
   const tiles = allTiles();
   const shape = tiles.map((each) => each.ratio.toFixed(3)).join();
-  const layout = useMemo(() => (width ? arrange(tiles.map((each) => each.ratio), width, GAP, rowHeight(width)) : { rows: [], boxes: [], height: 0 }), [shape, width]);
+  const layout = useMemo(() => (width ? arrange(tiles.map((each) => each.ratio), width, GAP, rowHeight(width), state.next !== null) : { rows: [], boxes: [], height: 0 }), [shape, width, state.next === null]);
   const [from, to] = useVisible(ref, layout);
   const first = from < layout.rows.length ? layout.rows[from].from : 0;
   const last = to > from ? layout.rows[to - 1].to : first;
@@ -181,7 +181,7 @@ export function Grid({ selected, selecting, version }) {
       if (tile.job.state !== "working") pick(event, tile.key);
     } else if (["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key) && !event.altKey && !event.metaKey) {
       event.preventDefault();
-      const index = Math.min(Math.max(neighbour(layout, position, event.key), 0), tiles.length - 1);
+      const index = Math.min(Math.max(neighbour(layout, position, event.key), 0), layout.boxes.length - 1);
       if (event.shiftKey) selectBetween(tile.key, tiles[index].key);
       anchor = anchor && event.shiftKey ? anchor : tiles[index].key;
       rememberTile(tiles[index].key);

@@ -7,9 +7,10 @@ export function rowHeight(width) {
 
 /**
  * The place of each tile: `{rows: [{top, height, from, to}], boxes: [{left, top, width, height}], height}`.
- * The last row keeps the usual height, since more may follow.
+ * While more follow, a last row that is not full is left out: it would be another one with them. Else it keeps the usual
+ * height.
  */
-export function arrange(ratios, width, gap, target) {
+export function arrange(ratios, width, gap, target, more) {
   const rows = [];
   const boxes = [];
   let top = 0;
@@ -32,7 +33,7 @@ export function arrange(ratios, width, gap, target) {
     const room = width - gap * (index - from);
     if (sum * target >= room) close(index + 1, room / sum);
   }
-  if (from < ratios.length) close(ratios.length, Math.min(target, (width - gap * (ratios.length - from - 1)) / sum));
+  if (from < ratios.length && !(more && rows.length)) close(ratios.length, Math.min(target, (width - gap * (ratios.length - from - 1)) / sum));
   return { rows, boxes, height: Math.max(0, top - gap) };
 }
 
