@@ -11,11 +11,13 @@ import base64
 import html
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
 import regex
+
+from service.images import Progress
 
 HIDDEN: Final = "[hidden]"
 """Stands where a secret was."""
@@ -77,6 +79,15 @@ class Redactor:
             parts += [text[end:start], HIDDEN]
             end = stop
         return "".join([*parts, text[end:]]) if parts else text
+
+    def cleaned(self, progress: Progress) -> Progress:
+        """Return a receiver of progress that hands on words and links without secrets and unseen characters."""
+
+        async def report(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
+            links = [self.clean(visible(link)) for link in links] if links else ()
+            await progress(self.clean(visible(message)), percent, links)
+
+        return report
 
     def holds_secret(self, *texts: str) -> bool:
         """Tell whether texts that a person wrote hold a secret, or a part, that is in one by no accident."""

@@ -29,8 +29,6 @@ MARKED: Final = (
 
 async def prepared(pictures: Pictures, owner: str, request: ImageRequest, types: Collection[str]) -> ImageRequest:
     """Return the request with references and mask as its model takes them; `types` are those of its service."""
-    if not request.references:
-        return request
     rules = request.rules if request.rules.types else replace(request.rules, types=tuple(sorted(types)))
     try:
         converted = [await _converted(pictures, owner, each, rules) for each in request.references]

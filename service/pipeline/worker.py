@@ -179,7 +179,8 @@ class Worker:
 
     async def _draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
         upstream = self.upstreams[job.upstream]
-        request = await prepared(self.pictures, job.owner, request, upstream.reference_types(request.model))
+        if request.references:
+            request = await prepared(self.pictures, job.owner, request, upstream.reference_types(request.model))
         made = await self._ask(job, upstream, request, running)
         if isinstance(made, RemoteTask):
             remember = self._write(partial(self.store.remember_task, job, made.id), running)

@@ -12,7 +12,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -166,7 +166,7 @@ class ImageAnswer(ABC, Generic[Step]):
         steps = self._begin() if self._head is not None else []
         events = self._sse.feed(self._base64.rest())
         steps += self._parse_all(events + self._sse.rest())
-        return steps + self._parse_body(b"\n".join(self._sse.other))
+        return steps + self._parse_all([(b"", self._body_of(b"\n".join(self._sse.other)))])
 
     def cut(self) -> None:
         """Take note that the connection broke: the last event may be half a picture, and bytes of a picture are."""
@@ -204,14 +204,19 @@ class ImageAnswer(ABC, Generic[Step]):
             return []
         return self._parse_all(self._sse.feed(self._base64.extract(head)))
 
-    def _parse_all(self, events: list[tuple[bytes, bytes]]) -> list[Step]:
+    def _parse_all(self, parts: list[tuple[bytes, bytes]]) -> list[Step]:
+        """Read the names and data of events."""
+        events = [event for name, data in parts if data for event in self._parse(name, data)]
         steps: list[Step] = []
-        for name, data in events:
-            steps += self._parse(data, name)
+        for event in events:
+            value = event.value
+            if isinstance(value, dict) and not value.keys().isdisjoint(ERRORS) and (error := reported_error(value)):
+                self._fail(upstream_error(200, error))
+            steps += self._read(event)
         return steps
 
-    def _parse(self, data: bytes, name: bytes = b"") -> list[Step]:
-        """Read the data of one event. Lines that are JSON only one by one were sent without blank lines between."""
+    def _parse(self, name: bytes, data: bytes) -> list[Event]:
+        """Parse the data of one event. Lines that are JSON only one by one were sent without blank lines between."""
         if data.strip() == DONE:
             self.is_complete = True
             return []
@@ -222,28 +227,28 @@ class ImageAnswer(ABC, Generic[Step]):
         except orjson.JSONDecodeError:
             lines = data.splitlines()
             self.is_unreadable |= len(lines) == 1
-            return self._parse_all([(name, line) for line in lines]) if len(lines) > 1 else []
-        if isinstance(value, dict) and not value.keys().isdisjoint(ERRORS) and (error := reported_error(value)):
-            self._fail(upstream_error(200, error))
-        return self._read(Event(name.decode(errors="replace"), value))
+            return [event for line in lines for event in self._parse(name, line)] if len(lines) > 1 else []
+        return [Event(name.decode(errors="replace"), value)]
 
-    def _parse_body(self, body: bytes) -> list[Step]:
-        """Read what came outside of all events: one JSON body, JSON by lines, or a page of a proxy."""
+    def _body_of(self, body: bytes) -> bytes:
+        """Return what came outside of all events where it is JSON, or JSON by lines. Keep a text, raise for a page."""
         if body.lstrip().startswith((b"{", b"[")):
-            return self._parse(body)
+            return body
         if body.lstrip().startswith(b"<"):
             raise upstream_error(HTTPStatus.OK, body)
         self.text = body.decode(errors="replace")
-        return []
+        return b""
 
 
 async def listen(
     response: aiohttp.ClientResponse,
     answer: ImageAnswer[Step],
-    report: Callable[[Step], Awaitable[None]],
+    report: Callable[[Sequence[Step]], Awaitable[None]],
     linger_s: float,
 ) -> None:
-    """Read the answer to its end and report each step of it. Raise `UpstreamError` for an answer without a picture.
+    """Read the answer to its end and report its steps. Raise `UpstreamError` for an answer without a picture.
+
+    Steps that came at once are reported together.
 
     A connection that breaks after the picture arrived has lost nothing. One that stays open, or breaks, after the
     answer was finished has ended; it is waited for `linger_s` seconds.
@@ -261,11 +266,12 @@ async def listen(
             return
         if not piece:
             break
-        for step in answer.feed(piece):
-            await report(step)
-        await asyncio.sleep(0)  # reading what is buffered already lets nobody else run
-    for step in answer.end():
-        await report(step)
+        if steps := answer.feed(piece):
+            await report(steps)
+        if len(piece) == PIECE:
+            await asyncio.sleep(0)  # reading what is buffered already lets nobody else run
+    if steps := answer.end():
+        await report(steps)
     if not answer.pictures():
         raise _explained(answer, response.status)
 

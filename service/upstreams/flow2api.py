@@ -10,7 +10,7 @@ OpenRouter have no limit of their own.
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final, NamedTuple
 
 import aiohttp
@@ -94,16 +94,19 @@ class Narration:
         self._progress = progress
         self._percent = 0.0
 
-    async def tell(self, thought: str) -> None:
-        """Report one thought."""
-        stage = stage_of(thought)
-        if UPSCALE_FAILED in thought:
-            self.note = UPSCALE_NOTE
-        if stage is None:
-            logger.debug("flow2api: %s", sanitize(thought))
-            return
-        self._percent = max(stage.percent, self._percent)
-        await self._progress(stage.message, self._percent)
+    async def tell(self, thoughts: Sequence[str]) -> None:
+        """Report the last stage of thoughts that came at once: nobody sees the others."""
+        last: Stage | None = None
+        for thought in thoughts:
+            if UPSCALE_FAILED in thought:
+                self.note = UPSCALE_NOTE
+            if (stage := stage_of(thought)) is None:
+                logger.debug("flow2api: %s", sanitize(thought))
+                continue
+            last = stage
+            self._percent = max(stage.percent, self._percent)
+        if last is not None:
+            await self._progress(last.message, self._percent)
 
 
 class Flow2ApiUpstream(HttpUpstream):

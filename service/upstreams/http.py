@@ -170,6 +170,7 @@ class HttpUpstream(Upstream):
         self._session = session
         self._base = api_base(endpoint.url)
         self._key = endpoint.key
+        self._authorization = bearer(endpoint.key)
         self._timeouts = timeouts
         self._pictures = PictureReader(
             session=session,
@@ -200,7 +201,7 @@ class HttpUpstream(Upstream):
         request = self._session.post(
             self._base / path,
             data=body,
-            headers={**body.headers, **(headers or {}), **bearer(self._key), **trace_headers()},
+            headers={**body.headers, **(headers or {}), **self._authorization, **trace_headers()},
             allow_redirects=False,  # the key would go along
             timeout=aiohttp.ClientTimeout(total=timeouts.total_s, sock_connect=timeouts.connect_s, sock_read=silence_s),
         )

@@ -8,7 +8,7 @@ Answers: streaming, `image_generation.partial_image` and `.completed` events, or
 with one body though a stream was asked for. A partial picture is never the result.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
@@ -207,7 +207,8 @@ class OpenAiUpstream(HttpUpstream):
     ) -> tuple[Draft, str] | None:
         """Send one request and read the whole answer, or return what `amended` makes of a refusal."""
 
-        async def tell(partial: int) -> None:
+        async def tell(partials: Sequence[int]) -> None:
+            partial = partials[-1]
             percent = min(100.0 * (partial + 1) / (PARTIALS + 1), 95.0)
             await progress(f"Partial picture {partial + 1} of {PARTIALS}", percent)
 

@@ -183,7 +183,8 @@ class PictureReader:
         addresses = [url]
         problem: FetchError | None = None
         for pause_s in (0.0, *pauses(appear_s)):
-            await asyncio.sleep(pause_s)
+            if pause_s:
+                await asyncio.sleep(pause_s)
             hopeful: list[URL] = []
             for address in addresses:  # grows by those on the service's own origin
                 try:

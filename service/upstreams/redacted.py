@@ -4,7 +4,7 @@ Services echo the key that they were sent, in errors, in ids and in addresses of
 A picture whose address holds a key is kept, and can not be downloaded by that address again.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -27,13 +27,13 @@ class RedactedUpstream(Upstream):
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture] | RemoteTask:
         """Return the service's pictures or task."""
         with self._errors_redacted():
-            made = await self._upstream.generate(request, self._redacted_progress(progress))
+            made = await self._upstream.generate(request, self._redactor.cleaned(progress))
         return RemoteTask(self._clean(made.id)) if isinstance(made, RemoteTask) else self._clean_pictures(made)
 
     async def follow(self, task: RemoteTask, progress: Progress) -> list[Picture]:
         """Return the pictures of the service's task."""
         with self._errors_redacted():
-            return self._clean_pictures(await self._upstream.follow(task, self._redacted_progress(progress)))
+            return self._clean_pictures(await self._upstream.follow(task, self._redactor.cleaned(progress)))
 
     async def fetch_again(self, source: str) -> bytes:
         """Return the bytes of a picture that the service gave before."""
@@ -62,12 +62,6 @@ class RedactedUpstream(Upstream):
 
     def _clean_pictures(self, pictures: list[Picture]) -> list[Picture]:
         return [replace(each, note=self._clean(each.note), source=self._clean(each.source)) for each in pictures]
-
-    def _redacted_progress(self, progress: Progress) -> Progress:
-        async def report(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
-            await progress(self._clean(message), percent, [self._clean(link) for link in links] if links else ())
-
-        return report
 
     @contextmanager
     def _errors_redacted(self) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -111,7 +111,7 @@ def sse(content: str, finish: str | None = None) -> bytes:
     return f"data: {json.dumps({'choices': [{'delta': {'content': content}, 'finish_reason': finish}]})}\n\n".encode()
 
 
-async def nobody(said: str) -> None:
+async def nobody(said: Sequence[str]) -> None:
     """Told, and silent about it."""
 
 

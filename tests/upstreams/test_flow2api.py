@@ -13,11 +13,12 @@ from yarl import URL
 
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.settings import Endpoint, Timeouts
+from service.upstreams.chat import ChatAnswer
 from service.upstreams.flow2api import (
     PREPARING,
-    READING,
     UPSCALE_NOTE,
     Flow2ApiUpstream,
+    Narration,
     chat_body,
     is_openrouter,
     messages,
@@ -128,10 +129,23 @@ async def test_progress_comes_as_it_is_made_and_never_goes_back(flow2api: Flow2A
         await reports.put((message, percent))
 
     generating = asyncio.create_task(generate(flow2api.url, flow2api.key, "a [slow]", reports=tell))
-    assert await reports.get() == (PREPARING, 0)
-    assert [(await reports.get())[1] for _ in range(2)] == [8, 38]
+    percents = [0.0]
+    while percents[-1] != 38:  # those of one piece of the answer are told as one
+        percents.append((await reports.get())[1] or 0.0)
+    assert percents == sorted(percents)
     flow2api.go_on.set()
     assert len(await generating) == 1
+
+
+async def test_stages_that_come_at_once_are_told_as_the_last_of_them() -> None:
+    """Ours: nobody reads a line that the next one replaces at once. The note of one among them is not lost."""
+    reports = Reports()
+    narration = Narration(reports)
+    await narration.tell(["正在生成 [slow]", "放大失败，返回原图", "已启动", "something else"])
+    assert reports.messages == [(PREPARING, 90)]
+    assert narration.note == UPSCALE_NOTE
+    await narration.tell(["something else"])
+    assert len(reports.messages) == 1
 
 
 async def test_exactly_one_message_is_sent_and_a_stream_is_asked_for(flow2api: Flow2Api) -> None:
@@ -214,7 +228,6 @@ async def test_three_references_go_as_parts_in_their_order(flow2api: Flow2Api) -
     assert data_of(third) == ("image/png", small.data)
     assert request.headers["Content-Length"] == str(len(request.body))
     assert "Transfer-Encoding" not in request.headers
-    assert (READING, 38) in reports.messages
 
 
 def test_openrouter_gets_its_own_words_and_no_other_does() -> None:
@@ -308,6 +321,26 @@ async def test_recorded_successes_give_their_picture(name: str, target: str, per
         (picture,) = await generate(url, "k", "a", reports=reports)
     assert picture.data == pictures.png(7)
     assert asked == ["POST /v1/chat/completions HTTP/1.1", f"GET {target} HTTP/1.1"]
+    assert reports.percents[-1:] == percents[-1:]
+    of_recording = iter(percents)
+    assert all(percent in of_recording for percent in reports.percents)
+
+
+@pytest.mark.parametrize(
+    ("name", "percents"),
+    [
+        ("stream_ok", [0, 8, 38, 95]),
+        ("stream_2k", [0, 8, 38, 82, 88, 90, 95]),
+        ("stream_i2i", [0, 8, 28, 38, 38, 95]),
+        ("nonstream_ok", []),
+    ],
+)
+async def test_recorded_thoughts_are_stages(name: str, percents: list[float]) -> None:
+    """Ours: each as it comes, when they come one after the other."""
+    reports, answer = Reports(), ChatAnswer()
+    narration = Narration(reports)
+    for thought in [*answer.feed((FLOW2API / f"{name}.body").read_bytes()), *answer.end()]:
+        await narration.tell([thought])
     assert reports.percents == percents
 
 

@@ -88,10 +88,13 @@ async def test_every_form_of_answer_gives_the_picture(
 
 
 async def test_partial_pictures_are_progress(openai: OpenAiImages) -> None:
-    """Spec OpenAI API reference, Images streaming: the index counts from 0."""
+    """Spec OpenAI API reference, Images streaming: the index counts from 0. Of those that come at once, the last."""
     reports = Reports()
     await generate(openai, asked(), reports=reports)
-    assert [percent for _, percent in reports.messages] == [0, pytest.approx(100 / 3), pytest.approx(200 / 3)]
+    percents = [percent for _, percent in reports.messages]
+    assert percents[0] == 0  # "asked", before the answer begins
+    assert percents[-1] == pytest.approx(200 / 3)
+    assert len(percents) in {2, 3}
 
 
 async def test_only_what_was_asked_for_is_sent(openai: OpenAiImages) -> None:
