@@ -201,22 +201,20 @@ def _background(
 @contextlib.asynccontextmanager
 async def background_tasks(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run the coroutines until the block ends. The failure of one is logged and stops none of the others."""
-    tasks = [asyncio.create_task(_logged(each)) for each in work]
+    tasks = [asyncio.create_task(each) for each in work]
+    for task in tasks:
+        task.add_done_callback(_log_end)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for each in work:
-            each.close()  # one that was cancelled before its first step was never begun
 
 
-async def _logged(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except Exception:
-        logger.exception("Work in the background ended.")
+def _log_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (problem := task.exception()) is not None:
+        logger.error("Work in the background ended.", exc_info=problem)
 
 
 async def _listen(

@@ -75,7 +75,7 @@ class WatchedFile(Generic[Reading]):
     async def refresh_settled(self) -> bool:
         """Refresh if the file is as the last look of this kind found it, and so is not being written."""
         before, self._looked = self._looked, await asyncio.to_thread(_stamp, self.path)
-        return self._looked == before and await self.refresh()
+        return self._looked == before and self._looked != self._seen and await self.refresh()
 
     async def watch(self, on_change: Callable[[Reading], None], every_s: float = EVERY_S) -> None:
         """Call `on_change` each time that the file says something else, until cancelled."""

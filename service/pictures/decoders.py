@@ -222,8 +222,9 @@ class Decoders:
     async def _run(
         self, value: type[V], lane: Lane, owner: str, data: bytes, work: str, *others: bytes, **arguments: Any
     ) -> V:
-        subject = _subject(data)
-        need = self._need(subject, data)
+        media_type = sniff(data) or ""
+        subject = _subject(data, media_type)
+        need = self._need(subject, data, media_type)
         async with self._queue.place(lane, owner, large=need > USUAL_BYTES):
             if self._is_stopped:
                 raise _stopped(subject)
@@ -258,9 +259,8 @@ class Decoders:
         self._give_back(decoder, keep=task["memory_bytes"] <= USUAL_BYTES)
         return answer
 
-    def _need(self, subject: str, data: bytes) -> int:
+    def _need(self, subject: str, data: bytes, media_type: str) -> int:
         """Return the memory that a picture needs by its header; the most there is where it does not tell."""
-        media_type = sniff(data) or ""
         width, height = stored_size(data, media_type) or (0, 0)
         if width * height > MAX_PIXELS:
             raise too_many_pixels()
@@ -329,8 +329,8 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _subject(data: bytes) -> str:
-    kind = FORMATS.get(sniff(data) or "") or convertible(data)
+def _subject(data: bytes, media_type: str) -> str:
+    kind = FORMATS.get(media_type) or convertible(data)
     return f"{kind} picture" if kind else "picture"
 
 

@@ -15,7 +15,7 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -23,7 +23,7 @@ from typing import Final, Self
 import orjson
 
 from service.images import Job, Picture
-from service.storage.data_folder import PRIVATE_FOLDER, needing, open_new, sync_folder
+from service.storage.data_folder import PRIVATE_FOLDER, needing, write_early
 from service.storage.files import Arrivals
 from service.troubles import OTHER, storage_error, trouble_of
 
@@ -67,16 +67,19 @@ class DiskArrivals(Arrivals):
         return cls(folder, scratch)
 
     async def keep(self, job: Job, pictures: Sequence[Picture]) -> None:
+        path, draft = self._path(job), self._scratch / secrets.token_hex(8)
+        head = [_Entry(len(each.data), each.note, each.source) for each in pictures]
+        parts = [orjson.dumps(head), b"\n", *[each.data for each in pictures]]
         try:
-            await asyncio.to_thread(self._keep, job, pictures)
+            await asyncio.to_thread(write_early, path, draft, parts)
         except (OSError, MemoryError, RuntimeError) as error:  # the last where no thread can be started
             raise storage_error("What arrived could not be stored", trouble_of(error) or OTHER, error) from error
 
-    async def read(self, job: Job) -> list[Picture]:
-        return await asyncio.to_thread(self._read, job)
+    def read(self, job: Job) -> Awaitable[list[Picture]]:
+        return asyncio.to_thread(self._read, job)
 
-    async def remove(self, job: Job) -> None:
-        await asyncio.to_thread(self._remove, self._path(job))
+    def remove(self, job: Job) -> Awaitable[None]:
+        return asyncio.to_thread(self._remove, self._path(job))
 
     async def listing(self) -> frozenset[str]:
         return frozenset(await asyncio.to_thread(os.listdir, self._folder))
@@ -90,19 +93,6 @@ class DiskArrivals(Arrivals):
 
     def _path(self, job: Job) -> Path:
         return self._folder / arrival_name(job.owner, job.history_id)
-
-    def _keep(self, job: Job, pictures: Sequence[Picture]) -> None:
-        head = [_Entry(len(each.data), each.note, each.source) for each in pictures]
-        draft = self._scratch / secrets.token_hex(8)
-        try:
-            with open_new(draft) as file:
-                file.writelines((orjson.dumps(head), b"\n", *(each.data for each in pictures)))
-            draft.replace(self._path(job))
-        finally:
-            draft.unlink(missing_ok=True)
-        with self._path(job).open("r+b") as file:
-            os.fsync(file.fileno())
-        sync_folder(self._folder)
 
     def _read(self, job: Job) -> list[Picture]:
         try:

@@ -19,7 +19,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,6 +165,22 @@ def write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_early(path: Path, draft: Path, parts: Iterable[bytes]) -> None:
+    """Create or replace `path` by way of `draft`; its name and these bytes are on disk when this returns.
+
+    It gets its name before that: a process that is killed meanwhile loses nothing of what was written.
+    """
+    try:
+        with open_new(draft) as file:
+            file.writelines(parts)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:

@@ -6,7 +6,7 @@ guessed from a prompt, a URL or the bytes.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Self
 
@@ -100,11 +100,11 @@ class Arrivals(ABC):
         """Store a job's pictures durably, as one, in the place of those that are there. Raises `WorkError`."""
 
     @abstractmethod
-    async def read(self, job: Job) -> list[Picture]:
+    def read(self, job: Job) -> Awaitable[list[Picture]]:
         """The pictures of a job; empty where there are none, or where they cannot be read, which is logged."""
 
     @abstractmethod
-    async def remove(self, job: Job) -> None:
+    def remove(self, job: Job) -> Awaitable[None]:
         """Remove the pictures of a job that has ended. Never raises."""
 
     @abstractmethod

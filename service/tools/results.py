@@ -55,7 +55,8 @@ def code_span(text: str, length: int) -> str:
 
 def _seen(text: str, length: int) -> str:
     """Return the part of a text that can remain after it is cut to `length`, without unseen characters."""
-    return visible(text[: 4 * length])
+    part = text[: 4 * length]
+    return part if part.isascii() and part.isprintable() else visible(part)  # all of printable ASCII is seen
 
 
 def cut(text: str, length: int) -> str:
