@@ -40,6 +40,8 @@ def examine(data: bytes) -> Examined:
 
 def take_in(data: bytes) -> Examined:
     """Examine a picture that somebody gives: it is kept without metadata, with its defects mended, and upright."""
+    if (other := convertible(data)) is not None:
+        return _examined(png_of(data, other))
     return _examined(upright_webp(data) if sniff(data) == "image/webp" else data)
 
 

@@ -5,15 +5,13 @@
    only while there is one owner.
 3. A picture from outside is stored under its owner. The same picture has the same name, so a repeated call is paid for
    once.
-4. Models fill in arguments that they mean to leave out, with false, an empty text or a count of nothing: all of these
-   count as left out. For a model that takes one picture, two kinds of arguments contradict each other; for others they
-   come together.
+4. A mask belongs to the first reference, has its shape, and is stored like it, as it was read.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -22,94 +20,18 @@ import aiohttp
 from service.image_models.models import Model, Models
 from service.images import MEDIA_TYPES, Job, JobState, KeptPicture, Parent, Reference, WorkError
 from service.limits import DOWNLOADS_AT_ONCE, UNLIMITED, Allowances, InUse
+from service.pictures.containers import is_animated
 from service.pictures.library import Importer
 from service.pictures.messages import BadPictureError
+from service.references.arguments import ReferenceArguments, check_room, problem
 from service.references.image_folder import newest
-from service.references.uploads import MAX_TOTAL_BYTES, Uploads, upload_request
+from service.references.masks import MaskArgument, described
+from service.references.uploads import MAX_TOTAL_BYTES, Uploads
 from service.references.urls import ImageUrlError, InlinePicture, OwnPicture, RemotePicture, decode, parse_image_url
 from service.routes import PICTURES
 from service.storage.files import Files
 from service.storage.store import Store, UploadRequest
 from service.upstreams.fetch import RetryPolicy, fetch
-
-KINDS: Final = ("history_id", "use_latest_user_image", "image_url", "use_upload")
-"""The arguments that bring references, in the order in which the image service gets them."""
-
-FOLDER: Final = frozenset({"use_latest_user_image", "user_image_count"})
-ARGUMENTS: Final = frozenset({*KINDS, "picture", "user_image_count"})
-"""`KINDS`, and the arguments that say more about one of them."""
-
-MOST_UNKNOWN: Final = 4
-"""Most references of a model whose own limit is not known."""
-
-SHOWN_MODELS: Final = 6
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReferenceArguments:
-    """The references that a call asks for; `newest` is the number of pictures of the image folder."""
-
-    history_id: int | None = None
-    picture: int = 1
-    newest: int = 0
-    urls: tuple[str, ...] = ()
-    upload: UploadRequest | None = None
-
-    @classmethod
-    def read(cls, arguments: Mapping[str, Any]) -> "ReferenceArguments":
-        """Read arguments that passed the schema; 5.0 is an integer to it."""
-        history_id, urls = arguments.get("history_id"), arguments.get("image_url", ())
-        return cls(
-            history_id=None if history_id is None else int(history_id),
-            picture=int(arguments.get("picture", 1)),
-            newest=int(arguments.get("user_image_count", 1)) if arguments.get("use_latest_user_image") else 0,
-            urls=tuple(filter(str.strip, [urls] if isinstance(urls, str) else urls)),
-            upload=upload_request(arguments) if arguments.get("use_upload") else None,
-        )
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The number of pictures by argument, for arguments that bring any. An upload brings one or more."""
-        counted = (int(self.history_id is not None), self.newest, len(self.urls), int(self.upload is not None))
-        return {kind: count for kind, count in zip(KINDS, counted, strict=True) if count}
-
-
-def check_room(wanted: ReferenceArguments, model: Model, models: Models) -> int:
-    """Return the room for pictures of an upload. Raises `WorkError` where the model takes fewer than asked."""
-    counts = wanted.counts
-    most = MOST_UNKNOWN if model.references is None else model.references
-    given = ", ".join(f"`{kind}`" for kind in counts)
-    if counts and not most:
-        raise problem(f"{model.id} draws without reference pictures: leave {given} out{_instead(models)}.")
-    if len(counts) > most:
-        raise problem(f"{model.id} starts from {_number(most)}: give only {'one' if most == 1 else most} of {given}.")
-    asked = sum(counts.values())
-    if asked > most:
-        raise problem(f"{model.id} starts from {_number(most)}, and {asked} are asked for by {given}.")
-    return most - asked + 1
-
-
-def offer(models: Models, properties: Mapping[str, Any], *, folder: bool) -> dict[str, Any]:
-    """Return the properties of a schema that are of use, with these models and perhaps without an image folder."""
-    left_out = (frozenset() if folder else FOLDER) if models.take_references else ARGUMENTS
-    return {name: schema for name, schema in properties.items() if name not in left_out}
-
-
-def problem(message: str) -> WorkError:
-    """Make the error about the references of a call."""
-    return WorkError(message, kind="reference")
-
-
-def _number(most: int) -> str:
-    return "one picture" if most == 1 else f"up to {most} pictures"
-
-
-def _instead(models: Models) -> str:
-    takers = [each.id for each in models.listed if each.references] or [
-        each.id for each in models.listed if each.references is None
-    ]
-    return f", or use {' or '.join(takers[:SHOWN_MODELS])}" if takers else ""
-
 
 REFERENCE_BYTES: Final = 30_000_000
 """Largest reference taken from outside. Photos of phones have 3 to 12 MB, those of 50 megapixels up to 25 MB."""
@@ -173,7 +95,45 @@ class References:
             raise
         if found:
             await self.make_room([each.name for each in found])
-        return tuple(found)
+        return tuple([await _first_frame(each) for each in found])
+
+    async def mask(self, owner: str, wanted: ReferenceArguments, first: Reference, request: UploadRequest) -> Reference:
+        """Return the mask of a call, read and fitted to its first reference; `request` is that of a painting.
+
+        Raises `WorkError` of kind `reference`; then nothing is left of it.
+        """
+        assert wanted.mask is not None  # noqa: S101 - asked for
+        given = await self._given_mask(owner, wanted.mask, request)
+        taken = None
+        try:
+            taken = await self.importer.import_mask(owner, given.data, first.data)
+        except BadPictureError as error:
+            raise problem(f"`mask` ({given.origin}) {error.problem}.") from error
+        finally:
+            if taken is None or taken.name != given.name:
+                await self.discard(owner, [given])
+        await self.make_room([first.name, taken.name])
+        return replace(
+            given,
+            data=taken.read.data,
+            media_type=taken.read.media_type,
+            name=taken.name,
+            origin=described(given.origin, taken.read, is_painted=wanted.mask.is_painted),
+            fresh=taken.fresh or (given.fresh and taken.name == given.name),
+        )
+
+    async def _given_mask(self, owner: str, wanted: MaskArgument, request: UploadRequest) -> Reference:
+        if wanted.history_id:
+            return await self._from_history(owner, wanted.history_id, wanted.picture, "`mask`")
+        if wanted.url:
+            return await self._from_url(owner, wanted.url, "`mask`")
+        upload = await self.uploads.ready(owner, request)
+        data = await self.files.read(upload.names[0]) if upload is not None else None
+        if upload is None or data is None:
+            if upload is not None:
+                await self.uploads.spend(upload)
+            raise problem("`mask`: nothing was painted, or it was removed meanwhile. Call again for a new link.")
+        return Reference(data=data, name=upload.names[0], origin="painted by the person", upload=upload.id)
 
     async def discard(self, owner: str, references: Sequence[Reference]) -> None:
         """Remove the files that came with a call which was refused, or left before it began."""
@@ -194,18 +154,18 @@ class References:
             for each in await self._uploaded(owner, wanted.upload, room, model):
                 yield each
 
-    async def _from_history(self, owner: str, history_id: int, picture: int) -> Reference:
+    async def _from_history(
+        self, owner: str, history_id: int, picture: int, argument: str = "`history_id`"
+    ) -> Reference:
         job = await self.store.job(owner, history_id)
         if job is None:
-            raise problem(
-                f"`history_id` is {history_id}, which is not in this history. Call `history` for the numbers."
-            )
+            raise problem(f"{argument} is {history_id}, which is not in this history. Call `history` for the numbers.")
         if not 1 <= picture <= len(job.pictures):
             raise problem(_why_not(job, picture))
         had = await self.picture(owner, history_id, picture)
         if had is None:
             raise problem(
-                f"`history_id` is {history_id}, whose picture {picture} was removed and cannot be had again. "
+                f"{argument} is {history_id}, whose picture {picture} was removed and cannot be had again. "
                 "Start from another one, or have it drawn anew first."
             )
         kept, data = had
@@ -292,6 +252,13 @@ class References:
         return Reference(
             data=taken.data, media_type=taken.media_type, name=taken.name, origin=origin, fresh=taken.fresh
         )
+
+
+async def _first_frame(reference: Reference) -> Reference:
+    """Return a reference that says of an animation that its first frame is used."""
+    if await asyncio.to_thread(is_animated, reference.data, reference.media_type):
+        return replace(reference, origin=f"{reference.origin}, its first frame")
+    return reference
 
 
 def _check_size(references: Sequence[Reference]) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from service.images import WorkError
-from service.pictures.sniffing import HEAD_BYTES, other_picture, sniff
+from service.pictures.sniffing import HEAD_BYTES, convertible, other_picture, sniff
 from service.redaction import visible
 
 ENTRIES: Final = 50_000
@@ -118,7 +118,7 @@ def _is_inside(file: BinaryIO, path: Path, root: Path) -> bool:
 
 
 def _is_picture(start: bytes, path: Path) -> bool:
-    if sniff(start) is not None:
+    if sniff(start) is not None or convertible(start) is not None:
         return True
     if other := other_picture(start):
         raise _problem(

@@ -9,6 +9,8 @@
 4. An upload waits a day for its call. The first job that starts from it uses it. It is used up once that job has
    failed or its picture was delivered: a call that is repeated after a timeout finds the same pictures, and so joins
    the same job.
+5. A mask that the person paints over a picture comes in the same way, by a link of its own, which also shows that
+   picture to whoever has it. Where the picture itself comes from their device, its page leads on to that of the mask.
 """
 
 import asyncio
@@ -53,6 +55,14 @@ def upload_request(arguments: Mapping[str, Any]) -> UploadRequest:
     return UploadRequest(key=_hashed(said), prompt=shown)
 
 
+def mask_request(request: UploadRequest, picture: str) -> UploadRequest:
+    """Return the request for a mask that the person paints over a picture, for a call of this request.
+
+    A call whose picture is another one by now finds no mask of the first.
+    """
+    return UploadRequest(key=_hashed(f"{request.key} {picture}"), prompt=request.prompt, picture=picture)
+
+
 class Uploads:
     """Makes upload links, receives the pictures, and hands them to the next call."""
 
@@ -74,7 +84,12 @@ class Uploads:
         upload = await self._keeper.open(owner, request, self._clock(), self._id)
         secret = self._secret(owner, upload.created_at)
         pages_url = reached_at + UPLOADS.path if reached_at else self._pages_url
-        return f"{pages_url}{secret}?most={max(1, min(most, MAX_PICTURES))}"
+        return f"{pages_url}{secret}{'' if request.picture else f'?most={max(1, min(most, MAX_PICTURES))}'}"
+
+    async def mask_secret(self, upload: Upload, picture: str) -> str:
+        """Return the secret of the link by which a mask is painted over a picture that was sent for the same call."""
+        painting = await self._keeper.open(upload.owner, mask_request(upload.request, picture), self._clock(), self._id)
+        return self._secret(upload.owner, painting.created_at)
 
     async def find(self, secret: str) -> Upload | None:
         """Return the upload that a secret opens. A wrong secret costs the same hash and look-up as a right one."""
@@ -96,9 +111,9 @@ class Uploads:
         """Return the upload that a call of this request starts from, or None."""
         return await self._keeper.ready(owner, request.key, self._clock() - KEPT_S)
 
-    async def latest(self, owner: str) -> Upload | None:
-        """Return the owner's newest upload with pictures, for whatever request, or None."""
-        return await self._keeper.latest(owner, self._clock() - KEPT_S)
+    async def latest(self, owner: str, picture: str = "") -> Upload | None:
+        """Return the owner's newest upload with pictures, for whatever request; or newest mask of this picture."""
+        return await self._keeper.latest(owner, self._clock() - KEPT_S, picture)
 
     async def wait(self, owner: str, request: UploadRequest, patience_s: float) -> Upload | None:
         """Wait for an upload that is ready for this request; None after `patience_s` seconds."""

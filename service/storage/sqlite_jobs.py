@@ -319,10 +319,11 @@ def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
     assert id_ is not None  # noqa: S101 - the type allows None for statements that insert nothing
     connection.execute(INSERT_WORDS, (id_, owner_word(new.owner), search_text(request.prompt)))
     parents = [(id_, at, new.owner, each.history_id, each.picture) for at, each in enumerate(request.parents)]
-    names = [(id_, each.name, each.fresh) for each in request.references if each.name]
+    given = (*request.references, *filter(None, [request.mask]))
+    names = [(id_, each.name, each.fresh) for each in given if each.name]
     connection.executemany(INSERT_PARENT, parents)
     connection.executemany(INSERT_WORKING_FILE, names)
-    uploads = {each.upload for each in request.references if each.upload}
+    uploads = {each.upload for each in given if each.upload}
     connection.executemany(USE_UPLOAD, [(history_id, new.created_at, each, new.owner) for each in uploads])
     return id_
 

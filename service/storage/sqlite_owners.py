@@ -158,11 +158,13 @@ def _renumber_origins(connection: sqlite3.Connection, owner: str, added: int) ->
     texts = connection.execute(SELECT_ORIGINS, (owner,)).fetchall()
     for id_, text in texts:
         parameters = json.loads(text)
-        parameters["references"] = [
-            re.sub(r"^history_id (\d+)", lambda number: f"history_id {int(number[1]) + added}", origin)
-            for origin in parameters["references"]
-        ]
+        mask = {"mask": _renumbered(parameters["mask"], added)} if "mask" in parameters else {}
+        parameters |= {"references": [_renumbered(each, added) for each in parameters["references"]]} | mask
         connection.execute(SET_PARAMETERS, (json.dumps(parameters), id_))
+
+
+def _renumbered(origin: str, added: int) -> str:
+    return re.sub(r"^history_id (\d+)", lambda number: f"history_id {int(number[1]) + added}", origin)
 
 
 def forget_waiting(connection: sqlite3.Connection, owner: str) -> None:

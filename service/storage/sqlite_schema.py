@@ -190,6 +190,7 @@ FILES: Final = (
     SELECT * FROM limited_files WHERE NOT drawn AND name NOT IN (
         SELECT uploaded.value FROM uploads, json_each(nullif(uploads.names, '')) AS uploaded
         WHERE uploads.used_at IS NULL
+        UNION ALL SELECT picture FROM uploads WHERE used_at IS NULL
     )
     """,
     """
@@ -214,7 +215,7 @@ FILES: Final = (
 """`drawn`: a picture of the history has this name; the others are references and uploads. No working job refers to
 `idle_files`. The limits of room hold for `limited_files`, which are all of these but the files of an earlier server
 that nobody deleted. Of those again `unused_files` are no pictures of the history, nor do they wait for a call as an
-upload.
+upload, or for a mask to be painted over them.
 """
 
 UPLOADS: Final = (
@@ -227,13 +228,19 @@ UPLOADS: Final = (
         created_at REAL NOT NULL,
         expires_at REAL NOT NULL,
         names TEXT NOT NULL DEFAULT '',
+        picture TEXT NOT NULL DEFAULT '',
+        paints INTEGER NOT NULL DEFAULT 0,
         used_at REAL,
         history_id INTEGER
     ) WITHOUT ROWID
     """,
     "CREATE INDEX uploads_by_owner ON uploads (owner)",
 )
-"""`history_id` is the first job that started from the pictures, and `used_at` its beginning."""
+"""`history_id` is the first job that started from the pictures, and `used_at` its beginning.
+
+`picture` is the file over which a mask is painted, empty for pictures; these are followed by a mask where `paints` says
+so.
+"""
 
 TASKS: Final = (
     """

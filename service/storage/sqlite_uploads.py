@@ -15,8 +15,8 @@ IdOf: TypeAlias = Callable[[str, float], str]
 """Makes the id of an upload out of its owner and its time."""
 
 COLUMNS: Final = """
-    uploads.id, uploads.owner, uploads.request, uploads.prompt, uploads.created_at, uploads.expires_at, uploads.names,
-    uploads.used_at
+    uploads.id, uploads.owner, uploads.request, uploads.prompt, uploads.picture, uploads.paints, uploads.created_at,
+    uploads.expires_at, uploads.names, uploads.used_at
 """
 FIND: Final = f"SELECT {COLUMNS} FROM uploads WHERE id = ?"  # noqa: S608 - the columns are written above
 PURGE: Final = "DELETE FROM uploads WHERE created_at <= ?"
@@ -26,7 +26,8 @@ FRESH: Final = f"""
 """  # noqa: S608 - as above
 NEWEST: Final = "SELECT coalesce(max(created_at), 0) FROM uploads WHERE owner = ? AND created_at <= ?"
 INSERT: Final = """
-    INSERT INTO uploads (id, owner, request, prompt, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO uploads (id, owner, request, prompt, picture, paints, created_at, expires_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 RECEIVE: Final = "UPDATE uploads SET names = ? WHERE id = ? AND names = ''"
 SPEND: Final = "UPDATE uploads SET used_at = ?, history_id = NULL WHERE id = ?"
@@ -40,7 +41,8 @@ READY: Final = f"""
 """The jobs are those that a call of the same fingerprint joins."""
 
 LATEST: Final = f"""
-    SELECT {COLUMNS} FROM uploads WHERE owner = ? AND names <> '' AND created_at > ? ORDER BY created_at DESC LIMIT 1
+    SELECT {COLUMNS} FROM uploads WHERE owner = ? AND names <> '' AND created_at > ? AND picture = ?
+    ORDER BY created_at DESC LIMIT 1
 """  # noqa: S608 - as above
 
 
@@ -67,8 +69,8 @@ class SqliteUploads(UploadKeeper):
     async def ready(self, owner: str, key: str, since: float) -> Upload | None:
         return await self._database.write(_first, READY, owner, key, since)
 
-    async def latest(self, owner: str, since: float) -> Upload | None:
-        return await self._database.read(_first, LATEST, owner, since)
+    async def latest(self, owner: str, since: float, picture: str = "") -> Upload | None:
+        return await self._database.read(_first, LATEST, owner, since, picture)
 
     async def spend(self, id_: str, now: float) -> None:
         await self._database.write(_change, SPEND, now, id_)
@@ -91,7 +93,8 @@ class SqliteUploads(UploadKeeper):
             created_at=created_at,
             expires_at=created_at + OPEN_S,
         )
-        connection.execute(INSERT, (made.id, owner, request.key, request.prompt, made.created_at, made.expires_at))
+        what = (request.key, request.prompt, request.picture, request.paints)
+        connection.execute(INSERT, (made.id, owner, *what, made.created_at, made.expires_at))
         return made
 
 
@@ -105,11 +108,11 @@ def _first(connection: sqlite3.Connection, query: str, *values: object) -> Uploa
 
 
 def _read(row: tuple[Any, ...]) -> Upload:
-    id_, owner, key, prompt, created_at, expires_at, names, used_at = row
+    id_, owner, key, prompt, picture, paints, created_at, expires_at, names, used_at = row
     return Upload(
         id=id_,
         owner=owner,
-        request=UploadRequest(key=key, prompt=prompt),
+        request=UploadRequest(key=key, prompt=prompt, picture=picture, paints=bool(paints)),
         created_at=created_at,
         expires_at=expires_at,
         names=tuple(json.loads(names)) if names else (),

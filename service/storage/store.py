@@ -327,10 +327,16 @@ KEPT_S: Final = 24 * 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class UploadRequest:
-    """The request that pictures are sent for: `key` tells it from all others, `prompt` tells the person, shortened."""
+    """The request that pictures are sent for: `key` tells it from all others, `prompt` tells the person, shortened.
+
+    `picture` is the name of the file over which the person paints a mask; then the mask is sent, and no pictures.
+    `paints` says that a mask is painted next, over the first of the pictures that are sent.
+    """
 
     key: str
     prompt: str
+    picture: str = ""
+    paints: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,8 +379,11 @@ class UploadKeeper(ABC):
         """Return the upload for a call of this request: the newest that no job uses, else one that is not used up."""
 
     @abstractmethod
-    async def latest(self, owner: str, since: float) -> Upload | None:
-        """Return the newest upload with pictures, of any request of the owner, used up or not."""
+    async def latest(self, owner: str, since: float, picture: str = "") -> Upload | None:
+        """Return the newest upload with pictures, of any request of the owner, used up or not.
+
+        With `picture` it is the newest mask that was painted over that one.
+        """
 
     @abstractmethod
     async def spend(self, id_: str, now: float) -> None:

@@ -39,7 +39,8 @@ MEANT_BY: Final[Mapping[str, str]] = {
     "use_upload": f"{_FILES} upload uploadimage device",
     "image_url": "image url urls uri imageurls imageuri inputimage inputimages inputurl referenceimage referenceimages "
     "referenceurl reference references imagereference initimage source sourceimage baseimage sourceurl "
-    "pictureurl photourl refimage imagebase64 mask link",
+    "pictureurl photourl refimage imagebase64 link",
+    "mask": "maskimage maskurl maskimageurl inpaintmask inpaint inpainting region area paint paintmask brush editmask",
     "history_id": "id ids imageid pictureid generationid jobid taskid parent parentid historynumber entryid historyids",
     "picture": "index pictureindex imageindex picturenumber imagenumber",
     "size": f"{_SHAPES} pixels",

@@ -1,4 +1,4 @@
-"""Questions to the person: the confirmation of an irreversible step, and pictures from their own device.
+"""Questions to the person: the confirmation of an irreversible step, pictures from their own device, and masks.
 
 A step is confirmed by `confirm: true`, or by the person's own yes where the client can ask for it. Pictures come by a
 page that their client opens, or by a link in the chat.
@@ -20,7 +20,7 @@ from service.protocol.call import Call
 from service.protocol.client_requests import ELICIT_FORM, ELICIT_URL, elicit, elicit_url
 from service.protocol.jsonrpc import Result
 from service.references.collect import own_url
-from service.references.uploads import PROMPT_LENGTH, Uploads
+from service.references.uploads import PROMPT_LENGTH, Uploads, mask_request
 from service.storage.store import UploadRequest
 from service.tools.base import Arguments
 from service.tools.results import escape_markdown
@@ -31,7 +31,7 @@ LONGEST_S: Final = 300.0
 
 @dataclass(frozen=True, kw_only=True)
 class UploadQuestion:
-    """The question to a person for up to `most` pictures for one request.
+    """The question to a person for up to `most` pictures for one request, or for a mask of one.
 
     `structured` says that the client gets `structuredContent`.
     """
@@ -52,38 +52,63 @@ class UploadQuestion:
         if ELICIT_URL not in call.client.capabilities:
             return await self._link(call, url)
         id_ = secrets.token_hex(16)
-        wanted = "a picture" if self.most == 1 else f"up to {self.most} pictures"
-        message = f"Send {wanted} from your device, by a page of Easel, for: {self.request.prompt}"
-        answer = await call.ask("upload", elicit_url(message, url, id_))
+        message = f"{self._wanted}, by a page of Easel, for: {self.request.prompt}"
+        answer = await call.ask("mask" if self.request.picture else "upload", elicit_url(message, url, id_))
         if answer["action"] != "accept":
-            text = "The person did not open the page to send a picture. Ask them what they want instead."
+            text = f"The person did not open the page to {self._doing}. Ask them what they want instead."
             return self._result(text, url)
         if not await self._arrived(call, until):
             return await self._link(call, url, "Nothing was sent yet. ")
         await call.complete_elicitation(id_)
         return None
 
+    @property
+    def _wanted(self) -> str:
+        """Say what the person is to do at the page."""
+        if self.request.picture:
+            return "Paint over the part of the picture that is to change"
+        then = ", and paint over the part that is to change" if self.request.paints else ""
+        return f"Send {'a picture' if self.most == 1 else f'up to {self.most} pictures'} from your device{then}"
+
+    @property
+    def _doing(self) -> str:
+        if self.request.picture:
+            return "paint over the part of the picture that is to change"
+        return f"send {'the picture by, and to paint over it' if self.request.paints else 'the picture by'}"
+
     async def _arrived(self, call: Call, until: float) -> bool:
-        call.report("Waiting for the picture that the person sends")
-        left_s = min(LONGEST_S, until - asyncio.get_running_loop().time())
-        return await self.uploads.wait(call.owner, self.request, left_s) is not None
+        call.report(f"Waiting for {'the mask' if self.request.picture else 'the picture'} that the person sends")
+        deadline = min(LONGEST_S + asyncio.get_running_loop().time(), until)
+        upload = await self.uploads.wait(call.owner, self.request, deadline - asyncio.get_running_loop().time())
+        if upload is not None and self.request.paints:  # the page goes on to the mask, and no other is to be opened
+            call.report("Waiting for the mask that the person paints")
+            painting = mask_request(self.request, upload.names[0])
+            await self.uploads.wait(call.owner, painting, deadline - asyncio.get_running_loop().time())
+        return upload is not None
 
     async def _link(self, call: Call, url: str, before: str = "") -> Result:
         """Return the link and the next steps as a result. It is no failure."""
         lines = [
-            f"{before}Give the person this link. It opens a page to send the picture by, {_devices(url)}. It works "
-            "once, within an hour, and for this request:",
+            f"{before}Give the person this link. It opens a page to {self._doing}, {_devices(url)}. It works once, "
+            "within an hour, and for this request:",
             url,
             "When they say that it is sent, call `generate` again with the same arguments. Nothing is charged until "
-            f"then. Where you have a shell, you can send a file yourself: curl --data-binary @picture.png '{url}'",
+            f"then.{self._by_shell(url)}",
         ]
         return self._result("\n\n".join([*lines, *await self._earlier(call)]), url)
 
+    def _by_shell(self, url: str) -> str:
+        if self.request.picture:
+            return ""
+        return f" Where you have a shell, you can send a file yourself: curl --data-binary @picture.png '{url}'"
+
     async def _earlier(self, call: Call) -> list[str]:
         """Name the picture that the person sent last; the model knows whether they mean it."""
-        last = await self.uploads.latest(call.owner)
+        last = await self.uploads.latest(call.owner, self.request.picture)
         if last is None:
             return []
+        if self.request.picture:
+            return [f'To use the mask that they painted last over this picture: mask "{own_url(last.names[0])}".']
         instead = f'image_url "{own_url(last.names[0])}" instead of use_upload'
         if last.request == self.request:
             return [f"To start from what they sent last once more: {instead}."]

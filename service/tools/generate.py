@@ -8,8 +8,9 @@ from service.image_models.models import Model
 from service.images import ImageRequest, JobState, Reference
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
-from service.references import collect as reference_arguments
-from service.references.collect import ReferenceArguments, check_room, problem
+from service.references import arguments as reference_arguments
+from service.references.arguments import ReferenceArguments, check_room, problem, rules_of
+from service.references.uploads import mask_request, upload_request
 from service.tools.base import Arguments, Schema, Tool, refused, waiter_of
 from service.tools.context import ToolContext
 from service.tools.elicitation import UploadQuestion
@@ -27,26 +28,36 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     model = models.by_id[arguments.get("model", models.default)]
     waiter = waiter_of(call, context.profiles.patience_s(call))
     references: tuple[Reference, ...] = ()
+    mask: Reference | None = None
     if not reference_arguments.ARGUMENTS.isdisjoint(arguments):
-        link = await _upload_link(context, call, arguments, model, waiter.until)
+        wanted = ReferenceArguments.read(arguments)
+        link = await _upload_link(context, call, wanted, model, waiter.until)
         if link is not None:
             return link
         references = await _references(context, call, arguments, model, waiter.until)
+        if wanted.mask is not None:
+            answer = await _mask(context, call, arguments, references, waiter.until)
+            if not isinstance(answer, Reference):
+                return answer
+            mask = answer
     try:
         await call.become_task()
         if call.is_task:
             waiter = waiter_of(call, context.profiles.patience_s(call))
-        request = read_request(arguments, model, references)
+        request = read_request(arguments, model, references, mask)
         outcome = await context.generation.generate(call.owner, request, waiter, upstream=model.upstream)
     except BaseException:
-        await context.references.discard(call.owner, references)  # those of a job that goes on stay
+        given = (*references, *filter(None, [mask]))
+        await context.references.discard(call.owner, given)  # those of a job that goes on stay
         raise
     if outcome.job.state is JobState.WORKING:
         call.leave_running()
     return await show(context, call, outcome)
 
 
-def read_request(arguments: Arguments, model: Model, references: tuple[Reference, ...]) -> ImageRequest:
+def read_request(
+    arguments: Arguments, model: Model, references: tuple[Reference, ...], mask: Reference | None = None
+) -> ImageRequest:
     """Return the arguments as a request."""
     seed = arguments.get("seed")
     return ImageRequest(
@@ -63,6 +74,8 @@ def read_request(arguments: Arguments, model: Model, references: tuple[Reference
         variation=int(arguments.get("variation", 1)),
         price=model.price,
         references=references,
+        mask=mask,
+        rules=rules_of(model),
     )
 
 
@@ -74,16 +87,35 @@ def fill(context: ToolContext, schema: Schema) -> Schema:
 
 
 async def _upload_link(
-    context: ToolContext, call: Call, arguments: Arguments, model: Model, until: float
+    context: ToolContext, call: Call, wanted: ReferenceArguments, model: Model, until: float
 ) -> Result | None:
     """Return the result with the upload link while the person has sent nothing; None when nothing is to be sent."""
-    chosen = ReferenceArguments.read(arguments)
-    room = check_room(chosen, model, context.models)
-    if chosen.upload is None:
+    room = check_room(wanted, model, context.models)
+    if wanted.upload is None:
         return None
     structured = context.profiles.of(call).structured
-    question = UploadQuestion(uploads=context.uploads, request=chosen.upload, most=room, structured=structured)
+    question = UploadQuestion(uploads=context.uploads, request=wanted.upload, most=room, structured=structured)
     return await question.ask(call, until)
+
+
+async def _mask(
+    context: ToolContext, call: Call, arguments: Arguments, references: tuple[Reference, ...], until: float
+) -> Reference | Result:
+    """Return the mask of the first reference, or the result with the link by which the person paints it."""
+    wanted, first = ReferenceArguments.read(arguments), references[0]
+    painting = mask_request(upload_request(arguments), first.name)
+    try:
+        if wanted.mask is not None and wanted.mask.is_painted:
+            structured = context.profiles.of(call).structured
+            question = UploadQuestion(uploads=context.uploads, request=painting, most=1, structured=structured)
+            link = await question.ask(call, until)
+            if link is not None:
+                await context.references.discard(call.owner, references)  # but the one that is painted over
+                return link
+        return await context.references.mask(call.owner, wanted, first, painting)
+    except BaseException:
+        await context.references.discard(call.owner, references)
+        raise
 
 
 async def _references(
