@@ -23,6 +23,13 @@ EARLIER: Final = re.compile(
 """The picture of an entry of the history, as results name them, too: "history_id 12, picture 2"."""
 
 
+MARKDOWN: Final = re.compile(r"!?\[[^\[\]]{0,200}\]\((\S+)\)")
+"""A picture as results show it."""
+
+LONGEST_MARKDOWN: Final = 10_000
+"""Characters of a text that is taken apart: a data: URI may have millions."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MaskArgument:
     """A mask as it was asked for: one of a picture of the history, a URL, or the person's own painting."""
@@ -34,7 +41,9 @@ class MaskArgument:
     @classmethod
     def read(cls, value: object) -> "MaskArgument | None":
         """Read the argument; None where it is left out."""
-        text = "" if value is None else str(value).strip()
+        text = "" if value is None else str(value).strip().strip("\"'`")
+        if len(text) <= LONGEST_MARKDOWN and (shown := MARKDOWN.fullmatch(text)) is not None:
+            text = shown[1]
         word = text[:LONGEST_WORD].casefold()
         if not text or word in NOTHING:
             return None

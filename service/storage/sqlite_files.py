@@ -75,13 +75,12 @@ EVERY_FILE: Final = "SELECT name FROM files ORDER BY stored_at, name"
 SELECT_FILES: Final = "SELECT name FROM files WHERE owner = ? ORDER BY name"
 SELECT_SOME_FILES: Final = "SELECT name FROM files WHERE owner = ? AND name IN (SELECT value FROM json_each(?))"
 SELECT_UNUSED: Final = """
-    SELECT candidate.value FROM json_each(?1) AS candidate
+    SELECT candidate.value FROM json_each(?) AS candidate
     WHERE NOT EXISTS (SELECT 1 FROM pictures WHERE name = candidate.value)
         AND NOT EXISTS (SELECT 1 FROM working_files WHERE name = candidate.value)
         AND candidate.value NOT IN (
             SELECT uploaded.value FROM uploads, json_each(nullif(uploads.names, '')) AS uploaded
-            WHERE uploads.owner = ?2 AND uploads.used_at IS NULL
-            UNION ALL SELECT picture FROM uploads WHERE owner = ?2 AND used_at IS NULL
+            WHERE uploads.owner = ? AND uploads.used_at IS NULL
         )
 """
 AGE_FILES: Final = "UPDATE files SET stored_at = 0 WHERE name IN (SELECT value FROM json_each(?))"

@@ -90,7 +90,7 @@ def coerce(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str,
             if _says_something(value) and (not is_host_member(name) or _removes(value)):
                 coerced[name] = value
             continue
-        read = _spelt(name, _read(properties[name], value, free=name in FREE_TEXTS))
+        read = _spelt(name, _read(properties[name], _worded(name, value), free=name in FREE_TEXTS))
         if name in _CUT and isinstance(read, int | float) and not isinstance(read, bool):
             read = min(max(read, properties[name]["minimum"]), properties[name]["maximum"])
         if read is not ABSENT:
@@ -115,6 +115,17 @@ def _unwrapped(properties: Mapping[str, Any], arguments: Mapping[str, Any]) -> M
             return parsed if isinstance(parsed, dict) and not find_excess(parsed) else arguments
         case _:
             return arguments
+
+
+def _worded(name: str, value: Any) -> Any:
+    """Return a switch or a number as the word that `mask` has for it: true asks the person, 12 is an entry."""
+    match value:
+        case bool() if name == "mask":
+            return "paint" if value else None
+        case int() | float() if name == "mask" and float(value).is_integer():
+            return str(int(value))
+        case _:
+            return value
 
 
 def _spelt(name: str, value: Any) -> Any:

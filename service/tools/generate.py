@@ -104,17 +104,19 @@ async def _mask(
     """Return the mask of the first reference, or the result with the link by which the person paints it."""
     wanted, first = ReferenceArguments.read(arguments), references[0]
     painting = mask_request(upload_request(arguments), first.name)
+    waits = wanted.mask is not None and wanted.mask.is_painted
+    left = references[1:] if waits else references  # the page shows the first one, also when the call has ended
     try:
-        if wanted.mask is not None and wanted.mask.is_painted:
+        if waits:
             structured = context.profiles.of(call).structured
             question = UploadQuestion(uploads=context.uploads, request=painting, most=1, structured=structured)
             link = await question.ask(call, until)
             if link is not None:
-                await context.references.discard(call.owner, references)  # but the one that is painted over
+                await context.references.discard(call.owner, left)
                 return link
         return await context.references.mask(call.owner, wanted, first, painting)
     except BaseException:
-        await context.references.discard(call.owner, references)
+        await context.references.discard(call.owner, left)
         raise
 
 

@@ -230,7 +230,9 @@ def _origins(job: Job) -> list[str]:
     if not origins:
         return []
     more = f"; and {len(origins) - _ORIGINS} more" if len(origins) > _ORIGINS else ""
-    return [f"From: {'; '.join(origins[:_ORIGINS])}{more}"]
+    mask = job.parameters.get("mask")
+    masked = [f"Mask: {escape_markdown(str(mask), _NAME_LENGTH)}"] if mask else []
+    return [f"From: {'; '.join(origins[:_ORIGINS])}{more}", *masked]
 
 
 def _structure_picture(job: Job, picture: KeptPicture, pictures_url: str) -> dict[str, Any]:

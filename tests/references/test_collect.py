@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import io
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -13,32 +14,27 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.abc import ResolveResult
+from PIL import Image
 from yarl import URL
 
 from service.image_models.models import Model, Models
-from service.images import Failure, KeptPicture, Parent, Reference, WorkError
+from service.images import Failure, ImageRequest, KeptPicture, Parent, Reference, WorkError
 from service.limits import Allowances, LimitError
-from service.references.collect import (
-    ARGUMENTS,
-    REFERENCE_BYTES,
-    GuardedDownload,
-    ReferenceArguments,
-    References,
-    check_room,
-    offer,
-    own_url,
-)
-from service.references.uploads import MAX_TOTAL_BYTES, upload_request
+from service.references.arguments import ReferenceArguments
+from service.references.collect import REFERENCE_BYTES, GuardedDownload, References, own_url
+from service.references.uploads import MAX_TOTAL_BYTES, mask_request, upload_request
 from service.upstreams.connector import Connector, Resolver
 from service.upstreams.fetch import RetryPolicy, Trusted, fetch
 from tests.emulators.loopback import serving
 from tests.emulators.pictures import jpeg, png
+from tests.pictures.samples import encoded, photo
 from tests.reference_fixture import MAX_ENTRIES, REQUEST, ReferenceFixture, reference_fixture
 
 A, B, C = (png(number, (8, 8)) for number in range(3))
 ONE = Model(id="one", upstream="pencil", references=1)
 FIVE = Model(id="five", upstream="pencil", references=5)
-MODELS = Models(listed=(FIVE, ONE), default="five")
+MASKING = Model(id="masking", upstream="pencil", references=5, mask="alpha")
+MODELS = Models(listed=(FIVE, ONE, MASKING), default="five")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -454,121 +450,147 @@ async def test_what_a_model_does_not_take_is_said_before_anything_is_read(at: At
     assert await at.fixture.uploads.ready("anna", REQUEST) is not None
 
 
-def model(name: str, references: int | None) -> Model:
-    return Model(id=name, upstream="pencil", references=references)
+# mask
+
+BOARD = encoded(photo(80, 40))
+REGION = Image.new("L", (80, 40))
+REGION.paste(255, (0, 0, 20, 20))
+MASK = encoded(REGION)
+HOLE = encoded(Image.merge("RGBA", (REGION, REGION, REGION, REGION.point(lambda value: 255 - value))))
 
 
-NONE, ONE, THREE, UNKNOWN = model("none", 0), model("one", 1), model("three", 3), model("unknown", None)
-ROOMS = Models(listed=(NONE, ONE, THREE, UNKNOWN), default="one")
+def inline(data: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
-def room(chosen: Model, **arguments: Any) -> int:
-    return check_room(ReferenceArguments.read(arguments), chosen, ROOMS)
+async def masked(at: At, mask: object, owner: str = "anna", picture: bytes = BOARD) -> Reference:
+    """The mask of a picture, as a call gets it."""
+    arguments = {"image_url": inline(picture), "mask": mask}
+    [first] = await at.references.collect(owner, arguments, MASKING, MODELS)
+    painting = mask_request(upload_request(arguments), first.name)
+    return await at.references.mask(owner, ReferenceArguments.read(arguments), first, painting)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {},
-        {"use_upload": False, "use_latest_user_image": False, "image_url": "", "picture": 1, "user_image_count": 3},
-        {"image_url": []},
-        {"image_url": ["", " "]},
-    ],
-)
-def test_what_models_fill_in_for_nothing_is_nothing(arguments: dict[str, Any]) -> None:
-    """Ours: many models send every argument that a schema has."""
-    assert ReferenceArguments.read(arguments).counts == {}
-    assert room(NONE, **arguments) >= 0
-
-
-def test_the_counts_are_those_of_each_argument_in_their_order() -> None:
-    arguments = {
-        "use_upload": True,
-        "image_url": ["a", "", "b"],
-        "user_image_count": 2.0,
-        "use_latest_user_image": True,
-        "picture": 2.0,
-        "history_id": 7.0,
-    }
-    wanted = ReferenceArguments.read(arguments)
-    assert wanted == ReferenceArguments(
-        history_id=7, picture=2, newest=2, urls=("a", "b"), upload=upload_request(arguments)
-    )
-    assert list(wanted.counts.items()) == [
-        ("history_id", 1), ("use_latest_user_image", 2), ("image_url", 2), ("use_upload", 1),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("chosen", "arguments", "left"),
-    [
-        pytest.param(ONE, {"use_upload": True}, 1, id="one"),
-        pytest.param(THREE, {"use_upload": True}, 3, id="three, all by upload"),
-        pytest.param(THREE, {"use_upload": True, "history_id": 1}, 2, id="three, one from the history"),
-        pytest.param(UNKNOWN, {"use_upload": True}, 4, id="unknown"),
-        pytest.param(UNKNOWN, {"image_url": ["a"] * 4}, 1, id="unknown, full"),
-    ],
-)
-def test_an_upload_may_bring_what_there_is_room_for(chosen: Model, arguments: dict[str, Any], left: int) -> None:
-    assert room(chosen, **arguments) == left
-
-
-@pytest.mark.parametrize(
-    ("chosen", "arguments", "said"),
-    [
-        pytest.param(
-            NONE,
-            {"history_id": 1},
-            "none draws without reference pictures: leave `history_id` out, or use one or three.",
-            id="none",
-        ),
-        pytest.param(
-            ONE,
-            {"history_id": 1, "image_url": "a"},
-            "one starts from one picture: give only one of `history_id`, `image_url`.",
-            id="two kinds",
-        ),
-        pytest.param(
-            ONE,
-            {"image_url": ["a", "b"]},
-            "one starts from one picture, and 2 are asked for by `image_url`.",
-            id="two of a kind",
-        ),
-        pytest.param(
-            THREE,
-            {"history_id": 1, "image_url": ["a", "b"], "use_upload": True},
-            "three starts from up to 3 pictures, and 4 are asked for",
-            id="too many",
-        ),
-        pytest.param(
-            UNKNOWN,
-            {"use_latest_user_image": True, "user_image_count": 5},
-            "up to 4 pictures, and 5 are asked for",
-            id="unknown",
-        ),
-    ],
-)
-def test_what_a_model_does_not_take_is_said_with_what_would_be_right(
-    chosen: Model, arguments: dict[str, Any], said: str
-) -> None:
-    """Flow2API MCP server: one of the kinds, where the model takes one picture."""
+async def refused(at: At, mask: object, owner: str = "anna", picture: bytes = BOARD) -> str:
     with pytest.raises(WorkError) as caught:
-        room(chosen, **arguments)
+        await masked(at, mask, owner, picture)
     assert caught.value.kind == "reference"
-    assert said in str(caught.value)
+    return str(caught.value)
 
 
-def test_where_no_model_takes_any_none_is_named() -> None:
-    with pytest.raises(WorkError, match=r"leave `use_upload` out\.$"):
-        check_room(ReferenceArguments(upload=REQUEST), NONE, Models(listed=(NONE,), default="none"))
-    with pytest.raises(WorkError, match=r"or use unknown\.$"):
-        check_room(ReferenceArguments(upload=REQUEST), NONE, Models(listed=(NONE, UNKNOWN), default="none"))
+async def files(at: At) -> list[str]:
+    return await at.fixture.store.every_file()
 
 
-def test_only_what_can_be_of_use_is_offered() -> None:
-    """Ours: every argument in a schema costs a chat model's attention in each call."""
-    properties: dict[str, dict[str, str]] = {"prompt": {}, **{name: {} for name in sorted(ARGUMENTS)}}
-    assert set(offer(ROOMS, properties, folder=True)) == {"prompt", *ARGUMENTS}
-    without = {"use_latest_user_image", "user_image_count"}
-    assert set(offer(ROOMS, properties, folder=False)) == {"prompt", *ARGUMENTS} - without
-    assert set(offer(Models(listed=(NONE,), default="none"), properties, folder=True)) == {"prompt"}
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        pytest.param(MASK, "a data: URI (12 % of the picture changes, where it is white)", id="white"),
+        pytest.param(HOLE, "a data: URI (12 % of the picture changes, where it is transparent)", id="transparent"),
+        pytest.param(
+            encoded(REGION.resize((160, 80))),
+            "a data: URI (12 % of the picture changes, where it is white, fitted from 160×80)",
+            id="another size",
+        ),
+    ],
+)
+async def test_a_mask_says_how_it_was_read(at: At, data: bytes, said: str) -> None:
+    mask = await masked(at, inline(data))
+    assert mask.origin == said
+    assert Image.open(io.BytesIO(mask.data)).convert("L").getbbox() == (0, 0, 20, 20)
+    assert await at.fixture.files.read(mask.name) == mask.data
+    assert await at.fixture.store.owns_file("anna", mask.name)
+
+
+async def test_a_mask_comes_from_the_history_from_files_and_from_uploads(at: At) -> None:
+    """Ours: the same sources as those of pictures, so that a mask can be used again."""
+    job = await at.fixture.job("anna", A, HOLE)
+    [sent] = await at.fixture.sent("anna", MASK)
+    by_history = await masked(at, f"{job.history_id}/2")
+    assert by_history.origin.startswith(f"history_id {job.history_id}, picture 2 (")
+    again = await masked(at, f"/mcp-cache/{sent}")
+    assert again.origin.startswith("an upload (")
+    assert {by_history.name, again.name, (await masked(at, inline(MASK))).name} == {by_history.name}
+
+
+async def test_what_the_person_painted_is_the_mask_until_it_is_used_up(at: At) -> None:
+    arguments = {"image_url": inline(BOARD), "mask": "paint"}
+    [first] = await at.references.collect("anna", arguments, MASKING, MODELS)
+    painting = mask_request(upload_request(arguments), first.name)
+    assert "nothing was painted" in await refused(at, "paint")
+    [name] = await at.fixture.sent("anna", MASK, request=painting)
+    mask = await masked(at, "paint")
+    assert mask.origin == "painted by the person (12 % of the picture changes)"
+    assert (await masked(at, "paint")).name == mask.name
+    upload = await at.fixture.uploads.ready("anna", painting)
+    assert upload is not None
+    assert mask.upload == upload.id
+    assert "nothing was painted" in await refused(at, "paint", owner="ben")
+    assert "nothing was painted" in await refused(at, "paint", picture=encoded(photo(40, 80)))
+    at.fixture.files.path(name).unlink()
+    assert "removed meanwhile" in await refused(at, "paint")
+    assert await at.fixture.uploads.ready("anna", painting) is None
+
+
+async def test_the_mask_of_somebody_else_is_not_found(at: At) -> None:
+    job = await at.fixture.job("anna", HOLE)
+    theirs = await masked(at, f"{job.history_id}")
+    assert await refused(at, f"{job.history_id}", owner="ben") == (
+        f"`mask` is {job.history_id}, which is not in this history. Call `history` for the numbers."
+    )
+    assert "is not kept here, or not for this person" in await refused(at, f"/mcp-cache/{theirs.name}", owner="ben")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        pytest.param(encoded(Image.new("L", (80, 40))), "`mask` (a data: URI) marks nothing", id="empty"),
+        pytest.param(encoded(Image.new("L", (80, 40), 255)), "marks the whole picture", id="full"),
+        pytest.param(encoded(Image.new("L", (40, 80))), "has 40×80 pixels, and the picture has 80×40", id="shape"),
+        pytest.param(BOARD, "is no mask", id="photo"),
+        pytest.param(b"words", "`mask`: what came is plain text", id="text"),
+    ],
+)
+async def test_a_mask_that_cannot_be_is_refused_and_leaves_nothing(at: At, data: bytes, said: str) -> None:
+    assert said in await refused(at, inline(data))
+    assert len(await files(at)) == 1, "the picture, which its call removes"
+
+
+async def test_a_mask_leaves_no_file_but_the_one_that_was_read(at: At) -> None:
+    mask = await masked(at, inline(HOLE))
+    assert mask.fresh
+    assert len(await files(at)) == 2
+    await at.references.discard("anna", [mask])
+    assert len(await files(at)) == 1
+
+
+async def test_a_mask_is_used_by_its_job_like_a_reference(at: At) -> None:
+    """Ours: as long as the job works nothing removes it, and the painting is used up with it."""
+    arguments = {"image_url": inline(BOARD), "mask": "paint"}
+    [first] = await at.references.collect("anna", arguments, MASKING, MODELS)
+    painting = mask_request(upload_request(arguments), first.name)
+    await at.fixture.sent("anna", MASK, request=painting)
+    mask = await masked(at, "paint")
+    request = ImageRequest(model="m", prompt="a fox", references=(first,), mask=mask)
+    begun = await at.fixture.store.begin("anna", request, "pencil", "f")
+    await at.references.discard("anna", [first, mask])
+    assert await at.fixture.files.find(mask.name) is not None
+    assert await at.fixture.uploads.ready("anna", painting) is not None, "the same call joins it"
+    await at.fixture.store.fail(begun.job, Failure(kind="policy", reason="No."))
+    assert await at.fixture.uploads.ready("anna", painting) is None
+
+
+async def test_an_animation_says_that_its_first_frame_is_used(at: At) -> None:
+    out = io.BytesIO()
+    frames = [Image.new("RGB", (8, 8), each) for each in ("red", "blue")]
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
+    assert (await at.one(image_url=inline(out.getvalue()))).origin == "a data: URI, its first frame"
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF"])
+async def test_a_picture_of_an_old_type_is_taken_as_png(at: At, kind: str) -> None:
+    """Ours: scanners and screenshots write them, and no image service takes one."""
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(out, kind)
+    reference = await at.one(image_url=inline(out.getvalue()))
+    assert (reference.media_type, reference.data[:4]) == ("image/png", b"\x89PNG")

@@ -1,9 +1,11 @@
 """The newest pictures of a real folder, and the ways out of it that are closed."""
 
+import io
 import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from service.images import WorkError
 from service.references import image_folder as latest_images
@@ -74,8 +76,7 @@ async def test_fewer_than_asked_for_is_said(tmp_path: Path) -> None:
     [
         pytest.param(b"\x89PNG\r\n\x1a\n" + b"\0" * CAP, "more than 1 MB", id="too large"),
         pytest.param(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "a HEIC picture", id="HEIC"),
-        pytest.param(b"BM\x00\x01\x00\x00\x00\x00\x00\x00", "a BMP picture", id="BMP"),
-        pytest.param(b"II*\x00\x08\x00\x00\x00", "a TIFF picture", id="TIFF"),
+        pytest.param(b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture", id="JPEG XL"),
     ],
 )
 async def test_a_newest_picture_that_cannot_be_taken_is_named(tmp_path: Path, data: bytes, said: str) -> None:
@@ -84,6 +85,15 @@ async def test_a_newest_picture_that_cannot_be_taken_is_named(tmp_path: Path, da
     put(tmp_path / "wanted", data)
     assert "the newest picture, wanted," in await problem(tmp_path)
     assert said in await problem(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF"])
+async def test_a_picture_that_is_kept_as_png_is_found(tmp_path: Path, kind: str) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, kind)
+    put(tmp_path / "scan", out.getvalue())
+    [found] = await latest_images.newest(tmp_path, 1, CAP)
+    assert found.data == out.getvalue()
 
 
 async def test_a_letter_that_begins_like_a_picture_is_a_document(tmp_path: Path) -> None:

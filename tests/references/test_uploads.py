@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.references.uploads import MAX_PICTURES, Uploads, upload_request
+from service.references.uploads import MAX_PICTURES, Uploads, mask_request, upload_request
 from service.storage.sqlite_uploads import SqliteUploads
 from service.storage.store import FRESH_S, OPEN_S
 from tests.emulators.pictures import png
@@ -183,3 +183,15 @@ async def test_who_waits_for_one_request_is_not_woken_for_good_by_another(at_des
         arrived = await waiting
     assert arrived is not None
     assert list(arrived.names) == names
+
+
+async def test_a_mask_has_a_link_of_its_own_for_each_picture(at_desk: ReferenceFixture) -> None:
+    """Ours: a call whose newest attachment is another one by now must not change that by a mask of the first."""
+    one, other = mask_request(REQUEST, "a.png"), mask_request(REQUEST, "b.png")
+    assert len({REQUEST.key, one.key, other.key}) == 3
+    links = [await at_desk.uploads.link("anna", each) for each in (one, other, one)]
+    assert links[0] == links[2] != links[1]
+    assert "?" not in links[0]
+    found = await at_desk.uploads.find(secret_of(links[1]))
+    assert found is not None
+    assert (found.request.picture, found.request.prompt) == ("b.png", REQUEST.prompt)

@@ -370,6 +370,19 @@ async def test_files_of_uploads_that_wait_to_be_used_stay(tmp_path: Path, clock:
     await store.close()
 
 
+async def test_a_picture_that_a_mask_is_painted_over_stays(tmp_path: Path, clock: Clock) -> None:
+    """Ours: for want of room others go first; whoever deletes it has it deleted."""
+    store = await open_sqlite(tmp_path, clock)
+    await store.database.write(lambda connection: connection.executemany(UPLOAD, [("open", "", None)]))
+    await store.database.write(lambda connection: connection.execute("UPDATE uploads SET picture = 'board.png'"))
+    for name in ("board.png", "loose.png"):
+        await store.add_file("ann", name, 10)
+    await made(store, "one", "newest.png")
+    assert await over(store, entries=2) == ["loose.png"]
+    assert await store.unused_files("ann", ["board.png"]) == ["board.png"]
+    await store.close()
+
+
 async def test_children_keep_naming_a_parent_that_is_gone(store: Store) -> None:
     """Ours: where a picture came from stays true."""
     parent = await made(store, "one", "a.png")

@@ -71,7 +71,7 @@ async def test_a_history_goes_behind_the_one_that_is_there(store: SqliteStore) -
     """Ours: numbers of both histories would collide, and every list goes by the order of rows and numbers alike."""
     await made(store, "ann's first fox", "1.png")
     await made(store, "ben's first fox", "2.png", owner="ben")
-    child = ImageRequest(model="m", prompt="ann's second fox", references=(PARENT,))
+    child = ImageRequest(model="m", prompt="ann's second fox", references=(PARENT,), mask=PARENT)
     job = await begin(store, "ann", child)
     await store.finish(job, [picture("3.png")])
     await made(store, "ben's second fox", "4.png", owner="ben")
@@ -92,7 +92,7 @@ async def test_a_history_goes_behind_the_one_that_is_there(store: SqliteStore) -
     second = await store.job("ben", 4)
     assert second is not None
     assert second.parents == (Parent(history_id=3, picture=1),)
-    assert second.parameters["references"] == ["history_id 3, picture 1"]
+    assert second.parameters == {"references": ["history_id 3, picture 1"], "mask": "history_id 3, picture 1"}
     assert [each.name for each in second.pictures] == ["3.png"]
     older = await store.jobs("ben", 2, before=4)
     assert [job.history_id for job in older] == [3, 2]

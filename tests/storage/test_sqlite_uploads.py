@@ -1,12 +1,13 @@
 """Uploads beside the jobs that use them: which one the next call starts from."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from service.images import Failure, Job, Reference
-from service.references.uploads import upload_request
+from service.references.uploads import mask_request, upload_request
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_uploads import SqliteUploads
 from service.storage.store import KEPT_S, Upload
@@ -150,3 +151,27 @@ async def test_uploads_outlive_the_process(at_desk: ReferenceFixture, tmp_path: 
     await store.close()
     assert found is not None
     assert list(found.names) == names
+
+
+async def test_a_mask_is_no_picture_that_was_sent(at_desk: ReferenceFixture) -> None:
+    """Ours: "what they sent last" is the newest picture, and the newest mask is that of one picture."""
+    painting = mask_request(REQUEST, "board.png")
+    [sent] = await at_desk.sent("anna", png(1, (8, 8)))
+    [painted] = await at_desk.sent("anna", png(2, (8, 8)), request=painting)
+    assert await latest(at_desk) == [sent]
+    upload = await at_desk.uploads.latest("anna", "board.png")
+    assert upload is not None
+    assert (upload.names, upload.request) == ((painted,), painting)
+    assert await at_desk.uploads.latest("anna", "other.png") is None
+    assert await at_desk.uploads.latest("ben", "board.png") is None
+
+
+async def test_an_upload_remembers_that_a_mask_follows(at_desk: ReferenceFixture) -> None:
+    request = replace(REQUEST, paints=True)
+    [sent] = await at_desk.sent("anna", png(1, (8, 8)), request=request)
+    upload = await at_desk.uploads.ready("anna", request)
+    assert upload is not None
+    assert upload.request == request
+    found = await at_desk.uploads.find(await at_desk.uploads.mask_secret(upload, sent))
+    assert found is not None
+    assert found.request == mask_request(request, sent)

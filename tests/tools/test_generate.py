@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from service.app import Running
-from service.references.collect import ARGUMENTS, FOLDER
+from service.references.arguments import ARGUMENTS, FOLDER
 from tests.conftest import Serve
 from tests.emulators import flow2api
 from tests.emulators.pictures import png

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.image_models.models import Model, Models
-from service.references.collect import ARGUMENTS
+from service.references.arguments import ARGUMENTS
 from service.tools.base import load_schema
 from service.tools.model_arguments import find_misfits, offer
 
