@@ -6,6 +6,7 @@ templates. One that has no row here fails the test that counts them.
 
 import ast
 import asyncio
+import base64
 import json
 import re
 import sqlite3
@@ -50,6 +51,9 @@ FORM: Final[dict[str, Any]] = {CAPABILITIES_KEY: {"elicitation": {"form": {}}}}
 
 UPLOAD: Final = {"prompt": "a fox in the rain", "use_upload": True}
 """A request of Anna's, for which she has sent a picture."""
+
+OWN: Final = f"data:image/png;base64,{base64.b64encode(png(5, (8, 8))).decode()}"
+"""A picture that whoever asks brings along."""
 
 DELETE: Final = {"name": "delete", "arguments": {"history_id": 1}}
 
@@ -209,6 +213,16 @@ DOORS: Final[Mapping[str, Door]] = {
     "generate from a picture by address": Door(
         ask=tool("generate", lambda ids: {"prompt": "p", "image_url": f"http://localhost/mcp-cache/{ids.picture}"}),
         takes=("tool generate.image_url",),
+    ),
+    "generate with the mask of one": Door(
+        ask=tool("generate", lambda ids: {"prompt": "p", "image_url": OWN, "mask": ids.history}, "history"),
+        takes=("tool generate.mask",),
+    ),
+    "generate with a mask by name": Door(
+        ask=tool(
+            "generate", lambda ids: {"prompt": "p", "image_url": OWN, "mask": f"/mcp-cache/{ids.picture}"}, "picture"
+        ),
+        takes=("tool generate.mask",),
     ),
     "read a generation": Door(
         ask=modern("resources/read", lambda ids: {"uri": f"easel://history/{ids.history}"}, "history"),

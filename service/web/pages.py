@@ -1,6 +1,7 @@
 """The pages for people: `/`, which says how to add this server to a chat program, and the way there for browsers.
 
-1. A page is one file. Its policy allows the script and the style in it by their hashes, and nothing from elsewhere.
+1. A page is one file, into which those that it shares with others are written. Its policy allows the scripts and styles
+   in it by their hashes, and nothing from elsewhere.
 2. `/` needs no token and tells nothing that whoever reaches it does not know: the address, and that tokens are needed.
 3. Its language is that of `?lang=`, else the first of `Accept-Language` that it has. `home_page.json` holds the words.
 4. A browser that opens the MCP endpoint is sent to `/`, by a relative address, which is right behind a path prefix too.
@@ -31,10 +32,11 @@ SAFE: Final = {
 }
 """Headers of every page."""
 
-LOOK: Final = "gallery/look.css"
-"""The style that this page, that of an upload and the gallery have in common."""
-
 TRADITIONAL: Final = re.compile(r"zh-(?:hant|tw|hk|mo)", re.IGNORECASE)
+OWN_FILE: Final = re.compile(r'<script src="([\w/]+\.js)"></script>|<link rel="stylesheet" href="([\w/]+\.css)">')
+"""A file that a page names, of those that several pages share."""
+
+EXPORT: Final = re.compile(r"^export (?=(?:async )?function|class|const|let)", re.MULTILINE)
 TOKEN: Final = "<token>"  # noqa: S105 - the place of one
 NAMES: Final[Mapping[str, str]] = {
     "cherry-studio": "Cherry Studio",
@@ -57,9 +59,8 @@ class Page:
 
     @classmethod
     def read(cls, name: str) -> "Page":
-        """Read a file beside this module; the look that all pages share stands in its place."""
-        html, look = ((Path(__file__).parent / each).read_text(encoding="utf-8") for each in (name, LOOK))
-        html = html.replace("/* look.css */", look)
+        """Read a file beside this module, and the scripts and styles of our own that it names into it."""
+        html = OWN_FILE.sub(_written_in, Path(__file__).with_name(name).read_text(encoding="utf-8"))
         sources = "; ".join(f"{kind}-src {' '.join(_hashes(html, kind))}" for kind in ("script", "style"))
         return cls(
             html=html,
@@ -175,6 +176,13 @@ def snippets_of(url: str, *, needs_token: bool) -> dict[str, str]:
 
 def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _written_in(named: re.Match[str]) -> str:
+    """Return the element that holds the file; what a module exports is there for the scripts behind it."""
+    kind = "script" if named[1] else "style"
+    text = (Path(__file__).parent / (named[1] or named[2])).read_text(encoding="utf-8")
+    return f"<{kind}>\n{EXPORT.sub('', text)}</{kind}>"
 
 
 def _hashes(html: str, kind: str) -> list[str]:

@@ -8,6 +8,8 @@
    works.
 3. The whole body is read before it is answered, since a browser that is still sending does not read an answer. Its
    length is checked before the reading begins, and one picture at a time is in memory.
+4. A link for a mask shows the page with the brush. `/upload/{secret}/picture` is the picture below it, as a JPEG that
+   a phone loads quickly and shows upright; it needs the link, and ends with it. What POST takes then is one mask.
 """
 
 import asyncio
@@ -15,16 +17,16 @@ import logging
 import math
 import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from aiohttp import hdrs, web
 
 from service.images import LOCAL_OWNER, WorkError
 from service.limits import REQUEST_MEGABYTES, InUse, LimitError
-from service.pictures.library import ImportedPicture, Importer
+from service.pictures.library import ImportedMask, ImportedPicture, Importer
 from service.pictures.messages import BadPictureError
 from service.pipeline.running_jobs import finish_despite_cancel
 from service.redaction import visible
@@ -45,11 +47,17 @@ PIECE: Final = 256 * 1024
 SIZES: Final = re.compile(rf"[0-9]{{1,9}}(?:,[0-9]{{1,9}}){{0,{MAX_PICTURES - 1}}}", re.ASCII)
 NUMBER: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
 
-NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
+CLOSED: Final = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 """The policy of answers to programs."""
+
+SHOWN_BYTES: Final = 12_000_000
+"""Largest JPEG that is painted over: 16 megapixels of the finest detail."""
+
+Taken: TypeAlias = ImportedPicture | ImportedMask
 
 DEAD_LINKS: Final = {
     "unknown": (404, "There is no such upload link. Ask for a new one in the chat."),
+    "gone": (410, "The picture is not kept here any more. Ask in the chat to start from it again."),
     "used": (410, "Something was sent by this link before. Ask for a new one in the chat."),
     "expired": (410, "This link could be used for an hour. Ask for a new one in the chat."),
 }
@@ -82,6 +90,7 @@ class UploadHandler:
     in_use: InUse = field(default_factory=lambda: InUse(REQUEST_MEGABYTES))
     """The bytes of requests that are being received, those of this route included."""
     page: Page = field(default_factory=lambda: Page.read("upload_page.html"))
+    mask_page: Page = field(default_factory=lambda: Page.read("mask_page.html"))
     arriving: set[str] = field(default_factory=set)
     idle_s: float = IDLE_S
     total_s: float = TOTAL_S
@@ -94,6 +103,27 @@ class UploadHandler:
         if upload.names:
             return upload, "used"
         return upload, "expired" if self.uploads.is_over(upload) else "open"
+
+    async def picture_under(self, upload: Upload) -> bytes | None:
+        """Return the picture over which a mask is painted; None when it is gone."""
+        return await self.importer.files.read(upload.request.picture)
+
+    async def take(self, upload: Upload, data: bytes) -> Taken:
+        """Store a picture, or the mask, that came by a link. Raises `BadPictureError`."""
+        if not upload.request.picture:
+            return await self.importer.import_picture(upload.owner, data)
+        picture = await self.picture_under(upload)
+        if picture is None:
+            raise _gone("gone")
+        return await self.importer.import_mask(upload.owner, data, picture)
+
+    async def leads_on(self, upload: Upload, names: Sequence[str]) -> dict[str, str]:
+        """Return the secret of the link by which a mask is painted next, where one is."""
+        if not upload.request.paints:
+            return {}
+        with suppress(LimitError):  # the next call says so
+            return {"paint": await self.uploads.mask_secret(upload, names[0])}
+        return {}
 
     @contextmanager
     def alone(self, upload: Upload) -> Iterator[None]:
@@ -115,6 +145,7 @@ def add_routes(app: web.Application, handler: UploadHandler) -> None:
     app[HANDLER] = handler
     app.router.add_get(UPLOADS.path + "{secret}", upload_get, allow_head=True)
     app.router.add_post(UPLOADS.path + "{secret}", upload_post)
+    app.router.add_get(UPLOADS.path + "{secret}/picture", picture_get, allow_head=True)
 
 
 async def upload_get(request: web.Request) -> web.Response:
@@ -131,7 +162,25 @@ async def upload_get(request: web.Request) -> web.Response:
         "owner": "" if upload is None or state in DEAD_LINKS else escape(named(upload.owner)),
         "until": str(0 if upload is None else round(upload.expires_at * 1000)),
     }
-    return handler.page.answer(handler.page.fill(values), DEAD_LINKS[state][0] if state in DEAD_LINKS else 200)
+    page = handler.mask_page if upload is not None and upload.request.picture else handler.page
+    return page.answer(page.fill(values), DEAD_LINKS[state][0] if state in DEAD_LINKS else 200)
+
+
+async def picture_get(request: web.Request) -> web.Response:
+    """Answer with the picture over which a mask is painted, as long as its link works."""
+    handler = request.app[HANDLER]
+    upload, state = await handler.state(request.match_info["secret"])
+    if upload is not None and not upload.request.picture:
+        state = "unknown"
+    data = await handler.picture_under(upload) if upload is not None and state == "open" else None
+    if upload is None or data is None:
+        refusal = _gone("gone" if state == "open" else state)
+        return _answer(refusal.status, {"error": {"code": refusal.code, "message": str(refusal)}})
+    try:
+        shown = await handler.importer.decoders.copy(upload.owner, data, SHOWN_BYTES)
+    except BadPictureError as error:
+        return _answer(422, {"error": {"code": error.code, "message": f"The picture {error.problem}."}})
+    return web.Response(body=shown.data, content_type="image/jpeg", headers={**SAFE, **CLOSED})
 
 
 async def upload_post(request: web.Request) -> web.Response:
@@ -141,7 +190,7 @@ async def upload_post(request: web.Request) -> web.Response:
         upload, state = await handler.state(request.match_info["secret"])
         if upload is None or state in DEAD_LINKS:
             raise _gone(state)
-        sizes = _sizes(request, handler.max_bytes)
+        sizes = _sizes(request, handler.max_bytes, 1 if upload.request.picture else MAX_PICTURES)
         # One picture at a time is in memory.
         with handler.alone(upload), handler.in_use.hold(upload.owner, max(sizes)):
             async with asyncio.timeout(handler.total_s):
@@ -160,7 +209,7 @@ async def upload_post(request: web.Request) -> web.Response:
 
 async def _receive(request: web.Request, handler: UploadHandler, upload: Upload, sizes: Sequence[int]) -> web.Response:
     """Read and store one picture after the other, and record all of them as the upload, or none."""
-    taken: list[ImportedPicture] = []
+    taken: list[Taken] = []
     received = False
     try:
         wrong = await _store(request, handler, upload, sizes, taken)
@@ -177,35 +226,34 @@ async def _receive(request: web.Request, handler: UploadHandler, upload: Upload,
             await finish_despite_cancel(handler.discard(upload.owner, fresh))
     await handler.make_room(names)
     logger.info("%d pictures were sent for %s", len(names), upload.owner)
-    return _answer(200, {"pictures": len(names), "message": "Received. Go back to the chat."})
+    then = await handler.leads_on(upload, names)
+    return _answer(200, {"pictures": len(names), "message": "Received. Go back to the chat.", **then})
 
 
 async def _store(
-    request: web.Request, handler: UploadHandler, upload: Upload, sizes: Sequence[int], taken: list[ImportedPicture]
+    request: web.Request, handler: UploadHandler, upload: Upload, sizes: Sequence[int], taken: list[Taken]
 ) -> list[dict[str, Any]]:
     """Read and store the pictures, adding to `taken`; return the problems of those that cannot be used."""
     wrong: list[dict[str, Any]] = []
     for number, size in enumerate(sizes):
         data = await _read(request, size, handler.idle_s)
         try:
-            taken.append(await handler.importer.import_picture(upload.owner, data))
+            taken.append(await handler.take(upload, data))
         except BadPictureError as error:
-            message = f"Picture {number + 1} {error.problem}."
+            message = f"{'The mask' if upload.request.picture else f'Picture {number + 1}'} {error.problem}."
             wrong.append({"file": number, "code": error.code, "message": message})
     return wrong
 
 
-def _sizes(request: web.Request, max_bytes: int) -> list[int]:
+def _sizes(request: web.Request, max_bytes: int, most: int) -> list[int]:
     """Return the bytes of each picture, checked before any is read."""
     if hdrs.CONTENT_ENCODING in request.headers:
         raise RefusedError(415, "failed", "Send the bytes as they are, without Content-Encoding.")
     if request.content_length is None:
         raise RefusedError(411, "failed", "Send Content-Length.")
     text = request.query.get("sizes", str(request.content_length))
-    if not SIZES.fullmatch(text):
-        raise RefusedError(
-            400, "failed", f"`sizes` must be numbers of bytes with commas between, {MAX_PICTURES} at most."
-        )
+    if not SIZES.fullmatch(text) or text.count(",") >= most:
+        raise RefusedError(400, "failed", f"`sizes` must be numbers of bytes with commas between, {most} at most.")
     sizes = [int(each) for each in text.split(",")]
     if sum(sizes) != request.content_length:
         raise RefusedError(400, "failed", "`sizes` and Content-Length do not agree.")
@@ -252,4 +300,4 @@ def _gone(state: str) -> RefusedError:
 
 
 def _answer(status: int, body: dict[str, Any]) -> web.Response:
-    return web.json_response(body, status=status, headers={**SAFE, "Content-Security-Policy": NOTHING})
+    return web.json_response(body, status=status, headers={**SAFE, **CLOSED})

@@ -16,10 +16,11 @@ from aiohttp.test_utils import BaseTestServer
 from PIL import Image
 
 from service.limits import REQUEST_MEGABYTES, InUse
-from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES
-from service.storage.store import OPEN_S
+from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, mask_request
+from service.storage.store import OPEN_S, UploadRequest
 from tests.emulators.pictures import jpeg, png
 from tests.limited import limited
+from tests.pictures.samples import encoded, exif_segment, jpeg_with, photo, tiff
 from tests.reference_fixture import (
     MAX_BYTES,
     MAX_ENTRIES,
@@ -401,3 +402,127 @@ async def test_pictures_that_would_be_too_much_at_once_are_refused_before_they_a
     in_use.give_back("anna", 1_000_000)
     assert (await at.post(url, SMALL))[0] == 200
     assert in_use.of("anna") == 0
+
+
+# Masks
+
+BOARD = encoded(photo(80, 40))
+HELD = jpeg_with(photo(80, 40).transpose(Image.Transpose.ROTATE_90), exif_segment(tiff(6)))
+REGION = Image.new("L", (160, 80))
+REGION.paste(255, (0, 0, 40, 40))
+PAINTED = encoded(REGION)
+
+
+async def painting(at: Open, data: bytes = BOARD, owner: str = "anna") -> tuple[str, UploadRequest]:
+    """The link by which a mask is painted over a picture of an owner, and its request."""
+    taken = await at.fixture.importer.import_picture(owner, data)
+    request = mask_request(REQUEST, taken.name)
+    return str(at.server.make_url(path_of(await at.fixture.uploads.link(owner, request)))), request
+
+
+async def test_a_painted_mask_is_there_for_its_call(at: Open) -> None:
+    """Ours: kept as it is read, so that the same painting has the same name."""
+    url, request = await painting(at)
+    status, answer = await at.post(url, PAINTED)
+    assert (status, answer["pictures"], "paint" in answer) == (200, 1, False)
+    upload = await at.fixture.uploads.ready("anna", request)
+    assert upload is not None
+    mask = await at.fixture.files.read(upload.names[0])
+    assert mask is not None
+    with Image.open(io.BytesIO(mask)) as image:
+        assert (image.size, image.convert("L").getbbox()) == ((80, 40), (0, 0, 20, 20))
+    assert await at.fixture.store.owns_file("anna", upload.names[0])
+    assert await at.fixture.uploads.ready("anna", REQUEST) is None, "it is no picture to start from"
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "said"),
+    [
+        pytest.param(encoded(Image.new("L", (80, 40))), "mask_empty", "The mask marks nothing", id="empty"),
+        pytest.param(encoded(Image.new("L", (80, 40), 255)), "mask_full", "the whole picture", id="full"),
+        pytest.param(encoded(Image.new("L", (40, 80))), "mask_shape", "40×80", id="another shape"),
+        pytest.param(b"words", "not_a_picture", "plain text", id="text"),
+    ],
+)
+async def test_what_is_no_mask_is_named_and_the_link_still_works(at: Open, data: bytes, code: str, said: str) -> None:
+    url, _ = await painting(at)
+    before = await at.fixture.store.every_file()
+    status, answer = await at.post(url, data)
+    assert (status, answer["files"][0]["code"]) == (422, code)
+    assert said in answer["error"]["message"]
+    assert await at.fixture.store.every_file() == before
+    assert (await at.post(url, PAINTED))[0] == 200
+
+
+async def test_a_mask_is_one_picture(at: Open) -> None:
+    url, _ = await painting(at)
+    status, answer = await at.post(url, PAINTED, PAINTED)
+    assert (status, answer["error"]["message"]) == (
+        400,
+        "`sizes` must be numbers of bytes with commas between, 1 at most.",
+    )
+
+
+async def shown(at: Open, url: str) -> tuple[int, Any]:
+    """What the page loads to paint over."""
+    async with at.session.get(f"{url}/picture") as answer:
+        assert_closed(answer.headers)
+        return answer.status, await (answer.read() if answer.ok else answer.json())
+
+
+async def test_the_link_shows_its_picture_as_a_person_sees_it(at: Open) -> None:
+    """Ours: a phone's photo stands upright under the brush, and whoever has the link needs no token."""
+    url, _ = await painting(at, HELD)
+    status, data = await shown(at, url)
+    with Image.open(io.BytesIO(data)) as image:
+        assert (status, image.format, image.size, dict(image.getexif())) == (200, "JPEG", (80, 40), {})
+    async with at.session.head(f"{url}/picture") as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("state", ["unknown", "used", "expired", "gone", "for pictures"])
+async def test_a_picture_is_shown_as_long_as_its_link_works(at: Open, state: str) -> None:
+    """Ours: a link that was left in a chat shows the picture to nobody later."""
+    url, request = await painting(at)
+    match state:
+        case "unknown":
+            url = url[:-1] + ("A" if url[-1] != "A" else "B")
+        case "used":
+            assert (await at.post(url, PAINTED))[0] == 200
+        case "expired":
+            at.fixture.clock.now += OPEN_S
+        case "gone":
+            at.fixture.files.path(request.picture).unlink()
+        case _:
+            url = await at.link()
+    status, answer = await shown(at, url)
+    code = "unknown" if state == "for pictures" else state
+    assert (status, answer["error"]["code"]) == (404 if code == "unknown" else 410, code)
+    if state == "gone":
+        status, answer = await at.post(url, PAINTED)
+        assert (status, answer["error"]["code"]) == (410, "gone")
+
+
+async def test_a_picture_that_is_to_be_painted_over_leads_on_to_its_brush(at: Open) -> None:
+    """Ours: one link, one visit: the person sends the picture and paints over it."""
+    request = replace(REQUEST, paints=True)
+    url = str(at.server.make_url(path_of(await at.fixture.uploads.link("anna", request))))
+    _, answer = await at.post(url.partition("?")[0], BOARD)
+    next_url = str(at.server.make_url(f"/upload/{answer['paint']}"))
+    assert (await shown(at, next_url))[0] == 200
+    assert (await at.post(next_url, PAINTED))[0] == 200
+    upload = await at.fixture.uploads.ready("anna", request)
+    assert upload is not None
+    assert await at.fixture.uploads.ready("anna", mask_request(request, upload.names[0])) is not None
+
+
+async def test_the_page_of_a_mask_has_the_brush(at: Open) -> None:
+    url, _ = await painting(at)
+    async with at.session.get(url) as page:
+        text = await page.text()
+        assert_closed(page.headers)
+    assert 'data-state="open"' in text
+    assert "function maskPainter(" in text
+    assert "export " not in text
+    async with at.session.get(await at.link()) as page:
+        assert "maskPainter" not in await page.text()
