@@ -13,7 +13,7 @@ from typing import Final
 
 from service.storage import sqlite_limits
 
-VERSION: Final = 12
+VERSION: Final = 13
 """Lower numbers stand in files of development versions."""
 
 JOBS: Final = (
