@@ -224,9 +224,9 @@ class Profiles:
 
     def patience_s(self, call: ProfiledCall) -> float:
         """Return the seconds within which a call must be answered; infinite for a task, which was answered already."""
+        profile = self.of(call)
         if call.is_task:
             return math.inf
-        profile = self.of(call)
         if profile.progress_extends and call.progress_token is not None:
             return profile.limit_s
         return min(profile.patience_s, profile.limit_s)

@@ -14,6 +14,7 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import orjson
@@ -254,7 +255,7 @@ class Generation:
         if cancelled.is_set():
             await self.worker.cancel(job)
         else:
-            self.jobs.start((job.owner, job.history_id), lambda running: self.worker.draw(job, order.request, running))
+            self.jobs.start((job.owner, job.history_id), partial(self.worker.draw, job, order.request))
         return begun
 
     async def _wait(self, job: Job, waiter: Waiter) -> Job | None:
@@ -283,7 +284,7 @@ class Generation:
         return self._follow(claimed) if claimed is not None and not self.jobs.closing else None
 
     def _follow(self, job: Job) -> RunningJob:
-        return self.jobs.resume((job.owner, job.history_id), lambda running: self.worker.follow(job, running))
+        return self.jobs.resume((job.owner, job.history_id), partial(self.worker.follow, job))
 
     async def _watch(self, job: Job, waiter: Waiter) -> RunningJob | None:
         """Look at a job until it has ended: another process works on it, or it is just beginning here.

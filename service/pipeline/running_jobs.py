@@ -93,11 +93,15 @@ class RunningJob:
         self._task: asyncio.Task[Job | None] | None = None
         self._held_up: asyncio.Future[WorkError] = asyncio.get_running_loop().create_future()
 
+        self.is_held_up = False
+        """True while its row or a picture of it cannot be written."""
+
     def hold_up(self, why: WorkError) -> None:
         """Let no call wait any longer, now and later: the job cannot come to its end while `why` lasts.
 
         A task of MCP, which nobody waits for, hears of it as progress.
         """
+        self.is_held_up = True
         if not self._held_up.done():
             self._held_up.set_result(why)
             for waiter in self._waiters:
@@ -105,6 +109,7 @@ class RunningJob:
 
     def go_on(self) -> None:
         """Let calls wait again."""
+        self.is_held_up = False
         if self._held_up.done():
             self._held_up = asyncio.get_running_loop().create_future()
 

@@ -221,12 +221,17 @@ class Worker:
 
     async def _mark_asked(self, job: Job) -> None:
         """Note that the image service is being asked; a cancellation that comes meanwhile takes that back."""
+        marking = asyncio.ensure_future(self.store.mark_submitted(job))
         try:
-            await finish_despite_cancel(self.store.mark_submitted(job))
+            await asyncio.shield(marking)
         except asyncio.CancelledError:
             with contextlib.suppress(WorkError):  # the disk: then it counts as one that may be charged
-                await finish_despite_cancel(self.store.mark_submitted(job, refused=True))
+                await finish_despite_cancel(self._take_back(job, marking))
             raise
+
+    async def _take_back(self, job: Job, marking: asyncio.Future[Job]) -> None:
+        await marking
+        await self.store.mark_submitted(job, refused=True)
 
     def _progress(self, job: Job, running: RunningJob) -> Progress:
         """Return the receiver of a job's progress, which writes down the links of an answer without a task."""
@@ -375,7 +380,7 @@ class Worker:
                 if running is not None and time.monotonic() - started >= self.held_up_s:
                     running.hold_up(told or stored_later(error))
             else:
-                if running is not None:
+                if running is not None and running.is_held_up:
                     running.go_on()
                 return written
             await self.pause(WRITE_PAUSE_S)

@@ -77,7 +77,7 @@ class Tool:
 
         async def run(call: Call, arguments: Arguments) -> Result:
             started, outcome = time.monotonic(), "error"
-            telemetry.call_began(self.name, call.owner, call.id, call.params.get("_meta"))
+            telemetry.call_began(self.name, call.owner, call.request.id, call.request.params.get("_meta"))
             try:
                 given: Arguments = {}
                 if not (problems := find_excess(arguments) or find_unfit_texts(arguments, context.redactor)):

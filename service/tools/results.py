@@ -188,12 +188,12 @@ def _describe_picture(job: Job, number: int, pictures_url: str, looked_for: bool
     if not picture.kept:
         return [facts, _removed(job, number, looked_for), *note]
     url = picture.link(pictures_url)
-    return [_markdown(job, picture, pictures_url), "", f"URL: {url}", facts, *note]
+    return [_markdown(job, url), "", f"URL: {url}", facts, *note]
 
 
-def _markdown(job: Job, picture: KeptPicture, pictures_url: str) -> str:
-    """Return the line that shows the picture in a chat."""
-    return f"![{alt_text(job.prompt)}]({picture.link(pictures_url)})"
+def _markdown(job: Job, url: str) -> str:
+    """Return the line that shows the picture at `url` in a chat."""
+    return f"![{alt_text(job.prompt)}]({url})"
 
 
 def _removed(job: Job, number: int, looked_for: bool) -> str:
@@ -236,9 +236,10 @@ def _origins(job: Job) -> list[str]:
 
 
 def _structure_picture(job: Job, picture: KeptPicture, pictures_url: str) -> dict[str, Any]:
+    url = picture.link(pictures_url)
     entry: dict[str, Any] = {
-        "url": picture.link(pictures_url),
-        "markdown": _markdown(job, picture, pictures_url),
+        "url": url,
+        "markdown": _markdown(job, url),
         "media_type": picture.media_type,
     }
     measures = {"width": picture.width, "height": picture.height, "bytes": picture.size}

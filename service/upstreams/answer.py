@@ -131,8 +131,8 @@ class ImageAnswer(ABC, Generic[Step]):
         self._head: bytes | None = b""
         self._raw: list[bytes] = []
         self._sources: list[Source] | None = None
-        self._base64 = Base64Extractor(self.extracted, json=True)
         self._sse = SseReader()
+        self._base64 = Base64Extractor(self.extracted, json=True)
 
     def pictures(self) -> list[Source]:
         """Return the sources of the pictures, each once, in order. The answer was read to its end, or cut."""

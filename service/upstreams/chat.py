@@ -55,7 +55,8 @@ class ChatAnswer(ImageAnswer[str]):
     def end(self) -> list[str]:
         """Read what the end of the answer completes, a body that is plain text among it."""
         thoughts = super().end()
-        self._add_text(self.text)
+        if self.text:
+            self._add_text(self.text)
         self._text += self._content.rest()
         return thoughts
 

@@ -165,8 +165,8 @@ class Flow2ApiUpstream(HttpUpstream):
 
 def chat_body(request: ImageRequest, choice: ModelChoice, *, for_openrouter: bool = False) -> Body:
     """Encode the request. It always asks for a stream: Flow2API before 2026-03-14 (c579630) draws nothing otherwise."""
-    extras = openrouter_extras(request) if for_openrouter else choice.parameters()
-    return json_body({"model": choice.model, "stream": True, "messages": messages(request)} | extras)
+    body: Json = {"model": choice.model, "stream": True, "messages": messages(request)}
+    return json_body(body | (openrouter_extras(request) if for_openrouter else choice.parameters()))
 
 
 def messages(request: ImageRequest) -> list[Json]:

@@ -12,7 +12,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -299,6 +299,16 @@ class Connections:
         for connection in self.open:
             connection.end_overdue(now)
         self._timer = loop.call_later(self.bounds.look_s, self._look) if self._count else None
+
+
+def begun_by(make_request: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+    """Return a maker of requests that tells the connection of each that its head has ended."""
+
+    def make(message: Any, body: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        protocol.begin(body)
+        return make_request(message, body, protocol, writer, task)
+
+    return make
 
 
 def refusal(status: int, headers: dict[str, str]) -> web.Response:

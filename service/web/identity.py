@@ -67,7 +67,8 @@ EVERY_S: Final = 1.0
 class StaticTokens:
     """The tokens of EASEL_TOKENS; as long as they stand there those of the file; and those of `token add`.
 
-    Each has all scopes. `has_stored` is True once `token add` was used on the data folder.
+    Each has all scopes. `has_stored` is True once `token add` was used on the data folder, also when all of its tokens
+    were revoked: the service stays closed then.
     """
 
     def __init__(
@@ -107,11 +108,6 @@ class StaticTokens:
         return cls(fixed, file, stored, read_stored)
 
     @property
-    def has_stored(self) -> bool:
-        """True once a token was stored, also when all of them were revoked: the service stays closed then."""
-        return bool(self._stored)
-
-    @property
     def names(self) -> frozenset[str]:
         """The names that have a token which is good now."""
         now = time.time()
@@ -139,6 +135,7 @@ class StaticTokens:
         self._take()
 
     def _take(self) -> None:
+        self.has_stored = bool(self._stored)
         of_file = self._file.last_good if self._file else ()
         self._tokens = (*self._fixed, *of_file, *self._stored)
         self._identities = {token.name: Identity(owner=token.name) for token in self._tokens}

@@ -42,8 +42,9 @@ from service.telemetry import OF_REQUEST, TRACEPARENT
 from service.web.guard import error_response
 from service.web.identity import IDENTITY
 from service.web.protected_resource import ProtectedResource
+from service.web.response import NO_HEADERS
 from service.web.running_calls import RunningCalls, Share
-from service.web.stream import NO_HEADERS, SILENCE_S, Accepts, KeepAlive, ReplyStream, StreamChannel
+from service.web.stream import SILENCE_S, Accepts, KeepAlive, ReplyStream, StreamChannel
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 """Far more than a prompt and its parameters; the whole body is held in memory."""
@@ -195,7 +196,7 @@ class McpEndpoint:
         try:
             response = respond_from_cache(self.server, call)
             if response is None:
-                expires = request[IDENTITY].expires if call.method == LISTEN else math.inf
+                expires = request[IDENTITY].expires if call.request.method == LISTEN else math.inf
                 run = self._run(call, stream, accepts, share)
                 response = await (run if expires == math.inf else _until(expires, run))
             if response is None:
@@ -344,7 +345,8 @@ async def _until(expires: float, work: Awaitable[EncodedResponse | None]) -> Enc
 def headers_of(call: Call, response: EncodedResponse) -> Mapping[str, str]:
     """Return the headers of a response to a call: the id of a new session, or when to try again."""
     if response.error is None:
-        return {SESSION_ID: call.session_id} if call.opens_session else NO_HEADERS
+        is_new = call.session is not None and call.opens_session
+        return {SESSION_ID: call.session_id} if is_new else NO_HEADERS
     seconds = retry_after(response.error)
     return NO_HEADERS if seconds is None else {hdrs.RETRY_AFTER: str(seconds)}
 

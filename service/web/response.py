@@ -28,6 +28,8 @@ SERVER: Final = "easel"
 FITS_BYTES: Final = 64 * 1024
 """The high-water mark of a transport: smaller writes are not waited for."""
 
+NO_HEADERS: Final[Mapping[str, str]] = {}
+
 _JSON: Final = "Content-Type: application/json\r\n"
 _EVENTS: Final = "Content-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"
 _CHUNKS: Final = "Transfer-Encoding: chunked\r\n"
@@ -94,15 +96,19 @@ class RawResponse:
             self.sent = SENT_LAST
         self._head = self._head_of(200, _EVENTS if self._is_old else _EVENTS + _CHUNKS, headers) + b"\r\n"
 
-    def put(self, chunk: bytes, *, optional: bool = False) -> bool:
-        """Write a chunk of the stream; an `optional` one is left out while much waits for a slow reader."""
+    def put(self, chunk: bytes, headers: Mapping[str, str] = NO_HEADERS, *, optional: bool = False) -> bool:
+        """Write a chunk of the stream, which begins with it; an `optional` one is left out for a slow reader."""
+        if not self.begun:
+            self.begin(headers)
         if optional and self.waiting > FITS_BYTES:
             return True
         head, self._head = self._head, b""
         return self._write(head + (b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk))
 
-    def end(self, chunk: bytes = b"") -> bool:
+    def end(self, chunk: bytes = b"", headers: Mapping[str, str] = NO_HEADERS) -> bool:
         """Write the last chunk, if any, and end the stream."""
+        if not self.begun:
+            self.begin(headers)
         head, self._head = self._head, b""
         if self._chunked:
             chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(chunk), chunk) if chunk else b"0\r\n\r\n"

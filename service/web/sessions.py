@@ -26,8 +26,8 @@ from service.storage.store import EndedSessions
 from service.web.guard import error_response
 from service.web.identity import IDENTITY
 from service.web.mcp import McpEndpoint, arrival_of, limit_response, response_of, step_up
-from service.web.response import FITS_BYTES, RawResponse
-from service.web.stream import NO_HEADERS, WRITE_DEADLINE_S, Accepts
+from service.web.response import FITS_BYTES, NO_HEADERS, RawResponse
+from service.web.stream import WRITE_DEADLINE_S, Accepts
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from aiohttp import web
 from service.hosts import Network, counted_as, read_address
 from service.limits import CONNECTIONS, Allowances
 from service.settings import SettingsError
-from service.web.connections import Bounds, Connection, Connections, raw_refusal
+from service.web.connections import Bounds, Connection, Connections, begun_by, raw_refusal
 
 if sys.platform != "win32":  # Windows counts no descriptors
     import resource
@@ -141,13 +141,7 @@ class Listener:
 
     def start(self, server: web.Server) -> None:
         """Serve until `stop`. Needs a running loop."""
-        make_request = server.request_factory
-
-        def begin(message: Any, body: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-            protocol.begin(body)
-            return make_request(message, body, protocol, writer, task)
-
-        server.request_factory = begin
+        server.request_factory = begun_by(server.request_factory)
         self._accepting = [asyncio.create_task(self._accept(server, each)) for each in self._sockets]
 
     async def stop(self) -> None:

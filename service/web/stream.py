@@ -17,15 +17,13 @@ from aiohttp import web
 from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.pending_requests import ClientChannel, PendingRequests
 from service.protocol.replay import EVENT, KEEP_ALIVE, Stream, priming
-from service.web.response import FITS_BYTES, SENT_LAST, RawResponse
+from service.web.response import FITS_BYTES, NO_HEADERS, SENT_LAST, RawResponse
 
 SILENCE_S: Final = 5.0
 """Clients and proxies give up on a silent response, some after a minute; they get headers long before."""
 
 WRITE_DEADLINE_S: Final = 120.0
 """The largest result, of 800 kB, over a modem. A client that takes longer does not read, and is disconnected."""
-
-NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Accepts:
@@ -218,21 +216,21 @@ class ReplyStream:
         if self._gone:
             self._event_of(message)
             return False
-        head = b"" if self._response.begun else self._begin(headers)
-        return self._put_chunk(head + self._event_of(message), last=last, optional=optional)
+        head = b"" if self._response.begun else self._begin()
+        return self._put_chunk(head + self._event_of(message), headers, last=last, optional=optional)
 
-    def _put_chunk(self, chunk: bytes, *, last: bool = False, optional: bool = False) -> bool:
-        written = self._response.end(chunk) if last else self._response.put(chunk, optional=optional)
+    def _put_chunk(
+        self, chunk: bytes, headers: Mapping[str, str] = NO_HEADERS, *, last: bool = False, optional: bool = False
+    ) -> bool:
+        response = self._response
+        written = response.end(chunk, headers) if last else response.put(chunk, headers, optional=optional)
         if not written:
             self.abandon()
         return written
 
-    def _begin(self, headers: Mapping[str, str] = NO_HEADERS) -> bytes:
-        """Become a stream, if it is none yet; return the event that it begins with then."""
-        if self._response.begun:
-            return b""
-        self._response.begin(headers)
-        if self._store is None:
+    def _begin(self) -> bytes:
+        """Return the event with which a stream begins; none where it has begun, or where nobody stores events."""
+        if self._response.begun or self._store is None:
             return b""
         self._stored = self._store()
         return priming(f"{self._stored.id}-0") if self._stored.primed else b""
