@@ -125,8 +125,13 @@ class References:
     async def _given_mask(self, owner: str, wanted: MaskArgument, request: UploadRequest) -> Reference:
         if wanted.history_id:
             return await self._from_history(owner, wanted.history_id, wanted.picture, "`mask`")
-        if wanted.url:
+        if wanted.is_named:
             return await self._from_url(owner, wanted.url, "`mask`")
+        if wanted.url:
+            raise problem(
+                '`mask` is none of what it can be: "paint", a history_id such as "12" or "12/2", an http or https URL, '
+                "a link to a picture of this server, or a data: URI."
+            )
         upload = await self.uploads.ready(owner, request)
         data = await self.files.read(upload.names[0]) if upload is not None else None
         if upload is None or data is None:

@@ -54,6 +54,11 @@ class MaskArgument:
         return cls(url=text)
 
     @property
+    def is_named(self) -> bool:
+        """True for a URL or path; false for other words, such as "the sky"."""
+        return any(each in self.url for each in (":", "/", "."))
+
+    @property
     def is_painted(self) -> bool:
         """True where the person is to paint it."""
         return not (self.history_id or self.url)

@@ -31,6 +31,7 @@ PAINTED = MaskArgument()
 def test_a_mask_is_read_as_models_write_it(value: object, read: MaskArgument | None) -> None:
     assert MaskArgument.read(value) == read
     assert read is None or read.is_painted is (read == PAINTED)
+    assert read is None or read.is_named is bool(read.url and value != "the sky")
 
 
 MASK = ReadMask(data=b"", width=64, height=32, by_transparency=False, fitted=True, per_mille=124)
