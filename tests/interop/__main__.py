@@ -21,6 +21,7 @@ from tests.interop.agents.run import AGENTS, Agent, steps_of
 from tests.interop.converters.check import EVERYTHING, check
 from tests.interop.environments import FASTMCP, PYTHON_1, UnavailableError, node, node_environment, python
 from tests.interop.oauth import check as oauth
+from tests.interop.vendors import check as vendors
 from tests.paths import ROOT
 
 CLIENT_S: Final = 300.0
@@ -75,7 +76,7 @@ class Client:
         return [*arguments, "--", *target.command] if target.command else [*arguments, "--url", target.url]
 
 
-Named = TypeVar("Named", Client, Agent)
+Named = TypeVar("Named", Client, Agent, vendors.Vendor)
 
 
 async def own() -> tuple[str, dict[str, str]]:
@@ -248,6 +249,8 @@ async def main(words: list[str]) -> int:
             async for name, outcome, why in check(url):
                 counts[outcome] += 1
                 print(f"{'converters':<24} {'service':<14} {name:<18} {outcome:<5} {why}".rstrip(), flush=True)
+        async for name, line in vendors.check(chosen(vendors.VENDORS, words)):
+            show(name, "emulator", line, counts)
         if not words or any(word.lower() in "oauth" for word in words):
             async for name, outcome, why in oauth.check(folder / "6"):
                 counts[outcome] += 1

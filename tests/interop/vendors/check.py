@@ -1,0 +1,120 @@
+"""The clients that the vendors publish, against the emulators of their services.
+
+An emulator that takes what its vendor's client sends, and refuses what that vendor refuses, is one to try Easel on. A
+script that ends well may be followed by a look at what came in: Easel has to send the same.
+"""
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from PIL import Image
+
+from service.images import ImageRequest, Reference
+from service.settings import Endpoint
+from service.upstreams.openai import OpenAiUpstream
+from tests.emulators import openai_images
+from tests.emulators.emulated import Emulated
+from tests.emulators.openai_images import OpenAiImages
+from tests.emulators.openai_images_rules import Asked
+from tests.interop.environments import UnavailableError, python
+from tests.paths import ROOT
+
+HERE: Final = Path(__file__).parent
+SIZE: Final = (64, 32)
+
+Line = tuple[str, str, str]
+"""Step, outcome, why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vendor:
+    """A client in an environment of its own, the emulator it is sent to, and a look at what came in."""
+
+    name: str
+    script: str
+    packages: tuple[str, ...]
+    emulator: Callable[[], AbstractAsyncContextManager[Any]]
+    compare: Callable[[Any], Awaitable[Sequence[Line]]]
+
+
+async def check(vendors: Sequence[Vendor]) -> AsyncIterator[tuple[str, Line]]:
+    """Yield the lines of each client."""
+    for vendor in vendors:
+        try:
+            interpreter = await python(*vendor.packages)
+        except UnavailableError as reason:
+            yield vendor.name, ("install", "FAIL", str(reason))
+            continue
+        async with vendor.emulator() as emulator:
+            for line in await _lines(interpreter, vendor.script, emulator):
+                yield vendor.name, line
+            for line in await vendor.compare(emulator):
+                yield vendor.name, line
+
+
+async def _lines(interpreter: Path, script: str, emulator: Emulated) -> list[Line]:
+    """Run a script; it finds the emulator in its environment, and prints a line a step."""
+    process = await asyncio.create_subprocess_exec(
+        str(interpreter),
+        str(HERE / script),
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "INTEROP_URL": emulator.url, "INTEROP_KEY": emulator.key},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    lines = []
+    for line in out.decode().splitlines():
+        step, outcome, why = (*line.split("\t"), "", "")[:3]
+        lines.append((step, outcome, why))
+    if process.returncode or not lines:
+        lines.append(("end", "FAIL", f"status {process.returncode}: {err.decode()[-300:]}"))
+    return lines
+
+
+async def as_openai_sends_edits(emulator: OpenAiImages) -> list[Line]:
+    """Compare the form of the last edit of OpenAI's client with that of Easel: parts, types, and the mask's alpha."""
+    theirs = _parts(emulator, next(each for each in emulator.requests if len(each.files) == 2))
+    first, mask = (Reference(data=_png(mode), media_type="image/png") for mode in ("RGB", "RGBA"))
+    request = ImageRequest(model="gpt-image-1.5", prompt="a red sky", references=(first,), mask=mask)
+    async with aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=emulator.url, key=emulator.key)
+        upstream = OpenAiUpstream(session, endpoint, max_file_bytes=10_000_000, streams=False)
+        await upstream.generate(request, _silent)
+    ours = _parts(emulator, emulator.requests[-1])
+    why = "" if ours == theirs else f"theirs {theirs}, ours {ours}"
+    return [("the same form", "ok" if ours == theirs else "FAIL", why)]
+
+
+def _parts(emulator: OpenAiImages, asked: Asked) -> list[tuple[str, ...]]:
+    assert emulator.requests
+    files = [(each.name, each.content_type, Image.open(io.BytesIO(each.data)).mode) for each in asked.files]
+    return [(asked.path,), *sorted(files), *sorted((name, str(value)) for name, value in asked.parameters.items())]
+
+
+def _png(mode: str) -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, SIZE).save(out, "PNG")
+    return out.getvalue()
+
+
+async def _silent(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
+    """Report to nobody."""
+
+
+VENDORS: Final = (
+    Vendor(
+        name="OpenAI edits",
+        script="openai_edits.py",
+        packages=("openai==3.57.0", "pillow==13.0.0"),
+        emulator=openai_images.running,
+        compare=as_openai_sends_edits,
+    ),
+)
