@@ -7,12 +7,11 @@
    stands; calls get their answers; then close in reverse.
 """
 
-import asyncio
 import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -20,8 +19,11 @@ import aiohttp
 from aiohttp import web
 
 from service import image_services, logs
+from service.background import background_tasks
 from service.features.catalog import offer
 from service.features.resources import PictureNotifications
+from service.gallery.composition import GalleryParts
+from service.gallery.events import Events
 from service.image_models.comparison import warn_about_removed_models
 from service.image_models.models import Model, Models, read_models
 from service.images import LOCAL_OWNER, Job, WorkError
@@ -168,6 +170,19 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         offer(endpoint.server, context)
         guard = Guard(settings, resource, tokens)
         app = _application(settings, guard, context, endpoint if over_http else None, storage)
+        if over_http:
+            GalleryParts(
+                settings=settings,
+                guard=guard,
+                context=context,
+                endpoint=endpoint,
+                key=storage.secret.derive("gallery sessions"),
+                tokens=tokens,
+                events=parts.events,
+                ended=storage.ended_sessions,
+                files=storage.files,
+                models=lambda: models_file.last_good if models_file else SKETCH,
+            ).add_routes(app)
         Monitor(store=storage.store, generation=context.generation, states=states, hub=parts.hub).add_routes(app)
         # The last answers go out after the jobs have ended; that they arrived is written down as well.
         stack.push_async_callback(jobs.close)
@@ -196,25 +211,6 @@ def _background(
     if models_file is not None:
         work += [models_file.watch(lambda models: _offer_anew(server, replace(context, models=models)))]
     return work
-
-
-@contextlib.asynccontextmanager
-async def background_tasks(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run the coroutines until the block ends. The failure of one is logged and stops none of the others."""
-    tasks = [asyncio.create_task(each) for each in work]
-    for task in tasks:
-        task.add_done_callback(_log_end)
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _log_end(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (problem := task.exception()) is not None:
-        logger.error("Work in the background ended.", exc_info=problem)
 
 
 async def _listen(
@@ -299,12 +295,18 @@ class _Parts:
     hub: Hub
     tokens: StaticTokens
     states: UpstreamStates
+    events: Events = field(default_factory=Events)
 
     def context(self, models: Models) -> ToolContext:
         """Compose everything that tools work with, the pipeline included: once for the process."""
         settings, storage, public_url = self.settings, self.storage, public_url_of(self.settings)
         notifications = PictureNotifications(self.hub)
-        retention = Retention(storage.store, storage.files, settings.limits, notifications.removed, clock=ClockWatch())
+
+        def removed(owner: str) -> None:
+            notifications.removed(owner)
+            self.events.tell(owner, "changed", {})
+
+        retention = Retention(storage.store, storage.files, settings.limits, removed, clock=ClockWatch())
         pictures = Pictures(
             files=storage.files, decoders=self.decoders, url=public_url + PICTURES.path, keeps=settings.cache
         )

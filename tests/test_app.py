@@ -1,7 +1,6 @@
 """The whole service: what ends its start, what its addresses are, and that its end leaves nothing behind."""
 
 import asyncio
-import inspect
 import logging
 import socket
 import threading
@@ -13,7 +12,7 @@ import aiohttp
 import pytest
 
 from service import logs
-from service.app import VERSION, Running, background_tasks
+from service.app import VERSION, Running
 from service.settings import SettingsError
 from service.web.sockets import listen
 from tests.conftest import Serve
@@ -318,55 +317,6 @@ async def test_nothing_is_left_after_the_end(serve: Serve, tmp_path: Path) -> No
         thread.join(STOP_S)
     assert not [thread.name for thread in ours if thread.is_alive()]
     assert [path.name for path in (tmp_path / "data" / "running").iterdir()] == ["gate"]
-
-
-# Work in the background.
-
-
-async def test_what_still_runs_at_the_end_is_ended_and_awaited() -> None:
-    ended = []
-
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            ended.append("work")
-
-    before = asyncio.all_tasks()
-    async with background_tasks(work(), work()):
-        await asyncio.sleep(0)
-    assert ended == ["work", "work"]
-    assert asyncio.all_tasks() == before
-
-
-async def test_work_that_fails_is_logged_and_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    gone_on = asyncio.Event()
-
-    async def fail() -> None:
-        raise RuntimeError("a bug")
-
-    async def go_on() -> None:
-        gone_on.set()
-
-    with caplog.at_level(logging.ERROR):
-        async with background_tasks(fail(), go_on()):
-            await gone_on.wait()
-    assert "a bug" in caplog.text
-
-
-async def test_a_service_that_ends_at_once_leaves_no_work_behind() -> None:
-    """Bug: work that had not begun when its service ended was never awaited, and Python said so."""
-    begun = []
-
-    async def work() -> None:
-        begun.append(1)
-
-    job = work()
-    async with background_tasks(job):
-        pass
-    assert not begun
-    assert inspect.getcoroutinestate(job) == inspect.CORO_CLOSED
 
 
 async def test_a_token_that_is_made_at_the_start_stays_out_of_the_log(

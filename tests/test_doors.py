@@ -172,6 +172,24 @@ def http(method: str, **sent: Callable[[Ids], str]) -> Ask:
     return ask
 
 
+def gallery(method: str, path: str, body: Callable[[Ids], Mapping[str, Any]] | None = None) -> Ask:
+    """A request of the gallery's page, in a session of the one who asks. `path` has the id at {history}."""
+
+    async def ask(client: WireClient, ids: Ids) -> Answer:
+        origin = client.url.rpartition("/")[0]
+        ours = {"Sec-Fetch-Site": "same-origin"}
+        token = {"token": client.headers["Authorization"].removeprefix("Bearer ")}
+        url = f"{origin}/gallery/sign-in"
+        async with client.session.post(url, data=token, headers=ours, allow_redirects=False) as answer:
+            ours["Cookie"] = answer.headers["Set-Cookie"].partition(";")[0]
+        asked, url = dict(body(ids)) if body else {}, f"{origin}/gallery/api/{path.format(history=ids.history)}"
+        sent = None if method == "GET" else asked
+        async with client.session.request(method, url, json=sent, headers=ours) as answer:
+            return seen(answer.status, answer.headers, await answer.text(), ids.history)
+
+    return ask
+
+
 def message(body: Callable[[Ids], Mapping[str, Any]]) -> Ask:
     """A message in a session of the one who asks."""
 
@@ -307,6 +325,31 @@ DOORS: Final[Mapping[str, Door]] = {
         takes=("header Mcp-Session-Id", "route sessions.py add_delete"),
         is_signed=True,
     ),
+    "an entry of the gallery": Door(ask=gallery("GET", "jobs/{history}"), takes=("route routes.py add_get",)),
+    "a page of the gallery before an entry": Door(
+        ask=gallery("GET", "jobs?before={history}"), takes=("route routes.py add_get",)
+    ),
+    "a picture of the gallery": Door(ask=gallery("GET", "download/{history}/1"), takes=("route routes.py add_get",)),
+    "stop at the gallery": Door(ask=gallery("POST", "jobs/{history}/cancel"), takes=("route routes.py add_post",)),
+    "fetch again at the gallery": Door(
+        ask=gallery("POST", "jobs/{history}/restore"), takes=("route routes.py add_post",)
+    ),
+    "delete at the gallery": Door(
+        ask=gallery("POST", "delete", lambda ids: {"history_ids": [int(ids.history)]}),
+        takes=("route routes.py add_post",),
+    ),
+    "several pictures of the gallery": Door(
+        ask=gallery("POST", "zip", lambda ids: {"pictures": [{"history_id": int(ids.history), "picture": 1}]}),
+        takes=("route routes.py add_post",),
+    ),
+    "draw at the gallery": Door(
+        ask=gallery("POST", "generate", lambda ids: {"prompt": "p", "history_id": int(ids.history)}),
+        takes=("route routes.py add_post",),
+    ),
+    "start from an address at the gallery": Door(
+        ask=gallery("POST", "generate", lambda ids: {"prompt": "p", "image_url": f"/mcp-cache/{ids.picture}"}),
+        takes=("route routes.py add_post",),
+    ),
     "replay": Door(ask=http("GET", Last_Event_Id=lambda ids: ids.event), takes=("header Last-Event-Id",)),
     "cancel a call": Door(
         ask=message(
@@ -360,7 +403,7 @@ NO_IDS: Final[Mapping[str, frozenset[str]]] = {
     "the same for everybody, or the caller's own session": frozenset(
         {
             "method initialize",
-            "route gallery_page.py add_get",
+            "route page.py add_get",
             "method ping",
             "method logging/setLevel",
             "method server/discover",
@@ -389,6 +432,8 @@ NO_IDS: Final[Mapping[str, frozenset[str]]] = {
             "route public_url.py add_post",
             "route protected_resource.py add_get",
             "route sessions.py add_route",
+            "route sign_in.py add_get",
+            "route sign_in.py add_post",
         }
     ),
     "the name of a client, a token, and numbers": frozenset(

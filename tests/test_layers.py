@@ -49,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         "orjson",
         "prometheus_client",
     },
+    "gallery": {*BELOW, "pipeline", "protocol", "references", "tools.context", "web", "aiohttp", "orjson"},
     "commands": {"*"},
 }
 """What the modules of a folder may import beside the values and each other. Modules that lie in no folder compose."""

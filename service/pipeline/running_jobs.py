@@ -85,7 +85,10 @@ class RunningJob:
         self.ended: Job | None = None
         """The job as its row says, once it has come to its end."""
         self._abandoned_s = abandoned_s
-        self._newest: tuple[str, float | None] | None = None
+        self.newest: tuple[str, float | None] | None = None
+        """The newest progress that was reported."""
+        self.heard: Callable[[], None] = lambda: None
+        """Called after each report. It neither waits nor raises."""
         self._waiters: list[Waiter] = []
         self.stopped = False
         """True once somebody stopped it for good, whoever waits for it."""
@@ -115,9 +118,10 @@ class RunningJob:
 
     async def report(self, message: str, percent: float | None = None) -> None:
         """Report progress to the waiters; later ones get the newest message when they come. Never waits."""
-        self._newest = (message, percent)
+        self.newest = (message, percent)
         for waiter in self._waiters:
             _report(waiter, message, percent)
+        self.heard()
 
     async def wait(self, waiter: Waiter) -> Job | None:
         """Wait until the job has ended, or the waiter's time has. Raises the mistake of ours that ended it.
@@ -128,8 +132,8 @@ class RunningJob:
         task, held_up = self._started, self._held_up
         self._waiters.append(waiter)
         try:
-            if self._newest is not None:
-                _report(waiter, *self._newest)
+            if self.newest is not None:
+                _report(waiter, *self.newest)
             timeout_s = None if waiter.until == math.inf else waiter.left_s
             ends: set[asyncio.Future[Any]] = {task} if timeout_s is None else {task, held_up}
             if held_up.done() and timeout_s is not None:
@@ -263,6 +267,8 @@ class RunningJobs:
         `drained` is called when a stop waits no longer: it ends work that a cancellation would wait for.
         """
         self._drained = drained
+        self.heard: Callable[[str, int], None] = lambda *_: None
+        """Called with the owner and number of a job that begins here, reports or ends. It neither waits nor raises."""
         self._abandoned_s = abandoned_s
         self.closing = False
         self._running: set[asyncio.Task[Job | None]] = set()
@@ -311,14 +317,18 @@ class RunningJobs:
         task.add_done_callback(self._beside.discard)
 
     def _start(self, key: JobKey, job: RunningJob, work: Coroutine[Any, Any, Job | None]) -> None:
+        job.heard = lambda: self.heard(*key)
         task = job.start(work)
         self._latest[key] = job
+        self.heard(*key)
         self._running.add(task)
 
         def forget(ended: asyncio.Task[Job | None]) -> None:
             self._running.discard(ended)
             if self._latest.get(key) is job:
                 del self._latest[key]
+            if not self.closing:
+                self.heard(*key)
 
         task.add_done_callback(forget)
 

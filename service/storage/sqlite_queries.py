@@ -42,6 +42,7 @@ SELECT_BEGINNING_NAMES: Final = """
 SELECT_ROW_BEFORE: Final = """
     SELECT id FROM jobs WHERE owner = ? AND history_id < ? ORDER BY history_id DESC LIMIT 1
 """
+HAS_PARENTS: Final = "EXISTS (SELECT 1 FROM lineage WHERE lineage.job_id = jobs.id)"
 SELECT_FILE: Final = "SELECT 1 FROM files WHERE name = ? AND owner = ?"
 SELECT_PICTURE: Final = """
     SELECT history_id, position FROM pictures JOIN jobs ON jobs.id = job_id WHERE name = ? AND owner = ?
@@ -54,7 +55,7 @@ class _Query:
     """A FROM clause with its conditions but for rows, their values, and the name of the column of rows."""
 
     source: str
-    values: tuple[str, ...]
+    values: tuple[str | float, ...]
     id_column: str
 
     def count(self, connection: sqlite3.Connection, first: int, last: int) -> int:
@@ -133,23 +134,30 @@ def picture_of(connection: sqlite3.Connection, owner: str, name: str) -> Parent 
 
 def _query(owner: str, search: Search) -> _Query | None:
     """The table to look in and its conditions; None for a text without any word."""
-    conditions, values = ["owner = ?"], [owner]
+    conditions: list[str] = ["owner = ?"]
+    values: list[str | float] = [owner]
     if search.model:
         conditions.append("model = ?")
         values.append(search.model)
     if search.state is not None:
         conditions.append("state = ?")
         values.append(search.state)
+    for condition, moment in (("created_at >= ?", search.since), ("created_at < ?", search.until)):
+        if moment is not None:
+            conditions.append(condition)
+            values.append(moment)
+    family = {None: "", True: f" AND {HAS_PARENTS}", False: f" AND NOT {HAS_PARENTS}"}[search.has_parents]
     if not search.query.strip():
-        return _Query(source=f"FROM jobs WHERE {' AND '.join(conditions)}", values=tuple(values), id_column="id")
+        source = f"FROM jobs WHERE {' AND '.join(conditions)}{family}"
+        return _Query(source=source, values=tuple(values), id_column="id")
     expression = match_expression(owner, search.query)
     if expression is None:
         return None
-    if len(conditions) == 1:
+    if len(conditions) == 1 and not family:
         return _Query(source="FROM prompts WHERE prompts MATCH ?", values=(expression,), id_column="prompts.rowid")
     asked = " AND ".join(f"jobs.{condition}" for condition in conditions)
     return _Query(
-        source=f"FROM prompts CROSS JOIN jobs ON jobs.id = prompts.rowid WHERE prompts MATCH ? AND {asked}",
+        source=f"FROM prompts CROSS JOIN jobs ON jobs.id = prompts.rowid WHERE prompts MATCH ? AND {asked}{family}",
         values=(expression, *values),
         id_column="prompts.rowid",
     )
@@ -170,7 +178,7 @@ def _row_before(connection: sqlite3.Connection, owner: str, history_id: int) -> 
 
 
 def _total(connection: sqlite3.Connection, owner: str, search: Search, query: _Query, window: tuple[int, int]) -> int:
-    if search.query.strip() or search.model or search.state is not None:
+    if search.is_filtered:
         return query.count(connection, *window)
     of_owner = totals(connection, owner)
     total = of_owner.working + of_owner.done + of_owner.failed

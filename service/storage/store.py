@@ -58,7 +58,8 @@ class Search:
 
     `query` is text: every word of it is in the prompt, the last one perhaps as the beginning of a word; signs without a
     word find nothing. `newest` leaves only the so many newest jobs of the owner, `beyond` only those that are older
-    than the so many newest.
+    than the so many newest. `has_parents`: it started from earlier pictures, or not. `since` and `until` are seconds
+    since the epoch, the former included, between which it began.
     """
 
     query: str = ""
@@ -66,6 +67,15 @@ class Search:
     state: JobState | None = None
     newest: int | None = None
     beyond: int | None = None
+    has_parents: bool | None = None
+    since: float | None = None
+    until: float | None = None
+
+    @property
+    def is_filtered(self) -> bool:
+        """True where something but the number of newest jobs is asked for."""
+        others = (self.state, self.has_parents, self.since, self.until)
+        return bool(self.query.strip() or self.model) or any(each is not None for each in others)
 
 
 @dataclass(frozen=True, kw_only=True)

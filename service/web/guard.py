@@ -92,7 +92,7 @@ class Guard:
                 return handler(request)
             if request.method == hdrs.METH_GET and self._is_browsed(request):
                 return _respond(to_home(request.path))
-            if self._is_open and not self._tokens.has_stored:
+            if self.is_open:
                 if (refusal := self._refuse_exposed(request)) is not None:
                     return _respond(refusal)
                 request[IDENTITY] = LOCAL
@@ -108,6 +108,15 @@ class Guard:
             return handler(request)
 
         return check
+
+    @property
+    def is_open(self) -> bool:
+        """True while no token is needed: there is none, and never was one."""
+        return self._is_open and not self._tokens.has_stored
+
+    def identity_on_this_machine(self, request: web.Request) -> Identity | None:
+        """Return the one identity of a service without tokens; None for a request that others may have sent."""
+        return LOCAL if self.is_open and self._refuse_exposed(request) is None else None
 
     def _is_browsed(self, request: web.Request) -> bool:
         """Return whether a person opened the address of the endpoint in a browser."""

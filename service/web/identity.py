@@ -155,6 +155,11 @@ class StaticTokens:
             raise TokenError(problem, is_guess=False)
         return self._identities[found.name]
 
+    def is_good(self, digest: str) -> bool:
+        """Tell whether the token of this digest, in hexadecimal digits, is there and good now."""
+        now = time.time()
+        return any(each.digest.hex() == digest and not each.problem(now) for each in self._tokens)
+
 
 def bearer_token(request: web.Request) -> str:
     """Return the token of the header `Authorization: Bearer` (RFC 6750, 2.1), "" without one."""

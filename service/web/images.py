@@ -15,7 +15,7 @@ restore or a second machine changes, and answers a range whatever an ETag in `If
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -86,6 +86,19 @@ async def picture_get(request: web.Request) -> web.StreamResponse:
         return _absent()
     async with opened:
         await _send(request, response, opened, wanted)
+    return response
+
+
+async def send_whole(request: web.Request, files: Files, name: str, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Answer with the bytes of a stored picture, as the file that `headers` name."""
+    stored = await files.find(name)
+    opened = None if stored is None else await files.open_range(name, range(stored.size))
+    if stored is None or opened is None:
+        return _absent()
+    response = web.StreamResponse(headers={**SAFE, **headers, hdrs.CONTENT_TYPE: stored.media_type})
+    response.content_length = stored.size
+    async with opened:
+        await _send(request, response, opened, range(stored.size))
     return response
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from service.app import background_tasks
+from service.background import background_tasks
 from service.images import ImageRequest, Job, KeptPicture, Reference, WorkError
 from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.retention import BATCH, DAY_S, ROUND_S, SETTLED_S, Retention

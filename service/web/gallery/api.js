@@ -37,6 +37,7 @@ export const api = {
   jobs: (filters, before) => {
     const query = new URLSearchParams(filters);
     if (before) query.set("before", before);
+    if (filters.from || filters.to) query.set("offset", new Date().getTimezoneOffset());
     query.set("limit", "60");
     return request(`jobs?${query}`);
   },
@@ -56,6 +57,6 @@ export function follow(heard, connected) {
   const events = new EventSource(`${BASE}events`);
   events.onopen = () => connected(true, events.readyState);
   events.onerror = () => connected(false, events.readyState);
-  for (const name of ["job", "deleted"]) events.addEventListener(name, (event) => heard(name, JSON.parse(event.data)));
+  for (const name of ["job", "deleted", "changed"]) events.addEventListener(name, (event) => heard(name, JSON.parse(event.data)));
   return events;
 }

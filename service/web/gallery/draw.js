@@ -126,7 +126,7 @@ function TextField({ name, problems, onset, type = "text", hint = "" }) {
 function Limits() {
   const limits = (state.options?.limits || []).filter((each) => each.limit > 0 && `limit_${each.name}` in WORDS.en);
   if (!limits.length) return null;
-  return html`<p class="hint">${limits.map((each) => word(`limit_${each.name}`, { used: numeral(each.used), limit: numeral(each.limit) })).join(" · ")}</p>`;
+  return html`<p class="hint">${limits.map((each) => word(`limit_${each.name}`, { limit: numeral(each.limit) })).join(" · ")}</p>`;
 }
 
 function imagesOf(data) {

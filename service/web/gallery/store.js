@@ -214,7 +214,7 @@ export function stayConnected() {
   let lost = false;
   const connect = () => {
     events = follow(
-      (name, data) => (name === "deleted" ? forget(data.history_ids) : absorb(data)),
+      (name, data) => (name === "deleted" ? forget(data.history_ids) : name === "changed" ? catchUp() : absorb(data)),
       (there, readyState) => {
         clearTimeout(timer);
         if (there && lost) catchUp();

@@ -71,7 +71,7 @@ export function requestText(job) {
 /** The line by which a chat shows the picture. Nothing in its text can end or nest it. */
 export function markdownOf(job, picture) {
   const text = cut(job.prompt.replace(/[[\]()!<>`\\|*_#]/g, " ").replace(/\s+/g, " ").trim(), ALT_LENGTH);
-  return `![${text}](${picture.url})`;
+  return `![${text}](${new URL(picture.url, location.href)})`;
 }
 
 /** The arguments that draw a job again; what it started from is added by whoever knows the pictures. */

@@ -15,7 +15,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import BaseTestServer, TestServer
 from yarl import URL
 
-from service.web.gallery_page import FOLDER, MODULES, VENDOR, GalleryPages, bundle, read_words
+from service.gallery.page import FOLDER, MODULES, VENDOR, GalleryPages, bundle, read_words
 
 PAGES = GalleryPages.read()
 ASKED = re.compile(r"\b(?:word|counted)\((?:filtered \? )?\"(\w+)\"(?: : \"(\w+)\")?")
@@ -28,7 +28,8 @@ async def server() -> AsyncIterator[BaseTestServer]:
         return PAGES.gallery(request)
 
     async def sign_in(request: web.Request) -> web.Response:
-        return PAGES.sign_in(request, request.query.get("problem", ""))
+        problem = request.query.get("problem", "")
+        return PAGES.sign_in(request, problem, 401 if problem else 200)
 
     async def open_link(request: web.Request) -> web.Response:
         return PAGES.open_link(request, works="over" not in request.query)

@@ -1,11 +1,11 @@
 """The shell of the gallery: its page, its script and style, and the two forms by which a person gets in.
 
-1. The files lie in `gallery/`, and nothing has to be built: `bundle` joins them at the start. The modules import each
-   other as modules do; in the bundle these lines are gone, and all of them share one scope.
+1. The files lie in `web/gallery/`, where other pages find them, too. Nothing has to be built: `bundle` joins them at
+   the start. The modules import each other as modules do; in the bundle these lines are gone, and all share one scope.
 2. The name of a bundle holds a digest of it, so that browsers keep it for good and never mix two versions.
 3. The page asks nothing of another origin, runs no script but its own files, and makes no HTML of text
    (`require-trusted-types-for`). All addresses in it are relative, so that it stands behind a path prefix too.
-4. Its language is the first of `Accept-Language` that `gallery/words.json` has; a person may choose another in the
+4. Its language is the first of `Accept-Language` that `words.json` has; a person may choose another in the
    page, which then keeps it.
 """
 
@@ -22,9 +22,9 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from service.routes import GALLERY, GALLERY_ASSETS
-from service.web.pages import SAFE, language_of
+from service.web.pages import EXPORT, SAFE, language_of
 
-FOLDER: Final = Path(__file__).with_name("gallery")
+FOLDER: Final = Path(__file__).parents[1] / "web" / "gallery"
 
 VENDOR: Final = "vendor/htm-preact.js"
 MODULES: Final = (
@@ -50,7 +50,6 @@ POLICY: Final = (
 )
 
 IMPORT: Final = re.compile(r"^import\s[^;]*;\n", re.MULTILINE)
-EXPORT: Final = re.compile(r"^export (?=(?:async )?function|class|const|let)", re.MULTILINE)
 PLACE: Final = re.compile(r"\{(\w+)\}")
 
 FIELD: Final = (
@@ -144,9 +143,9 @@ class GalleryPages:
         """Return the page of the gallery."""
         return self._answer(request, self.shell, {"assets": _below(GALLERY.path) + "assets"})
 
-    def sign_in(self, request: web.Request, problem: str = "") -> web.Response:
+    def sign_in(self, request: web.Request, problem: str = "", status: int = 200) -> web.Response:
         """Return the form that takes a token. `problem` is "" or a key of the words, such as `token_unknown`."""
-        return self._form(request, "sign_in", problem, 401 if problem else 200)
+        return self._form(request, "sign_in", problem, status)
 
     def open_link(self, request: web.Request, *, works: bool) -> web.Response:
         """Return the page of a one-time link: a button that uses it, or the word that it is used up."""

@@ -1,0 +1,89 @@
+"""The composition of the gallery out of the parts of the running service."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import web
+
+from service.gallery.access import Access
+from service.gallery.drawing import Orders
+from service.gallery.events import Events
+from service.gallery.page import GalleryPages
+from service.gallery.routes import Gallery
+from service.gallery.sign_in import SignIn
+from service.image_models.models import Models
+from service.limits import PICTURES_PER_DAY, SPEND_PER_DAY, Allowances
+from service.references.collect import REFERENCE_BYTES
+from service.settings import Settings
+from service.storage.files import Files
+from service.storage.store import EndedSessions
+from service.tools.context import ToolContext
+from service.web.guard import Guard
+from service.web.identity import StaticTokens
+from service.web.mcp import McpEndpoint
+from service.web.upload import named
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryParts:
+    """The parts that the gallery stands on. `key` signs its sessions, `models` gives the models on offer now."""
+
+    settings: Settings
+    guard: Guard
+    context: ToolContext
+    endpoint: McpEndpoint
+    key: bytes
+    tokens: StaticTokens
+    events: Events
+    ended: EndedSessions
+    files: Files
+    models: Callable[[], Models]
+
+    def add_routes(self, app: web.Application) -> None:
+        """Compose the gallery, and serve it until the service stops: then its streams end first."""
+        pages, access = GalleryPages.read(), self._access()
+        gallery = self._gallery(access, pages)
+        self.context.generation.jobs.heard = gallery.heard
+        gallery.add_routes(app)
+        SignIn(access=access, pages=pages).add_routes(app)
+        app.on_shutdown.append(self._close)
+
+    async def _close(self, _: web.Application) -> None:
+        self.events.close()
+
+    def _access(self) -> Access:
+        return Access(
+            key=self.key,
+            guard=self.guard,
+            tokens=self.tokens,
+            ended=self.ended,
+            resource=self.guard.resource,
+            secure=self.settings.public_url.startswith("https:"),
+        )
+
+    def _gallery(self, access: Access, pages: GalleryPages) -> Gallery:
+        context, server = self.context, self.endpoint.server
+        return Gallery(
+            access=access,
+            pages=pages,
+            store=context.store,
+            files=self.files,
+            generation=context.generation,
+            retention=context.retention,
+            importer=context.references.importer,
+            orders=Orders(server=server, beside=context.generation.jobs.run_in_background),
+            events=self.events,
+            models=self.models,
+            public_url=self.settings.public_url,
+            max_bytes=min(REFERENCE_BYTES, self.settings.max_file_bytes),
+            call_rate=server.call_rate,
+            bytes_in_use=self.endpoint.calls.bytes_in_use,
+            named=named,
+            daily=partial(_daily, self.settings.allowances),
+        )
+
+
+def _daily(allowances: Allowances, owner: str) -> Mapping[str, float]:
+    """Return the limits of a day of one owner."""
+    return {limit.name: allowances.each(limit, owner) for limit in (PICTURES_PER_DAY, SPEND_PER_DAY)}
