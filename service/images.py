@@ -7,6 +7,7 @@ the whole story of it is one `Job`. Values only: nothing here opens, reads or wa
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final, Protocol, Self
 
 EXTENSIONS: Final[Mapping[str, str]] = {
@@ -133,8 +134,8 @@ class ImageRequest:
     rules: ReferenceRules = ReferenceRules()
     """The form in which the pipeline brings references and mask to the service; that one is not told of it."""
 
-    @property
-    def parameters(self) -> dict[str, Any]:
+    @cached_property
+    def parameters(self) -> Mapping[str, Any]:
         """The request without model and prompt, as JSON keeps it; a reference is kept as its origin."""
         asked = {
             each.name: getattr(self, each.name)
@@ -212,7 +213,7 @@ class KeptPicture:
     source: str = field(default="", repr=False)
     kept: bool = True
 
-    @property
+    @cached_property
     def is_away(self) -> bool:
         """True for a picture that lies at its image service alone."""
         return self.name.startswith(AWAY)

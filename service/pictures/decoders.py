@@ -222,27 +222,23 @@ class Decoders:
     async def _run(
         self, value: type[V], lane: Lane, owner: str, data: bytes, work: str, *others: bytes, **arguments: Any
     ) -> V:
-        media_type = sniff(data) or ""
-        subject = _subject(data, media_type)
-        need = self._need(subject, data, media_type)
+        need = self._need(data)
         async with self._queue.place(lane, owner, large=need > USUAL_BYTES):
             if self._is_stopped:
-                raise _stopped(subject)
+                raise _stopped(data)
             memory = self._limits.memory_bytes if need > USUAL_BYTES else min(USUAL_BYTES, self._limits.memory_bytes)
             task = {"work": work, "arguments": arguments, "memory_bytes": memory, "cpu_s": self._limits.cpu_s}
-            answer, strings = await self._answer(subject, task, data, *others)
+            answer, strings = await self._answer(task, data, *others)
         try:
             return read_answer(value, answer, strings, data)
         except ValueError as error:
-            raise _crashed(subject, error) from error
+            raise _crashed(data, error) from error
 
-    async def _answer(
-        self, subject: str, task: Mapping[str, Any], *strings: bytes
-    ) -> tuple[dict[str, Any], list[bytes]]:
+    async def _answer(self, task: Mapping[str, Any], data: bytes, *others: bytes) -> tuple[dict[str, Any], list[bytes]]:
         """Have a decoder do a task. Whatever ends the wait early also ends the decoder."""
         decoder = self._take()
         try:
-            waiting = asyncio.get_running_loop().run_in_executor(self._threads, decoder.exchange, task, *strings)
+            waiting = asyncio.get_running_loop().run_in_executor(self._threads, decoder.exchange, task, data, *others)
             async with asyncio.timeout(self._limits.cpu_s * CLOCK_FACTOR):
                 answer = await waiting
         except (TimeoutError, DecoderEndedError, asyncio.CancelledError, RuntimeError) as error:
@@ -251,16 +247,17 @@ class Decoders:
                 case asyncio.CancelledError() | RuntimeError():  # the latter: the system starts no thread
                     raise
                 case _ if self._is_stopped:
-                    raise _stopped(subject) from error
+                    raise _stopped(data) from error
                 case DecoderEndedError(code=code) if code != -OUT_OF_TIME:
-                    raise _crashed(subject, error) from error
+                    raise _crashed(data, error) from error
                 case _:
-                    raise self._too_slow(subject) from error
+                    raise self._too_slow(data) from error
         self._give_back(decoder, keep=task["memory_bytes"] <= USUAL_BYTES)
         return answer
 
-    def _need(self, subject: str, data: bytes, media_type: str) -> int:
+    def _need(self, data: bytes) -> int:
         """Return the memory that a picture needs by its header; the most there is where it does not tell."""
+        media_type = sniff(data) or ""
         width, height = stored_size(data, media_type) or (0, 0)
         if width * height > MAX_PIXELS:
             raise too_many_pixels()
@@ -271,12 +268,12 @@ class Decoders:
                 f"takes about {need // 1_000_000} MB of memory to decode, and {self._limits.memory_bytes // 1_000_000} "
                 "MB are allowed (EASEL_DECODE_MEMORY_MB)"
             )
-            raise BadPictureError(subject, problem, "too_complex")
+            raise BadPictureError(_subject(data), problem, "too_complex")
         return need
 
-    def _too_slow(self, subject: str) -> BadPictureError:
+    def _too_slow(self, data: bytes) -> BadPictureError:
         problem = f"takes more than {self._limits.cpu_s:g} s to decode (EASEL_DECODE_S)"
-        return BadPictureError(subject, problem, "too_complex")
+        return BadPictureError(_subject(data), problem, "too_complex")
 
     def _take(self) -> DecoderProcess:
         while self._free:
@@ -329,17 +326,17 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _subject(data: bytes, media_type: str) -> str:
-    kind = FORMATS.get(media_type) or convertible(data)
+def _subject(data: bytes) -> str:
+    kind = FORMATS.get(sniff(data) or "") or convertible(data)
     return f"{kind} picture" if kind else "picture"
 
 
-def _stopped(subject: str) -> BadPictureError:
-    return BadPictureError(subject, "was not decoded, since the server stops", "undecoded")
+def _stopped(data: bytes) -> BadPictureError:
+    return BadPictureError(_subject(data), "was not decoded, since the server stops", "undecoded")
 
 
-def _crashed(subject: str, error: Exception) -> BadPictureError:
+def _crashed(data: bytes, error: Exception) -> BadPictureError:
     if isinstance(error, DecoderEndedError) and error.code == -KILLED:
         problem = "was not decoded: the system ended its decoder, as it does when memory is short"
-        return BadPictureError(subject, problem, "undecoded")
-    return BadPictureError(subject, f"made its decoder end ({error})", "undecoded")
+        return BadPictureError(_subject(data), problem, "undecoded")
+    return BadPictureError(_subject(data), f"made its decoder end ({error})", "undecoded")
