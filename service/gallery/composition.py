@@ -44,7 +44,8 @@ class GalleryParts:
         """Compose the gallery, and serve it until the service stops: then its streams end first."""
         pages, access = GalleryPages.read(), self._access()
         gallery = self._gallery(access, pages)
-        self.context.generation.jobs.heard = gallery.heard
+        jobs = self.context.generation.jobs
+        jobs.heard, jobs.hearers = gallery.heard, self.events.owners
         gallery.add_routes(app)
         SignIn(access=access, pages=pages).add_routes(app)
         app.on_shutdown.append(self._close)

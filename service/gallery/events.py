@@ -6,7 +6,7 @@ the newest page of the history again. So events may be lost, and nothing depends
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, KeysView
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -54,9 +54,10 @@ class Events:
         self._beat_s = beat_s
         self._told: dict[tuple[str, int], float] = {}
 
-    def is_heard(self, owner: str) -> bool:
-        """Tell whether a page of this owner is open."""
-        return bool(self._streams.get(owner))
+    @property
+    def owners(self) -> KeysView[str]:
+        """The owners who have a page open, at each moment."""
+        return self._streams.keys()
 
     def is_full(self, owner: str) -> bool:
         """Tell whether this owner has as many pages open as may be."""
@@ -93,6 +94,7 @@ class Events:
             self._streams[owner].discard(stream)
             if not self._streams[owner]:
                 del self._streams[owner]
+                self._told = {job: told for job, told in self._told.items() if job[0] != owner}
 
     async def of(self, stream: Stream) -> AsyncGenerator[bytes, None]:
         """The events of a stream as they come, with comments while it is silent."""

@@ -291,9 +291,7 @@ class Gallery:
         return await send_whole(request, self.files, entry["name"], headers)
 
     def heard(self, owner: str, history_id: int) -> None:
-        """Tell the pages of an owner that a job has begun, goes on, or has ended."""
-        if not self.events.is_heard(owner):
-            return
+        """Tell the open pages of an owner that a job has begun, goes on, or has ended."""
         if self.generation.jobs.find((owner, history_id)) is None:
             self.events.forget(owner, history_id)
         elif not self.events.is_due(owner, history_id):

@@ -14,9 +14,10 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Container, Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 from service.images import Job, WorkError
@@ -269,6 +270,8 @@ class RunningJobs:
         self._drained = drained
         self.heard: Callable[[str, int], None] = lambda *_: None
         """Called with the owner and number of a job that begins here, reports or ends. It neither waits nor raises."""
+        self.hearers: Container[str] = ()
+        """The owners for whose jobs it is called."""
         self._abandoned_s = abandoned_s
         self.closing = False
         self._running: set[asyncio.Task[Job | None]] = set()
@@ -317,10 +320,10 @@ class RunningJobs:
         task.add_done_callback(self._beside.discard)
 
     def _start(self, key: JobKey, job: RunningJob, work: Coroutine[Any, Any, Job | None]) -> None:
-        job.heard = lambda: self.heard(*key)
+        job.heard = partial(self._tell, key)
         task = job.start(work)
         self._latest[key] = job
-        self.heard(*key)
+        self._tell(key)
         self._running.add(task)
 
         def forget(ended: asyncio.Task[Job | None]) -> None:
@@ -328,9 +331,13 @@ class RunningJobs:
             if self._latest.get(key) is job:
                 del self._latest[key]
             if not self.closing:
-                self.heard(*key)
+                self._tell(key)
 
         task.add_done_callback(forget)
+
+    def _tell(self, key: JobKey) -> None:
+        if key[0] in self.hearers:
+            self.heard(*key)
 
     async def _when_free(self, job: RunningJob, work: Work, before: RunningJob | None) -> Job | None:
         """Do the work in its turn, after that of an earlier run which is about to end."""

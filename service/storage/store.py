@@ -105,8 +105,9 @@ class OwnedFile:
 
 
 class Store(ABC):
-    """Jobs, and the index of the files they use. A write would survive a power cut once its method returns.
+    """Jobs, and the index of the files they use. A write would survive a power cut once it was awaited.
 
+    It is handed over by the call, and nobody takes it back: a caller that is cancelled only does not hear of it.
     Each owner has a counter of their own for `history_id`, and no number is given twice, also not after its job was
     deleted. Methods raise `WorkError` of kind `storage` when the disk refuses.
     """

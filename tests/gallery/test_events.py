@@ -12,7 +12,17 @@ async def test_an_event_goes_to_the_pages_of_its_owner_alone() -> None:
         events.tell("anna", "job", {"history_id": 4})
         assert await anna.waiting.get() == b'event: job\ndata: {"history_id":4}\n\n'
         assert ben.waiting.empty()
-    assert not events.is_heard("anna")
+        assert set(events.owners) == {"anna", "ben"}
+    assert not events.owners
+
+
+async def test_a_job_is_forgotten_with_the_last_page_of_its_owner() -> None:
+    """Bug: of a job that ended while nobody looked, the time of its last report was kept for ever."""
+    events = Events()
+    with events.stream("anna"):
+        assert events.is_due("anna", 1)
+        assert not events.is_due("anna", 1)
+    assert events.is_due("anna", 1)
 
 
 async def test_a_silent_stream_has_comments() -> None:

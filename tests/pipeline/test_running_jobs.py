@@ -92,6 +92,20 @@ async def test_a_call_that_comes_later_gets_the_newest_progress() -> None:
     assert heard == ["Working", "Ready"]
 
 
+async def test_the_pages_of_an_owner_hear_of_the_jobs_of_that_owner_alone() -> None:
+    jobs = RunningJobs()
+    heard: list[tuple[str, int]] = []
+    jobs.heard, jobs.hearers = lambda *key: heard.append(key), {"anna"}
+    for owner in ("anna", "ben"):
+        work = Work()
+        job = jobs.start((owner, 1), work)
+        await work.begun.wait()
+        work.may_end.set()
+        await job.wait_for_end()
+    await asyncio.sleep(0)
+    assert heard == [("anna", 1)] * 4  # begun, two reports, ended
+
+
 async def test_a_job_that_somebody_was_told_goes_on_goes_on_though_all_leave() -> None:
     """Ours: who has a ticket comes again for the picture."""
     jobs, work = RunningJobs(), Work()
