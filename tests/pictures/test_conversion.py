@@ -8,7 +8,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from service.images import ReferenceRules
 from service.pictures.colour import SRGB_CURVE, profile_by_numbers
-from service.pictures.conversion import CONVERTED_PIXELS, convert, upright_webp
+from service.pictures.conversion import CONVERTED_PIXELS, LOSSLESS_PIXELS, convert, upright_webp
 from service.pictures.decoders import Decoders
 from service.pictures.messages import BadPictureError
 from service.pictures.metadata import stored_orientation
@@ -272,6 +272,23 @@ def test_transparency_outlives_a_limit_of_bytes(accepted: tuple[str, ...]) -> No
     converted = convert(encoded(image), accepted, most_bytes=30_000)
     assert len(converted.data) <= 30_000
     assert opened(converted.data).mode == "RGBA"
+
+
+def test_what_is_large_for_webp_becomes_smaller_before_it_loses_its_transparency() -> None:
+    """Bug: libwebp ran out of the memory that one picture may have, which ended the job as a mistake of ours."""
+    image = Image.new("RGBA", (3000, 2000), (200, 10, 10, 100))
+    converted = convert(encoded(image), ("image/jpeg", "image/webp"))
+    assert (converted.media_type, opened(converted.data).mode) == ("image/webp", "RGBA")
+    assert converted.width * converted.height <= LOSSLESS_PIXELS
+
+
+@pytest.mark.parametrize("accepted", [("image/png", "image/webp"), ("image/png",), ("image/webp",), ("image/gif",)])
+def test_every_set_of_types_has_a_way(accepted: tuple[str, ...]) -> None:
+    for data in (
+        encoded(Image.new("RGB", (2100, 2000)), "image/jpeg"),
+        encoded(Image.new("RGBA", (40, 30), (0, 0, 0, 9))),
+    ):
+        assert convert(data, accepted).media_type in accepted
 
 
 def test_transparency_is_white_where_the_model_takes_jpeg_alone() -> None:

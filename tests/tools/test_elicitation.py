@@ -20,7 +20,7 @@ from service.protocol.jsonrpc import Response, Result
 from service.protocol.pending_requests import PendingRequests
 from service.protocol.round_trips import InputRequiredError, RoundTrips, begin_state
 from service.references.collect import own_url
-from service.references.uploads import Uploads, upload_request
+from service.references.uploads import Uploads, mask_request, upload_request
 from service.storage.store import UploadRequest
 from service.tools.base import load_schema
 from service.tools.elicitation import UploadQuestion
@@ -168,6 +168,39 @@ async def test_when_patience_ends_the_link_is_given(at_desk: ReferenceFixture) -
     assert text.startswith("Nothing was sent yet. Give the person this link.")
     await at_desk.sent("anna", A)
     assert await ask_upload(at_desk.uploads, accepted, REQUEST, 1, GONE) is None
+
+
+async def test_a_mask_is_asked_for_in_words_of_its_own(at_desk: ReferenceFixture) -> None:
+    painting = mask_request(REQUEST, "board.png")
+    text = text_of(await ask_upload(at_desk.uploads, call(), painting, 1, PATIENT))
+    assert "It opens a page to paint over the part of the picture that is to change, on a phone too." in text
+    assert "curl" not in text
+    assert "call `generate` again with the same arguments" in text
+    with pytest.raises(InputRequiredError) as asked:
+        await ask_upload(at_desk.uploads, modern(), painting, 1, PATIENT)
+    params = asked.value.result["inputRequests"]["mask"]["params"]
+    assert params["message"].startswith(
+        "Paint over the part of the picture that is to change, by a page of Easel, for:"
+    )
+    refused = await ask_upload(at_desk.uploads, modern({"mask": {"action": "decline"}}), painting, 1, PATIENT)
+    assert "did not open the page to paint over" in text_of(refused)
+    await at_desk.sent("anna", A, request=painting)
+    assert await ask_upload(at_desk.uploads, call(), painting, 1, GONE) is None
+
+
+async def test_one_page_is_opened_for_a_picture_and_its_mask(at_desk: ReferenceFixture) -> None:
+    """Ours: the page leads on to the brush, so that the call waits for both, and no second page is opened."""
+    request = replace(REQUEST, paints=True)
+    outbox = Outbox()
+    waiting = asyncio.create_task(
+        ask_upload(at_desk.uploads, modern({"upload": {"action": "accept"}}, outbox), request, 1, PATIENT)
+    )
+    assert "the picture that the person sends" in (await outbox.next())["params"]["message"]
+    [sent] = await at_desk.sent("anna", A, request=request)
+    assert "the mask that the person paints" in (await outbox.next())["params"]["message"]
+    assert not waiting.done()
+    await at_desk.sent("anna", A, request=mask_request(request, sent))
+    assert await waiting is None
 
 
 async def test_nobody_else_gets_what_was_sent(at_desk: ReferenceFixture) -> None:
