@@ -1,7 +1,6 @@
 """A mask on its whole way: from a call of a client, by history and links, to an image service and what it costs."""
 
 import base64
-import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from tests.conftest import Serve
 from tests.emulators import flow2api, flow2api_requests, openai_images
 from tests.emulators.flow2api_requests import prompt
 from tests.emulators.openai_images import OpenAiImages
-from tests.pictures.samples import difference, encoded, exif_segment, jpeg_with, photo, tiff
+from tests.pictures.samples import difference, encoded, exif_segment, jpeg_with, opened, photo, tiff
 from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
 
 WIDE = photo(80, 40)
@@ -32,12 +31,6 @@ URLS: dict[str, Any] = {CAPABILITIES_KEY: {"elicitation": {"url": {}}}}
 
 def inline(data: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
-
-
-def opened(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image
 
 
 def changes(mask: bytes) -> tuple[int, int, int, int] | None:

@@ -18,6 +18,13 @@ def encoded(image: Image.Image, media_type: str = "image/png", **options: object
     return buffer.getvalue()
 
 
+def opened(data: bytes) -> Image.Image:
+    """The picture in a file, decoded."""
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
 def corner_marked(width: int, height: int) -> Image.Image:
     """White, with a red top left quarter: each of the eight orientations shows it elsewhere or in another shape."""
     image = Image.new("RGB", (width, height), WHITE)

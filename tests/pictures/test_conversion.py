@@ -20,6 +20,7 @@ from tests.pictures.samples import (
     exif_segment,
     jpeg_with,
     noise,
+    opened,
     photo,
     png_chunk,
     png_with,
@@ -31,12 +32,6 @@ P3 = profile_by_numbers(12, SRGB_CURVE)
 UPRIGHT = corner_marked(40, 80)
 HELD = UPRIGHT.transpose(Image.Transpose.ROTATE_90)
 """As a phone stores it with orientation 6."""
-
-
-def opened(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image
 
 
 def is_upright(data: bytes) -> bool:

@@ -1,6 +1,5 @@
 """Masks as people and programs write them, and as models take them."""
 
-import io
 from typing import TypeAlias
 
 import pytest
@@ -15,6 +14,7 @@ from tests.pictures.samples import (
     exif_segment,
     jpeg_with,
     noise,
+    opened,
     photo,
     png_chunk,
     png_with,
@@ -25,12 +25,6 @@ SIZE = (80, 40)
 PICTURE = encoded(Image.new("RGB", SIZE, "teal"))
 BOX = (10, 10, 29, 29)
 """The region of these masks, its last row and column included: 400 of 3200 pixels."""
-
-
-def opened(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image
 
 
 Colour: TypeAlias = str | int | tuple[int, ...]

@@ -1,6 +1,5 @@
 """References and masks as they reach an image service, through the whole pipeline."""
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from service.images import ImageRequest, Reference, ReferenceRules
 from service.pictures.masks import read_mask
 from service.pipeline.reference_preparation import MASK_BYTES, prepared
 from tests.emulators.pictures import png
-from tests.pictures.samples import corner_marked, encoded, photo
+from tests.pictures.samples import corner_marked, encoded, opened, photo
 from tests.pipeline_fixture import FOX, Pencil, pipeline_fixture
 
 PICTURE = encoded(photo(80, 40))
@@ -22,12 +21,6 @@ MASK = Reference(data=read_mask(encoded(REGION), PICTURE).data, media_type="imag
 def fox(*references: bytes, rules: ReferenceRules, mask: Reference | None = MASK) -> ImageRequest:
     given = tuple(Reference(data=each, name=f"{number}.png") for number, each in enumerate(references))
     return replace(FOX, references=given, mask=mask, rules=rules)
-
-
-def opened(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image
 
 
 async def sent(tmp_path: Path, request: ImageRequest) -> ImageRequest:
