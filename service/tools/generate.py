@@ -5,7 +5,7 @@ import math
 
 from service.authorization import DRAW
 from service.image_models.models import Model
-from service.images import ImageRequest, JobState, Reference
+from service.images import ImageRequest, JobState, Reference, ReferenceRules
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.references import arguments as reference_arguments
@@ -75,7 +75,7 @@ def read_request(
         price=model.price,
         references=references,
         mask=mask,
-        rules=rules_of(model),
+        rules=rules_of(model) if references else ReferenceRules(),
     )
 
 

@@ -103,7 +103,6 @@ class ReplyStream:
         self.hung_up = False
         """True once the connection was ended though the call goes on."""
         self._accepts = accepts
-        self._response = RawResponse(request)
         self._call_ended = False
         self._deadline_s = deadline_s
         self._deliveries: list[DeliveryCallbacks] = []
@@ -114,6 +113,7 @@ class ReplyStream:
         self._stored: Stream | None = None
         if accepts.sse:
             keep_alive.watch(self)
+        self._response = RawResponse(request)
 
     @property
     def opened(self) -> bool:
