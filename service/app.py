@@ -24,8 +24,8 @@ from service.features.catalog import offer
 from service.features.resources import PictureNotifications
 from service.gallery.composition import GalleryParts
 from service.gallery.events import Events
-from service.image_models.comparison import warn_about_removed_models
 from service.image_models.models import Model, Models, read_models
+from service.image_models.offered import OfferedModels
 from service.images import LOCAL_OWNER, Job, WorkError
 from service.pictures.decoders import DecodeLimits, Decoders
 from service.pictures.library import Importer, Pictures
@@ -165,7 +165,8 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
             tokens=tokens,
             states=states,
         )
-        context = parts.context(models_file.last_good if models_file else SKETCH)
+        offered = OfferedModels(models_file.last_good if models_file else SKETCH)
+        context = parts.context(offered.models)
         jobs = context.generation.jobs
         offer(endpoint.server, context)
         guard = Guard(settings, resource, tokens)
@@ -181,7 +182,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
                 events=parts.events,
                 ended=storage.ended_sessions,
                 files=storage.files,
-                models=lambda: models_file.last_good if models_file else SKETCH,
+                models=lambda: offered.models,
             ).add_routes(app)
         Monitor(store=storage.store, generation=context.generation, states=states, hub=parts.hub).add_routes(app)
         # The last answers go out after the jobs have ended; that they arrived is written down as well.
@@ -189,7 +190,8 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         listener = Listener(sockets, Connections(bounds_of(settings.allowances, settings.trusted_proxies)))
         await _listen(app, endpoint, listener, stack, lambda: jobs.close(settings.drain_s))
         await context.generation.resume()
-        work = _background(context, models_file, endpoint.server, states)
+        offered.changed = lambda models: _offer_anew(endpoint.server, replace(context, models=models))
+        work = _background(context, models_file, offered, states)
         work += [storage.upkeep(), tokens.watch(endpoint.server.hub.close_owners)]
         await stack.enter_async_context(background_tasks(*work))
         yield Running(settings=settings, endpoint=endpoint, context=context)
@@ -203,14 +205,12 @@ def with_auto_token(settings: Settings, secret: Secret) -> Settings:
 
 
 def _background(
-    context: ToolContext, models_file: WatchedFile[Models] | None, server: Server, states: UpstreamStates
+    context: ToolContext, models_file: WatchedFile[Models] | None, offered: OfferedModels, states: UpstreamStates
 ) -> list[Coroutine[Any, Any, None]]:
     """Return the work that goes on as long as the service runs."""
-    asking = states.watch(partial(warn_about_removed_models, context.models))
+    asking = states.watch(offered.take_lists)
     work = [context.generation.keep_resuming(), context.retention.watch(), asking]
-    if models_file is not None:
-        work += [models_file.watch(lambda models: _offer_anew(server, replace(context, models=models)))]
-    return work
+    return work if models_file is None else [*work, models_file.watch(offered.take_file)]
 
 
 async def _listen(
@@ -370,8 +370,6 @@ class _Parts:
 
 def _offer_anew(server: Server, context: ToolContext) -> None:
     """Offer the catalog of a context with other models, and notify the clients that listen."""
-    models = context.models
-    logger.info("The models file has changed: %d models, default %s", len(models.ids), models.default)
     offer(server, context)
     server.hub.publish(TOOLS_CHANGED)
 

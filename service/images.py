@@ -119,6 +119,7 @@ class ImageRequest:
     loras: Mapping[str, float] | None = None
     count: int = 1
     quality: str | None = None
+    complexity: str | None = None
     background: str | None = None
     output_format: str | None = None
     variation: int = 1

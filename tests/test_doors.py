@@ -385,8 +385,8 @@ NO_IDS: Final[Mapping[str, frozenset[str]]] = {
     "words and sizes of the request": frozenset(
         f"tool {name}.{argument}"
         for name, arguments in {
-            "generate": "prompt model aspect_ratio resolution size quality background output_format negative_prompt "
-            "variation seed picture",
+            "generate": "prompt model aspect_ratio resolution size quality complexity background output_format "
+            "negative_prompt variation seed picture",
             "generate_image": "prompt return_base64 model size negative_prompt seed steps guidance loras "
             "output_filename output_dir poll_interval_seconds max_poll_interval_seconds max_poll_attempts poll_backoff",
             "history": "picture wait_seconds query scope model state limit",

@@ -147,7 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--all", action="store_true", help="with pause and resume: everybody")
     parser.add_argument("--for", metavar="TIME", help="with pause: how long, such as 90s, 30m, 2h or 1d")
     parser.add_argument("--until", metavar="TIME", help="with pause: its end, such as 2026-11-29T08:00, in UTC")
-    parser.add_argument("--write", action="store_true", help="with models: bring the models file up to date")
+    parser.add_argument(
+        "--write", action="store_true", help="with models: change the models file as it is shown without this"
+    )
     parser.add_argument("--stdio", action="store_true", help="serve one client on standard input and output")
     parser.add_argument("--host", help="instead of EASEL_HOST")
     parser.add_argument("--port", help="instead of EASEL_PORT")

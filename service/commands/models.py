@@ -1,7 +1,11 @@
-"""The command `models`: compares the lists of the upstreams with the models file; `--write` updates the file."""
+"""The command `models`: compares the lists of the upstreams with the models file, and shows what would change in it.
+
+With `--write` it changes that, and nothing else in the file.
+"""
 
 import os
 from collections.abc import Iterator, Mapping
+from difflib import unified_diff
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -32,8 +36,7 @@ async def models(settings: Settings, *, write: bool) -> int:
     asleep = sorted({model.upstream for model in listed.listed} - found.keys())
     if asleep:
         print(f"\nNot configured, so not asked: {', '.join(asleep)}")
-    if write:
-        print(f"\n{_update(path, text, compared)}")
+    print(f"\n{_update(path, text, compared, write=write)}")
     return 0 if known.keys() == found.keys() else 1
 
 
@@ -48,13 +51,17 @@ def lines(offers: Offers | str, compared: Comparison | None) -> Iterator[str]:
     yield from (f"only upstream   {id_}" for id_ in compared.only_there)
 
 
-def _update(path: Path, text: bytes, compared: Mapping[str, Comparison]) -> str:
+def _update(path: Path, text: bytes, compared: Mapping[str, Comparison], *, write: bool) -> str:
+    """Update the file, or only say how it would be updated, with the lines that go and come."""
     updated = brought_up_to_date(text, compared)
-    before, after = read_list(text), read_list(updated)
-    if before == after:
+    if updated == text:
         return "There is nothing to change."
-    write_in_place(path, updated)
-    return f"Written. {_difference(before, after)}"
+    if write:
+        write_in_place(path, updated)
+    done = "Written." if write else "Not written. With --write:"
+    before, after = (each.decode().splitlines() for each in (text, updated))
+    lines = [line for line in unified_diff(before, after, n=0, lineterm="") if line[0] != "@"][2:]
+    return "\n".join([*lines, f"{done} {_difference(read_list(text), read_list(updated))}"])
 
 
 def _difference(before: Models, after: Models) -> str:
@@ -63,7 +70,9 @@ def _difference(before: Models, after: Models) -> str:
         f"Added: {', '.join(sorted(new - old)) or 'nothing'}. Removed: {', '.join(sorted(old - new)) or 'nothing'}."
     )
     if after.default and after.default not in after.by_id:
-        summary += f" The default {after.default} is not listed any more: choose another one."
+        summary += (
+            f" The default {after.default} is not listed any more: the next model takes its place until you choose one."
+        )
     return summary
 
 

@@ -5,11 +5,11 @@ The upstreams are asked all at once; one that is down or slow is left out of the
 
 import asyncio
 import json
-import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.image_models.entries import with_entries
 from service.image_models.models import DEFAULT_UPSTREAM, Model, Models, parse, read_model
 from service.images import WorkError
 from service.upstreams.base import Offers, Upstream
@@ -59,13 +59,13 @@ def _missing(model: Model, there: Collection[str]) -> list[str]:
 def brought_up_to_date(text: bytes, compared: Mapping[str, Comparison]) -> bytes:
     """The text of a file that can be read, without the models that are gone and with the new ones at the end.
 
-    All else stays as it was, keys that nobody knows and a default that is gone included.
+    All else stays as it was written, byte for byte: a default that is gone and keys that nobody knows included.
     """
     file = parse(text)
     families = file.get("families", {})
-    kept = [entry for entry in file["models"] if not _is_gone(read_model(entry, families), compared)]
+    gone = [_is_gone(read_model(entry, families), compared) for entry in file["models"]]
     new = [entry for name, each in compared.items() for entry in _entries(name, each.only_there, families)]
-    return _written({**file, "models": kept + new})
+    return with_entries(text, gone, [json.dumps(entry, ensure_ascii=False) for entry in new])
 
 
 def _is_gone(model: Model, compared: Mapping[str, Comparison]) -> bool:
@@ -89,31 +89,7 @@ def _entries(upstream: str, ids: Iterable[str], families: Mapping[Any, Mapping[A
     return entries + [{"id": id_, "upstream": upstream} for id_ in left]
 
 
-def _written(file: Mapping[str, object]) -> bytes:
-    """JSON with one line for each entry of a list or an object, as a person would write this file."""
-    return ("{\n" + ",\n".join(f"  {_json(key)}: {_block(value)}" for key, value in file.items()) + "\n}\n").encode()
-
-
-def _block(value: object) -> str:
-    match value:
-        case [_, *_]:
-            return "[\n" + ",\n".join(f"    {_json(each)}" for each in value) + "\n  ]"
-        case {**entries} if entries:
-            lines = (f"    {_json(key)}: {_json(each)}" for key, each in entries.items())
-            return "{\n" + ",\n".join(lines) + "\n  }"
-        case _:
-            return _json(value)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-logger = logging.getLogger(__name__)
-
 WAIT_S: Final = 20.0
-NAMED: Final = 8
-"""Ids that one line of the log names."""
 
 
 async def fetch_model_lists(upstreams: Mapping[str, Upstream], wait_s: float = WAIT_S) -> dict[str, Offers | str]:
@@ -121,23 +97,6 @@ async def fetch_model_lists(upstreams: Mapping[str, Upstream], wait_s: float = W
     async with asyncio.TaskGroup() as group:
         asking = {name: group.create_task(_ask(upstream, wait_s)) for name, upstream in upstreams.items()}
     return {name: task.result() for name, task in asking.items()}
-
-
-def warn_about_removed_models(models: Models, lists: Mapping[str, Offers | str]) -> None:
-    """Name in the log what the file lists and its upstream, whose list this is, no longer has."""
-    gone = [
-        f"{id_} ({name})"
-        for name, offers in lists.items()
-        if isinstance(offers, Offers)
-        for id_ in compare(models, name, offers).gone
-    ]
-    if gone:
-        more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
-        logger.warning(
-            "Listed, but no longer there: %s%s. `python -m service models --write` updates the list.",
-            ", ".join(gone[:NAMED]),
-            more,
-        )
 
 
 async def ask(upstream: Upstream, wait_s: float = WAIT_S) -> Offers | str:

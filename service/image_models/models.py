@@ -5,8 +5,8 @@
 
 - `upstream`: the image service that draws it, Flow2API when none is named.
 - `about`: its strengths, for the model that chooses.
-- `aspect_ratios`, `resolutions`, `sizes`, `qualities`, `backgrounds`, `output_formats`: the values it can do, each a
-  list. A size is 1024x1024, auto, or a range 64x64..2048x2048. What is not named cannot be chosen.
+- `aspect_ratios`, `resolutions`, `sizes`, `qualities`, `complexities`, `backgrounds`, `output_formats`: the values it
+  can do, each a list. A size is 1024x1024, auto, or a range 64x64..2048x2048. What is not named cannot be chosen.
 - `takes`: other arguments that it makes use of: negative_prompt, seed.
 - `references`: the number of pictures from which it can start; unknown when it is left out.
 - `reference_types`, `reference_bytes`, `reference_pixels`: the media types of these, and the most bytes and pixels of
@@ -46,6 +46,7 @@ CHOICES: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = {
     "resolution": ("resolutions", re.compile(r"[0-9]{1,2}K")),
     "size": ("sizes", re.compile(r"auto|[0-9]{1,5}x[0-9]{1,5}(\.\.[0-9]{1,5}x[0-9]{1,5})?")),
     "quality": ("qualities", re.compile(r"[a-z]{1,20}")),
+    "complexity": ("complexities", re.compile(r"[a-z]{1,20}")),
     "background": ("backgrounds", re.compile(r"[a-z]{1,20}")),
     "output_format": ("output_formats", re.compile(r"[a-z]{1,20}")),
 }

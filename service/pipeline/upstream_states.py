@@ -1,7 +1,7 @@
 """The states of the image services: whether each takes our key and can be reached.
 
-1. At the start each is asked once for its list of models, which costs nothing. One that fails is asked again every
-   minute until it answers.
+1. At the start each is asked for its list of models, which costs nothing, and every hour from then on. One that fails
+   is asked again every minute until it answers.
 2. A generation that ended tells, too: a picture that the service is well, a refused key that it is not. A service
    whose list is public counts as well again when it is asked next, until another generation fails: a state that only a
    generation could end would keep a service out for ever that gets no calls while it is not ready.
@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 from typing import Final
 
 from service.image_models.comparison import ask
@@ -23,6 +24,8 @@ from service.upstreams.base import Offers, Upstream
 logger = logging.getLogger(__name__)
 
 EVERY_S: Final = 60.0
+LISTS_EVERY: Final = 60
+"""So many rounds from one list of a service that is well to the next."""
 
 
 class State(StrEnum):
@@ -82,11 +85,11 @@ class UpstreamStates:
         return all(each.state is not State.REFUSES_KEY for each in found) and any(each.is_well for each in found)
 
     async def watch(self, listed: Callable[[Mapping[str, Offers | str]], None] = lambda _: None) -> None:
-        """Ask all once, and hand their lists to `listed`; then go on to ask those that are not well."""
-        listed(await self._ask(self._upstreams))
-        while True:
+        """Ask all, and hand their lists to `listed`; those that are not well are asked more often than the others."""
+        for number in count():
+            names = sorted(self.unwell) if number % LISTS_EVERY else self._upstreams
+            listed(await self._ask(names))
             await self._pause(EVERY_S)
-            await self._ask(sorted(self.unwell))
 
     def ended(self, job: Job) -> None:
         """Learn from a generation that came to its end; one that succeeds says something of the unwell alone."""

@@ -32,7 +32,7 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _LONGEST_LITERAL: Final = 20_000
 """Characters of a text that is taken apart by means slower than those of JSON."""
 
-_WORDS: Final = frozenset({"quality", "background", "output_format"})
+_WORDS: Final = frozenset({"quality", "complexity", "background", "output_format"})
 """Arguments whose values are words in small letters, which models write as `HIGH`, `.png` or `image/png`."""
 
 _CUT: Final = frozenset({"limit"})

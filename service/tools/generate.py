@@ -67,6 +67,7 @@ def read_request(
         resolution=arguments.get("resolution"),
         size=arguments.get("size"),
         quality=arguments.get("quality"),
+        complexity=arguments.get("complexity"),
         background=arguments.get("background"),
         output_format=arguments.get("output_format"),
         negative_prompt=arguments.get("negative_prompt"),

@@ -34,6 +34,7 @@ from service.upstreams.openai_request import (
     by_url,
     draft,
     encoded,
+    refuses_transparency,
 )
 from service.upstreams.openai_rules import family_of
 
@@ -132,6 +133,12 @@ NO_EDITS: Final = (
 )
 """Of Volcengine Ark and other services (CherryHQ/cherry-studio #18537)."""
 
+NO_TRANSPARENCY: Final = (
+    "It draws no transparent background with this model here, and nothing was charged: leave `background` out, or "
+    "choose another model."
+)
+"""The preview of gpt-image-2 is not open to every account, and many relays do not have it."""
+
 
 class OpenAiUpstream(HttpUpstream):
     """One Images API."""
@@ -219,12 +226,18 @@ class OpenAiUpstream(HttpUpstream):
             body = await read_start(response)
             better = amended(wanted, body) if may_amend and response.status in REFUSED else None
             if better is None:
-                raise _refusal(wanted, upstream_error(response.status, body, response.headers), response.status)
+                error = upstream_error(response.status, body, response.headers)
+                raise _refusal(wanted, error, response.status, clear=refuses_transparency(wanted, body))
             return better
 
 
-def _refusal(wanted: Draft, error: UpstreamError, status: int) -> UpstreamError:
-    """Return the error of a refusal; it has other words where the service has no route for references."""
+def _refusal(wanted: Draft, error: UpstreamError, status: int, *, clear: bool) -> UpstreamError:
+    """Return the error of a refusal; it has other words where the service has no route for references.
+
+    `clear`: it refuses the transparent background.
+    """
+    if clear and error.kind in {Kind.BAD_REQUEST, Kind.MODEL}:
+        return UpstreamError(Kind.BAD_REQUEST, detail=NO_TRANSPARENCY)
     if wanted.path == EDITS and status in NO_ROUTE and error.kind in {Kind.ADDRESS, Kind.BAD_REQUEST}:
         return UpstreamError(Kind.BAD_REQUEST, detail=NO_EDITS)
     return error

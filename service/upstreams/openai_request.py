@@ -20,6 +20,9 @@ PARTIALS: Final = 2
 OURS: Final = frozenset({"stream", "partial_images", "response_format"})
 """Parameters that no caller asks for: a service may go without them unnoticed."""
 
+BACKGROUND: Final = "background"
+TRANSPARENCY: Final = re.compile(r"(?i)\btransparen|\bbackground\b")
+
 NEEDED: Final = frozenset({"model", "prompt", "images"})
 UNKNOWN: Final = re.compile(
     r"(?i)(?:unknown|unrecognized|unsupported|unexpected)[\w ]* (?:parameter|argument)[\w ]*[:=]? *['\"`]?(?P<name>\w+)"
@@ -47,6 +50,11 @@ class Draft:
     files: tuple[Reference, ...] = ()
     file_field: str = "image"
     mask: Reference | None = None
+
+    @property
+    def is_clear(self) -> bool:
+        """True where a transparent background is asked for: with another one, the picture would be paid in vain."""
+        return self.parameters.get(BACKGROUND) == "transparent"
 
     def without(self, name: str) -> "Draft":
         """Return the same without one parameter, and without those that mean nothing then."""
@@ -116,7 +124,22 @@ def unknown_parameter(draft: Draft, body: bytes) -> str | None:
             found = match_["name"] if match_ else ""
         case _:
             return None
-    return found if found in draft.parameters and found not in NEEDED else None
+    can_do_without = found in draft.parameters and found not in NEEDED and not (found == BACKGROUND and draft.is_clear)
+    return found if can_do_without else None
+
+
+def refuses_transparency(draft: Draft, body: bytes) -> bool:
+    """Tell that a refusal is one of the transparent background that the draft asks for.
+
+    A preview of some models, it is not there for every account, nor at every relay.
+    """
+    if not draft.is_clear:
+        return False
+    match parse_body(body):
+        case {"error": {"param": "background"}}:
+            return True
+        case parsed:
+            return TRANSPARENCY.search(find_error(parsed).message) is not None
 
 
 def _parameters(request: ImageRequest, family: Family) -> Json:
@@ -126,6 +149,7 @@ def _parameters(request: ImageRequest, family: Family) -> Json:
         "n": request.count if request.count > 1 else None,
         "size": size_of(request, family),
         "quality": request.quality,
+        "complexity": request.complexity,
         "background": request.background,
         "output_format": request.output_format,
     }

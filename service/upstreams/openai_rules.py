@@ -16,6 +16,7 @@ from service.upstreams.base import REFERENCE_TYPES
 FIXED_SIZES: Final = ("auto", "1024x1024", "1536x1024", "1024x1536")
 QUALITIES: Final = ("auto", "low", "medium", "high")
 MORE_QUALITIES: Final = (*QUALITIES, "xhigh", "max")
+COMPLEXITIES: Final = ("low", "medium", "high")
 BACKGROUNDS: Final = ("auto", "transparent", "opaque")
 FORMATS: Final = ("png", "jpeg", "webp")
 """SVG, which newer models also draw, is active content and is not kept."""
@@ -42,6 +43,7 @@ class Family:
     known: bool = True
     sizes: tuple[str, ...] | None = FIXED_SIZES
     qualities: tuple[str, ...] = QUALITIES
+    complexities: tuple[str, ...] = ()
     backgrounds: tuple[str, ...] = BACKGROUNDS
     formats: tuple[str, ...] = FORMATS
     most_pictures: int = 10
@@ -56,7 +58,9 @@ class Family:
 GPT_IMAGE_1: Final = Family()
 GPT_IMAGE_2: Final = Family(sizes=None)
 GPT_IMAGE_2_5: Final = Family(sizes=None, qualities=MORE_QUALITIES)
-GPT_IMAGE_2_6: Final = Family(sizes=None, qualities=MORE_QUALITIES, formats=(*FORMATS, "gif"))
+GPT_IMAGE_2_6: Final = Family(
+    sizes=None, qualities=MORE_QUALITIES, complexities=COMPLEXITIES, formats=(*FORMATS, "gif")
+)
 GPT_IMAGE_LATER: Final = Family(known=False)
 DALL_E_2: Final = Family(
     sizes=("256x256", "512x512", "1024x1024"),
@@ -151,6 +155,7 @@ def _arguments(request: ImageRequest, family: Family) -> Iterator[tuple[str, obj
         yield "size", request.size, request.size in family.sizes, f"use {_listed(family.sizes)}"
     for argument, value, choices in (
         ("quality", request.quality, family.qualities),
+        ("complexity", request.complexity, family.complexities),
         ("background", request.background, family.backgrounds),
         ("output_format", request.output_format, family.formats),
     ):

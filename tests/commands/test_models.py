@@ -59,7 +59,9 @@ async def test_each_id_is_told_by_where_it_is(path: Path, capsys: pytest.Capture
     assert "  only in file    gemini-2.5-flash-image-landscape" in said
     assert "  only upstream   gemini-3.1-flash-image" in said
     assert not [line for line in said if "veo" in line]
-    assert said[-1] == "Not configured, so not asked: elsewhere"
+    assert "Not configured, so not asked: elsewhere" in said
+    assert said[-1].startswith("Not written. With --write: Added: gemini-3.0-pro-image, ")
+    assert any(line.startswith("+") and "gemini-3.0-pro-image-portrait" in line for line in said)
     assert bytes_of(path) == before
 
 

@@ -51,6 +51,7 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "server-error-once": "a failure, then a picture",
     "gateway-timeout": "a proxy's page, 524",
     "no-quality": "a relay that does not know `quality`",
+    "no-transparency": "an account for which the model draws no transparent background",
     "no-stream": "a relay that does not stream",
     "message-only": "code and msg inside HTTP 200",
     "slow": "silence until `go_on` or for the set seconds, then a picture",
@@ -230,6 +231,9 @@ def _relay_refuses(incoming: Asked) -> tuple[int, dict[str, object]] | None:
     match chosen(incoming):
         case "no-quality" if "quality" in incoming.parameters:
             return 400, error("Unknown parameter: 'quality'.", "quality", "unknown_parameter")
+        case "no-transparency" if incoming.parameters.get("background") == "transparent":
+            words = "Transparent background is not supported for this model."
+            return 400, error(words, "background", "invalid_value")
         case "no-stream" if "stream" in incoming.parameters:
             return 400, {"error": {"message": "Unrecognized request argument supplied: stream", "code": None}}
         case _:

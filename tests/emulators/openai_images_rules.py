@@ -100,6 +100,8 @@ def refusal(asked: Asked) -> tuple[int, dict[str, object]] | None:
     if not asked.is_gpt and asked.model not in SIZES:
         return 404, error(f"The model '{asked.model}' does not exist.", "model", "model_not_found")
     allowed = (GPT_FIELDS if asked.is_gpt else DALL_E_FIELDS) | (EDIT_FIELDS if "edits" in asked.path else set())
+    if asked.model.startswith("gpt-image-2.6-"):
+        allowed |= {"complexity"}
     for name in asked.parameters:
         if name not in allowed:
             return 400, error(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
@@ -133,6 +135,7 @@ def _values(asked: Asked) -> list[tuple[str, frozenset[str]]]:
     return [
         ("size", frozenset({size}) if newer and _is_free_size(size) else FIXED),
         ("quality", qualities),
+        ("complexity", frozenset({"low", "medium", "high"})),
         ("background", frozenset({"auto", "transparent", "opaque"})),
         ("output_format", frozenset({"png", "jpeg", "webp"})),
         ("n", frozenset(map(str, range(1, 11)))),

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from typing import Any
 
 import pytest
@@ -12,9 +11,8 @@ from service.image_models.comparison import (
     brought_up_to_date,
     compare,
     fetch_model_lists,
-    warn_about_removed_models,
 )
-from service.image_models.models import Model, Models, read_list
+from service.image_models.models import read_list
 from service.images import ImageRequest, Picture, Progress, WorkError
 from service.upstreams.base import Offers, Upstream
 from service.upstreams.sketch import SketchUpstream
@@ -109,16 +107,8 @@ def test_new_ids_that_differ_by_the_endings_of_a_family_become_one_model(
 
 def test_a_file_with_a_byte_order_mark_is_updated_like_any_other() -> None:
     text = json.dumps(FILE).encode()
-    assert brought_up_to_date(b"\xef\xbb\xbf" + text, {}) == brought_up_to_date(text, {})
-
-
-def test_the_file_is_written_for_people() -> None:
-    """Ours: one line for each model, and characters as they are."""
-    text = brought_up_to_date('{"selection_guide": "快", "models": ["a", "b"], "n": 1, "o": {}}'.encode(), {})
-    assert (
-        text.decode()
-        == '{\n  "selection_guide": "快",\n  "models": [\n    "a",\n    "b"\n  ],\n  "n": 1,\n  "o": {}\n}\n'
-    )
+    new = {"u": Comparison(both=(), only_in_file=("p",), only_there=("n",))}
+    assert brought_up_to_date(b"\xef\xbb\xbf" + text, new) == b"\xef\xbb\xbf" + brought_up_to_date(text, new)
 
 
 class Service(Upstream):
@@ -145,9 +135,6 @@ class Service(Upstream):
         return self._offered
 
 
-LISTED = Models(listed=tuple(Model(id=f"m{n}", upstream="service") for n in range(10)), default="m0")
-
-
 async def test_every_upstream_is_asked_and_one_that_fails_disturbs_no_other() -> None:
     offers = Offers(images=("m0",))
     found = await fetch_model_lists(
@@ -169,27 +156,3 @@ async def test_every_upstream_is_asked_and_one_that_fails_disturbs_no_other() ->
         "empty": "It lists no image model at all just now.",
         "sketch": Offers(images=("sketch",)),
     }
-
-
-async def test_what_is_gone_is_named_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    """Ours: the operator learns it at the start, and not from a person whose picture failed."""
-    with caplog.at_level(logging.WARNING):
-        warn_about_removed_models(LISTED, await fetch_model_lists({"service": Service(Offers(images=("m9",)))}))
-    [line] = caplog.messages
-    assert line.startswith("Listed, but no longer there: m0 (service), m1 (service)")
-    assert "m7 (service) and 1 more." in line
-
-
-@pytest.mark.parametrize(
-    "service",
-    [
-        pytest.param(Service(WorkError("down")), id="down"),
-        pytest.param(Service(Offers(images=())), id="an account that lists nothing"),
-        pytest.param(Service(Offers(images=("x",), complete=False)), id="a list that is not complete"),
-        pytest.param(Service(Offers(images=tuple(f"m{n}" for n in range(10)))), id="all there"),
-    ],
-)
-async def test_nothing_is_called_gone_by_mistake(service: Service, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        warn_about_removed_models(LISTED, await fetch_model_lists({"service": service}))
-    assert caplog.messages == []

@@ -65,12 +65,12 @@ async def test_ids_that_the_upstream_has_no_longer_are_named_at_the_start(
     path = tmp_path / "models.json"
     write(path, SQUARE, "gemini-2.5-flash-image-landscape")
     named = Named()
-    logging.getLogger("service.image_models.comparison").addHandler(named)
+    logging.getLogger("service.image_models.offered").addHandler(named)
     async with flow2api.running() as upstream:
         env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key, "EASEL_MODELS_FILE": str(path)}
         async with serve(**env), asyncio.timeout(5):
             await named.event.wait()
-    logging.getLogger("service.image_models.comparison").removeHandler(named)
+    logging.getLogger("service.image_models.offered").removeHandler(named)
     assert [line for line in caplog.messages if "gemini-2.5-flash-image-landscape (flow2api)" in line]
     assert not [line for line in caplog.messages if SQUARE in line]
 

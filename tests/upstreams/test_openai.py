@@ -14,9 +14,11 @@ from PIL import Image
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.pictures.masks import alpha_mask, read_mask
 from service.settings import Endpoint, Timeouts
+from service.upstreams.errors import UpstreamError
 from service.upstreams.image_sources import Inline, Link, Raw, Source
 from service.upstreams.kinds import Kind
 from service.upstreams.openai import ImagesAnswer, OpenAiUpstream
+from service.upstreams.openai_request import draft, refuses_transparency, unknown_parameter
 from tests.emulators import pictures
 from tests.emulators.loopback import serving
 from tests.emulators.openai_images import OpenAiImages, running
@@ -202,6 +204,31 @@ async def test_a_relay_that_does_not_know_a_parameter_is_asked_once_without(open
     (picture,) = await generate(openai, asked("a [no-quality]", quality="low"))
     assert "quality" in picture.note
     assert ["quality" in each.parameters for each in openai.requests] == [True, False]
+
+
+async def test_a_transparent_background_that_is_refused_is_told_and_not_paid(openai: OpenAiImages) -> None:
+    """Ours: a picture on white would be paid for, and is not what the person asked for."""
+    with pytest.raises(UpstreamError, match="no transparent background with this model") as raised:
+        await generate(openai, asked("a [no-transparency]", background="transparent"))
+    assert (raised.value.kind, raised.value.may_be_charged, openai.charges.total()) == ("bad_request", False, 0)
+    assert "nothing was charged: leave `background` out" in raised.value.fact
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        ({"error": {"message": "no", "param": "background"}}, True),
+        ({"error": {"message": "Unknown parameter: 'background'.", "code": "unknown_parameter"}}, True),
+        ({"error": "Transparency is not supported"}, True),
+        ({"error": {"message": "Billing hard limit has been reached."}}, False),
+    ],
+)
+def test_a_refusal_of_transparency_is_told_from_others(body: object, refused: bool) -> None:
+    wanted, opaque = (draft(asked("a", background=each)) for each in ("transparent", "opaque"))
+    said = json.dumps(body).encode()
+    assert refuses_transparency(wanted, said) is refused
+    assert not refuses_transparency(opaque, said)
+    assert unknown_parameter(wanted, said) is None
 
 
 async def test_a_relay_that_does_not_stream_is_asked_once_without(openai: OpenAiImages) -> None:

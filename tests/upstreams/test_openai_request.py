@@ -25,6 +25,7 @@ def asked(model: str, **fields: object) -> ImageRequest:
         pytest.param(asked("gpt-image-2"), {"stream": True, "partial_images": 2}, id="gpt-image"),
         pytest.param(asked("gpt-image-2", count=2), {"n": 2}, id="several-do-not-stream"),
         pytest.param(asked("gpt-image-2.6-flare", output_format="gif"), {"output_format": "gif"}, id="gif"),
+        pytest.param(asked("gpt-image-2.6-flare", complexity="low", count=2), {"n": 2, "complexity": "low"}, id="plan"),
         pytest.param(asked("gpt-image-9"), {"stream": True, "partial_images": 2}, id="a-later-one"),
         pytest.param(asked("dall-e-3"), {"response_format": "b64_json"}, id="dall-e"),
         pytest.param(asked("flux"), {}, id="unknown"),

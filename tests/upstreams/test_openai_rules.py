@@ -59,6 +59,7 @@ def test_a_model_is_of_one_family(model: str, family: Family) -> None:
         pytest.param(asked("dall-e-2", size="1792x1024"), "256x256, 512x512 or 1024x1024", id="dall-e-2-size"),
         pytest.param(asked("gpt-image-1.5", quality="hd"), "quality 'hd'.*auto, low, medium or high", id="quality"),
         pytest.param(asked("gpt-image-2", quality="max"), "quality 'max'", id="quality-of-later"),
+        pytest.param(asked("gpt-image-2.5-flare", complexity="low"), "complexity 'low'.*takes none", id="complexity"),
         pytest.param(asked("dall-e-2", quality="hd"), "takes none", id="no-quality"),
         pytest.param(asked("dall-e-3", background="opaque"), "background 'opaque'", id="no-background"),
         pytest.param(asked("gpt-image-2", output_format="gif"), "png, jpeg or webp", id="format"),
