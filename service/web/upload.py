@@ -160,6 +160,7 @@ async def upload_get(request: web.Request) -> web.Response:
         "together": str(MAX_TOTAL_BYTES // 1_000_000),
         "prompt": escape(prompt),
         "owner": "" if upload is None or state in DEAD_LINKS else escape(named(upload.owner)),
+        "paints": "yes" if upload is not None and upload.request.paints else "",
         "until": str(0 if upload is None else round(upload.expires_at * 1000)),
     }
     page = handler.mask_page if upload is not None and upload.request.picture else handler.page
@@ -169,17 +170,24 @@ async def upload_get(request: web.Request) -> web.Response:
 async def picture_get(request: web.Request) -> web.Response:
     """Answer with the picture over which a mask is painted, as long as its link works."""
     handler = request.app[HANDLER]
-    upload, state = await handler.state(request.match_info["secret"])
-    if upload is not None and not upload.request.picture:
-        state = "unknown"
-    data = await handler.picture_under(upload) if upload is not None and state == "open" else None
-    if upload is None or data is None:
-        refusal = _gone("gone" if state == "open" else state)
-        return _answer(refusal.status, {"error": {"code": refusal.code, "message": str(refusal)}})
     try:
-        shown = await handler.importer.decoders.copy(upload.owner, data, SHOWN_BYTES)
-    except BadPictureError as error:
-        return _answer(422, {"error": {"code": error.code, "message": f"The picture {error.problem}."}})
+        upload, state = await handler.state(request.match_info["secret"])
+        if upload is None or not upload.request.picture:
+            raise _gone("unknown")
+        stored = await handler.importer.files.find(upload.request.picture) if state == "open" else None
+        if stored is None:
+            raise _gone("gone" if state == "open" else state)
+        with handler.in_use.hold(upload.owner, stored.size):
+            return await _shown(handler, upload)
+    except (RefusedError, LimitError, WorkError) as error:
+        return _refused(error)
+
+
+async def _shown(handler: UploadHandler, upload: Upload) -> web.Response:
+    data = await handler.picture_under(upload)
+    if data is None:
+        raise _gone("gone")
+    shown = await handler.importer.decoders.copy(upload.owner, data, SHOWN_BYTES)
     return web.Response(body=shown.data, content_type="image/jpeg", headers={**SAFE, **CLOSED})
 
 
@@ -197,14 +205,8 @@ async def upload_post(request: web.Request) -> web.Response:
                 return await _receive(request, handler, upload, sizes)
     except TimeoutError:
         return _answer(408, {"error": {"code": "network", "message": "It took too long."}})
-    except RefusedError as refusal:
-        return _answer(refusal.status, {"error": {"code": refusal.code, "message": str(refusal)}})
-    except LimitError as full:
-        refused = _answer(429, {"error": {"code": "failed", "message": str(full)}})
-        refused.headers[hdrs.RETRY_AFTER] = str(math.ceil(full.retry_after_s))
-        return refused
-    except WorkError as error:  # the disk is full, or not ours
-        return _answer(507, {"error": {"code": "failed", "message": str(error)}})
+    except (RefusedError, LimitError, WorkError) as error:
+        return _refused(error)
 
 
 async def _receive(request: web.Request, handler: UploadHandler, upload: Upload, sizes: Sequence[int]) -> web.Response:
@@ -292,6 +294,21 @@ def _most(request: web.Request) -> int:
     """Return the number of pictures that the page lets a person choose: the room of the call, as the link has it."""
     text = request.query.get("most", "")
     return max(1, min(int(text), MAX_PICTURES)) if NUMBER.fullmatch(text) else 1
+
+
+def _refused(error: RefusedError | LimitError | WorkError) -> web.Response:
+    """Return the answer of a refusal, of a limit, or of a disk or picture that does not do."""
+    match error:
+        case RefusedError(status=status, code=code):
+            return _answer(status, {"error": {"code": code, "message": str(error)}})
+        case LimitError(retry_after_s=wait_s):
+            refused = _answer(429, {"error": {"code": "failed", "message": str(error)}})
+            refused.headers[hdrs.RETRY_AFTER] = str(math.ceil(wait_s))
+            return refused
+        case BadPictureError(code=code, problem=problem):
+            return _answer(422, {"error": {"code": code, "message": f"The picture {problem}."}})
+        case _:  # the disk is full, or not ours
+            return _answer(507, {"error": {"code": "failed", "message": str(error)}})
 
 
 def _gone(state: str) -> RefusedError:

@@ -65,6 +65,8 @@ def test_a_number_that_stands_for_none_is_left_out(schema: dict[str, Any], name:
             id="data URIs after one another",
         ),
         pytest.param(HISTORY, "history_id", "#7", 7, id="an id with its sign"),
+        pytest.param(GENERATE, "mask", True, "paint", id="a mask that is a switch"),
+        pytest.param(GENERATE, "mask", 12, "12", id="a mask that is a number"),
         pytest.param(GENERATE, "quality", " HIGH", "high", id="a quality in capitals"),
         pytest.param(GENERATE, "output_format", "image/png", "png", id="a media type"),
         pytest.param(GENERATE, "aspect_ratio", '"16:9"', "16:9", id="a shape in quotes"),

@@ -503,6 +503,17 @@ async def test_a_picture_is_shown_as_long_as_its_link_works(at: Open, state: str
         assert (status, answer["error"]["code"]) == (410, "gone")
 
 
+async def test_a_picture_that_is_shown_counts_among_what_its_owner_has_in_memory(at: Open) -> None:
+    """Attack: a link that was given away, opened again and again, filled the memory with copies of a large picture."""
+    url, _ = await painting(at)
+    in_use = InUse(REQUEST_MEGABYTES, limited(REQUEST_MEGABYTES, 100))  # bytes, since the unit is one
+    async with serving(replace(at.fixture.upload_handler, in_use=in_use)) as server:
+        path = url.partition("//")[2].partition("/")[2]
+        status, answer = await shown(at, str(server.make_url(f"/{path}")))
+    assert (status, answer["error"]["code"]) == (429, "failed")
+    assert in_use.overall == 0
+
+
 async def test_a_picture_that_is_to_be_painted_over_leads_on_to_its_brush(at: Open) -> None:
     """Ours: one link, one visit: the person sends the picture and paints over it."""
     request = replace(REQUEST, paints=True)

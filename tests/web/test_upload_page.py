@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -434,3 +434,13 @@ async def test_a_proxy_that_takes_no_large_files_is_told_in_words(person: Person
     await person.open()
     await person.tab.run("ended(413, {}, [])")
     assert "takes no files of this size (413)" in await person.tab.text("problem")
+
+
+async def test_a_picture_that_is_painted_over_leads_on_to_the_brush(person: Person) -> None:
+    """Ours: one link and one visit, and what comes next is said before."""
+    await person.open(request=replace(REQUEST, paints=True))
+    assert "After that you paint over the part that is to change." in await person.tab.text("lead")
+    await person.tab.choose("files", person.file("cat.png", png(1, (80, 40))))
+    await person.tab.click("send")
+    await person.tab.until("document.querySelector('.painter-said')?.textContent")
+    assert await person.tab.text("title") == "Paint over what is to change"
