@@ -5,7 +5,7 @@ count as left out. For a model that takes one picture, two kinds of arguments co
 come together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -82,9 +82,8 @@ def check_room(wanted: ReferenceArguments, model: Model, models: Models) -> int:
 
 def _check_mask(counts: Mapping[str, int], model: Model, models: Models) -> None:
     if not model.mask:
-        takers = [each.id for each in models.listed if each.mask][:SHOWN_MODELS]
-        instead = f", or use {' or '.join(takers)}" if takers else ""
-        raise problem(f"{model.id} takes no mask: leave `mask` out{instead}.")
+        takers = [each.id for each in models.listed if each.mask]
+        raise problem(f"{model.id} takes no mask: leave `mask` out{_or_use(takers)}.")
     if not counts:
         raise problem(
             "`mask` marks a part of a picture, and there is none: name the picture by `history_id` or `image_url`, or "
@@ -128,4 +127,10 @@ def _instead(models: Models) -> str:
     takers = [each.id for each in models.listed if each.references] or [
         each.id for each in models.listed if each.references is None
     ]
-    return f", or use {' or '.join(takers[:SHOWN_MODELS])}" if takers else ""
+    return _or_use(takers)
+
+
+def _or_use(models: Sequence[str]) -> str:
+    """Name some models instead of the one that was chosen."""
+    *others, last = models[:SHOWN_MODELS] or [""]
+    return f", or use {', '.join(others)}{' or ' if others else ''}{last}" if last else ""
