@@ -23,6 +23,9 @@ PREVIEW_BYTES: Final = 200_000
 STEPS: Final = ((PREVIEW_SIDE, 85), (PREVIEW_SIDE, 70), (PREVIEW_SIDE, 50), (512, 50), (256, 50))
 """Longer side and JPEG quality, tried until the preview fits. Pure noise, the worst there is, fits the last."""
 
+TAKEN_AS_PNG: Final = frozenset({"BMP", "TIFF"})
+"""Other types that callers may give: scanners and screens write them. An icon is of no use as a reference."""
+
 COPY_SIDES: Final = (1536, 1024, 768, 512, 256)
 JPEG_SIDE: Final = 65_500
 """The largest side that libjpeg writes."""
@@ -40,7 +43,8 @@ def examine(data: bytes) -> Examined:
 
 def take_in(data: bytes) -> Examined:
     """Examine a picture that somebody gives: it is kept without metadata, with its defects mended, and upright."""
-    if (other := convertible(data)) is not None:
+    other = convertible(data)
+    if other in TAKEN_AS_PNG:
         return _examined(png_of(data, other))
     return _examined(upright_webp(data) if sniff(data) == "image/webp" else data)
 
