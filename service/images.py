@@ -51,7 +51,9 @@ AWAY: Final = "away-"
 NOT_DRAWN: Final = "not drawn"
 """The upstream of an entry of an earlier server that is no generation: a picture that the person gave."""
 
-NOT_PARAMETERS: Final = frozenset({"model", "prompt", "references", "mask", "rules", "price"})
+NOT_PARAMETERS: Final = frozenset(
+    {"model", "prompt", "references", "mask", "rules", "price", "native_count"}
+)
 """Fields of a request that are kept elsewhere than among the parameters of its job, or as the origin of a picture."""
 
 LOCAL_OWNER: Final = "local"
@@ -125,7 +127,9 @@ class ImageRequest:
     variation: int = 1
     """Tells wanted variations of one request apart; no image service is told of it."""
     price: float = 0.0
-    """The price of the picture by the models file, for the spend of the day; no image service is told of it."""
+    """The price of one picture by the models file, for the spend of the day; no image service is told of it."""
+    native_count: int = 1
+    """The pictures that the model draws for one request to its service; no image service is told of it."""
     references: tuple[Reference, ...] = ()
     mask: Reference | None = None
     """The region of the first reference that is to change: white there, black elsewhere.
@@ -203,6 +207,7 @@ class KeptPicture:
 
     `kept` turns false when its bytes were removed to make room; `source` is where the upstream may still have them.
     A picture of a name that begins with `AWAY` was never kept here (EASEL_CACHE=0): its `source` is all there is of it.
+    `part` is the request to the image service that it came by, counted from 0.
     """
 
     name: str
@@ -213,6 +218,7 @@ class KeptPicture:
     note: str = ""
     source: str = field(default="", repr=False)
     kept: bool = True
+    part: int = 0
 
     @cached_property
     def is_away(self) -> bool:
@@ -262,10 +268,13 @@ class Job:
     """One row of the history. Times are seconds since the epoch, UTC.
 
     `history_id` counts the jobs of its `owner` from 1, and is never used twice: the two together are one job.
-    `parameters` are those of the request. `task` is the id under which the work goes on without us at the image service
-    that `upstream` names; `task` is empty for work that lives and dies with its process. `submitted`: the image service
-    was asked, so that it may have charged. `links` of an ended job are URLs of pictures that it gave and that are not
-    here, though paid for. `delivered_at`: when all pictures were first handed to a client; None before.
+    `parameters` are those of the request. `tasks` are the ids under which the work goes on without us at the image
+    service that `upstream` names, by the part of the job: one part for each request to it, counted from 0. It is empty
+    for work that lives and dies with its process. `submitted` counts the pictures that the image service was asked for
+    and may have charged. `links` of an ended job are URLs of pictures that it gave and that are not here, though paid
+    for. `shortfall` is the first reason why not all pictures of several came, also while the others are drawn; without
+    any picture there is a `failure` instead. `delivered_at`: when all pictures were first handed to a client; None
+    before.
     """
 
     history_id: int
@@ -277,14 +286,31 @@ class Job:
     finished_at: float | None = None
     pictures: tuple[KeptPicture, ...] = ()
     failure: Failure | None = None
+    shortfall: Failure | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     upstream: str = ""
-    task: str = ""
-    submitted: bool = False
+    tasks: Mapping[int, str] = field(default_factory=dict)
+    submitted: int = 0
     links: tuple[str, ...] = field(default=(), repr=False)
     delivered_at: float | None = None
     parents: tuple[Parent, ...] = ()
     usage: Usage | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of pictures that were asked for."""
+        asked = self.parameters.get("count", 1)
+        return asked if isinstance(asked, int) else 1
+
+    @property
+    def missing(self) -> int:
+        """The number of pictures that were asked for and that never came."""
+        return max(0, self.count - len(self.pictures) - len(self.links))
+
+    @property
+    def task(self) -> str:
+        """The ids of its tasks in words."""
+        return ", ".join(self.tasks.values())
 
 
 class Progress(Protocol):

@@ -31,8 +31,9 @@ class Limit:
     """One row of the table: the default for each owner, that for all owners together, and the meaning.
 
     `overall` is None where owners share nothing. `refusal` says the fact in the words of `LimitError`, for one owner,
-    and `overall_refusal` for all of them: "You have sent {limit} requests within a minute". `decimals` is the number of
-    digits after the point that are taken, of money.
+    and `overall_refusal` for all of them: "You have sent {limit} requests within a minute". `shortage` is that of a call
+    that asks for several where there is room for `{left}` of them. `decimals` is the number of digits after the point
+    that are taken, of money.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Limit:
     meaning: str
     refusal: str = ""
     overall_refusal: str = ""
+    shortage: str = ""
     decimals: int = 0
 
     @property
@@ -75,6 +77,7 @@ GENERATIONS_QUEUED: Final = Limit(
     meaning="pictures that wait their turn, of each owner / of all; more are refused",
     refusal="{limit} of your pictures wait their turn already",
     overall_refusal="{limit} pictures of all users wait their turn already",
+    shortage="{left} more pictures may wait their turn now, and {asked} are asked for",
 )
 BATCH_GENERATIONS: Final = Limit(
     name="batch_generations",
@@ -90,6 +93,7 @@ PICTURES_PER_DAY: Final = Limit(
     meaning="pictures drawn in a day (UTC), of each owner / of all",
     refusal="You have had {limit} pictures drawn today",
     overall_refusal="All users together have had {limit} pictures drawn today",
+    shortage="{left} of the {limit} pictures of today are left, and {asked} are asked for",
 )
 SPEND_PER_DAY: Final = Limit(
     name="spend_per_day",
@@ -215,10 +219,18 @@ class Allowances:
         """Return the limit of all owners together; infinite for none."""
         return _finite(self._pair(limit)[1])
 
-    def check(self, limit: Limit, owner: str, used: Pair, *, retry_after_s: float, advice: str = "") -> None:
-        """Raise `LimitError` where the use, of this owner or of all, is beyond the limit."""
+    def check(  # noqa: PLR0913 - each is a word of the refusal
+        self, limit: Limit, owner: str, used: Pair, *, retry_after_s: float, advice: str = "", asked: int = 1
+    ) -> None:
+        """Raise `LimitError` where the use, of this owner or of all, is beyond the limit.
+
+        `asked` is the part of it that is new.
+        """
         for overall, number in enumerate((self.each(limit, owner), self.overall(limit))):
             if used[overall] > number + ROUNDING:
+                left = math.floor(number - used[overall] + asked)
+                if limit.shortage and 0 < left < asked:
+                    raise _shortage(limit, number, left, asked, retry_after_s=retry_after_s, advice=advice)
                 raise refusal(limit, number, overall=bool(overall), retry_after_s=retry_after_s, advice=advice)
 
     def _pair(self, limit: Limit) -> Pair:
@@ -242,6 +254,15 @@ def refusal(limit: Limit, number: float, *, overall: bool, retry_after_s: float,
     """Return the refusal beyond a limit of `number`, of one owner or of all; it names the setting."""
     words = (limit.overall_refusal if overall else limit.refusal).format(limit=f"{number:g}")
     return LimitError(f"{words} ({limit.setting})", retry_after_s=retry_after_s, advice=advice)
+
+
+def _shortage(  # noqa: PLR0913 - each is a word of the refusal
+    limit: Limit, number: float, left: int, asked: int, *, retry_after_s: float, advice: str
+) -> LimitError:
+    """Return the refusal of a call that asks for several where there is room for fewer."""
+    words = limit.shortage.format(left=left, limit=f"{number:g}", asked=asked)
+    again = f"{advice}, or now with `count` {left}" if advice else f"or now with `count` {left}"
+    return LimitError(f"{words} ({limit.setting})", retry_after_s=retry_after_s, advice=again)
 
 
 class InUse:

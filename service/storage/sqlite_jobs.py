@@ -32,11 +32,11 @@ SELECT_IDS: Final = """
 SELECT_ID: Final = "SELECT id FROM jobs WHERE owner = ? AND history_id = ?"
 SELECT_JOBS: Final = """
     SELECT id, history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason,
-        failure_links, parameters, upstream, task, submitted, delivered_at
+        failure_links, parameters, upstream, tasks, submitted, delivered_at
     FROM jobs WHERE owner = ? AND id IN (SELECT value FROM json_each(?))
 """
 SELECT_PICTURES: Final = """
-    SELECT job_id, name, media_type, width, height, size, note, source,
+    SELECT job_id, name, media_type, width, height, size, note, source, part,
         EXISTS (SELECT 1 FROM files WHERE files.name = pictures.name) OR pictures.name GLOB 'away-*'
     FROM pictures WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, position
 """
@@ -45,7 +45,7 @@ SELECT_PARENTS: Final = """
     WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, position
 """
 SELECT_TO_JOIN: Final = """
-    SELECT id, state, lease, task FROM jobs
+    SELECT id, state, lease, tasks <> '{}' FROM jobs
     WHERE owner = ? AND fingerprint = ? AND fingerprint <> '' AND delivered_at IS NULL
         AND (state <> 'failed' OR failure_links <> '[]')
         AND (state = 'working' OR failure_links = '[]' OR finished_at > ?)
@@ -61,8 +61,8 @@ NEXT_HISTORY_ID: Final = """
 """
 INSERT_JOB: Final = """
     INSERT INTO jobs
-        (owner, history_id, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, price)
-    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?)
+        (owner, history_id, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, counted, price)
+    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_WORDS: Final = "INSERT INTO prompts (rowid, owner, words) VALUES (?, ?, ?)"
 INSERT_PARENT: Final = "INSERT INTO lineage (job_id, position, owner, parent, picture) VALUES (?, ?, ?, ?, ?)"
@@ -73,13 +73,23 @@ SELECT_FRESH: Final = """
 USE_UPLOAD: Final = """
     UPDATE uploads SET history_id = ?, used_at = ? WHERE id = ? AND owner = ? AND used_at IS NULL
 """
-END_JOB: Final = """
-    UPDATE jobs SET state = ?, finished_at = ?, failure_kind = ?, failure_reason = ?, failure_links = ?
-    WHERE history_id = ? AND owner = ? AND state = 'working'
+NOTE_SHORTFALL: Final = """
+    UPDATE jobs SET failure_kind = ?, failure_reason = ?
+    WHERE history_id = ? AND owner = ? AND state = 'working' AND failure_kind IS NULL
 """
+END_JOB: Final = """
+    UPDATE jobs SET state = iif(came, 'done', 'failed'), finished_at = ?, failure_links = ?,
+        failure_kind = coalesce(failure_kind, ?), failure_reason = coalesce(failure_reason, ?),
+        counted = max(submitted, min(counted, came))
+    FROM (SELECT id AS ended, (SELECT count(*) FROM pictures WHERE job_id = id) AS came FROM jobs)
+    WHERE id = ended AND history_id = ? AND owner = ? AND state = 'working'
+"""
+"""A job with a picture is done, and the failure of one that has none is the first that was noted."""
+
 RECOVER_JOB: Final = """
-    UPDATE jobs SET state = 'done', finished_at = iif(state = 'done', finished_at, ?), failure_kind = NULL,
-        failure_reason = NULL, failure_links = ?
+    UPDATE jobs SET state = 'done', finished_at = iif(state = 'done', finished_at, ?),
+        failure_kind = iif(state = 'done', failure_kind, NULL),
+        failure_reason = iif(state = 'done', failure_reason, NULL), failure_links = ?
     WHERE history_id = ? AND owner = ? AND state <> 'working' AND failure_links = ? AND failure_links <> '[]'
 """
 COUNT_PICTURES: Final = "SELECT count(*) FROM pictures WHERE job_id = ?"

@@ -2,9 +2,9 @@
 
 1. `check_new_job` runs in the transaction that inserts the job: a job that is refused leaves nothing, and two processes
    that begin jobs at once cannot both take the last place. A call that joins a job never comes here.
-2. A job counts in `daily_use`, on the day of its beginning: while it works, when it is done, and when it failed after
-   its image service may have charged. Triggers keep that; deleting a job takes nothing back. Jobs of an
-   earlier server enter when they have ended, and count for no day.
+2. The pictures of a job count in `daily_use`, on the day of its beginning: all of them while it works, and then those
+   that came or that its image service may have charged (`jobs.counted`). Triggers keep that; deleting a job takes
+   nothing back. Jobs of an earlier server enter when they have ended, and count for no day.
 3. Only the row of today is read. After a jump of the clock another day has another row: nobody is locked out for longer
    than a day, and the count of today goes on once the clock is right again.
 4. A pause is a row that every process reads before a job begins, and before its image service is asked.
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from service.images import ImageRequest
 from service.limits import (
     GENERATIONS_AT_ONCE,
     GENERATIONS_QUEUED,
@@ -65,16 +66,16 @@ TABLES: Final = (
     """
     CREATE TRIGGER job_counted AFTER INSERT ON jobs WHEN NEW.state = 'working' BEGIN
         INSERT INTO daily_use (day, owner, pictures, spend)
-        VALUES (CAST(NEW.created_at / 86400 AS INTEGER), NEW.owner, 1, NEW.price)
-        ON CONFLICT (day, owner) DO UPDATE SET pictures = pictures + 1, spend = spend + excluded.spend;
+        VALUES (CAST(NEW.created_at / 86400 AS INTEGER), NEW.owner, NEW.counted, NEW.counted * NEW.price)
+        ON CONFLICT (day, owner) DO UPDATE SET
+            pictures = pictures + excluded.pictures, spend = spend + excluded.spend;
     END
     """,
     """
-    CREATE TRIGGER job_uncounted AFTER UPDATE OF state, submitted ON jobs
-    WHEN (NEW.state <> 'failed' OR NEW.submitted) <> (OLD.state <> 'failed' OR OLD.submitted) BEGIN
+    CREATE TRIGGER job_uncounted AFTER UPDATE OF counted ON jobs WHEN NEW.counted <> OLD.counted BEGIN
         UPDATE daily_use SET
-            pictures = pictures + iif(NEW.state <> 'failed' OR NEW.submitted, 1, -1),
-            spend = spend + iif(NEW.state <> 'failed' OR NEW.submitted, NEW.price, -NEW.price)
+            pictures = pictures + NEW.counted - OLD.counted,
+            spend = spend + (NEW.counted - OLD.counted) * NEW.price
         WHERE day = CAST(NEW.created_at / 86400 AS INTEGER) AND owner = NEW.owner;
     END
     """,
@@ -95,7 +96,7 @@ TABLES: Final = (
     END
     """,
 )
-"""`daily_use` counts by the day since 1970, UTC: generations that may be charged (`pictures`) and their prices,
+"""`daily_use` counts by the day since 1970, UTC: pictures that may be charged (`pictures`) and their prices,
 pictures that came (`received`), generations that failed, and the seconds from the call to the end of each.
 """
 
@@ -105,7 +106,8 @@ SELECT_USE: Final = """
     FROM daily_use WHERE day = ?2
 """
 COUNT_WORKING: Final = """
-    SELECT count(*) FILTER (WHERE owner = ?1), count(*) FROM jobs WHERE state = 'working' AND task = ''
+    SELECT coalesce(sum(counted) FILTER (WHERE owner = ?1), 0), coalesce(sum(counted), 0)
+    FROM jobs WHERE state = 'working' AND tasks = '{}'
 """
 """Work that goes on at an image service, which may take a day to come to nothing, takes no place in the queue."""
 
@@ -135,22 +137,25 @@ class Pause:
         return self.until is None or self.since - CLOCK_SLACK_S <= now < self.until
 
 
-def check_new_job(connection: sqlite3.Connection, owner: str, price: float, allowances: Allowances, now: float) -> None:
-    """Raise `LimitError` where this owner may begin no further job now, for the first reason that there is."""
+def check_new_job(
+    connection: sqlite3.Connection, owner: str, request: ImageRequest, allowances: Allowances, now: float
+) -> None:
+    """Raise `LimitError` where this owner may not begin a job for a request now, for the first reason that there is."""
+    count, price = request.count, request.count * request.price
     check_pauses(connection, owner, now)
     check_disk(connection, allowances.free_bytes)
     working, all_working = connection.execute(COUNT_WORKING, (owner,)).fetchone()
     day = math.floor(now / DAY_S)
     pictures, all_pictures, spend, all_spend = connection.execute(SELECT_USE, (owner, day)).fetchone()
     left_s = (day + 1) * DAY_S - now
-    waiting = working + 1 - allowances.each(GENERATIONS_AT_ONCE, owner)
-    all_waiting = all_working + 1 - allowances.overall(GENERATIONS_AT_ONCE)
-    allowances.check(GENERATIONS_QUEUED, owner, (waiting, all_waiting), retry_after_s=QUEUE_AGAIN_S)
-    used = (pictures + 1, all_pictures + 1)
-    allowances.check(PICTURES_PER_DAY, owner, used, retry_after_s=left_s, advice=AT_MIDNIGHT)
+    waiting = working + count - allowances.each(GENERATIONS_AT_ONCE, owner)
+    all_waiting = all_working + count - allowances.overall(GENERATIONS_AT_ONCE)
+    allowances.check(GENERATIONS_QUEUED, owner, (waiting, all_waiting), retry_after_s=QUEUE_AGAIN_S, asked=count)
+    used = (pictures + count, all_pictures + count)
+    allowances.check(PICTURES_PER_DAY, owner, used, retry_after_s=left_s, advice=AT_MIDNIGHT, asked=count)
     if price:
         spent = (spend + price, all_spend + price)
-        advice = f"{AT_MIDNIGHT}, or now with a cheaper model"
+        advice = f"{AT_MIDNIGHT}, or now with a cheaper model{' or fewer pictures' if count > 1 else ''}"
         allowances.check(SPEND_PER_DAY, owner, spent, retry_after_s=left_s, advice=advice)
 
 
