@@ -51,9 +51,7 @@ AWAY: Final = "away-"
 NOT_DRAWN: Final = "not drawn"
 """The upstream of an entry of an earlier server that is no generation: a picture that the person gave."""
 
-NOT_PARAMETERS: Final = frozenset(
-    {"model", "prompt", "references", "mask", "rules", "price", "native_count"}
-)
+NOT_PARAMETERS: Final = frozenset({"model", "prompt", "references", "mask", "rules", "price", "native_count"})
 """Fields of a request that are kept elsewhere than among the parameters of its job, or as the origin of a picture."""
 
 LOCAL_OWNER: Final = "local"

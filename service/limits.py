@@ -31,9 +31,9 @@ class Limit:
     """One row of the table: the default for each owner, that for all owners together, and the meaning.
 
     `overall` is None where owners share nothing. `refusal` says the fact in the words of `LimitError`, for one owner,
-    and `overall_refusal` for all of them: "You have sent {limit} requests within a minute". `shortage` is that of a call
-    that asks for several where there is room for `{left}` of them. `decimals` is the number of digits after the point
-    that are taken, of money.
+    and `overall_refusal` for all of them: "You have sent {limit} requests within a minute". `shortage` is that of one
+    call that asks for several where there is room for `{left}` of them. `decimals` is the number of digits after the
+    point that are taken, of money.
     """
 
     name: str
@@ -230,7 +230,9 @@ class Allowances:
             if used[overall] > number + ROUNDING:
                 left = math.floor(number - used[overall] + asked)
                 if limit.shortage and 0 < left < asked:
-                    raise _shortage(limit, number, left, asked, retry_after_s=retry_after_s, advice=advice)
+                    words = limit.shortage.format(left=left, limit=f"{number:g}", asked=asked)
+                    fewer = ", ".join(filter(None, [advice, f"or now with `count` {left}"]))
+                    raise LimitError(f"{words} ({limit.setting})", retry_after_s=retry_after_s, advice=fewer)
                 raise refusal(limit, number, overall=bool(overall), retry_after_s=retry_after_s, advice=advice)
 
     def _pair(self, limit: Limit) -> Pair:
@@ -254,15 +256,6 @@ def refusal(limit: Limit, number: float, *, overall: bool, retry_after_s: float,
     """Return the refusal beyond a limit of `number`, of one owner or of all; it names the setting."""
     words = (limit.overall_refusal if overall else limit.refusal).format(limit=f"{number:g}")
     return LimitError(f"{words} ({limit.setting})", retry_after_s=retry_after_s, advice=advice)
-
-
-def _shortage(  # noqa: PLR0913 - each is a word of the refusal
-    limit: Limit, number: float, left: int, asked: int, *, retry_after_s: float, advice: str
-) -> LimitError:
-    """Return the refusal of a call that asks for several where there is room for fewer."""
-    words = limit.shortage.format(left=left, limit=f"{number:g}", asked=asked)
-    again = f"{advice}, or now with `count` {left}" if advice else f"or now with `count` {left}"
-    return LimitError(f"{words} ({limit.setting})", retry_after_s=retry_after_s, advice=again)
 
 
 class InUse:

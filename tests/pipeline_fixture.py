@@ -66,13 +66,15 @@ class WatchedStore(SqliteStore):
         self.moments.pass_("begin")
         return await super().begin(owner, request, upstream, fingerprint, join_failed=join_failed)
 
-    async def mark_submitted(self, job: Job, *, refused: bool = False) -> Job:
+    async def mark_submitted(self, job: Job, pictures: int = 1, *, refused: bool = False) -> Job:
         self.moments.pass_("refused" if refused else "submitted")
-        return await super().mark_submitted(job, refused=refused)
+        return await super().mark_submitted(job, pictures, refused=refused)
 
-    async def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
+    async def finish(
+        self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = (), shortfall: Failure | None = None
+    ) -> Job:
         self.moments.pass_("finish")
-        return await super().finish(job, pictures, links)
+        return await super().finish(job, pictures, links, shortfall)
 
     async def fail(self, job: Job, failure: Failure, links: Sequence[str] = ()) -> Job:
         self.moments.pass_("fail")

@@ -13,7 +13,8 @@ from service.app import SKETCH
 from service.commands.serve import greeting
 from service.images import AWAY, ImageRequest, KeptPicture
 from service.settings import Settings
-from service.storage.sqlite_jobs import SELECT_PICTURES, SELECT_TO_JOIN
+from service.storage.sqlite_jobs import SELECT_TO_JOIN
+from service.storage.sqlite_queries import SELECT_PICTURES
 from service.storage.store import Store
 from service.tools.base import load_schema
 from tests.conftest import Serve

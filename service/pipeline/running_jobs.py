@@ -20,7 +20,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
-from service.images import Job, WorkError
+from service.images import Job, KeptPicture, WorkError
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +55,14 @@ class Waiter:
     """A call that waits for a job: the receiver of its progress, and the loop time up to which it waits.
 
     `begun` gets the `history_id` once there is one, before anything is paid for. `leaving` returns the reason why a
-    cancelled waiter stops waiting.
+    cancelled waiter stops waiting. `pictures_url` stands before the names of pictures in its links, with a slash.
     """
 
     report: Report | None = None
     until: float = math.inf
     begun: Callable[[int], Awaitable[None]] | None = None
     leaving: Callable[[], DisconnectReason] = lambda: DisconnectReason.GONE
+    pictures_url: str = ""
 
     @property
     def left_s(self) -> float:
@@ -69,16 +70,31 @@ class Waiter:
         return max(0.0, self.until - asyncio.get_running_loop().time())
 
 
+@dataclass(frozen=True)
+class _Step:
+    """One step of a job's progress, perhaps with a picture that is ready."""
+
+    message: str
+    percent: float | None
+    picture: KeptPicture | None = None
+
+    def tell(self, waiter: Waiter) -> None:
+        """Report the step to one waiter."""
+        link = f": {self.picture.link(waiter.pictures_url)}" if self.picture and waiter.pictures_url else ""
+        _report(waiter, self.message + link, self.percent)
+
+
 class RunningJob:
     """One job at work here.
 
-    `detached`: it goes on though no call waits for it. `asked`: its image service was asked for it and did not refuse.
+    `detached`: it goes on though no call waits for it. `asked` counts the requests for it to its image
+    service that are not refused.
     """
 
     def __init__(self, *, detached: bool, abandoned_s: float = ABANDONED_S) -> None:
         """Prepare a job that `start` begins."""
         self.detached = detached
-        self.asked = False
+        self.asked = 0
         self.has_arrivals = False
         """True once something of its answer was written down (`Arrivals`)."""
         self.error: BaseException | None = None
@@ -86,10 +102,14 @@ class RunningJob:
         self.ended: Job | None = None
         """The job as its row says, once it has come to its end."""
         self._abandoned_s = abandoned_s
+<<<<<<< HEAD
         self.newest: tuple[str, float | None] | None = None
         """The newest progress that was reported."""
         self.heard: Callable[[], None] = lambda: None
         """Called after each report. It neither waits nor raises."""
+=======
+        self._newest: _Step | None = None
+>>>>>>> 2bfc243 (Draw several pictures of one call as parts of one job, each paid, kept and told by itself)
         self._waiters: list[Waiter] = []
         self.stopped = False
         """True once somebody stopped it for good, whoever waits for it."""
@@ -119,10 +139,24 @@ class RunningJob:
 
     async def report(self, message: str, percent: float | None = None) -> None:
         """Report progress to the waiters; later ones get the newest message when they come. Never waits."""
+<<<<<<< HEAD
         self.newest = (message, percent)
         for waiter in self._waiters:
             _report(waiter, message, percent)
         self.heard()
+=======
+        self._tell(_Step(message, percent))
+
+    async def report_picture(self, number: int, count: int, picture: KeptPicture, percent: float | None) -> None:
+        """Report that one of several pictures is there, with its link as each waiter reaches it. Never waits."""
+        of = f" of {count}" if number <= count else ""
+        self._tell(_Step(f"Picture {number}{of} is ready", percent, picture))
+
+    def _tell(self, step: "_Step") -> None:
+        self._newest = step
+        for waiter in self._waiters:
+            step.tell(waiter)
+>>>>>>> 2bfc243 (Draw several pictures of one call as parts of one job, each paid, kept and told by itself)
 
     async def wait(self, waiter: Waiter) -> Job | None:
         """Wait until the job has ended, or the waiter's time has. Raises the mistake of ours that ended it.
@@ -133,8 +167,13 @@ class RunningJob:
         task, held_up = self._started, self._held_up
         self._waiters.append(waiter)
         try:
+<<<<<<< HEAD
             if self.newest is not None:
                 _report(waiter, *self.newest)
+=======
+            if self._newest is not None:
+                self._newest.tell(waiter)
+>>>>>>> 2bfc243 (Draw several pictures of one call as parts of one job, each paid, kept and told by itself)
             timeout_s = None if waiter.until == math.inf else waiter.left_s
             ends: set[asyncio.Future[Any]] = {task} if timeout_s is None else {task, held_up}
             if held_up.done() and timeout_s is not None:

@@ -1,4 +1,4 @@
-"""Pictures that have arrived from an image service and are not in the history yet: one file for each job.
+"""Pictures that have arrived from an image service and are not in the history yet: a file for each part of a job.
 
 Downloading a picture takes a moment, examining it another, and both may have to wait; a crash meanwhile would lose what
 is paid for. So the URLs of an answer are written here before the first download, and all bytes before they are
@@ -29,13 +29,18 @@ from service.troubles import OTHER, storage_error, trouble_of
 
 logger = logging.getLogger(__name__)
 
-NAME: Final = re.compile(r"[0-9a-f]{32}-[0-9]+")
+NAME: Final = re.compile(r"([0-9a-f]{32}-[0-9]+)(\.[1-9][0-9]*)?")
+"""The first group is the name of the job."""
+
 MOST_HEAD: Final = 1024 * 1024
 """Bytes of the line of JSON: some URLs and sentences."""
 
 
 def arrival_name(owner: str, history_id: int) -> str:
-    """Return the name of the file of a job. The owner's name, which may have any characters, is a digest in it."""
+    """Return the name of a job, which is that of the file of its first part; those of others end in their number.
+
+    The owner's name, which may have any characters, is a digest in it.
+    """
     return f"{hashlib.sha256(owner.encode()).hexdigest()[:32]}-{history_id}"
 
 
@@ -66,8 +71,8 @@ class DiskArrivals(Arrivals):
         await asyncio.to_thread(make)
         return cls(folder, scratch)
 
-    async def keep(self, job: Job, pictures: Sequence[Picture]) -> None:
-        path, draft = self._path(job), self._scratch / secrets.token_hex(8)
+    async def keep(self, job: Job, pictures: Sequence[Picture], part: int = 0) -> None:
+        path, draft = self._path(job, part), self._scratch / secrets.token_hex(8)
         head = [_Entry(len(each.data), each.note, each.source) for each in pictures]
         parts = [orjson.dumps(head), b"\n", *[each.data for each in pictures]]
         try:
@@ -75,42 +80,50 @@ class DiskArrivals(Arrivals):
         except (OSError, MemoryError, RuntimeError) as error:  # the last where no thread can be started
             raise storage_error("What arrived could not be stored", trouble_of(error) or OTHER, error) from error
 
-    def read(self, job: Job) -> Awaitable[list[Picture]]:
+    def read(self, job: Job) -> Awaitable[dict[int, list[Picture]]]:
         return asyncio.to_thread(self._read, job)
 
     def remove(self, job: Job) -> Awaitable[None]:
-        return asyncio.to_thread(self._remove, self._path(job))
+        return asyncio.to_thread(self._remove, [self._path(job, part) for part in range(job.count)])
 
     async def listing(self) -> frozenset[str]:
-        return frozenset(await asyncio.to_thread(os.listdir, self._folder))
+        files = await self._files()
+        return frozenset(found[1] for each in files if (found := NAME.fullmatch(each)))
 
     async def remove_ended(self, names: Collection[str], working: Collection[tuple[str, int]]) -> None:
-        """Remove those of the names that belong to no working job: a crash left them after the row."""
+        """Remove the files of those names of jobs that are not working: a crash left them after the row."""
         ended = frozenset(names) - {arrival_name(owner, history_id) for owner, history_id in working}
-        for name in ended:
-            if NAME.fullmatch(name):
-                await asyncio.to_thread(self._remove, self._folder / name)
+        left = [each for each in await self._files() if (found := NAME.fullmatch(each)) and found[1] in ended]
+        await asyncio.to_thread(self._remove, [self._folder / each for each in left])
 
-    def _path(self, job: Job) -> Path:
-        return self._folder / arrival_name(job.owner, job.history_id)
+    def _files(self) -> Awaitable[list[str]]:
+        return asyncio.to_thread(os.listdir, self._folder)
 
-    def _read(self, job: Job) -> list[Picture]:
+    def _path(self, job: Job, part: int) -> Path:
+        return self._folder / f"{arrival_name(job.owner, job.history_id)}{f'.{part}' if part else ''}"
+
+    def _read(self, job: Job) -> dict[int, list[Picture]]:
+        found = {part: self._read_part(self._path(job, part)) for part in range(job.count)}
+        return {part: pictures for part, pictures in found.items() if pictures}
+
+    def _read_part(self, path: Path) -> list[Picture]:
         try:
-            with self._path(job).open("rb") as file:
+            with path.open("rb") as file:
                 head = [_Entry(**each) for each in orjson.loads(file.readline(MOST_HEAD))]
                 found = [Picture(data=file.read(each.size), note=each.note, source=each.source) for each in head]
                 is_whole = [len(each.data) for each in found] == [each.size for each in head] and not file.read(1)
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError) as error:
-            logger.warning("%s cannot be read: %s", self._path(job), error)
+            logger.warning("%s cannot be read: %s", path, error)
             return []
         if not is_whole:
-            logger.warning("%s cannot be read: a part of it is missing", self._path(job))
+            logger.warning("%s cannot be read: a part of it is missing", path)
         return found if is_whole else []
 
-    def _remove(self, path: Path) -> None:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:  # the next start removes it
-            logger.warning("%s cannot be removed: %s", path, error.strerror)
+    def _remove(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:  # the next start removes it
+                logger.warning("%s cannot be removed: %s", path, error.strerror)

@@ -263,7 +263,7 @@ def _remove_others(target: Path, stored: dict[str, int]) -> int:
     with closing(reading(target / DATABASE)) as connection:
         working = {arrival_name(owner, history_id) for owner, history_id in connection.execute(SELECT_WORKING)}
     for each in (target / "arrived").iterdir():
-        if ARRIVAL.fullmatch(each.name) and each.name not in working:
+        if (found := ARRIVAL.fullmatch(each.name)) and found[1] not in working:
             each.unlink()
     removed = 0
     for each in (target / "files").glob("*/*"):

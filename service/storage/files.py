@@ -96,12 +96,12 @@ class Arrivals(ABC):
     """
 
     @abstractmethod
-    async def keep(self, job: Job, pictures: Sequence[Picture]) -> None:
-        """Store a job's pictures durably, as one, in the place of those that are there. Raises `WorkError`."""
+    async def keep(self, job: Job, pictures: Sequence[Picture], part: int = 0) -> None:
+        """Store the pictures of a part durably, as one, in the place of those that are there. Raises `WorkError`."""
 
     @abstractmethod
-    def read(self, job: Job) -> Awaitable[list[Picture]]:
-        """The pictures of a job; empty where there are none, or where they cannot be read, which is logged."""
+    def read(self, job: Job) -> Awaitable[dict[int, list[Picture]]]:
+        """The pictures of a job by part, without parts that have none or cannot be read, which is logged."""
 
     @abstractmethod
     def remove(self, job: Job) -> Awaitable[None]:

@@ -94,11 +94,17 @@ class SqliteStore(Store):
                 return begun
             await self.database.write(jobs.interrupt, [lease], arrived, self._clock(), begun.job)
 
-    def mark_submitted(self, job: Job, *, refused: bool = False) -> Awaitable[Job]:
-        return self.database.write(jobs.mark_submitted, job, refused, self._clock())
+    def mark_submitted(self, job: Job, pictures: int = 1, *, refused: bool = False) -> Awaitable[Job]:
+        return self.database.write(jobs.mark_submitted, job, pictures, refused, self._clock())
 
-    def remember_task(self, job: Job, task: str) -> Awaitable[Job]:
-        return self.database.write(jobs.remember_task, job, task)
+    def remember_task(self, job: Job, task: str, part: int = 0) -> Awaitable[Job]:
+        return self.database.write(jobs.remember_task, job, task, part)
+
+    def add_pictures(self, job: Job, pictures: Sequence[KeptPicture]) -> Awaitable[Job]:
+        return self.database.write(jobs.add_pictures, job, tuple(pictures), self._clock())
+
+    def note_shortfall(self, job: Job, why: Failure) -> Awaitable[Job]:
+        return self.database.write(jobs.note_shortfall, job, why)
 
     def release(self, job: Job) -> Awaitable[None]:
         return self.database.write(jobs.release, job, self._lease)
@@ -113,8 +119,10 @@ class SqliteStore(Store):
         claimed = await self.database.write(jobs.claim, self._lease, free, arrived, only)
         return claimed[0] if claimed else None
 
-    def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Awaitable[Job]:
-        return self.database.write(jobs.finish, job, tuple(pictures), tuple(links), self._clock())
+    def finish(
+        self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = (), shortfall: Failure | None = None
+    ) -> Awaitable[Job]:
+        return self.database.write(jobs.finish, job, tuple(pictures), tuple(links), shortfall, self._clock())
 
     def recover(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Awaitable[Job]:
         return self.database.write(jobs.recover, job, tuple(pictures), tuple(links), self._clock())

@@ -13,7 +13,8 @@ from service.images import Job
 from service.storage.imports import Import, Imported, Imports
 from service.storage.sqlite_database import Database
 from service.storage.sqlite_files import FORGET_UNOWNED
-from service.storage.sqlite_jobs import INSERT_PICTURE, INSERT_WORDS, picture_row
+from service.storage.sqlite_jobs import INSERT_PICTURE, INSERT_WORDS
+from service.storage.sqlite_queries import picture_row
 from service.storage.sqlite_words import owner_word, search_text
 
 FIND_IMPORT: Final = "SELECT 1 FROM imports WHERE owner = ? AND digest = ?"

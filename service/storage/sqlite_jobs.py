@@ -4,22 +4,20 @@
    one inserts the job, the other joins it.
 2. No function asks whether another process lives, since that look takes a lock of its own: they are told the dead.
 3. Files that a job refers to stand in `working_files` until it ends; a trigger removes them then.
-4. A picture is `kept` while the index of files has its name: nothing has to keep the two in step. One that was left at
-   its image service (`images.AWAY`) is in no index, and counts as kept.
 """
 
 import json
 import sqlite3
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent
+from service.images import Failure, ImageRequest, Job, JobState, KeptPicture
 from service.limits import UNLIMITED, Allowances
 from service.storage.arrivals import arrival_name
 from service.storage.sqlite_files import FORGET_UNOWNED, INSERT_FILE, age_unused
 from service.storage.sqlite_limits import check_new_job, check_pauses
+from service.storage.sqlite_queries import jobs_of, picture_row
 from service.storage.sqlite_words import owner_word, search_text
 from service.storage.store import INTERRUPTED, INTERRUPTED_SUBMITTED, Begun
 
@@ -30,20 +28,6 @@ SELECT_IDS: Final = """
     SELECT id FROM jobs WHERE owner = ? AND history_id BETWEEN ? AND ? ORDER BY history_id DESC LIMIT ?
 """
 SELECT_ID: Final = "SELECT id FROM jobs WHERE owner = ? AND history_id = ?"
-SELECT_JOBS: Final = """
-    SELECT id, history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason,
-        failure_links, parameters, upstream, tasks, submitted, delivered_at
-    FROM jobs WHERE owner = ? AND id IN (SELECT value FROM json_each(?))
-"""
-SELECT_PICTURES: Final = """
-    SELECT job_id, name, media_type, width, height, size, note, source, part,
-        EXISTS (SELECT 1 FROM files WHERE files.name = pictures.name) OR pictures.name GLOB 'away-*'
-    FROM pictures WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, position
-"""
-SELECT_PARENTS: Final = """
-    SELECT job_id, parent, picture FROM lineage
-    WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, position
-"""
 SELECT_TO_JOIN: Final = """
     SELECT id, state, lease, tasks <> '{}' FROM jobs
     WHERE owner = ? AND fingerprint = ? AND fingerprint <> '' AND delivered_at IS NULL
@@ -78,13 +62,13 @@ NOTE_SHORTFALL: Final = """
     WHERE history_id = ? AND owner = ? AND state = 'working' AND failure_kind IS NULL
 """
 END_JOB: Final = """
-    UPDATE jobs SET state = iif(came, 'done', 'failed'), finished_at = ?, failure_links = ?,
-        failure_kind = coalesce(failure_kind, ?), failure_reason = coalesce(failure_reason, ?),
-        counted = max(submitted, min(counted, came))
-    FROM (SELECT id AS ended, (SELECT count(*) FROM pictures WHERE job_id = id) AS came FROM jobs)
-    WHERE id = ended AND history_id = ? AND owner = ? AND state = 'working'
+    UPDATE jobs SET state = :state, finished_at = :now, failure_links = :links,
+        failure_kind = iif(:came, coalesce(failure_kind, :kind), :kind),
+        failure_reason = iif(:came, coalesce(failure_reason, :reason), :reason),
+        counted = max(submitted, min(counted, :came))
+    WHERE id = :id AND state = 'working'
 """
-"""A job with a picture is done, and the failure of one that has none is the first that was noted."""
+"""Of a job with pictures the first failure that was noted stays."""
 
 RECOVER_JOB: Final = """
     UPDATE jobs SET state = 'done', finished_at = iif(state = 'done', finished_at, ?),
@@ -94,33 +78,35 @@ RECOVER_JOB: Final = """
 """
 COUNT_PICTURES: Final = "SELECT count(*) FROM pictures WHERE job_id = ?"
 INSERT_PICTURE: Final = """
-    INSERT INTO pictures (job_id, position, name, media_type, width, height, size, note, source)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO pictures (job_id, position, name, media_type, width, height, size, note, source, part)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 RESTORE_PICTURE: Final = """
-    UPDATE pictures SET name = ?, media_type = ?, width = ?, height = ?, size = ?, note = ?, source = ?
+    UPDATE pictures SET name = ?, media_type = ?, width = ?, height = ?, size = ?, note = ?, source = ?, part = ?
     WHERE job_id = ? AND position = ?
 """
 SELECT_WORKING: Final = "SELECT owner, history_id FROM jobs WHERE state = 'working'"
-SUBMIT_JOB: Final = "UPDATE jobs SET submitted = ? WHERE history_id = ? AND owner = ? AND state = 'working'"
+SUBMIT_JOB: Final = """
+    UPDATE jobs SET submitted = max(0, min(submitted + ?, counted))
+    WHERE history_id = ? AND owner = ? AND state = 'working'
+"""
+IS_WORKING: Final = "SELECT 1 FROM jobs WHERE id = ? AND state = 'working'"
 DELIVER_JOB: Final = """
     UPDATE jobs SET delivered_at = ?
     WHERE history_id = ? AND owner = ? AND state = 'done' AND delivered_at IS NULL AND failure_links = '[]'
 """
-SET_TASK: Final = "UPDATE jobs SET task = ? WHERE history_id = ? AND owner = ? AND state = 'working'"
+SET_TASK: Final = """
+    UPDATE jobs SET tasks = json_set(tasks, '$."' || ? || '"', ?)
+    WHERE history_id = ? AND owner = ? AND state = 'working'
+"""
 RELEASE_JOB: Final = "UPDATE jobs SET lease = ? WHERE history_id = ? AND owner = ? AND state = 'working' AND lease = ?"
 SELECT_LEASES: Final = "SELECT DISTINCT lease FROM jobs WHERE state = 'working'"
 SELECT_LEFT: Final = """
-    SELECT id, owner, history_id, task FROM jobs
+    SELECT id, owner, history_id, tasks <> '{}', submitted FROM jobs
     WHERE lease = ? AND state = 'working' AND owner = coalesce(?, owner) AND history_id = coalesce(?, history_id)
 """
 CLAIM_JOB: Final = "UPDATE jobs SET lease = ? WHERE id = ? AND lease = ? AND state = 'working'"
 """Of several processes the first to write takes a job: the others then find its lease in place of the dead one."""
-
-INTERRUPT_JOB: Final = """
-    UPDATE jobs SET state = 'failed', finished_at = ?, failure_kind = ?, failure_reason = iif(submitted, ?, ?)
-    WHERE id = ?
-"""
 
 Only: TypeAlias = tuple[str | None, int | None]
 """The owner and the `history_id` of one job; None for all."""
@@ -150,18 +136,34 @@ def begin(connection: sqlite3.Connection, new: NewJob) -> tuple[Begun, str | Non
     """
     found = connection.execute(SELECT_TO_JOIN, (new.owner, new.fingerprint, new.failed_since)).fetchone()
     if found is None:
-        check_new_job(connection, new.owner, new.request.price, new.allowances, new.created_at)
+        check_new_job(connection, new.owner, new.request, new.allowances, new.created_at)
         return Begun(job=_one(connection, new.owner, _insert(connection, new)), joined=False), None
-    id_, state, lease, task = found
-    needs_process = state == JobState.WORKING and not task and lease != new.lease
+    id_, state, lease, has_tasks = found
+    needs_process = state == JobState.WORKING and not has_tasks and lease != new.lease
     return Begun(job=_one(connection, new.owner, id_), joined=True), lease if needs_process else None
 
 
-def mark_submitted(connection: sqlite3.Connection, job: Job, refused: bool, now: float) -> Job:
-    """Note that the image service is being asked, or that it refused; raises `LimitError` while its owner is paused."""
+def mark_submitted(connection: sqlite3.Connection, job: Job, pictures: int, refused: bool, now: float) -> Job:
+    """Note that the image service is asked for so many pictures, or that it refused them.
+
+    Raises `LimitError` while the owner is paused.
+    """
     if not refused:
         check_pauses(connection, job.owner, now)
-    connection.execute(SUBMIT_JOB, (not refused, job.history_id, job.owner))
+    connection.execute(SUBMIT_JOB, (-pictures if refused else pictures, job.history_id, job.owner))
+    return _again(connection, job)
+
+
+def add_pictures(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> Job:
+    """Add pictures to a job that goes on."""
+    if connection.execute(IS_WORKING, (_id_of(connection, job),)).fetchone():
+        _insert_pictures(connection, job, pictures, now)
+    return _again(connection, job)
+
+
+def note_shortfall(connection: sqlite3.Connection, job: Job, why: Failure) -> Job:
+    """Note the first reason why not all pictures of a job come."""
+    connection.execute(NOTE_SHORTFALL, (why.kind, why.reason, job.history_id, job.owner))
     return _again(connection, job)
 
 
@@ -170,9 +172,9 @@ def working(connection: sqlite3.Connection) -> list[tuple[str, int]]:
     return connection.execute(SELECT_WORKING).fetchall()
 
 
-def remember_task(connection: sqlite3.Connection, job: Job, task: str) -> Job:
-    """Note the id under which the work goes on at its image service."""
-    connection.execute(SET_TASK, (task, job.history_id, job.owner))
+def remember_task(connection: sqlite3.Connection, job: Job, task: str, part: int) -> Job:
+    """Note the id under which the work on a part goes on at its image service."""
+    connection.execute(SET_TASK, (str(part), task, job.history_id, job.owner))
     return _again(connection, job)
 
 
@@ -199,7 +201,7 @@ def claim(
     """
     claimed: list[Job] = []
     for each in free:
-        for id_, of in _left(connection, each, only, arrived, followable=True):
+        for id_, of, _ in _left(connection, each, only, arrived, followable=True):
             if connection.execute(CLAIM_JOB, (lease, id_, each)).rowcount:
                 claimed.append(_one(connection, of, id_))
     return claimed
@@ -210,31 +212,56 @@ def interrupt(
 ) -> int:
     """End as interrupted the jobs of dead processes that cannot be followed, or one of them; returns how many."""
     only = (None, None) if job is None else (job.owner, job.history_id)
-    reasons = (INTERRUPTED_SUBMITTED.reason, INTERRUPTED.reason)
-    left = [id_ for lease in dead for id_, _ in _left(connection, lease, only, arrived, followable=False)]
-    return connection.executemany(INTERRUPT_JOB, [(now, INTERRUPTED.kind, *reasons, id_) for id_ in left]).rowcount
+    left = [each for lease in dead for each in _left(connection, lease, only, arrived, followable=False)]
+    for id_, _, submitted in left:
+        _end(connection, id_, INTERRUPTED_SUBMITTED if submitted else INTERRUPTED, (), now)
+    return len(left)
 
 
 def _left(
     connection: sqlite3.Connection, lease: str, only: Only, arrived: Collection[str], *, followable: bool
-) -> list[tuple[int, str]]:
-    """The rows, and their owners, of jobs under a lease that can be followed, or of those that cannot be."""
+) -> list[tuple[int, str, int]]:
+    """The rows, owners and charges of jobs under a lease that can be followed, or of those that cannot be."""
     rows = connection.execute(SELECT_LEFT, (lease, *only)).fetchall()
     return [
-        (id_, owner)
-        for id_, owner, history_id, task in rows
-        if followable == bool(task or arrival_name(owner, history_id) in arrived)
+        (id_, owner, submitted)
+        for id_, owner, history_id, has_tasks, submitted in rows
+        if followable == bool(has_tasks or arrival_name(owner, history_id) in arrived)
     ]
 
 
-def finish(
-    connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str], now: float
+def finish(  # noqa: PLR0913, PLR0917 - all that its row says
+    connection: sqlite3.Connection,
+    job: Job,
+    pictures: Sequence[KeptPicture],
+    links: Sequence[str],
+    shortfall: Failure | None,
+    now: float,
 ) -> Job:
     """End a working job as done, with its pictures and their files, and the links of those that are not here."""
-    end = (JobState.DONE, now, None, None, _links(links), job.history_id, job.owner)
-    if connection.execute(END_JOB, end).rowcount:
+    id_ = _id_of(connection, job)
+    if connection.execute(IS_WORKING, (id_,)).fetchone():
         _insert_pictures(connection, job, pictures, now)
+        _end(connection, id_, shortfall, links, now)
     return _again(connection, job)
+
+
+def _end(
+    connection: sqlite3.Connection,
+    id_: int,
+    failure: Failure | None,
+    links: Sequence[str],
+    now: float,
+) -> None:
+    """End a working job: as done with a picture or without a failure, else as failed.
+
+    The first failure that was noted is its own.
+    """
+    came = connection.execute(COUNT_PICTURES, (id_,)).fetchone()[0]
+    kind, reason = (None, None) if failure is None else (failure.kind, failure.reason)
+    state = JobState.DONE if came or failure is None else JobState.FAILED
+    end = {"id": id_, "state": state, "came": came, "now": now, "links": _links(links), "kind": kind, "reason": reason}
+    connection.execute(END_JOB, end)
 
 
 def recover(
@@ -247,10 +274,12 @@ def recover(
 
 
 def fail(connection: sqlite3.Connection, job: Job, failure: Failure, links: Sequence[str], now: float) -> Job:
-    """End a working job as failed. The files that came with its call are the first to go now, if nothing uses them."""
+    """End a working job as failed, or as done with those of its pictures that came.
+
+    The files that came with the call of a failed one are the first to go now, if nothing uses them.
+    """
     fresh = connection.execute(SELECT_FRESH, (job.owner, job.history_id)).fetchall()
-    end = (JobState.FAILED, now, failure.kind, failure.reason, _links(links), job.history_id, job.owner)
-    connection.execute(END_JOB, end)
+    _end(connection, _id_of(connection, job), failure, links, now)
     age_unused(connection, job.owner, [name for (name,) in fresh])
     return _again(connection, job)
 
@@ -286,20 +315,6 @@ def jobs_between(connection: sqlite3.Connection, owner: str, first: int, last: i
     return jobs_of(connection, owner, [id_ for (id_,) in rows])
 
 
-def jobs_of(connection: sqlite3.Connection, owner: str, ids: Sequence[int]) -> list[Job]:
-    """The jobs of these rows that belong to the owner, newest first, with pictures and parents."""
-    rows = connection.execute(SELECT_JOBS, (owner, json.dumps(ids))).fetchall()
-    found = json.dumps([row[0] for row in rows])
-    pictures: dict[int, list[KeptPicture]] = defaultdict(list)
-    parents: dict[int, list[Parent]] = defaultdict(list)
-    for id_, *picture in connection.execute(SELECT_PICTURES, (found,)):
-        pictures[id_].append(_read_picture(picture))
-    for id_, parent, number in connection.execute(SELECT_PARENTS, (found,)):
-        parents[id_].append(Parent(history_id=parent, picture=number))
-    jobs = [_read_job(row, tuple(pictures[id_]), tuple(parents[id_])) for id_, *row in rows]
-    return sorted(jobs, key=lambda job: job.history_id, reverse=True)
-
-
 def _one(connection: sqlite3.Connection, owner: str, id_: int) -> Job:
     [found] = jobs_of(connection, owner, [id_])
     return found
@@ -325,7 +340,7 @@ def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
     [history_id] = connection.execute(NEXT_HISTORY_ID, (new.owner,)).fetchone()
     parameters = json.dumps(request.parameters)
     row = (new.owner, history_id, request.model, request.prompt, new.created_at, new.lease, parameters, new.upstream)
-    id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, request.price)).lastrowid
+    id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, request.count, request.price)).lastrowid
     assert id_ is not None  # noqa: S101 - the type allows None for statements that insert nothing
     connection.execute(INSERT_WORDS, (id_, owner_word(new.owner), search_text(request.prompt)))
     parents = [(id_, at, new.owner, each.history_id, each.picture) for at, each in enumerate(request.parents)]
@@ -342,57 +357,3 @@ def _insert_files(connection: sqlite3.Connection, owner: str, pictures: Sequence
     stored = [picture for picture in pictures if picture.kept and not picture.is_away]
     connection.executemany(FORGET_UNOWNED, [(picture.name, owner) for picture in stored])
     connection.executemany(INSERT_FILE, [(picture.name, owner, picture.size, now) for picture in stored])
-
-
-def picture_row(job_id: int, position: int, picture: KeptPicture) -> tuple[str | int, ...]:
-    """A row of `pictures`, in the order of `INSERT_PICTURE`."""
-    return (
-        job_id,
-        position,
-        picture.name,
-        picture.media_type,
-        picture.width,
-        picture.height,
-        picture.size,
-        picture.note,
-        picture.source,
-    )
-
-
-def _read_picture(row: Sequence[Any]) -> KeptPicture:
-    """A picture from the columns of `SELECT_PICTURES` after the first."""
-    name, media_type, width, height, size, note, source, stored = row
-    return KeptPicture(
-        name=name,
-        media_type=media_type,
-        width=width,
-        height=height,
-        size=size,
-        note=note,
-        source=source,
-        kept=bool(stored),
-    )
-
-
-def _read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tuple[Parent, ...]) -> Job:
-    """A job from the columns of `SELECT_JOBS` after the first."""
-    history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason, *more = row
-    failure_links, parameters, upstream, task, submitted, delivered_at = more
-    return Job(
-        history_id=history_id,
-        owner=owner,
-        state=JobState(state),
-        model=model,
-        prompt=prompt,
-        created_at=created_at,
-        finished_at=finished_at,
-        pictures=pictures,
-        failure=Failure(kind=failure_kind, reason=failure_reason) if failure_kind is not None else None,
-        parameters=json.loads(parameters),
-        upstream=upstream,
-        task=task,
-        submitted=bool(submitted),
-        links=tuple(json.loads(failure_links)),
-        delivered_at=delivered_at,
-        parents=parents,
-    )

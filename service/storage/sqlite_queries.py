@@ -6,20 +6,39 @@
    rows of an owner have the order of their numbers.
 3. The number of all matches is read off the totals where nothing is asked for, else counted in an index.
 
+4. A picture is `kept` while the index of files has its name: nothing has to keep the two in step. One that was left at
+   its image service (`images.AWAY`) is in no index, and counts as kept.
+
 Each function runs inside one transaction of `Database`.
 """
 
+import json
 import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from service.images import Job, Parent
+from service.images import Failure, Job, JobState, KeptPicture, Parent
 from service.storage.sqlite_database import LARGEST_INTEGER, within_range
 from service.storage.sqlite_files import files_total, id_after_newest
-from service.storage.sqlite_jobs import jobs_of
 from service.storage.sqlite_words import match_expression
 from service.storage.store import FilesTotal, Page, Search, Totals
 
+SELECT_JOBS: Final = """
+    SELECT id, history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason,
+        failure_links, parameters, upstream, tasks, submitted, delivered_at
+    FROM jobs WHERE owner = ? AND id IN (SELECT value FROM json_each(?))
+"""
+SELECT_PICTURES: Final = """
+    SELECT job_id, name, media_type, width, height, size, note, source, part,
+        EXISTS (SELECT 1 FROM files WHERE files.name = pictures.name) OR pictures.name GLOB 'away-*'
+    FROM pictures WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, position
+"""
+SELECT_PARENTS: Final = """
+    SELECT job_id, parent, picture FROM lineage
+    WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, position
+"""
 SELECT_TOTALS: Final = "SELECT working, done, failed, pictures, picture_bytes FROM totals WHERE owner = ?"
 SELECT_CHILDREN: Final = """
     SELECT history_id, picture FROM lineage JOIN jobs ON jobs.id = job_id
@@ -184,3 +203,75 @@ def _total(connection: sqlite3.Connection, owner: str, search: Search, query: _Q
     total = of_owner.working + of_owner.done + of_owner.failed
     newest = total if search.newest is None else min(total, within_range(search.newest))
     return max(0, newest - within_range(search.beyond or 0))
+
+
+def jobs_of(connection: sqlite3.Connection, owner: str, ids: Sequence[int]) -> list[Job]:
+    """The jobs of these rows that belong to the owner, newest first, with pictures and parents."""
+    rows = connection.execute(SELECT_JOBS, (owner, json.dumps(ids))).fetchall()
+    found = json.dumps([row[0] for row in rows])
+    pictures: dict[int, list[KeptPicture]] = defaultdict(list)
+    parents: dict[int, list[Parent]] = defaultdict(list)
+    for id_, *picture in connection.execute(SELECT_PICTURES, (found,)):
+        pictures[id_].append(_read_picture(picture))
+    for id_, parent, number in connection.execute(SELECT_PARENTS, (found,)):
+        parents[id_].append(Parent(history_id=parent, picture=number))
+    jobs = [_read_job(row, tuple(pictures[id_]), tuple(parents[id_])) for id_, *row in rows]
+    return sorted(jobs, key=lambda job: job.history_id, reverse=True)
+
+
+def picture_row(job_id: int, position: int, picture: KeptPicture) -> tuple[str | int, ...]:
+    """A row of `pictures`, in the order of `INSERT_PICTURE`."""
+    return (
+        job_id,
+        position,
+        picture.name,
+        picture.media_type,
+        picture.width,
+        picture.height,
+        picture.size,
+        picture.note,
+        picture.source,
+        picture.part,
+    )
+
+
+def _read_picture(row: Sequence[Any]) -> KeptPicture:
+    """A picture from the columns of `SELECT_PICTURES` after the first."""
+    name, media_type, width, height, size, note, source, part, stored = row
+    return KeptPicture(
+        name=name,
+        media_type=media_type,
+        width=width,
+        height=height,
+        size=size,
+        note=note,
+        source=source,
+        part=part,
+        kept=bool(stored),
+    )
+
+
+def _read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tuple[Parent, ...]) -> Job:
+    """A job from the columns of `SELECT_JOBS` after the first."""
+    history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason, *more = row
+    failure_links, parameters, upstream, tasks, submitted, delivered_at = more
+    failure = Failure(kind=failure_kind, reason=failure_reason) if failure_kind is not None else None
+    return Job(
+        history_id=history_id,
+        owner=owner,
+        state=JobState(state),
+        model=model,
+        prompt=prompt,
+        created_at=created_at,
+        finished_at=finished_at,
+        pictures=pictures,
+        failure=failure if state == JobState.FAILED else None,
+        shortfall=None if state == JobState.FAILED else failure,
+        parameters=json.loads(parameters),
+        upstream=upstream,
+        tasks={int(part): task for part, task in sorted(json.loads(tasks).items())},
+        submitted=submitted,
+        links=tuple(json.loads(failure_links)),
+        delivered_at=delivered_at,
+        parents=parents,
+    )

@@ -129,16 +129,23 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def mark_submitted(self, job: Job, *, refused: bool = False) -> Awaitable[Job]:
-        """Note that the image service is about to be asked for a working job, and may charge from now on.
+    def mark_submitted(self, job: Job, pictures: int = 1, *, refused: bool = False) -> Awaitable[Job]:
+        """Note that the image service is about to be asked for so many pictures of a working job, and may charge them.
 
-        `refused`: it was asked and declined, so that it charges nothing until it is asked again. Raises `LimitError` of
-        kind `paused` while the owner is paused.
+        `refused`: it declined, and charges nothing until it is asked again. Raises `LimitError` during a pause.
         """
 
     @abstractmethod
-    def remember_task(self, job: Job, task: str) -> Awaitable[Job]:
-        """Note the id under which a working job goes on at its image service, so that any process can follow it."""
+    def remember_task(self, job: Job, task: str, part: int = 0) -> Awaitable[Job]:
+        """Note the id under which a part of a working job goes on, so that any process can follow it."""
+
+    @abstractmethod
+    def add_pictures(self, job: Job, pictures: Sequence[KeptPicture]) -> Awaitable[Job]:
+        """Add pictures to a working job of which more are drawn, with their files in the index, in one transaction."""
+
+    @abstractmethod
+    def note_shortfall(self, job: Job, why: Failure) -> Awaitable[Job]:
+        """Note why not all pictures of a working job come, or none of them; the first reason stays."""
 
     @abstractmethod
     def release(self, job: Job) -> Awaitable[None]:
@@ -157,10 +164,13 @@ class Store(ABC):
         """Take over this job, or return None when it cannot be followed or a process follows it already."""
 
     @abstractmethod
-    def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Awaitable[Job]:
-        """End a working job as `done`, with its pictures and their files in the index, in one transaction.
+    def finish(
+        self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = (), shortfall: Failure | None = None
+    ) -> Awaitable[Job]:
+        """End a working job as `done`, with these pictures too and their files in the index, in one transaction.
 
-        `links` are those of its pictures that are not here yet. A job that has ended stays as it is.
+        `links` are those of its pictures that are not here yet; `shortfall` says why others never came. A job that has
+        ended stays as it is.
         """
 
     @abstractmethod
@@ -172,9 +182,9 @@ class Store(ABC):
 
     @abstractmethod
     def fail(self, job: Job, failure: Failure, links: Sequence[str] = ()) -> Awaitable[Job]:
-        """End a working job as `failed`, with the links to its pictures. A job that has ended stays as it is.
+        """End a working job as `failed`, with the links to its pictures; as `done` if some of them came before.
 
-        The references that came with its call are the first files to go then, like those of `delete`.
+        A job that has ended stays as it is. The references that came with its call are the first files to go then.
         """
 
     @abstractmethod

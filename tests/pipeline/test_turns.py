@@ -165,3 +165,16 @@ async def test_a_turn_that_comes_during_a_pause_is_not_paid_for(tmp_path: Path) 
     assert job.failure is not None
     assert (job.failure.kind, job.submitted, len(upstream.asked)) == ("paused", False, 1)
     assert job.failure.fact.startswith("Drawing is paused by the operator")
+
+
+async def test_a_request_for_several_pictures_takes_as_many_places() -> None:
+    """Ours: one that is larger than the limit has its turn alone, and does not wait for ever."""
+    turns = Turns(Allowances(pairs={"generations_at_once": (3, 0)}))
+    assert not await turns.take("anna", nobody, 2)
+    waiting = asyncio.create_task(turns.take("anna", nobody, 5))
+    await settle()
+    assert turns.waiting == 1
+    turns.give_back("anna", 2)
+    assert await waiting
+    turns.give_back("anna", 5)
+    assert not await turns.take("anna", nobody)

@@ -5,18 +5,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
-from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Picture, Progress, WorkError
-from service.pipeline.worker import LONGEST_PAUSE_S
+from service.images import Failure, ImageRequest, Job, JobState, Picture, Progress, WorkError
 from tests.emulators.pictures import png
 from tests.pictures.decoder_processes import decoder_pids
-from tests.pipeline_fixture import FOX, Asleep, Pencil, WatchedStore, files_in, pipeline_fixture
+from tests.pipeline_fixture import FOX, Pencil, files_in, pipeline_fixture
 
 
 async def test_a_picture_is_kept_and_its_row_is_done(tmp_path: Path) -> None:
@@ -91,39 +88,6 @@ async def test_a_bug_is_raised_and_its_row_says_no_more_than_that(tmp_path: Path
     assert "may have charged" in job.failure.reason
 
 
-class Free(Pencil):
-    """Costs nothing."""
-
-    charges: ClassVar[bool] = False
-
-
-@pytest.mark.parametrize(
-    ("pencil", "told"),
-    [
-        pytest.param(Pencil, True, id="a service that charges"),
-        pytest.param(Free, False, id="one that never does"),
-    ],
-)
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param([Picture(data=b"<html>Bad gateway")], id="no picture"),
-        pytest.param([], id="nothing"),
-        pytest.param([Picture(data=png(1))], id="no room for it"),
-    ],
-)
-async def test_what_came_to_nothing_after_the_answer_may_be_charged(
-    tmp_path: Path, pencil: type[Pencil], answer: list[Picture], *, told: bool
-) -> None:
-    """Bug: the service had answered, and the person was not told that it may have been paid."""
-    async with pipeline_fixture(tmp_path, pencil(answers=[answer])) as pipeline:
-        if answer and answer[0].data == png(1):
-            (tmp_path / "scratch").rmdir()
-        job = await pipeline.draw()
-    assert job.failure is not None
-    assert ("may have charged" in job.failure.reason) == told
-
-
 async def test_a_mistake_before_anything_was_asked_costs_nothing(tmp_path: Path) -> None:
     async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         with pytest.raises(KeyError):
@@ -131,151 +95,6 @@ async def test_a_mistake_before_anything_was_asked_costs_nothing(tmp_path: Path)
         job = await pipeline.job()
     assert job.failure is not None
     assert "Nothing was charged" in job.failure.reason
-
-
-async def test_of_two_pictures_one_that_finds_no_room_does_not_lose_the_other(tmp_path: Path) -> None:
-    """Bug: both were paid for, and the history had none."""
-    drawn = [Picture(data=png(7)), Picture(data=png(8))]
-    async with pipeline_fixture(tmp_path, Pencil(answers=[drawn[:1], drawn])) as pipeline:
-        await pipeline.draw()
-        [path] = files_in(tmp_path)
-        path.unlink()
-        path.parent.rmdir()
-        path.parent.write_bytes(b"in the way")
-        job = await pipeline.draw()
-    (kept,) = job.pictures
-    assert kept.name != path.name
-    assert "1 of 2 pictures could not be used" in kept.note
-
-
-async def test_what_is_no_picture_is_a_failure_and_is_not_kept(tmp_path: Path) -> None:
-    """Ours: a page that says "502" is not served to people as a picture."""
-    async with pipeline_fixture(tmp_path, Pencil(answers=[[Picture(data=b"<html>Bad gateway")]])) as pipeline:
-        job = await pipeline.draw()
-    assert job.failure is not None
-    assert job.failure.kind == "bad_picture"
-    assert not files_in(tmp_path)
-
-
-async def test_a_disk_that_refuses_is_a_failure_that_names_the_setting(tmp_path: Path) -> None:
-    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
-        (tmp_path / "scratch").rmdir()
-        job = await pipeline.draw()
-    assert job.failure is not None
-    assert job.failure.kind == "storage"
-    assert "EASEL_DATA_DIR" in job.failure.reason
-    assert str(tmp_path) not in job.failure.reason
-
-
-async def test_several_pictures_are_kept_in_their_order_with_their_notes(tmp_path: Path) -> None:
-    drawn = [Picture(data=png(7, (64, 32)), note="first"), Picture(data=png(8, (32, 64)), note="second")]
-    async with pipeline_fixture(tmp_path, Pencil(answers=[drawn])) as pipeline:
-        outcome = await pipeline.generation.generate("anna", FOX, pipeline.waiter, upstream="pencil")
-        first_alone = await pipeline.generation.pictures.decoders.examine("anna", drawn[0].data)
-    assert [(kept.width, kept.height, kept.note) for kept in outcome.job.pictures] == [
-        (64, 32, "first"),
-        (32, 64, "second"),
-    ]
-    assert len(files_in(tmp_path)) == 2
-    assert outcome.preview == first_alone.preview
-
-
-async def test_one_bad_picture_does_not_lose_the_good_ones(tmp_path: Path) -> None:
-    """Bug: all were paid for, and a single one that is none failed the whole job."""
-    drawn = [Picture(data=b"<html>Bad gateway"), Picture(data=png(8, (32, 64)), note="second")]
-    async with pipeline_fixture(tmp_path, Pencil(answers=[drawn])) as pipeline:
-        job = await pipeline.draw()
-    (kept,) = job.pictures
-    assert kept.note.startswith("second 1 of 2 pictures could not be used")
-    assert len(files_in(tmp_path)) == 1
-
-
-async def test_bytes_that_are_removed_in_the_moment_before_their_row_names_them_are_kept_again(tmp_path: Path) -> None:
-    """Ours: the same picture may be drawn again just when the older one goes to make room."""
-
-    class Hasty(WatchedStore):
-        async def finish(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Job:
-            for path in files_in(tmp_path):
-                path.unlink()
-            return await super().finish(job, pictures, links)
-
-    async with pipeline_fixture(tmp_path, Pencil(), store=Hasty) as pipeline:
-        job = await pipeline.draw()
-    assert [path.name for path in files_in(tmp_path)] == [job.pictures[0].name]
-
-
-async def test_no_picture_at_all_is_a_failure(tmp_path: Path) -> None:
-    """Ours: a job that is done has something to show."""
-    async with pipeline_fixture(tmp_path, Pencil(answers=[[]])) as pipeline:
-        job = await pipeline.draw()
-    assert job.failure is not None
-    assert job.failure.kind == "no_image"
-
-
-@pytest.mark.parametrize(
-    ("suffix", "sent"), [("In blue.", "a fox\nIn blue."), ("", "a fox")], ids=["a suffix", "no suffix"]
-)
-async def test_the_suffix_is_sent_and_not_kept(tmp_path: Path, suffix: str, sent: str) -> None:
-    pencil = Pencil()
-    async with pipeline_fixture(tmp_path, pencil, prompt_suffix=suffix) as pipeline:
-        job = await pipeline.draw()
-    assert [request.prompt for request in pencil.asked] == [sent]
-    assert job.prompt == "a fox"
-
-
-# Trying again, and giving up.
-
-
-@pytest.mark.parametrize(
-    ("allowed", "setting", "failures", "attempts"),
-    [
-        pytest.param(0, 2, 1, 1, id="a failure that may have cost something"),
-        pytest.param(2, 0, 1, 1, id="EASEL_RETRIES is 0"),
-        pytest.param(2, 2, 1, 2, id="the second attempt succeeds"),
-        pytest.param(2, 2, 2, 3, id="the third attempt succeeds"),
-        pytest.param(2, 2, 9, 3, id="the last attempt fails"),
-        pytest.param(1, 9, 9, 2, id="the failure allows less than the setting"),
-        pytest.param(9, 1, 9, 2, id="the setting allows less than the failure"),
-    ],
-)
-async def test_it_tries_again_as_often_as_failure_and_setting_allow(
-    tmp_path: Path, allowed: int, setting: int, failures: int, attempts: int
-) -> None:
-    pencil = Pencil(answers=[WorkError("Busy.", kind="transient", retries=allowed) for _ in range(failures)])
-    async with pipeline_fixture(tmp_path, pencil, retries=setting) as pipeline:
-        job = await pipeline.draw()
-        assert len(await pipeline.store.jobs("anna", 10)) == 1
-    assert len(pencil.asked) == attempts
-    assert job.state == ("done" if failures < attempts else "failed")
-    again = [message for message, _ in pipeline.said if " try in " in message]
-    assert again == ["Busy. Second try in 0 s.", "Busy. Third try in 0 s."][: attempts - 1]
-
-
-async def test_each_attempt_is_judged_by_its_own_failure(tmp_path: Path) -> None:
-    """Ours: a failure that may have cost something ends it, though the one before allowed more."""
-    pencil = Pencil(answers=[WorkError("Busy.", retries=5), WorkError("Lost.", kind="ambiguous", retries=0)])
-    async with pipeline_fixture(tmp_path, pencil, retries=5) as pipeline:
-        job = await pipeline.draw()
-    assert job.failure == Failure(kind="ambiguous", reason="Lost.")
-    assert len(pencil.asked) == 2
-
-
-async def test_it_waits_as_the_failure_asks_and_longer_each_time(tmp_path: Path) -> None:
-    pencil = Pencil(answers=[WorkError("Slow down.", retries=5, retry_after_s=20) for _ in range(5)])
-    async with pipeline_fixture(tmp_path, pencil, retries=5) as pipeline:
-        assert (await pipeline.draw()).state is JobState.DONE
-        assert pipeline.pauses == [20, 40, LONGEST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
-
-
-async def test_an_upstream_that_never_answers_is_given_up_on_and_not_asked_again(tmp_path: Path) -> None:
-    """Ours: it may have charged, and says so; the request to it is not left running."""
-    asleep = Asleep(deadline_s=0.05)
-    async with pipeline_fixture(tmp_path, asleep) as pipeline:
-        job = await pipeline.draw()
-    assert job.failure is not None
-    assert job.failure.kind == "timeout"
-    assert "may have charged" in job.failure.reason
-    assert (len(asleep.asked), asleep.woken) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -294,22 +113,7 @@ async def test_a_failure_counts_for_the_limits_of_the_day_where_it_may_have_been
     async with pipeline_fixture(tmp_path, Pencil(answers=[answer]), retries=0) as pipeline:
         with suppress(RuntimeError):
             await pipeline.draw()
-        assert (await pipeline.job()).submitted is counts
-
-
-async def test_a_job_that_is_cancelled_as_it_is_about_to_be_asked_for_costs_nothing(tmp_path: Path) -> None:
-    """Bug: its row said that the service had been asked, and the picture counted for the limits of the day."""
-    pencil = Pencil()
-    async with pipeline_fixture(tmp_path, pencil) as pipeline:
-        call = asyncio.create_task(pipeline.draw())
-        pipeline.moments.at["submitted"] = call.cancel
-        with suppress(asyncio.CancelledError):
-            await call
-        job = await pipeline.job()
-    assert not pencil.asked
-    assert not job.submitted
-    assert job.failure is not None
-    assert "Nothing was charged." in job.failure.reason
+        assert bool((await pipeline.job()).submitted) is counts
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")

@@ -50,7 +50,7 @@ def job(state: JobState = JobState.DONE, **more: Any) -> Job:
 
 CASES: Final = {
     "done": Outcome(job=job(pictures=(FIRST,))),
-    "working": Outcome(job=job(JobState.WORKING, upstream="modelscope", task="1f0c-77")),
+    "working": Outcome(job=job(JobState.WORKING, upstream="modelscope", tasks={0: "1f0c-77"})),
     "failed": Outcome(
         job=job(
             JobState.FAILED, failure=Failure(kind="policy", reason="The prompt was refused. Ask for something else.")

@@ -22,7 +22,7 @@ async def arrivals(tmp_path: Path) -> DiskArrivals:
 
 async def test_what_arrived_is_read_as_it_came(arrivals: DiskArrivals) -> None:
     await arrivals.keep(JOB, TWO)
-    assert await arrivals.read(JOB) == TWO
+    assert await arrivals.read(JOB) == {0: TWO}
     assert await arrivals.listing() == {NAME}
 
 
@@ -30,14 +30,14 @@ async def test_what_is_removed_has_not_arrived(arrivals: DiskArrivals) -> None:
     await arrivals.keep(JOB, TWO)
     await arrivals.remove(JOB)
     await arrivals.remove(JOB)
-    assert (await arrivals.read(JOB), await arrivals.listing()) == ([], frozenset())
+    assert (await arrivals.read(JOB), await arrivals.listing()) == ({}, frozenset())
 
 
 @pytest.mark.parametrize("text", [b"", b"[", b"{}", b'[{"size": "a"}]\n', b'[{"size": 2}]\nxx'])
 async def test_a_damaged_file_is_nothing_that_arrived(arrivals: DiskArrivals, tmp_path: Path, text: bytes) -> None:
     """Ours: a person or a disk may have been at it; the job is ended then, and says so."""
     (tmp_path / "arrived" / NAME).write_bytes(text)
-    assert await arrivals.read(JOB) == []
+    assert await arrivals.read(JOB) == {}
 
 
 async def test_a_refusal_of_the_disk_leaves_nothing_behind(arrivals: DiskArrivals, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ async def test_what_has_arrived_for_a_job_at_work_is_in_the_backup_until_it_ende
     await asyncio.to_thread(restore, target, restored, quietly)
     async with opened(restored) as again:
         [claimed] = await again.store.claim()
-        assert [each.data for each in await again.arrivals.read(claimed)] == [b"paid"]
+        assert [each.data for each in (await again.arrivals.read(claimed))[0]] == [b"paid"]
     await storage.store.finish(job, [])
     await storage.arrivals.remove(job)
     await asyncio.to_thread(back_up, data, target, quietly)

@@ -51,6 +51,7 @@ class Desk:
 @asynccontextmanager
 async def desk(folder: Path, allowances: Allowances = UNLIMITED, lease: str = "one") -> AsyncIterator[Desk]:
     clock = Clock(NOON)
+    folder.mkdir(exist_ok=True)
     store = await SqliteStore.open(folder / "easel.db", lease, lambda _: True, clock, allowances=allowances)
     try:
         yield Desk(store, clock)
@@ -154,6 +155,44 @@ async def test_a_job_counts_once_if_it_was_drawn_or_may_have_been_charged(
         else:
             await at.drawn()
             await at.refused()
+
+
+FOUR = ImageRequest(model="m", prompt="a fox", price=0.1, count=4)
+
+
+async def test_pictures_count_and_not_calls(tmp_path: Path) -> None:
+    """Ours: a call for several says beforehand for how many there is room."""
+    async with desk(tmp_path, allowed(pictures_per_day=(6, 0))) as at:
+        await at.begin(request=FOUR)
+        with pytest.raises(LimitError) as caught:
+            await at.begin(request=FOUR)
+        assert str(caught.value) == (
+            "2 of the 6 pictures of today are left, and 4 are asked for (EASEL_PICTURES_PER_DAY). Nothing was charged. "
+            "Try again in 12 hours, at midnight UTC, or now with `count` 2."
+        )
+        await at.begin(request=ImageRequest(model="m", prompt="a fox", count=2))
+        assert "You have had 6 pictures drawn today" in await at.refused()
+
+
+async def test_of_several_pictures_those_that_came_or_may_be_charged_count(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed(pictures_per_day=(6, 0), spend_per_day=(0.6, 0))) as at:
+        job = await at.store.mark_submitted(await at.begin(request=FOUR), 4)
+        job = await at.store.add_pictures(job, [picture("a.png")])
+        job = await at.store.mark_submitted(job, 2, refused=True)
+        ended = await at.store.fail(job, POLICY)
+        assert (ended.state, ended.shortfall, ended.submitted) == ("done", POLICY, 2)
+        await at.begin(request=FOUR)
+        await at.refused()
+
+
+async def test_a_call_for_several_waits_in_the_queue_as_several(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed(generations_at_once=(2, 0), generations_queued=(3, 0))) as at:
+        await at.begin()
+        await at.begin(request=FOUR)
+        assert "3 of your pictures wait their turn already" in await at.refused()
+    async with desk(tmp_path / "other", allowed(generations_at_once=(1, 0), generations_queued=(1, 0))) as at:
+        with pytest.raises(LimitError, match="2 more pictures may wait their turn now, and 4 are asked for"):
+            await at.begin(request=FOUR)
 
 
 async def test_a_new_day_begins_at_midnight_utc(tmp_path: Path) -> None:

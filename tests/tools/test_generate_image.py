@@ -122,7 +122,7 @@ def test_a_task_id_is_no_markup() -> None:
         model="m",
         prompt="a fox",
         created_at=1.0,
-        task="![a](https://evil.example/p.png)",
+        tasks={0: "![a](https://evil.example/p.png)"},
     )
     text = not_made(job, None)["content"][0]["text"]
     assert "evil.example" in text

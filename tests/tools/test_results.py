@@ -176,7 +176,7 @@ def test_the_structure_says_when_how_long_and_from_what() -> None:
         pytest.param(job(JobState.FAILED, failure=Failure(kind=HOSTILE, reason=HOSTILE)), id="reason"),
         pytest.param(job(parameters={"references": [HOSTILE]}), id="reference"),
         pytest.param(job(model=HOSTILE), id="model"),
-        pytest.param(job(JobState.WORKING, task=HOSTILE, upstream="modelscope"), id="task"),
+        pytest.param(job(JobState.WORKING, tasks={0: HOSTILE}, upstream="modelscope"), id="task"),
         pytest.param(job(prompt=HOSTILE, pictures=(PICTURE,)), id="prompt"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
 from service.pipeline.running_jobs import Waiter
-from service.pipeline.worker import STORING_TRIES, WRITE_PAUSE_S
+from service.pipeline.writing import STORING_TRIES, WRITE_PAUSE_S
 from service.upstreams.base import RemoteTask
 from tests.emulators.pictures import png
 from tests.pipeline_fixture import FOX, Asleep, Pencil, PipelineFixture, files_in, pipeline_fixture

@@ -1,0 +1,92 @@
+"""One request to an image service: the words that are sent, how often it is tried, and what a cancellation costs."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from service.images import Failure, JobState, WorkError
+from service.pipeline.asking import LONGEST_PAUSE_S
+from tests.pipeline_fixture import Asleep, Pencil, pipeline_fixture
+
+
+@pytest.mark.parametrize(
+    ("suffix", "sent"), [("In blue.", "a fox\nIn blue."), ("", "a fox")], ids=["a suffix", "no suffix"]
+)
+async def test_the_suffix_is_sent_and_not_kept(tmp_path: Path, suffix: str, sent: str) -> None:
+    pencil = Pencil()
+    async with pipeline_fixture(tmp_path, pencil, prompt_suffix=suffix) as pipeline:
+        job = await pipeline.draw()
+    assert [request.prompt for request in pencil.asked] == [sent]
+    assert job.prompt == "a fox"
+
+
+# Trying again, and giving up.
+
+
+@pytest.mark.parametrize(
+    ("allowed", "setting", "failures", "attempts"),
+    [
+        pytest.param(0, 2, 1, 1, id="a failure that may have cost something"),
+        pytest.param(2, 0, 1, 1, id="EASEL_RETRIES is 0"),
+        pytest.param(2, 2, 1, 2, id="the second attempt succeeds"),
+        pytest.param(2, 2, 2, 3, id="the third attempt succeeds"),
+        pytest.param(2, 2, 9, 3, id="the last attempt fails"),
+        pytest.param(1, 9, 9, 2, id="the failure allows less than the setting"),
+        pytest.param(9, 1, 9, 2, id="the setting allows less than the failure"),
+    ],
+)
+async def test_it_tries_again_as_often_as_failure_and_setting_allow(
+    tmp_path: Path, allowed: int, setting: int, failures: int, attempts: int
+) -> None:
+    pencil = Pencil(answers=[WorkError("Busy.", kind="transient", retries=allowed) for _ in range(failures)])
+    async with pipeline_fixture(tmp_path, pencil, retries=setting) as pipeline:
+        job = await pipeline.draw()
+        assert len(await pipeline.store.jobs("anna", 10)) == 1
+    assert len(pencil.asked) == attempts
+    assert job.state == ("done" if failures < attempts else "failed")
+    again = [message for message, _ in pipeline.said if " try in " in message]
+    assert again == ["Busy. Second try in 0 s.", "Busy. Third try in 0 s."][: attempts - 1]
+
+
+async def test_each_attempt_is_judged_by_its_own_failure(tmp_path: Path) -> None:
+    """Ours: a failure that may have cost something ends it, though the one before allowed more."""
+    pencil = Pencil(answers=[WorkError("Busy.", retries=5), WorkError("Lost.", kind="ambiguous", retries=0)])
+    async with pipeline_fixture(tmp_path, pencil, retries=5) as pipeline:
+        job = await pipeline.draw()
+    assert job.failure == Failure(kind="ambiguous", reason="Lost.")
+    assert len(pencil.asked) == 2
+
+
+async def test_it_waits_as_the_failure_asks_and_longer_each_time(tmp_path: Path) -> None:
+    pencil = Pencil(answers=[WorkError("Slow down.", retries=5, retry_after_s=20) for _ in range(5)])
+    async with pipeline_fixture(tmp_path, pencil, retries=5) as pipeline:
+        assert (await pipeline.draw()).state is JobState.DONE
+        assert pipeline.pauses == [20, 40, LONGEST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
+
+
+async def test_an_upstream_that_never_answers_is_given_up_on_and_not_asked_again(tmp_path: Path) -> None:
+    """Ours: it may have charged, and says so; the request to it is not left running."""
+    asleep = Asleep(deadline_s=0.05)
+    async with pipeline_fixture(tmp_path, asleep) as pipeline:
+        job = await pipeline.draw()
+    assert job.failure is not None
+    assert job.failure.kind == "timeout"
+    assert "may have charged" in job.failure.reason
+    assert (len(asleep.asked), asleep.woken) == (1, 1)
+
+
+async def test_a_job_that_is_cancelled_as_it_is_about_to_be_asked_for_costs_nothing(tmp_path: Path) -> None:
+    """Bug: its row said that the service had been asked, and the picture counted for the limits of the day."""
+    pencil = Pencil()
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        call = asyncio.create_task(pipeline.draw())
+        pipeline.moments.at["submitted"] = call.cancel
+        with suppress(asyncio.CancelledError):
+            await call
+        job = await pipeline.job()
+    assert not pencil.asked
+    assert not job.submitted
+    assert job.failure is not None
+    assert "Nothing was charged." in job.failure.reason
