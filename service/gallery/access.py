@@ -22,7 +22,7 @@ from aiohttp import hdrs, web
 
 from service.authorization import SCOPES
 from service.protocol.signing import decode, encode, is_signed, sign
-from service.storage.store import EndedSessions
+from service.storage.ended_sessions import EndedSessions
 from service.tokens import digest_of
 from service.web.guard import Guard, authority_of
 from service.web.identity import Identity, StaticTokens, TokenError

@@ -16,8 +16,8 @@ from service.image_models.models import Models
 from service.limits import PICTURES_PER_DAY, SPEND_PER_DAY, Allowances
 from service.references.collect import REFERENCE_BYTES
 from service.settings import Settings
+from service.storage.ended_sessions import EndedSessions
 from service.storage.files import Files
-from service.storage.store import EndedSessions
 from service.tools.context import ToolContext
 from service.web.guard import Guard
 from service.web.identity import StaticTokens

@@ -102,14 +102,9 @@ class RunningJob:
         self.ended: Job | None = None
         """The job as its row says, once it has come to its end."""
         self._abandoned_s = abandoned_s
-<<<<<<< HEAD
-        self.newest: tuple[str, float | None] | None = None
-        """The newest progress that was reported."""
+        self._newest: _Step | None = None
         self.heard: Callable[[], None] = lambda: None
         """Called after each report. It neither waits nor raises."""
-=======
-        self._newest: _Step | None = None
->>>>>>> 2bfc243 (Draw several pictures of one call as parts of one job, each paid, kept and told by itself)
         self._waiters: list[Waiter] = []
         self.stopped = False
         """True once somebody stopped it for good, whoever waits for it."""
@@ -139,12 +134,6 @@ class RunningJob:
 
     async def report(self, message: str, percent: float | None = None) -> None:
         """Report progress to the waiters; later ones get the newest message when they come. Never waits."""
-<<<<<<< HEAD
-        self.newest = (message, percent)
-        for waiter in self._waiters:
-            _report(waiter, message, percent)
-        self.heard()
-=======
         self._tell(_Step(message, percent))
 
     async def report_picture(self, number: int, count: int, picture: KeptPicture, percent: float | None) -> None:
@@ -156,7 +145,12 @@ class RunningJob:
         self._newest = step
         for waiter in self._waiters:
             step.tell(waiter)
->>>>>>> 2bfc243 (Draw several pictures of one call as parts of one job, each paid, kept and told by itself)
+        self.heard()
+
+    @property
+    def newest(self) -> tuple[str, float | None] | None:
+        """The newest progress that was reported."""
+        return None if self._newest is None else (self._newest.message, self._newest.percent)
 
     async def wait(self, waiter: Waiter) -> Job | None:
         """Wait until the job has ended, or the waiter's time has. Raises the mistake of ours that ended it.
@@ -167,13 +161,8 @@ class RunningJob:
         task, held_up = self._started, self._held_up
         self._waiters.append(waiter)
         try:
-<<<<<<< HEAD
-            if self.newest is not None:
-                _report(waiter, *self.newest)
-=======
             if self._newest is not None:
                 self._newest.tell(waiter)
->>>>>>> 2bfc243 (Draw several pictures of one call as parts of one job, each paid, kept and told by itself)
             timeout_s = None if waiter.until == math.inf else waiter.left_s
             ends: set[asyncio.Future[Any]] = {task} if timeout_s is None else {task, held_up}
             if held_up.done() and timeout_s is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from service.storage.data_folder import PRIVATE_FILE, PRIVATE_FOLDER, needing, sync_folder
-from service.storage.store import EndedSessions
+from service.storage.ended_sessions import EndedSessions
 
 PERIOD_S: Final = 30 * 24 * 3600
 """As long as a session id lives: an id that is alive expires in this period or the next."""

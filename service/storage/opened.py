@@ -17,6 +17,7 @@ from service.storage.arrivals import DiskArrivals
 from service.storage.data_folder import Secret, make_private
 from service.storage.disk import DiskFiles
 from service.storage.disk_sessions import DiskSessions
+from service.storage.ended_sessions import EndedSessions
 from service.storage.file_system import share_of
 from service.storage.files import Arrivals, Files
 from service.storage.imports import Imports
@@ -25,7 +26,7 @@ from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_imports import SqliteImports
 from service.storage.sqlite_tasks import SqliteTasks
 from service.storage.sqlite_uploads import SqliteUploads
-from service.storage.store import EndedSessions, Store, UploadKeeper
+from service.storage.store import Store, UploadKeeper
 from service.tokens import StaticToken
 
 logger = logging.getLogger(__name__)

@@ -1,9 +1,8 @@
-"""The contracts of records: jobs by owner, one-time links of uploads and their pictures, ended legacy sessions.
+"""The contracts of records: jobs by owner, one-time links of uploads and their pictures.
 
 1. Every query takes an owner; a foreign row does not exist.
 2. An upload link belongs to one request, and so do its pictures: of two chats of one owner neither draws from the
    other's picture.
-3. A session lives in its id alone, so that its end is remembered until the id would expire, by every process.
 """
 
 from abc import ABC, abstractmethod
@@ -316,24 +315,6 @@ class Store(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Finish the writes under way and let go of the database. Safe to call twice."""
-
-
-class EndedSessions(ABC):
-    """The ended sessions that every process knows."""
-
-    @abstractmethod
-    def contains(self, session_id: str) -> bool:
-        """True for a session that any process ended. Answers from memory: every request of a session asks.
-
-        The end that this process noted counts at once, that of another a moment later.
-        """
-
-    @abstractmethod
-    async def add(self, session_id: str, expires: float) -> None:
-        """End a session; durable when this returns. `expires` is when its id does, in seconds since the epoch.
-
-        Raises `OSError` when the end cannot be stored.
-        """
 
 
 OPEN_S: Final = 3600.0

@@ -22,7 +22,7 @@ from service.protocol.jsonrpc import notification_message
 from service.protocol.replay import KEEP_ALIVE, Stream, frame
 from service.protocol.session import Session
 from service.protocol.subscriptions import Change, ResourceUpdated, TaskChanged, notification_of
-from service.storage.store import EndedSessions
+from service.storage.ended_sessions import EndedSessions
 from service.web.guard import error_response
 from service.web.identity import IDENTITY
 from service.web.mcp import McpEndpoint, arrival_of, limit_response, response_of, step_up

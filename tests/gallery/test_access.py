@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from service.authorization import LOOK, SCOPES
 from service.gallery.access import COOKIE, LINK_S, SESSION_S, Access, Ticket, is_same_origin
 from service.settings import Settings
-from service.storage.store import EndedSessions
+from service.storage.ended_sessions import EndedSessions
 from service.tokens import static_tokens
 from service.web.guard import Guard
 from service.web.identity import StaticTokens, TokenError

@@ -51,7 +51,6 @@ class Desk:
 @asynccontextmanager
 async def desk(folder: Path, allowances: Allowances = UNLIMITED, lease: str = "one") -> AsyncIterator[Desk]:
     clock = Clock(NOON)
-    folder.mkdir(exist_ok=True)
     store = await SqliteStore.open(folder / "easel.db", lease, lambda _: True, clock, allowances=allowances)
     try:
         yield Desk(store, clock)
@@ -190,7 +189,10 @@ async def test_a_call_for_several_waits_in_the_queue_as_several(tmp_path: Path) 
         await at.begin()
         await at.begin(request=FOUR)
         assert "3 of your pictures wait their turn already" in await at.refused()
-    async with desk(tmp_path / "other", allowed(generations_at_once=(1, 0), generations_queued=(1, 0))) as at:
+
+
+async def test_a_call_for_more_than_may_wait_says_how_many_may(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed(generations_at_once=(1, 0), generations_queued=(1, 0))) as at:
         with pytest.raises(LimitError, match="2 more pictures may wait their turn now, and 4 are asked for"):
             await at.begin(request=FOUR)
 
