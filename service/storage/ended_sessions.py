@@ -1,4 +1,4 @@
-"""The contract of ended sessions: one lives in its id alone, so that its end is remembered until the id would expire."""
+"""The contract of ended sessions: one lives in its id, so that its end is remembered until the id would expire."""
 
 from abc import ABC, abstractmethod
 
