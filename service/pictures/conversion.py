@@ -151,7 +151,7 @@ def _ways(
         yield from (("image/jpeg", options, 0) for options in QUALITIES)
     elif "image/webp" in accepted and small:  # more take more memory and time than there is for one picture
         if "image/png" not in accepted:
-            yield "image/webp", {"lossless": True, "method": 0}, most
+            yield "image/webp", {"lossless": True, "exact": True, "method": 0}, most
         yield "image/webp", {"quality": 90}, 0
     yield from ((each, {}, 0) for each in accepted if each not in {"image/jpeg", *KEEPERS})
 

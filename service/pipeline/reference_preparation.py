@@ -2,7 +2,7 @@
 
 Each reference is converted once, whatever number of requests and retries follows. A mask goes in one of two ways:
 
-- "alpha": as a picture of the first reference's size, transparent where that is to change;
+- "alpha": as a PNG of the first reference's size, transparent where that is to change, which is a PNG then, too;
 - "marked": the model gets a copy of the first reference with the region marked, as the last of its pictures, so that
   the numbers of the others stay as the prompt has them, and words that say what the mark is for.
 """
@@ -17,6 +17,7 @@ from service.pictures.messages import BadPictureError, ConvertedPicture
 
 NOT_CHARGED: Final = "Nothing was charged."
 
+MASK_TYPES: Final = ("image/png",)
 MASK_BYTES: Final = 4_000_000
 """Largest mask that OpenAI's edits take (API reference, "Create image edit")."""
 
@@ -31,7 +32,12 @@ async def prepared(pictures: Pictures, owner: str, request: ImageRequest, types:
     """Return the request with references and mask as its model takes them; `types` are those of its service."""
     rules = request.rules if request.rules.types else replace(request.rules, types=tuple(sorted(types)))
     try:
-        converted = [await _converted(pictures, owner, each, rules) for each in request.references]
+        # Image generation guide of OpenAI, "Mask requirements": the picture and its mask have the same format.
+        png = replace(rules, types=MASK_TYPES) if request.mask and rules.mask == "alpha" else rules
+        each_by = [png, *[rules] * (len(request.references) - 1)]
+        converted = [
+            await _converted(pictures, owner, each, by) for each, by in zip(request.references, each_by, strict=True)
+        ]
         sent = replace(request, references=tuple(reference for reference, _ in converted))
         if request.mask is None:
             return sent

@@ -172,10 +172,15 @@ def _files_refused(asked: Asked) -> tuple[int, dict[str, object]] | None:
 
 
 def _mask_refused(masks: list[File], image: File) -> tuple[int, dict[str, object]] | None:
-    """Refuse what the reference rules out: "a PNG, less than 4MB, with the same dimensions as image", with alpha."""
+    """Refuse what the reference rules out: "a PNG, less than 4MB, with the same dimensions as image", with alpha.
+
+    The image generation guide, "Mask requirements", wants "the same format and size" of both.
+    """
     [mask, *others] = masks
     if others or mask.content_type != "image/png" or not mask.filename or not mask.data.startswith(b"\x89PNG"):
         return 400, error("Invalid mask: a single PNG is expected.", "mask", "invalid_image_file")
+    if image.content_type != mask.content_type:
+        return 400, error("Invalid mask image format - mask and image must be of the same format.", "mask", None)
     if len(mask.data) >= LARGEST_MASK:
         return 400, error("Invalid mask: it must be less than 4MB.", "mask", "image_too_large")
     with Image.open(io.BytesIO(mask.data)) as drawn, Image.open(io.BytesIO(image.data)) as picture:

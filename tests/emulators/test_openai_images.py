@@ -106,6 +106,15 @@ async def test_the_mask_of_an_edit_is_checked(openai: OpenAiImages, mask: bytes,
     assert status == (200 if words == "b64_json" else 400)
 
 
+async def test_a_mask_has_the_format_of_its_picture(openai: OpenAiImages) -> None:
+    """Spec OpenAI image generation guide, Mask requirements: the same format and size."""
+    form = aiohttp.FormData({"model": GPT, "prompt": "a"})
+    form.add_field("image", picture("RGB", kind="JPEG"), filename="x.jpg", content_type="image/jpeg")
+    form.add_field("mask", picture("RGBA"), filename="mask.png", content_type="image/png")
+    status, text = await post(openai, "edits", form=form)
+    assert (status, "the same format" in text) == (400, True)
+
+
 async def test_a_wrong_key_is_refused(openai: OpenAiImages) -> None:
     status, text = await post(openai, "generations", json={"model": GPT, "prompt": "a"}, key="sk-x")
     assert (status, "invalid_api_key" in text, openai.drawn) == (401, True, 0)

@@ -1,5 +1,6 @@
 """The pictures in our keeping: bytes, previews and copies by name."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -8,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service.images import Picture
+from service.images import Picture, ReferenceRules
 from service.pictures.decoders import DecodeLimits, Decoders
-from service.pictures.library import HEIC_PROBLEM, Pictures, PreviewMemory
-from service.pictures.messages import BadPictureError
+from service.pictures.library import HEIC_PROBLEM, ConversionMemory, Pictures, PreviewMemory
+from service.pictures.messages import BadPictureError, ConvertedPicture
 from tests.emulators.pictures import jpeg, png
 from tests.pictures.samples import corner_marked, encoded, tiff
 from tests.reference_fixture import reference_fixture
@@ -183,3 +184,27 @@ def test_a_preview_that_is_remembered_twice_counts_once() -> None:
         memory.remember("a", b"a" * 10)
     memory.remember("b", b"b" * 10)
     assert memory.find("a") == b"a" * 10
+
+
+async def test_equal_conversions_at_the_same_time_are_one() -> None:
+    """Ours: of several pictures from one photo, each converts it; one that fails is tried by the next."""
+    memory, made = ConversionMemory(max_bytes=10), 0
+    going_on = asyncio.Event()
+
+    async def convert() -> ConvertedPicture:
+        nonlocal made
+        made += 1
+        await going_on.wait()
+        if made == 1:
+            raise BadPictureError("picture", "was not decoded", "undecoded")
+        return ConvertedPicture(data=b"12345678", media_type="image/png", width=1, height=1)
+
+    keys = [("anna", "a.png", ReferenceRules())] * 3
+    asking = [asyncio.create_task(memory.get(key, convert)) for key in keys]
+    going_on.set()
+    first, *others = await asyncio.gather(*asking, return_exceptions=True)
+    assert isinstance(first, BadPictureError)
+    assert (made, {id(each) for each in others}) == (2, {id(others[0])})
+    await memory.get(("ben", "a.png", ReferenceRules()), convert)
+    await memory.get(keys[0], convert)
+    assert made == 4, "of ten bytes one is held"

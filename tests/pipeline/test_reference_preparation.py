@@ -45,6 +45,15 @@ async def test_a_mask_has_the_size_of_its_picture_as_that_is_sent(tmp_path: Path
     assert request.prompt == FOX.prompt
 
 
+async def test_a_picture_with_a_mask_is_a_png_like_it(tmp_path: Path) -> None:
+    """OpenAI's image generation guide, Mask requirements: the same format; the other references stay as they are."""
+    jpeg_ = encoded(photo(80, 40), "image/jpeg", quality=90)
+    request = await sent(tmp_path, fox(jpeg_, jpeg_, rules=ReferenceRules(mask="alpha")))
+    assert [each.media_type for each in request.references] == ["image/png", "image/jpeg"]
+    assert opened(request.references[0].data).tobytes() == opened(jpeg_).tobytes()
+    assert request.references[1].data == jpeg_
+
+
 async def test_a_marked_region_comes_last_and_with_words(tmp_path: Path) -> None:
     """Ours: the prompt may speak of the second picture, which stays the second."""
     request = await sent(tmp_path, fox(PICTURE, png(2), rules=ReferenceRules(mask="marked")))
