@@ -42,6 +42,21 @@ START_S: Final = 30.0
 ANSWER_S: Final = 20.0
 
 
+KEYS: Final = {
+    "Enter": (13, "\r"),
+    "Escape": (27, ""),
+    "Tab": (9, ""),
+    " ": (32, " "),
+    "Delete": (46, ""),
+    "ArrowLeft": (37, ""),
+    "ArrowUp": (38, ""),
+    "ArrowRight": (39, ""),
+    "ArrowDown": (40, ""),
+    "Home": (36, ""),
+    "End": (35, ""),
+}
+"""Code and text of keys that are no letters."""
+
 MIDDLE: Final = """(() => {
     const element = document.getElementById(%s);
     element.scrollIntoView();
@@ -86,9 +101,15 @@ class Tab:
 
     socket: aiohttp.ClientWebSocketResponse
     session: str = ""
+    context: str = ""
     errors: list[str] = field(default_factory=list)
     _ids: "itertools.count[int]" = field(default_factory=itertools.count)
     _waiting: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
+
+    async def save_into(self, folder: Path) -> None:
+        """Save downloads into this folder, without a question."""
+        behavior = {"behavior": "allow", "downloadPath": str(folder), "browserContextId": self.context}
+        await self.send("Browser.setDownloadBehavior", **behavior)
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
         """One command of the DevTools protocol, and its result."""
@@ -140,6 +161,18 @@ class Tab:
         x, y = await self.run(MIDDLE % repr(id_))
         for kind in ("mousePressed", "mouseReleased"):
             await self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    async def press(self, key: str, *, shift: bool = False, control: bool = False) -> None:
+        """Press and release a key: a letter, or one of `KEYS` by its name."""
+        code, text = KEYS.get(key, (ord(key.upper()) if len(key) == 1 else 0, key if len(key) == 1 else ""))
+        shared = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 8 * shift + 2 * control}
+        typed = {"text": text} if text and not control else {}
+        await self.send("Input.dispatchKeyEvent", type="keyDown", **shared, **typed)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", **shared)
+
+    async def type(self, text: str) -> None:
+        """Type a text where the focus is."""
+        await self.send("Input.insertText", text=text)
 
     async def choose(self, id_: str, *files: Path) -> None:
         """Choose files of this machine, as the dialog of a file input does."""
@@ -205,8 +238,8 @@ async def _tab(port: str) -> AsyncIterator[Tab]:
             tab = Tab(socket)
             listening = asyncio.create_task(tab.listen())
             try:
-                context = (await tab.send("Target.createBrowserContext"))["browserContextId"]
-                target = await tab.send("Target.createTarget", url="about:blank", browserContextId=context)
+                tab.context = (await tab.send("Target.createBrowserContext"))["browserContextId"]
+                target = await tab.send("Target.createTarget", url="about:blank", browserContextId=tab.context)
                 attached = await tab.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)
                 tab.session = attached["sessionId"]
                 for domain in ("Page", "Runtime", "DOM", "Log"):

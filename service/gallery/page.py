@@ -29,11 +29,11 @@ FOLDER: Final = Path(__file__).parents[1] / "web" / "gallery"
 VENDOR: Final = "vendor/htm-preact.js"
 MODULES: Final = (
     *("words", "values", "view", "api", "store", "layout", "grid", "zoom", "tree", "picture", "compare"),
-    *("references", "mask", "draw", "filters", "selection", "gallery"),
+    *("references", "painter", "mask", "draw", "filters", "selection", "gallery"),
 )
 """The modules of the gallery, each after those that it imports."""
 
-STYLES: Final = ("look.css", "gallery.css")
+STYLES: Final = ("look.css", "painter.css", "gallery.css")
 
 FOREVER: Final = {
     hdrs.CACHE_CONTROL: "public, max-age=31536000, immutable",
@@ -42,6 +42,9 @@ FOREVER: Final = {
     hdrs.VARY: hdrs.ACCEPT_ENCODING,
 }
 """Headers of the files, whose names change with them."""
+
+OWN_REFERRER: Final = {"Referrer-Policy": "same-origin"}
+"""Under `no-referrer` browsers send forms with `Origin: null` (Fetch, "append a request `Origin` header")."""
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -177,7 +180,7 @@ class GalleryPages:
             "needs_script": escape(self._words_of(request)["needs_script"]),
         }
         text = PLACE.sub(lambda found: {**own, **values}.get(found[1], found[0]), html)
-        headers = {**SAFE, "Content-Security-Policy": POLICY, hdrs.VARY: hdrs.ACCEPT_LANGUAGE}
+        headers = {**SAFE, **OWN_REFERRER, "Content-Security-Policy": POLICY, hdrs.VARY: hdrs.ACCEPT_LANGUAGE}
         return web.Response(text=text, content_type="text/html", status=status, headers=headers)
 
 

@@ -1,6 +1,6 @@
 /** The box by which a person draws: what the picture shows, the model, its shape, the pictures it starts from. */
 import { api } from "./api.js";
-import { MaskPainter } from "./mask.js";
+import { MaskDialog } from "./mask.js";
 import { argumentsFor, letGo, ofFile, ofPicture, putMask, ReferenceList } from "./references.js";
 import { absorb, explain, notify, state } from "./store.js";
 import { argumentsOf, sourceOf } from "./values.js";
@@ -82,7 +82,6 @@ function faultsOf(model) {
   const count = draft.references.length;
   if (count && model.references === 0) faults.references = word("takes_no_references", { model: model.id });
   else if (model.references && count > model.references) faults.references = word("too_many_references", { n: model.references });
-  else if (draft.references.some((each) => each.state === "sending" || each.mask?.state === "sending")) faults.references = word("still_sending");
   else if (draft.references.some((each) => each.state === "failed" || each.mask?.state === "failed")) faults.references = word("reference_failed");
   return faults;
 }
@@ -170,6 +169,9 @@ export function DrawBox() {
     if (Object.keys(faults).length) { show(faults); return; }
     setBusy(true);
     setProblems({});
+    await Promise.all(draft.references.flatMap((each) => [each.sent, each.mask?.sent]));
+    const unsent = faultsOf(model);
+    if (Object.keys(unsent).length) { setBusy(false); show(unsent); return; }
     try {
       const { history_id: id } = await api.draw(askedFor(model));
       draft.references.forEach(letGo);
@@ -195,8 +197,8 @@ export function DrawBox() {
     else if (picture) startDrawing([[job, picture]]);
     else setProblems({ references: word("not_droppable") });
   };
-  const marked = (file, strokes) => {
-    if (file !== undefined) putMask(draft.references, marking, file, strokes, redraw);
+  const marked = (file) => {
+    if (file !== undefined) putMask(draft.references, marking, file, redraw);
     setMarking(null);
   };
   const chooseModel = (id) => { draft.model = id; keep("model", id); draft.values = { ...keepAble(draft.values, modelOf(id)), count: draft.values.count }; setProblems({}); redraw(); };
@@ -232,6 +234,6 @@ export function DrawBox() {
       </div></details>`}
       <div class="foot"><${Limits} /><span class="spacer"></span><span class="hint keys">${word("draw_keys")}</span><${Button} kind="plain" text=${word("close")} onclick=${() => { draft.open = false; redraw(); }} /></div>
     </div>`}
-    ${marking && html`<${MaskPainter} source=${marking.job ? sourceOf(marking.picture) : marking.shown} strokes=${marking.mask?.strokes} onend=${marked} />`}
+    ${marking && html`<${MaskDialog} source=${marking.job ? sourceOf(marking.picture) : marking.shown} masked=${Boolean(marking.mask)} onend=${marked} />`}
   </section>`;
 }

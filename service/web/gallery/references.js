@@ -19,7 +19,7 @@ export function ofFile(file, upload, redraw) {
     Object.assign(reference, { state: "failed", problem: word("too_large", { size: bytes(upload.bytes) }) });
     return reference;
   }
-  api.send(file).then(
+  reference.sent = api.send(file).then(
     (answer) => Object.assign(reference, { state: "ready", url: answer.url }),
     (error) => Object.assign(reference, { state: "failed", problem: explain(error) }),
   ).finally(redraw);
@@ -46,12 +46,12 @@ export function argumentsFor(references) {
 }
 
 /** Send the mask of a reference, or take it away. One reference at a time has one. */
-export function putMask(references, reference, file, strokes, redraw) {
+export function putMask(references, reference, file, redraw) {
   for (const each of references) each.mask = undefined;
   if (!file) return;
-  const mask = { url: "", strokes, state: "sending", problem: "" };
+  const mask = { url: "", state: "sending", problem: "" };
   reference.mask = mask;
-  api.send(file).then(
+  mask.sent = api.send(file).then(
     (answer) => Object.assign(mask, { state: "ready", url: answer.url }),
     (error) => Object.assign(mask, { state: "failed", problem: explain(error) }),
   ).finally(redraw);
