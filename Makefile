@@ -91,7 +91,7 @@ audit: $(VENV)/installed
 	@exec .cache/audit/bin/pip-audit --strict --require-hashes --disable-pip -r deploy/requirements.lock $(ARGS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/conformance/node_modules .cache/interop .cache/audit
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/conformance/node_modules tests/axe/node_modules .cache/interop .cache/audit
 	find service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements.txt $(VENV)/created

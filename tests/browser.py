@@ -128,7 +128,8 @@ class Tab:
                 case {"id": int(id_), "error": {"message": str(problem)}}:
                     self._waiting.pop(id_).set_exception(AssertionError(problem))
                 case {"id": int(id_), "result": dict(result)}:
-                    self._waiting.pop(id_).set_result(result)
+                    if not (waiting := self._waiting.pop(id_)).done():  # else nobody waits any longer
+                        waiting.set_result(result)
                 case {"method": "Runtime.exceptionThrown", "params": params}:
                     self.errors.append(str(params))
                 case {"method": "Log.entryAdded", "params": {"entry": {"level": "error", **entry}}}:

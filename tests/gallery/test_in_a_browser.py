@@ -453,7 +453,7 @@ async def test_a_picture_is_changed_with_another_one_and_a_marked_part(meet: Mee
 
 STATES: Mapping[str, str] = {
     "the grid": "",
-    "the box": "document.getElementById('prompt').focus()",
+    "the box": "document.getElementById('prompt').click()",
     "the filters": "document.getElementById('filter').click()",
     "a selection": "document.querySelectorAll('.mark input')[0].click()",
     "a question": "document.getElementById('delete-selected').click()",
@@ -487,7 +487,7 @@ async def test_on_a_small_phone_nothing_lies_beside_the_screen(meet: Meet) -> No
         await anna.several(2, prompt="Unbreakable" * 30 + "{}")
         await anna.tab.screen(360, 640, phone=True)
         await anna.open(tiles=2)
-        await anna.tab.run("document.getElementById('prompt').focus()")
+        await anna.tab.run("document.getElementById('prompt').click()")
         for place in ("#/", "#/p/2/1", "#/compare/2.1/1.1", "#/?state=failed"):
             await anna.go(place)
             await anna.tab.run(SETTLED)

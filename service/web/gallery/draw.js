@@ -209,7 +209,7 @@ export function DrawBox() {
     <div class="line">
       <label class="unseen" for="prompt">${word("prompt")}</label>
       <textarea id="prompt" ref=${prompt} rows="1" value=${draft.prompt} maxlength=${options?.prompt_length || 32000} placeholder=${word(draft.references.length ? "prompt_change" : "prompt_hint")} aria-invalid=${problems.prompt ? "true" : undefined} aria-describedby=${problems.prompt ? "prompt-problem" : undefined}
-        onfocus=${() => { if (!draft.open) { draft.open = true; redraw(); } }} oninput=${(event) => { draft.prompt = event.target.value; if (problems.prompt) setProblems({ ...problems, prompt: "" }); redraw(); }}></textarea>
+        onclick=${() => { if (!draft.open) { draft.open = true; redraw(); } }} oninput=${(event) => { draft.open = true; draft.prompt = event.target.value; if (problems.prompt) setProblems({ ...problems, prompt: "" }); redraw(); }}></textarea>
       <button type="button" id="draw" class="button primary" disabled=${busy || !model} onclick=${draw}>${busy ? word("drawing") : word("draw")}</button>
     </div>
     <${Problem} id="prompt-problem" text=${problems.prompt} />

@@ -114,7 +114,7 @@ function App() {
   useEffect(() => {
     const scrolled = () => holdBack(window.scrollY > 300);
     const key = (event) => {
-      if (event.defaultPrevented || above || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.defaultPrevented || above || event.target.closest("dialog") || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === "/") { event.preventDefault(); document.getElementById("search").focus(); }
       else if (event.key === "Escape" && state.selecting) selectNothing();
       else if (event.key === "Delete" && state.selected.size) document.getElementById("delete-selected")?.click();

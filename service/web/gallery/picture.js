@@ -133,7 +133,7 @@ export function PicturePage({ historyId, number, onagain, onchange, onback }) {
   useEffect(() => { document.title = job ? `${altOf(job)} – Easel` : "Easel"; }, [job?.prompt]);
 
   const onkeydown = (event) => {
-    if (asking || event.defaultPrevented || keyToView(view, event)) return;
+    if (asking || event.defaultPrevented || event.target.closest("dialog") || keyToView(view, event)) return;
     if (/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") onback();
     else if (event.key === "ArrowLeft") go(earlier);
