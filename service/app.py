@@ -27,7 +27,9 @@ from service.gallery.events import Events
 from service.image_models.models import Model, Models, read_models
 from service.image_models.offered import OfferedModels
 from service.images import LOCAL_OWNER, Job, WorkError
+from service.limits import DERIVATIVES, InUse
 from service.pictures.decoders import DecodeLimits, Decoders
+from service.pictures.derivatives import Derivatives
 from service.pictures.library import Importer, Pictures
 from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.generation import Generation
@@ -53,7 +55,7 @@ from service.storage.data_folder import DataFolderError, Secret
 from service.storage.opened import Storage, open_storage
 from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
-from service.upstreams.connector import Connector, proxying
+from service.upstreams.connector import client_session
 from service.watched_file import WatchedFile
 from service.web import images as web_files
 from service.web import protected_resource
@@ -73,6 +75,7 @@ from service.web.sockets import Listener, bounds_of, listen, listen_beside
 logger = logging.getLogger(__name__)
 
 VERSION: Final = "0.1.0"
+AGENT: Final = f"easel/{VERSION}"
 GRACE_S: Final = 6.0
 """Seconds that calls may go on once no job runs any more: their answers go out."""
 
@@ -143,7 +146,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         settings.check_exposure()
         if settings.auto_token:
             settings = with_auto_token(settings, storage.secret)
-        session = await stack.enter_async_context(client_session(settings))
+        session = await stack.enter_async_context(client_session(settings.proxies, AGENT))
         redactor = Redactor(image_services.secrets_of(settings))
         upstreams = image_services.connect(settings, session, redactor)
         models_file = await _models_file(settings, upstreams)
@@ -171,6 +174,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         offer(endpoint.server, context)
         guard = Guard(settings, resource, tokens)
         app = _application(settings, guard, context, endpoint if over_http else None, storage)
+        web_files.add_routes(app, storage.files, storage.imports, parts.derivatives(context.retention))
         if over_http:
             GalleryParts(
                 settings=settings,
@@ -231,20 +235,10 @@ async def _listen(
     stack.push_async_callback(listener.stop)
 
 
-def client_session(settings: Settings) -> aiohttp.ClientSession:
-    """Return the one session, over the connector of the upstreams and the proxies of the environment."""
-    return aiohttp.ClientSession(
-        connector=Connector(),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"easel/{VERSION}"},
-        middlewares=[proxying(settings.proxies)] if settings.proxies.are_set else [],
-    )
-
-
 @contextlib.asynccontextmanager
 async def upstreams_of(settings: Settings) -> AsyncIterator[Mapping[str, Upstream]]:
     """The upstreams that are on, for a command that asks them something and serves no client."""
-    async with client_session(settings) as session:
+    async with client_session(settings.proxies, AGENT) as session:
         yield image_services.connect(settings, session, Redactor(image_services.secrets_of(settings)))
 
 
@@ -351,6 +345,11 @@ class _Parts:
         restoration = Restoration(upstreams=self.upstreams, store=store, pictures=pictures, ended=ended)
         return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration)
 
+    def derivatives(self, retention: Retention) -> Derivatives:
+        """Return what makes smaller copies for pages."""
+        in_use = InUse(DERIVATIVES, self.settings.allowances)
+        return Derivatives(self.storage.files, self.storage.store, self.decoders, in_use, retention.enforce)
+
     def _references(self, generation: Generation, uploads: Uploads, retention: Retention) -> References:
         storage = self.storage
         return References(
@@ -382,7 +381,6 @@ def _application(
     app.on_response_prepare.extend((name_the_server, add_cross_origin_headers, guard.tries.note))
     if guard.resource is not None:
         protected_resource.add_routes(app, guard.resource, settings.path)
-    web_files.add_routes(app, storage.files, storage.imports)
     uploads = web_upload.UploadHandler(
         uploads=context.uploads,
         importer=context.references.importer,

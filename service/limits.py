@@ -143,6 +143,14 @@ REQUEST_MEGABYTES: Final = Limit(
     refusal="{limit} MB of your requests are being received or answered",
     overall_refusal="{limit} MB of requests of all users are being received or answered",
 )
+DERIVATIVES: Final = Limit(
+    name="derivatives",
+    each=256,
+    overall=1024,
+    meaning="smaller copies of pictures that wait to be made for a page, of each owner / of all",
+    refusal="{limit} smaller copies of your pictures are being made",
+    overall_refusal="{limit} smaller copies of pictures of all users are being made",
+)
 STREAMS: Final = Limit(
     name="streams",
     each=64,
@@ -173,22 +181,10 @@ REPLAY_MEGABYTES: Final = Limit(
 )
 
 LIMITS: Final = (
-    CALLS_PER_MINUTE,
-    GENERATIONS_AT_ONCE,
-    GENERATIONS_QUEUED,
-    BATCH_GENERATIONS,
-    PICTURES_PER_DAY,
-    SPEND_PER_DAY,
-    UPLOADS_PER_DAY,
-    DOWNLOADS_AT_ONCE,
-    CONNECTIONS,
-    CALLS_AT_ONCE,
-    REQUEST_MEGABYTES,
-    STREAMS,
-    SUBSCRIPTIONS,
-    SESSIONS,
-    REPLAY_MEGABYTES,
-)
+    CALLS_PER_MINUTE, GENERATIONS_AT_ONCE, GENERATIONS_QUEUED, BATCH_GENERATIONS, PICTURES_PER_DAY, SPEND_PER_DAY,
+    UPLOADS_PER_DAY, DOWNLOADS_AT_ONCE, CONNECTIONS, CALLS_AT_ONCE, REQUEST_MEGABYTES, DERIVATIVES, STREAMS,
+    SUBSCRIPTIONS, SESSIONS, REPLAY_MEGABYTES,
+)  # fmt: skip
 """Every limit, in the order of `--help` and `docs/settings.md`."""
 
 _BY_NAME: Final = {limit.name: limit for limit in LIMITS}

@@ -436,6 +436,7 @@ NO_IDS: Final[Mapping[str, frozenset[str]]] = {
             "route sign_in.py add_post",
         }
     ),
+    "widths and formats of a fixed set (tests/web/test_images.py)": frozenset({"query WIDTH", "query FORMAT"}),
     "the name of a client, a token, and numbers": frozenset(
         {"query HINT", "query KEY", "query 'sizes'", "query 'most'", "query 'lang'"}
     ),

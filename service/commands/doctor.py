@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from service import image_services, logs
-from service.app import client_session, with_auto_token
+from service.app import AGENT, with_auto_token
 from service.commands.environment import environment
 from service.commands.public_url import MEGABYTE, Finding, State, Way
 from service.hosts import is_loopback
@@ -45,6 +45,7 @@ from service.storage.file_system import kind_of, share_of, wal_problem
 from service.storage.lease import living
 from service.tokens import TokensError, read_file
 from service.upstreams.base import Offers
+from service.upstreams.connector import client_session
 from service.web.guard import own_names
 
 SPARE_BYTES: Final = 1000 * MEGABYTE
@@ -113,7 +114,7 @@ async def _of_everything(settings: Settings, token: str, redactor: Redactor, *, 
         yield finding
     for finding in await asyncio.to_thread(lambda: [*_data_folder(settings, inside=inside), *_image_folder(settings)]):
         yield finding
-    async with client_session(settings) as session:
+    async with client_session(settings.proxies, AGENT) as session:
         async for finding in _upstreams(settings, session, redactor, inside=inside):
             yield finding
         async for finding in Way(session=session, settings=settings, token=token).look():

@@ -7,9 +7,7 @@ from typing import Any, Final
 
 from service.images import EXTENSIONS, OLD_EXTENSIONS, Job, KeptPicture
 from service.redaction import visible
-
-WIDTHS: Final = (160, 320, 640, 1280)
-"""Widths of the smaller pictures, in pixels."""
+from service.storage.files import WIDTHS
 
 NAME_WORDS: Final = 8
 NAME_LENGTH: Final = 60
@@ -49,7 +47,9 @@ def picture_entry(job: Job, number: int, pictures_url: str) -> dict[str, Any]:
         "picture": number,
         "name": picture.name,
         "url": url,
-        "thumb": {} if picture.is_away else {str(width): f"{url}?w={width}" for width in WIDTHS},
+        "thumb": {}
+        if picture.is_away or picture.media_type.startswith("video/")
+        else {str(width): f"{url}?w={width}" for width in WIDTHS},
         "media_type": picture.media_type,
         "width": picture.width,
         "height": picture.height,

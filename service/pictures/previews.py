@@ -1,4 +1,4 @@
-"""Small copies of pictures: the preview that goes into a result, and JPEG copies that fit a limit of bytes.
+"""Small copies of pictures: the preview of a result, JPEG copies that fit a limit of bytes, and derivatives for pages.
 
 A preview stands upright, in sRGB, on white, as JPEG, without the metadata of the original. The original stays as it is:
 it is kept in the bytes it came in, but for the types that nothing shows (`sniffing.CONVERTIBLE`).
@@ -7,14 +7,15 @@ Everything here blocks, and runs in a decoder process.
 """
 
 import io
+from collections.abc import Mapping
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image
 
-from service.pictures.conversion import png_of, upright_webp
-from service.pictures.decoding import LARGE_PIXELS, decode, on_white, within
-from service.pictures.messages import Examined, JpegCopy
+from service.pictures.conversion import encoded, png_of, upright_webp
+from service.pictures.decoding import LARGE_PIXELS, Factor, decode, decode_other, on_white, within
+from service.pictures.messages import ConvertedPicture, Examined, JpegCopy
 from service.pictures.sniffing import convertible, sniff
 
 PREVIEW_SIDE: Final = 768
@@ -32,6 +33,16 @@ JPEG_SIDE: Final = 65_500
 
 COPY_QUALITIES: Final = (90, 75)
 """A copy keeps all its pixels if one of these qualities lets it fit, else the most of them that do."""
+
+
+TALLEST: Final = 4
+"""Heights of a derivative for one width: a strip is made narrower instead. WebP has 16,383 pixels of height at most."""
+
+DERIVED_AS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "image/webp": {"quality": 82, "method": 4},
+    "image/jpeg": {"quality": 85, "optimize": True, "progressive": True},
+}
+"""Options by which a page shows no loss; a further step of `method` takes twice the time, for 2 % fewer bytes."""
 
 
 def examine(data: bytes) -> Examined:
@@ -82,6 +93,23 @@ def sizes_of_copies(size: tuple[int, int]) -> tuple[int, ...]:
     """Return the longer sides to try for a picture of this size, each smaller than the one before."""
     longest = min(max(size), JPEG_SIDE)
     return (longest, *(side for side in COPY_SIDES if side < longest))
+
+
+def derive(data: bytes, width: int, media_type: str) -> ConvertedPicture:
+    """Return a picture with this width, or its own where that is smaller. What is transparent stays so in a WebP."""
+    other = convertible(data)
+    picture = decode_other(data, other) if other else decode(data, _twice(width)).picture
+    if picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255):
+        picture = picture.convert("RGB")
+    picture.thumbnail((width, TALLEST * width), Image.Resampling.LANCZOS)
+    derived = encoded(picture, media_type, dict(DERIVED_AS[media_type]))
+    return ConvertedPicture(data=derived, media_type=media_type, width=picture.width, height=picture.height)
+
+
+def _twice(width: int) -> Factor:
+    """Return the factor that leaves twice the width, or the height, of which one is the width once it is upright."""
+    large = within(LARGE_PIXELS)
+    return lambda size: max(large(size), min(size) // (2 * width))
 
 
 def reduction(size: tuple[int, int]) -> int:

@@ -137,7 +137,7 @@ class Retention:
         absent, strange = await asyncio.to_thread(_compare, indexed, listed, self.clock.now() - SETTLED_S)
         # Another process may have kept one of them again since it was not seen.
         gone = [name for name in absent if await self.files.find(name) is None]
-        await self.store.forget_files(gone)
+        await self.store.forget_files(await self.files.remove(gone))  # their derivatives may be left
         for each in strange:
             await self.store.add_file(NOBODY, each.name, each.size)
         if gone or strange:

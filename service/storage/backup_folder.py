@@ -33,6 +33,7 @@ SMALL_FOLDERS: Final = ("arrived", "ended-sessions")
 """Folders of which every file is copied. The sessions that ended stay ended."""
 
 CHUNK_BYTES: Final = 1024 * 1024
+FORGET_DERIVED: Final = "UPDATE files SET derived = 0 WHERE derived"
 SELECT_STORED: Final = "SELECT name, size FROM files ORDER BY name"
 
 
@@ -77,8 +78,9 @@ def reading(path: Path) -> sqlite3.Connection:
 
 
 def forget(path: Path, names: Iterable[str]) -> None:
-    """Take pictures out of the index of a copy, on disk when this returns."""
+    """Take pictures out of the index of a copy, on disk when this returns. Derivatives are not copied, nor counted."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(FORGET_DERIVED)
         connection.execute(FORGET_FILES, (json.dumps(list(names)),))
 
 

@@ -4,7 +4,9 @@
    from what it names, and one owner's name says nothing about whether another has the same picture.
 2. Bytes are written and fsynced in the folder of this process, then renamed into place, then the folder is fsynced.
    Whatever lies under `files/` is whole.
-3. A name that somebody gives is matched against the one form that we mint before it becomes a path, and what lies
+3. A derivative lies beside its picture, and goes with it. Whoever keeps one looks for the picture afterwards, and
+   whoever removes a picture looks for derivatives afterwards: one of the two sees the other.
+4. A name that somebody gives is matched against the one form that we mint before it becomes a path, and what lies
    there counts only if it is a plain file in a plain folder: no link is followed, nor removed.
 """
 
@@ -21,7 +23,16 @@ from typing import BinaryIO, Final, Self
 
 from service.images import EXTENSIONS, OLD_EXTENSIONS
 from service.storage.data_folder import PRIVATE_FOLDER, needing, sync_folder, write_durably
-from service.storage.files import Files, ListedFile, OpenRange, StoredFile
+from service.storage.files import (
+    DERIVATIVES,
+    DERIVED_TYPES,
+    WIDTHS,
+    Derivative,
+    Files,
+    ListedFile,
+    OpenRange,
+    StoredFile,
+)
 from service.troubles import OTHER, storage_error, trouble_of
 
 logger = logging.getLogger(__name__)
@@ -31,6 +42,9 @@ STORED: Final = {**EXTENSIONS, **OLD_EXTENSIONS}
 
 TYPES: Final = {extension: media_type for media_type, extension in STORED.items()}
 NAME: Final = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join(TYPES)})")
+NAME_OR_DERIVED: Final = re.compile(
+    rf"{NAME.pattern}(?:~(?:{'|'.join(map(str, WIDTHS))})\.({'|'.join(DERIVED_TYPES)}))?"
+)
 OWNER_LENGTH_BYTES: Final = 8
 CHUNK_BYTES: Final = 256 * 1024
 
@@ -80,12 +94,19 @@ class DiskFiles(Files):
         except OSError as error:
             raise storage_error("The picture could not be stored", trouble_of(error) or OTHER, error) from error
 
+    async def keep_derived(self, name: str, derivative: Derivative, data: bytes) -> bool:
+        try:
+            return await asyncio.to_thread(self._keep_derived, name, derivative.of(name), data)
+        except OSError as error:
+            raise storage_error("A smaller copy could not be stored", trouble_of(error) or OTHER, error) from error
+
     async def find(self, name: str) -> StoredFile | None:
-        matched = NAME.fullmatch(name)
+        matched = NAME_OR_DERIVED.fullmatch(name)
         if matched is None:
             return None
         found = await asyncio.to_thread(_plain_file, self.path(name))
-        return None if found is None else StoredFile(media_type=TYPES[matched[1]], size=found.st_size)
+        media_type = DERIVED_TYPES[matched[2]] if matched[2] else TYPES[matched[1]]
+        return None if found is None else StoredFile(media_type=media_type, size=found.st_size)
 
     async def read(self, name: str) -> bytes | None:
         return await asyncio.to_thread(self._read, name)
@@ -101,7 +122,7 @@ class DiskFiles(Files):
         return await asyncio.to_thread(lambda: list(self._list()))
 
     def path(self, name: str) -> Path:
-        """The path of the file that this name has, or would have. The name has the form that `NAME` checks."""
+        """The path of the file that this name has, or would have. It has the form that `NAME_OR_DERIVED` checks."""
         return self._folder / name[:2] / name
 
     def _keep(self, owner: str, data: bytes, extension: str) -> str:
@@ -115,6 +136,15 @@ class DiskFiles(Files):
         sync_folder(path.parent)
         sync_folder(self._folder)
         return name
+
+    def _keep_derived(self, name: str, derived: str, data: bytes) -> bool:
+        if NAME.fullmatch(name) is None or _plain_file(self.path(name)) is None:
+            return False
+        self._put(self.path(derived), data)
+        if _plain_file(self.path(name)) is None:  # removed meanwhile, perhaps before the derivative was there
+            self.path(derived).unlink(missing_ok=True)
+            return False
+        return True
 
     def _put(self, path: Path, data: bytes) -> None:
         draft = self._scratch / secrets.token_hex(8)
@@ -137,7 +167,7 @@ class DiskFiles(Files):
 
     def _open(self, name: str) -> BinaryIO | None:
         """The file behind a name, opened unbuffered as `sendfile` needs it; a link is not followed."""
-        if NAME.fullmatch(name) is None:
+        if NAME_OR_DERIVED.fullmatch(name) is None:
             return None
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # each system lacks one
         try:
@@ -156,12 +186,18 @@ class DiskFiles(Files):
             return True
         path = self.path(name)
         try:
+            self._remove_derived(name)
             if _plain_file(path) is not None:
                 path.unlink(missing_ok=True)  # another process may make room at the same moment
+                self._remove_derived(name)
         except OSError as error:
             logger.warning("%s cannot be removed: %s", path, error.strerror)
             return False
         return True
+
+    def _remove_derived(self, name: str) -> None:
+        for each in DERIVATIVES:
+            self.path(each.of(name)).unlink(missing_ok=True)
 
     def _list(self) -> Iterator[ListedFile]:
         for folder in self._folder.iterdir():

@@ -1,6 +1,7 @@
 """Ended sessions as small files in the data folder: one for each period, one line for each session.
 
-A period's file is removed when all of its ids have expired. A look is a `stat` of two files, microseconds without a
+A period's file is removed when all of its ids have expired. What one process alone may end has an empty file besides,
+named after the period and the id. A look is a `stat` of two files, microseconds without a
 wait for the disk, and reads on only when a file has grown; that is why it may happen on the loop. Requests come faster
 than that, so the end that another process noted is seen after `LOOK_S` at the latest.
 """
@@ -36,7 +37,8 @@ class DiskSessions(EndedSessions):
         with needing(folder):
             folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
             for file in folder.iterdir():
-                if file.name.isdecimal() and int(file.name) < self._period():
+                period = file.name.partition(".")[0]
+                if period.isdecimal() and int(period) < self._period():
                     file.unlink(missing_ok=True)
 
     def contains(self, session_id: str) -> bool:
@@ -57,6 +59,19 @@ class DiskSessions(EndedSessions):
             await asyncio.to_thread(self._append, int(expires // PERIOD_S), _digest(session_id))
         finally:
             self._looked = 0.0
+
+    async def take(self, session_id: str, expires: float) -> bool:
+        digest = _digest(session_id)
+        try:
+            await asyncio.to_thread(self._claim, f"{int(expires // PERIOD_S)}.{digest}")
+        except FileExistsError:
+            return False
+        await self.add(session_id, expires)
+        return True
+
+    def _claim(self, name: str) -> None:
+        """Make an empty file of this name, which one process alone can (open(2), O_EXCL)."""
+        os.close(os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
 
     def _append(self, period: int, digest: str) -> None:
         # One short write in append mode: lines of several processes do not mix (write(2), O_APPEND). The line break

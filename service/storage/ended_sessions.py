@@ -19,3 +19,7 @@ class EndedSessions(ABC):
 
         Raises `OSError` when the end cannot be stored.
         """
+
+    @abstractmethod
+    async def take(self, session_id: str, expires: float) -> bool:
+        """End what may be used once, as `add` does; False where somebody else was first, in whichever process."""

@@ -3,12 +3,15 @@
 A name is 32 hexadecimal digits and one of the extensions of `images.EXTENSIONS` or, for files of an earlier server,
 `OLD_EXTENSIONS`. It is a capability: who knows it may see the picture, so it is keyed by our secret and cannot be
 guessed from a prompt, a URL or the bytes.
+
+A picture may have *derivatives*: smaller copies, made from it when they are first asked for. They belong to it: they
+are found under its name with an addition (`Derivative`), in no list, and go with it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Self
+from typing import BinaryIO, Final, Self
 
 from service.images import Job, Picture
 
@@ -19,6 +22,33 @@ class StoredFile:
 
     media_type: str
     size: int
+
+
+WIDTHS: Final = (160, 320, 640, 1280)
+"""The widths of derivatives, in pixels: a tile, a preview, and both on a screen of twice the density."""
+
+DERIVED_TYPES: Final[Mapping[str, str]] = {"webp": "image/webp", "jpg": "image/jpeg"}
+"""The extensions of derivatives, and their media types."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derivative:
+    """One of the smaller copies that a picture can have: its width, and its extension."""
+
+    width: int
+    extension: str
+
+    @property
+    def media_type(self) -> str:
+        """The media type of its bytes."""
+        return DERIVED_TYPES[self.extension]
+
+    def of(self, name: str) -> str:
+        """Return the name of this derivative of a picture."""
+        return f"{name}~{self.width}.{self.extension}"
+
+
+DERIVATIVES: Final = tuple(Derivative(width=width, extension=each) for width in WIDTHS for each in DERIVED_TYPES)
 
 
 class OpenRange(ABC):
@@ -66,6 +96,10 @@ class Files(ABC):
         """
 
     @abstractmethod
+    async def keep_derived(self, name: str, derivative: Derivative, data: bytes) -> bool:
+        """Store a derivative of the picture of this name, as `keep` does; False where the picture is gone."""
+
+    @abstractmethod
     async def find(self, name: str) -> StoredFile | None:
         """The file behind a name, or None. A name of any other form is None without a look at the disk."""
 
@@ -79,14 +113,14 @@ class Files(ABC):
 
     @abstractmethod
     async def remove(self, names: Collection[str]) -> list[str]:
-        """Remove the files behind these names; returns the names behind which nothing lies any more.
+        """Remove the pictures of these names with their derivatives; returns the names that lead to nothing any more.
 
         What the disk does not let go is left out of that, and the log says so.
         """
 
     @abstractmethod
     async def listing(self) -> list[ListedFile]:
-        """Every file there is. What is kept or removed meanwhile may be among them or not."""
+        """Every picture there is. What is kept or removed meanwhile may be among them or not."""
 
 
 class Arrivals(ABC):

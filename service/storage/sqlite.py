@@ -188,6 +188,12 @@ class SqliteStore(Store):
     def add_file(self, owner: str, name: str, size: int) -> Awaitable[bool]:
         return self.database.write(files.add_file, owner, name, size, self._clock())
 
+    def add_derived(self, name: str, size: int) -> Awaitable[None]:
+        return self.database.write(files.add_derived, name, size)
+
+    def owner_of_file(self, name: str) -> Awaitable[str | None]:
+        return self.database.read(files.owner_of_file, name)
+
     def owns_file(self, owner: str, name: str) -> Awaitable[bool]:
         return self.database.read(queries.owns_file, owner, name)
 

@@ -40,6 +40,8 @@ INSERT_FILE: Final = """
 
 SELECT_OWNER: Final = "SELECT owner FROM pictures JOIN jobs ON jobs.id = job_id WHERE name = ? LIMIT 1"
 FIND_FILE: Final = "SELECT 1 FROM files WHERE name = ?"
+SELECT_FILE_OWNER: Final = "SELECT owner FROM files WHERE name = ?"
+ADD_DERIVED: Final = "UPDATE files SET derived = derived + ? WHERE name = ?"
 FORGET_FILES: Final = "DELETE FROM files WHERE name IN (SELECT value FROM json_each(?))"
 COUNT_ALL: Final = """
     SELECT coalesce(sum(entries), 0), coalesce(sum(bytes), 0), (SELECT min(stored_at) FROM files) FROM file_totals
@@ -51,7 +53,7 @@ COUNT_OF_OWNER: Final = """
 COUNT_OF_EACH: Final = """
     SELECT owner, entries - coalesce(old_entries, 0), bytes - coalesce(old_bytes, 0)
     FROM file_totals LEFT JOIN (
-        SELECT owner, count(*) AS old_entries, sum(size) AS old_bytes FROM files
+        SELECT owner, count(*) AS old_entries, sum(size + derived) AS old_bytes FROM files
         WHERE stored_at <> 0 AND name IN (SELECT name FROM old_files) GROUP BY owner
     ) USING (owner)
     WHERE entries > 0
@@ -61,10 +63,10 @@ COUNT_OF_EACH: Final = """
 NEWEST_TIME: Final = "SELECT coalesce(max(stored_at), 0) FROM files"
 NEWEST_OF_ALL: Final = "SELECT name FROM files ORDER BY stored_at DESC, name DESC LIMIT 1"
 NEWEST_OF_OWNER: Final = "SELECT name FROM files WHERE owner = ? ORDER BY stored_at DESC, name DESC LIMIT 1"
-TOO_OLD: Final = "SELECT owner, name, size FROM limited_files WHERE stored_at < ? ORDER BY stored_at, name"
-COUNT_UNUSED: Final = "SELECT owner, count(*), sum(size) FROM unused_files GROUP BY owner"
-UNUSED_OF_OWNER: Final = "SELECT name, size FROM unused_files WHERE owner = ? ORDER BY stored_at, name"
-IDLE_OF_OWNER: Final = "SELECT name, size FROM limited_files WHERE owner = ? ORDER BY stored_at, name"
+TOO_OLD: Final = "SELECT owner, name, size + derived FROM limited_files WHERE stored_at < ? ORDER BY stored_at, name"
+COUNT_UNUSED: Final = "SELECT owner, count(*), sum(size + derived) FROM unused_files GROUP BY owner"
+UNUSED_OF_OWNER: Final = "SELECT name, size + derived FROM unused_files WHERE owner = ? ORDER BY stored_at, name"
+IDLE_OF_OWNER: Final = "SELECT name, size + derived FROM limited_files WHERE owner = ? ORDER BY stored_at, name"
 BEYOND_NEWEST: Final = """
     SELECT name FROM idle_files WHERE name IN (
         SELECT name FROM files WHERE owner = ? ORDER BY stored_at DESC, name DESC LIMIT -1 OFFSET ?
@@ -103,6 +105,17 @@ def add_file(connection: sqlite3.Connection, owner: str, name: str, size: int, n
     connection.execute(FORGET_UNOWNED, (name, owner))
     connection.execute(INSERT_FILE, (name, owner, size, now))
     return not was_there
+
+
+def add_derived(connection: sqlite3.Connection, name: str, size: int) -> None:
+    """Count the bytes of a derivative with the file that it was made from."""
+    connection.execute(ADD_DERIVED, (size, name))
+
+
+def owner_of_file(connection: sqlite3.Connection, name: str) -> str | None:
+    """The owner of a stored file; None where the index does not know it."""
+    row = connection.execute(SELECT_FILE_OWNER, (name,)).fetchone()
+    return None if row is None else row[0]
 
 
 def newest_file(connection: sqlite3.Connection) -> float:

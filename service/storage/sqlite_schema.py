@@ -174,6 +174,7 @@ FILES: Final = (
         name TEXT NOT NULL PRIMARY KEY,
         owner TEXT NOT NULL,
         size INTEGER NOT NULL,
+        derived INTEGER NOT NULL DEFAULT 0,
         drawn INTEGER NOT NULL,
         stored_at REAL NOT NULL
     ) WITHOUT ROWID
@@ -211,15 +212,21 @@ FILES: Final = (
     END
     """,
     """
+    CREATE TRIGGER file_derived AFTER UPDATE OF derived ON files BEGIN
+        UPDATE file_totals SET bytes = bytes + NEW.derived - OLD.derived WHERE owner = NEW.owner;
+    END
+    """,
+    """
     CREATE TRIGGER file_deleted AFTER DELETE ON files BEGIN
-        UPDATE file_totals SET entries = entries - 1, bytes = bytes - OLD.size WHERE owner = OLD.owner;
+        UPDATE file_totals SET entries = entries - 1, bytes = bytes - OLD.size - OLD.derived WHERE owner = OLD.owner;
     END
     """,
 )
-"""`drawn`: a picture of the history has this name; the others are references and uploads. No working job refers to
-`idle_files`. The limits of room hold for `limited_files`, which are all of these but the files of an earlier server
-that nobody deleted. Of those again `unused_files` are no pictures of the history, nor do they wait for a call as an
-upload, or for a mask to be painted over them.
+"""`derived`: the bytes of its derivatives, which go with it. `drawn`: a picture of the history has this name; the
+others are references and uploads. No working job refers to `idle_files`. The limits of room hold for
+`limited_files`, which are all of these but the files of an earlier server that nobody deleted. Of those again
+`unused_files` are no pictures of the history, nor do they wait for a call as an upload, or for a mask to be painted
+over them.
 """
 
 UPLOADS: Final = (

@@ -272,6 +272,14 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def add_derived(self, name: str, size: int) -> Awaitable[None]:
+        """Count a derivative of `size` bytes with the file that it was made from."""
+
+    @abstractmethod
+    def owner_of_file(self, name: str) -> Awaitable[str | None]:
+        """The owner of a stored file, "" for nobody; None for a file that the index does not know."""
+
+    @abstractmethod
     def owns_file(self, owner: str, name: str) -> Awaitable[bool]:
         """True when a file of this name is stored for this owner."""
 

@@ -84,3 +84,13 @@ def proxying(proxies: Proxies) -> aiohttp.ClientMiddlewareType:
         return await handler(request)
 
     return send
+
+
+def client_session(proxies: Proxies, agent: str) -> aiohttp.ClientSession:
+    """Return the one session of the service, over this connector and the proxies of the environment."""
+    return aiohttp.ClientSession(
+        connector=Connector(),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": agent},
+        middlewares=[proxying(proxies)] if proxies.are_set else [],
+    )

@@ -1,4 +1,4 @@
-"""GET and HEAD of `/mcp-cache/{name}`: the pictures.
+"""GET and HEAD of `/mcp-cache/{name}`: the pictures, and with `?w=320` their derivatives.
 
 Not aiohttp's `FileResponse`: that one looks for compressed siblings, makes the ETag from the time of the file, which a
 restore or a second machine changes, and answers a range whatever an ETag in `If-Range` says.
@@ -10,23 +10,32 @@ restore or a second machine changes, and answers a range whatever an ETag in `If
    There is no Last-Modified, so dates in conditions match nothing.
 4. A name of an earlier server, whose pictures were taken over, leads to the same bytes under our name; their type is
    that of the bytes, whatever the old name says.
-5. A picture is never a page: fixed type, `nosniff`, a sandbox. Chat clients embed it from other origins.
+5. `w` is one of `files.WIDTHS`, `f` webp or jpeg; without `f`, `Accept` decides. Any other value is the 404 of a name
+   that is not there, before anything is read. Other parameters mean nothing: chat programs add some of their own.
+6. A picture is never a page: fixed type, `nosniff`, a sandbox. Chat clients embed it from other origins.
 """
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
+from service.limits import LimitError
+from service.pictures.derivatives import Derivatives
+from service.pictures.messages import BadPictureError
 from service.routes import PICTURES
-from service.storage.files import Files, OpenRange, StoredFile
+from service.storage.files import DERIVATIVES as KNOWN
+from service.storage.files import Derivative, Files, OpenRange, StoredFile
 from service.storage.imports import Imports
 
 FILES: Final[web.AppKey[Files]] = web.AppKey("files")
 IMPORTS: Final[web.AppKey[Imports]] = web.AppKey("imports")
+DERIVATIVES: Final[web.AppKey[Derivatives]] = web.AppKey("derivatives")
 
 SEND_TIMEOUT_S: Final = 600
 """The largest picture we keep by default has 100 MB; who takes longer for it than this has stopped reading."""
@@ -42,6 +51,25 @@ NOT_KEPT: Final = (
     "may bring it back.\n这张图片已不在这里保存。请在对话里说出它的 history_id，要求重新显示：历史记录也许能找回它。\n"
 )
 
+NOT_SMALLER: Final = (
+    "There is no smaller copy of this picture: it cannot be decoded here. Without ?w= it is here as it came.\n"
+    "这张图片没有较小的版本：这里无法解码它。去掉 ?w= 即可看到原图。\n"
+)
+TRY_AGAIN: Final = (
+    "Too many smaller copies are being made. Try again in a moment.\n正在生成的缩略图太多，请稍后再试。\n"
+)
+RETRY_S: Final = 2
+
+WIDTH: Final = "w"
+FORMAT: Final = "f"
+FORMATS: Final[Mapping[str, str]] = {"webp": "webp", "jpeg": "jpg"}
+BY_PARAMETERS: Final[Mapping[tuple[str, str], Derivative]] = {
+    (str(each.width), format_): each for each in KNOWN for format_ in FORMATS if FORMATS[format_] == each.extension
+}
+"""The derivatives by the values of their parameters, letter by letter: 0320 is none."""
+
+TAKES_WEBP: Final = re.compile(r"\bimage/webp\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.ASCII | re.IGNORECASE)
+
 SAFE: Final = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -53,9 +81,53 @@ ABSENT: Final = {**SAFE, hdrs.CACHE_CONTROL: "no-store"}
 """For every other answer: the next one may differ."""
 
 
-def add_routes(app: web.Application, files: Files, imports: Imports | None = None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A picture or a derivative as it is sent: its type and size, its ETag, and the name that it is saved under."""
+
+    stored: StoredFile
+    tag: str
+    shown_as: str
+    source: str
+    """The name of its file."""
+    varies: bool = False
+    """Another `Accept` would have been answered with another one."""
+    held: bytes | None = None
+    """All its bytes, for one that was made just now."""
+
+    async def open_range(self, files: Files, span: range) -> OpenRange | None:
+        """Open some of its bytes; None once it was removed."""
+        return await files.open_range(self.source, span) if self.held is None else HeldRange(self.held, span)
+
+    def lasting(self) -> dict[str, str]:
+        """Return its headers in 200 and 206, and again in 304 (RFC 9110, 15.4.5)."""
+        headers = {**SAFE, hdrs.ETAG: f'"{self.tag}"', hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
+        return {**headers, hdrs.VARY: hdrs.ACCEPT} if self.varies else headers
+
+
+class HeldRange(OpenRange):
+    """A range of bytes in memory."""
+
+    def __init__(self, data: bytes, span: range) -> None:
+        """Hold the bytes of the range."""
+        self._data = data[span.start : span.stop]
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes in one piece."""
+        yield self._data
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def add_routes(
+    app: web.Application, files: Files, imports: Imports | None = None, derivatives: Derivatives | None = None
+) -> None:
     """Serve these pictures, those of `imports` by their old names too. aiohttp answers other methods with 405."""
     app[FILES] = files
+    if derivatives is not None:
+        app[DERIVATIVES] = derivatives
+        app.on_cleanup.append(lambda _: derivatives.close())
     if imports is not None:
         app[IMPORTS] = imports
     app.router.add_get(PICTURES.path + "{name}", picture_get, allow_head=True)
@@ -63,30 +135,80 @@ def add_routes(app: web.Application, files: Files, imports: Imports | None = Non
 
 async def picture_get(request: web.Request) -> web.StreamResponse:
     """Answer with the picture, a part of it, or why not."""
+    served = await _find(request)
+    if isinstance(served, web.Response):
+        return served
+    if request.if_match is not None and not _matches(request.if_match, served.tag, weak=False):
+        return web.Response(status=412, headers=ABSENT)
+    if request.if_none_match is not None and _matches(request.if_none_match, served.tag, weak=True):
+        return web.Response(status=304, headers=served.lasting())
+    size = served.stored.size
+    span = _asked_range(request, served.tag, size)
+    if span is not None and not span:
+        return web.Response(status=416, headers={**ABSENT, hdrs.CONTENT_RANGE: f"bytes */{size}"})
+    response = _head(served, span)
+    if request.method == hdrs.METH_HEAD or size == 0:
+        return response
+    wanted = span or range(size)
+    opened = await served.open_range(request.app[FILES], wanted)
+    if opened is None:  # removed since it was found
+        return _absent()
+    async with opened:
+        await _send(request, response, opened, wanted)
+    return response
+
+
+async def _find(request: web.Request) -> Served | web.Response:
+    """Return the picture or the derivative that is asked for, or the answer that there is none."""
     name = request.match_info["name"]
+    asked = _asked_derivative(request)
+    if "~" in name or isinstance(asked, web.Response):  # a derivative has no address but that of its picture
+        return _absent()
     stored = await request.app[FILES].find(name)
     if stored is None:
         name = await _name_here(request.app, name)
         stored = await request.app[FILES].find(name)
     if stored is None:
         return _absent()
-    if request.if_match is not None and not _matches(request.if_match, name, weak=False):
-        return web.Response(status=412, headers=ABSENT)
-    if request.if_none_match is not None and _matches(request.if_none_match, name, weak=True):
-        return web.Response(status=304, headers=_lasting(name))
-    span = _asked_range(request, name, stored.size)
-    if span is not None and not span:
-        return web.Response(status=416, headers={**ABSENT, hdrs.CONTENT_RANGE: f"bytes */{stored.size}"})
-    response = _head(name, stored, span)
-    if request.method == hdrs.METH_HEAD or stored.size == 0:
-        return response
-    wanted = span or range(stored.size)
-    opened = await request.app[FILES].open_range(name, wanted)
-    if opened is None:  # removed since it was found
+    if asked is None:
+        return Served(stored=stored, tag=name, shown_as=name, source=name)
+    return await _find_derived(request, name, asked)
+
+
+def _asked_derivative(request: web.Request) -> Derivative | web.Response | None:
+    """Return the derivative that the query asks for; None for the picture itself, and 404 for what there never is."""
+    widths, formats = request.query.getall(WIDTH, []), request.query.getall(FORMAT, [])
+    if not widths and not formats:
+        return None
+    accepted = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
+    format_ = formats[0] if formats else "webp" if TAKES_WEBP.search(accepted) else "jpeg"
+    derivative = BY_PARAMETERS.get((widths[0] if widths else "", format_))
+    return derivative if derivative is not None and max(len(widths), len(formats)) == 1 else _absent()
+
+
+async def _find_derived(request: web.Request, name: str, derivative: Derivative) -> Served | web.Response:
+    """Return a derivative, made now where it is not kept. Its tag has its size: another release may make it anew."""
+    source, data = derivative.of(name), None
+    stored = await request.app[FILES].find(source)
+    if stored is None and DERIVATIVES in request.app:
+        try:
+            data = await request.app[DERIVATIVES].make(name, derivative)
+        except BadPictureError as error:
+            return _busy(503, RETRY_S) if error.code == "undecoded" else _absent(NOT_SMALLER)
+        except LimitError as full:
+            return _busy(429, full.retry_after_s)
+        stored = None if data is None else StoredFile(media_type=derivative.media_type, size=len(data))
+    if stored is None:
         return _absent()
-    async with opened:
-        await _send(request, response, opened, wanted)
-    return response
+    stem = name.partition(".")[0]
+    return Served(
+        stored=stored,
+        tag=f"{source}~{stored.size:x}",
+        shown_as=f"{stem}-{derivative.width}.{derivative.extension}",
+        source=source,
+        varies=FORMAT not in request.query,
+        held=data,
+    )
 
 
 async def send_whole(request: web.Request, files: Files, name: str, headers: Mapping[str, str]) -> web.StreamResponse:
@@ -126,38 +248,39 @@ def read_range(header: str, size: int) -> range | None:
             return None
 
 
-def _asked_range(request: web.Request, name: str, size: int) -> range | None:
+def _asked_range(request: web.Request, tag: str, size: int) -> range | None:
     """Only GET has ranges (RFC 9110, 14.2), and If-Range must name exactly these bytes (13.1.5)."""
     header = request.headers.get(hdrs.RANGE)
     if header is None or request.method != hdrs.METH_GET:
         return None
-    if request.headers.get(hdrs.IF_RANGE, f'"{name}"') != f'"{name}"':
+    if request.headers.get(hdrs.IF_RANGE, f'"{tag}"') != f'"{tag}"':
         return None
     return read_range(header, size)
 
 
-def _matches(tags: Iterable[ETag], name: str, *, weak: bool) -> bool:
-    return any(tag.value in {name, "*"} and (weak or not tag.is_weak) for tag in tags)
+def _matches(tags: Iterable[ETag], own: str, *, weak: bool) -> bool:
+    return any(tag.value in {own, "*"} and (weak or not tag.is_weak) for tag in tags)
 
 
-def _lasting(name: str) -> dict[str, str]:
-    """Return the headers of a picture in 200 and 206, and again in 304 (RFC 9110, 15.4.5)."""
-    return {**SAFE, hdrs.ETAG: f'"{name}"', hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
-
-
-def _head(name: str, stored: StoredFile, span: range | None) -> web.StreamResponse:
-    response = web.StreamResponse(status=200 if span is None else 206, headers=_lasting(name))
-    response.headers[hdrs.CONTENT_TYPE] = stored.media_type
-    response.headers[hdrs.CONTENT_DISPOSITION] = f'inline; filename="{name}"'
+def _head(served: Served, span: range | None) -> web.StreamResponse:
+    response = web.StreamResponse(status=200 if span is None else 206, headers=served.lasting())
+    size = served.stored.size
+    response.headers[hdrs.CONTENT_TYPE] = served.stored.media_type
+    response.headers[hdrs.CONTENT_DISPOSITION] = f'inline; filename="{served.shown_as}"'
     response.headers[hdrs.ACCEPT_RANGES] = "bytes"
     if span is not None:
-        response.headers[hdrs.CONTENT_RANGE] = f"bytes {span.start}-{span.stop - 1}/{stored.size}"
-    response.content_length = stored.size if span is None else len(span)
+        response.headers[hdrs.CONTENT_RANGE] = f"bytes {span.start}-{span.stop - 1}/{size}"
+    response.content_length = size if span is None else len(span)
     return response
 
 
-def _absent() -> web.Response:
-    return web.Response(status=404, text=NOT_KEPT, headers=ABSENT)
+def _absent(words: str = NOT_KEPT) -> web.Response:
+    return web.Response(status=404, text=words, headers=ABSENT)
+
+
+def _busy(status: int, seconds: float) -> web.Response:
+    headers = {**ABSENT, hdrs.RETRY_AFTER: str(ceil(seconds))}
+    return web.Response(status=status, text=TRY_AGAIN, headers=headers)
 
 
 async def _send(request: web.Request, response: web.StreamResponse, opened: OpenRange, span: range) -> None:

@@ -32,6 +32,11 @@ class Ended(EndedSessions):
         assert expires > 0
         self.ids.add(session_id)
 
+    async def take(self, session_id: str, expires: float) -> bool:
+        first = session_id not in self.ids
+        await self.add(session_id, expires)
+        return first
+
 
 def access(clock: Clock, ended: Ended, **tokens: str) -> Access:
     settings = Settings.from_env({"EASEL_TOKENS": ",".join(f"{name}:{token}" for name, token in tokens.items())})

@@ -8,7 +8,7 @@ from aiohttp import web
 from PIL import Image
 
 from service.pictures.colour import SRGB_CURVE, profile_by_numbers
-from service.pictures.previews import examine
+from service.pictures.previews import derive, examine
 from service.pictures.sniffing import sniff
 from tests.browser import browser
 from tests.emulators.loopback import serving
@@ -79,8 +79,10 @@ async def test_a_preview_shows_what_a_browser_shows() -> None:
             width, height, shown = await tab.run(SHOW % (name, [list(point) for point in POINTS]))
             seen = await asyncio.to_thread(examine, data)
             assert (seen.width, seen.height) == (width, height), name
-            preview = Image.open(io.BytesIO(seen.preview))
-            for (x, y), colour in zip(POINTS, shown, strict=True):
-                pixel = preview.getpixel((int(x * width), int(y * height)))
-                assert isinstance(pixel, tuple)
-                assert max(abs(a - b) for a, b in zip(pixel, colour, strict=True)) <= 14, (name, x, y, pixel, colour)
+            derived = await asyncio.to_thread(derive, data, 1280, "image/webp")
+            for small in (seen.preview, derived.data):
+                image = Image.open(io.BytesIO(small)).convert("RGB")
+                for (x, y), colour in zip(POINTS, shown, strict=True):
+                    pixel = image.getpixel((int(x * width), int(y * height)))
+                    assert isinstance(pixel, tuple)
+                    assert max(abs(a - b) for a, b in zip(pixel, colour, strict=True)) <= 14, (name, x, y, pixel)

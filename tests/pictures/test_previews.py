@@ -6,8 +6,10 @@ import pytest
 from PIL import ExifTags, Image
 
 from service.images import EXTENSIONS, WorkError
+from service.pictures.colour import SRGB_CURVE, profile_by_numbers
 from service.pictures.messages import Examined
-from service.pictures.previews import PREVIEW_BYTES, PREVIEW_SIDE, copy, examine, sizes_of_copies, take_in
+from service.pictures.previews import PREVIEW_BYTES, PREVIEW_SIDE, copy, derive, examine, sizes_of_copies, take_in
+from service.storage.files import WIDTHS
 from tests.pictures.samples import RED, WHITE, corner_marked, difference, encoded, noise
 
 
@@ -239,3 +241,54 @@ def test_an_icon_is_no_reference() -> None:
     Image.new("RGB", (64, 32)).save(out, "ICO")
     with pytest.raises(WorkError, match="an ICO picture, a type that is not kept"):
         take_in(out.getvalue())
+
+
+def derived(data: bytes, width: int, media_type: str = "image/webp") -> Image.Image:
+    made = derive(data, width, media_type)
+    image = Image.open(io.BytesIO(made.data))
+    assert (image.get_format_mimetype(), image.size) == (media_type, (made.width, made.height))
+    assert "icc_profile" not in image.info
+    return image
+
+
+@pytest.mark.parametrize("media_type", ["image/webp", "image/jpeg"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_derivative_has_its_width_or_that_of_a_smaller_picture(width: int, media_type: str) -> None:
+    image = derived(encoded(corner_marked(1000, 500)), width, media_type)
+    assert image.size == (min(width, 1000), min(width, 1000) // 2)
+    assert difference(image.convert("RGB"), corner_marked(*image.size)) < 3
+
+
+def test_a_derivative_of_a_strip_fits_its_format() -> None:
+    """WebP has 16,383 pixels of height at most (RFC 9649, 2.5)."""
+    assert derived(encoded(Image.new("RGB", (500, 20_000))), 1280).size == (128, 5120)
+
+
+def test_a_derivative_stands_upright_in_srgb() -> None:
+    """Ours: as the preview does. The red of Display P3 lies outside of sRGB, and a dropped profile dulls all others."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned = corner_marked(320, 160).transpose(Image.Transpose.ROTATE_90)
+    upright = derived(encoded(turned, "image/jpeg", exif=exif, quality=95), 160)
+    assert difference(upright.convert("RGB"), corner_marked(160, 80)) < 6
+    wide = encoded(Image.new("RGB", (64, 64), (200, 100, 50)), icc_profile=profile_by_numbers(12, SRGB_CURVE))
+    shown = derived(wide, 160, "image/jpeg").convert("RGB").resize((1, 1)).tobytes()
+    assert tuple(shown) == pytest.approx((215, 93, 31), abs=4)
+
+
+def test_a_derivative_keeps_what_is_transparent_and_is_white_there_as_jpeg() -> None:
+    image = Image.new("RGBA", (640, 320), (0, 0, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 320, 320))
+    data = encoded(image)
+    webp = derived(data, 320)
+    assert (webp.mode, webp.getpixel((300, 80))[3], webp.getpixel((20, 80))[3]) == ("RGBA", 0, 255)  # type: ignore[index]  # of RGBA
+    assert derived(data, 320, "image/jpeg").getpixel((300, 80)) == (255, 255, 255)
+
+
+def test_a_derivative_of_an_animation_is_its_first_frame() -> None:
+    frames = [Image.new("RGB", (320, 160), colour) for colour in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    image = derived(buffer.getvalue(), 160)
+    assert getattr(image, "n_frames", 1) == 1
+    assert difference(image.convert("RGB"), Image.new("RGB", (160, 80), "red")) < 8

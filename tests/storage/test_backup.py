@@ -18,6 +18,7 @@ import pytest
 from service.images import ImageRequest, Job, KeptPicture, Picture
 from service.storage.backup import Report, back_up, restore
 from service.storage.backup_folder import BackupError
+from service.storage.files import DERIVATIVES
 from service.storage.opened import Storage, open_storage
 
 Steps = list[tuple[int, int, int, int]]
@@ -99,6 +100,20 @@ async def test_a_backup_of_a_running_service_brings_all_back(storage: Storage, d
         assert again.secret.derive("links") == storage.secret.derive("links")
         assert (await drawn(again, "ann", "new"))[-4:] == ".png"
         assert (await shown(again, "ann"))[0] == (3, "new", b"new")
+
+
+async def test_derivatives_are_left_out_and_not_counted(storage: Storage, data: Path, target: Path) -> None:
+    """Ours: they can be made again, and room that is counted and not used is lost for good."""
+    name, before = await drawn(storage, "ann", "a hare"), (await storage.store.files_total("ann")).bytes
+    await storage.files.keep_derived(name, DERIVATIVES[0], b"small")
+    await storage.store.add_derived(name, 5)
+    await asyncio.to_thread(back_up, data, target, quietly)
+    assert not [each for each in files_of(target) if "~" in each]
+    restored = target.parent / "restored"
+    await asyncio.to_thread(restore, target, restored, quietly)
+    async with opened(restored) as there:
+        assert (await there.store.files_total("ann")).bytes == before
+        assert await there.files.find(name) is not None
 
 
 async def test_a_backup_of_a_stopped_service_leaves_its_folder_as_it_was(data: Path, target: Path) -> None:
@@ -406,7 +421,7 @@ async def test_damaged_pictures_can_be_left_out(taken: Path, tmp_path: Path, par
 def test_a_name_that_leads_out_of_the_folder_is_none(taken: Path, tmp_path: Path) -> None:
     """Ours: a backup from elsewhere must not write beside the data folder."""
     with contextlib.closing(sqlite3.connect(taken / "easel.db", isolation_level=None)) as connection:
-        connection.execute("INSERT INTO files VALUES ('../../outside.png', 'ann', 4, 0, 1.0)")
+        connection.execute("INSERT INTO files VALUES ('../../outside.png', 'ann', 4, 0, 0, 1.0)")
     report = restore(taken, tmp_path / "restored", quietly)
     assert report.pictures == 3
     assert not list(tmp_path.rglob("*outside*"))

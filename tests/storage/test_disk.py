@@ -14,6 +14,7 @@ import pytest
 from service.images import EXTENSIONS, WorkError
 from service.storage.data_folder import DataFolderError
 from service.storage.disk import CHUNK_BYTES, DiskFiles
+from service.storage.files import DERIVATIVES, Derivative
 
 KEY = b"k" * 32
 PNG = b"\x89PNG and the rest"
@@ -318,3 +319,41 @@ async def test_a_disk_that_fills_while_writing_leaves_no_part(files: DiskFiles, 
     assert caught.value.kind == "storage"
     assert every_file(folder) == []
     assert every_file(scratch) == []
+
+
+@pytest.mark.parametrize("derivative", DERIVATIVES)
+async def test_a_derivative_is_found_beside_its_picture_and_goes_with_it(
+    files: DiskFiles, folder: Path, derivative: Derivative
+) -> None:
+    name = await files.keep("local", PNG, "image/png")
+    assert await files.keep_derived(name, derivative, b"small")
+    found = await files.find(derivative.of(name))
+    assert found is not None
+    assert (found.media_type, found.size) == (derivative.media_type, 5)
+    assert await files.read(derivative.of(name)) == b"small"
+    assert [each.name for each in await files.listing()] == [name]
+    assert await files.remove([name]) == [name]
+    assert every_file(folder) == []
+
+
+@pytest.mark.parametrize("name", ["", "../../secret", "0" * 32, f"{'0' * 32}.png", f"{'0' * 32}.png~160.webp"])
+async def test_of_a_picture_that_is_not_there_no_derivative_is_kept(
+    files: DiskFiles, folder: Path, scratch: Path, name: str
+) -> None:
+    assert not await files.keep_derived(name, DERIVATIVES[0], b"small")
+    assert every_file(folder) == every_file(scratch) == []
+
+
+@pytest.mark.parametrize("ending", ["~", "~161.webp", "~160.png", "~160.webp~160.webp", "~160.webp/..", "~0160.webp"])
+async def test_only_derivatives_that_there_can_be_have_names(files: DiskFiles, ending: str) -> None:
+    name = await files.keep("local", PNG, "image/png")
+    assert (await files.find(name + ending), await files.read(name + ending)) == (None, None)
+
+
+async def test_derivatives_that_outlived_their_picture_go_when_that_is_missed(files: DiskFiles, folder: Path) -> None:
+    """Ours: somebody removed the picture by hand; the look at the start calls for it."""
+    name = await files.keep("local", PNG, "image/png")
+    await files.keep_derived(name, DERIVATIVES[0], b"small")
+    files.path(name).unlink()
+    assert await files.remove([name]) == [name]
+    assert every_file(folder) == []

@@ -1,5 +1,6 @@
 """The ended sessions of one folder: seen by every process, durable, and gone when nobody needs them."""
 
+import asyncio
 import stat
 from pathlib import Path
 
@@ -138,3 +139,16 @@ async def test_a_clock_that_is_put_back_hides_no_end(tmp_path: Path) -> None:
     await there.add("a", NOW + LIFETIME_S / 2)
     clock.now = NOW
     assert here.contains("a")
+
+
+async def test_what_may_be_taken_once_is_taken_by_one_process(tmp_path: Path) -> None:
+    """Ours: a one-time link that two processes are asked for at the same moment opens one session."""
+    clock = Clock()
+    processes = [DiskSessions(tmp_path, clock) for _ in range(5)]
+    taken = await asyncio.gather(*(each.take("link", NOW + 600) for each in processes * 4))
+    assert sum(taken) == 1
+    assert all(each.contains("link") for each in processes)
+    assert not await DiskSessions(tmp_path, clock).take("link", NOW + 600), "after a restart neither"
+    clock.now += 2 * PERIOD_S
+    DiskSessions(tmp_path, clock)
+    assert names_in(tmp_path) == []

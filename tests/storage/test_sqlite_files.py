@@ -76,6 +76,27 @@ async def test_jobs_and_files_are_counted_at_once(store: Store, clock: Clock) ->
     assert await store.counts("bob") == (await store.totals("bob"), await store.files_total("bob"))
 
 
+async def test_derivatives_count_for_the_room_of_their_picture_and_are_no_entries(store: Store, clock: Clock) -> None:
+    await keep(store, clock, "a.png", "b.png", size=100)
+    await store.add_derived("a.png", 30)
+    await store.add_derived("a.png", 10)
+    await store.add_derived("gone.png", 10)
+    assert await store.files_total("ann") == FilesTotal(entries=2, bytes=240, oldest=clock.now - 1)
+    assert (await store.files_total(None)).bytes == 240
+    assert await over(store, size=240) == []
+    assert await over(store, size=239) == await over(store, size=100) == ["a.png"], "the room of all of it is gained"
+    await keep(store, clock, "a.png", size=100)
+    assert await over(store, size=239) == ["b.png"], "it is the newest now"
+    await store.forget_files(["a.png"])
+    assert (await store.files_total("ann")).bytes == (await store.files_total(None)).bytes == 100
+
+
+async def test_the_owner_of_a_file_is_known(store: Store, clock: Clock) -> None:
+    await keep(store, clock, "a.png")
+    await store.add_file("", "b.png", 1)
+    assert [await store.owner_of_file(name) for name in ("a.png", "b.png", "c.png")] == ["ann", "", None]
+
+
 async def test_a_file_of_nobody_is_its_pictures_owners(store: Store) -> None:
     """Ours: found on disk and known no more, it is whose history has a picture of its name."""
     await made(store, "p", "a.png")

@@ -1,18 +1,28 @@
 """Pictures over HTTP, by real sockets."""
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientError, web
-from aiohttp.test_utils import TestClient
+from aiohttp import ClientError, ClientSession, web
+from aiohttp.test_utils import TestClient, TestServer
 
 from service.images import EXTENSIONS
+from service.limits import DERIVATIVES, Allowances, InUse
+from service.pictures.decoders import Decoders
+from service.pictures.derivatives import Derivatives
 from service.storage.disk import DiskFiles
 from service.storage.files import OpenRange, StoredFile
-from service.web.images import NOT_KEPT, add_routes, read_range
+from service.web.images import NOT_KEPT, NOT_SMALLER, TRY_AGAIN, add_routes, read_range
+from tests.browser import browser
+from tests.conftest import Serve
+from tests.pictures.samples import corner_marked, difference, encoded, opened
+from tests.stores import Clock, open_sqlite
+from tests.wire import TWO_TOKENS, wire_client
 
 PICTURE = bytes(range(256)) * 400
 SIZE = len(PICTURE)
@@ -325,3 +335,182 @@ async def test_many_readers_on_kept_connections_get_whole_pictures(client: Clien
             return await response.read()
 
     assert await asyncio.gather(*(read(name) for name in names * 4)) == pictures * 4
+
+
+# Derivatives.
+
+PHOTO = encoded(corner_marked(1000, 500))
+WEBP = {"Accept": "image/avif,image/webp,*/*;q=0.8"}
+
+
+@dataclass
+class Maker:
+    """A client of pictures that have derivatives, and what they are made with."""
+
+    client: Client
+    files: DiskFiles
+    made: Derivatives
+    in_use: InUse
+
+    async def get(self, query: str, name: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
+        async with self.client.get(f"/mcp-cache/{name}{query}", headers=headers) as answer:
+            return answer.status, answer.headers, await answer.read()
+
+
+@pytest.fixture
+async def maker(files: DiskFiles, aiohttp_client: MakeClient, tmp_path: Path, clock: Clock) -> AsyncIterator[Maker]:
+    store, decoders = await open_sqlite(tmp_path, clock), Decoders()
+
+    async def make_room(_: object) -> None:
+        """There is room."""
+
+    in_use = InUse(DERIVATIVES, Allowances(pairs={DERIVATIVES.name: (1, 1)}))
+    app, made = web.Application(), Derivatives(files, store, decoders, in_use, make_room)
+    add_routes(app, files, derivatives=made)
+    yield Maker(await aiohttp_client(app), files, made, in_use)
+    await made.close()
+    await decoders.close()
+    await store.close()
+
+
+async def test_a_derivative_has_all_that_a_picture_has(maker: Maker) -> None:
+    """Ours: the first answer, by whoever has it made, is that of the file."""
+    name = await maker.files.keep("local", PHOTO, "image/png")
+    asked = f"{name}?w=320&f=webp"
+    for _ in range(2):
+        status, headers, data = await maker.get("", asked)
+        assert (status, headers["Content-Type"], opened(data).size) == (200, "image/webp", (320, 160))
+        assert headers["Content-Disposition"] == f'inline; filename="{name[:32]}-320.webp"'
+        assert headers["Cache-Control"] == "private, max-age=31536000, immutable"
+        assert "Vary" not in headers
+        assert_safe(headers)
+        tag = headers["ETag"]
+        assert (await maker.get("", asked, **{"If-None-Match": tag}))[0] == 304
+        part = await maker.get("", asked, Range="bytes=10-19", **{"If-Range": tag})
+        assert (part[0], part[2]) == (206, data[10:20])
+        async with maker.client.head(f"/mcp-cache/{asked}") as head:
+            assert (head.status, head.headers["Content-Length"]) == (200, str(len(data)))
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (WEBP["Accept"], "image/webp"),
+        ("image/*", "image/jpeg"),
+        ("", "image/jpeg"),
+        ("image/webp;q=0, image/png", "image/jpeg"),
+        ("image/webp ; q=0.0", "image/jpeg"),
+        ("IMAGE/WEBP;q=0.5", "image/webp"),
+        ("image/webpx", "image/jpeg"),
+    ],
+)
+async def test_without_a_format_the_reader_says_which_it_takes(maker: Maker, accept: str, media_type: str) -> None:
+    """Ours: an <img> of a browser takes WebP, and the viewer of a chat program may not (RFC 9110, 12.5.1)."""
+    name = await maker.files.keep("local", PHOTO, "image/png")
+    status, headers, data = await maker.get("?w=160", name, Accept=accept)
+    assert (status, headers["Content-Type"], headers["Vary"]) == (200, media_type, "Accept")
+    assert difference(opened(data), corner_marked(160, 80)) < 4
+
+
+BAD = (
+    *("?w=0", "?w=161", "?w=0160", "?w=-160", "?w=160.0", "?w=", "?w=160&w=320", "?w=160&w=160", "?w=160&f=png"),
+    *("?w=160&f=", "?w=160&f=WEBP", "?f=webp", "?w=160&f=webp&f=jpeg", "?w=%D9%A1%D9%A6%D9%A0", "?w=160&f=jpg"),
+)
+
+
+async def test_any_other_value_is_404_and_costs_nothing(maker: Maker) -> None:
+    """Ours: sizes that anybody can choose would fill a disk and keep the decoders busy."""
+    name = await maker.files.keep("local", PHOTO, "image/png")
+    with maker.in_use.hold(""):  # so that nothing can be begun
+        for query in BAD:
+            status, headers, text = await maker.get(query, name)
+            assert (status, text.decode(), headers["Cache-Control"]) == (404, NOT_KEPT, "no-store"), query
+
+
+async def test_other_parameters_and_unknown_names_have_no_derivative(maker: Maker) -> None:
+    name = await maker.files.keep("local", PHOTO, "image/png")
+    with maker.in_use.hold(""):
+        assert (await maker.get("?utm_source=chat&W=9", name))[2] == PHOTO
+        assert (await maker.get("?w=160", f"{'0' * 32}.png"))[0] == 404
+    await maker.get("?w=160&f=webp", name)
+    assert (await maker.get("~160.webp", name))[0] == 404, "it has no address but that of its picture"
+
+
+async def test_whoever_comes_beyond_the_limit_is_told_when_to_come_again(maker: Maker) -> None:
+    name = await maker.files.keep("local", PHOTO, "image/png")
+    with maker.in_use.hold(""):
+        status, headers, text = await maker.get("?w=160", name)
+    assert (status, int(headers["Retry-After"]) > 0, text.decode()) == (429, True, TRY_AGAIN)
+    assert_safe(headers)
+
+
+async def test_what_cannot_be_decoded_is_there_in_full_alone(maker: Maker) -> None:
+    name = await maker.files.keep("local", PHOTO[:100], "image/png")
+    assert [(await maker.get(query, name))[0] for query in ("", "?w=160", "?w=320")] == [200, 404, 404]
+    assert (await maker.get("?w=160", name))[2].decode() == NOT_SMALLER
+
+
+async def test_the_service_makes_derivatives_of_what_it_draws(serve: Serve) -> None:
+    async with serve() as easel, wire_client(easel.mcp_url) as client:
+        drawn = await client.call("generate", {"prompt": "a lighthouse in the snow"})
+        [url] = re.findall(r"\((http\S+)\)", drawn["content"][0]["text"])[:1]
+        async with ClientSession() as session, session.get(f"{url}?w=160", headers=WEBP) as answer:
+            assert (answer.status, answer.content_type) == (200, "image/webp")
+            assert opened(await answer.read()).size[0] == 160
+
+
+# In a real browser.
+
+FRAME = r"""(() => {
+    const frame = document.createElement('iframe');
+    frame.sandbox = 'allow-scripts';
+    frame.srcdoc = `<!doctype html><canvas id="canvas"></canvas><script>
+        const load = (cors) => new Promise((resolve, reject) => {
+            const image = new Image();
+            if (cors) image.crossOrigin = 'anonymous';
+            image.onload = () => resolve(image);
+            image.onerror = () => reject(new Error('the picture does not load'));
+            image.src = URL + (cors ? '' : '&plain');
+        });
+        (async () => {
+            const found = { origin: self.origin };
+            const plain = await load(false);
+            found.plain = [plain.naturalWidth, plain.naturalHeight];
+            const shared = await load(true);
+            const context = document.getElementById('canvas').getContext('2d');
+            context.drawImage(shared, 0, 0);
+            found.pixel = [...context.getImageData(5, 5, 1, 1).data];
+            const fetched = await fetch(URL);
+            found.fetched = [fetched.status, fetched.headers.get('Content-Type'), (await fetched.blob()).size > 0];
+            const probed = await fetch(URL, { headers: { Range: 'bytes=0-9', 'X-Trace': '1' } });
+            found.range = [probed.status, (await probed.blob()).size];
+            found.absent = (await fetch(ABSENT)).status;
+            return found;
+        })().catch((error) => String(error)).then((found) => parent.postMessage(found, '*'));
+    <\/script>`.replaceAll('URL', JSON.stringify(%s)).replaceAll('ABSENT', JSON.stringify(%s));
+    return new Promise((resolve) => {
+        addEventListener('message', (event) => resolve(event.data), { once: true });
+        document.body.append(frame);
+    });
+})()"""
+
+
+async def test_in_a_browser_an_opaque_frame_shows_and_reads_a_picture(serve: Serve) -> None:
+    """Ours: those of MCP Apps do. Their `Origin` is `null`, and <img crossorigin>, fetch and canvas send it."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html><title>A chat</title><body>", content_type="text/html")
+
+    chat = web.Application()
+    chat.router.add_get("/", page)
+    async with serve(EASEL_TOKENS=TWO_TOKENS) as easel, TestServer(chat) as host, browser() as open_tab:
+        name = await easel.context.pictures.files.keep("anna", PHOTO, "image/png")
+        async with open_tab() as tab:
+            await tab.open(f"http://localhost:{host.port}/")
+            for query, size, media_type in (("?w=160", [160, 80], "image/jpeg"), ("?", [1000, 500], "image/png")):
+                url = f"{easel.origin}/mcp-cache/{name}{query}"
+                found = await tab.run(FRAME % (json.dumps(url), json.dumps(url.replace(name, "0" * 32 + ".png"))))
+                assert (found["origin"], found["plain"]) == ("null", size)
+                assert max(abs(a - b) for a, b in zip(found["pixel"], [255, 0, 0, 255], strict=True)) < 8
+                assert found["fetched"] == [200, media_type, True]
+                assert (found["range"], found["absent"]) == ([206, 10], 404)
