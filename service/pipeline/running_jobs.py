@@ -143,9 +143,9 @@ class RunningJob:
 
     def _tell(self, step: "_Step") -> None:
         self._newest = step
+        self.heard()
         for waiter in self._waiters:
             step.tell(waiter)
-        self.heard()
 
     @property
     def newest(self) -> tuple[str, float | None] | None:

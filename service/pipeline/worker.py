@@ -260,9 +260,9 @@ class Worker(Asking, Keeping):
         async def report(message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:
             if named := [] if part.task else [Picture(data=b"", source=link) for link in links]:
                 # Paid for: from here on it is finished, whoever leaves, unless there is more that can be cancelled.
-                running.detached = running.detached or parts.is_last(part)
+                running.detached = running.detached or not parts.several or parts.is_last(part)
                 await finish_despite_cancel(self.note_arrival(job, part, named, running))
-            await running.report(message, parts.advance(part, percent))
+            await running.report(message, parts.advance(part, percent) if parts.several else percent)
 
         return report
 
@@ -286,7 +286,7 @@ class Worker(Asking, Keeping):
     ) -> Job | None:
         """Store what was drawn. Without `upstream` it was by a service that is not configured any more."""
         running.detached = running.detached or parts.is_last(part)  # paid for: it is kept, whoever leaves
-        await running.report("Storing the picture", parts.advance(part, 95))
+        await running.report("Storing the picture", parts.advance(part, 95) if parts.several else 95)
         charges = upstream is None or upstream.charges
         try:
             return await finish_despite_cancel(self._store_and_tell(job, parts, part, given, running, charges=charges))
