@@ -24,7 +24,7 @@ help:
 	@echo 'make test      check, then all tests'
 	@echo 'make check     ruff and mypy'
 	@echo 'make coverage  show how much of the protocol its own tests reach; fails below 100 %'
-	@echo 'make bench     compare the speed with a bare aiohttp server and the official SDK'
+	@echo 'make bench     compare the speed with a bare aiohttp server and the official SDK, then the gallery in a browser'
 	@echo 'make kills     kill the service 200 times, and count the pictures that were paid for and are lost'
 	@echo 'make interop   real MCP clients against the service; installs them once'
 	@echo 'make image     build the container image $(IMAGE), with podman or docker'
@@ -55,7 +55,8 @@ coverage: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests/protocol --cov=service/protocol --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 bench: $(VENV)/installed-dev
-	@exec $(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.gallery
 
 kills: $(VENV)/installed-dev
 	@exec $(BIN)/python -m tests.kills --kills 200 $(ARGS)

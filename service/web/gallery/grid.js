@@ -216,7 +216,7 @@ export function Grid({ selected, selecting, version }) {
     const tile = tiles[index];
     shown.push(html`<${Tile} key=${tile.key} tile=${tile} box=${layout.boxes[index]} index=${index} total=${state.next === null ? tiles.length : -1} current=${index === position} selected=${selected.has(tile.key)} selecting=${selecting} />`);
   }
-  return html`<div class=${`grid ${selecting ? "selecting" : ""}`} role="list" aria-label=${word("pictures")} ref=${ref} style=${{ height: `${layout.height}px` }} data-version=${version}
+  return html`<div class=${`grid ${selecting ? "selecting" : ""}`} role="list" aria-label=${word("pictures")} ref=${ref} style=${{ height: `${layout.height}px` }} data-version=${version} data-tiles=${layout.boxes.length}
     onkeydown=${onkeydown} onclick=${onclick} onpointerdown=${onpointerdown} onpointerup=${letGo} onpointercancel=${letGo} onpointermove=${onpointermove} oncontextmenu=${(event) => { if (press.current) event.preventDefault(); }}
     onfocusin=${(event) => { const key = event.target.closest(".tile")?.dataset.key; if (key && key !== current && event.target.closest("a")) rememberTile(key); }}>${shown}</div>`;
 }
