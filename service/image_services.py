@@ -14,9 +14,10 @@ from service.redaction import Redactor
 from service.settings import Endpoint, Settings
 from service.upstreams.base import Upstream
 from service.upstreams.flow2api import Flow2ApiUpstream
-from service.upstreams.modelscope import ModelScopeUpstream, Polling
+from service.upstreams.modelscope import ModelScopeUpstream
 from service.upstreams.openai import OpenAiUpstream
 from service.upstreams.redacted import RedactedUpstream
+from service.upstreams.tasks import Polling
 
 Connect: TypeAlias = Callable[[aiohttp.ClientSession, Endpoint, Settings], Upstream]
 
@@ -46,7 +47,13 @@ def _modelscope(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Se
 
 
 def _openai(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Settings) -> Upstream:
-    return OpenAiUpstream(session, endpoint, max_file_bytes=settings.max_file_bytes, timeouts=settings.timeouts)
+    return OpenAiUpstream(
+        session,
+        endpoint,
+        max_file_bytes=settings.max_file_bytes,
+        timeouts=settings.timeouts,
+        task_routes=settings.openai_async,
+    )
 
 
 SKETCH: Final = "sketch"

@@ -99,6 +99,7 @@ class Settings:
     models_file: Path
     flow2api: Endpoint | None
     openai: Endpoint | None
+    openai_async: str
     modelscope: Endpoint | None
     modelscope_poll_s: float
     modelscope_timeout_s: float
@@ -180,6 +181,7 @@ class Settings:
             models_file=read.models_file(),
             flow2api=read.endpoint("FLOW2API_BASE_URL", "FLOW2API_API_KEY", _LOCAL_FLOW2API),
             openai=read.endpoint("OPENAI_BASE_URL", "OPENAI_API_KEY", _PUBLIC_OPENAI),
+            openai_async=read.choice("OPENAI_ASYNC", ("off", "async", "tasks")),
             modelscope=read.endpoint("MODELSCOPE_BASE_URL", "MODELSCOPE_API_KEY", _PUBLIC_MODELSCOPE),
             modelscope_poll_s=read.seconds("EASEL_MODELSCOPE_POLL_S", 0.01, 60),
             modelscope_timeout_s=read.seconds("EASEL_MODELSCOPE_TIMEOUT_S", 0.01, 3600),

@@ -32,6 +32,8 @@ SETTINGS: Final = (
     Setting("OPENAI_API_KEY", "", "key of the OpenAI Images API, or of a service that speaks it; turns it on"),
     Setting("OPENAI_BASE_URL", "", "root of such a service, with or without /v1; https://api.openai.com with a key",
             example="https://api.openai.com"),
+    Setting("OPENAI_ASYNC", "off", "async: ask for tasks by its routes …/async, as sub2api has; tasks: by images/tasks",
+            example="async"),
     Setting("MODELSCOPE_API_KEY", "", "token of ModelScope API-Inference; turns it and `generate_image` on",
             ("MODELSCOPE_SDK_TOKEN",)),
     Setting("MODELSCOPE_BASE_URL", "", "root of ModelScope; https://api-inference.modelscope.cn with a token",

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from service.tools.base import load_schema
-from tests.emulators import modelscope, openai_images
+from tests.emulators import gateway, modelscope, openai_images
 from tests.emulators.modelscope import ModelScope
 from tests.service_process import service_process
 from tests.wire import CAPABILITIES_KEY, WireClient, modern_headers, modern_params, request
@@ -90,6 +90,21 @@ async def test_a_killed_service_goes_on_to_the_picture_and_it_is_charged_once(tm
         assert (made["structuredContent"]["state"], made["structuredContent"]["history_id"]) == ("done", 1)
         assert len(made["structuredContent"]["images"]) == 1
         assert (len(upstream.submissions), upstream.drawn) == (1, 1)
+
+
+@pytest.mark.parametrize("task_routes", ["off", "async"])
+async def test_a_task_of_a_gateway_outlives_the_service_and_is_charged_once(tmp_path: Path, task_routes: str) -> None:
+    """Bug: such an answer was told as one without a picture, and asked for again."""
+    async with gateway.running() as upstream:
+        settings = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key, "OPENAI_ASYNC": task_routes}
+        async with service_process(tmp_path / "data", **settings) as (process, client):
+            await kill_when(upstream.silent, process, client, {"prompt": "a fox [slow]"})
+        upstream.go_on.set()
+        async with service_process(tmp_path / "data", **settings) as (_, client):
+            made = await client.call("generate", {"prompt": "a fox [slow]"})
+        assert (made["structuredContent"]["state"], made["structuredContent"]["history_id"]) == ("done", 1)
+        assert len(made["structuredContent"]["images"]) == 1
+        assert upstream.charges == {"a fox [slow]": 1}
 
 
 async def test_a_killed_service_that_nobody_asks_gets_the_picture_all_the_same(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@
    not may stream, and some leave out the blank lines between events: all of it comes out as `Event`s.
 3. A subclass of `ImageAnswer` reads the events of its API, and finds the pictures.
 4. An error that an event reports, or a task that it names, counts only where there is no picture, which is paid for.
+5. `usage` of an event tells tokens and, at OpenRouter and its kin, the cost. The last one counts: gateways repeat the
+   sum so far with each event.
 
 `listen` is the one loop that waits for the bytes.
 """
@@ -19,6 +21,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import aiohttp
 import orjson
 
+from service.images import Usage
 from service.pictures.sniffing import convertible, sniff
 from service.upstreams.base64_extractor import Base64Extractor, ExtractedBase64
 from service.upstreams.error_body import ERRORS, reported_error, sanitize
@@ -35,6 +38,10 @@ MAX_EVENT: Final = 8 * 1024 * 1024
 
 PIECE: Final = 32 * 1024
 """Bytes taken at one go, at most 0.5 ms of work."""
+
+MOST_TOKENS: Final = 100_000_000
+MOST_COST: Final = 10_000.0
+"""More than any one answer uses; numbers beyond are a relay's mistake."""
 
 DONE: Final = b"[DONE]"
 BOM: Final = b"\xef\xbb\xbf"
@@ -125,6 +132,7 @@ class ImageAnswer(ABC, Generic[Step]):
         self.is_complete = False
         self.is_unreadable = False
         self.text = ""
+        self.usage: Usage | None = None
         self._failure: UpstreamError | None = None
         self._unread: list[object] = []
         self._size = 0
@@ -210,8 +218,10 @@ class ImageAnswer(ABC, Generic[Step]):
         steps: list[Step] = []
         for event in events:
             value = event.value
-            if isinstance(value, dict) and not value.keys().isdisjoint(ERRORS) and (error := reported_error(value)):
-                self._fail(upstream_error(200, error))
+            if isinstance(value, dict):
+                if not value.keys().isdisjoint(ERRORS) and (error := reported_error(value)):
+                    self._fail(upstream_error(200, error))
+                self.usage = read_usage(value.get("usage")) or self.usage
             steps += self._read(event)
         return steps
 
@@ -238,6 +248,28 @@ class ImageAnswer(ABC, Generic[Step]):
             raise upstream_error(HTTPStatus.OK, body)
         self.text = body.decode(errors="replace")
         return b""
+
+
+def read_usage(usage: object) -> Usage | None:
+    """Read the `usage` of an answer; None where it says nothing that can be.
+
+    The Images API counts `input_tokens` and `output_tokens`, chat completions `prompt_tokens` and `completion_tokens`;
+    OpenRouter adds `cost` in USD (openrouter.ai/docs, Usage Accounting). Relays write null, texts and worse.
+    """
+    if not isinstance(usage, dict):
+        return None
+    read = Usage(
+        cost=_number(usage, MOST_COST, "cost"),
+        input_tokens=int(_number(usage, MOST_TOKENS, "input_tokens", "prompt_tokens") or 0),
+        output_tokens=int(_number(usage, MOST_TOKENS, "output_tokens", "completion_tokens") or 0),
+    )
+    return read if read != Usage() else None
+
+
+def _number(usage: Mapping[object, object], most: float, *names: str) -> float | None:
+    values = (usage.get(name) for name in names)
+    numbers = (value for value in values if isinstance(value, int | float) and not isinstance(value, bool))
+    return next((float(number) for number in numbers if 0 <= number <= most), None)
 
 
 async def listen(

@@ -46,7 +46,7 @@ ERRORS: Final = ("error", "errors", "detail", "err", "Response", "Error", "base_
 
 MESSAGES: Final = (
     "message", "msg", "error_message", "error_msg", "errorMessage", "errmsg", "status_msg", "Message", "title",
-    "faultstring",
+    "faultstring", "fail_reason", "failReason", "failure_reason",
 )  # fmt: skip
 """Fields that hold the words for people."""
 

@@ -19,12 +19,12 @@ from yarl import URL
 from service.images import ImageRequest, Picture, Progress, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.answer import listen
-from service.upstreams.base import Offers
+from service.upstreams.base import Offers, RemoteTask
 from service.upstreams.chat import ChatAnswer
 from service.upstreams.error_body import sanitize
 from service.upstreams.errors import UpstreamError, read_error
 from service.upstreams.flow2api_models import ModelChoice, ModelList, choose, guess, is_full_id
-from service.upstreams.http import SUCCESSES, Body, HttpUpstream, json_body
+from service.upstreams.http import SUCCESSES, Body, HttpUpstream, json_body, task_of
 from service.upstreams.kinds import Kind
 
 logger = logging.getLogger(__name__)
@@ -128,10 +128,13 @@ class Flow2ApiUpstream(HttpUpstream):
         """Return full ids and generic names."""
         return (await self._list.read()).offers
 
-    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
-        """Draw one picture."""
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture] | RemoteTask:
+        """Draw one picture. A gateway may answer with a task."""
         narration = Narration(progress)
-        answer = await self._ask_by_best_name(request, narration)
+        try:
+            answer = await self._ask_by_best_name(request, narration)
+        except UpstreamError as error:
+            return task_of(error)
         return await self._pictures_of(answer, progress, narration.note)
 
     async def _ask_by_best_name(self, request: ImageRequest, narration: Narration) -> ChatAnswer:

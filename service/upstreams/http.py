@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import zip_longest
 from typing import Any, ClassVar, Final
@@ -27,7 +27,7 @@ from service.images import EXTENSIONS, Picture, Progress, Reference
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.telemetry import trace_headers
 from service.upstreams.answer import ImageAnswer
-from service.upstreams.base import Upstream
+from service.upstreams.base import RemoteTask, Upstream
 from service.upstreams.error_body import parse_body
 from service.upstreams.errors import (
     ANY_SERVICE,
@@ -40,7 +40,10 @@ from service.upstreams.errors import (
     upstream_error,
 )
 from service.upstreams.fetch import Trusted, bearer
+from service.upstreams.gateway_tasks import EACH_S, GatewayTasks
+from service.upstreams.kinds import Kind
 from service.upstreams.pictures import PictureReader
+from service.upstreams.tasks import Polling
 
 ENDPOINTS: Final = re.compile(r"/(?:chat/completions|images/(?:generations|edits)|models)/*\Z")
 VERSION: Final = re.compile(r"/v[0-9]+(?:alpha|beta)?[0-9]*(?:/|\Z)")
@@ -172,6 +175,10 @@ class HttpUpstream(Upstream):
         self._key = endpoint.key
         self._authorization = bearer(endpoint.key)
         self._timeouts = timeouts
+        polling = Polling(each_s=EACH_S, total_s=self.deadline_s)
+        self.tasks = GatewayTasks(
+            session=session, base=self._base, service=self.service, polling=polling, connect_s=timeouts.connect_s
+        )
         self._pictures = PictureReader(
             session=session,
             trusted=Trusted(base=self._base, key=endpoint.key),
@@ -187,6 +194,10 @@ class HttpUpstream(Upstream):
         """Download a picture once more from the URL at which the service gave it."""
         with request_to(self.service, paid=False):
             return await self._pictures.again(source)
+
+    async def follow(self, task: RemoteTask, progress: Progress) -> list[Picture]:
+        """Wait for a task that the service gave in place of a picture."""
+        return await self._pictures_of(await self.tasks.follow(task, progress), progress, "")
 
     @asynccontextmanager
     async def _post(
@@ -223,7 +234,14 @@ class HttpUpstream(Upstream):
         except UpstreamError as error:
             # The answer took its time, so that no failure in it came before any work.
             raise error.of_request(self.service, self._timeouts.total_s) from error
-        return pictures
+        return [replace(pictures[0], usage=answer.usage), *pictures[1:]]
+
+
+def task_of(error: UpstreamError) -> RemoteTask:
+    """Return the task that an answer named in place of a picture; raise the error where it named none."""
+    if error.kind != Kind.ACCEPTED or not error.task:
+        raise error
+    return RemoteTask(error.task)
 
 
 LIST_S: Final = 10.0

@@ -15,10 +15,9 @@ Answers, as the service was seen to send them:
 3. A failed task is HTTP 200, its reason in `errors.message`, `message`, `error_message` or `error`.
 """
 
-import asyncio
 import codecs
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -40,7 +39,7 @@ from service.upstreams.fetch import bearer
 from service.upstreams.http import Body, HttpUpstream, ask_models, json_body
 from service.upstreams.image_sources import Link
 from service.upstreams.kinds import Kind
-from service.upstreams.tasks import is_task_id
+from service.upstreams.tasks import Polling, Waiting, is_task_id, poll
 
 SUCCEEDED: Final = frozenset({"SUCCEED", "SUCCEEDED", "SUCCESS"})
 FAILED: Final = frozenset({"FAILED", "FAIL", "TIMEOUT", "CANCELED", "CANCELLED"})
@@ -62,14 +61,6 @@ class Finished:
     """The work is done, and its pictures are at these URLs."""
 
     links: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """The work goes on. `status` is the service's word, or why there is none; `pause_s` the least wait it asks for."""
-
-    status: str
-    pause_s: float = 0.0
 
 
 def read_submitted(answer: object) -> RemoteTask | Finished:
@@ -181,19 +172,8 @@ QWEN_SHAPES: Final[Mapping[str, str]] = {
 """The sizes that Qwen-Image was made for (https://github.com/QwenLM/Qwen-Image, README)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Polling:
-    """The seconds between two polls, and of all together. A picture takes 7 to 30 seconds, in busy hours minutes.
-
-    The numbers are those that users of ModelScope Image MCP know. `pause` waits between two polls.
-    """
-
-    each_s: float = 5.0
-    total_s: float = 150.0
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
-POLLING: Final = Polling()
+POLLING: Final = Polling(each_s=5.0, total_s=150.0)
+"""A picture takes 7 to 30 seconds, in busy hours minutes. Users of ModelScope Image MCP know these numbers."""
 
 
 NO_TASK: Final = RemoteTask("0")
@@ -245,20 +225,15 @@ class ModelScopeUpstream(HttpUpstream):
                 return await self._download(links, progress)
 
     async def follow(self, task: RemoteTask, progress: Progress) -> list[Picture]:
-        """Poll, first after half a pause: a task of an earlier process may have ended long ago."""
+        """Poll until the task has ended."""
         await progress(f"ModelScope took the work in: task {task.id}", 2)
-        clock = asyncio.get_running_loop().time
-        started, pause_s = clock(), self._polling.each_s / 2
-        while True:
-            await self._polling.pause(pause_s)
+
+        async def look() -> Waiting | Finished:
             with request_to(self.service, paid=False):
-                found = await self._look(task)
-            match found:
-                case Finished(links):
-                    return await self._download(links, progress)
-                case Waiting(status, least_s):
-                    await progress(f"ModelScope: {status} ({clock() - started:.0f} s)")
-                    pause_s = max(self._polling.each_s, least_s)
+                return await self._look(task)
+
+        found = await poll(look, self.title, self._polling, progress)
+        return await self._download(found.links, progress)
 
     async def _submit(self, request: ImageRequest) -> RemoteTask | Finished:
         headers = {"X-ModelScope-Async-Mode": "true"}

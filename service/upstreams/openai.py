@@ -8,6 +8,7 @@ Answers: streaming, `image_generation.partial_image` and `.completed` events, or
 with one body though a stream was asked for. A partial picture is never the result.
 """
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
@@ -18,11 +19,11 @@ from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.pictures.sniffing import sniff
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.answer import Event, ImageAnswer, listen
-from service.upstreams.base import Offers
+from service.upstreams.base import Offers, RemoteTask
 from service.upstreams.error_body import reported_error
 from service.upstreams.errors import UpstreamError, read_start, request_to, upstream_error
 from service.upstreams.fetch import FetchError, fetch
-from service.upstreams.http import SUCCESSES, HttpUpstream, ask_models, looks_like_images
+from service.upstreams.http import SUCCESSES, HttpUpstream, ask_models, looks_like_images, task_of
 from service.upstreams.image_sources import Source, in_field, in_text
 from service.upstreams.kinds import Kind
 from service.upstreams.openai_request import (
@@ -40,6 +41,9 @@ from service.upstreams.openai_rules import family_of
 
 LISTS: Final = ("data", "images")
 """The fields that list the pictures: `data` of OpenAI, `images` of SiliconFlow and its kin."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class ImagesAnswer(ImageAnswer[int]):
@@ -133,6 +137,11 @@ NO_EDITS: Final = (
 )
 """Of Volcengine Ark and other services (CherryHQ/cherry-studio #18537)."""
 
+TASK_ROUTES: Final[Mapping[str, str]] = {"async": "{path}/async", "tasks": "images/tasks"}
+"""Routes that answer with a task at once, by the value of OPENAI_ASYNC: those of sub2api, and that of SVRouter."""
+
+NO_TASKS: Final = "openai has no route %s, so it is asked for the picture itself: turn OPENAI_ASYNC off"
+
 NO_TRANSPARENCY: Final = (
     "It draws no transparent background with this model here, and nothing was charged: leave `background` out, or "
     "choose another model."
@@ -146,7 +155,7 @@ class OpenAiUpstream(HttpUpstream):
     name: ClassVar[str] = "openai"
     title: ClassVar[str] = "OpenAI Images API"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a fact of the service that only its settings know
         self,
         session: aiohttp.ClientSession,
         endpoint: Endpoint,
@@ -154,13 +163,16 @@ class OpenAiUpstream(HttpUpstream):
         max_file_bytes: int,
         timeouts: Timeouts = TIMEOUTS,
         streams: bool | None = None,
+        task_routes: str = "",
     ) -> None:
         """Reach one server, as `HttpUpstream` does. `streams`: it is known to stream pictures; None: by its host.
 
         A stream is asked for only where it is known to work: LiteLLM draws, charges, and then fails to stream.
+        `task_routes`, a key of `TASK_ROUTES`, asks for tasks: then a proxy that ends long requests loses no picture.
         """
         super().__init__(session, endpoint, max_file_bytes=max_file_bytes, timeouts=timeouts)
         self._streams = self._base.host == OFFICIAL if streams is None else streams
+        self._task_route = TASK_ROUTES.get(task_routes, "")
 
     async def offers(self) -> Offers:
         """Return the models whose names look like image models. Relays may have more than they list."""
@@ -173,11 +185,14 @@ class OpenAiUpstream(HttpUpstream):
         """Return the types that the model's family takes."""
         return family_of(model).reference_types
 
-    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture]:
-        """Draw the pictures, from references where there are any."""
-        wanted = draft(await self._readable(request), streams=self._streams)
+    async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture] | RemoteTask:
+        """Draw the pictures, from references where there are any. A gateway may answer with a task."""
+        wanted = draft(await self._readable(request), streams=self._streams, task_route=self._task_route)
         await progress(f"Asking {request.model} for a picture", 0)
-        answer, left_out = await self._ask(wanted, request.count, progress)
+        try:
+            answer, left_out = await self._ask(wanted, request.count, progress)
+        except UpstreamError as error:
+            return task_of(error)
         note = f"The service does not know {left_out}, and drew without it." if left_out else ""
         return await self._pictures_of(answer, progress, note)
 
@@ -219,11 +234,14 @@ class OpenAiUpstream(HttpUpstream):
             percent = min(100.0 * (partial + 1) / (PARTIALS + 1), 95.0)
             await progress(f"Partial picture {partial + 1} of {PARTIALS}", percent)
 
-        async with self._post(wanted.path, encoded(wanted), silence_s=self._timeouts.silence_s) as response:
+        async with self._post(wanted.route, encoded(wanted), silence_s=self._timeouts.silence_s) as response:
             if response.status in SUCCESSES:
                 await listen(response, answer, tell, self._timeouts.linger_s)
                 return None
             body = await read_start(response)
+            if response.status in NO_ROUTE and wanted.task_route:
+                logger.warning(NO_TASKS, wanted.route)
+                return replace(wanted, task_route=""), ""
             better = amended(wanted, body) if may_amend and response.status in REFUSED else None
             if better is None:
                 error = upstream_error(response.status, body, response.headers)

@@ -50,6 +50,13 @@ class Draft:
     files: tuple[Reference, ...] = ()
     file_field: str = "image"
     mask: Reference | None = None
+    task_route: str = ""
+    """The route that gives a task, with `{path}` in the place of `path`; empty for an answer with the picture."""
+
+    @property
+    def route(self) -> str:
+        """Return the route to send it to."""
+        return self.task_route.format(path=self.path) or self.path
 
     @property
     def is_clear(self) -> bool:
@@ -62,24 +69,31 @@ class Draft:
         return replace(self, parameters={each: self.parameters[each] for each in self.parameters if each not in gone})
 
 
-def draft(request: ImageRequest, *, streams: bool = True) -> Draft:
+def draft(request: ImageRequest, *, streams: bool = True, task_route: str = "") -> Draft:
     """Draft the request. Raise `UnsuitableError` for what the model cannot do. References are bytes or `by_url`.
 
-    `streams`: the service is known to stream pictures.
+    `streams`: the service is known to stream pictures. A task is not streamed: sub2api refuses that.
     """
     family = family_of(request.model)
     check(request, family)
     parameters = {name: value for name, value in _parameters(request, family).items() if value is not None}
-    if streams and family.modern and request.count == 1 and request.output_format != "gif":
+    if streams and not task_route and family.modern and request.count == 1 and request.output_format != "gif":
         # How several pictures stream is not specified, and a frame of an animation is none.
         parameters |= {"stream": True, "partial_images": PARTIALS}
     if not request.references:
-        return Draft(path="images/generations", parameters=parameters)
+        return Draft(path="images/generations", parameters=parameters, task_route=task_route)
     if by_url(request):
         images = [{"image_url": each.url} for each in request.references]
-        return Draft(path=EDITS, parameters=parameters | {"images": images})
+        return Draft(path=EDITS, parameters=parameters | {"images": images}, task_route=task_route)
     field = FILE_FIELDS[len(request.references) > 1]
-    return Draft(path=EDITS, parameters=parameters, files=request.references, file_field=field, mask=request.mask)
+    return Draft(
+        path=EDITS,
+        parameters=parameters,
+        files=request.references,
+        file_field=field,
+        mask=request.mask,
+        task_route=task_route,
+    )
 
 
 def by_url(request: ImageRequest) -> bool:

@@ -31,6 +31,7 @@ from tests.emulators import pictures
 from tests.emulators.flow2api import Flow2Api, running
 from tests.emulators.flow2api_requests import data_of, references
 from tests.paths import RECORDINGS
+from tests.upstreams.made import drawn
 
 FLOW2API = RECORDINGS / "flow2api"
 RECORDED_HOST = b"127.0.0.1:18000"
@@ -65,7 +66,7 @@ async def generate(
     async with aiohttp.ClientSession() as session:
         endpoint = Endpoint(url=url, key=key)
         upstream = Flow2ApiUpstream(session, endpoint, max_file_bytes=LIMIT, timeouts=QUICK)
-        return await upstream.generate(ImageRequest(model=model, prompt=prompt), reports or Reports())
+        return drawn(await upstream.generate(ImageRequest(model=model, prompt=prompt), reports or Reports()))
 
 
 def size_and_colour(picture: Picture) -> tuple[tuple[int, int], tuple[int, int, int]]:

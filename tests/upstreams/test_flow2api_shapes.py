@@ -15,6 +15,7 @@ from service.upstreams.flow2api import Flow2ApiUpstream
 from tests.emulators import pictures
 from tests.emulators.flow2api import Flow2Api, running
 from tests.emulators.flow2api_models import BEFORE_ALIASES
+from tests.upstreams import made
 
 MODEL = "gemini-3.1-flash-image-square"
 LIMIT = 10_000_000
@@ -37,7 +38,7 @@ async def drawn_as(emulator: Flow2Api, request: ImageRequest) -> tuple[int, int]
         upstream = Flow2ApiUpstream(
             session, Endpoint(url=emulator.url, key=emulator.key), max_file_bytes=LIMIT, timeouts=QUICK
         )
-        (picture,) = await upstream.generate(request, untold)
+        (picture,) = made.drawn(await upstream.generate(request, untold))
     return Image.open(io.BytesIO(picture.data)).size
 
 

@@ -32,8 +32,9 @@ from service.upstreams.http import (
     looks_like_images,
     read_model_list,
 )
-from service.upstreams.modelscope import ModelScopeUpstream, Polling
+from service.upstreams.modelscope import ModelScopeUpstream
 from service.upstreams.openai import OpenAiUpstream
+from service.upstreams.tasks import Polling
 from tests.emulators import chat, flow2api, modelscope, openai_images
 from tests.emulators.emulated import Emulated
 from tests.emulators.loopback import serving
@@ -64,7 +65,9 @@ def a_flow2api(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpstre
 
 
 def a_modelscope(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpstream:
-    return ModelScopeUpstream(session, endpoint, max_file_bytes=LIMIT, polling=Polling(pause=at_once))
+    return ModelScopeUpstream(
+        session, endpoint, max_file_bytes=LIMIT, polling=Polling(each_s=5, total_s=150, pause=at_once)
+    )
 
 
 def an_openai(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpstream:

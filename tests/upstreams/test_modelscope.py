@@ -18,14 +18,13 @@ from service.upstreams.errors import UpstreamError
 from service.upstreams.modelscope import (
     Finished,
     ModelScopeUpstream,
-    Polling,
-    Waiting,
     read_polled,
     read_submitted,
     refused,
     size_of,
     submission_body,
 )
+from service.upstreams.tasks import Polling, Waiting
 from tests.emulators import pictures
 from tests.emulators.flow2api_requests import data_of
 from tests.emulators.modelscope import MODELS, ModelScope, running
@@ -69,7 +68,7 @@ async def upstream(
     emulator: ModelScope, *, key: str | None = None, pauses: Pauses | None = None, path: str = ""
 ) -> AsyncIterator[ModelScopeUpstream]:
     endpoint = Endpoint(url=emulator.url + path, key=emulator.key if key is None else key)
-    polling = Polling(each_s=EACH_S, pause=pauses or Pauses())
+    polling = Polling(each_s=EACH_S, total_s=150, pause=pauses or Pauses())
     async with aiohttp.ClientSession() as session:
         yield ModelScopeUpstream(
             session, endpoint, max_file_bytes=LIMIT, polling=polling, timeouts=Timeouts(appear_s=0.1)

@@ -23,6 +23,7 @@ from tests.emulators import pictures
 from tests.emulators.loopback import serving
 from tests.emulators.openai_images import OpenAiImages, running
 from tests.emulators.pictures import png
+from tests.upstreams.made import drawn
 
 MODEL = "gpt-image-1.5"
 PNG = Reference(data=pictures.png(7, (64, 64)), media_type="image/png")
@@ -59,7 +60,7 @@ async def generate(
         endpoint = Endpoint(url=emulator.url, key=emulator.key if key is None else key)
         waits = timeouts or Timeouts(appear_s=0.1)
         upstream = OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT, timeouts=waits, streams=streams)
-        return await upstream.generate(request, reports or Reports())
+        return drawn(await upstream.generate(request, reports or Reports()))
 
 
 def asked(prompt: str = "a lighthouse", model: str = MODEL, **fields: object) -> ImageRequest:
@@ -308,7 +309,7 @@ async def test_a_stream_is_asked_for_only_where_it_is_known_to_work(openai: Open
     async with aiohttp.ClientSession() as session:
         endpoint = Endpoint(url=openai.url, key=openai.key)
         relay = OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT)
-        assert len(await relay.generate(asked(), Reports())) == 1
+        assert len(drawn(await relay.generate(asked(), Reports()))) == 1
     assert "stream" not in openai.requests[0].parameters
 
 
@@ -336,7 +337,7 @@ async def test_several_references_go_under_the_name_that_the_service_knows(wante
     async with serving(app) as url, aiohttp.ClientSession() as session:
         upstream = OpenAiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT)
         reference = Reference(data=pictures.png(2, (8, 8)), media_type="image/png")
-        assert len(await upstream.generate(asked(references=(reference, reference)), Reports())) == 1
+        assert len(drawn(await upstream.generate(asked(references=(reference, reference)), Reports()))) == 1
     assert names == [["image[]"], ["image"]]
 
 
@@ -367,7 +368,7 @@ async def test_any_status_of_success_may_bring_the_picture(status: int) -> None:
     app.router.add_post("/{path:.*}", draw)
     async with serving(app) as url, aiohttp.ClientSession() as session:
         upstream = OpenAiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT)
-        assert len(await upstream.generate(asked(), Reports())) == 1
+        assert len(drawn(await upstream.generate(asked(), Reports()))) == 1
 
 
 async def test_work_that_was_accepted_for_later_is_not_asked_for_again() -> None:

@@ -22,6 +22,7 @@ from service.upstreams.openai import OpenAiUpstream
 from tests.conftest import Serve
 from tests.emulators import openai_images, pictures
 from tests.emulators.loopback import serving
+from tests.upstreams import made
 from tests.wire import wire_client
 
 MODEL = "gpt-image-1.5"
@@ -83,7 +84,7 @@ async def silent(message: str, percent: float | None = None, links: Sequence[str
 async def drawn(proxies: Proxies, url: str, key: str = "sk-1") -> list[Picture]:
     async with session(proxies) as opened:
         upstream = OpenAiUpstream(opened, Endpoint(url=url, key=key), max_file_bytes=1_000_000)
-        return await upstream.generate(ImageRequest(model=MODEL, prompt="a fox"), silent)
+        return made.drawn(await upstream.generate(ImageRequest(model=MODEL, prompt="a fox"), silent))
 
 
 async def test_an_image_service_is_asked_by_way_of_its_proxy() -> None:

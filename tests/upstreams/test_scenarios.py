@@ -181,6 +181,7 @@ OPENAI: Final[Mapping[str, Outcome]] = {
     "server-error-once": "transient",
     "gateway-timeout": "lost",
     "no-quality": 1,
+    "no-transparency": 1,
     "no-stream": 1,
     "message-only": "transient",
     "slow": "lost",

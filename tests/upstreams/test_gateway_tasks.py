@@ -1,0 +1,238 @@
+"""Tests of service/upstreams/gateway_tasks.py, against the emulator of a gateway."""
+
+import base64
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from service.images import ImageRequest, Picture, Reference, Usage
+from service.settings import Endpoint, Timeouts
+from service.upstreams.base import RemoteTask
+from service.upstreams.errors import UpstreamError
+from service.upstreams.flow2api import Flow2ApiUpstream
+from service.upstreams.gateway_tasks import KNOWN_S
+from service.upstreams.http import HttpUpstream
+from service.upstreams.openai import OpenAiUpstream
+from tests.emulators import pictures
+from tests.emulators.gateway import FORMS, Gateway, running
+from tests.emulators.loopback import serving
+from tests.upstreams.made import drawn
+
+MODEL = "gpt-image-1.5"
+LIMIT = 10_000_000
+
+
+class Pauses:
+    """Does not pause, and remembers for how long it would have."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+class Reports:
+    """A progress that remembers."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, float | None]] = []
+
+    async def __call__(self, message: str, percent: float | None = None, links: Sequence[str] = ()) -> None:  # noqa: ARG002 - a Progress
+        self.messages.append((message, percent))
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    async with running() as emulator:
+        yield emulator
+
+
+@asynccontextmanager
+async def upstream(
+    gateway: Gateway, pauses: Pauses | None = None, task_routes: str = ""
+) -> AsyncIterator[OpenAiUpstream]:
+    async with aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=gateway.url, key=gateway.key)
+        opened = OpenAiUpstream(
+            session, endpoint, max_file_bytes=LIMIT, timeouts=Timeouts(appear_s=0.1), task_routes=task_routes
+        )
+        yield hurried(opened, pauses)
+
+
+U = TypeVar("U", bound=HttpUpstream)
+
+
+def hurried(opened: U, pauses: Pauses | None = None, known_s: float = KNOWN_S) -> U:
+    """The same without pauses between questions."""
+    polling = replace(opened.tasks.polling, pause=pauses or Pauses())
+    opened.tasks = replace(opened.tasks, polling=polling, known_s=known_s)
+    return opened
+
+
+def asked(prompt: str, **fields: object) -> ImageRequest:
+    return ImageRequest(model=MODEL, prompt=prompt, **fields)  # type: ignore[arg-type]  # a table's fields
+
+
+async def submitted(opened: OpenAiUpstream, request: ImageRequest) -> RemoteTask:
+    task = await opened.generate(request, Reports())
+    assert isinstance(task, RemoteTask)
+    return task
+
+
+async def follow(gateway: Gateway, prompt: str, pauses: Pauses | None = None, **fields: object) -> list[Picture]:
+    async with upstream(gateway, pauses) as opened:
+        return await opened.follow(await submitted(opened, asked(prompt, **fields)), Reports())
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_task_in_place_of_a_picture_is_given_and_nothing_is_asked_yet(gateway: Gateway, form: str) -> None:
+    """Ours: its id is written down before the first question, so that a crash does not lose what is paid for."""
+    async with upstream(gateway) as opened:
+        assert await submitted(opened, asked(f"a boat [{form}]")) == RemoteTask("task_1")
+    assert (gateway.asked_at, gateway.charges.total()) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "scenario", ["", "image-urls", "url-list", "result-data", "by-base64", "unknown-at-first", "odd-status"]
+)
+async def test_a_task_is_asked_about_until_its_picture_is_there(gateway: Gateway, scenario: str) -> None:
+    """Bug: the picture was lost and asked for again. Forms of APIMart, apib, sub2api and new-api."""
+    (picture,) = await follow(gateway, f"a boat [{scenario}]")
+    assert picture.data == pictures.png(gateway.drawn)
+    assert gateway.charges.total() == 1
+    assert set(gateway.asked_at) <= {"/v1/tasks/task_1", "/v1/images/tasks/task_1"}
+
+
+async def test_all_pictures_of_a_task_come(gateway: Gateway) -> None:
+    assert len(await follow(gateway, "two boats", count=2)) == 2
+
+
+async def test_the_use_that_a_task_tells_is_kept(gateway: Gateway) -> None:
+    (picture,) = await follow(gateway, "a boat [result-data]")
+    assert picture.usage == Usage(input_tokens=7, output_tokens=1056)
+
+
+async def test_the_route_that_knows_the_task_is_asked_alone_from_then_on(gateway: Gateway) -> None:
+    await follow(gateway, "a boat")
+    assert gateway.asked_at == ["/v1/tasks/task_1"] * 3
+
+
+async def test_retry_after_is_waited_for(gateway: Gateway) -> None:
+    """Spec RFC 9110, 10.2.3."""
+    pauses = Pauses()
+    await follow(gateway, "a boat [busy-once]", pauses)
+    assert pauses.seconds[:2] == [1.5, 7]
+
+
+async def test_progress_tells_the_status_and_the_percent(gateway: Gateway) -> None:
+    reports = Reports()
+    async with upstream(gateway) as opened:
+        await opened.follow(await submitted(opened, asked("a boat")), reports)
+    assert ("The image service: processing (0 s)", 20.0) in reports.messages
+
+
+@pytest.mark.parametrize(
+    ("scenario", "kind"),
+    [("fails", "policy"), ("fails-like-new-api", "policy"), ("empty", "no_image"), ("key-gone", "auth")],
+)
+async def test_a_task_that_ends_without_a_picture_says_why(gateway: Gateway, scenario: str, kind: str) -> None:
+    """Ours: it was taken in, so that it may be charged, and is not asked for again."""
+    with pytest.raises(UpstreamError) as caught:
+        await follow(gateway, f"a boat [{scenario}]")
+    assert (caught.value.kind, caught.value.may_be_charged, caught.value.retries) == (kind, True, 0)
+
+
+async def test_a_task_that_nobody_knows_is_lost_after_a_while(gateway: Gateway) -> None:
+    async with upstream(gateway) as opened:
+        hurried(opened, known_s=0.0)
+        with pytest.raises(UpstreamError, match="does not know its task task_9"):
+            await opened.follow(RemoteTask("task_9"), Reports())
+    assert gateway.asked_at == ["/v1/tasks/task_9", "/v1/images/tasks/task_9"]
+
+
+@pytest.mark.parametrize(("task_routes", "path"), [("async", "generations/async"), ("tasks", "tasks")])
+async def test_a_gateway_with_routes_for_tasks_is_asked_by_them(gateway: Gateway, task_routes: str, path: str) -> None:
+    """Spec Wei-Shaw/sub2api, docs/ASYNC_IMAGE_TASKS.md: no proxy ends the wait. It refuses streams."""
+    async with upstream(gateway, task_routes=task_routes) as opened:
+        task = await submitted(opened, asked("a boat"))
+        (picture,) = await opened.follow(task, Reports())
+    assert (task.id, gateway.requests[0].path) == ("/v1/images/tasks/task_1", f"/v1/images/{path}")
+    assert picture.data
+    assert set(gateway.asked_at) == {"/v1/images/tasks/task_1"}
+
+
+async def test_edits_go_by_the_route_for_tasks_too(gateway: Gateway) -> None:
+    reference = Reference(data=pictures.png(3, (64, 64)), media_type="image/png")
+    async with upstream(gateway, task_routes="async") as opened:
+        await submitted(opened, asked("a boat", references=(reference,)))
+    assert gateway.requests[0].path == "/v1/images/edits/async"
+
+
+async def test_a_gateway_without_these_routes_is_asked_for_the_picture_itself(gateway: Gateway) -> None:
+    """Ours: a wrong setting costs no picture; the refusal cost nothing."""
+    gateway.has_async = False
+    async with upstream(gateway, task_routes="async") as opened:
+        await submitted(opened, asked("a boat"))
+    assert [each.path for each in gateway.requests] == ["/v1/images/generations/async", "/v1/images/generations"]
+    assert gateway.charges.total() == 1
+
+
+async def test_a_task_is_asked_about_at_the_configured_origin_alone(gateway: Gateway) -> None:
+    """Ours: the key goes along. A gateway behind a proxy may name a host that only it knows, or anybody's."""
+
+    async def submit(_: web.Request) -> web.Response:
+        told = {"task_id": "t-1", "status": "queued", "poll_url": "http://203.0.113.7:1/v1/images/tasks/t-1?a=b"}
+        return web.json_response(told, status=202)
+
+    async def look(request: web.Request) -> web.Response:
+        asked_with.append((request.path_qs, request.headers["Authorization"]))
+        url = f"{gateway.url}/files/1.png"
+        return web.json_response({"status": "completed", "result": {"images": [{"url": url}]}})
+
+    asked_with: list[tuple[str, str]] = []
+    app = web.Application()
+    app.router.add_post("/v1/images/generations", submit)
+    app.router.add_get("/v1/images/tasks/t-1", look)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=url, key="k")
+        opened = hurried(OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT))
+        assert len(await opened.follow(await submitted(opened, asked("a boat")), Reports())) == 1
+    assert asked_with == [("/v1/images/tasks/t-1?a=b", "Bearer k")]
+
+
+async def test_a_chat_route_that_answers_with_a_task_is_followed_too() -> None:
+    """Ours: relays put any model behind the chat route."""
+
+    async def complete(_: web.Request) -> web.Response:
+        return web.json_response({"code": 200, "data": [{"status": "submitted", "task_id": "t-1"}]})
+
+    async def look(_: web.Request) -> web.Response:
+        return web.json_response({"status": "completed", "image": data_uri})
+
+    data_uri = f"data:image/png;base64,{base64.b64encode(pictures.png(1, (8, 8))).decode()}"
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", complete)
+    app.router.add_get("/v1/tasks/t-1", look)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        opened = hurried(Flow2ApiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT))
+        request = ImageRequest(model="gemini-3.1-flash-image-square", prompt="a boat")
+        task = await opened.generate(request, Reports())
+        assert task == RemoteTask("t-1")
+        assert [each.data for each in await opened.follow(RemoteTask("t-1"), Reports())] == [pictures.png(1, (8, 8))]
+
+
+async def test_an_ordinary_answer_is_no_task(gateway: Gateway) -> None:
+    async def draw(_: web.Request) -> web.Response:
+        return web.json_response({"id": "img-1", "data": [{"url": f"{gateway.url}/files/1.png"}]})
+
+    app = web.Application()
+    app.router.add_post("/v1/images/generations", draw)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        opened = OpenAiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT)
+        assert len(drawn(await opened.generate(asked("a boat"), Reports()))) == 1
