@@ -386,7 +386,7 @@ NO_IDS: Final[Mapping[str, frozenset[str]]] = {
         f"tool {name}.{argument}"
         for name, arguments in {
             "generate": "prompt model aspect_ratio resolution size quality complexity background output_format "
-            "negative_prompt variation seed picture",
+            "negative_prompt variation count seed picture",
             "generate_image": "prompt return_base64 model size negative_prompt seed steps guidance loras "
             "output_filename output_dir poll_interval_seconds max_poll_interval_seconds max_poll_attempts poll_backoff",
             "history": "picture wait_seconds query scope model state limit",

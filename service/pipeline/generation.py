@@ -41,7 +41,7 @@ STOPPING: Final = "This server is being stopped and takes nothing new. Nothing w
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A job as it stands, and the preview of one `picture` of it, counted from 1.
+    """A job as it stands, and the preview of one `picture` of it, counted from 1; `others` are those of its others.
 
     `preview` is None where that picture is not kept and could not be had from its image service either.
     `joined`: an earlier call had asked for the same.
@@ -49,6 +49,7 @@ class Outcome:
 
     job: Job
     preview: bytes | None = field(default=None, repr=False)
+    others: tuple[bytes, ...] = field(default=(), repr=False)
     joined: bool = False
     picture: int = 1
 
@@ -159,21 +160,21 @@ class Generation:
         return None if outcome.job.state is JobState.WORKING else outcome
 
     async def show(
-        self, owner: str, history_id: int, picture: int = 1, patience_s: float = RESTORE_S
+        self, owner: str, history_id: int, chosen: int | None = None, patience_s: float = RESTORE_S
     ) -> Outcome | None:
-        """Return a job of this owner, with the preview of one of its pictures; None when there is none of that id.
+        """Return a job of this owner, with the preview of the chosen picture, or all; None when there is no such job.
 
         A picture whose bytes are gone is fetched again where that can be in `patience_s` seconds; else its row says
         that it is gone. So is one that could not be downloaded when it was drawn.
         """
-        job = await self._find(owner, history_id, patience_s)
+        job, picture = await self._find(owner, history_id, patience_s), chosen or 1
         if job is None or not 0 < picture <= len(job.pictures):
             return None if job is None else Outcome(job=job, picture=picture)
         if await self.pictures.files.find(job.pictures[picture - 1].name) is None:
             job, data = await self.restoration.restore(job, picture, patience_s)
             if data is None:
                 return Outcome(job=job, picture=picture)
-        return await self._outcome(job, picture)
+        return await self._outcome(job, chosen)
 
     async def picture(self, owner: str, history_id: int, picture: int) -> tuple[KeptPicture, bytes] | None:
         """Return one picture of this owner's job with its bytes, restored if need be; None when they cannot be had."""
@@ -205,9 +206,14 @@ class Generation:
                 "history_id %d of %s: its delivery could not be written down: %s", job.history_id, job.owner, error
             )
 
-    async def _outcome(self, job: Job, picture: int = 1) -> Outcome:
-        preview = await self.pictures.preview(job.owner, job.pictures[picture - 1].name) if job.pictures else None
-        return Outcome(job=job, preview=preview, picture=picture)
+    async def _outcome(self, job: Job, chosen: int | None = None) -> Outcome:
+        """Return a job with the preview of the chosen picture, or with those of all, the first of them apart."""
+        if not job.pictures:
+            return Outcome(job=job, picture=chosen or 1)
+        first, *more = job.pictures if chosen is None else job.pictures[chosen - 1 : chosen]
+        preview = await self.pictures.preview(job.owner, first.name)
+        others = [await self.pictures.preview(job.owner, each.name) for each in more if each.kept]
+        return Outcome(job=job, preview=preview, others=tuple(filter(None, others)), picture=chosen or 1)
 
     async def _begin_and_wait(self, order: _Order, waiter: Waiter) -> Outcome:
         begun = await self._begin(order, waiter)

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from service.redaction import Redactor, visible
 
 DELETION: Final = "To delete one, call the tool `delete` with its history_id."
-SEVERAL: Final = "For several pictures, call it once for each, with variation 1, 2, 3."
+SEVERAL: Final = "The number of pictures is `count`."
 
 _COUNTS: Final = (
     "n count num number amount quantity samples numsamples images numimages nimages numberofimages imagecount "

@@ -205,8 +205,11 @@ _TIMED_OUT: Final = re.compile(r"time[d]?[ -]?out|-32001", re.IGNORECASE)
 "McpError: MCP error -32001: Request timed out"."""
 
 
-def waiter_of(call: Call, patience_s: float) -> Waiter:
-    """Return the waiter of a call that waits so many seconds from now, and is not silent meanwhile."""
+def waiter_of(call: Call, patience_s: float, pictures_url: str = "") -> Waiter:
+    """Return the waiter of a call that waits so many seconds from now, and is not silent meanwhile.
+
+    `pictures_url` stands before the names of pictures that are told as they come.
+    """
     progress = call.progress()
     if progress is not None:
         progress.keep_alive()
@@ -215,6 +218,7 @@ def waiter_of(call: Call, patience_s: float) -> Waiter:
         until=asyncio.get_running_loop().time() + patience_s,
         begun=(lambda history_id: call.remember(str(history_id))) if call.is_task else None,
         leaving=lambda: leaving(call),
+        pictures_url=pictures_url,
     )
 
 

@@ -83,10 +83,9 @@ def coerce(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str,
     properties: Mapping[str, Mapping[str, Any]] = schema["properties"]
     arguments = _unwrapped(properties, arguments)
     coerced: dict[str, Any] = {}
-    for name, value in arguments.items():
+    for given, value in arguments.items():
+        name = _counting(given, arguments, properties)
         if name not in properties:
-            if "variation" in properties and is_count(name) and value in (1, "1"):
-                continue  # one picture is what each call makes
             if _says_something(value) and (not is_host_member(name) or _removes(value)):
                 coerced[name] = value
             continue
@@ -95,9 +94,15 @@ def coerce(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str,
             read = min(max(read, properties[name]["minimum"]), properties[name]["maximum"])
         if read is not ABSENT:
             coerced[name] = read
-        elif isinstance(value, str) and name in schema.get("required", ()):
+        elif isinstance(value, str) and name in (*schema.get("required", ()), "prompt"):
             coerced[name] = value  # blank, which the schema refuses in words of its own
     return coerced
+
+
+def _counting(name: str, arguments: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
+    """Return `count` for another name of it, such as `n` of the Images API; any other name as it is."""
+    another = "count" in properties and "count" not in arguments and name not in properties and is_count(name)
+    return "count" if another else name
 
 
 def _says_something(value: Any) -> bool:

@@ -6,6 +6,7 @@ import math
 from service.authorization import DRAW
 from service.image_models.models import Model
 from service.images import ImageRequest, JobState, Reference, ReferenceRules
+from service.pipeline.running_jobs import Waiter
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.references import arguments as reference_arguments
@@ -15,18 +16,25 @@ from service.tools.base import Arguments, Schema, Tool, refused, waiter_of
 from service.tools.context import ToolContext
 from service.tools.elicitation import UploadQuestion
 from service.tools.model_arguments import find_misfits, offer
-from service.tools.results import show
+from service.tools.results import show, with_note
+from service.tools.variations import complete
 
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     """Make the picture, or join the same request, and show it; or say how to get it, if it takes too long."""
     models = context.models
+    wanted_anew = ""
+    if "prompt" not in arguments:
+        completed = await complete(context, call, arguments)
+        if completed.refusal is not None:
+            return completed.refusal
+        arguments, wanted_anew = completed.arguments, completed.note
     misfits = find_misfits(models, arguments)
     if misfits:
         return refused(TOOL.name, misfits)
     call.channel.open()
     model = models.by_id[arguments.get("model", models.default)]
-    waiter = waiter_of(call, context.profiles.patience_s(call))
+    waiter = _waiter(context, call)
     references: tuple[Reference, ...] = ()
     mask: Reference | None = None
     if not reference_arguments.ARGUMENTS.isdisjoint(arguments):
@@ -43,7 +51,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     try:
         await call.become_task()
         if call.is_task:
-            waiter = waiter_of(call, context.profiles.patience_s(call))
+            waiter = _waiter(context, call)
         request = read_request(arguments, model, references, mask)
         outcome = await context.generation.generate(call.owner, request, waiter, upstream=model.upstream)
     except BaseException:
@@ -52,7 +60,11 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
         raise
     if outcome.job.state is JobState.WORKING:
         call.leave_running()
-    return await show(context, call, outcome)
+    return with_note(await show(context, call, outcome), wanted_anew)
+
+
+def _waiter(context: ToolContext, call: Call) -> Waiter:
+    return waiter_of(call, context.profiles.patience_s(call), context.pictures.url_for(call.reached_at))
 
 
 def read_request(
@@ -73,6 +85,8 @@ def read_request(
         negative_prompt=arguments.get("negative_prompt"),
         seed=None if seed is None else int(seed),  # 5.0 is an integer to JSON Schema
         variation=int(arguments.get("variation", 1)),
+        count=int(arguments.get("count", 1)),
+        native_count=model.native_count,
         price=model.price,
         references=references,
         mask=mask,

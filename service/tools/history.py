@@ -33,7 +33,8 @@ async def _show(context: ToolContext, call: Call, arguments: Arguments, job: Job
     waiter = waiter_of(call, context.profiles.patience_s(call))
     if job.state is JobState.WORKING:
         await _wait(context, call, arguments, job.history_id)
-    outcome = await context.generation.show(call.owner, job.history_id, number, waiter.left_s)
+    chosen = number if "picture" in arguments else None
+    outcome = await context.generation.show(call.owner, job.history_id, chosen, waiter.left_s)
     if outcome is None:
         return await missing(context, call, job.history_id)
     job = outcome.job
@@ -65,7 +66,8 @@ async def _wait(context: ToolContext, call: Call, arguments: Arguments, history_
     call.channel.open()
     await call.become_task()
     patience_s = min(requested_s, context.profiles.patience_s(call))
-    await context.generation.wait(call.owner, history_id, waiter_of(call, patience_s))
+    waiter = waiter_of(call, patience_s, context.pictures.url_for(call.reached_at))
+    await context.generation.wait(call.owner, history_id, waiter)
 
 
 async def missing(context: ToolContext, call: Call, history_id: int) -> Result:

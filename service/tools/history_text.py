@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from service.images import NOT_DRAWN, Failure, Job, JobState, Parent
-from service.tools.results import alt_text, asked_for, code_span, cut, escape_markdown
+from service.tools.results import alt_text, asked_for, code_span, cut, escape_markdown, missing_lines
 
 PROMPT_LENGTH: Final = 160
 LISTED_PROMPT_LENGTH: Final = 500
@@ -86,7 +86,8 @@ def counted(number: int, noun: str) -> str:
 
 def _outcome(job: Job, pictures_url: str) -> list[str]:
     if job.state is JobState.WORKING:
-        return [f"Still being drawn. `history` with history_id {job.history_id} waits for it."]
+        there = f", {len(job.pictures)} of {job.count} are there" if job.pictures else ""
+        return [f"Still being drawn{there}. `history` with history_id {job.history_id} waits for it."]
     if job.failure is not None:
         kind, reason = job.failure.kind, _what_happened(job.failure)
         return [f"Failed ({escape_markdown(kind, KIND_LENGTH)}): {escape_markdown(reason, REASON_LENGTH)}"]
@@ -98,7 +99,7 @@ def _outcome(job: Job, pictures_url: str) -> list[str]:
         lines.append(
             f"{counted(len(kept) - SHOWN_PICTURES, 'more picture')}: `history` with history_id {job.history_id}."
         )
-    return lines
+    return [*lines, *(line[:REASON_LENGTH] for line in missing_lines(job))]
 
 
 def _removed(job: Job, gone: int) -> str:

@@ -32,6 +32,7 @@ def find_misfits(models: Models, arguments: Mapping[str, Any]) -> list[str]:
         return [_unknown_model(models, chosen)]
     names = [name for name in (*CHOICES, *SWITCHES) if name in arguments]
     misfits = [problem for name in names if (problem := _misfit(models, model, name, arguments[name]))]
+    misfits += _too_many(models, model, int(arguments.get("count", 1)))
     return misfits or _contradiction(names)
 
 
@@ -41,6 +42,8 @@ def _offer_one(models: Models, name: str, schema: dict[str, Any]) -> Mapping[str
         about = [f"{model.id}: {model.about}" for model in shown if model.about]
         lines = [schema["description"], models.guide, *about, _by_answer(shown, _references, "Reference pictures")]
         return schema | {"description": _lines(lines), "enum": models.ids, "default": models.default}
+    if name == "count":
+        return _offer_count(shown, schema)
     if name not in CHOICES and name not in SWITCHES:
         return schema
     if not any(model.accepts(name) for model in shown):
@@ -55,8 +58,22 @@ def _offer_one(models: Models, name: str, schema: dict[str, Any]) -> Mapping[str
     return schema | {"description": _lines(lines)} | ({} if ranged else {"enum": values})
 
 
-def _by_answer(models: Sequence[Model], answer: Callable[[Model], str], title: str) -> str:
-    """Join the answers for the models under `title`, models with the same answer together; "" without any answer."""
+def _offer_count(models: Sequence[Model], schema: dict[str, Any]) -> Mapping[str, Any] | None:
+    """Return the number of pictures, as many as some model draws in one call; None where none draws several."""
+    most = max((model.most_pictures for model in models), default=1)
+    if most == 1:
+        return None
+    fewer = [model for model in models if model.most_pictures < most]
+    only = _by_answer(fewer, lambda model: f"up to {model.most_pictures}", "Fewer", models)
+    return schema | {"maximum": most, "description": " ".join(filter(None, [schema["description"], only]))}
+
+
+def _by_answer(models: Sequence[Model], answer: Callable[[Model], str], title: str, among: Sequence[Model] = ()) -> str:
+    """Join the answers for the models under `title`, models with the same answer together; "" without any answer.
+
+    `among` are all that are on offer, where `models` are only some of them.
+    """
+    among = among or models
     groups: dict[str, list[Model]] = {}
     for model in models:
         groups.setdefault(answer(model), []).append(model)
@@ -64,7 +81,7 @@ def _by_answer(models: Sequence[Model], answer: Callable[[Model], str], title: s
     if not groups:
         return ""
     parts = [
-        text if len(group) == len(models) else f"{text} with {_names(group, models)}" for text, group in groups.items()
+        text if len(group) == len(among) else f"{text} with {_names(group, among)}" for text, group in groups.items()
     ]
     return f"{title}: {'; '.join(parts)}."
 
@@ -99,6 +116,15 @@ def _misfit(models: Models, model: Model, name: str, value: Any) -> str:
         able = f", or use {other.id}, which takes {_values(other.choices[name])}" if other and other.choices else ""
         return f"`{name}` is {text}, but {model.id} is always {choices[0]}: leave it out{able}."
     return f"`{name}` is {text}, which {model.id} cannot do. Allowed with this model: {_values(choices)}."
+
+
+def _too_many(models: Models, model: Model, count: int) -> list[str]:
+    """Refuse more pictures than the model draws in one call."""
+    if count <= model.most_pictures:
+        return []
+    able = [each.id for each in models.listed if each.most_pictures >= count]
+    other = f", or use {_series(able[:_FEW], 'or')}" if able else ""
+    return [f"`count` is {count}, but {model.id} draws up to {model.most_pictures} in one call: ask for fewer{other}."]
 
 
 def _contradiction(names: Sequence[str]) -> list[str]:

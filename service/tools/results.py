@@ -20,6 +20,7 @@ from typing import Any, Final
 from service.images import FORMATS, Job, JobState, KeptPicture
 from service.pictures.messages import PREVIEW_TYPE
 from service.pipeline.generation import Outcome
+from service.pipeline.parts import shortfall_text
 from service.profiles import Profile
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
@@ -67,6 +68,9 @@ def cut(text: str, length: int) -> str:
 HISTORY_ID: Final = "easel/history_id"
 """In `_meta`, for programs that get no structured content."""
 
+LEAST_PREVIEW: Final = 7_000
+"""Bytes below which a preview shows little: of many pictures only so many have one as there is room for."""
+
 NOTE_LENGTH: Final = 300
 REASON_LENGTH: Final = 1000
 """Longest text of others, in characters."""
@@ -79,25 +83,49 @@ _ORIGINS: Final = 10
 async def show(context: ToolContext, call: Call, outcome: Outcome) -> Result:
     """Return the result by the client's profile. Its pictures count as delivered once the answer has arrived."""
     profile = context.profiles.of(call)
-    if outcome.preview is not None and len(outcome.preview) > profile.preview_bytes:
-        outcome = replace(
-            outcome, preview=await context.pictures.shrink(call.owner, outcome.preview, profile.preview_bytes)
-        )
+    outcome = await _shrink(context, call, outcome, profile.preview_bytes)
     call.on_delivered(partial(context.generation.delivered, outcome.job))
     return job_result(outcome, profile, context.pictures.url_for(call.reached_at))
+
+
+async def _shrink(context: ToolContext, call: Call, outcome: Outcome, room: int) -> Outcome:
+    """Bring all previews into the room for them: smaller ones, and of many only the first."""
+    others = outcome.others[: max(0, room // LEAST_PREVIEW - 1)]
+    each = room // (1 + len(others))
+
+    async def shrunk(preview: bytes | None) -> bytes | None:
+        if preview is None or len(preview) <= each:
+            return preview
+        return await context.pictures.shrink(call.owner, preview, each)
+
+    smaller = [await shrunk(preview) for preview in others]
+    return replace(outcome, preview=await shrunk(outcome.preview), others=tuple(filter(None, smaller)))
+
+
+def with_note(result: Result, note: str) -> Result:
+    """Return a result whose text, and whose message for programs, ends with a note; without one it stays as it is."""
+    if note:
+        first = result["content"][0]
+        first["text"] = f"{first['text']}\n{note}"
+        if structured := result.get("structuredContent"):
+            structured["message"] = "\n".join(filter(None, [structured.get("message"), note]))
+    return result
 
 
 def job_result(outcome: Outcome, profile: Profile, pictures_url: str) -> Result:
     """Return the result for one job and one client. `pictures_url` stands before a picture's name, with a slash.
 
-    A preview that is larger than the profile allows is left out.
+    Previews that are together larger than the profile allows are left out, the last ones first.
     """
     job = outcome.job
     text = describe(job, pictures_url, joined=outcome.joined, looked_for=outcome.picture)
     content: list[dict[str, Any]] = [{"type": "text", "text": text}]
-    if outcome.preview and len(outcome.preview) <= profile.preview_bytes:
-        data = base64.b64encode(outcome.preview).decode()
-        content.append({"type": "image", "data": data, "mimeType": PREVIEW_TYPE})
+    left = profile.preview_bytes
+    for preview in filter(None, (outcome.preview, *outcome.others)):
+        if len(preview) <= left:
+            left -= len(preview)
+            data = base64.b64encode(preview).decode()
+            content.append({"type": "image", "data": data, "mimeType": PREVIEW_TYPE})
     if profile.links:
         content += [_link(picture, pictures_url) for picture in job.pictures if picture.kept]
     result: Result = {"content": content, "_meta": {HISTORY_ID: job.history_id}}
@@ -116,14 +144,24 @@ def describe(job: Job, pictures_url: str, *, joined: bool = False, looked_for: i
     if job.failure is not None:
         reason = escape_markdown(job.failure.reason, REASON_LENGTH)
         return "\n".join([f"No picture (history_id {job.history_id}, {_model(job)}). {reason}", *_origins(job)])
-    if job.state is JobState.WORKING:
-        lines = [_still_drawn(job)]
-    else:
+    lines = [_still_drawn(job)] if job.state is JobState.WORKING else []
+    if job.pictures or job.state is JobState.DONE:
         numbers = range(1, len(job.pictures) + 1)
-        lines = [
+        lines.append(
             "\n\n".join("\n".join(_describe_picture(job, each, pictures_url, each == looked_for)) for each in numbers)
-        ]
-    return "\n".join([*lines, *_origins(job), *_advice(job, joined=joined)])
+        )
+    return "\n".join([*lines, *missing_lines(job), *_origins(job), *_advice(job, joined=joined)])
+
+
+def missing_lines(job: Job) -> list[str]:
+    """Return the line that says how many of several pictures came, and why the others did not; none where all did."""
+    why = job.shortfall
+    if why is None or not job.missing or job.failure is not None:
+        return []
+    if job.state is JobState.WORKING:
+        return [escape_markdown(f"One of them does not come: {why.fact} {why.quote}", REASON_LENGTH)]
+    text = shortfall_text(why, len(job.pictures), job.count)
+    return [escape_markdown(f"{text} {why.quote}", REASON_LENGTH)]
 
 
 def ticket(job: Job) -> str:
@@ -152,6 +190,9 @@ def structure(job: Job, pictures_url: str) -> dict[str, Any]:
         entry["seconds"] = round(max(0.0, job.finished_at - job.created_at), 3)
     if job.failure is not None:
         entry["failure"] = {"kind": job.failure.kind, "reason": escape_markdown(job.failure.reason, REASON_LENGTH)}
+    if job.state is JobState.DONE and job.missing and job.shortfall is not None:
+        reason = escape_markdown(job.shortfall.reason, REASON_LENGTH)
+        entry["missing"] = {"count": job.missing, "kind": job.shortfall.kind, "reason": reason}
     if parameters := asked_for(job):
         entry["parameters"] = parameters
     if references := origins_of(job):
@@ -176,12 +217,14 @@ def origins_of(job: Job) -> list[str]:
 
 
 def _still_drawn(job: Job) -> str:
-    task = f", as task {escape_markdown(job.task, _NAME_LENGTH)} of {job.upstream}" if job.task else ""
-    return f"Still being drawn{task}. history_id: {job.history_id} · model: {_model(job)}"
+    tasks = "tasks" if len(job.tasks) > 1 else "task"
+    task = f", as {tasks} {escape_markdown(job.task, _NAME_LENGTH)} of {job.upstream}" if job.task else ""
+    there = f", {len(job.pictures)} of {job.count} are there" if job.pictures else ""
+    return f"Still being drawn{there}{task}. history_id: {job.history_id} · model: {_model(job)}"
 
 
 def _describe_picture(job: Job, number: int, pictures_url: str, looked_for: bool) -> list[str]:
-    picture, count = job.pictures[number - 1], len(job.pictures)
+    picture, count = job.pictures[number - 1], max(len(job.pictures), job.count)
     of = f" · picture {number} of {count}" if count > 1 else ""
     facts = f"history_id: {job.history_id}{of} · model: {_model(job)} · {_size(picture)}"
     note = [f"Note: {escape_markdown(picture.note, NOTE_LENGTH)}"] if picture.note else []
@@ -208,15 +251,14 @@ def _removed(job: Job, number: int, looked_for: bool) -> str:
 
 def _advice(job: Job, *, joined: bool) -> list[str]:
     """Return the sentences that say how to go on; a failure holds its own."""
-    match job.state, sum(picture.kept for picture in job.pictures):
-        case JobState.WORKING, _:
-            lines = [ticket(job)]
-        case _, 0:
-            lines = []
-        case _, 1:
-            lines = ["To show the picture, repeat its markdown line in your answer."]
+    lines = [ticket(job)] if job.state is JobState.WORKING else []
+    match sum(picture.kept for picture in job.pictures):
+        case 0:
+            pass
+        case 1:
+            lines.append("To show the picture, repeat its markdown line in your answer.")
         case _:
-            lines = ["To show the pictures, repeat their markdown lines in your answer."]
+            lines.append("To show the pictures, repeat their markdown lines in your answer.")
     if job.state is JobState.DONE and job.links:
         lines.append(
             f"{len(job.links)} more of its pictures are paid for and not here yet: `history` with history_id "

@@ -66,6 +66,8 @@ class Chat(Emulated):
             return web.json_response({"error": error}, status=401)
         words = re.findall(r"\[([a-z0-9-]+)\]", prompt(incoming.json))
         scenario = next((SCENARIOS[word] for word in words if word in SCENARIOS), SCENARIOS["f5"])
+        if self.refuses(prompt(incoming.json)):
+            scenario = SCENARIOS["refusal-field"]
         before = self.drawn
         said = scenario.say(Pad(self))
         if self.drawn > before:

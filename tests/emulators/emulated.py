@@ -27,6 +27,16 @@ class Emulated:
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the client leaves while it is waiting."""
 
+    met: Counter[str] = field(default_factory=Counter)
+    """Requests for a prompt with `[refused-once]`."""
+
+    def refuses(self, prompt: str) -> bool:
+        """Tell whether this is the first request for a prompt with `[refused-once]`."""
+        if "[refused-once]" not in prompt:
+            return False
+        self.met[prompt] += 1
+        return self.met[prompt] == 1
+
     async def hold(self) -> None:
         """Be silent until `go_on`, or for as long as is set."""
         self.silent.set()

@@ -132,7 +132,7 @@ class Flow2Api(Emulated):
         if wrong is not None:
             return wrong
         asked = incoming.json
-        scenario = chosen(asked)
+        scenario = SCENARIOS["error-policy"] if self.refuses(prompt(asked)) else chosen(asked)
         known = resolved(str(asked["model"]), asked, self.catalog)
         model = known or ("gemini-3.1-flash-image-landscape" if scenario else None)
         if model is None:

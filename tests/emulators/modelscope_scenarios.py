@@ -144,6 +144,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         "too many at once, the first time", submitted=Refusal(429, coded("limit_requests")), once=True
     ),
     "error-busy": refusing("overload", 503, said(BUSY)),
+    "refused-once": Scenario(
+        "refused by the content check, the first time", submitted=Refusal(400, said(CHECK)), once=True
+    ),
     "error-500-once": Scenario("fails the first time", submitted=Refusal(500, said("internal error")), once=True),
     "error-submit": refusing("parameters not accepted", 400, said(NOT_ASYNC)),
     "error-model": refusing("model not served", 400, said("Model id : X/Y , has no provider supported")),

@@ -201,7 +201,7 @@ async def test_one_of_several_that_could_not_be_downloaded_is_fetched_when_it_is
         assert early is not None
         assert early.job == made.job
         several.there = True
-        shown = await pipeline.generation.show("anna", id_of(made), picture=3)
+        shown = await pipeline.generation.show("anna", id_of(made), chosen=3)
         assert shown is not None
     assert [each.source for each in shown.job.pictures] == ["", "", "https://pics.example/7"]
     assert (shown.job.links, shown.job.finished_at) == ((), made.job.finished_at)

@@ -186,11 +186,11 @@ def test_arguments_inside_one_text_of_json_are_taken_out() -> None:
     assert coerce(GENERATE, {"input": '{"prompt": "a fox"}'}) == {"prompt": "a fox"}
 
 
-@pytest.mark.parametrize(("name", "value"), [("n", 1), ("count", "1"), ("num_images", 1.0)])
-def test_one_picture_is_what_each_call_makes(name: str, value: object) -> None:
-    """Ours: models copy `n` from the Images API, and 1 asks for nothing else."""
-    assert coerce(GENERATE, {"prompt": "a fox", name: value}) == {"prompt": "a fox"}
-    assert coerce(GENERATE, {"prompt": "a fox", name: 2}) == {"prompt": "a fox", name: 2}
+@pytest.mark.parametrize(("name", "value"), [("n", 2), ("count", "2"), ("num_images", 2.0)])
+def test_the_number_of_pictures_has_other_names(name: str, value: object) -> None:
+    """Ours: models copy `n` from the Images API."""
+    assert coerce(GENERATE, {"prompt": "a fox", name: value}) == {"prompt": "a fox", "count": 2}
+    assert coerce(GENERATE, {"prompt": "a fox", "count": 3, "n": 2}) == {"prompt": "a fox", "count": 3, "n": 2}
     assert coerce(HISTORY, {name: value}) == {name: value}
 
 

@@ -49,7 +49,7 @@ async def test_the_schema_lists_the_models_and_what_they_can_do(serve: Serve) ->
     async with serve(FLOW2API_API_KEY="x") as easel, wire_client(easel.mcp_url) as client:
         schema = await generate_schema(client)
     plain = [name for name in schema if name not in ARGUMENTS]
-    assert plain == ["prompt", "model", "aspect_ratio", "resolution", "variation"]
+    assert plain == ["prompt", "model", "aspect_ratio", "resolution", "variation", "count"]
     # Without EASEL_IMAGE_DIR there is no folder to take from.
     assert set(schema) - set(plain) == ARGUMENTS - FOLDER
     assert len(schema["model"]["enum"]) == 3
@@ -60,7 +60,7 @@ async def test_the_schema_lists_the_models_and_what_they_can_do(serve: Serve) ->
 
 
 async def test_the_sketch_has_no_arguments_that_it_would_ignore(client: WireClient) -> None:
-    assert list(await generate_schema(client)) == ["prompt", "model", "variation"]
+    assert list(await generate_schema(client)) == ["prompt", "model", "variation", "count"]
     refused = await client.call("generate", {"prompt": "a fox", "aspect_ratio": "1:1"})
     assert refused["isError"]
     assert "sketch makes no use of it" in refused["content"][0]["text"]

@@ -46,9 +46,9 @@ def test_the_models_are_listed_with_guide_and_what_each_is_good_at() -> None:
 
 def test_an_argument_that_no_model_makes_use_of_is_not_in_the_schema() -> None:
     """Ours: every argument in a schema costs a chat model's attention in each call."""
-    assert list(properties(PLAIN)) == ["prompt", "model", "variation"]
-    assert list(properties(M)) == ["prompt", "model", "aspect_ratio", "resolution", "variation"]
-    assert list(properties(SIZED)) == ["prompt", "model", "aspect_ratio", "size", "variation", "seed"]
+    assert list(properties(PLAIN)) == ["prompt", "model", "variation", "count"]
+    assert list(properties(M)) == ["prompt", "model", "aspect_ratio", "resolution", "variation", "count"]
+    assert list(properties(SIZED)) == ["prompt", "model", "aspect_ratio", "size", "variation", "count", "seed"]
 
 
 def test_values_are_listed_with_the_models_that_can_do_them() -> None:
