@@ -14,6 +14,7 @@ from service.redaction import Redactor
 from service.settings import Endpoint, Settings
 from service.upstreams.base import Upstream
 from service.upstreams.flow2api import Flow2ApiUpstream
+from service.upstreams.gemini import GeminiUpstream
 from service.upstreams.modelscope import ModelScopeUpstream
 from service.upstreams.openai import OpenAiUpstream
 from service.upstreams.redacted import RedactedUpstream
@@ -56,6 +57,10 @@ def _openai(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Settin
     )
 
 
+def _gemini(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Settings) -> Upstream:
+    return GeminiUpstream(session, endpoint, max_file_bytes=settings.max_file_bytes, timeouts=settings.timeouts)
+
+
 SKETCH: Final = "sketch"
 """The name of the upstream that is built in."""
 
@@ -70,6 +75,7 @@ UPSTREAMS: Final = (
     Configurable("flow2api", _flow2api),
     Configurable("modelscope", _modelscope),
     Configurable("openai", _openai),
+    Configurable("gemini", _gemini),
 )
 """Every image service that settings can turn on, in the order in which the start names them."""
 

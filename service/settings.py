@@ -15,7 +15,7 @@ from service.authorization import ISSUER, JWKS_URL, OAuth, OAuthError, read_oaut
 from service.hosts import Network, Origins, Proxies, is_loopback, read_hosts, read_networks
 from service.limits import LIMITS, Allowances, LimitsError, read_exceptions, read_pair
 from service.routes import PICTURES, RESERVED, UPLOADS
-from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, OLDER_VALUES, SETTINGS
+from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, OLDER_VALUES, SETTINGS, USUAL_ROOTS
 from service.tokens import read_pairs
 
 
@@ -73,10 +73,6 @@ _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 AUTO: Final = "auto"
 """As EASEL_TOKENS: one token, derived from the secret of the data folder and shown at the start."""
 
-_LOCAL_FLOW2API: Final = "http://127.0.0.1:8000"
-_PUBLIC_OPENAI: Final = "https://api.openai.com/v1"
-_PUBLIC_MODELSCOPE: Final = "https://api-inference.modelscope.cn/v1"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -100,6 +96,7 @@ class Settings:
     flow2api: Endpoint | None
     openai: Endpoint | None
     openai_async: str
+    gemini: Endpoint | None
     modelscope: Endpoint | None
     modelscope_poll_s: float
     modelscope_timeout_s: float
@@ -179,10 +176,11 @@ class Settings:
             data_dir=read.path("EASEL_DATA_DIR"),
             image_dir=read.path("EASEL_IMAGE_DIR") if read.text("EASEL_IMAGE_DIR") else None,
             models_file=read.models_file(),
-            flow2api=read.endpoint("FLOW2API_BASE_URL", "FLOW2API_API_KEY", _LOCAL_FLOW2API),
-            openai=read.endpoint("OPENAI_BASE_URL", "OPENAI_API_KEY", _PUBLIC_OPENAI),
+            flow2api=read.endpoint("FLOW2API"),
+            openai=read.endpoint("OPENAI"),
             openai_async=read.choice("OPENAI_ASYNC", ("off", "async", "tasks")),
-            modelscope=read.endpoint("MODELSCOPE_BASE_URL", "MODELSCOPE_API_KEY", _PUBLIC_MODELSCOPE),
+            gemini=read.endpoint("GEMINI"),
+            modelscope=read.endpoint("MODELSCOPE"),
             modelscope_poll_s=read.seconds("EASEL_MODELSCOPE_POLL_S", 0.01, 60),
             modelscope_timeout_s=read.seconds("EASEL_MODELSCOPE_TIMEOUT_S", 0.01, 3600),
             timeouts=read.timeouts(),
@@ -305,14 +303,15 @@ class _Reader:
         )
         return ""
 
-    def endpoint(self, base: str, key: str, usual: str) -> Endpoint | None:
-        """Return an image service by the names of its base URL and its key; either turns it on."""
+    def endpoint(self, service: str) -> Endpoint | None:
+        """Return an image service by what the names of its base URL and its key begin with; either turns it on."""
+        base, key = f"{service}_BASE_URL", f"{service}_API_KEY"
         url, secret = self.url(base), self.text(key)
         if not url and not secret:
             return None
         if not secret.isascii() or any(character.isspace() for character in secret):
             raise self.error(key, "must be one word of plain characters, without Bearer before it")
-        return Endpoint(url=url or usual, key=secret)
+        return Endpoint(url=url or USUAL_ROOTS[service], key=secret)
 
     def timeouts(self) -> Timeouts:
         return Timeouts(

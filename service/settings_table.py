@@ -34,6 +34,10 @@ SETTINGS: Final = (
             example="https://api.openai.com"),
     Setting("OPENAI_ASYNC", "off", "async: ask for tasks by its routes …/async, as sub2api has; tasks: by images/tasks",
             example="async"),
+    Setting("GEMINI_API_KEY", "", "key of Google's Gemini API, or of a server that speaks it; turns it on"),
+    Setting("GEMINI_BASE_URL", "", "root of it, with or without /v1beta; https://generativelanguage.googleapis.com "
+            "with a key",
+            example="https://generativelanguage.googleapis.com"),
     Setting("MODELSCOPE_API_KEY", "", "token of ModelScope API-Inference; turns it and `generate_image` on",
             ("MODELSCOPE_SDK_TOKEN",)),
     Setting("MODELSCOPE_BASE_URL", "", "root of ModelScope; https://api-inference.modelscope.cn with a token",
@@ -106,6 +110,14 @@ SETTINGS: Final = (
     Setting("EASEL_LOG_FORMAT", "text", "text, or json for machines"),
 )  # fmt: skip
 """Every setting, in the order of `--help` and `docs/settings.md`."""
+
+USUAL_ROOTS: Final[Mapping[str, str]] = {
+    "FLOW2API": "http://127.0.0.1:8000",
+    "OPENAI": "https://api.openai.com/v1",
+    "GEMINI": "https://generativelanguage.googleapis.com/v1beta",
+    "MODELSCOPE": "https://api-inference.modelscope.cn/v1",
+}
+"""The base URL of a service whose key alone is set, by what its settings begin with."""
 
 MOST_RETRIES: Final = 10
 LARGEST_FILE_MB: Final = 1000

@@ -9,7 +9,12 @@ from service.image_services import SKETCH, UPSTREAMS, connect, secrets_of, turne
 from service.redaction import Redactor
 from service.settings import Endpoint, Settings
 
-KEYS = {"FLOW2API_API_KEY": "flow-key", "MODELSCOPE_API_KEY": "scope-key", "OPENAI_API_KEY": "open-key"}
+KEYS = {
+    "FLOW2API_API_KEY": "flow-key",
+    "MODELSCOPE_API_KEY": "scope-key",
+    "OPENAI_API_KEY": "open-key",
+    "GEMINI_API_KEY": "gemini-key",
+}
 
 
 def endpoint_fields() -> Iterator[str]:

@@ -6,7 +6,8 @@
 - `upstream`: the image service that draws it, Flow2API when none is named.
 - `about`: its strengths, for the model that chooses.
 - `aspect_ratios`, `resolutions`, `sizes`, `qualities`, `complexities`, `backgrounds`, `output_formats`: the values it
-  can do, each a list. A size is 1024x1024, auto, or a range 64x64..2048x2048. What is not named cannot be chosen.
+  can do, each a list. A resolution is 1K, 2K, 4K or, as Gemini calls half of 1K, 512. A size is 1024x1024, auto, or a
+  range 64x64..2048x2048. What is not named cannot be chosen.
 - `takes`: other arguments that it makes use of: negative_prompt, seed.
 - `references`: the number of pictures from which it can start; unknown when it is left out.
 - `reference_types`, `reference_bytes`, `reference_pixels`: the media types of these, and the most bytes and pixels of
@@ -43,7 +44,7 @@ DEFAULT_UPSTREAM: Final = "flow2api"
 
 CHOICES: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = {
     "aspect_ratio": ("aspect_ratios", re.compile(r"[0-9]{1,3}:[0-9]{1,3}")),
-    "resolution": ("resolutions", re.compile(r"[0-9]{1,2}K")),
+    "resolution": ("resolutions", re.compile(r"[0-9]{1,2}K|512")),
     "size": ("sizes", re.compile(r"auto|[0-9]{1,5}x[0-9]{1,5}(\.\.[0-9]{1,5}x[0-9]{1,5})?")),
     "quality": ("qualities", re.compile(r"[a-z]{1,20}")),
     "complexity": ("complexities", re.compile(r"[a-z]{1,20}")),

@@ -123,6 +123,7 @@ class ImageAnswer(ABC, Generic[Step]):
     `is_finished`: the picture is there, or said to be; more may come, such as statistics, and may just as well not.
     `is_complete`: nothing more comes, though the connection may stay open. `is_unreadable`: some event was no JSON.
     `text` came outside of all events and is no JSON either. `extracted` holds the base64 that was taken out.
+    `usage` is what the answer says of its use; None where it says nothing.
     """
 
     def __init__(self) -> None:
@@ -217,13 +218,17 @@ class ImageAnswer(ABC, Generic[Step]):
         events = [event for name, data in parts if data for event in self._parse(name, data)]
         steps: list[Step] = []
         for event in events:
-            value = event.value
-            if isinstance(value, dict):
-                if not value.keys().isdisjoint(ERRORS) and (error := reported_error(value)):
-                    self._fail(upstream_error(200, error))
-                self.usage = read_usage(value.get("usage")) or self.usage
-            steps += self._read(event)
+            steps += self._take(event)
         return steps
+
+    def _take(self, event: Event) -> list[Step]:
+        """Read one event, with the error that it may report and the usage."""
+        value = event.value
+        if isinstance(value, dict):
+            if not value.keys().isdisjoint(ERRORS) and (error := reported_error(value)):
+                self._fail(upstream_error(200, error))
+            self.usage = read_usage(value.get("usage")) or self.usage
+        return self._read(event)
 
     def _parse(self, name: bytes, data: bytes) -> list[Event]:
         """Parse the data of one event. Lines that are JSON only one by one were sent without blank lines between."""

@@ -9,6 +9,7 @@ result, and an error in them is no failure.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from service.upstreams.answer import Event, ImageAnswer
@@ -27,7 +28,7 @@ SENDS_PREVIEWS: Final = re.compile(r"(?i)grok")
 
 REFUSALS: Final = frozenset({
     "content_filter", "refusal", "safety", "prohibited_content", "blocklist", "spii", "recitation", "image_safety",
-    "image_prohibited_content", "image_recitation",
+    "image_prohibited_content", "image_recitation", "model_armor", "jailbreak", "escalation",
 })  # fmt: skip
 """Gemini API, FinishReason and BlockReason; new-api says `content_filter` for any of them."""
 
@@ -51,6 +52,7 @@ class ChatAnswer(ImageAnswer[str]):
         self._pictures: list[tuple[Key | None, Source]] = []
         self._refusal = ""
         self._finish: dict[str, str] = {}
+        self._finish_words = ""
 
     def end(self) -> list[str]:
         """Read what the end of the answer completes, a body that is plain text among it."""
@@ -79,7 +81,7 @@ class ChatAnswer(ImageAnswer[str]):
         if self.is_unreadable and not self._words():
             return UpstreamError(Kind.LOST, detail="(Its answer could not be read.)")
         reasons = ", ".join(f"{name} {reason}" for name, reason in self._finish.items() if reason.lower() != "stop")
-        words = self._refusal or self._words() or ("" if reasons else "nothing at all")
+        words = self._refusal or self._words() or self._finish_words or ("" if reasons else "nothing at all")
         kind = Kind.POLICY if self._is_refused() else Kind.NO_IMAGE
         return UpstreamError(kind, words, detail=f"({reasons}.)" if reasons else "")
 
@@ -174,7 +176,7 @@ class ChatAnswer(ImageAnswer[str]):
         """Read a GenerateContentResponse of the Gemini API. Pictures among the thoughts are drafts."""
         match event.get("promptFeedback"):
             case {**feedback}:
-                self._note_finish(feedback, "blockReason")
+                self._note_finish(feedback, "blockReason", words="blockReasonMessage")
         match event.get("candidates"):
             case [*candidates]:
                 return [thought for candidate in candidates for thought in self._candidate(candidate)]
@@ -186,17 +188,25 @@ class ChatAnswer(ImageAnswer[str]):
             case {"content": {"parts": [*parts]}}:
                 for part in parts:
                     match part:
-                        case {"thought": True, "text": str(thought)}:
+                        case {"thought": True, "text": str(thought)} if thought:
                             thoughts.append(thought)
-                        case {"thought": True}:
-                            continue
+                        case {"thought": True, **draft}:
+                            thoughts += self._draft(draft)
                         case _:
                             self._part(part)
         if isinstance(candidate, dict):
-            self._note_finish(candidate, "finishReason", "finishMessage")
+            self._note_finish(candidate, "finishReason", words="finishMessage")
         return thoughts
 
-    def _note_finish(self, fields: dict[object, object], *names: str) -> None:
+    def _draft(self, draft: Mapping[object, object]) -> list[str]:  # noqa: ARG002 - an answer that shows drafts reads it
+        """Read a part of a thought that is no text, and return what it says of the progress."""
+        return []
+
+    def _note_finish(self, fields: Mapping[object, object], *names: str, words: str = "") -> None:
+        """Take note of the reasons in some fields, and of the sentence in another one that goes with them."""
+        match fields.get(words):
+            case str(sentence) if sentence:
+                self._finish_words = sentence
         for name in names:
             match fields.get(name):
                 case str(reason) if reason:

@@ -127,6 +127,8 @@ def _read(error: object, depth: int) -> ReportedError:
             return _read(inner, depth - 1)  # relays hand on a whole body as the message
         case str(text):
             return ReportedError(text)
+        case [{**fields}] if depth and not fields.keys().isdisjoint(ERRORS):  # Google's streams are lists
+            return _read_fields(fields, depth - 1)
         case [*items]:
             return ReportedError("; ".join(_item(item) for item in items[:5]))
         case {**fields} if depth:

@@ -21,7 +21,7 @@ network inside is anybody's choice.
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
@@ -90,12 +90,19 @@ TROUBLES: Final[Mapping[int, Trouble]] = {
 """Troubles by HTTP status. Storage services answer 400 or 403 to a signature that has expired."""
 
 
+def bearer(key: str) -> dict[str, str]:
+    """Return the header that carries a key, or none for an empty key."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trusted:
     """The configured image service that gave a URL: its host may be private, its origin gets the key."""
 
     base: URL
     key: str = field(repr=False)
+    authorize: Callable[[str], dict[str, str]] = field(default=bearer, repr=False)
+    """Makes the header that carries the key."""
 
     def on_same_host(self, url: URL) -> bool:
         """Tell whether a URL is on the service's host, on any port."""
@@ -107,12 +114,7 @@ class Trusted:
 
     def headers(self, url: URL) -> dict[str, str]:
         """Return the header with the key for a URL on the service's exact origin, else none."""
-        return bearer(self.key) if self.is_origin(url) else {}
-
-
-def bearer(key: str) -> dict[str, str]:
-    """Return the header that carries a key, or none for an empty key."""
-    return {"Authorization": f"Bearer {key}"} if key else {}
+        return self.authorize(self.key) if self.is_origin(url) else {}
 
 
 @dataclass(frozen=True, kw_only=True)

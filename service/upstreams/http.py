@@ -23,7 +23,8 @@ import orjson
 from yarl import URL
 
 from service.bodies import read_limited
-from service.images import EXTENSIONS, Picture, Progress, Reference
+from service.images import EXTENSIONS, ImageRequest, Picture, Progress, Reference, WorkError
+from service.pictures.sniffing import sniff
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.telemetry import trace_headers
 from service.upstreams.answer import ImageAnswer
@@ -39,7 +40,7 @@ from service.upstreams.errors import (
     request_to,
     upstream_error,
 )
-from service.upstreams.fetch import Trusted, bearer
+from service.upstreams.fetch import FetchError, Trusted, bearer, fetch
 from service.upstreams.gateway_tasks import EACH_S, GatewayTasks
 from service.upstreams.kinds import Kind
 from service.upstreams.pictures import PictureReader
@@ -68,6 +69,10 @@ def api_base(text: str) -> URL:
     url = URL(text.strip())
     root = ENDPOINTS.sub("", url.path).rstrip("/")
     return url.with_user(None).with_path(root if VERSION.search(root) else f"{root}/v1")
+
+
+UNKNOWN_TYPE: Final = "application/octet-stream"
+"""The media type of a reference of which nothing says another."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +115,11 @@ class Body:
 
 
 def json_body(value: object) -> Body:
-    """Encode a value as JSON, each `Reference` in it as a data URI."""
-    pictures: list[Reference] = []
+    """Encode a value as JSON, each `Reference` in it as a data URI, each `Base64` as a text of base64 alone."""
+    pictures: list[Reference | Base64] = []
 
     def place(picture: object) -> orjson.Fragment:
-        if not isinstance(picture, Reference):
+        if not isinstance(picture, Reference | Base64):
             raise TypeError
         pictures.append(picture)
         return orjson.Fragment(PLACE)
@@ -123,7 +128,9 @@ def json_body(value: object) -> Body:
     parts: list[bytes | Base64] = []
     for before, picture in zip_longest(json.split(PLACE), pictures):
         parts.append(before)
-        if picture is not None:
+        if isinstance(picture, Base64):
+            parts += [b'"', picture, b'"']
+        elif picture is not None:
             start = orjson.dumps(f"data:{picture.media_type or 'image/png'};base64,").removesuffix(b'"')
             parts += [start, Base64(picture.data), b'"']
     return Body("application/json", parts)
@@ -171,9 +178,9 @@ class HttpUpstream(Upstream):
         self.deadline_s = timeouts.total_s + timeouts.download_s
         self.service = Service(self.called, self.name.upper(), endpoint.key)
         self._session = session
-        self._base = api_base(endpoint.url)
+        self._base = self.root(endpoint.url)
         self._key = endpoint.key
-        self._authorization = bearer(endpoint.key)
+        self._authorization = self.authorize(endpoint.key)
         self._timeouts = timeouts
         polling = Polling(each_s=EACH_S, total_s=self.deadline_s)
         self.tasks = GatewayTasks(
@@ -181,10 +188,20 @@ class HttpUpstream(Upstream):
         )
         self._pictures = PictureReader(
             session=session,
-            trusted=Trusted(base=self._base, key=endpoint.key),
+            trusted=Trusted(base=self._base, key=endpoint.key, authorize=self.authorize),
             max_file_bytes=max_file_bytes,
             timeouts=timeouts,
         )
+
+    @staticmethod
+    def root(url: str) -> URL:
+        """Return the root of the API from the URL that a person configured."""
+        return api_base(url)
+
+    @staticmethod
+    def authorize(key: str) -> dict[str, str]:
+        """Return the header that carries the key, or none for an empty key."""
+        return bearer(key)
 
     def describe(self) -> str:
         """Return the service's name and the root of its API."""
@@ -201,7 +218,13 @@ class HttpUpstream(Upstream):
 
     @asynccontextmanager
     async def _post(
-        self, path: str, body: Body, *, silence_s: float, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Body,
+        *,
+        silence_s: float,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send one request that may be charged. Its answer may pause for `silence_s` seconds.
 
@@ -210,7 +233,7 @@ class HttpUpstream(Upstream):
         """
         timeouts = self._timeouts
         request = self._session.post(
-            self._base / path,
+            (self._base / path).with_query(query),
             data=body,
             headers={**body.headers, **(headers or {}), **self._authorization, **trace_headers()},
             allow_redirects=False,  # the key would go along
@@ -224,6 +247,20 @@ class HttpUpstream(Upstream):
             # A request that was not sent to its end cost nothing: no service draws half of one.
             elapsed_s = time.monotonic() - began if body.is_sent else 0
             raise request_failure(error, self.service, elapsed_s, paid=body.is_sent) from error
+
+    async def _with_bytes(self, request: ImageRequest) -> ImageRequest:
+        """Return the request with the bytes of each reference. Raise `WorkError` for one that cannot be read."""
+        return replace(request, references=tuple([await self._read_reference(each) for each in request.references]))
+
+    async def _read_reference(self, reference: Reference) -> Reference:
+        if reference.data:
+            return reference
+        try:
+            data = await fetch(self._session, reference.url, max_bytes=self._pictures.max_file_bytes)
+        except FetchError as error:
+            words = f"{error} It was to be a reference. Nothing was sent, and nothing charged."
+            raise WorkError(words, kind=Kind.BAD_REQUEST) from error
+        return replace(reference, data=data, media_type=sniff(data) or UNKNOWN_TYPE)
 
     async def _pictures_of(self, answer: ImageAnswer[Any], progress: Progress, note: str) -> list[Picture]:
         """Return the pictures of an answer, at least one. Raise `UpstreamError`."""
@@ -256,10 +293,15 @@ IMAGE_WORDS: Final = re.compile(
 
 
 async def ask_models(session: aiohttp.ClientSession, url: URL, key: str) -> dict[str, str]:
+    """Ask for a list of ids and their descriptions. Raise as `ask_list` does."""
+    return read_model_list(await ask_list(session, url, bearer(key)))
+
+
+async def ask_list(session: aiohttp.ClientSession, url: URL, headers: Mapping[str, str]) -> object:
     """Ask for a list. Raise `UpstreamError` for a bad answer, and what aiohttp raises for none: see `request_to`."""
     async with session.get(
         url,
-        headers=bearer(key),
+        headers=headers,
         allow_redirects=False,
         timeout=aiohttp.ClientTimeout(total=LIST_S),
     ) as response:
@@ -268,7 +310,7 @@ async def ask_models(session: aiohttp.ClientSession, url: URL, key: str) -> dict
         body = await read_limited(response.content, LARGEST_LIST)
     if len(body) > LARGEST_LIST:
         raise ValueError(f"the list of models is larger than {LARGEST_LIST} bytes")
-    return read_model_list(await asyncio.to_thread(parse_body, body))
+    return await asyncio.to_thread(parse_body, body)
 
 
 def looks_like_images(id_: str) -> bool:

@@ -15,21 +15,18 @@ from typing import ClassVar, Final
 
 import aiohttp
 
-from service.images import ImageRequest, Picture, Progress, Reference, WorkError
-from service.pictures.sniffing import sniff
+from service.images import ImageRequest, Picture, Progress
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.answer import Event, ImageAnswer, listen
 from service.upstreams.base import Offers, RemoteTask
 from service.upstreams.error_body import reported_error
 from service.upstreams.errors import UpstreamError, read_start, request_to, upstream_error
-from service.upstreams.fetch import FetchError, fetch
 from service.upstreams.http import SUCCESSES, HttpUpstream, ask_models, looks_like_images, task_of
 from service.upstreams.image_sources import Source, in_field, in_text
 from service.upstreams.kinds import Kind
 from service.upstreams.openai_request import (
     EDITS,
     PARTIALS,
-    UNKNOWN_TYPE,
     Draft,
     amended,
     by_url,
@@ -198,19 +195,7 @@ class OpenAiUpstream(HttpUpstream):
 
     async def _readable(self, request: ImageRequest) -> ImageRequest:
         """Return the request with its references as bytes, unless the service reads them all by their URLs."""
-        if by_url(request):
-            return request
-        return replace(request, references=tuple([await self._bytes(each) for each in request.references]))
-
-    async def _bytes(self, reference: Reference) -> Reference:
-        if reference.data:
-            return reference
-        try:
-            data = await fetch(self._session, reference.url, max_bytes=self._pictures.max_file_bytes)
-        except FetchError as error:
-            words = f"{error} It was to be a reference. Nothing was sent, and nothing charged."
-            raise WorkError(words, kind=Kind.BAD_REQUEST) from error
-        return Reference(data=data, media_type=sniff(data) or UNKNOWN_TYPE)
+        return request if by_url(request) else await self._with_bytes(request)
 
     async def _ask(self, wanted: Draft, count: int, progress: Progress) -> tuple[ImagesAnswer, str]:
         """Send the request, amended as refusals want it. Return the parameters that it had to go without, too."""

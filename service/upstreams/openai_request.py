@@ -11,7 +11,7 @@ from typing import Final
 from service.images import ImageRequest, Reference
 from service.pictures.sniffing import sniff
 from service.upstreams.error_body import find_error, parse_body
-from service.upstreams.http import Body, form_body, json_body
+from service.upstreams.http import UNKNOWN_TYPE, Body, form_body, json_body
 from service.upstreams.openai_rules import Family, check, family_of, size_of
 
 PARTIALS: Final = 2
@@ -36,7 +36,6 @@ NO_FILE: Final = re.compile(
     r"(?i)\bimage(?:\[\])?['\"`]?\W{1,4}(?:\w+ ){0,4}(?:required|missing)|(?:required|missing)\b.{0,60}\bimage\b"
     r"|no images? (?:\w+ )?(?:provided|uploaded|found|given)|at least one image"
 )
-UNKNOWN_TYPE: Final = "application/octet-stream"
 
 Json = dict[str, object]
 

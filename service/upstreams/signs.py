@@ -239,7 +239,7 @@ SIGNS: Final = (
             "not authenticated",
             "(?:invalid|incorrect|wrong|missing|expired|no) (?:api.?key|token|auth|access token|credential)",
             "api.?key.{0,40}(?:invalid|not valid|incorrect|expired|missing|not found|revoked|leaked|required|disabled)",
-            "invalid ?api ?key|unauthori[sz]ed|authentication",
+            "invalid ?api ?key|unauthori[sz]ed|authentication|unregistered callers",
             "(?:令牌|密钥|鉴权|认证|api ?key).{0,12}(?:无效|過期|过期|错误|不正确|失败|禁用)",
             "无效的?(?:令牌|密钥|api)|未提供(?:令牌|密钥)",
         ),

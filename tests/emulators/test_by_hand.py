@@ -17,6 +17,7 @@ from tests.paths import ROOT
         ("chat", "FLOW2API", "hangs"),
         ("modelscope", "MODELSCOPE", "slow"),
         ("openai_images", "OPENAI", "slow"),
+        ("gemini", "GEMINI", "slow"),
     ],
 )
 async def test_an_emulator_is_run_by_hand_and_says_how_to_reach_it(name: str, settings: str, word: str) -> None:

@@ -18,8 +18,9 @@ from service.pictures.previews import examine
 from service.settings import Endpoint, Timeouts
 from service.upstreams.base import RemoteTask, Upstream
 from service.upstreams.flow2api import Flow2ApiUpstream
+from service.upstreams.gemini import GeminiUpstream
 from service.upstreams.openai import OpenAiUpstream
-from tests.emulators import chat, chat_scenarios, flow2api, flow2api_scenarios, openai_images
+from tests.emulators import chat, chat_scenarios, flow2api, flow2api_scenarios, gemini, openai_images
 
 IMPATIENT: Final = Timeouts(silence_s=0.3, total_s=1.0, appear_s=0.1, linger_s=0.05)
 WITHOUT_END: Final = frozenset({"slow", "detect-disconnect", "hangs", "trickles", "stays-open"})
@@ -65,6 +66,14 @@ SERVICES: Final[Mapping[str, Service]] = {
         ),
         model="gpt-image-1.5",
         scenarios=openai_images.SCENARIOS,
+    ),
+    "gemini": Service(
+        running=gemini.running,
+        upstream=lambda session, endpoint, waits: GeminiUpstream(
+            session, endpoint, max_file_bytes=10**7, timeouts=waits
+        ),
+        model="gemini/gemini-3.1-flash-image",
+        scenarios=gemini.SCENARIOS,
     ),
 }
 
@@ -192,7 +201,53 @@ OPENAI: Final[Mapping[str, Outcome]] = {
     "html": "address",
 }
 
-TABLE: Final[Mapping[str, Mapping[str, Outcome]]] = {"flow2api": FLOW2API, "chat": CHAT, "openai": OPENAI}
+GEMINI: Final[Mapping[str, Outcome]] = {
+    "list": 1,
+    "json-for-stream": 1,
+    "no-stream": 1,
+    "no-thinking": 1,
+    "snake": 1,
+    "two": 2,
+    "file": 1,
+    "thoughts-only": 1,
+    "words": "no_image",
+    "words-after-draft": "no_image",
+    "empty": "no_image",
+    "blocked": "policy",
+    "blocked-other": "policy",
+    "safety": "policy",
+    "image-safety": "policy",
+    "prohibited": "policy",
+    "recitation": "policy",
+    "no-image": "no_image",
+    "image-other": "no_image",
+    "max-tokens": "no_image",
+    "rate": "rate",
+    "quota": "quota",
+    "no-free-tier": "quota",
+    "exhausted": "rate",
+    "overloaded": "unavailable",
+    "overloaded-once": "unavailable",
+    "internal": "transient",
+    "deadline": "lost",
+    "leaked": "auth",
+    "country": "blocked",
+    "bad-picture": "bad_request",
+    "error-mid-stream": "unavailable",
+    "drop-mid-stream": "lost",
+    "end-mid-stream": "lost",
+    "submit-dropped": "lost",
+    "slow": "lost",
+    "truncated": "lost",
+    "html": "address",
+}
+
+TABLE: Final[Mapping[str, Mapping[str, Outcome]]] = {
+    "flow2api": FLOW2API,
+    "chat": CHAT,
+    "openai": OPENAI,
+    "gemini": GEMINI,
+}
 
 
 def rows() -> Iterator[Any]:
