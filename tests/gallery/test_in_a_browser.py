@@ -301,7 +301,7 @@ async def test_everything_can_be_done_by_keyboard_alone(meet: Meet) -> None:
         await anna.several(5)
         await anna.open(tiles=5)
         await anna.tab.press("/")
-        assert await anna.tab.run("document.activeElement.id") == "search"
+        await anna.tab.until("document.activeElement.id === 'search'")
         for _ in range(9):
             if await anna.tab.run("!!document.activeElement.closest('.tile')"):
                 break
@@ -431,14 +431,14 @@ async def test_a_picture_is_changed_with_another_one_and_a_marked_part(meet: Mee
         await anna.tab.until("document.querySelector('.mark-part')?.innerText === 'Part marked'")
         await anna.tab.click("draw")
         assert await anna.said("#prompt-problem") == "Describe the picture first."
-        assert await anna.tab.run("document.activeElement.id") == "prompt"
+        await anna.tab.until("document.activeElement.id === 'prompt'")
         await anna.tab.type("make it blue")
         await anna.tab.run("document.querySelector('summary').click()")
         await anna.tab.click("draw-size")
         await anna.tab.type("7x7")
         await anna.tab.click("draw")
         assert "7x7" in await anna.said("#draw-size-problem")
-        assert await anna.tab.run("document.activeElement.id") == "draw-size"
+        await anna.tab.until("document.activeElement.id === 'draw-size'")
         assert not world.openai.requests, "nothing is paid for what is refused"
         await anna.tab.run("document.getElementById('draw-size').select()")
         await anna.tab.type("1024x1024")
