@@ -20,6 +20,8 @@ from typing import Any, Final
 
 import orjson
 
+from service.image_models.abilities import table, table_text
+from service.image_models.models import Models
 from service.images import FORMATS, Job, KeptPicture
 from service.pictures.library import Pictures
 from service.pictures.messages import PREVIEW_TYPE
@@ -34,6 +36,7 @@ from service.tools.base import SCHEMAS
 from service.tools.history_text import request_lines
 from service.tools.results import alt_text, describe, structure
 
+MODELS: Final = "easel://models"
 HISTORY: Final = "easel://history/"
 IMAGES: Final = "easel://images/"
 HISTORY_TEMPLATE: Final = f"{HISTORY}{{id}}"
@@ -48,10 +51,23 @@ PAGE: Final = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """Reads generations and pictures of the caller."""
+    """Reads generations and pictures of the caller, and the table of the models on offer."""
 
     store: Store
     pictures: Pictures
+    models: Models
+
+    def fixed(self) -> dict[str, ResourceEntry]:
+        """Return the resources that everybody has, by URI."""
+        listing = {"uri": MODELS, "mimeType": "application/json", **read_listings()["models"]}
+        return {MODELS: ResourceEntry(listing=listing, read=self.read_models)}
+
+    async def read_models(self, _: Call, uri: str) -> Sequence[Result]:
+        """Read what each model takes, as JSON and in words."""
+        return [
+            {"uri": uri, "mimeType": "application/json", "text": orjson.dumps(table(self.models)).decode()},
+            {"uri": uri, "mimeType": "text/markdown", "text": table_text(self.models)},
+        ]
 
     def templates(self) -> dict[str, ResourceEntry]:
         """Return the templates by URI template, as `resources/templates/list` and `resources/read` need them."""

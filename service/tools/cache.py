@@ -1,4 +1,4 @@
-"""`cache`: count the pictures and generations of this person, or remove them.
+"""`cache`: count the pictures and generations of this person, or remove them; or list what the models take.
 
 `include_history` deletes for good, and needs the person's agreement; so does `prune` that keeps none. Without these
 only picture files go, also where nobody can be asked, as the Flow2API MCP Server had it: their entries stay in the
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from service.authorization import ADMIN, LOOK
+from service.image_models.abilities import table_text
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.settings import Limits
@@ -34,16 +35,18 @@ class Counts(NamedTuple):
 def scope(arguments: Arguments) -> str:
     """Return the scope of a call by its arguments as they came: to count is to look, and all else may remove all.
 
-    Arguments are read in many spellings afterwards (`coercion.py`), so nothing but plain counting passes for it.
+    Arguments are read in many spellings afterwards (`coercion.py`), so nothing but the plain words passes for it.
     """
-    counts = arguments.get("action") == "status" or not any(arguments.values())
-    return LOOK if counts else ADMIN
+    looks = arguments.get("action") in ("status", "models") or not any(arguments.values())
+    return LOOK if looks else ADMIN
 
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     """Count, or remove and count again."""
     action = arguments.get("action", "status")
     limits, counts = context.retention.limits, Counts(*await context.store.counts(call.owner))
+    if action == "models":
+        return _answer(table_text(context.models), counts, limits)
     if action == "status":
         return _answer(status_text(counts, limits), counts, limits)
     keep = int(arguments.get("keep", 50)) if action == "prune" else 0

@@ -234,7 +234,7 @@ class McpEndpoint:
             if not isinstance(item, Call) or not self._makes_pictures(item):
                 yield item
                 continue
-            begun += 1
+            begun += _pictures(item)
             most = self.server.allowances.each(BATCH_GENERATIONS, item.owner)
             beyond = refusal(BATCH_GENERATIONS, most, overall=False, retry_after_s=1, advice="in another batch")
             yield item if begun <= most else Refused(status=200, error=limit_exceeded(beyond), id=item.id)
@@ -374,3 +374,10 @@ def step_up(resource: ProtectedResource | None, scopes: Sequence[str], id_: Requ
     if resource is not None:
         response.headers[hdrs.WWW_AUTHENTICATE] = resource.step_up(*scopes)
     return response
+
+
+def _pictures(call: Call) -> int:
+    """Return the number of pictures that a call asks for, by its arguments as they came."""
+    arguments = call.params.get("arguments")
+    count = arguments.get("count", 1) if isinstance(arguments, dict) else 1
+    return count if isinstance(count, int) and count > 1 else 1

@@ -31,13 +31,23 @@ async def draw(client: WireClient, prompt: str = "a red fox") -> dict[str, Any]:
 
 async def test_recent_pictures_are_listed_and_read(client: WireClient) -> None:
     made = [await draw(client, prompt) for prompt in ("a red fox", "a blue whale")]
-    listed = (await client.modern("resources/list")).result["resources"]
+    models, *listed = (await client.modern("resources/list")).result["resources"]
+    assert models["uri"] == "easel://models"
     assert [each["uri"].rpartition("/")[2] for each in listed] == [
         each["images"][0]["url"].rpartition("/")[2] for each in reversed(made)
     ]
     read = (await client.modern("resources/read", {"uri": listed[0]["uri"]})).result["contents"][0]
     async with client.session.get(made[1]["images"][0]["url"]) as answer:
         assert base64.b64decode(read["blob"]) == await answer.read()
+
+
+async def test_the_table_of_models_is_read_as_programs_and_as_people_read_it(client: WireClient) -> None:
+    """Ours: before anything is paid for, everybody can see what each model takes; the cache tool says it too."""
+    table, text = (await client.modern("resources/read", {"uri": "easel://models"})).result["contents"]
+    [row] = json.loads(table["text"])
+    assert (row["id"], row["count"], row["default"]) == ("sketch", 8, True)
+    assert text["text"].startswith("sketch (sketch): the default; up to 8 pictures in one call")
+    assert text["text"] in (await client.call("cache", {"action": "models"}))["content"][0]["text"]
 
 
 async def test_a_generation_is_read_as_programs_and_as_people_read_it(client: WireClient) -> None:
@@ -53,7 +63,9 @@ async def test_nothing_of_another_person_exists(serve: Serve) -> None:
     async with serve(**TWO) as easel:
         async with wire_client(easel.mcp_url, ANNA) as anna, wire_client(easel.mcp_url, BEN) as ben:
             name = (await draw(anna))["images"][0]["url"].rpartition("/")[2]
-            assert (await ben.modern("resources/list")).result["resources"] == []
+            assert [each["uri"] for each in (await ben.modern("resources/list")).result["resources"]] == [
+                "easel://models"
+            ]
             for uri in ("easel://history/1", f"easel://images/{name}"):
                 assert (await ben.modern("resources/read", {"uri": uri})).code == -32602
                 assert "result" in (await anna.modern("resources/read", {"uri": uri})).message

@@ -9,6 +9,7 @@ import pytest
 from service.features.completions import MAX_TYPED, Completions
 from service.features.prompts import Prompts, PromptTemplates
 from service.features.resources import HISTORY_TEMPLATE, IMAGES_TEMPLATE, Resources
+from service.image_models.models import Models
 from service.protocol.dispatch import respond
 from tests.protocol.samples import call, result, server
 from tests.store_fixture import MODELS, StoreFixture, store_fixture
@@ -31,7 +32,7 @@ async def completion(
     """The answer, on a server that offers all there is."""
     store = kept.store
     offering = server(
-        templates=Resources(store=kept.store, pictures=kept.pictures).templates(),
+        templates=Resources(store=kept.store, pictures=kept.pictures, models=Models(listed=(), default="")).templates(),
         prompts=Prompts(templates=PromptTemplates.read(), models=MODELS, store=store, tools={}).entries(),
         complete=Completions(models=MODELS, store=store).complete,
     )

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from service.features.resources import MAX_BYTES, PAGE, PictureNotifications, Resources
+from service.image_models.models import Models
 from service.images import Failure, Job, JobState, KeptPicture
 from service.protocol.call import Call
 from service.protocol.catalog import ResourceEntry, Server
@@ -35,7 +36,7 @@ async def kept(tmp_path: Path) -> AsyncIterator[StoreFixture]:
 
 
 def serving(kept: StoreFixture) -> Server:
-    resources = Resources(store=kept.store, pictures=kept.pictures)
+    resources = Resources(store=kept.store, pictures=kept.pictures, models=Models(listed=(), default=""))
     return server(templates=resources.templates(), resource_pages=resources.pages)
 
 

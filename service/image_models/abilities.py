@@ -1,0 +1,73 @@
+"""The table of what each model on offer takes and gives: the same facts as in schema and checks, to be read at once."""
+
+from typing import Any, Final
+
+from service.image_models.models import CHOICES, SWITCHES, Model, Models
+from service.images import FORMATS
+
+MASKS: Final = {"alpha": "as a mask", "marked": "as a region marked in the picture, with words"}
+"""The ways of a mask in words."""
+
+
+def table(models: Models) -> list[dict[str, Any]]:
+    """Return one row for each model that is listed."""
+    return [row(model, is_default=model.id == models.default) for model in models.listed]
+
+
+def row(model: Model, *, is_default: bool = False) -> dict[str, Any]:
+    """Return the abilities of a model, without those that it has not or that nobody knows."""
+    references = {
+        "most": model.references,
+        "types": list(model.reference_types),
+        "bytes": model.reference_bytes,
+        "pixels": model.reference_pixels,
+    }
+    said = {
+        "id": model.id,
+        "service": model.upstream,
+        "default": is_default,
+        "about": model.about,
+        "count": model.most_pictures,
+        "references": {name: value for name, value in references.items() if value or (value == 0 and name == "most")},
+        "mask": model.mask,
+        **{name: list(model.choices[name]) for name in CHOICES if name in model.choices},
+        "takes": [name for name in SWITCHES if name in model.takes],
+        "upscale": list(model.upscale),
+        "price": model.price,
+    }
+    return {name: value for name, value in said.items() if value or name == "count"}
+
+
+def table_text(models: Models) -> str:
+    """Return the table for people and models, one line for each model."""
+    return "\n".join(_line(model, is_default=model.id == models.default) for model in models.listed)
+
+
+def _line(model: Model, *, is_default: bool) -> str:
+    facts = [
+        "the default" if is_default else "",
+        f"up to {model.most_pictures} pictures in one call" if model.most_pictures > 1 else "one picture in a call",
+        _references(model),
+        f"mask {MASKS[model.mask]}" if model.mask else "no mask",
+        *(
+            f"{name} {', '.join(model.choices[name]).replace('..', ' to ')}"
+            for name in CHOICES
+            if name in model.choices
+        ),
+        *(name for name in SWITCHES if name in model.takes),
+        f"upscale to {', '.join(model.upscale)}" if model.upscale else "",
+        f"price {model.price:g} for each picture" if model.price else "",
+    ]
+    return f"{model.id} ({model.upstream}): {'; '.join(filter(None, facts))}."
+
+
+def _references(model: Model) -> str:
+    if model.references is None:
+        return ""
+    if model.references == 0:
+        return "no reference pictures"
+    types = ", ".join(FORMATS[each] for each in model.reference_types)
+    size = f"up to {model.reference_bytes / 1_000_000:g} MB each" if model.reference_bytes else ""
+    pixels = f"up to {model.reference_pixels / 1_000_000:.3g} megapixels each" if model.reference_pixels else ""
+    limits = ", ".join(filter(None, [types, size, pixels]))
+    return f"up to {model.references} reference pictures{f' ({limits})' if limits else ''}"
