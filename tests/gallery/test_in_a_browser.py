@@ -29,6 +29,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 HTML = '<img src=x onerror="window.pwned=1"><b>bold</b>" onmouseover="window.pwned=1'
 TILES = "[...document.querySelectorAll('.tile')]"
 FOCUSED = "document.activeElement.closest('.tile')?.dataset.key"
+CHOOSE = """((select, value) => { select.value = value; select.dispatchEvent(new Event("change")); })(
+    document.getElementById(%r), %r)"""
 SETTLED = "new Promise((done) => setTimeout(done, 150))"
 """Axe and the counts of elements ask for a page that has been drawn; nothing announces that."""
 
@@ -191,6 +193,19 @@ async def test_a_picture_is_drawn_and_takes_its_place_without_a_reload(meet: Mee
         assert "refuse" in said.lower()
         await anna.go("#/p/2/1")
         assert said.split("\n")[0] in await anna.said(".picture-page h2")
+
+
+async def test_several_of_one_order_stand_beside_each_other(meet: Meet) -> None:
+    async with meet() as anna:
+        await anna.open()
+        await anna.tab.click("prompt")
+        await anna.tab.until("!!document.getElementById('draw-count')")
+        await anna.tab.run(CHOOSE % ("draw-count", "3"))
+        await anna.tab.type("three boats")
+        await anna.tab.click("draw")
+        await anna.tab.until(f"{TILES}.length === 3 && {LOADED} === 3")
+        await anna.go("#/p/1/3")
+        await anna.tab.until("document.querySelectorAll('.siblings img').length === 3")
 
 
 async def test_a_prompt_made_of_html_stays_text_everywhere(meet: Meet) -> None:
@@ -409,8 +424,6 @@ PASTE = """(async () => {
     document.getElementById("prompt").dispatchEvent(
         new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
 })()"""
-CHOOSE = """((select) => { select.value = %r; select.dispatchEvent(new Event("change")); })(
-    document.getElementById("draw-model"))"""
 
 
 async def test_a_picture_is_changed_with_another_one_and_a_marked_part(meet: Meet, world: World) -> None:
@@ -419,7 +432,7 @@ async def test_a_picture_is_changed_with_another_one_and_a_marked_part(meet: Mee
         await anna.open("#/p/1/1")
         await anna.push("Change this…")
         await anna.tab.until("document.activeElement.id === 'prompt'")
-        await anna.tab.run(CHOOSE % "gpt-image-1.5")
+        await anna.tab.run(CHOOSE % ("draw-model", "gpt-image-1.5"))
         await anna.tab.run(PASTE)
         await anna.tab.until("document.querySelectorAll('.references li.ready').length === 2")
         await anna.tab.run("document.querySelector('.mark-part').click()")

@@ -75,10 +75,13 @@ function chosenModel() {
   return modelOf(draft.model) || modelOf(state.options?.default) || state.options?.models[0];
 }
 
+/** Of one earlier picture variations can be drawn, without a word of what to change. */
+const canVary = () => draft.references.length === 1 && Boolean(draft.references[0].job);
+
 /** The fault that can be seen before anything is sent: by field. */
 function faultsOf(model) {
   const faults = {};
-  if (!draft.prompt.trim()) faults.prompt = word("prompt_missing");
+  if (!draft.prompt.trim() && !canVary()) faults.prompt = word("prompt_missing");
   const count = draft.references.length;
   if (count && model.references === 0) faults.references = word("takes_no_references", { model: model.id });
   else if (model.references && count > model.references) faults.references = word("too_many_references", { n: model.references });
@@ -92,7 +95,7 @@ function askedFor(model) {
   for (const name of ["seed", "count"]) if (name in values) values[name] = Number(values[name]);
   if (values.count === 1) delete values.count;
   if (values.size) { delete values.aspect_ratio; delete values.resolution; }
-  return { prompt: draft.prompt, model: model.id, ...values, ...withoutMask(model, argumentsFor(draft.references)) };
+  return { ...(draft.prompt.trim() ? { prompt: draft.prompt } : {}), model: model.id, ...values, ...withoutMask(model, argumentsFor(draft.references)) };
 }
 
 /** A mask that was painted for another model is left out. */
@@ -208,7 +211,7 @@ export function DrawBox() {
   return html`<section class=${`draw-box ${draft.open ? "open" : ""} ${over ? "over" : ""}`} ref=${box} aria-label=${word("draw_title")} onpaste=${onpaste} onkeydown=${onkeydown} ondragover=${(event) => { event.preventDefault(); setOver(true); }} ondragleave=${(event) => { if (!box.current.contains(event.relatedTarget)) setOver(false); }} ondrop=${ondrop}>
     <div class="line">
       <label class="unseen" for="prompt">${word("prompt")}</label>
-      <textarea id="prompt" ref=${prompt} rows="1" value=${draft.prompt} maxlength=${options?.prompt_length || 32000} placeholder=${word(draft.references.length ? "prompt_change" : "prompt_hint")} aria-invalid=${problems.prompt ? "true" : undefined} aria-describedby=${problems.prompt ? "prompt-problem" : undefined}
+      <textarea id="prompt" ref=${prompt} rows="1" value=${draft.prompt} maxlength=${options?.prompt_length || 32000} placeholder=${word(canVary() ? "prompt_vary" : draft.references.length ? "prompt_change" : "prompt_hint")} aria-invalid=${problems.prompt ? "true" : undefined} aria-describedby=${problems.prompt ? "prompt-problem" : undefined}
         onclick=${() => { if (!draft.open) { draft.open = true; redraw(); } }} oninput=${(event) => { draft.open = true; draft.prompt = event.target.value; if (problems.prompt) setProblems({ ...problems, prompt: "" }); redraw(); }}></textarea>
       <button type="button" id="draw" class="button primary" disabled=${busy || !model} onclick=${draw}>${busy ? word("drawing") : word("draw")}</button>
     </div>

@@ -42,22 +42,23 @@ export function Working({ job }) {
 function nameOf(tile) {
   const { job, number } = tile;
   const which = job.pictures.length > 1 ? ` (${word("picture_of", { n: number, all: job.pictures.length })})` : "";
-  const condition = job.state === "done" ? (tile.picture?.kept ? "" : `, ${word("gone_short")}`) : `, ${word(job.state)}`;
+  const condition = tile.picture ? (tile.picture.kept ? "" : `, ${word("gone_short")}`) : `, ${word(job.state)}`;
   return `${altOf(job)}${which}${condition}`;
 }
 
 function Tile({ tile, box, index, total, current, selected, selecting }) {
   const { job, key, picture } = tile;
   const place = { transform: `translate(${box.left}px, ${box.top}px)`, width: `${box.width}px`, height: `${box.height}px` };
-  const working = job.state === "working";
-  return html`<div class=${`tile ${selected ? "selected" : ""} ${job.state}`} role="listitem" aria-setsize=${total} aria-posinset=${index + 1} style=${place} data-key=${key}>
+  const working = job.state === "working" && !picture;
+  const isFirst = tile.number === job.pictures.length + 1;
+  return html`<div class=${`tile ${selected ? "selected" : ""} ${picture ? "done" : job.state}`} role="listitem" aria-setsize=${total} aria-posinset=${index + 1} style=${place} data-key=${key}>
     <a href=${`#/p/${job.history_id}/${tile.number}`} tabindex=${current ? 0 : -1} aria-busy=${working ? "true" : undefined}>
       <${Face} key=${picture ? picture.name + picture.kept : job.state} tile=${tile} width=${box.width} />
       ${working && html`<${Working} job=${job} />`}
       ${job.parents.length > 0 && !working && html`<span class="badge" title=${word("has_parents")}><${Icon} name="change" /></span>`}
     </a>
     ${!working && html`<label class="mark"><input type="checkbox" tabindex="-1" checked=${selected} aria-label=${word("select_one", { name: nameOf(tile) })} onclick=${(event) => { event.stopPropagation(); pick(event, key); }} /><span aria-hidden="true"><${Icon} name="check" /></span></label>`}
-    ${working && tile.number === 1 && html`<button type="button" tabindex="-1" class="halt" aria-label=${word("stop")} title=${word("stop")} onclick=${() => halt(job)}><${Icon} name="stop" /></button>`}
+    ${working && isFirst && html`<button type="button" tabindex="-1" class="halt" aria-label=${word("stop")} title=${word("stop")} onclick=${() => halt(job)}><${Icon} name="stop" /></button>`}
     ${selecting && html`<span class="veil" aria-hidden="true"></span>`}
   </div>`;
 }
@@ -68,6 +69,11 @@ async function halt(job) {
   } catch (error) {
     notify(explain(error), "bad");
   }
+}
+
+/** What is still to come cannot be selected. */
+function isSelectable(tile) {
+  return tile.picture !== null || tile.job.state !== "working";
 }
 
 let anchor = "";
@@ -178,7 +184,7 @@ export function Grid({ selected, selecting, version }) {
     if (!tile || !event.target.closest("a")) return;
     if (event.key === " ") {
       event.preventDefault();
-      if (tile.job.state !== "working") pick(event, tile.key);
+      if (isSelectable(tile)) pick(event, tile.key);
     } else if (["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key) && !event.altKey && !event.metaKey) {
       event.preventDefault();
       const index = Math.min(Math.max(neighbour(layout, position, event.key), 0), layout.boxes.length - 1);
@@ -193,7 +199,7 @@ export function Grid({ selected, selecting, version }) {
     const key = event.target.closest(".tile")?.dataset.key;
     if (!key || !event.target.closest("a")) return;
     const tile = tiles.find((each) => each.key === key);
-    if (press.current?.held || ((selecting || event.shiftKey || event.ctrlKey || event.metaKey) && tile.job.state !== "working")) {
+    if (press.current?.held || ((selecting || event.shiftKey || event.ctrlKey || event.metaKey) && isSelectable(tile))) {
       event.preventDefault();
       if (!press.current?.held) pick(event, key);
       press.current = null;

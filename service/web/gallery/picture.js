@@ -64,8 +64,8 @@ function Gone({ job, picture }) {
 /** What stands in the place of the picture. */
 function Middle({ job, picture, view }) {
   const [broken, setBroken] = useState(false);
-  if (job.state === "working") return html`<div class="blank"><${Working} job=${job} /></div>`;
-  if (job.state === "failed") return html`<${Failed} job=${job} />`;
+  if (job.state === "working" && !picture) return html`<div class="blank"><${Working} job=${job} /></div>`;
+  if (job.state === "failed" && !picture) return html`<${Failed} job=${job} />`;
   if (!picture) return html`<${Blank} icon="picture" title=${word("no_such_picture")} />`;
   if (!picture.kept) return html`<${Gone} job=${job} picture=${picture} />`;
   if (picture.media_type.startsWith("video/")) return html`<${Blank} icon="picture" title=${word("video_title")} text=${word("video_text")} />`;
@@ -94,6 +94,7 @@ function Facts({ job, picture }) {
     cost ? [word("cost"), job.usage.estimated ? word("about", { cost }) : cost] : null,
     [word("number"), `history_id ${job.history_id}`],
     picture?.note ? [word("note"), picture.note] : null,
+    picture && job.failure ? [word("note"), job.failure.reason] : null,
   ].filter(Boolean);
   return html`<dl class="facts">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

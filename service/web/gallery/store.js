@@ -244,7 +244,7 @@ export function selectBetween(fromKey, toKey) {
   const keys = allTiles().map((each) => each.key);
   const [from, to] = [keys.indexOf(fromKey), keys.indexOf(toKey)].sort((one, other) => one - other);
   if (from < 0) return toggle(toKey);
-  for (const key of keys.slice(from, to + 1)) state.selected.add(key);
+  for (const each of allTiles().slice(from, to + 1)) if (each.picture || each.job.state !== "working") state.selected.add(each.key);
   state.selecting = true;
   return changed();
 }

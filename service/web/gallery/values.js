@@ -6,6 +6,7 @@ import { word } from "./words.js";
 
 const ALT_LENGTH = 160;
 const WIDTHS = [160, 320, 640, 1280];
+const MOST_PICTURES = 8; // pictures of one job
 const SHAPES = [0.5, 2.4]; // a tile is no narrower or wider than this; the picture is cut to it
 
 /** The names of a job's parameters in the order in which people read them. */
@@ -46,13 +47,14 @@ export function expectedRatio(parameters) {
   return ratioOf(Number(width), Number(height));
 }
 
-/** One tile for each picture; one that is being drawn or failed has as many as it should have had, or one. */
+/** One tile for each picture, and for each that is still to come; one that failed has one. */
 export function tilesOf(job) {
   const tile = (picture, number, ratio) => ({ key: keyOf(job.history_id, number), job, picture, number, ratio });
-  if (job.pictures.length) return job.pictures.map((each) => tile(each, each.picture, ratioOf(each.width, each.height)));
-  if (job.state !== "working") return [tile(null, 1, 1.25)];
-  const count = Math.min(Math.max(Number(job.parameters.count) || 1, 1), 8);
-  return Array.from({ length: count }, (_, index) => tile(null, index + 1, expectedRatio(job.parameters)));
+  const there = job.pictures.map((each) => tile(each, each.picture, ratioOf(each.width, each.height)));
+  if (job.state !== "working") return there.length ? there : [tile(null, 1, 1.25)];
+  const count = Math.min(Math.max(Number(job.parameters.count) || 1, there.length + 1), MOST_PICTURES);
+  const coming = Array.from({ length: Math.max(0, count - there.length) }, (_, index) => tile(null, there.length + index + 1, expectedRatio(job.parameters)));
+  return [...there, ...coming];
 }
 
 /** Name and value of each parameter, as people read them. */
