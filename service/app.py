@@ -10,7 +10,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -20,11 +20,12 @@ from aiohttp import web
 
 from service import image_services, logs
 from service.background import background_tasks
-from service.features.catalog import offer
+from service.features.catalog import INSTRUCTIONS, offer
 from service.features.resources import PictureNotifications
+from service.gallery.access import SESSIONS, path_of_link
 from service.gallery.composition import GalleryParts
 from service.gallery.events import Events
-from service.image_models.models import Model, Models, read_models
+from service.image_models.models import Models, read_models
 from service.image_models.offered import OfferedModels
 from service.images import LOCAL_OWNER, Job, WorkError
 from service.limits import DERIVATIVES, InUse
@@ -78,19 +79,6 @@ VERSION: Final = "0.1.0"
 AGENT: Final = f"easel/{VERSION}"
 GRACE_S: Final = 6.0
 """Seconds that calls may go on once no job runs any more: their answers go out."""
-
-SKETCH: Final = Models(
-    listed=(Model(id=image_services.SKETCH, upstream=image_services.SKETCH, references=0),),
-    default=image_services.SKETCH,
-)
-"""The models on offer when no image service is configured."""
-
-INSTRUCTIONS: Final = (
-    "Easel makes pictures. Call `generate` with a prompt; the result holds a markdown image line: repeat it in your "
-    "answer, so that the person sees the picture. When the picture is still being drawn, or the call timed out, call "
-    "`history`, which waits for it; nothing is paid twice. To change an earlier picture, pass its history_id to "
-    "`generate`; `history` finds it."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +155,9 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
             hub=endpoint.server.hub,
             tokens=tokens,
             states=states,
+            has_gallery=over_http,
         )
-        offered = OfferedModels(models_file.last_good if models_file else SKETCH)
+        offered = OfferedModels(models_file.last_good if models_file else image_services.SKETCHED)
         context = parts.context(offered.models)
         jobs = context.generation.jobs
         offer(endpoint.server, context)
@@ -181,7 +170,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
                 guard=guard,
                 context=context,
                 endpoint=endpoint,
-                key=storage.secret.derive("gallery sessions"),
+                key=storage.secret.derive(SESSIONS),
                 tokens=tokens,
                 events=parts.events,
                 ended=storage.ended_sessions,
@@ -196,7 +185,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         await context.generation.resume()
         offered.changed = lambda models: _offer_anew(endpoint.server, replace(context, models=models))
         work = _background(context, models_file, offered, states)
-        work += [storage.upkeep(), tokens.watch(endpoint.server.hub.close_owners)]
+        work += [storage.upkeep(), tokens.watch(parts.revoke)]
         await stack.enter_async_context(background_tasks(*work))
         yield Running(settings=settings, endpoint=endpoint, context=context)
 
@@ -273,7 +262,13 @@ def _endpoint(settings: Settings, storage: Storage, resource: ProtectedResource 
         request_state=storage.secret.derive("request state"),
         is_ended=storage.ended_sessions.contains,
     )
-    return McpEndpoint(server=server, keys=keys, resource=resource, links_follow_host=not settings.public_url)
+    return McpEndpoint(
+        server=server,
+        keys=keys,
+        resource=resource,
+        links_follow_host=not settings.public_url,
+        open_gallery=partial(path_of_link, storage.secret.derive(SESSIONS)),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +284,14 @@ class _Parts:
     hub: Hub
     tokens: StaticTokens
     states: UpstreamStates
+    has_gallery: bool
     events: Events = field(default_factory=Events)
+
+    def revoke(self, owners: Collection[str]) -> None:
+        """End the streams of owners who have no token any more."""
+        self.hub.close_owners(owners)
+        for owner in owners:
+            self.events.close(owner)
 
     def context(self, models: Models) -> ToolContext:
         """Compose everything that tools work with, the pipeline included: once for the process."""
@@ -327,6 +329,7 @@ class _Parts:
             redactor=self.redactor,
             history_recent=settings.history_recent,
             history_archive=settings.history_archive,
+            has_gallery=self.has_gallery,
         )
 
     def _generation(self, pictures: Pictures, ended: Callable[[Job], Awaitable[None]]) -> Generation:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import aiohttp
 
+from service.image_models.models import Model, Models
 from service.redaction import Redactor
 from service.settings import Endpoint, Settings
 from service.upstreams.base import Upstream
@@ -63,6 +64,9 @@ def _gemini(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Settin
 
 SKETCH: Final = "sketch"
 """The name of the upstream that is built in."""
+
+SKETCHED: Final = Models(listed=(Model(id=SKETCH, upstream=SKETCH, references=0),), default=SKETCH)
+"""The models on offer when no image service is configured."""
 
 
 def _sketch() -> Upstream:

@@ -44,6 +44,9 @@ GALLERY_ASSETS: Final = Route(path="/gallery/assets/", needs_token=False)
 GALLERY: Final = Route(path="/gallery", needs_token=False)
 """The gallery: its page, its data, and the ways to sign in. A session stands in the place of the token."""
 
+GALLERY_LINKS: Final = Route(path="/gallery/open/", needs_token=False)
+"""The page of a one-time link into the gallery, which is the key."""
+
 HOME: Final = "/"
 """The page for people who open the address. It is no beginning of other paths, so it stands in no table below."""
 

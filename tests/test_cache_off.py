@@ -9,8 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from yarl import URL
 
-from service.app import SKETCH
 from service.commands.serve import greeting
+from service.image_services import SKETCHED
 from service.images import AWAY, ImageRequest, KeptPicture
 from service.settings import Settings
 from service.storage.sqlite_jobs import SELECT_TO_JOIN
@@ -103,7 +103,7 @@ def test_the_older_switch_is_read_as_the_earlier_server_read_it(value: str, cach
 
 
 def test_the_start_says_so() -> None:
-    assert "EASEL_CACHE is 0: pictures are not kept." in greeting(Settings.from_env({"EASEL_CACHE": "0"}), {}, SKETCH)
+    assert "EASEL_CACHE is 0: pictures are not kept." in greeting(Settings.from_env({"EASEL_CACHE": "0"}), {}, SKETCHED)
 
 
 def test_a_link_ends_no_markdown() -> None:

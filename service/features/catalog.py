@@ -23,6 +23,14 @@ TELLING: Final = tuple(LISTS.values())
 QUIET: Final = tuple(each for each in TELLING if each is not RESOURCES)
 """The same for clients that show each change of the list of pictures to the person."""
 
+INSTRUCTIONS: Final = (
+    "Easel makes pictures. Call `generate` with a prompt; the result holds a markdown image line: repeat it in your "
+    "answer, so that the person sees the picture. When the picture is still being drawn, or the call timed out, call "
+    "`history`, which waits for it; nothing is paid twice. To change an earlier picture, pass its history_id to "
+    "`generate`; `history` finds it."
+)
+"""The words about the whole server, which a client may show its model."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

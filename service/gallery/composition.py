@@ -61,6 +61,7 @@ class GalleryParts:
             ended=self.ended,
             resource=self.guard.resource,
             secure=self.settings.public_url.startswith("https:"),
+            trusted=self.settings.trusted_proxies,
         )
 
     def _gallery(self, access: Access, pages: GalleryPages) -> Gallery:

@@ -9,14 +9,13 @@ from aiohttp import hdrs, web
 
 from service.gallery.access import Access, is_same_origin
 from service.gallery.page import GalleryPages
-from service.routes import GALLERY
+from service.routes import GALLERY, GALLERY_LINKS
 from service.web.identity import TokenError
 from service.web.pages import SAFE
 from service.web.protected_resource import KeysUnavailableError
 
 SIGN_IN: Final = GALLERY.path + "/sign-in"
 SIGN_OUT: Final = GALLERY.path + "/sign-out"
-OPEN: Final = GALLERY.path + "/open/"
 
 MOST_BODY: Final = 16 * 1024
 """Access tokens have some kilobytes."""
@@ -34,8 +33,8 @@ class SignIn:
         app.router.add_get(SIGN_IN, self.form)
         app.router.add_post(SIGN_IN, self.sign_in)
         app.router.add_post(SIGN_OUT, self.sign_out)
-        app.router.add_get(OPEN + "{secret}", self.link)
-        app.router.add_post(OPEN + "{secret}", self.open)
+        app.router.add_get(GALLERY_LINKS.path + "{secret}", self.link)
+        app.router.add_post(GALLERY_LINKS.path + "{secret}", self.open)
 
     async def form(self, request: web.Request) -> web.Response:
         """Answer with the form; somebody who is signed in needs none."""
@@ -76,7 +75,7 @@ class SignIn:
         if session is not None:
             with suppress(OSError):  # it has ended here, and the log has the trouble of the disk
                 await self.access.end(session)
-            self.access.take_back(response)
+            self.access.take_back(request, response)
         return response
 
     async def link(self, request: web.Request) -> web.Response:
@@ -88,8 +87,11 @@ class SignIn:
         link = self.access.read_link(request.match_info["secret"])
         if link is None or not is_same_origin(request):
             return self.pages.open_link(request, works=False)
+        session = await self.access.use(link)
+        if session is None:
+            return self.pages.open_link(request, works=False)
         response = _to("../../gallery")
-        self.access.put(request, response, await self.access.use(link))
+        self.access.put(request, response, session)
         return response
 
     def _find(self, request: web.Request) -> bool:

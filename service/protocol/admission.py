@@ -114,7 +114,7 @@ class Arrival:
     """The facts of a message besides its bytes: nothing here reads a clock or makes randomness.
 
     `owner` is the authenticated owner, `now` seconds since the epoch; `nonce` makes 16 random bytes where they are
-    needed. `client_hint` is the client that the endpoint's URL names, `reached_at` as in `Call`.
+    needed. `client_hint` is the client that the endpoint's URL names; `reached_at` and `open_gallery` as in `Call`.
     """
 
     owner: str
@@ -122,6 +122,7 @@ class Arrival:
     nonce: Callable[[], bytes]
     client_hint: str = ""
     reached_at: str = ""
+    open_gallery: Callable[[], str] | None = None
 
 
 @dataclass(slots=True)
@@ -246,6 +247,7 @@ def _modern_call(context: _Context, request: Request) -> Call:
         client=read_client(fields.get(META_CLIENT), capabilities),
         client_hint=context.arrival.client_hint,
         reached_at=context.arrival.reached_at,
+        open_gallery=context.arrival.open_gallery,
         headers=context.headers,
         log_level=None if level is None else read_level(level),
     )
@@ -302,6 +304,7 @@ def _admit_legacy(context: _Context, message: Request | Notification | Response)
         client=session.client,
         client_hint=context.arrival.client_hint,
         reached_at=context.arrival.reached_at,
+        open_gallery=context.arrival.open_gallery,
         session=session,
     )
 

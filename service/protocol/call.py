@@ -136,9 +136,10 @@ class Call:
     `owner` owns what the call makes. `session` is the legacy session it came in, or the one that `initialize`
     opens; modern calls have none. `log_level` is the least severe level that the client wants, None for none.
     `client_hint` is the client that the URL names, for clients that do not name themselves. `reached_at` is the
-    loopback address by which the call came, such as http://localhost:9000, where links are to begin with it; else "".
-    `round_trips` begins or reads the round of a call that may end with `input_required`; None where the revision or the
-    method has no such end.
+    loopback address by which the call came, such as http://localhost:9000, where links are to begin with it; else
+    "". `open_gallery` gives the path of a page that shows the caller's pictures in a browser, once where it is a
+    key; None where there is no such page. `round_trips` begins or reads the round of a call that may end with
+    `input_required`; None where the revision or the method has no such end.
     """
 
     request: Request
@@ -148,6 +149,7 @@ class Call:
     client: Client
     client_hint: str = ""
     reached_at: str = ""
+    open_gallery: Callable[[], str] | None = None
     headers: Headers | None = None
     session: Session | None = None
     log_level: str | None = None

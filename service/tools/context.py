@@ -37,3 +37,5 @@ class ToolContext:
     redactor: Redactor
     history_recent: int
     history_archive: int
+    has_gallery: bool = False
+    """A page shows the pictures in a browser."""

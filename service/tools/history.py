@@ -1,13 +1,16 @@
 """`history`: one earlier generation, waited for and shown, or one page of the list of many."""
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from service.authorization import LOOK
+from service.hosts import is_loopback
 from service.images import Job, JobState
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
+from service.routes import GALLERY, PICTURES
 from service.storage.store import Page, Search
-from service.tools.base import Arguments, Tool, answered, failed, waiter_of
+from service.tools.base import Arguments, Schema, Tool, answered, failed, waiter_of
 from service.tools.context import ToolContext
 from service.tools.history_text import counted, cut_job, details_text, entry_text
 from service.tools.results import escape_markdown, show, structure
@@ -17,7 +20,9 @@ LONGEST_WAIT_S: Final = 600.0
 
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
-    """Show one generation when its id is given; else list them."""
+    """Show one generation when its id is given; else list them, or tell where a browser does."""
+    if arguments.get("gallery"):
+        return _tell_gallery(context, call)
     if "history_id" not in arguments:
         return await list_page(context, call, arguments)
     history_id = int(arguments["history_id"])
@@ -77,10 +82,30 @@ async def missing(context: ToolContext, call: Call, history_id: int) -> Result:
     return failed(f"There is no generation with history_id {history_id}. {hint} Call `history` for the list.")
 
 
+def _tell_gallery(context: ToolContext, call: Call) -> Result:
+    """Return the address of the gallery, which may be a key that works once."""
+    if call.open_gallery is None:
+        return failed("There is no gallery here: it needs an Easel that is reached over HTTP.")
+    base = context.pictures.url_for(call.reached_at).removesuffix(PICTURES.path)
+    url = base + call.open_gallery()
+    once = " It works once, within ten minutes." if url != base + GALLERY.path else ""
+    near = " It opens on this machine only." if is_loopback(urlsplit(base).hostname or "") else ""
+    text = f"The gallery of all pictures, for the person to open in a browser:{once}{near} Give it as it is:\n{url}"
+    return answered(text, {"entries": [], "gallery": url})
+
+
+def _fill(context: ToolContext, schema: Schema) -> Schema:
+    """Leave the gallery out where there is none."""
+    left_out = set() if context.has_gallery else {"gallery"}
+    properties = {name: each for name, each in schema["properties"].items() if name not in left_out}
+    return schema | {"properties": properties}
+
+
 TOOL = Tool(
     name="history",
     scope=LOOK,
     run=run,
+    fill=_fill,
     annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
 )
 

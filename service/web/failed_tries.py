@@ -21,7 +21,7 @@ from aiohttp import hdrs, web
 
 from service.hosts import Address, Network, counted_as, read_address
 from service.logs import fields
-from service.routes import PICTURES, UPLOADS
+from service.routes import GALLERY_LINKS, PICTURES, UPLOADS
 from service.telemetry import REFUSED
 from service.web.identity import IDENTITY
 
@@ -95,12 +95,13 @@ def _refusal_behind_guard(request: web.Request, status: int) -> tuple[str, str] 
 
     The rest of the path of a link is its key, so that it stays out.
     """
-    link = next((route.path for route in (PICTURES, UPLOADS) if request.path.startswith(route.path)), "")
+    link = next((route.path for route in (PICTURES, UPLOADS, GALLERY_LINKS) if request.path.startswith(route.path)), "")
     match status:
         case 404 | 410 if link == PICTURES.path:
             return "picture link", f"a picture under {link} was asked for that is not kept (any more)"
         case 404 | 410 if link:
-            return "upload link", f"a link under {link} was opened that is used up, too old or unknown"
+            kind = "upload link" if link == UPLOADS.path else "gallery link"
+            return kind, f"a link under {link} was opened that is used up, too old or unknown"
         case 413 if link:
             return "too large", f"more was sent to {link} than is taken: a picture may have EASEL_CACHE_MAX_FILE_MB"
         case 413:

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -34,6 +34,8 @@ class Identity:
     scopes: frozenset[str] = SCOPES
     expires: float = math.inf
     """Seconds since the epoch when the access token expires; a stream that was opened with it ends then."""
+    token: str = field(default="", compare=False, repr=False)
+    """The digest of the static token, by which `StaticTokens.is_good` knows it; "" for others."""
 
 
 LOCAL: Final = Identity(owner=LOCAL_OWNER)
@@ -138,7 +140,7 @@ class StaticTokens:
         self.has_stored = bool(self._stored)
         of_file = self._file.last_good if self._file else ()
         self._tokens = (*self._fixed, *of_file, *self._stored)
-        self._identities = {token.name: Identity(owner=token.name) for token in self._tokens}
+        self._identities = {each.digest: Identity(owner=each.name, token=each.digest.hex()) for each in self._tokens}
 
     def find(self, token: str) -> Identity | None:
         """Return the identity of a token, None for an unknown one; raises `TokenError` for one that is over.
@@ -153,7 +155,7 @@ class StaticTokens:
             return None
         if problem := found.problem(time.time()):
             raise TokenError(problem, is_guess=False)
-        return self._identities[found.name]
+        return self._identities[found.digest]
 
     def is_good(self, digest: str) -> bool:
         """Tell whether the token of this digest, in hexadecimal digits, is there and good now."""

@@ -4,7 +4,7 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from typing import Final
@@ -40,7 +40,7 @@ from service.protocol.replay import Stream, Streams
 from service.protocol.session import Session
 from service.telemetry import OF_REQUEST, TRACEPARENT
 from service.web.guard import error_response
-from service.web.identity import IDENTITY
+from service.web.identity import IDENTITY, Identity
 from service.web.protected_resource import ProtectedResource
 from service.web.response import NO_HEADERS
 from service.web.running_calls import RunningCalls, Share
@@ -77,6 +77,8 @@ class McpEndpoint:
     """The endpoint as clients with access tokens know it; None where none are taken."""
     links_follow_host: bool = False
     """Links begin with the loopback `Host` of the request: a container may be published at another port."""
+    open_gallery: Callable[[Identity], str] | None = None
+    """Gives the path by which a caller opens the gallery in a browser."""
     keep_alive: KeepAlive = field(default_factory=lambda: KeepAlive(SILENCE_S))
 
     @cached_property
@@ -117,10 +119,7 @@ class McpEndpoint:
             return error_response(408, f"The body did not arrive within {self.body_deadline_s:g} seconds.")
         if len(body) > MAX_BODY_BYTES:
             return error_response(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
-        arrival = arrival_of(request)
-        if self.links_follow_host:
-            arrival.reached_at = loopback_url_of(request.scheme, headers.get(hdrs.HOST, ""))
-        admitted, size = admit(headers.items(), body, self.keys, arrival), len(body)
+        admitted, size = admit(headers.items(), body, self.keys, self._arrival_of(request)), len(body)
         del body  # it is not held as long as its calls run
         if request[IDENTITY].scopes is not SCOPES and (missing := self._missing_scopes(request, admitted)):
             return step_up(self.resource, missing, admitted.id if isinstance(admitted, Call) else None)
@@ -141,6 +140,14 @@ class McpEndpoint:
             case ClientNotification() | ClientResponse() as message:
                 self._take(message)
                 return web.Response(status=202)
+
+    def _arrival_of(self, request: web.Request) -> Arrival:
+        arrival = arrival_of(request)
+        if self.links_follow_host:
+            arrival.reached_at = loopback_url_of(request.scheme, request.headers.get(hdrs.HOST, ""))
+        if self.open_gallery is not None:
+            arrival.open_gallery = partial(self.open_gallery, request[IDENTITY])
+        return arrival
 
     def _missing_scopes(self, request: web.Request, admitted: Admitted) -> list[str]:
         """Return the scopes that a message needs, or the messages of a batch together, and its token does not grant.

@@ -1,18 +1,23 @@
 """Who may use the gallery: sessions, one-time links, and what a request that changes something needs."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import make_mocked_request
 
-from service.authorization import LOOK, SCOPES
-from service.gallery.access import COOKIE, LINK_S, SESSION_S, Access, Ticket, is_same_origin
+from service.authorization import LOOK
+from service.gallery.access import COOKIE, LINK_S, SESSION_S, Access, Ticket, is_same_origin, path_of_link
 from service.settings import Settings
+from service.storage.disk_sessions import DiskSessions
 from service.storage.ended_sessions import EndedSessions
 from service.tokens import static_tokens
 from service.web.guard import Guard
-from service.web.identity import StaticTokens, TokenError
+from service.web.identity import LOCAL, StaticTokens, TokenError
 from tests.stores import Clock
 from tests.wire import ANNA, BEN
 
@@ -38,7 +43,7 @@ class Ended(EndedSessions):
         return first
 
 
-def access(clock: Clock, ended: Ended, **tokens: str) -> Access:
+def access(clock: Clock, ended: EndedSessions, **tokens: str) -> Access:
     settings = Settings.from_env({"EASEL_TOKENS": ",".join(f"{name}:{token}" for name, token in tokens.items())})
     known = StaticTokens(static_tokens(settings.tokens.items()))
     return Access(key=KEY, guard=Guard(settings, None, known), tokens=known, ended=ended, clock=clock)
@@ -96,32 +101,74 @@ async def test_nothing_that_we_did_not_sign_is_a_session(clock: Clock, ended: En
 
 async def test_a_link_is_no_session_and_a_session_no_link(clock: Clock, ended: Ended) -> None:
     who = access(clock, ended, anna=ANNA)
-    assert owner(who, who.link("anna")) == ""
+    assert owner(who, link(who, clock)) == ""
     assert who.read_link((await who.identify(ANNA)).signed(KEY)) is None
+
+
+def link(who: Access, clock: Clock, token: str = ANNA, **limits: Any) -> str:
+    """The secret of a link that the holder of this token asked for."""
+    identity = who.tokens.find(token)
+    assert identity is not None
+    path = path_of_link(KEY, replace(identity, **limits), clock)
+    assert path.startswith("/gallery/open/")
+    return path.rpartition("/")[2]
+
+
+async def opened(who: Access, secret: str) -> Ticket | None:
+    """The session that a link begins."""
+    ticket = who.read_link(secret)
+    return None if ticket is None else await who.use(ticket)
 
 
 async def test_a_link_works_once_and_for_ten_minutes(clock: Clock, ended: Ended) -> None:
     who = access(clock, ended, anna=ANNA)
-    secret = who.link("anna", SCOPES & {LOOK})
-    link = who.read_link(secret)
-    assert link is not None
-    session = await who.use(link)
-    assert (session.owner, session.scopes) == ("anna", frozenset({LOOK})), (
-        "it grants no more than whoever asked for it has"
-    )
+    secret = link(who, clock, scopes=frozenset({LOOK}))
+    session = await opened(who, secret)
+    assert session is not None
+    assert (session.owner, session.scopes) == ("anna", frozenset({LOOK})), "no more than whoever asked for it has"
     assert owner(who, session) == "anna"
-    assert who.read_link(secret) is None
-    late = who.link("anna")
+    assert await opened(who, secret) is None
+    late = link(who, clock)
     clock.now += LINK_S + 1
-    assert who.read_link(late) is None
+    assert await opened(who, late) is None
 
 
-async def test_a_session_of_a_link_ends_with_the_last_token_of_its_owner(clock: Clock, ended: Ended) -> None:
+async def test_of_two_processes_one_takes_a_link(clock: Clock, tmp_path: Path) -> None:
+    """Ours: both have read it before either has used it."""
+    one, other = (access(clock, DiskSessions(tmp_path, clock), anna=ANNA) for _ in range(2))
+    secret = link(one, clock)
+    tickets = [one.read_link(secret), other.read_link(secret)]
+    assert None not in tickets
+    taken = await asyncio.gather(*(who.use(each) for who, each in zip((one, other), tickets, strict=True) if each))
+    assert sum(each is not None for each in taken) == 1
+    again = access(clock, DiskSessions(tmp_path, clock), anna=ANNA)
+    assert await opened(again, secret) is None, "after a restart neither"
+
+
+async def test_a_session_of_a_link_ends_with_the_token_that_asked_for_it(clock: Clock, ended: Ended) -> None:
+    """Ours: also where its name has another token, as the lost one may be the one that asked."""
     who = access(clock, ended, anna=ANNA, ben=BEN)
-    link = who.read_link(who.link("anna"))
-    assert link is not None
-    session = await who.use(link)
-    assert owner(access(clock, ended, ben=BEN), session) == ""
+    unused, session = link(who, clock), await opened(who, link(who, clock))
+    assert session is not None
+    assert owner(who, session) == "anna"
+    later = access(clock, ended, anna="another-0123456789abcdef", ben=BEN)
+    assert owner(later, session) == ""
+    assert await opened(later, unused) is None
+
+
+async def test_a_session_of_a_link_lasts_no_longer_than_the_access_token(clock: Clock, ended: Ended) -> None:
+    who = access(clock, ended, anna=ANNA)
+    session = await opened(who, link(who, clock, expires=clock.now + 3600))
+    assert session is not None
+    assert session.expires == clock.now + 3600
+
+
+def test_a_link_is_short_enough_to_be_copied_by_a_model(clock: Clock, ended: Ended) -> None:
+    assert len(link(access(clock, ended, anna=ANNA), clock)) < 260
+
+
+def test_without_tokens_the_gallery_is_open_to_this_machine_and_needs_no_link() -> None:
+    assert path_of_link(KEY, LOCAL) == "/gallery"
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from http.cookies import SimpleCookie
 
 import pytest
 
-from service.gallery.access import COOKIE
+from service.app import Running
+from service.gallery.access import COOKIE, SECURE_COOKIE
 from tests.conftest import Serve
+from tests.emulators.authorization_server import AuthorizationServer
 from tests.gallery.visitor import OURS, visitor
-from tests.wire import ANNA, TWO_TOKENS
+from tests.wire import ANNA, TWO_TOKENS, wire_client
 
 
 async def test_a_token_is_entered_once_and_the_browser_stays_signed_in(serve: Serve) -> None:
@@ -23,11 +25,83 @@ async def test_a_token_is_entered_once_and_the_browser_stays_signed_in(serve: Se
         assert (status, options["owner"], options["signed_in"]) == (200, "anna", True)
 
 
-async def test_behind_tls_the_cookie_is_sent_by_tls_alone(serve: Serve) -> None:
-    env = {"EASEL_TOKENS": TWO_TOKENS, "EASEL_PUBLIC_URL": "https://pics.example/easel"}
-    async with serve(**env) as easel, visitor(easel) as anna:
-        answer = await anna.form("sign-in", {"token": ANNA})
-        assert SimpleCookie(answer.headers["Set-Cookie"])[COOKIE]["secure"]
+BY_TLS = {"X-Forwarded-Proto": "http, https"}
+
+
+@pytest.mark.parametrize(
+    ("env", "headers"),
+    [
+        pytest.param({"EASEL_PUBLIC_URL": "https://pics.example/easel"}, {}, id="by the public URL"),
+        pytest.param({"EASEL_TRUSTED_PROXIES": "127.0.0.1"}, BY_TLS, id="by the word of a trusted proxy"),
+    ],
+)
+async def test_behind_tls_the_cookie_is_for_tls_and_this_host_alone(
+    serve: Serve, env: dict[str, str], headers: dict[str, str]
+) -> None:
+    """RFC 6265bis, 4.1.3.2: no page of a neighbouring name can set one whose name begins with `__Host-`."""
+    async with serve(EASEL_TOKENS=TWO_TOKENS, **env) as easel, visitor(easel) as anna:
+        answer = await anna.form("sign-in", {"token": ANNA}, **headers)
+        [cookie] = SimpleCookie(answer.headers["Set-Cookie"]).values()
+        assert (cookie.key, cookie["secure"], cookie["path"], cookie["domain"]) == (SECURE_COOKIE, True, "/", "")
+        anna.http.cookie_jar.clear()
+        for name, status in ((SECURE_COOKIE, 200), (COOKIE, 401)):
+            assert (await anna.get("jobs", Cookie=f"{name}={cookie.value}", **headers))[0] == status
+        out = await anna.form("sign-out", {}, Cookie=f"{SECURE_COOKIE}={cookie.value}", **headers)
+        assert SimpleCookie(out.headers["Set-Cookie"])[SECURE_COOKIE]["secure"], "else a browser keeps it"
+
+
+async def test_a_stranger_who_claims_tls_is_not_believed(serve: Serve) -> None:
+    async with serve(EASEL_TOKENS=TWO_TOKENS) as easel, visitor(easel) as anna:
+        answer = await anna.form("sign-in", {"token": ANNA}, **BY_TLS)
+        assert COOKIE in SimpleCookie(answer.headers["Set-Cookie"])
+
+
+async def test_history_hands_out_a_link_that_opens_the_gallery_once(serve: Serve) -> None:
+    """Ours: nobody types a token on a phone. Looking at the link, as chat programs do, uses nothing up."""
+    async with serve(EASEL_TOKENS=TWO_TOKENS) as easel, visitor(easel) as phone, visitor(easel) as thief:
+        async with wire_client(easel.mcp_url, token=ANNA) as chat:
+            told = await chat.call("history", {"gallery": True})
+        link = told["structuredContent"]["gallery"]
+        assert link in told["content"][0]["text"].splitlines()
+        assert link.startswith(f"{easel.origin}/gallery/open/")
+        path = link.removeprefix(f"{easel.origin}/gallery/")
+        for _ in range(2):
+            async with phone.http.get(link) as page:
+                assert (page.status, 'method="post"' in await page.text()) == (200, True)
+                assert (page.headers["Referrer-Policy"], page.headers["Cache-Control"]) == ("same-origin", "no-store")
+        answer = await phone.form(path, {})
+        assert (answer.status, answer.headers["Location"]) == (303, "../../gallery")
+        status, options = await phone.get("options")
+        assert (status, options["owner"]) == (200, "anna")
+        assert (await thief.form(path, {})).status == 410
+        async with thief.http.get(link) as page:
+            assert page.status == 410
+
+
+async def test_a_link_of_an_access_token_grants_what_that_grants(serve: Serve, issuer: AuthorizationServer) -> None:
+    """Ours: nobody pastes an access token into a page, as clients show none; the link is the way in."""
+    async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel, visitor(easel) as person:
+        token = issuer.token(easel.mcp_url, scope="look", sub="anna")
+        async with wire_client(easel.mcp_url, token=token) as chat:
+            link = (await chat.call("history", {"gallery": True}))["structuredContent"]["gallery"]
+        answer = await person.form(link.partition("/gallery/")[2], {})
+        assert answer.status == 303
+        [cookie] = SimpleCookie(answer.headers["Set-Cookie"]).values()
+        assert int(cookie["max-age"]) <= 3600, "no longer than the access token"
+        status, options = await person.get("options")
+        assert (status, options["can"]) == (200, ["look"])
+        assert (await person.post("generate", {"prompt": "a fox"}))[0] == 403
+        assert (await person.post("delete", {"history_ids": [1]}))[0] == 403
+        assert await person.sign_in(issuer.token(easel.mcp_url, scope="look draw", sub="anna")) == 303
+        assert (await person.get("options"))[1]["can"] == ["draw", "look"]
+        assert await person.sign_in(issuer.token("https://elsewhere.example/mcp")) == 401
+
+
+async def test_without_tokens_history_tells_where_the_gallery_is(easel: Running) -> None:
+    async with wire_client(easel.mcp_url) as chat:
+        told = await chat.call("history", {"gallery": True})
+    assert told["structuredContent"]["gallery"] == f"{easel.origin}/gallery"
+    assert "this machine only" in told["content"][0]["text"]
 
 
 async def test_a_wrong_token_is_said_and_counted(serve: Serve) -> None:
