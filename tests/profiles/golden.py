@@ -1,4 +1,4 @@
-"""What stands in the golden file of a profile: its wait, and its results in five cases.
+"""What stands in the golden file of a profile: its wait, and its results in six cases.
 
 The pipeline draws a preview that fits the profile, so here it has the profile's whole size; in the file stands only how
 large it is.
@@ -64,6 +64,13 @@ CASES: Final = {
             parents=(Parent(history_id=3),),
         )
     ),
+    "two of three": Outcome(
+        job=job(
+            pictures=(FIRST, SECOND),
+            parameters={"count": 3},
+            shortfall=Failure(kind="policy", reason="The prompt was refused. Ask for something else."),
+        )
+    ),
 }
 
 
@@ -81,8 +88,10 @@ def golden(profile: Profile) -> bytes:
 
 def result_of(outcome: Outcome, profile: Profile) -> dict[str, Any]:
     """The result as it goes out, with a preview if there is something to see."""
-    preview = bytes(profile.preview_bytes) if outcome.job.pictures else None
-    drawn = Outcome(job=outcome.job, preview=preview, joined=outcome.joined)
+    pictures = outcome.job.pictures
+    preview = bytes(profile.preview_bytes // len(pictures)) if pictures else None
+    others = (preview,) * (len(pictures) - 1) if preview else ()
+    drawn = Outcome(job=outcome.job, preview=preview, others=others, joined=outcome.joined)
     return fit_to_limit(job_result(drawn, profile, PICTURES_URL), profile)
 
 
