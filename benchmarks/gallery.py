@@ -141,9 +141,15 @@ def fill(data: Path, count: int) -> None:
             (number, name, *made[number % DRAWINGS][1], len(made[number % DRAWINGS][0]))
             for number, name in enumerate(names, start=1)
         )
-        database.executemany("INSERT INTO pictures VALUES (?, 0, ?, 'image/jpeg', ?, ?, ?, '', '', 0)", rows)
+        database.executemany(
+            "INSERT INTO pictures (job_id, position, name, media_type, width, height, size, note, source)"
+            " VALUES (?, 0, ?, 'image/jpeg', ?, ?, ?, '', '')",
+            rows,
+        )
         files = ((name, len(made[number % DRAWINGS][0]), began + number) for number, name in enumerate(names, start=1))
-        database.executemany("INSERT INTO files VALUES (?, 'local', ?, 1, ?)", files)
+        database.executemany(
+            "INSERT INTO files (name, owner, size, drawn, stored_at) VALUES (?, 'local', ?, 1, ?)", files
+        )
         database.execute("UPDATE totals SET newest = ?", (count,))
 
 
