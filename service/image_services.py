@@ -18,6 +18,7 @@ from service.upstreams.flow2api import Flow2ApiUpstream
 from service.upstreams.gemini import GeminiUpstream
 from service.upstreams.modelscope import ModelScopeUpstream
 from service.upstreams.openai import OpenAiUpstream
+from service.upstreams.openrouter import OpenRouterUpstream
 from service.upstreams.redacted import RedactedUpstream
 from service.upstreams.tasks import Polling
 
@@ -62,6 +63,10 @@ def _gemini(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Settin
     return GeminiUpstream(session, endpoint, max_file_bytes=settings.max_file_bytes, timeouts=settings.timeouts)
 
 
+def _openrouter(session: aiohttp.ClientSession, endpoint: Endpoint, settings: Settings) -> Upstream:
+    return OpenRouterUpstream(session, endpoint, max_file_bytes=settings.max_file_bytes, timeouts=settings.timeouts)
+
+
 SKETCH: Final = "sketch"
 """The name of the upstream that is built in."""
 
@@ -80,6 +85,7 @@ UPSTREAMS: Final = (
     Configurable("modelscope", _modelscope),
     Configurable("openai", _openai),
     Configurable("gemini", _gemini),
+    Configurable("openrouter", _openrouter),
 )
 """Every image service that settings can turn on, in the order in which the start names them."""
 

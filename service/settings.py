@@ -97,6 +97,7 @@ class Settings:
     openai: Endpoint | None
     openai_async: str
     gemini: Endpoint | None
+    openrouter: Endpoint | None
     modelscope: Endpoint | None
     modelscope_poll_s: float
     modelscope_timeout_s: float
@@ -178,6 +179,7 @@ class Settings:
             models_file=read.models_file(),
             flow2api=read.endpoint("FLOW2API"),
             openai=read.endpoint("OPENAI"),
+            openrouter=read.endpoint("OPENROUTER"),
             openai_async=read.choice("OPENAI_ASYNC", ("off", "async", "tasks")),
             gemini=read.endpoint("GEMINI"),
             modelscope=read.endpoint("MODELSCOPE"),

@@ -38,6 +38,9 @@ SETTINGS: Final = (
     Setting("GEMINI_BASE_URL", "", "root of it, with or without /v1beta; https://generativelanguage.googleapis.com "
             "with a key",
             example="https://generativelanguage.googleapis.com"),
+    Setting("OPENROUTER_API_KEY", "", "key of OpenRouter; turns it on"),
+    Setting("OPENROUTER_BASE_URL", "", "root of OpenRouter; https://openrouter.ai/api/v1 with a key",
+            example="https://openrouter.ai/api/v1"),
     Setting("MODELSCOPE_API_KEY", "", "token of ModelScope API-Inference; turns it and `generate_image` on",
             ("MODELSCOPE_SDK_TOKEN",)),
     Setting("MODELSCOPE_BASE_URL", "", "root of ModelScope; https://api-inference.modelscope.cn with a token",

@@ -1,0 +1,242 @@
+"""OpenRouter on loopback: real HTTP, invented pictures, nothing to pay.
+
+The Image API and the chat route, as openrouter.ai/docs and its SDK have them. The prompt chooses what happens, by a
+scenario's name in brackets. By hand: `python -m tests.emulators.openrouter --port 8004`.
+"""
+
+import base64
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiohttp import web
+
+from tests.emulators import by_hand, pictures
+from tests.emulators.emulated import Emulated, hung_up
+from tests.emulators.loopback import serving
+
+KEY: Final = "sk-or-v1-emulator-0123456789"
+EPOCH: Final = 1795000000
+LARGEST_BODY: Final = 64 * 1024 * 1024
+COST: Final = 0.039
+
+IMAGE_MODELS: Final = ("google/gemini-3.1-flash-image", "openai/gpt-image-2", "bytedance-seed/seedream-4.5")
+CHAT_MODELS: Final = ("acme/painter-that-chats",)
+"""Models of the chat route alone."""
+
+FIELDS: Final = frozenset({
+    "model", "prompt", "n", "stream", "aspect_ratio", "resolution", "size", "quality", "background", "output_format",
+    "output_compression", "seed", "input_references", "provider", "user", "session_id", "trace",
+})  # fmt: skip
+RATIO: Final = re.compile(r"[0-9.]{1,4}:[0-9.]{1,4}|auto")
+RESOLUTIONS: Final = frozenset({"512", "768", "1K", "1.5K", "2K", "4K"})
+
+SCENARIOS: Final[Mapping[str, str]] = {
+    "moderation": "refused by a moderation, with its reasons in `metadata`",
+    "credits": "no credits left",
+    "rate": "too many requests, try again after 7 seconds",
+    "no-provider": "no maker has room",
+    "error-in-200": "the error comes inside HTTP 200, with a number as its code",
+    "error-mid-stream": "the same as an event of a stream",
+    "not-streaming": "one body though a stream was asked for",
+    "no-usage": "the answer does not tell the cost",
+    "nonsense-usage": "its usage is nonsense",
+    "words": "words in place of a picture",
+    "submit-dropped": "accepted, but the connection breaks before any answer",
+    "slow": "comments until `go_on` or for the set seconds, then a picture",
+}
+
+
+@dataclass
+class Asked:
+    """One request: its path, its headers and its body."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: dict[str, Any]
+
+    @property
+    def prompt(self) -> str:
+        if self.path.endswith("/images"):
+            return str(self.body.get("prompt", ""))
+        content = self.body["messages"][-1]["content"]
+        return content if isinstance(content, str) else str(content[0]["text"])
+
+    @property
+    def scenario(self) -> str:
+        words = re.findall(r"\[([a-z0-9-]+)\]", self.prompt)
+        return next((word for word in words if word in SCENARIOS), "")
+
+
+@dataclass(eq=False)
+class OpenRouter(Emulated):
+    """One running emulator."""
+
+    key: str = KEY
+    requests: list[Asked] = field(default_factory=list)
+    drawn: int = 0
+
+    def draw(self) -> str:
+        """Return the next picture, as base64."""
+        self.drawn += 1
+        return base64.b64encode(pictures.png(self.drawn, (64, 64))).decode()
+
+    async def images(self, request: web.Request) -> web.StreamResponse:
+        asked = Asked(request.path, request.headers.copy(), await request.json())
+        self.requests.append(asked)
+        if (refused := self._refusal(asked, IMAGE_MODELS) or _form_refusal(asked.body)) is not None:
+            return refused
+        return await self._answer(request, asked, self._completed, self._whole_images)
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        asked = Asked(request.path, request.headers.copy(), await request.json())
+        self.requests.append(asked)
+        if (refused := self._refusal(asked, (*IMAGE_MODELS, *CHAT_MODELS))) is not None:
+            return refused
+        if "image" not in asked.body.get("modalities", []):
+            return _whole({"choices": [{"message": {"role": "assistant", "content": "I only write."}}]})
+        return await self._answer(request, asked, self._chunks, self._whole_chat)
+
+    def _refusal(self, asked: Asked, models: tuple[str, ...]) -> web.Response | None:
+        if asked.headers.get("Authorization") != f"Bearer {self.key}":
+            return failure(401, "User not found.")
+        if asked.body.get("model") not in models:
+            return failure(404, f"No endpoints found for {asked.body.get('model')}.")
+        return FAILURES[asked.scenario]() if asked.scenario in FAILURES else None
+
+    async def _answer(self, request: web.Request, asked: Asked, events: Any, whole: Any) -> web.StreamResponse:
+        self.charges[asked.prompt] += 1
+        if asked.scenario == "submit-dropped":
+            return hung_up(request)
+        if asked.scenario == "error-in-200":
+            return _whole(error(502, "The provider returned an error."))
+        if not asked.body.get("stream") or asked.scenario == "not-streaming":
+            return _whole(whole(asked))
+        response = web.StreamResponse()
+        response.content_type = "text/event-stream"
+        await response.prepare(request)
+        await response.write(b": OPENROUTER PROCESSING\n\n")
+        if asked.scenario == "slow":
+            await self.hold()
+        for event in [error(502, "It broke.")] if asked.scenario == "error-mid-stream" else events(asked):
+            await response.write(f"data: {json.dumps(event)}\n\n".encode())
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    def _completed(self, asked: Asked) -> list[dict[str, Any]]:
+        """Return the events of the Image API."""
+        partial = {"type": "image_generation.partial_image", "partial_image_index": 0, "b64_json": self._thumbnail()}
+        done = {"type": "image_generation.completed", "created": EPOCH, "media_type": "image/png", **usage(asked)}
+        return [partial, done | ({} if asked.scenario == "words" else {"b64_json": self.draw()})]
+
+    def _whole_images(self, asked: Asked) -> dict[str, Any]:
+        data = [{"b64_json": self.draw(), "media_type": "image/png"} for _ in range(int(asked.body.get("n", 1)))]
+        return {"created": EPOCH, "data": [] if asked.scenario == "words" else data, **usage(asked)}
+
+    def _chunks(self, asked: Asked) -> list[dict[str, Any]]:
+        """Return the chunks of the chat route."""
+        shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self.draw()}"}, "index": 0}
+        images = {} if asked.scenario == "words" else {"images": [shown]}
+        return [
+            chunk({"role": "assistant", "content": "", "reasoning": "Thinking of the light."}),
+            chunk({"role": "assistant", "content": "Here it is.", **images}),
+            chunk({"role": "assistant", "content": ""}, "stop"),
+            {"id": "gen-1", "object": "chat.completion.chunk", "created": EPOCH, "choices": [], **usage(asked)},
+        ]
+
+    def _whole_chat(self, asked: Asked) -> dict[str, Any]:
+        shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self.draw()}"}}
+        message = {"role": "assistant", "content": "Here it is.", "images": [shown]}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        return {"id": "gen-1", "object": "chat.completion", "created": EPOCH, "choices": [choice], **usage(asked)}
+
+    def _thumbnail(self) -> str:
+        return base64.b64encode(pictures.png(1000, (8, 8))).decode()
+
+    async def models(self, request: web.Request) -> web.Response:
+        wanted = request.query.get("output_modalities", "text")
+        ids = (*IMAGE_MODELS, *CHAT_MODELS) if wanted == "image" else ("acme/writer",)
+        return _whole({"data": [{"id": id_, "name": id_, "created": EPOCH, "description": ""} for id_ in ids]})
+
+    async def key_facts(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {self.key}":
+            return failure(401, "Missing Authentication header")
+        return _whole({"data": {"label": "sk-or-v1-emu...789", "usage": 1.5, "limit": None, "is_free_tier": False}})
+
+
+def usage(asked: Asked) -> dict[str, Any]:
+    match asked.scenario:
+        case "no-usage":
+            return {}
+        case "nonsense-usage":
+            return {"usage": {"cost": -3, "prompt_tokens": "many", "completion_tokens": None}}
+        case _:
+            return {"usage": {"prompt_tokens": 11, "completion_tokens": 1290, "total_tokens": 1301, "cost": COST}}
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish, "native_finish_reason": finish}
+    return {"id": "gen-1", "object": "chat.completion.chunk", "created": EPOCH, "model": "m", "choices": [choice]}
+
+
+def error(code: int, message: str, **metadata: object) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, **({"metadata": metadata} if metadata else {})}}
+
+
+def failure(code: int, message: str, headers: Mapping[str, str] | None = None, **metadata: object) -> web.Response:
+    return web.json_response(error(code, message, **metadata), status=code, headers=headers)
+
+
+FAILURES: Final[Mapping[str, Any]] = {
+    "moderation": lambda: failure(
+        403, "Input was flagged", reasons=["violence"], flagged_input="a boat", provider_name="Acme"
+    ),
+    "credits": lambda: failure(402, "Insufficient credits. Add more using the credits page."),
+    "rate": lambda: failure(429, "Rate limit exceeded", {"Retry-After": "7"}),
+    "no-provider": lambda: failure(503, "No instances available", provider_name="Acme"),
+}
+
+
+def _form_refusal(body: Mapping[str, Any]) -> web.Response | None:
+    """Refuse a request of the Image API that is against its form."""
+    unknown = sorted(body.keys() - FIELDS)
+    references = body.get("input_references", [])
+    if unknown:
+        return failure(400, f"Unrecognized key: {unknown[0]}")
+    if not RATIO.fullmatch(str(body.get("aspect_ratio", "auto"))):
+        return failure(400, "Invalid aspect_ratio")
+    if body.get("resolution", "1K") not in RESOLUTIONS:
+        return failure(400, "Invalid resolution")
+    if not all(set(each) == {"type", "image_url"} and set(each["image_url"]) == {"url"} for each in references):
+        return failure(400, "Invalid input_references")
+    return None
+
+
+def _whole(body: dict[str, Any]) -> web.Response:
+    return web.json_response(body)
+
+
+def application(emulator: OpenRouter) -> web.Application:
+    app = web.Application(client_max_size=LARGEST_BODY)
+    app.router.add_post("/api/v1/images", emulator.images)
+    app.router.add_post("/api/v1/chat/completions", emulator.chat)
+    app.router.add_get("/api/v1/models", emulator.models)
+    app.router.add_get("/api/v1/key", emulator.key_facts)
+    app.router.add_get("/_charges", emulator.list_charges)
+    return app
+
+
+@asynccontextmanager
+async def running(port: int = 0) -> AsyncIterator[OpenRouter]:
+    """One emulator, until the block ends."""
+    emulator = OpenRouter()
+    async with serving(application(emulator), port) as url:
+        emulator.url = f"{url}/api/v1"
+        yield emulator
+
+
+if __name__ == "__main__":
+    by_hand.main("OpenRouter", running, 8004, "OPENROUTER", SCENARIOS)
