@@ -14,6 +14,7 @@ KEYS = {
     "MODELSCOPE_API_KEY": "scope-key",
     "OPENAI_API_KEY": "open-key",
     "GEMINI_API_KEY": "gemini-key",
+    "OPENROUTER_API_KEY": "router-key",
 }
 
 

@@ -33,6 +33,9 @@ PREFIX: Final = "openrouter/"
 IMAGES: Final = "images"
 CHAT: Final = "chat/completions"
 
+PAGE: Final = 500
+"""Models on one page of the list; there are fewer that draw, so that the first page is all of it."""
+
 NOT_THERE: Final = frozenset({Kind.MODEL, Kind.ADDRESS})
 """Kinds of a refusal by a route that does not have the model, or is not there."""
 
@@ -61,7 +64,7 @@ class OpenRouterUpstream(HttpUpstream):
         with request_to(self.service, paid=False):
             await self._check_key()
             listed = await ask_models(self._session, self._base / "models" % {"output_modalities": "image"}, self._key)
-        return Offers(images=tuple(PREFIX + id_ for id_ in listed))
+        return Offers(images=tuple(PREFIX + id_ for id_ in listed), complete=len(listed) < PAGE)
 
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture] | RemoteTask:
         """Draw the pictures, from references where there are any."""

@@ -151,7 +151,8 @@ class OpenRouter(Emulated):
         shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self.draw()}"}}
         message = {"role": "assistant", "content": "Here it is.", "images": [shown]}
         choice = {"index": 0, "finish_reason": "stop", "message": message}
-        return {"id": "gen-1", "object": "chat.completion", "created": EPOCH, "choices": [choice], **usage(asked)}
+        head = {"id": "gen-1", "object": "chat.completion", "created": EPOCH, "model": asked.body["model"]}
+        return {**head, "system_fingerprint": None, "choices": [choice], **usage(asked)}
 
     def _thumbnail(self) -> str:
         return base64.b64encode(pictures.png(1000, (8, 8))).decode()
@@ -159,12 +160,37 @@ class OpenRouter(Emulated):
     async def models(self, request: web.Request) -> web.Response:
         wanted = request.query.get("output_modalities", "text")
         ids = (*IMAGE_MODELS, *CHAT_MODELS) if wanted == "image" else ("acme/writer",)
-        return _whole({"data": [{"id": id_, "name": id_, "created": EPOCH, "description": ""} for id_ in ids]})
+        entries = [listed(id_, wanted) for id_ in ids]
+        return _whole({"data": entries, "links": {"next": None}, "total_count": len(entries)})
 
     async def key_facts(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {self.key}":
             return failure(401, "Missing Authentication header")
         return _whole({"data": {"label": "sk-or-v1-emu...789", "usage": 1.5, "limit": None, "is_free_tier": False}})
+
+
+def listed(id_: str, modality: str) -> dict[str, Any]:
+    """Return the entry of a model, with the fields that the SDK wants."""
+    return {
+        "id": id_,
+        "canonical_slug": id_,
+        "name": id_,
+        "created": EPOCH,
+        "description": "",
+        "context_length": 32768,
+        "architecture": {
+            "modality": f"text+image->{modality}",
+            "input_modalities": ["text", "image"],
+            "output_modalities": [modality],
+        },
+        "pricing": {"prompt": "0.0000003", "completion": "0.0000025"},
+        "top_provider": {"is_moderated": False},
+        "supported_parameters": [],
+        "supported_voices": None,
+        "default_parameters": None,
+        "per_request_limits": None,
+        "links": {"details": f"/api/v1/models/{id_}/endpoints"},
+    }
 
 
 def usage(asked: Asked) -> dict[str, Any]:
@@ -225,7 +251,7 @@ def application(emulator: OpenRouter) -> web.Application:
     app.router.add_post("/api/v1/chat/completions", emulator.chat)
     app.router.add_get("/api/v1/models", emulator.models)
     app.router.add_get("/api/v1/key", emulator.key_facts)
-    app.router.add_get("/_charges", emulator.list_charges)
+    app.router.add_get("/api/v1/_charges", emulator.list_charges)
     return app
 
 

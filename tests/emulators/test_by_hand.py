@@ -18,6 +18,8 @@ from tests.paths import ROOT
         ("modelscope", "MODELSCOPE", "slow"),
         ("openai_images", "OPENAI", "slow"),
         ("gemini", "GEMINI", "slow"),
+        ("gateway", "OPENAI", "slow"),
+        ("openrouter", "OPENROUTER", "slow"),
     ],
 )
 async def test_an_emulator_is_run_by_hand_and_says_how_to_reach_it(name: str, settings: str, word: str) -> None:
@@ -27,7 +29,7 @@ async def test_an_emulator_is_run_by_hand_and_says_how_to_reach_it(name: str, se
         assert process.stdout is not None
         async with asyncio.timeout(30):
             told = (await process.stdout.readuntil(b"/_charges")).decode()
-        url = re.search(r"http://127\.0\.0\.1:[0-9]+/_charges", told)
+        url = re.search(r"http://127\.0\.0\.1:[0-9]+\S*/_charges", told)
         assert url is not None
         async with aiohttp.ClientSession() as session, session.get(url[0]) as response:
             assert await response.json() == {}

@@ -19,7 +19,7 @@ from PIL import Image
 from service.images import ImageRequest, Reference
 from service.settings import Endpoint
 from service.upstreams.openai import OpenAiUpstream
-from tests.emulators import openai_images
+from tests.emulators import openai_images, openrouter
 from tests.emulators.emulated import Emulated
 from tests.emulators.openai_images import OpenAiImages
 from tests.emulators.openai_images_rules import Asked
@@ -109,7 +109,19 @@ async def _silent(message: str, percent: float | None = None, links: Sequence[st
     """Report to nobody."""
 
 
+async def nothing_to_compare(emulator: Emulated) -> list[Line]:
+    """Return no lines: the tests of the upstream hold the form of its requests."""
+    return []
+
+
 VENDORS: Final = (
+    Vendor(
+        name="OpenRouter",
+        script="openrouter_sdk.py",
+        packages=("openrouter==1.3.84",),
+        emulator=openrouter.running,
+        compare=nothing_to_compare,
+    ),
     Vendor(
         name="OpenAI edits",
         script="openai_edits.py",
