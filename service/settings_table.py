@@ -118,6 +118,7 @@ USUAL_ROOTS: Final[Mapping[str, str]] = {
     "FLOW2API": "http://127.0.0.1:8000",
     "OPENAI": "https://api.openai.com/v1",
     "GEMINI": "https://generativelanguage.googleapis.com/v1beta",
+    "OPENROUTER": "https://openrouter.ai/api/v1",
     "MODELSCOPE": "https://api-inference.modelscope.cn/v1",
 }
 """The base URL of a service whose key alone is set, by what its settings begin with."""

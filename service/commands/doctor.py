@@ -324,7 +324,7 @@ async def _upstreams(
     """Yield the findings about the image services, the models of the file, and the clock. Nothing is drawn."""
     upstreams = image_services.connect(settings, session, redactor)
     if image_services.SKETCH in upstreams:
-        keys = "FLOW2API_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY or MODELSCOPE_API_KEY"
+        keys = "FLOW2API_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY, OPENROUTER_API_KEY or MODELSCOPE_API_KEY"
         yield Finding("image services", State.WARN, f"none is set, so the built-in sketch draws: set {keys}")
         return
     models = _models(settings.models_file, upstreams)
