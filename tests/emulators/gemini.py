@@ -220,6 +220,9 @@ class Gemini(Emulated):
 
 
 JSON: Final = "application/json"
+VERSIONS: Final = ("v1beta", "v1")
+"""The second is that of google-genai since 3."""
+
 CUT: Final = frozenset({"error-mid-stream", "truncated"})
 """Scenarios in which nothing follows the first chunk after the thoughts."""
 
@@ -357,10 +360,12 @@ def answer(status: int, body: object) -> web.Response:
 
 def application(emulator: Gemini) -> web.Application:
     app = web.Application(client_max_size=LARGEST_BODY)
-    app.router.add_post("/v1beta/models/{model:[^:/]+}:{method:(?:stream)?[gG]enerateContent}", emulator.generate)
-    app.router.add_get("/v1beta/models", emulator.models)
-    app.router.add_get("/v1beta/models/{model}", emulator.model)
-    app.router.add_get("/v1beta/files/{number:[0-9]+}:download", emulator.file)
+    method = "{method:(?:stream)?[gG]enerateContent}"
+    for version in VERSIONS:
+        app.router.add_post(f"/{version}/models/{{model:[^:/]+}}:{method}", emulator.generate)
+        app.router.add_get(f"/{version}/models", emulator.models)
+        app.router.add_get(f"/{version}/models/{{model}}", emulator.model)
+        app.router.add_get(f"/{version}/files/{{number:[0-9]+}}:download", emulator.file)
     app.router.add_get("/_charges", emulator.list_charges)
     return app
 

@@ -87,7 +87,13 @@ class Asked:
     @property
     def pictures(self) -> list[tuple[str, bytes]]:
         blobs = [part["inlineData"] for part in self.parts if "inlineData" in part]
-        return [(blob["mimeType"], base64.b64decode(blob["data"])) for blob in blobs]
+        return [(blob["mimeType"], decoded(blob["data"])) for blob in blobs]
+
+
+def decoded(digits: str) -> bytes:
+    """Base64 of either alphabet, padded or not, as ProtoJSON has it: google-genai of Python sends that of URLs."""
+    standard = digits.rstrip("=").translate(str.maketrans("-_", "+/"))
+    return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
 
 
 def camel(value: object) -> Any:
@@ -191,7 +197,7 @@ def _bad_parts(asked: Asked) -> Iterator[tuple[int, dict[str, Any]]]:
         if blob.get("mimeType") not in TYPES:
             yield invalid(f"Unsupported MIME type: {blob.get('mimeType')}")
         try:
-            data = base64.b64decode(blob.get("data", ""), validate=True)
+            data = decoded(blob.get("data", ""))
         except binascii.Error:
             yield invalid(f"Invalid value at '{place}.data' (TYPE_BYTES), Base64 decoding failed", f"{place}.data")
             return

@@ -18,16 +18,20 @@ from PIL import Image
 
 from service.images import ImageRequest, Reference
 from service.settings import Endpoint
+from service.upstreams.gemini import GeminiUpstream
 from service.upstreams.openai import OpenAiUpstream
-from tests.emulators import openai_images, openrouter
+from tests.emulators import gemini, gemini_rules, openai_images, openrouter
 from tests.emulators.emulated import Emulated
+from tests.emulators.gemini import Gemini
 from tests.emulators.openai_images import OpenAiImages
 from tests.emulators.openai_images_rules import Asked
-from tests.interop.environments import UnavailableError, python
+from tests.interop.environments import UnavailableError, node, node_environment, python
 from tests.paths import ROOT
 
 HERE: Final = Path(__file__).parent
 SIZE: Final = (64, 32)
+COMPARED: Final = "[compared]"
+"""Marks the request of a script that is compared with ours."""
 
 Line = tuple[str, str, str]
 """Step, outcome, why."""
@@ -35,11 +39,14 @@ Line = tuple[str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Vendor:
-    """A client in an environment of its own, the emulator it is sent to, and a look at what came in."""
+    """A client in an environment of its own, the emulator it is sent to, and a look at what came in.
+
+    A script of Python has its `packages`, one of Node those of `package.json` here.
+    """
 
     name: str
     script: str
-    packages: tuple[str, ...]
+    packages: tuple[str, ...] = ()
     emulator: Callable[[], AbstractAsyncContextManager[Any]]
     compare: Callable[[Any], Awaitable[Sequence[Line]]]
 
@@ -48,24 +55,32 @@ async def check(vendors: Sequence[Vendor]) -> AsyncIterator[tuple[str, Line]]:
     """Yield the lines of each client."""
     for vendor in vendors:
         try:
-            interpreter = await python(*vendor.packages)
+            command, environment = await _prepared(vendor)
         except UnavailableError as reason:
             yield vendor.name, ("install", "FAIL", str(reason))
             continue
         async with vendor.emulator() as emulator:
-            for line in await _lines(interpreter, vendor.script, emulator):
+            for line in await _lines(command, environment, emulator):
                 yield vendor.name, line
             for line in await vendor.compare(emulator):
                 yield vendor.name, line
 
 
-async def _lines(interpreter: Path, script: str, emulator: Emulated) -> list[Line]:
+async def _prepared(vendor: Vendor) -> tuple[tuple[str, str], dict[str, str]]:
+    """The command that runs a script, and what its environment has to say."""
+    script = str(HERE / vendor.script)
+    if vendor.script.endswith(".py"):
+        return (str(await python(*vendor.packages)), script), {"PYTHONPATH": str(ROOT)}
+    packages = await node(HERE)
+    return (str(packages / "node_modules" / ".bin" / "node"), script), node_environment(packages)
+
+
+async def _lines(command: tuple[str, str], environment: dict[str, str], emulator: Emulated) -> list[Line]:
     """Run a script; it finds the emulator in its environment, and prints a line a step."""
     process = await asyncio.create_subprocess_exec(
-        str(interpreter),
-        str(HERE / script),
+        *command,
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "INTEROP_URL": emulator.url, "INTEROP_KEY": emulator.key},
+        env=os.environ | environment | {"INTEROP_URL": emulator.url, "INTEROP_KEY": emulator.key},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -91,6 +106,33 @@ async def as_openai_sends_edits(emulator: OpenAiImages) -> list[Line]:
     ours = _parts(emulator, emulator.requests[-1])
     why = "" if ours == theirs else f"theirs {theirs}, ours {ours}"
     return [("the same form", "ok" if ours == theirs else "FAIL", why)]
+
+
+async def as_google_asks(emulator: Gemini) -> list[Line]:
+    """Compare the request of Google's client for a picture from three others with that of Easel."""
+    [theirs] = [each for each in emulator.requests if COMPARED in each.prompt]
+    references = tuple(Reference(data=data, media_type=kind) for kind, data in theirs.pictures)
+    request = ImageRequest(
+        model=f"gemini/{theirs.model}",
+        prompt=theirs.prompt,
+        references=references,
+        aspect_ratio="16:9",
+        resolution="2K",
+    )
+    async with aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=emulator.url, key=emulator.key)
+        upstream = GeminiUpstream(session, endpoint, max_file_bytes=10_000_000)
+        await upstream.generate(request, _silent)
+    ours = emulator.requests[-1]
+    same = _form(ours) == _form(theirs)
+    return [("the same form", "ok" if same else "FAIL", "" if same else f"theirs {_form(theirs)}, ours {_form(ours)}")]
+
+
+def _form(asked: gemini_rules.Asked) -> list[object]:
+    """What a request says, whatever the alphabet of its base64."""
+    parts = [sorted(part) for part in asked.parts]
+    key = {name: value for name, value in asked.headers.items() if name.lower() == "x-goog-api-key"}
+    return [asked.model, asked.method, dict(asked.query), key, sorted(asked.body), asked.config, parts, asked.pictures]
 
 
 def _parts(emulator: OpenAiImages, asked: Asked) -> list[tuple[str, ...]]:
@@ -128,5 +170,18 @@ VENDORS: Final = (
         packages=("openai==3.57.0", "pillow==13.0.0"),
         emulator=openai_images.running,
         compare=as_openai_sends_edits,
+    ),
+    Vendor(
+        name="Gemini images, Python",
+        script="gemini_images.py",
+        packages=("google-genai==3.6.1", "pillow==13.0.0"),
+        emulator=gemini.running,
+        compare=as_google_asks,
+    ),
+    Vendor(
+        name="Gemini images, Node",
+        script="gemini_images.mjs",
+        emulator=gemini.running,
+        compare=as_google_asks,
     ),
 )
