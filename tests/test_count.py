@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.emulators import chat, flow2api, modelscope, openai_images
+from tests.emulators import chat, flow2api, gemini, modelscope, openai_images
 from tests.service_process import service_process
 from tests.wire import WireClient, wire_client
 
@@ -29,13 +29,18 @@ def of_openai(upstream: Any) -> dict[str, str]:
     return {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key}
 
 
+def of_gemini(upstream: Any) -> dict[str, str]:
+    return {"GEMINI_BASE_URL": upstream.url, "GEMINI_API_KEY": upstream.key}
+
+
 SERVICES = [
     pytest.param(flow2api, of_flow2api, id="flow2api"),
     pytest.param(chat, of_flow2api, id="chat"),
     pytest.param(modelscope, of_modelscope, id="modelscope"),
+    pytest.param(gemini, of_gemini, id="gemini"),
     pytest.param(openai_images, of_openai, id="openai"),
 ]
-SIDE_BY_SIDE = SERVICES[:3]
+SIDE_BY_SIDE = SERVICES[:4]
 
 
 async def shown_urls(client: WireClient, made: dict[str, Any]) -> set[str]:

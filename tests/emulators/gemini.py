@@ -61,6 +61,7 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "image-other": "stopped for no named reason",
     "max-tokens": "stopped at the most tokens",
     "rate": "too many requests a minute, try again after 7 seconds",
+    "rate-once": "the same for a moment, the first time",
     "quota": "too many requests today",
     "no-free-tier": "a model without a free tier",
     "exhausted": "429 without a reason",
@@ -75,6 +76,9 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "drop-mid-stream": "the connection breaks after a draft",
     "end-mid-stream": "the stream ends after a draft",
     "submit-dropped": "accepted, but the connection breaks before any answer",
+    "submit-dropped-once": "the same, the first time",
+    "refused-once": "the prompt is blocked the first time that it comes",
+    "echo": "words with the key that was sent, in a thought and in place of the picture",
     "slow": "silence until `go_on` or for the set seconds, then a picture",
     "truncated": "half a JSON body",
     "html": "a login page",
@@ -109,8 +113,10 @@ class Gemini(Emulated):
         problem = _relay_refuses(asked, scenario) or refusal(asked) or self._failure(scenario)
         if problem is not None:
             return answer(*problem)
+        if self.refuses(asked.prompt):
+            return answer(200, {"promptFeedback": {"blockReason": "SAFETY"}, **_usage(0, 0), **ABOUT})
         self.charges[asked.prompt] += 1
-        if scenario == "submit-dropped":
+        if scenario == "submit-dropped" or (scenario == "submit-dropped-once" and self.charges[asked.prompt] == 1):
             return hung_up(request)
         if scenario == "html":
             return web.Response(text="<!DOCTYPE html><title>Sign in</title>", content_type="text/html")
@@ -119,7 +125,7 @@ class Gemini(Emulated):
         return await self._answer(request, asked, scenario)
 
     def _failure(self, scenario: str) -> tuple[int, dict[str, Any]] | None:
-        if scenario == "overloaded-once" and len(self.requests) > 1:
+        if scenario.endswith("-once") and len(self.requests) > 1:
             return None
         return FAILURES.get(scenario)
 
@@ -170,7 +176,8 @@ class Gemini(Emulated):
         return [*chunks, {"candidates": [end], **usage, **ABOUT}]
 
     def _thoughts(self, asked: Asked, scenario: str) -> list[dict[str, Any]]:
-        thought = {"text": f"**Weighing the light**\n\nI look at {asked.prompt[:40]}, and begin.", "thought": True}
+        about = f"your key {self.key}" if scenario == "echo" else "the light"
+        thought = {"text": f"**Weighing {about}**\n\nI look at {asked.prompt[:40]}, and begin.", "thought": True}
         draft = self._picture(pictures.png(DRAFTS + self.drawn, DRAFT_SIZE))
         whole = [self._picture(self.draw(asked))] if scenario == "thoughts-only" else []
         return [thought, *({**each, "thought": True} for each in (draft, *whole))]
@@ -180,6 +187,8 @@ class Gemini(Emulated):
             return []
         if scenario.startswith("words"):
             return [{"text": WORDS}]
+        if scenario == "echo":
+            return [{"text": f"With {self.key} I draw nothing."}]
         drawings = [self.draw(asked) for _ in range(2 if scenario == "two" else 1)]
         if scenario == "file":
             uri = f"{self.url}/v1beta/files/{self.drawn}:download?alt=media"
@@ -277,6 +286,7 @@ DEADLINE: Final = "Deadline expired before operation could complete."
 BAD_PICTURE: Final = "Unable to process input image. Please retry or report in https://developers.generativeai.google/"
 FAILURES: Final[Mapping[str, tuple[int, dict[str, Any]]]] = {
     "rate": exceeded("GenerateRequestsPerMinutePerProjectPerModel", PAID, 10, 7),
+    "rate-once": exceeded("GenerateRequestsPerMinutePerProjectPerModel", PAID, 10, 0),
     "quota": exceeded("GenerateRequestsPerDayPerProjectPerModel", PAID, 250, 31),
     "no-free-tier": exceeded("GenerateRequestsPerDayPerProjectPerModel-FreeTier", FREE, 0, 34),
     "exhausted": error(429, "Resource has been exhausted (e.g. check quota).", "RESOURCE_EXHAUSTED"),

@@ -8,12 +8,13 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from tests.emulators import flow2api, modelscope, openai_images
+from tests.emulators import flow2api, gemini, modelscope, openai_images
 from tests.emulators.emulated import Emulated
 
 ASKED: Final[dict[str, tuple[Any, str, dict[str, object]]]] = {
     "flow2api": (flow2api.running, "/v1/chat/completions", {"model": "gemini-3.1-flash-image-square", "stream": True}),
     "openai": (openai_images.running, "/v1/images/generations", {"model": "gpt-image-1.5"}),
+    "gemini": (gemini.running, "/v1beta/models/gemini-3-pro-image:generateContent", {}),
     "modelscope": (modelscope.running, "/v1/images/generations", {"model": "Qwen/Qwen-Image"}),
 }
 
@@ -30,6 +31,8 @@ class Client:
     async def draw(self, prompt: str) -> str:
         """The last words of the answer."""
         asked = self._asked | {"prompt": prompt, "messages": [{"role": "user", "content": prompt}]}
+        if isinstance(self.emulator, gemini.Gemini):
+            asked = {"contents": [{"parts": [{"text": prompt}]}]}
         if isinstance(self.emulator, openai_images.OpenAiImages):
             del asked["messages"]
         async with self._session.post(self.emulator.url + self._path, json=asked) as response:
@@ -57,6 +60,7 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     async with serving as emulator:
         headers = {
             "Authorization": f"Bearer {emulator.key}",
+            "x-goog-api-key": emulator.key,
             "X-ModelScope-Async-Mode": "true",
             "X-ModelScope-Task-Type": "image_generation",
         }

@@ -21,6 +21,7 @@ LLAMA: Final = "llama-cpp-python==0.3.16"
 EVERYTHING: Final = {
     "FLOW2API_API_KEY": "none",
     "OPENAI_API_KEY": "none",
+    "GEMINI_API_KEY": "none",
     "MODELSCOPE_API_KEY": "none",
     "EASEL_IMAGE_DIR": ".",
 }
