@@ -5,6 +5,8 @@
 2. Every list walks an index by row from its newest end, so that nothing is sorted, and stops when it has enough: the
    rows of an owner have the order of their numbers.
 3. The number of all matches is read off the totals where nothing is asked for, else counted in an index.
+4. Days are a stretch of rows but for clocks that were put back and histories that were taken over: an index of times
+   gives the first and the last row, and only rows between them are looked at.
 
 4. A picture is `kept` while the index of files has its name: nothing has to keep the two in step. One that was left at
    its image service (`images.AWAY`) is in no index, and counts as kept.
@@ -61,7 +63,12 @@ SELECT_BEGINNING_NAMES: Final = """
 SELECT_ROW_BEFORE: Final = """
     SELECT id FROM jobs WHERE owner = ? AND history_id < ? ORDER BY history_id DESC LIMIT 1
 """
-HAS_PARENTS: Final = "EXISTS (SELECT 1 FROM lineage WHERE lineage.job_id = jobs.id)"
+ALWAYS: Final = 1e15
+"""Seconds that no clock shows."""
+
+SELECT_STRETCH: Final = """
+    SELECT count(*), min(id), max(id) FROM jobs WHERE owner = ? AND created_at >= ? AND created_at < ?
+"""
 SELECT_FILE: Final = "SELECT 1 FROM files WHERE name = ? AND owner = ?"
 SELECT_PICTURE: Final = """
     SELECT history_id, position FROM pictures JOIN jobs ON jobs.id = job_id WHERE name = ? AND owner = ?
@@ -94,10 +101,12 @@ def page(connection: sqlite3.Connection, owner: str, search: Search, limit: int,
     """One page of a search."""
     limit = within_range(limit)
     first, last = _window(connection, owner, search)
-    query = _query(owner, search)
-    if query is None:
+    query, stretch = _query(owner, search), _stretch(connection, owner, search)
+    if query is None or (stretch is not None and stretch.count == 0):
         return Page(jobs=[], more=False, total=0)
-    total = _total(connection, owner, search, query, (first, last))
+    if stretch is not None:
+        first, last = max(first, stretch.first), min(last, stretch.last)
+    total = _total(connection, owner, search, query, (first, last), stretch)
     page_last = last if before is None else min(last, _row_before(connection, owner, before))
     ids = query.ids(connection, first, page_last, min(limit + 1, LARGEST_INTEGER))
     jobs: list[Job] = jobs_of(connection, owner, ids[:limit])
@@ -153,30 +162,33 @@ def picture_of(connection: sqlite3.Connection, owner: str, name: str) -> Parent 
 
 def _query(owner: str, search: Search) -> _Query | None:
     """The table to look in and its conditions; None for a text without any word."""
-    conditions: list[str] = ["owner = ?"]
+    conditions: list[str] = ["jobs.owner = ?"]
     values: list[str | float] = [owner]
     if search.model:
-        conditions.append("model = ?")
+        conditions.append("jobs.model = ?")
         values.append(search.model)
     if search.state is not None:
-        conditions.append("state = ?")
+        conditions.append("jobs.state = ?")
         values.append(search.state)
-    for condition, moment in (("created_at >= ?", search.since), ("created_at < ?", search.until)):
+    if search.has_parents is not None:
+        conditions.append("jobs.has_parents = ?")
+        values.append(search.has_parents)
+    for comparison, moment in ((">=", search.since), ("<", search.until)):
         if moment is not None:
-            conditions.append(condition)
+            # The plus keeps SQLite from its index, and so from sorting: rows are walked by their number.
+            conditions.append(f"+jobs.created_at {comparison} ?")
             values.append(moment)
-    family = {None: "", True: f" AND {HAS_PARENTS}", False: f" AND NOT {HAS_PARENTS}"}[search.has_parents]
     if not search.query.strip():
-        source = f"FROM jobs WHERE {' AND '.join(conditions)}{family}"
+        source = f"FROM jobs WHERE {' AND '.join(conditions)}"
         return _Query(source=source, values=tuple(values), id_column="id")
     expression = match_expression(owner, search.query)
     if expression is None:
         return None
-    if len(conditions) == 1 and not family:
+    if len(conditions) == 1:
         return _Query(source="FROM prompts WHERE prompts MATCH ?", values=(expression,), id_column="prompts.rowid")
-    asked = " AND ".join(f"jobs.{condition}" for condition in conditions)
+    asked = " AND ".join(conditions)
     return _Query(
-        source=f"FROM prompts CROSS JOIN jobs ON jobs.id = prompts.rowid WHERE prompts MATCH ? AND {asked}{family}",
+        source=f"FROM prompts CROSS JOIN jobs ON jobs.id = prompts.rowid WHERE prompts MATCH ? AND {asked}",
         values=(expression, *values),
         id_column="prompts.rowid",
     )
@@ -190,13 +202,41 @@ def _window(connection: sqlite3.Connection, owner: str, search: Search) -> tuple
     return first, id_after_newest(connection, owner, within_range(search.beyond))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Stretch:
+    """The jobs of some days: their number, and their first and last row, between which others may lie."""
+
+    count: int
+    first: int
+    last: int
+
+
+def _stretch(connection: sqlite3.Connection, owner: str, search: Search) -> _Stretch | None:
+    """The jobs of the days that are asked for; None where none are."""
+    if search.since is None and search.until is None:
+        return None
+    since = -ALWAYS if search.since is None else search.since
+    until = ALWAYS if search.until is None else search.until
+    count, first, last = connection.execute(SELECT_STRETCH, (owner, since, until)).fetchone()
+    return _Stretch(count=count, first=first or 0, last=last or 0)
+
+
 def _row_before(connection: sqlite3.Connection, owner: str, history_id: int) -> int:
     """The row of the newest job of an owner with a smaller number, or 0."""
     row = connection.execute(SELECT_ROW_BEFORE, (owner, within_range(history_id))).fetchone()
     return row[0] if row else 0
 
 
-def _total(connection: sqlite3.Connection, owner: str, search: Search, query: _Query, window: tuple[int, int]) -> int:
+def _total(  # noqa: PLR0913, PLR0917 - all that a number can be read off
+    connection: sqlite3.Connection,
+    owner: str,
+    search: Search,
+    query: _Query,
+    window: tuple[int, int],
+    stretch: _Stretch | None,
+) -> int:
+    if stretch is not None and search == Search(since=search.since, until=search.until):
+        return stretch.count
     if search.is_filtered:
         return query.count(connection, *window)
     of_owner = totals(connection, owner)

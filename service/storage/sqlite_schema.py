@@ -39,12 +39,15 @@ JOBS: Final = (
         failure_kind TEXT,
         failure_reason TEXT,
         failure_links TEXT NOT NULL DEFAULT '[]',
+        has_parents INTEGER NOT NULL DEFAULT 0,
         UNIQUE (owner, history_id)
     )
     """,
     "CREATE INDEX jobs_by_owner ON jobs (owner, id DESC)",
     "CREATE INDEX jobs_by_model ON jobs (owner, model, id DESC, state)",
     "CREATE INDEX jobs_by_state ON jobs (owner, state, id DESC)",
+    "CREATE INDEX jobs_by_family ON jobs (owner, has_parents, id DESC)",
+    "CREATE INDEX jobs_by_time ON jobs (owner, created_at, id)",
     "CREATE INDEX jobs_working ON jobs (lease) WHERE state = 'working'",
     """
     CREATE INDEX jobs_to_join ON jobs (owner, fingerprint, id DESC)
@@ -77,6 +80,11 @@ JOBS: Final = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX lineage_by_parent ON lineage (owner, parent)",
+    """
+    CREATE TRIGGER lineage_added AFTER INSERT ON lineage WHEN NEW.position = 0 BEGIN
+        UPDATE jobs SET has_parents = 1 WHERE id = NEW.job_id;
+    END
+    """,
     """
     CREATE TABLE working_files (
         job_id INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,

@@ -1,11 +1,12 @@
 """Pages of the history: by words of both kinds, by model and state, newest first and exactly counted; short lists."""
 
 import sqlite3
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from service.images import ImageRequest, JobState
+from service.images import ImageRequest, JobState, Parent, Reference
 from service.storage import sqlite_queries
 from service.storage.sqlite import SqliteStore
 from service.storage.store import Page, Search, Store
@@ -273,3 +274,75 @@ async def test_a_file_belongs_to_whom_it_is_kept_for(store: Store) -> None:
     assert [await store.owns_file("bob", name) for name in ("a.png", "b.png")] == [False, False]
     await store.forget_files(["a.png"])
     assert not await store.owns_file("ann", "a.png")
+
+
+async def test_days_and_parents_are_found_with_all_other_filters_page_by_page(store: Store, clock: Clock) -> None:
+    """Ours: also where a clock was put back, so that the order of numbers is not that of times."""
+    first = await made(store, "a first fox", "first.png")
+    times = [5000, 5100, 5200, 100, 5300, 200, 9000, 5400, 5500, 50, 9100, 5600] * 3
+    for at, now in enumerate(times):
+        clock.now = float(now)
+        parent = Reference(parent=Parent(history_id=first.history_id)) if at % 3 == 0 else Reference()
+        request = ImageRequest(model=f"m{at % 2}", prompt=("fox", "owl")[at % 5 == 0], references=(parent,))
+        job = await begin(store, "ann", request)
+        await (store.fail(job, POLICY) if at % 4 == 0 else store.finish(job, []))
+        await made(store, "fox", owner="ben", model="m1")
+    every = await store.jobs("ann", 100)
+    assert sum(bool(job.parents) for job in every) == 12
+    spans = [(None, None), (5100.0, 5400.0), (None, 300.0), (5601.0, None), (6000.0, 6001.0), (100.0, 101.0)]
+    for (since, until), has_parents, query, model, state in product(
+        spans, (None, True, False), ("", "fox"), ("", "m1"), (None, JobState.FAILED)
+    ):
+        search = Search(query=query, model=model, state=state, has_parents=has_parents, since=since, until=until)
+        expected = [
+            job.history_id
+            for job in every
+            if (not query or query in job.prompt)
+            and (not model or job.model == model)
+            and (state is None or job.state is state)
+            and (has_parents is None or bool(job.parents) is has_parents)
+            and (since is None or job.created_at >= since)
+            and (until is None or job.created_at < until)
+        ]
+        found, before = [], None
+        while True:
+            page = await store.page("ann", search, 5, before)
+            assert page.total == len(expected), search
+            found += [job.history_id for job in page.jobs]
+            if not page.more:
+                break
+            before = page.jobs[-1].history_id
+        assert found == expected, search
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        Search(has_parents=True),
+        Search(has_parents=False, model="m"),
+        Search(since=1.0),
+        Search(since=1.0, until=2.0, state=JobState.DONE),
+        Search(until=2.0, has_parents=True),
+    ],
+)
+async def test_filters_walk_an_index_and_sort_nothing(tmp_path: Path, clock: Clock, search: Search) -> None:
+    """Ours: a page of 100,000 jobs is there in milliseconds."""
+    store = await open_sqlite(tmp_path, clock)
+    try:
+        await made(store, "a fox")
+
+        def plans(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+            said: list[str] = []
+            connection.set_trace_callback(said.append)
+            sqlite_queries.page(connection, "ann", search, 5, None)
+            connection.set_trace_callback(None)
+            asked = [sql for sql in said if "FROM jobs" in sql and "json_each" not in sql]
+            return [(sql, str(connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())) for sql in asked]
+
+        found = await store.database.read(plans)
+        assert found
+        for sql, plan in found:
+            assert "SEARCH jobs USING" in plan, sql
+            assert "TEMP B-TREE" not in plan, sql
+    finally:
+        await store.close()
