@@ -11,6 +11,7 @@ import pytest
 from service.app import Running
 from service.settings import SettingsError
 from tests.conftest import Serve
+from tests.gallery.visitor import visitor
 from tests.wire import (
     ANNA,
     BEN,
@@ -225,16 +226,24 @@ async def test_tokens_of_a_file_come_and_go_without_a_restart(
 
 
 async def test_a_revoked_owner_hears_nothing_more(serve: Serve, tmp_path: Path) -> None:
-    """Ours: a stream that was opened with the token would go on telling of new pictures for days."""
+    """Ours: a stream that was opened with the token, or a page of the gallery, would tell of new pictures for days."""
     path = tmp_path / "tokens.txt"
     write(path, f"anna {ANNA}\nben {BEN}")
-    async with serve(EASEL_TOKENS_FILE=str(path)) as easel, wire_client(easel.mcp_url, ANNA) as anna:
+    async with (
+        serve(EASEL_TOKENS_FILE=str(path)) as easel,
+        wire_client(easel.mcp_url, ANNA) as anna,
+        visitor(easel, ANNA) as page,
+        page.http.get(f"{easel.origin}/gallery/api/events") as events,
+    ):
         async with listening(anna, {"resourcesListChanged": True}) as stream:
             write(path, f"ben {BEN}")
             async with asyncio.timeout(10):
                 with pytest.raises(StopAsyncIteration):
                     while True:
                         await stream.next()
+                assert events.status == 200
+                await events.content.read()
+        assert (await page.get("jobs"))[0] == 401
 
 
 async def test_an_expired_token_is_refused_as_such(serve: Serve, tmp_path: Path) -> None:
