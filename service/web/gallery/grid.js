@@ -10,7 +10,7 @@ import { Button, html, Icon, useEffect, useLayoutEffect, useMemo, useRef, useSta
 import { counted, word } from "./words.js";
 
 const GAP = 6;
-const AHEAD = 1.2; // screens above and below that are in the page
+const AHEAD = 1; // screens above and below that are in the page
 const LONG_PRESS_MS = 450;
 const MOVED = 10; // a finger that moves farther scrolls
 
@@ -166,13 +166,13 @@ export function Grid({ selected, selecting, version }) {
   const ref = useRef(null);
   const width = useWidth(ref);
   const tiles = allTiles();
-  const shape = tiles.map((each) => each.ratio.toFixed(3)).join();
-  const layout = useMemo(() => (width ? arrange(tiles.map((each) => each.ratio), width, GAP, rowHeight(width), state.next !== null) : { rows: [], boxes: [], height: 0 }), [shape, width, state.next === null]);
+  const layout = useMemo(() => (width ? arrange(tiles.map((each) => each.ratio), width, GAP, rowHeight(width), state.next !== null) : { rows: [], boxes: [], height: 0 }), [tiles, width, state.next === null]);
   const [from, to] = useVisible(ref, layout);
   const first = from < layout.rows.length ? layout.rows[from].from : 0;
   const last = to > from ? layout.rows[to - 1].to : first;
   const position = Math.max(0, tiles.findIndex((each) => each.key === current));
   const press = useRef(null);
+  const before = useRef(new Map());
 
   useEffect(() => { // the tile that had the focus is in sight when the person comes back
     if (!current || !layout.boxes.length) return;
@@ -217,11 +217,19 @@ export function Grid({ selected, selecting, version }) {
   const letGo = () => { if (press.current && !press.current.held) { clearTimeout(press.current.timer); press.current = null; } };
   const onpointermove = (event) => { if (press.current && Math.hypot(event.clientX - press.current.x, event.clientY - press.current.y) > MOVED) letGo(); };
 
+  const total = state.next === null ? tiles.length : -1;
   const shown = [];
+  const drawn = new Map();
   for (let index = first; index < last && index < tiles.length; index += 1) {
     const tile = tiles[index];
-    shown.push(html`<${Tile} key=${tile.key} tile=${tile} box=${layout.boxes[index]} index=${index} total=${state.next === null ? tiles.length : -1} current=${index === position} selected=${selected.has(tile.key)} selecting=${selecting} />`);
+    const facts = [tile, layout.boxes[index], index, total, index === position, selected.has(tile.key), selecting, version];
+    const earlier = before.current.get(tile.key); // what is the same is not even compared: scrolling draws a row, not a screen
+    const same = earlier?.facts.every((each, at) => each === facts[at]);
+    const element = same ? earlier.element : html`<${Tile} key=${tile.key} tile=${tile} box=${layout.boxes[index]} index=${index} total=${total} current=${index === position} selected=${selected.has(tile.key)} selecting=${selecting} />`;
+    drawn.set(tile.key, { facts, element });
+    shown.push(element);
   }
+  before.current = drawn;
   return html`<div class=${`grid ${selecting ? "selecting" : ""}`} role="list" aria-label=${word("pictures")} ref=${ref} style=${{ height: `${layout.height}px` }} data-version=${version} data-tiles=${layout.boxes.length}
     onkeydown=${onkeydown} onclick=${onclick} onpointerdown=${onpointerdown} onpointerup=${letGo} onpointercancel=${letGo} onpointermove=${onpointermove} oncontextmenu=${(event) => { if (press.current) event.preventDefault(); }}
     onfocusin=${(event) => { const key = event.target.closest(".tile")?.dataset.key; if (key && key !== current && event.target.closest("a")) rememberTile(key); }}>${shown}</div>`;

@@ -32,12 +32,13 @@ export const state = {
 
 const listeners = new Set();
 let told = false;
-let tiles = null;
+let tiles = [];
+let tiled = null; // the jobs that these tiles are of
+const tilesByJob = new WeakMap();
 let asked = 0;
 
 /** Draw again what shows the state, once for all changes of this moment. */
 export function changed() {
-  tiles = null;
   if (told) return;
   told = true;
   queueMicrotask(() => {
@@ -56,8 +57,15 @@ export function useStore() {
   return state;
 }
 
+/** The tiles of the jobs that are loaded. Those of a job stay the same as long as the job does. */
 export function allTiles() {
-  tiles ??= state.jobs.flatMap(tilesOf);
+  if (tiled !== state.jobs) {
+    tiled = state.jobs;
+    tiles = state.jobs.flatMap((job) => {
+      if (!tilesByJob.has(job)) tilesByJob.set(job, tilesOf(job));
+      return tilesByJob.get(job);
+    });
+  }
   return tiles;
 }
 
@@ -130,6 +138,8 @@ export function absorb(job) {
   for (const list of ["jobs", "waiting"]) {
     const index = state[list].findIndex((each) => each.history_id === job.history_id);
     if (index >= 0) {
+      // A job ends once: what says that it works was read before, and has come later.
+      if (state[list][index].state !== "working" && job.state === "working") return undefined;
       state[list] = state[list].with(index, { ...state[list][index], ...job });
       return changed();
     }
