@@ -13,6 +13,7 @@
 """
 
 import asyncio
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -42,6 +43,11 @@ PIECE: Final = 32 * 1024
 MOST_TOKENS: Final = 100_000_000
 MOST_COST: Final = 10_000.0
 """More than any one answer uses; numbers beyond are a relay's mistake."""
+
+NO_NUMBERS: Final = re.compile(
+    rb"(?<=[:\[,\s])-?(?:NaN|Infinity|[0-9][0-9.]*[eE]\+?[0-9]{3,}|[0-9]{300,})(?=\s*[,\]}])"
+)
+"""Numbers that JSON does not have or that are infinite: Python writes them, and relays count costs in them."""
 
 DONE: Final = b"[DONE]"
 BOM: Final = b"\xef\xbb\xbf"
@@ -240,6 +246,8 @@ class ImageAnswer(ABC, Generic[Step]):
         try:
             value = orjson.loads(data.removeprefix(BOM).removeprefix(b"data:"))  # relays write the field twice
         except orjson.JSONDecodeError:
+            if (mended := NO_NUMBERS.sub(b"null", data)) != data:
+                return self._parse(name, mended)
             lines = data.splitlines()
             self.is_unreadable |= len(lines) == 1
             return [event for line in lines for event in self._parse(name, line)] if len(lines) > 1 else []

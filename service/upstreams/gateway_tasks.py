@@ -1,27 +1,28 @@
 """Tasks of gateways: a request of the Images or chat API that is answered with a task, asked about until it has ended.
 
-1. The question goes to the address that the answer named, else to the routes that gateways have: `tasks/<id>` of
+1. The question goes to the address that the answer named, then to the routes that gateways have: `tasks/<id>` of
    APIMart and its kin, `images/tasks/<id>` of sub2api and SVRouter, `images/generations/<id>`. It goes to the
-   configured origin alone, with the key: nobody else gets it.
+   configured origin alone, with the key: nobody else gets it. The one that knows the task is asked from then on.
 2. No question is charged. One that fails, or that the gateway is too busy for, is asked again; `Retry-After` counts.
-3. A gateway may not know a task in the first moments. One that it does not know for `KNOWN_S` seconds is lost.
+3. A gateway may not know a task in the first moments. One that it does not know for `KNOWN_S` seconds is given up.
 4. The pictures are read as those of any answer, from `output.image_urls`, `result.images[].url`, `data[]`, ….
 """
 
 import asyncio
+import re
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import aiohttp
 from yarl import URL
 
 from service.images import Progress
-from service.upstreams.answer import PIECE, Event, ImageAnswer
+from service.upstreams.answer import PIECE, Event, ImageAnswer, read_usage
 from service.upstreams.base import RemoteTask
-from service.upstreams.error_body import find_error, sanitize
+from service.upstreams.error_body import find_error, reported_error, sanitize
 from service.upstreams.errors import (
     LONGEST_WAIT_S,
     Service,
@@ -31,13 +32,14 @@ from service.upstreams.errors import (
     retry_after,
     upstream_error,
 )
-from service.upstreams.fetch import bearer
+from service.upstreams.fetch import PAGES, bearer
 from service.upstreams.image_sources import Source, in_field
 from service.upstreams.kinds import Kind
 from service.upstreams.tasks import (
     TASK_DONE,
     TASK_FAILED,
     TASK_WAITS,
+    WRAPPERS,
     Polling,
     Waiting,
     percent_of,
@@ -64,6 +66,8 @@ STILL_THERE: Final = frozenset({408, 425, 429})
 
 LONGEST_WORD: Final = 40
 
+NO_SUCH_TASK: Final = re.compile(r"(?i)not[ _]?(?:found|exist)|no such|unknown task|不存在|未找到|\b404\b")
+
 
 class TaskAnswer(ImageAnswer[Any]):
     """The answer to one question about a task."""
@@ -77,6 +81,12 @@ class TaskAnswer(ImageAnswer[Any]):
         self._found: list[Source] = []
 
     @property
+    def is_unknown(self) -> bool:
+        """True where the answer says inside a good HTTP status that there is no such task."""
+        words = " ".join(f"{error.message} {error.codes} {error.status}" for error in map(find_error, self._values))
+        return not self.status and not self.pictures() and NO_SUCH_TASK.search(words) is not None
+
+    @property
     def goes_on(self) -> bool:
         """True where the work has not ended: its status says so, or nothing says anything."""
         if self.status in TASK_FAILED or self.status in TASK_DONE:
@@ -87,7 +97,9 @@ class TaskAnswer(ImageAnswer[Any]):
         """Return the error of a task that ended without a picture. It was taken in, so it may be charged."""
         if self.status in TASK_DONE and self._failure is None:
             return UpstreamError(Kind.NO_IMAGE, detail="(The task has succeeded, and holds no picture.)")
-        told = next((value for value in self._values if find_error(value).message), {})
+        worded = (value for value in self._values if find_error(value).message)
+        coded = filter(None, (reported_error(value) for value in self._values if isinstance(value, dict)))
+        told = next(worded, None) or next(coded, {})
         return upstream_error(HTTPStatus.INTERNAL_SERVER_ERROR, told, accepted=True)
 
     def _find_pictures(self) -> list[Source]:
@@ -100,6 +112,10 @@ class TaskAnswer(ImageAnswer[Any]):
     def _read(self, event: Event) -> list[Any]:
         state = state_of(event.value)
         self.status, self.percent = status_of(state), percent_of(state)
+        holders = (state, *(state.get(name) for name in WRAPPERS))
+        self.usage = next(
+            filter(None, (read_usage(each.get("usage")) for each in holders if isinstance(each, dict))), self.usage
+        )
         self._values += [state, event.value]
         self._found += in_field(event.value)
         return []
@@ -133,10 +149,16 @@ class GatewayTasks:
         return self.session.get(address, headers=bearer(self.service.key), allow_redirects=False, timeout=timeout)
 
     def addresses(self, task: RemoteTask) -> list[URL]:
-        """Return the addresses to ask at, all of the configured origin."""
-        if task.id.startswith("/"):
-            return [self.base.join(URL(task.id, encoded=True))]
-        return [URL(f"{self.base}/{route}{quote(task.id, safe='')}", encoded=True) for route in ROUTES]
+        """Return the addresses to ask at, all of the configured origin.
+
+        One that the answer named may lack the path below which a proxy serves the gateway.
+        """
+        id_, told = task.id, list[URL]()
+        if id_.startswith("/"):
+            below = self.base.raw_path.rpartition("/")[0]
+            told = [self.base.join(URL(f"{path}{id_}", encoded=True)) for path in dict.fromkeys(("", below))]
+            id_ = unquote(told[0].raw_name)
+        return told + [URL(f"{self.base}/{route}{quote(id_, safe='')}", encoded=True) for route in ROUTES]
 
 
 class _Question:
@@ -147,35 +169,69 @@ class _Question:
         self._task = task
         self._addresses = tasks.addresses(task)
         self._known_until = known_until
+        self._was_known = False
 
     async def ask(self) -> Waiting | TaskAnswer:
-        """Ask once. When the connection fails, the task is taken to go on."""
+        """Ask once, at one address after the other. When the connection fails, the task is taken to go on."""
+        others: list[_Busy | _Refused] = []
         for address in self._addresses:
             try:
                 async with self._tasks.ask(address) as response:
-                    if response.status in UNKNOWN:
-                        continue
-                    self._addresses = [address]
-                    return await _read(response)
+                    found = await _read(response)
             except (aiohttp.ClientError, TimeoutError, ValueError):
-                return Waiting("no answer when asked")
+                found = _Busy("no answer when asked")
+            if isinstance(found, _Busy) and found.pause_s:
+                return found
+            if isinstance(found, _Busy | _Refused):
+                others.append(found)
+            elif found is not None:
+                self._addresses, self._was_known = [address], True
+                return found
+        busy = next((each for each in others if isinstance(each, _Busy)), None)
+        refused = next((each for each in others if isinstance(each, _Refused)), None)
+        if refused is not None and busy is None:
+            raise refused.error
+        return busy or self._unknown()
+
+    def _unknown(self) -> Waiting:
+        """Return a wait for a task that may become known; raise `UpstreamError` when it is time."""
         if asyncio.get_running_loop().time() < self._known_until:
             return Waiting("not known yet")
-        raise UpstreamError(Kind.LOST, detail=f"(It does not know its task {sanitize(self._task.id)}.)")
+        task = sanitize(self._task.id)
+        if self._was_known:
+            raise UpstreamError(Kind.LOST, detail=f"(It does not know its task {task} any more.)")
+        raise UpstreamError(Kind.ACCEPTED, detail=f"Its task there is {task}.").keeping(task=self._task.id)
 
 
-async def _read(response: aiohttp.ClientResponse) -> Waiting | TaskAnswer:
-    """Read an answer of an address that knows the task."""
+class _Busy(Waiting):
+    """The gateway gave no answer, which leaves open whether this address knows the task."""
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """The gateway refused the question at this address; it may answer at another."""
+
+    error: UpstreamError
+
+
+async def _read(response: aiohttp.ClientResponse) -> Waiting | TaskAnswer | _Refused | None:
+    """Read an answer; None where this address does not know the task. Raise `UpstreamError` for a task that failed."""
     wait_s = min(retry_after(response.headers) or 0.0, LONGEST_WAIT_S)
+    if response.status in UNKNOWN:
+        return None
     if response.status in STILL_THERE or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Waiting(f"HTTP {response.status} when asked", wait_s)
+        return _Busy(f"HTTP {response.status} when asked", wait_s)
     if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-        raise upstream_error(response.status, await read_start(response), response.headers, accepted=True)
+        return _Refused(upstream_error(response.status, await read_start(response), response.headers, accepted=True))
+    if response.content_type in PAGES:
+        return None  # a gateway shows its own pages at every address that it does not know
     answer = TaskAnswer()
     while piece := await response.content.read(PIECE):
         answer.feed(piece)
         await asyncio.sleep(0)  # reading what is buffered already lets nobody else run
     answer.end()
+    if answer.is_unknown:
+        return None
     if answer.goes_on:
         return Waiting(sanitize(answer.status, LONGEST_WORD) or "no status", wait_s, answer.percent)
     if not answer.pictures():

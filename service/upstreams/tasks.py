@@ -128,15 +128,20 @@ def _address(fields: Mapping[object, object], id_: str) -> str:
 
 
 def state_of(value: object, depth: int = 3) -> Mapping[object, object]:
-    """Return the object in an answer that holds the status of its task; an empty one where none does."""
+    """Return the object in an answer that holds the status of its task; an empty one where none does.
+
+    An envelope may say of itself that it is a success, so that an object within it that says less is the task.
+    """
     match value:
         case [first, *_] if depth:
             return state_of(first, depth - 1)
         case {**fields} if depth:
-            if any(isinstance(fields.get(name), str) and fields[name] for name in STATUS_FIELDS):
-                return fields
-            inner = (state_of(fields.get(name), depth - 1) for name in WRAPPERS)
-            return next(filter(None, inner), {})
+            own = fields if status_of(fields) else {}
+            if own and status_of(own) not in TASK_DONE:
+                return own
+            objects = (fields.get(name) for name in WRAPPERS)
+            inner = (state_of(each, depth - 1) for each in objects if not (own and isinstance(each, list)))
+            return next((each for each in inner if each and (not own or status_of(each) not in TASK_DONE)), own)
         case _:
             return {}
 

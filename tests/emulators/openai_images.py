@@ -23,6 +23,7 @@ from tests.emulators.openai_images_rules import Asked, asked, error, pixels, ref
 KEY: Final = "sk-emulator-0123456789"
 EPOCH: Final = 1795000000
 LARGEST_BODY: Final = 64 * 1024 * 1024
+USAGE: Final = {"total_tokens": 1070, "input_tokens": 14, "output_tokens": 1056}
 
 SCENARIOS: Final[Mapping[str, str]] = {
     "final-first": "the picture comes before any partial one",
@@ -116,10 +117,9 @@ class OpenAiImages(Emulated):
 
     def _whole(self, incoming: Asked, scenario: str) -> web.Response:
         drawings = [self.draw(incoming) for _ in range(max(incoming.count, 2 if scenario == "one-lost" else 1))]
-        usage = {"total_tokens": 1070, "input_tokens": 14, "output_tokens": 1056}
         data = [self._entry(incoming, scenario, number, drawing) for number, drawing in enumerate(drawings)]
         body = {"created": EPOCH, "data": [] if scenario == "empty-data" else data} | (
-            {"background": "opaque", "size": "1024x1024", "usage": usage} if incoming.is_gpt else {}
+            {"background": "opaque", "size": "1024x1024", "usage": USAGE} if incoming.is_gpt else {}
         )
         text = json.dumps(body)
         return web.Response(text=text[: len(text) // 2 if scenario == "truncated" else None], content_type=JSON)
@@ -150,7 +150,11 @@ class OpenAiImages(Emulated):
         await response.prepare(request)
         drawing = self.draw(incoming)
         prefix = "image_edit" if "edits" in incoming.path else "image_generation"
-        completed = self._entry(incoming, scenario, 0, drawing) | {"size": "1024x1024", "created_at": EPOCH}
+        completed = self._entry(incoming, scenario, 0, drawing) | {
+            "size": "1024x1024",
+            "created_at": EPOCH,
+            "usage": USAGE,
+        }
         partials = 0 if scenario == "final-first" else incoming.partials
         for number in range(partials):
             digits = base64.b64encode(pictures.png(1000 + number, (64, 64))).decode()

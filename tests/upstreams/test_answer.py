@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from service.images import Usage
 from service.upstreams.answer import MAX_ANSWER, MAX_EVENT, Event, ImageAnswer, SseReader, listen
 from service.upstreams.chat import ChatAnswer
 from service.upstreams.errors import UpstreamError
@@ -54,6 +55,41 @@ def read(stream: bytes, step: int = 65536) -> tuple[Events, list[Event]]:
 def test_json_comes_out_however_it_is_framed(stream: bytes, events: list[object], step: int) -> None:
     """Ours: whether a service streams is its own affair."""
     assert [event.value for event in read(stream, step)[1]] == events
+
+
+@pytest.mark.parametrize(
+    ("usage", "read_as"),
+    [
+        pytest.param(
+            b'{"input_tokens":14,"output_tokens":1056}', Usage(input_tokens=14, output_tokens=1056), id="OpenAI"
+        ),
+        pytest.param(
+            b'{"prompt_tokens":11,"completion_tokens":1290,"cost":0.039}',
+            Usage(cost=0.039, input_tokens=11, output_tokens=1290),
+            id="OpenRouter",
+        ),
+        pytest.param(b'{"cost":0}', Usage(cost=0), id="free"),
+        pytest.param(b'{"cost":-0.04,"output_tokens":7}', Usage(output_tokens=7), id="negative"),
+        pytest.param(b'{"cost":"0.04","prompt_tokens":"many","output_tokens":true}', None, id="texts"),
+        pytest.param(b'{"cost":NaN,"input_tokens":7}', Usage(input_tokens=7), id="NaN"),
+        pytest.param(b'{"cost":-Infinity,"input_tokens":[Infinity]}', None, id="infinite"),
+        pytest.param(b'{"cost":1e999,"input_tokens":' + b"9" * 400 + b"}", None, id="beyond numbers"),
+        pytest.param(b'{"cost":1e9,"input_tokens":1e12}', None, id="huge"),
+        pytest.param(b"null", None, id="null"),
+        pytest.param(b'["many"]', None, id="list"),
+    ],
+)
+def test_the_use_of_a_service_is_read_and_nonsense_costs_no_picture(usage: bytes, read_as: Usage | None) -> None:
+    """Spec OpenAI, Create image; OpenRouter, Usage Accounting. Bug: NaN, as Python writes it, made all unreadable."""
+    answer, events = read(b'{"data":[{"url":"' + URL.encode() + b'"}],"usage":' + usage + b"}")
+    assert answer.usage == read_as
+    assert [event.value["data"] for event in events if isinstance(event.value, dict)] == [[{"url": URL}]]
+
+
+def test_the_last_use_that_a_stream_tells_counts() -> None:
+    """Ours: gateways repeat the sum so far with each event, and null beside."""
+    stream = b'data: {"usage":{"cost":1}}\n\ndata: {"usage":{"cost":2}}\n\ndata: {"usage":null}\n\n'
+    assert read(stream)[0].usage == Usage(cost=2)
 
 
 def test_an_answer_says_when_it_is_done_and_what_it_could_not_read() -> None:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from service.images import ImageRequest, Picture, Progress, Reference, WorkError
+from service.images import ImageRequest, Picture, Progress, Reference, Usage, WorkError
 from service.pictures.masks import alpha_mask, read_mask
 from service.settings import Endpoint, Timeouts
 from service.upstreams.errors import UpstreamError
@@ -26,6 +26,7 @@ from tests.emulators.pictures import png
 from tests.upstreams.made import drawn
 
 MODEL = "gpt-image-1.5"
+USED = Usage(input_tokens=14, output_tokens=1056)
 PNG = Reference(data=pictures.png(7, (64, 64)), media_type="image/png")
 LARGE = Reference(data=pictures.large_jpeg(), media_type="image/jpeg")
 LIMIT = 10_000_000
@@ -302,6 +303,14 @@ async def test_the_models_on_offer_are_those_for_images(openai: OpenAiImages) ->
         offers = await OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT).offers()
     assert MODEL in offers.images
     assert offers.others == {"gpt-9"}
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_the_tokens_of_an_answer_are_told_once(openai: OpenAiImages, streams: bool) -> None:
+    """Spec OpenAI, Create image: `usage` of the body, or of the completed event."""
+    count, used = (1, [USED]) if streams else (2, [USED, None])
+    made = await generate(openai, asked(count=count), streams=streams)
+    assert [each.usage for each in made] == used
 
 
 async def test_a_stream_is_asked_for_only_where_it_is_known_to_work(openai: OpenAiImages) -> None:
