@@ -21,11 +21,20 @@ from tests.emulators.loopback import serving
 KEY: Final = "sk-or-v1-emulator-0123456789"
 EPOCH: Final = 1795000000
 LARGEST_BODY: Final = 64 * 1024 * 1024
+JSON: Final = "application/json"
+WHOLE: Final = frozenset({"not-streaming", "truncated", "fewer"})
+"""Scenarios that are about a body in one piece."""
 COST: Final = 0.039
 
 IMAGE_MODELS: Final = ("google/gemini-3.1-flash-image", "openai/gpt-image-2", "bytedance-seed/seedream-4.5")
+STREAMING: Final = frozenset({"openai/gpt-image-2"})
+"""Models whose maker streams; the Image API answers for all others with one body."""
+SEVERAL: Final = frozenset({"openai/gpt-image-2", "bytedance-seed/seedream-4.5"})
+"""Models that draw several pictures for one request; the others refuse it."""
 CHAT_MODELS: Final = ("acme/painter-that-chats",)
 """Models of the chat route alone."""
+WRITERS: Final = ("acme/writer",)
+"""Models that draw nothing."""
 
 FIELDS: Final = frozenset({
     "model", "prompt", "n", "stream", "aspect_ratio", "resolution", "size", "quality", "background", "output_format",
@@ -42,6 +51,13 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "error-in-200": "the error comes inside HTTP 200, with a number as its code",
     "error-mid-stream": "the same as an event of a stream",
     "not-streaming": "one body though a stream was asked for",
+    "maker-error": "the maker refused it, and says why in `metadata`",
+    "overloaded": "the maker is overloaded, 529",
+    "timeout": "it took too long, 408",
+    "fewer": "one picture fewer than was asked for",
+    "drop-mid-stream": "the connection breaks after the first event of a stream",
+    "end-mid-stream": "the stream ends well after its first event",
+    "truncated": "half a JSON body",
     "no-usage": "the answer does not tell the cost",
     "nonsense-usage": "its usage is nonsense",
     "words": "words in place of a picture",
@@ -64,6 +80,16 @@ class Asked:
             return str(self.body.get("prompt", ""))
         content = self.body["messages"][-1]["content"]
         return content if isinstance(content, str) else str(content[0]["text"])
+
+    @property
+    def streams(self) -> bool:
+        by_chat = not self.path.endswith("/images")
+        can = (by_chat or self.body["model"] in STREAMING) and self.scenario not in WHOLE
+        return can and self.body.get("stream") is True
+
+    @property
+    def count(self) -> int:
+        return int(self.body.get("n", 1)) - (self.scenario == "fewer")
 
     @property
     def scenario(self) -> str:
@@ -103,8 +129,11 @@ class OpenRouter(Emulated):
     def _refusal(self, asked: Asked, models: tuple[str, ...]) -> web.Response | None:
         if asked.headers.get("Authorization") != f"Bearer {self.key}":
             return failure(401, "User not found.")
-        if asked.body.get("model") not in models:
-            return failure(404, f"No endpoints found for {asked.body.get('model')}.")
+        model = asked.body.get("model")
+        if model not in {*IMAGE_MODELS, *CHAT_MODELS, *WRITERS}:
+            return failure(400, f"{model} is not a valid model ID")
+        if model not in models:
+            return failure(404, f"No endpoints found for {model}.")
         return FAILURES[asked.scenario]() if asked.scenario in FAILURES else None
 
     async def _answer(self, request: web.Request, asked: Asked, events: Any, whole: Any) -> web.StreamResponse:
@@ -113,17 +142,32 @@ class OpenRouter(Emulated):
             return hung_up(request)
         if asked.scenario == "error-in-200":
             return _whole(error(502, "The provider returned an error."))
-        if not asked.body.get("stream") or asked.scenario == "not-streaming":
-            return _whole(whole(asked))
+        if not asked.streams:
+            if asked.scenario == "slow":
+                await self.hold()
+            text = json.dumps(whole(asked))
+            return web.Response(
+                text=text[: len(text) // 2 if asked.scenario == "truncated" else None], content_type=JSON
+            )
         response = web.StreamResponse()
         response.content_type = "text/event-stream"
         await response.prepare(request)
         await response.write(b": OPENROUTER PROCESSING\n\n")
         if asked.scenario == "slow":
             await self.hold()
-        for event in [error(502, "It broke.")] if asked.scenario == "error-mid-stream" else events(asked):
-            await response.write(f"data: {json.dumps(event)}\n\n".encode())
-        await response.write(b"data: [DONE]\n\n")
+        sent = events(asked)
+        match asked.scenario:
+            case "error-mid-stream":
+                sent = [*sent[:1], failed(asked)]
+            case "drop-mid-stream" | "end-mid-stream":
+                sent = sent[:1]
+        for event in sent:
+            name = f"event: {event['type']}\n" if "type" in event else ""
+            await response.write(f"{name}data: {json.dumps(event)}\n\n".encode())
+        if asked.scenario == "drop-mid-stream":
+            hung_up(request)
+        elif asked.scenario != "end-mid-stream":
+            await response.write(b"data: [DONE]\n\n")
         return response
 
     def _completed(self, asked: Asked) -> list[dict[str, Any]]:
@@ -133,7 +177,7 @@ class OpenRouter(Emulated):
         return [partial, done | ({} if asked.scenario == "words" else {"b64_json": self.draw()})]
 
     def _whole_images(self, asked: Asked) -> dict[str, Any]:
-        data = [{"b64_json": self.draw(), "media_type": "image/png"} for _ in range(int(asked.body.get("n", 1)))]
+        data = [{"b64_json": self.draw(), "media_type": "image/png"} for _ in range(asked.count)]
         return {"created": EPOCH, "data": [] if asked.scenario == "words" else data, **usage(asked)}
 
     def _chunks(self, asked: Asked) -> list[dict[str, Any]]:
@@ -144,12 +188,14 @@ class OpenRouter(Emulated):
             chunk({"role": "assistant", "content": "", "reasoning": "Thinking of the light."}),
             chunk({"role": "assistant", "content": "Here it is.", **images}),
             chunk({"role": "assistant", "content": ""}, "stop"),
-            {"id": "gen-1", "object": "chat.completion.chunk", "created": EPOCH, "choices": [], **usage(asked)},
+            HEAD | {"choices": [], **usage(asked)},
         ]
 
     def _whole_chat(self, asked: Asked) -> dict[str, Any]:
         shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self.draw()}"}}
         message = {"role": "assistant", "content": "Here it is.", "images": [shown]}
+        if asked.scenario == "words":
+            del message["images"]
         choice = {"index": 0, "finish_reason": "stop", "message": message}
         head = {"id": "gen-1", "object": "chat.completion", "created": EPOCH, "model": asked.body["model"]}
         return {**head, "system_fingerprint": None, "choices": [choice], **usage(asked)}
@@ -159,9 +205,12 @@ class OpenRouter(Emulated):
 
     async def models(self, request: web.Request) -> web.Response:
         wanted = request.query.get("output_modalities", "text")
-        ids = (*IMAGE_MODELS, *CHAT_MODELS) if wanted == "image" else ("acme/writer",)
+        ids = (*IMAGE_MODELS, *CHAT_MODELS) if wanted == "image" else WRITERS
         entries = [listed(id_, wanted) for id_ in ids]
         return _whole({"data": entries, "links": {"next": None}, "total_count": len(entries)})
+
+    async def image_models(self, _: web.Request) -> web.Response:
+        return _whole({"data": [drawer(id_) for id_ in IMAGE_MODELS]})
 
     async def key_facts(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {self.key}":
@@ -193,6 +242,21 @@ def listed(id_: str, modality: str) -> dict[str, Any]:
     }
 
 
+def drawer(id_: str) -> dict[str, Any]:
+    """Return the entry of a model in the list of the Image API."""
+    takes: dict[str, Any] = {"aspect_ratio": {"type": "enum", "values": ["1:1", "16:9"]}, "seed": {"type": "boolean"}}
+    return {
+        "id": id_,
+        "name": id_,
+        "created": EPOCH,
+        "description": "",
+        "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["image"]},
+        "supported_parameters": takes | ({"n": {"type": "range", "min": 1, "max": 10}} if id_ in SEVERAL else {}),
+        "supports_streaming": id_ in STREAMING,
+        "endpoints": f"/api/v1/images/models/{id_}/endpoints",
+    }
+
+
 def usage(asked: Asked) -> dict[str, Any]:
     match asked.scenario:
         case "no-usage":
@@ -203,9 +267,20 @@ def usage(asked: Asked) -> dict[str, Any]:
             return {"usage": {"prompt_tokens": 11, "completion_tokens": 1290, "total_tokens": 1301, "cost": COST}}
 
 
+HEAD: Final = {"id": "gen-1", "object": "chat.completion.chunk", "created": EPOCH, "model": "m", "provider": "Acme"}
+
+
+def failed(asked: Asked) -> dict[str, Any]:
+    """Return the event of a stream that failed: of the Image API, or of the chat route."""
+    if asked.path.endswith("/images"):
+        return {"type": "error", "error": {"code": "server_error", "message": "It broke.", "param": None, "type": None}}
+    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "native_finish_reason": None}
+    return HEAD | {"choices": [choice], **error(502, "It broke.", error_type="provider_unavailable")}
+
+
 def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "finish_reason": finish, "native_finish_reason": finish}
-    return {"id": "gen-1", "object": "chat.completion.chunk", "created": EPOCH, "model": "m", "choices": [choice]}
+    return HEAD | {"choices": [choice]}
 
 
 def error(code: int, message: str, **metadata: object) -> dict[str, Any]:
@@ -216,7 +291,12 @@ def failure(code: int, message: str, headers: Mapping[str, str] | None = None, *
     return web.json_response(error(code, message, **metadata), status=code, headers=headers)
 
 
+MAKERS: Final = '{"error": {"code": 400, "message": "Your request was rejected by the safety system"}}'
+
 FAILURES: Final[Mapping[str, Any]] = {
+    "maker-error": lambda: failure(400, "Provider returned error", raw=MAKERS, provider_name="Acme"),
+    "overloaded": lambda: failure(529, "Provider is overloaded"),
+    "timeout": lambda: failure(408, "Request timed out"),
     "moderation": lambda: failure(
         403, "Input was flagged", reasons=["violence"], flagged_input="a boat", provider_name="Acme"
     ),
@@ -236,6 +316,14 @@ def _form_refusal(body: Mapping[str, Any]) -> web.Response | None:
         return failure(400, "Invalid aspect_ratio")
     if body.get("resolution", "1K") not in RESOLUTIONS:
         return failure(400, "Invalid resolution")
+    if not body.get("prompt"):
+        return failure(400, "Invalid input: prompt")
+    if int(body.get("n", 1)) not in range(1, 11 if body["model"] in SEVERAL else 2):
+        return failure(400, "n is out of range for this model")
+    if body.get("background") == "transparent" and body.get("output_format", "png") not in {"png", "webp"}:
+        return failure(400, "A transparent background needs png or webp")
+    if "x" in str(body.get("size", "")) and not body.keys().isdisjoint({"resolution", "aspect_ratio"}):
+        return failure(400, "size conflicts with resolution and aspect_ratio")
     if not all(set(each) == {"type", "image_url"} and set(each["image_url"]) == {"url"} for each in references):
         return failure(400, "Invalid input_references")
     return None
@@ -250,6 +338,7 @@ def application(emulator: OpenRouter) -> web.Application:
     app.router.add_post("/api/v1/images", emulator.images)
     app.router.add_post("/api/v1/chat/completions", emulator.chat)
     app.router.add_get("/api/v1/models", emulator.models)
+    app.router.add_get("/api/v1/images/models", emulator.image_models)
     app.router.add_get("/api/v1/key", emulator.key_facts)
     app.router.add_get("/api/v1/_charges", emulator.list_charges)
     return app

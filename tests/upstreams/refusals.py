@@ -254,6 +254,31 @@ REFUSALS: Final = {
         {"error": {"code": 403, "message": "x", "metadata": {"reasons": ["violence"], "flagged_input": "y"}}},
         Kind.POLICY,
     ),
+    "openrouter-maker": Refusal(
+        400,
+        {
+            "error": {
+                "code": 400,
+                "message": "Provider returned error",
+                "metadata": {"raw": '{"error": {"message": "rejected by the safety system"}}', "provider_name": "Acme"},
+            }
+        },
+        Kind.POLICY,
+    ),
+    "openrouter-prompt-in-metadata": Refusal(
+        403,
+        {
+            "error": {
+                "code": 403,
+                "message": "x",
+                "metadata": {
+                    "reasons": ["violence"],
+                    "flagged_input": "a captcha, insufficient credits, no such model",
+                },
+            }
+        },
+        Kind.POLICY,
+    ),
     "ark-text": Refusal(
         400,
         error(f"{ARK}the input text may contain sensitive information.", "InputTextSensitiveContentDetected"),

@@ -10,6 +10,36 @@ from service.upstreams.error_body import QUOTED, find_error, parse_body, sanitiz
     [
         pytest.param({"error": {"message": "no", "status_code": 403}}, "no", 403, id="flow2api"),
         pytest.param({"error": {"message": "no", "code": 402}}, "no", 402, id="openrouter"),
+        pytest.param(
+            {
+                "error": {
+                    "message": "no",
+                    "code": 403,
+                    "metadata": {"reasons": ["violence", "hate"], "flagged_input": "a"},
+                }
+            },
+            "no; violence, hate",
+            403,
+            id="openrouter-reasons",
+        ),
+        pytest.param(
+            {
+                "error": {
+                    "message": "no",
+                    "code": 400,
+                    "metadata": {"raw": '{"error":{"message":"too wide","code":422}}'},
+                }
+            },
+            "no; too wide",
+            400,
+            id="openrouter-maker",
+        ),
+        pytest.param(
+            {"error": {"message": "no", "metadata": {"raw": "too wide", "provider_name": "Acme"}}},
+            "no; too wide",
+            None,
+            id="openrouter-maker-in-words",
+        ),
         pytest.param({"error": {"message": "no", "code": 1008}}, "no", None, id="code-that-is-no-status"),
         pytest.param({"error": "generation_failed"}, "generation_failed", None, id="string"),
         pytest.param({"errors": {"message": "bad key"}, "request_id": "1"}, "bad key", None, id="modelscope"),

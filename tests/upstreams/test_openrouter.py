@@ -16,6 +16,7 @@ from tests.upstreams.made import drawn
 
 LIMIT = 10_000_000
 MODEL = f"openrouter/{IMAGE_MODELS[0]}"
+STREAMS = f"openrouter/{IMAGE_MODELS[1]}"
 BY_CHAT = f"openrouter/{CHAT_MODELS[0]}"
 TOLD = Usage(cost=COST, input_tokens=11, output_tokens=1290)
 
@@ -43,7 +44,7 @@ async def generate(emulator: OpenRouter, prompt: str = "a boat", model: str = MO
 
 
 @pytest.mark.parametrize("scenario", ["", "not-streaming"])
-@pytest.mark.parametrize("model", [MODEL, BY_CHAT], ids=["images", "chat"])
+@pytest.mark.parametrize("model", [MODEL, STREAMS, BY_CHAT], ids=["images", "streamed", "chat"])
 async def test_a_picture_comes_with_its_cost(openrouter: OpenRouter, model: str, scenario: str) -> None:
     """Spec openrouter.ai/docs, Usage Accounting: `usage.cost`, in USD."""
     (picture,) = await generate(openrouter, f"a boat [{scenario}]", model)
@@ -77,7 +78,8 @@ async def test_the_image_api_gets_its_own_words(openrouter: OpenRouter) -> None:
 
 
 async def test_several_pictures_are_asked_for_at_once(openrouter: OpenRouter) -> None:
-    assert len(await generate(openrouter, count=3)) == 3
+    assert [each.usage for each in await generate(openrouter, model=STREAMS, count=3)] == [TOLD, None, None]
+    assert len(await generate(openrouter, "a boat [fewer]", STREAMS, count=3)) == 2
     assert (openrouter.requests[0].body["n"], "stream" in openrouter.requests[0].body) == (3, False)
 
 
@@ -91,16 +93,22 @@ async def test_a_model_of_the_chat_route_is_asked_there_at_once_from_then_on(ope
     assert openrouter.charges == {"a boat": 2}
 
 
-@pytest.mark.parametrize("model", [MODEL, BY_CHAT], ids=["images", "chat"])
+@pytest.mark.parametrize("model", [STREAMS, BY_CHAT], ids=["images", "chat"])
 @pytest.mark.parametrize(
     ("scenario", "kind", "charged"),
     [
         ("moderation", "policy", False),
+        ("maker-error", "policy", False),
         ("credits", "quota", False),
         ("rate", "rate", False),
         ("no-provider", "unavailable", False),
+        ("overloaded", "unavailable", False),
+        ("timeout", "lost", True),
         ("error-in-200", "transient", False),
         ("error-mid-stream", "transient", False),
+        ("drop-mid-stream", "lost", True),
+        ("truncated", "lost", True),
+        ("words", "no_image", True),
         ("submit-dropped", "lost", True),
     ],
 )
@@ -113,6 +121,30 @@ async def test_failures_have_their_kind(
     assert (caught.value.kind, caught.value.may_be_charged) == (kind, charged)
     if scenario == "rate":
         assert caught.value.retry_after_s == 7
+
+
+async def test_a_partial_picture_is_never_the_result(openrouter: OpenRouter) -> None:
+    with pytest.raises(UpstreamError, match="ended before the picture was complete"):
+        await generate(openrouter, "a boat [end-mid-stream]", STREAMS)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"), [("moderation", "Input was flagged; violence"), ("maker-error", "rejected by the safety")]
+)
+async def test_the_reasons_of_a_maker_are_quoted(openrouter: OpenRouter, scenario: str, words: str) -> None:
+    """Bug: all that was told is "Provider returned error"."""
+    with pytest.raises(UpstreamError, match=words):
+        await generate(openrouter, f"a boat [{scenario}]")
+
+
+async def test_a_request_that_hangs_is_given_up_and_may_be_charged(openrouter: OpenRouter) -> None:
+    request = ImageRequest(model=STREAMS, prompt="a boat [slow]")
+    async with aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=openrouter.url, key=openrouter.key)
+        opened = OpenRouterUpstream(session, endpoint, max_file_bytes=LIMIT, timeouts=Timeouts(silence_s=0.1))
+        with pytest.raises(UpstreamError) as caught:
+            await opened.generate(request, silent)
+    assert (caught.value.kind, caught.value.may_be_charged, caught.value.retries) == ("lost", True, 0)
 
 
 async def test_words_in_place_of_a_picture_are_quoted(openrouter: OpenRouter) -> None:

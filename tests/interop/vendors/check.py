@@ -5,6 +5,7 @@ script that ends well may be followed by a look at what came in: Easel has to se
 """
 
 import asyncio
+import base64
 import io
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,11 +21,14 @@ from service.images import ImageRequest, Reference
 from service.settings import Endpoint
 from service.upstreams.gemini import GeminiUpstream
 from service.upstreams.openai import OpenAiUpstream
-from tests.emulators import gemini, gemini_rules, openai_images, openrouter
+from service.upstreams.openrouter import OpenRouterUpstream
+from tests.emulators import gateway, gemini, gemini_rules, openai_images, openrouter
 from tests.emulators.emulated import Emulated
+from tests.emulators.gateway import Gateway
 from tests.emulators.gemini import Gemini
 from tests.emulators.openai_images import OpenAiImages
 from tests.emulators.openai_images_rules import Asked
+from tests.emulators.openrouter import OpenRouter
 from tests.interop.environments import UnavailableError, node, node_environment, python
 from tests.paths import ROOT
 
@@ -128,6 +132,28 @@ async def as_google_asks(emulator: Gemini) -> list[Line]:
     return [("the same form", "ok" if same else "FAIL", "" if same else f"theirs {_form(theirs)}, ours {_form(ours)}")]
 
 
+async def as_openrouter_asks(emulator: OpenRouter) -> list[Line]:
+    """Compare the request of OpenRouter's client for a picture from another one with that of Easel."""
+    [theirs] = [each for each in emulator.requests if COMPARED in each.prompt]
+    [reference] = theirs.body["input_references"]
+    data = base64.b64decode(reference["image_url"]["url"].partition(",")[2])
+    request = ImageRequest(
+        model=f"openrouter/{theirs.body['model']}",
+        prompt=theirs.prompt,
+        references=(Reference(data=data, media_type="image/png"),),
+        aspect_ratio="16:9",
+        resolution="2K",
+        seed=7,
+    )
+    async with aiohttp.ClientSession() as session:
+        endpoint = Endpoint(url=emulator.url, key=emulator.key)
+        upstream = OpenRouterUpstream(session, endpoint, max_file_bytes=10_000_000)
+        await upstream.generate(request, _silent)
+    ours = emulator.requests[-1]
+    same = (ours.path, ours.body) == (theirs.path, theirs.body)
+    return [("the same form", "ok" if same else "FAIL", "" if same else f"theirs {theirs.body}, ours {ours.body}")]
+
+
 def _form(asked: gemini_rules.Asked) -> list[object]:
     """What a request says, whatever the alphabet of its base64."""
     parts = [sorted(part) for part in asked.parts]
@@ -151,18 +177,32 @@ async def _silent(message: str, percent: float | None = None, links: Sequence[st
     """Report to nobody."""
 
 
-async def nothing_to_compare(emulator: Emulated) -> list[Line]:
-    """Return no lines: the tests of the upstream hold the form of its requests."""
-    return []
+async def once_for_each_task(emulator: Gateway) -> list[Line]:
+    """Tell whether each task was charged once, however often it was asked about."""
+    once = emulator.charges.total() == len(emulator.tasks) and len(emulator.asked_at) > len(emulator.tasks)
+    return [("one charge for each task", "ok" if once else "FAIL", "" if once else str(emulator.charges))]
 
 
 VENDORS: Final = (
     Vendor(
-        name="OpenRouter",
+        name="OpenRouter, Python",
         script="openrouter_sdk.py",
         packages=("openrouter==1.3.84",),
         emulator=openrouter.running,
-        compare=nothing_to_compare,
+        compare=as_openrouter_asks,
+    ),
+    Vendor(
+        name="OpenRouter, Node",
+        script="openrouter_sdk.mjs",
+        emulator=openrouter.running,
+        compare=as_openrouter_asks,
+    ),
+    Vendor(
+        name="OpenAI tasks",
+        script="openai_tasks.py",
+        packages=("openai==3.57.0",),
+        emulator=gateway.running,
+        compare=once_for_each_task,
     ),
     Vendor(
         name="OpenAI edits",

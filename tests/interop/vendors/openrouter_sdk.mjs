@@ -11,7 +11,7 @@ const { OpenRouter } = await load("@openrouter/sdk");
 
 const MODEL = "google/gemini-3.1-flash-image";
 const STREAMING = "openai/gpt-image-2";
-const PNG = "iVBORw0KGgo";
+const PNG = "iVBORw0KGgo"; // the signature, as base64 begins with it
 
 const client = new OpenRouter({
   serverURL: process.env.INTEROP_URL,
@@ -40,12 +40,12 @@ const refused = (fields, kind, look = () => {}) =>
 
 const STEPS = {
   image: async () => {
-    const inputReferences = [{ type: "image_url", imageUrl: { url: `data:image/png;base64,${PNG}` } }];
-    const answer = await draw({ aspectRatio: "16:9", resolution: "2K", seed: 7, inputReferences });
+    const inputReferences = [{ type: "image_url", imageUrl: { url: `data:image/png;base64,${PNG}=` } }];
+    const answer = await draw({ prompt: "a boat [compared]", stream: true, aspectRatio: "16:9", resolution: "2K", seed: 7, inputReferences });
     assert.ok(answer.data[0].b64Json.startsWith(PNG));
     assert.ok(answer.usage.cost > 0);
   },
-  "several images": async () => assert.equal((await draw({ model: STREAMING, n: 2 })).data.length, 2),
+  "several images": async () => assert.equal((await draw({ model: "bytedance-seed/seedream-4.5", n: 2 })).data.length, 2),
   "streamed image": async () => {
     const events = await all(await draw({ model: STREAMING, stream: true }));
     assert.deepEqual([...new Set(events.map((each) => each.type))], ["image_generation.partial_image", "image_generation.completed"]);
