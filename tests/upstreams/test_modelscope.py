@@ -158,8 +158,8 @@ FAILURES = {
 }
 
 ENDLESS = {"never", "slow", "submit-silent"}
-ELSEWHERE = {"large"}
-"""Of use to those who test what becomes of a picture."""
+ELSEWHERE = {"large", "refused-once"}
+"""Of use to those who test what becomes of a picture, or of several."""
 
 
 def test_every_scenario_of_the_emulator_has_its_row() -> None:
