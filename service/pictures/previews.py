@@ -39,10 +39,10 @@ TALLEST: Final = 4
 """Heights of a derivative for one width: a strip is made narrower instead. WebP has 16,383 pixels of height at most."""
 
 DERIVED_AS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "image/webp": {"quality": 82, "method": 4},
+    "image/webp": {"quality": 82, "method": 2},
     "image/jpeg": {"quality": 85, "optimize": True, "progressive": True},
 }
-"""Options by which a page shows no loss; a further step of `method` takes twice the time, for 2 % fewer bytes."""
+"""Options by which a page shows no loss. The next `method` takes three times as long, for up to 5 % fewer bytes."""
 
 
 def examine(data: bytes) -> Examined:

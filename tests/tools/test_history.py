@@ -2,14 +2,20 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from service.app import Running
 from service.images import Failure, ImageRequest, Parent, Reference
+from service.protocol.call import Call
+from service.protocol.client import MODERN_VERSIONS, Client, Era
+from service.protocol.jsonrpc import Request
 from service.tools.base import load_schema
+from service.tools.history import TOOL
 from tests.conftest import Serve
 from tests.seeded_history import seeded_history, slow_service
 from tests.wire import ANNA, BEN, CAPABILITIES_KEY, TWO_TOKENS, WireClient, wire_client
@@ -307,3 +313,36 @@ async def test_fifty_entries_of_the_longest_prompts_fit_into_an_answer(serve: Se
     assert len(page["content"][0]["text"]) < 60_000
     assert alone["structuredContent"]["entries"][0]["prompt"] == "猫" * 32_000
     assert len(json.dumps(alone, ensure_ascii=False).encode()) < 800_000
+
+
+async def test_the_gallery_is_offered_where_there_is_one(easel: Running) -> None:
+    """Ours: over standard input and output nothing serves it, and a model would promise what is not there."""
+    for has_gallery in (True, False):
+        entry = TOOL.bind(replace(easel.context, has_gallery=has_gallery))
+        assert ("gallery" in entry.listing["inputSchema"]["properties"]) is has_gallery
+    assert easel.context.has_gallery
+
+
+async def test_a_link_to_the_gallery_begins_with_the_public_url(serve: Serve) -> None:
+    async with (
+        serve(EASEL_TOKENS=TWO_TOKENS, EASEL_PUBLIC_URL="https://pics.example/easel") as easel,
+        wire_client(easel.mcp_url, ANNA) as anna,
+    ):
+        told = await anna.call("history", {"gallery": "true"})
+    assert told["structuredContent"]["gallery"].startswith("https://pics.example/easel/gallery/open/")
+    assert "once, within ten minutes" in told["content"][0]["text"]
+    assert "this machine only" not in told["content"][0]["text"]
+
+
+async def test_over_standard_input_there_is_no_gallery(easel: Running) -> None:
+    entry = TOOL.bind(easel.context)
+    call = Call(
+        request=Request(id=1, method="tools/call", params={}),
+        era=Era.MODERN,
+        version=MODERN_VERSIONS[0],
+        owner="local",
+        client=Client(name="test"),
+    )
+    told = await entry.run(call, {"gallery": True})
+    assert told["isError"]
+    assert "reached over HTTP" in told["content"][0]["text"]
