@@ -13,8 +13,6 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -32,16 +30,18 @@ MOST_REMEMBERED: Final = 1000
 """Pictures that cannot be decoded; each costs its name."""
 
 
-@dataclass(eq=False)
 class _Work:
-    """A derivative that is being made, or waits to be, and how many wait for it."""
+    """A derivative that is being made, or waits to be: what is answered, how many wait for it, and the task."""
 
-    task: "asyncio.Task[bytes | None]"
-    waiting: int = 0
+    def __init__(self) -> None:
+        self.ready: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self.ready.add_done_callback(_hear)
+        self.waiting = 0
+        self.task: asyncio.Task[None] | None = None
 
 
 class Derivatives:
-    """Makes derivatives. Its owner closes it once nobody asks any more, and the decoders are stopped."""
+    """Makes derivatives. Its owner closes it once nobody asks any more."""
 
     def __init__(
         self,
@@ -72,34 +72,44 @@ class Derivatives:
         work = self._works.get(derivative.of(name)) or await self._begin(name, derivative)
         work.waiting += 1
         try:
-            return await asyncio.shield(work.task)
+            return await asyncio.shield(work.ready)
         finally:
             work.waiting -= 1
 
     async def close(self) -> None:
-        """Wait for the end of all work, which comes at once when the decoders are stopped."""
-        for work in tuple(self._works.values()):
-            work.task.cancel()
-            with suppress(asyncio.CancelledError, WorkError):
-                await work.task
+        """End all work; a decoder that is at it ends with it."""
+        works = tuple(self._works.values())
+        tasks = [work.task for work in works if work.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for work in works:  # one that was cancelled before it began did nothing at all
+            work.ready.cancel()
 
     async def _begin(self, name: str, derivative: Derivative) -> _Work:
         owner = await self._store.owner_of_file(name) or ""
         key = derivative.of(name)
         if (work := self._works.get(key)) is None:  # somebody else may have begun meanwhile
             self._in_use.take(owner)
-            task = asyncio.create_task(self._make_in_turn(owner, name, derivative))
-            work = self._works[key] = _Work(task)
-            task.add_done_callback(_hear)
+            work = self._works[key] = _Work()
+            work.task = asyncio.create_task(self._do(work, owner, name, derivative))
         return work
 
-    async def _make_in_turn(self, owner: str, name: str, derivative: Derivative) -> bytes | None:
-        key = derivative.of(name)
+    async def _do(self, work: _Work, owner: str, name: str, derivative: Derivative) -> None:
+        """Make a derivative in the owner's turn, answer with it, then keep it: the next one is made meanwhile."""
         try:
             async with self._turns.setdefault(owner, asyncio.Lock()), self._places:
-                return await self._make(owner, name, derivative) if self._works[key].waiting else None
-        finally:  # at once, so that nobody joins work that is over
-            del self._works[key]
+                data = await self._make(owner, name, derivative) if work.waiting else None
+            work.ready.set_result(data)
+            if data is not None:
+                await self._keep(name, derivative, data)
+        except Exception as error:
+            if work.ready.done():
+                raise
+            work.ready.set_exception(error)
+        finally:
+            work.ready.cancel()  # which does nothing to an answer
+            del self._works[derivative.of(name)]
             self._in_use.give_back(owner)
 
     async def _make(self, owner: str, name: str, derivative: Derivative) -> bytes | None:
@@ -107,12 +117,10 @@ class Derivatives:
         if picture is None:
             return None
         try:
-            data = await self._decoders.derive(owner, picture, derivative.width, derivative.media_type)
+            return await self._decoders.derive(owner, picture, derivative.width, derivative.media_type)
         except BadPictureError as error:
             self._remember(name, error)
             raise
-        await self._keep(name, derivative, data)
-        return data
 
     async def _keep(self, name: str, derivative: Derivative, data: bytes) -> None:
         try:
@@ -130,7 +138,7 @@ class Derivatives:
             self._undecodable.popitem(last=False)
 
 
-def _hear(ended: "asyncio.Task[bytes | None]") -> None:
+def _hear(answer: "asyncio.Future[bytes | None]") -> None:
     """Take note of a failure, which those who waited have: perhaps all of them have left."""
-    if not ended.cancelled():
-        ended.exception()
+    if not answer.cancelled():
+        answer.exception()

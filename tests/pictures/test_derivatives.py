@@ -57,6 +57,12 @@ class Place:
     async def bytes_of(self, owner: str | None = "ann") -> int:
         return (await self.store.files_total(owner)).bytes
 
+    async def until_kept(self) -> None:
+        """Wait until nothing is being made or kept."""
+        async with asyncio.timeout(10):
+            while self.in_use.overall:  # noqa: ASYNC110 - it announces nothing
+                await asyncio.sleep(0.001)
+
     async def until_asked(self, times: int, waiting: int = 0) -> None:
         """Wait until so many reached the decoders, and so many are being made or wait."""
         async with asyncio.timeout(10):
@@ -88,6 +94,7 @@ async def test_of_many_who_ask_at_once_one_costs_a_decode(place: Place) -> None:
     assert place.decoders.asked == 1
     [data] = {each for each in answers if each}
     assert opened(data).size == (160, 80)
+    await place.until_kept()
     assert await place.files.read(TILE.of(name)) == data
 
 
@@ -97,6 +104,7 @@ async def test_one_is_counted_for_its_owner_and_goes_with_its_picture(place: Pla
     tile, photo = await place.made.make(name, TILE), await place.made.make(name, PHOTO)
     assert tile is not None
     assert photo is not None
+    await place.until_kept()
     assert await place.bytes_of() == await place.bytes_of(None) == len(SMALL) + len(tile) + len(photo)
     assert place.spared == [name, name]
     assert [each.name for each in await place.files.listing()] == [name]
@@ -114,6 +122,7 @@ async def test_one_that_is_made_while_its_picture_goes_is_not_left_behind(place:
     await place.files.remove([name])
     place.decoders.go_on.set()
     assert await making is not None, "whoever asked before sees it"
+    await place.until_kept()
     assert await place.files.find(TILE.of(name)) is None
     assert await place.made.make(name, TILE) is None
 
@@ -132,6 +141,7 @@ async def test_what_nobody_waits_for_any_more_is_not_begun(place: Place) -> None
             await each
     place.decoders.go_on.set()
     assert await place.made.make(first, PHOTO) is not None, "the owner's next turn comes after both"
+    await place.until_kept()
     assert (place.decoders.asked, await place.files.find(TILE.of(second))) == (2, None)
     assert await place.files.find(TILE.of(first)) is not None
     assert await place.made.make(second, TILE) is not None, "asked for again, it is made"
@@ -149,6 +159,7 @@ async def test_beyond_the_limit_of_an_owner_others_are_still_served(place: Place
     await place.until_asked(2)
     place.decoders.go_on.set()
     assert all(await asyncio.gather(*asked))
+    await place.until_kept()
     assert await place.made.make(names[3], TILE) is not None
 
 
@@ -166,6 +177,7 @@ async def test_without_room_one_is_shown_all_the_same(place: Place, tmp_path: Pa
     data = await place.made.make(name, TILE)
     assert data is not None
     assert opened(data).size == (160, 80)
+    await place.until_kept()
     assert await place.bytes_of() == len(SMALL)
 
 
