@@ -75,6 +75,14 @@ class ExtractedBase64:
         self._runs.append(pieces)
         return f"\ue000{len(self._runs) - 1}\ue001".encode(), pieces
 
+    def drop(self, text: str) -> int:
+        """Forget the runs that stand in a text, which nobody decodes any more, and return their length."""
+        numbers = [int(part[1:-1]) for part in MIXTURE.findall(text)]
+        dropped = sum(len(piece) for number in numbers for piece in self._run(number))
+        for number in numbers:
+            self._runs[number].clear()
+        return dropped
+
     async def decode(self, text: str) -> bytes:
         """Decode base64, standard or URL-safe, padded or not. Raise `ValueError` where it is none."""
         decoded = io.BytesIO()  # it grows in place and gives its bytes away, where joining pieces would copy them all

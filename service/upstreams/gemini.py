@@ -35,7 +35,7 @@ from service.upstreams.http import (
     looks_like_images,
     read_model_list,
 )
-from service.upstreams.image_sources import Source, in_field
+from service.upstreams.image_sources import Inline, Source, in_field
 from service.upstreams.kinds import Kind
 
 OFFICIAL: Final = "generativelanguage.googleapis.com"
@@ -89,8 +89,14 @@ class GeminiAnswer(ChatAnswer):
 
     def _draft(self, draft: Mapping[object, object]) -> list[str]:
         found = list(in_field(draft))
-        self._drafts += found
+        if found:
+            self._forget_drafts()
+            self._drafts = found
         return [DRAFT] if found else []
+
+    def _forget_drafts(self) -> None:
+        """Make room: two drafts and a picture in 4K, all of them as PNG, are longer than an answer may be."""
+        self._size -= sum(self.extracted.drop(each.digits) for each in self._drafts if isinstance(each, Inline))
 
     def _find_pictures(self) -> list[Source]:
         """Return the pictures; the last draft where the answer ended well with nothing else, not even words."""

@@ -115,7 +115,8 @@ class Gemini(Emulated):
             return answer(*problem)
         if self.refuses(asked.prompt):
             return answer(200, {"promptFeedback": {"blockReason": "SAFETY"}, **_usage(0, 0), **ABOUT})
-        self.charges[asked.prompt] += 1
+        if scenario not in FREE_OF_CHARGE:
+            self.charges[asked.prompt] += 1
         if scenario == "submit-dropped" or (scenario == "submit-dropped-once" and self.charges[asked.prompt] == 1):
             return hung_up(request)
         if scenario == "html":
@@ -251,6 +252,9 @@ FINISHES: Final[Mapping[str, tuple[str, str]]] = {
     "image-other": ("IMAGE_OTHER", ""),
     "max-tokens": ("MAX_TOKENS", ""),
 }
+FREE_OF_CHARGE: Final = frozenset({*BLOCKS, "safety", "image-safety", "prohibited", "recitation"})
+"""What was held back is not charged, as `HELD_BACK` says."""
+
 EXCEEDED: Final = (
     "You exceeded your current quota, please check your plan and billing details. For more information on this error, "
     "head to: https://ai.google.dev/gemini-api/docs/rate-limits. To monitor your current usage, head to: "

@@ -142,3 +142,13 @@ async def test_decoding_lets_others_run() -> None:
 async def test_base64_with_the_escapes_of_a_url_is_read() -> None:
     """Ours: data URIs are URLs, and some relays escape the signs + / = in them."""
     assert await ExtractedBase64().decode(quote(DIGITS, safe="")) == PICTURE
+
+
+async def test_a_run_that_is_dropped_takes_no_room() -> None:
+    """Ours: a draft that is replaced need not be kept until the picture comes."""
+    extracted = ExtractedBase64()
+    extractor = Base64Extractor(extracted, json=True)
+    left = extractor.extract(b'{"a":"' + b"QUJD" * 2000 + b'","b":"' + b"REVG" * 2000 + b'"}') + extractor.rest()
+    first, second = json.loads(left).values()
+    assert (extracted.drop(f"data:{first}"), extracted.drop(first)) == (8000, 0)
+    assert (await extracted.decode(first), await extracted.decode(second)) == (b"", b"DEF" * 2000)

@@ -53,6 +53,7 @@ from service.upstreams.error_body import QUOTED, find_error, parse_body, sanitiz
         pytest.param([1], "", None, id="strange"),
         pytest.param({"error": {"message": "no", "code": "429"}}, "no", 429, id="status-as-text"),
         pytest.param({"detail": {"error": {"message": "no"}}}, "no", None, id="nested"),
+        pytest.param([{"error": {"message": "no", "code": 429}}], "no", 429, id="list-of-google"),
         pytest.param({"error": {"message": '{"error":{"message":"no","code":403}}'}}, "no", 403, id="body-as-message"),
         pytest.param({"error": "Forbidden", "message": "no"}, "Forbidden; no", None, id="two-fields"),
         pytest.param({"base_resp": {"status_code": 1008, "status_msg": "no"}}, "no", None, id="minimax"),

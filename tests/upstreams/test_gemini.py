@@ -381,6 +381,16 @@ def test_an_error_within_a_list_is_told() -> None:
     assert read(json.dumps([problem])).without_picture().kind == Kind.RATE
 
 
+def test_a_draft_is_forgotten_with_the_next_one() -> None:
+    """Ours: two drafts and a picture in 4K are longer than an answer may be, and the picture is paid for."""
+    answer = GeminiAnswer()
+    for number in range(3):
+        part = {"inlineData": {"mimeType": "image/png", "data": str(number) * 8000}, "thought": number < 2}
+        answer.feed(f"data: {json.dumps(chunk(part))}\r\n\r\n".encode())
+    answer.end()
+    assert [answer.extracted.drop(f"\ue000{number}\ue001") for number in range(3)] == [0, 8000, 8000]
+
+
 def test_the_signature_of_a_thought_is_no_picture() -> None:
     """Spec Gemini API, Part: `thoughtSignature` is opaque base64, as long as a picture."""
     signed = {"text": "I cannot.", "thoughtSignature": "A" * 8000}
