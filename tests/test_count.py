@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.emulators import chat, flow2api, gemini, modelscope, openai_images
+from tests.emulators import chat, flow2api, gateway, gemini, modelscope, openai_images, openrouter
 from tests.service_process import service_process
 from tests.wire import WireClient, wire_client
 
@@ -33,14 +33,22 @@ def of_gemini(upstream: Any) -> dict[str, str]:
     return {"GEMINI_BASE_URL": upstream.url, "GEMINI_API_KEY": upstream.key}
 
 
+def of_openrouter(upstream: Any) -> dict[str, str]:
+    return {"OPENROUTER_BASE_URL": upstream.url, "OPENROUTER_API_KEY": upstream.key}
+
+
 SERVICES = [
     pytest.param(flow2api, of_flow2api, id="flow2api"),
     pytest.param(chat, of_flow2api, id="chat"),
     pytest.param(modelscope, of_modelscope, id="modelscope"),
     pytest.param(gemini, of_gemini, id="gemini"),
+    pytest.param(openrouter, of_openrouter, id="openrouter"),
     pytest.param(openai_images, of_openai, id="openai"),
+    pytest.param(gateway, of_openai, id="gateway"),
 ]
-SIDE_BY_SIDE = SERVICES[:4]
+SIDE_BY_SIDE = SERVICES[:5]
+AT_ONCE = {openai_images, gateway}
+"""Services that draw several pictures for one request."""
 
 
 async def shown_urls(client: WireClient, made: dict[str, Any]) -> set[str]:
@@ -65,7 +73,7 @@ async def test_a_call_for_three_pictures_shows_three_under_one_history_id(
         made = await client.call("generate", {"prompt": "a fox", "count": 3})
         assert len(await shown_urls(client, made)) == 3
         listed = (await client.call("history"))["structuredContent"]["entries"]
-        assert sum(upstream.charges.values()) == (1 if service is openai_images else 3)
+        assert sum(upstream.charges.values()) == (1 if service in AT_ONCE else 3)
     assert [(entry["history_id"], len(entry["images"])) for entry in listed] == [(1, 3)]
     text = made["content"][0]["text"]
     assert [f"picture {number} of 3" in text for number in (1, 2, 3)] == [True] * 3

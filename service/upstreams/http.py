@@ -46,7 +46,9 @@ from service.upstreams.kinds import Kind
 from service.upstreams.pictures import PictureReader
 from service.upstreams.tasks import Polling
 
-ENDPOINTS: Final = re.compile(r"/(?:chat/completions|images/(?:generations|edits)|models)/*\Z")
+ENDPOINTS: Final = re.compile(
+    r"(?:/(?:chat/completions|images/(?:(?:generations|edits)(?:/async)?|tasks)|models)|(?<=/v1)/images)/*\Z"
+)
 VERSION: Final = re.compile(r"/v[0-9]+(?:alpha|beta)?[0-9]*(?:/|\Z)")
 
 SUCCESSES: Final = range(200, 300)

@@ -19,7 +19,7 @@ from aiohttp import web
 from service.commands.doctor import in_container
 from tests.command_process import said
 from tests.doctor_run import doctor, free_port
-from tests.emulators import flow2api, gemini, modelscope, openai_images
+from tests.emulators import flow2api, gemini, modelscope, openai_images, openrouter
 from tests.emulators.emulated import Emulated
 from tests.emulators.loopback import serving
 from tests.paths import ROOT, SERVICE
@@ -149,8 +149,8 @@ async def test_a_right_image_service_is_not_charged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "emulate",
-    [flow2api.running, modelscope.running, gemini.running],
-    ids=["flow2api", "modelscope", "gemini"],
+    [flow2api.running, modelscope.running, gemini.running, openrouter.running],
+    ids=["flow2api", "modelscope", "gemini", "openrouter"],
 )
 async def test_a_wrong_key_is_named_with_its_setting(tmp_path: Path, emulate: Emulate) -> None:
     """Spec ModelScope: the list of models is public, so that the key is tried elsewhere."""

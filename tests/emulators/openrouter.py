@@ -7,7 +7,7 @@ scenario's name in brackets. By hand: `python -m tests.emulators.openrouter --po
 import base64
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,6 +24,7 @@ LARGEST_BODY: Final = 64 * 1024 * 1024
 JSON: Final = "application/json"
 WHOLE: Final = frozenset({"not-streaming", "truncated", "fewer"})
 """Scenarios that are about a body in one piece."""
+WORDS: Final = frozenset({"words", "echo"})
 COST: Final = 0.039
 
 IMAGE_MODELS: Final = ("google/gemini-3.1-flash-image", "openai/gpt-image-2", "bytedance-seed/seedream-4.5")
@@ -61,6 +62,10 @@ SCENARIOS: Final[Mapping[str, str]] = {
     "no-usage": "the answer does not tell the cost",
     "nonsense-usage": "its usage is nonsense",
     "words": "words in place of a picture",
+    "echo": "the same with the key that was sent",
+    "rate-once": "too many requests for a moment, the first time",
+    "refused-once": "refused by a moderation the first time that it comes",
+    "submit-dropped-once": "the connection breaks before any answer, the first time",
     "submit-dropped": "accepted, but the connection breaks before any answer",
     "slow": "comments until `go_on` or for the set seconds, then a picture",
 }
@@ -126,6 +131,9 @@ class OpenRouter(Emulated):
             return _whole({"choices": [{"message": {"role": "assistant", "content": "I only write."}}]})
         return await self._answer(request, asked, self._chunks, self._whole_chat)
 
+    def is_first(self, asked: Asked) -> bool:
+        return self.charges[asked.prompt] == 1
+
     def _refusal(self, asked: Asked, models: tuple[str, ...]) -> web.Response | None:
         if asked.headers.get("Authorization") != f"Bearer {self.key}":
             return failure(401, "User not found.")
@@ -134,11 +142,16 @@ class OpenRouter(Emulated):
             return failure(400, f"{model} is not a valid model ID")
         if model not in models:
             return failure(404, f"No endpoints found for {model}.")
+        if asked.scenario == "rate-once":
+            before = [each for each in self.requests[:-1] if each.prompt == asked.prompt]
+            return None if before else failure(429, "Rate limit exceeded", {"Retry-After": "0"})
         return FAILURES[asked.scenario]() if asked.scenario in FAILURES else None
 
     async def _answer(self, request: web.Request, asked: Asked, events: Any, whole: Any) -> web.StreamResponse:
-        self.charges[asked.prompt] += 1
-        if asked.scenario == "submit-dropped":
+        if self.refuses(asked.prompt):
+            return FAILURES["moderation"]()
+        self.charges[asked.prompt] += asked.count if asked.path.endswith("/images") else 1
+        if asked.scenario == "submit-dropped" or (asked.scenario == "submit-dropped-once" and self.is_first(asked)):
             return hung_up(request)
         if asked.scenario == "error-in-200":
             return _whole(error(502, "The provider returned an error."))
@@ -174,19 +187,19 @@ class OpenRouter(Emulated):
         """Return the events of the Image API."""
         partial = {"type": "image_generation.partial_image", "partial_image_index": 0, "b64_json": self._thumbnail()}
         done = {"type": "image_generation.completed", "created": EPOCH, "media_type": "image/png", **usage(asked)}
-        return [partial, done | ({} if asked.scenario == "words" else {"b64_json": self.draw()})]
+        return [partial, done | ({} if asked.scenario in WORDS else {"b64_json": self.draw()})]
 
     def _whole_images(self, asked: Asked) -> dict[str, Any]:
         data = [{"b64_json": self.draw(), "media_type": "image/png"} for _ in range(asked.count)]
-        return {"created": EPOCH, "data": [] if asked.scenario == "words" else data, **usage(asked)}
+        return {"created": EPOCH, "data": [] if asked.scenario in WORDS else data, **usage(asked)}
 
     def _chunks(self, asked: Asked) -> list[dict[str, Any]]:
         """Return the chunks of the chat route."""
         shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self.draw()}"}, "index": 0}
-        images = {} if asked.scenario == "words" else {"images": [shown]}
+        images = {} if asked.scenario in WORDS else {"images": [shown]}
         return [
             chunk({"role": "assistant", "content": "", "reasoning": "Thinking of the light."}),
-            chunk({"role": "assistant", "content": "Here it is.", **images}),
+            chunk({"role": "assistant", "content": self._words(asked), **images}),
             chunk({"role": "assistant", "content": ""}, "stop"),
             HEAD | {"choices": [], **usage(asked)},
         ]
@@ -194,11 +207,14 @@ class OpenRouter(Emulated):
     def _whole_chat(self, asked: Asked) -> dict[str, Any]:
         shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self.draw()}"}}
         message = {"role": "assistant", "content": "Here it is.", "images": [shown]}
-        if asked.scenario == "words":
-            del message["images"]
+        if asked.scenario in WORDS:
+            message = {"role": "assistant", "content": self._words(asked)}
         choice = {"index": 0, "finish_reason": "stop", "message": message}
         head = {"id": "gen-1", "object": "chat.completion", "created": EPOCH, "model": asked.body["model"]}
         return {**head, "system_fingerprint": None, "choices": [choice], **usage(asked)}
+
+    def _words(self, asked: Asked) -> str:
+        return f"With {self.key} I draw nothing." if asked.scenario == "echo" else "Here it is."
 
     def _thumbnail(self) -> str:
         return base64.b64encode(pictures.png(1000, (8, 8))).decode()
@@ -293,7 +309,7 @@ def failure(code: int, message: str, headers: Mapping[str, str] | None = None, *
 
 MAKERS: Final = '{"error": {"code": 400, "message": "Your request was rejected by the safety system"}}'
 
-FAILURES: Final[Mapping[str, Any]] = {
+FAILURES: Final[Mapping[str, Callable[[], web.Response]]] = {
     "maker-error": lambda: failure(400, "Provider returned error", raw=MAKERS, provider_name="Acme"),
     "overloaded": lambda: failure(529, "Provider is overloaded"),
     "timeout": lambda: failure(408, "Request timed out"),

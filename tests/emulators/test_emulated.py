@@ -8,13 +8,14 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from tests.emulators import flow2api, gemini, modelscope, openai_images
+from tests.emulators import flow2api, gemini, modelscope, openai_images, openrouter
 from tests.emulators.emulated import Emulated
 
 ASKED: Final[dict[str, tuple[Any, str, dict[str, object]]]] = {
     "flow2api": (flow2api.running, "/v1/chat/completions", {"model": "gemini-3.1-flash-image-square", "stream": True}),
     "openai": (openai_images.running, "/v1/images/generations", {"model": "gpt-image-1.5"}),
     "gemini": (gemini.running, "/v1beta/models/gemini-3-pro-image:generateContent", {}),
+    "openrouter": (openrouter.running, "/images", {"model": "openai/gpt-image-2"}),
     "modelscope": (modelscope.running, "/v1/images/generations", {"model": "Qwen/Qwen-Image"}),
 }
 
@@ -33,7 +34,7 @@ class Client:
         asked = self._asked | {"prompt": prompt, "messages": [{"role": "user", "content": prompt}]}
         if isinstance(self.emulator, gemini.Gemini):
             asked = {"contents": [{"parts": [{"text": prompt}]}]}
-        if isinstance(self.emulator, openai_images.OpenAiImages):
+        if isinstance(self.emulator, openai_images.OpenAiImages | openrouter.OpenRouter):
             del asked["messages"]
         async with self._session.post(self.emulator.url + self._path, json=asked) as response:
             text = await response.text()
@@ -87,7 +88,7 @@ async def test_a_slow_one_takes_the_set_seconds(client: Client) -> None:
 
 async def test_each_generation_is_charged_by_its_prompt(client: Client) -> None:
     """Ours: the proof that somebody paid once."""
-    for prompt in ("a boat", "a boat", "a [error-quota] [quota]", "a lighthouse"):
+    for prompt in ("a boat", "a boat", "a [error-quota] [quota] [credits]", "a lighthouse"):
         try:
             await client.draw(prompt)
         except AssertionError:

@@ -34,8 +34,9 @@ from service.upstreams.http import (
 )
 from service.upstreams.modelscope import ModelScopeUpstream
 from service.upstreams.openai import OpenAiUpstream
+from service.upstreams.openrouter import OpenRouterUpstream
 from service.upstreams.tasks import Polling
-from tests.emulators import chat, flow2api, modelscope, openai_images
+from tests.emulators import chat, flow2api, modelscope, openai_images, openrouter
 from tests.emulators.emulated import Emulated
 from tests.emulators.loopback import serving
 
@@ -72,6 +73,10 @@ def a_modelscope(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpst
 
 def an_openai(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpstream:
     return OpenAiUpstream(session, endpoint, max_file_bytes=LIMIT, streams=True)
+
+
+def an_openrouter(session: aiohttp.ClientSession, endpoint: Endpoint) -> HttpUpstream:
+    return OpenRouterUpstream(session, endpoint, max_file_bytes=LIMIT)
 
 
 FLOW2API: Final = Service(
@@ -111,7 +116,21 @@ MODELSCOPE: Final = Service(
     held="submit-silent",
     urls={"ok": ".png", "immediate": ".png"},
 )
-SERVICES: Final = {"flow2api": FLOW2API, "chat": CHAT, "openai": OPENAI, "modelscope": MODELSCOPE}
+OPENROUTER: Final = Service(
+    running=openrouter.running,
+    upstream=an_openrouter,
+    model="openrouter/openai/gpt-image-2",
+    held="slow",
+    urls={},
+    inline="not-streaming",
+)
+SERVICES: Final = {
+    "flow2api": FLOW2API,
+    "chat": CHAT,
+    "openai": OPENAI,
+    "modelscope": MODELSCOPE,
+    "openrouter": OPENROUTER,
+}
 
 each_service = pytest.mark.parametrize("service", list(SERVICES.values()), ids=list(SERVICES))
 each_url = pytest.mark.parametrize(
@@ -279,6 +298,9 @@ async def test_a_service_may_charge_and_its_description_holds_no_secret(service:
         ("https://openrouter.ai/api/v1", "https://openrouter.ai/api/v1"),
         ("https://relay.example/v1/chat/completions", "https://relay.example/v1"),
         ("https://relay.example/v1/images/generations/", "https://relay.example/v1"),
+        ("https://relay.example/v1/images/edits/async", "https://relay.example/v1"),
+        ("https://openrouter.ai/api/v1/images", "https://openrouter.ai/api/v1"),
+        ("https://relay.example/images", "https://relay.example/images/v1"),
         ("https://generativelanguage.googleapis.com/v1beta/openai/", "https://generativelanguage.googleapis.com/v1beta/openai"),
         ("https://open.bigmodel.cn/api/paas/v4", "https://open.bigmodel.cn/api/paas/v4"),
         ("https://relay.example/v1?key=k#x", "https://relay.example/v1"),

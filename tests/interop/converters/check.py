@@ -22,6 +22,7 @@ EVERYTHING: Final = {
     "FLOW2API_API_KEY": "none",
     "OPENAI_API_KEY": "none",
     "GEMINI_API_KEY": "none",
+    "OPENROUTER_API_KEY": "none",
     "MODELSCOPE_API_KEY": "none",
     "EASEL_IMAGE_DIR": ".",
 }
