@@ -247,7 +247,7 @@ async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) ->
 
 def _profiles(settings: Settings) -> Profiles:
     try:
-        return Profiles(read_overrides(settings.profiles))
+        return Profiles(read_overrides(settings.profiles), costs=settings.show_costs)
     except ProfilesError as error:
         raise SettingsError("EASEL_PROFILES", str(error)) from error
 

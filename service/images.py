@@ -10,6 +10,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final, Protocol, Self
 
+from service.costs import FREE, Price
+from service.costs import Usage as Usage  # noqa: PLC0414 - part of a picture and of a job, and so of these values
+
 EXTENSIONS: Final[Mapping[str, str]] = {
     "image/png": "png",
     "image/jpeg": "jpg",
@@ -124,8 +127,8 @@ class ImageRequest:
     output_format: str | None = None
     variation: int = 1
     """Tells wanted variations of one request apart; no image service is told of it."""
-    price: float = 0.0
-    """The price of one picture by the models file, for the spend of the day; no image service is told of it."""
+    price: Price = FREE
+    """The price by the models file, for the spend of the day; no image service is told of it."""
     native_count: int = 1
     """The pictures that the model draws for one request to its service; no image service is told of it."""
     references: tuple[Reference, ...] = ()
@@ -154,32 +157,6 @@ class ImageRequest:
     def parents(self) -> tuple[Parent, ...]:
         """The earlier pictures that it starts from."""
         return tuple(each.parent for each in self.references if each.parent is not None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Usage:
-    """The use of an image service that it tells with an answer, or that a price table estimates.
-
-    `cost` is in `currency` (ISO 4217); None where nobody knows it. `estimated`: it is of a price table.
-    """
-
-    cost: float | None = None
-    currency: str = "USD"
-    input_tokens: int = 0
-    output_tokens: int = 0
-    estimated: bool = False
-
-    def __add__(self, other: "Usage") -> "Usage":
-        """Return the sum. Costs of two currencies have none: then the cost is that of neither."""
-        costs = [each.cost for each in (self, other) if each.cost is not None]
-        alike = len(costs) < 2 or self.currency == other.currency
-        return Usage(
-            cost=sum(costs) if costs and alike else None,
-            currency=other.currency if self.cost is None else self.currency,
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            estimated=self.estimated or other.estimated,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +236,21 @@ class Failure:
         """The image service's own words, in quotes; empty where it said nothing."""
         last = self.reason.rpartition("\n")[2]
         return last.removeprefix(SAID) if last.startswith(SAID) else ""
+
+
+INTERRUPTED: Final = Failure(
+    kind="interrupted",
+    reason="This server stopped before it had asked the image service. Nothing was charged.\n"
+    "Call `generate` again if the picture is still wanted.",
+)
+"""The failure of a job whose process died before its image service was asked."""
+
+INTERRUPTED_SUBMITTED: Final = Failure(
+    kind="interrupted",
+    reason="This server stopped after it had asked the image service, and before the whole answer had arrived. The "
+    "image service may have charged for it all the same.\nCall `generate` again if the picture is still wanted.",
+)
+"""The failure of a job whose process died after its image service was asked. Of an answer nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True)

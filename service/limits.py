@@ -99,8 +99,7 @@ SPEND_PER_DAY: Final = Limit(
     name="spend_per_day",
     each=NO_LIMIT,
     overall=NO_LIMIT,
-    meaning="sum of the prices of pictures in a day (UTC), of each owner / of all, in the unit of `price` in the "
-    "models file",
+    meaning="what pictures may cost in a day (UTC), of each owner / of all, in each currency by itself",
     refusal="Your budget of {limit} for today would be passed",
     overall_refusal="The budget of {limit} for today, of all users together, would be passed",
     decimals=4,

@@ -59,6 +59,8 @@ class Profile:
     """`resource_link` blocks."""
     max_bytes: int = MAX_BYTES
     """Bytes of the whole encoded answer."""
+    costs: bool = True
+    """What a picture cost, in three words. EASEL_SHOW_COSTS turns it off for everybody."""
     notices: bool = True
     """`notifications/resources/list_changed` on the stream of a session, for each picture."""
 
@@ -201,9 +203,11 @@ class ProfiledCall(Protocol):
 class Profiles:
     """The table as this service was told to use it."""
 
-    def __init__(self, overrides: Overrides | None = None) -> None:
-        """Apply the overrides to the table."""
+    def __init__(self, overrides: Overrides | None = None, *, costs: bool = True) -> None:
+        """Apply the overrides to the table. Without `costs` no client is told them but by an override of its own."""
         changes = overrides or {}
+        if not costs:
+            changes = {**changes, EVERYBODY: {"costs": False, **changes.get(EVERYBODY, {})}}
         self._by_key = {
             each.name: replace(each, **{**changes.get(EVERYBODY, {}), **changes.get(each.name, {})})
             for each in PROFILES
@@ -273,6 +277,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "structured": _Field(sets="structured", read=_SWITCH.get, right="on or off"),
     "links": _Field(sets="links", read=_SWITCH.get, right="on or off"),
     "notices": _Field(sets="notices", read=_SWITCH.get, right="on or off"),
+    "costs": _Field(sets="costs", read=_SWITCH.get, right="on or off"),
     "size": _Field(sets="max_bytes", read=_number(20, 800, 1000), right="kilobytes from 20 to 800"),
 }
 """The words that EASEL_PROFILES may use."""

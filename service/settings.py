@@ -55,10 +55,7 @@ TIMEOUTS: Final = Timeouts()
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of the picture store: files and bytes of all owners together and of each owner, and days of age.
-
-    0 is no limit.
-    """
+    """Limits of the picture store: files and bytes of all owners and of each, and days of age; 0 is no limit."""
 
     entries: int = 0
     size: int = 0
@@ -88,6 +85,7 @@ class Settings:
     tokens: Mapping[str, str] = field(repr=False)
     auto_token: bool
     tokens_file: Path | None
+    show_costs: bool
     key_in_url: bool
     oauth: OAuth | None
     data_dir: Path
@@ -172,6 +170,7 @@ class Settings:
             tokens={} if auto_token else read.words("EASEL_TOKENS", read_pairs),
             auto_token=auto_token,
             tokens_file=read.path("EASEL_TOKENS_FILE") if read.text("EASEL_TOKENS_FILE") else None,
+            show_costs=read.choice("EASEL_SHOW_COSTS", ("off", "on")) == "on",
             key_in_url=read.choice("EASEL_KEY_IN_URL", ("off", "on")) == "on",
             oauth=read.oauth(public_url),
             data_dir=read.path("EASEL_DATA_DIR"),

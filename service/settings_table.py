@@ -103,6 +103,7 @@ SETTINGS: Final = (
     Setting("EASEL_DECODE_S", "20", "seconds of processor time that decoding one picture may take"),
     Setting("EASEL_PROFILES", "", "how a client is answered, such as "
             "cherry-studio:patience=120,preview=off; *:structured=off"),
+    Setting("EASEL_SHOW_COSTS", "on", "off: results, `history` and the gallery do not say what pictures cost"),
     Setting("HTTPS_PROXY", "", "proxy for https addresses of image services and pictures", ("https_proxy",),
             example="http://127.0.0.1:7890"),
     Setting("HTTP_PROXY", "", "proxy for http addresses of image services; this machine never needs one",

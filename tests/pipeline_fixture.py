@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import pytest
 
+from service.costs import Drawn
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
 from service.pictures.decoders import Decoders
 from service.pictures.library import Pictures
@@ -71,10 +72,15 @@ class WatchedStore(SqliteStore):
         return await super().mark_submitted(job, pictures, refused=refused)
 
     async def finish(
-        self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = (), shortfall: Failure | None = None
+        self,
+        job: Job,
+        pictures: Sequence[KeptPicture],
+        links: Sequence[str] = (),
+        shortfall: Failure | None = None,
+        drawn: Drawn | None = None,
     ) -> Job:
         self.moments.pass_("finish")
-        return await super().finish(job, pictures, links, shortfall)
+        return await super().finish(job, pictures, links, shortfall, drawn)
 
     async def fail(self, job: Job, failure: Failure, links: Sequence[str] = ()) -> Job:
         self.moments.pass_("fail")

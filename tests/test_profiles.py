@@ -135,7 +135,7 @@ def test_a_setting_changes_one_client_or_all_of_them() -> None:
 
 
 def test_every_field_can_be_set() -> None:
-    text = "text:patience=1,progress=on,limit=3600,preview=on,structured=on,links=on,notices=off,size=20"
+    text = "text:patience=1,progress=on,limit=3600,preview=on,structured=on,links=on,notices=off,costs=off,size=20"
     profile = Profiles(read_overrides(text)).of(Caller(client_hint="text"))
     assert text.count("=") == len(FIELDS)
     assert asdict(profile) == {
@@ -148,6 +148,7 @@ def test_every_field_can_be_set() -> None:
         "structured": True,
         "links": True,
         "max_bytes": 20_000,
+        "costs": False,
         "notices": False,
     }
 

@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     _add_history(commands)
     usage = _command(commands, "usage", "how much each person had drawn, by month", _usage)
     usage.add_argument("--json", action="store_true", help="for programs: a list of objects")
+    usage.add_argument("--costs", action="store_true", help="the costs instead, by day, person and model")
     usage.add_argument("--month", metavar="YYYY-MM", default="", help="one month alone, such as 2026-11")
     _add_doctor(commands)
     return read
@@ -133,7 +134,8 @@ def _history_delete(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _usage(settings: Settings, options: argparse.Namespace) -> int:
-    return people.usage(settings, month=options.month, as_json=options.json)
+    shown = people.costs if options.costs else people.usage
+    return shown(settings, month=options.month, as_json=options.json)
 
 
 EVERY_S: Final = 10.0

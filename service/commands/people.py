@@ -20,11 +20,12 @@ from sqlite3 import Connection
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from service.commands.pause import UNITS_S, open_database
+from service.costs import sums_text
 from service.images import LOCAL_OWNER
 from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.retention import Retention
 from service.settings import Limits, Settings, SettingsError
-from service.storage import sqlite_owners, sqlite_tokens
+from service.storage import sqlite_limits, sqlite_owners, sqlite_tokens
 from service.storage.opened import open_storage
 from service.storage.sqlite_owners import AtWorkError, Holding
 from service.tokens import StaticToken, TokensError, check_name, read_expiry, read_file
@@ -159,18 +160,38 @@ def delete(settings: Settings, name: str, *, yes: bool) -> int:
 
 def usage(settings: Settings, *, month: str, as_json: bool) -> int:
     """Print the use of each owner by month. Returns the exit status."""
-    if month and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
-        raise PeopleError(f"--month: {month[:20]!r} is no month such as 2026-11")
+    _check_month(month)
     found = _on(settings, sqlite_owners.use_by_month, month)
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
         return 0
     rows = [
-        (each.month, each.owner, str(each.pictures), str(each.failed), f"{each.seconds:.0f}", f"{each.spend:g}")
+        (each.month, each.owner, str(each.pictures), str(each.failed), f"{each.seconds:.0f}", _costs(each))
         for each in found
     ]
-    print(_table(("month", "name", "pictures", "failed", "seconds", "spend"), rows) if rows else "Nothing was drawn.")
+    print(_table(("month", "name", "pictures", "failed", "seconds", "cost"), rows) if rows else "Nothing was drawn.")
     return 0
+
+
+def costs(settings: Settings, *, month: str, as_json: bool) -> int:
+    """Print the costs of each day by owner and model. Returns the exit status."""
+    _check_month(month)
+    found = [each for each in _on(settings, sqlite_limits.costs, None, 0) if each.date.startswith(month)]
+    if as_json:
+        print(json.dumps([asdict(each) | {"day": each.date} for each in found], indent=2))
+        return 0
+    rows = [(each.date, each.owner, each.model, each.text) for each in found]
+    print(_table(("day", "name", "model", "cost"), rows) if rows else "No cost is known.")
+    return 0
+
+
+def _costs(use: sqlite_owners.Use) -> str:
+    return sums_text({name: (cost, use.estimated.get(name, 0.0)) for name, cost in use.costs.items()}) or "-"
+
+
+def _check_month(month: str) -> None:
+    if month and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", month):
+        raise PeopleError(f"--month: {month[:20]!r} is no month such as 2026-11")
 
 
 async def _make_folder(data: Path) -> None:

@@ -79,6 +79,7 @@ class GalleryParts:
             models=self.models,
             public_url=self.settings.public_url,
             max_bytes=min(REFERENCE_BYTES, self.settings.max_file_bytes),
+            costs=self.settings.show_costs,
             call_rate=server.call_rate,
             bytes_in_use=self.endpoint.calls.bytes_in_use,
             named=named,

@@ -17,9 +17,17 @@ Progress = tuple[str, float | None]
 
 
 def job_entry(
-    job: Job, pictures_url: str, progress: Progress | None = None, children: Sequence[tuple[int, int]] | None = None
+    job: Job,
+    pictures_url: str,
+    progress: Progress | None = None,
+    children: Sequence[tuple[int, int]] | None = None,
+    *,
+    costs: bool = True,
 ) -> dict[str, Any]:
-    """Return one job. `pictures_url` stands before a picture's name; `children` are those that started from it."""
+    """Return one job. `pictures_url` stands before a picture's name; `children` are those that started from it.
+
+    Without `costs` it does not say what it used.
+    """
     entry: dict[str, Any] = {
         "history_id": job.history_id,
         "state": job.state.value,
@@ -32,7 +40,7 @@ def job_entry(
         "pictures": [picture_entry(job, number, pictures_url) for number in range(1, len(job.pictures) + 1)],
         "parents": [{"history_id": each.history_id, "picture": each.picture} for each in job.parents],
         "progress": None if progress is None else {"message": visible(progress[0]), "percent": progress[1]},
-        "usage": None if job.usage is None else asdict(job.usage),
+        "usage": asdict(job.usage) if costs and job.usage is not None else None,
     }
     if children is not None:
         entry["children"] = [{"history_id": history_id, "picture": picture} for history_id, picture in children]

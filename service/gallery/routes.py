@@ -69,7 +69,7 @@ NOT_THERE: Final = RefusedError(404, "not_found", "There is no such picture.")
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """The parts of the running service that the gallery works with. `models` gives those on offer now."""
+    """The parts of the service that the gallery works with; `daily` gives the limits of an owner's day by name."""
 
     access: Access
     pages: GalleryPages
@@ -83,11 +83,11 @@ class Gallery:
     models: Callable[[], Models]
     public_url: str
     max_bytes: int
+    costs: bool = True
     call_rate: CallRate
     bytes_in_use: InUse
     named: Callable[[str], str] = str
     daily: Callable[[str], Mapping[str, float]] = field(default=lambda _: {})
-    """The limits of a day of an owner, by their names."""
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the gallery."""
@@ -147,7 +147,8 @@ class Gallery:
         if job.state is not JobState.WORKING and (job.owner, job.history_id) in self.orders.ordered:
             self.orders.ordered.discard((job.owner, job.history_id))
             self.generation.delivered(job)
-        return job_entry(job, url, None if running is None else running.newest, children)
+        newest = None if running is None else running.newest
+        return job_entry(job, url, newest, children, costs=self.costs)
 
     async def jobs(self, request: web.Request, identity: Identity) -> web.Response:
         """Answer with one page of the history."""

@@ -33,7 +33,7 @@ def row(model: Model, *, is_default: bool = False) -> dict[str, Any]:
         **{name: list(model.choices[name]) for name in CHOICES if name in model.choices},
         "takes": [name for name in SWITCHES if name in model.takes],
         "upscale": list(model.upscale),
-        "price": model.price,
+        "price": model.prices.text,
     }
     return {name: value for name, value in said.items() if value or name == "count"}
 
@@ -56,7 +56,7 @@ def _line(model: Model, *, is_default: bool) -> str:
         ),
         *(name for name in SWITCHES if name in model.takes),
         f"upscale to {', '.join(model.upscale)}" if model.upscale else "",
-        f"price {model.price:g} for each picture" if model.price else "",
+        f"price {model.prices.text}" if model.prices.text else "",
     ]
     return f"{model.id} ({model.upstream}): {'; '.join(filter(None, facts))}."
 

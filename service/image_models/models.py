@@ -17,7 +17,7 @@
 - `mask`: how a painted region reaches it: "alpha" where its service takes a mask, "marked" where the region is marked
   in the picture and the prompt speaks of it. Left out: it takes none.
 - `upscale`: the resolutions to which it brings an earlier picture.
-- `price`: the price of one picture, in the unit of EASEL_SPEND_PER_DAY; 0 when it is left out.
+- `price`: what it costs, for services that do not tell (`prices.py`).
 
 Where `aspect_ratios` is an object of values and endings, and so is `resolutions` if it is there, the ids with these
 endings are models too: accepted but not listed, since the arguments say the same in fewer words.
@@ -37,6 +37,8 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from service.costs import Price
+from service.image_models.prices import NO_PRICES, PriceError, PriceList, PriceTable
 from service.images import EXTENSIONS
 
 DEFAULT_UPSTREAM: Final = "flow2api"
@@ -66,9 +68,6 @@ MOST_PICTURES: Final = 8
 MOST_BYTES: Final = 10**9
 """More than any reference has, of bytes and of pixels; a limit beyond it is a slip."""
 
-HIGHEST_PRICE: Final = 1e6
-"""More than any picture costs in any currency; a price beyond it is a slip."""
-
 
 class ModelsError(ValueError):
     """The list cannot be used; the message says what is wrong with it."""
@@ -96,9 +95,14 @@ class Model:
     native_count: int = 1
     mask: str = ""
     upscale: tuple[str, ...] = ()
-    price: float = 0.0
+    prices: PriceList = NO_PRICES
     variants: tuple["Model", ...] = ()
     variant_of: str = ""
+
+    def price_of(self, arguments: Mapping[str, Any]) -> Price:
+        """Return the price of a request: what an id with an ending always is counts as asked for."""
+        fixed = {name: values[0] for name, values in self.choices.items()} if self.variant_of else {}
+        return self.prices.of({**arguments, **fixed})
 
     def accepts(self, argument: str) -> bool:
         """Tell that some value of an argument makes a difference to this model."""
@@ -166,7 +170,11 @@ def read_list(text: bytes) -> Models:
     if not isinstance(file, dict) or not isinstance(file.get("models"), list):
         raise ModelsError('it must be an object with a list "models"')
     families = _read_families(file.get("families", {}))
-    models = {model.id: model for model in (read_model(entry, families) for entry in file["models"])}
+    try:
+        table = PriceTable.read(file, CHOICES)
+    except PriceError as error:
+        raise ModelsError(str(error)) from error
+    models = {model.id: model for model in (read_model(entry, families, table) for entry in file["models"])}
     default = file.get("default_model")
     return Models(
         listed=tuple(models.values()), default=default if isinstance(default, str) else "", guide=_read_guide(file)
@@ -181,22 +189,22 @@ def _read_families(families: object) -> Mapping[object, Entry]:
             raise ModelsError('"families" must be an object of objects')
 
 
-def read_model(entry: object, families: Mapping[object, Entry]) -> Model:
-    """Read one entry of the list; raises `ModelsError`."""
+def read_model(entry: object, families: Mapping[object, Entry], table: PriceTable | None = None) -> Model:
+    """Read one entry of the list; raises `ModelsError`. Without the table of prices it has none."""
     match entry:
         case str(id_) if id_.strip():
             return Model(id=id_.strip(), upstream=DEFAULT_UPSTREAM)
         case {"id": str(id_), "family": str(family), **own} if id_.strip() and family in families:
-            return _describe(id_.strip(), {**families[family], **own})
+            return _describe(id_.strip(), {**families[family], **own}, table)
         case {"id": str(id_), "family": family}:
             raise ModelsError(f'{id_[:80]!r} is of the family {str(family)[:80]!r}, which "families" does not have')
         case {"id": str(id_), **own} if id_.strip():
-            return _describe(id_.strip(), own)
+            return _describe(id_.strip(), own, table)
         case _:
             raise ModelsError(f'"models" holds {str(entry)[:80]!r}; each must be an id or {{"id": …, "upstream": …}}')
 
 
-def _describe(id_: str, said: Entry) -> Model:
+def _describe(id_: str, said: Entry, table: PriceTable | None) -> Model:
     upstream, about = said.get("upstream", DEFAULT_UPSTREAM), said.get("about", "")
     if not isinstance(upstream, str) or not isinstance(about, str):
         raise ModelsError(f'"upstream" and "about" of {id_} must be texts')
@@ -215,7 +223,7 @@ def _describe(id_: str, said: Entry) -> Model:
         native_count=_read_number(id_, said, "native_count", 1, MOST_PICTURES),
         mask=_read_mask(id_, said.get("mask", "")),
         upscale=_read_upscale(id_, said.get("upscale", [])),
-        price=_read_price(id_, said.get("price", 0)),
+        prices=_read_prices(id_, said.get("price"), table),
     )
     return replace(model, variants=_variants(model, choices["aspect_ratio"], choices["resolution"]))
 
@@ -287,12 +295,11 @@ def _read_upscale(id_: str, upscale: object) -> tuple[str, ...]:
             raise ModelsError(f'"upscale" of {id_} must be a list of resolutions, such as ["2K", "4K"]')
 
 
-def _read_price(id_: str, price: object) -> float:
-    match price:
-        case int(number) | float(number) if 0 <= number <= HIGHEST_PRICE and not isinstance(number, bool):
-            return float(number)
-        case _:
-            raise ModelsError(f'"price" of {id_} must be a number from 0 to {HIGHEST_PRICE:g}')
+def _read_prices(id_: str, price: object, table: PriceTable | None) -> PriceList:
+    try:
+        return NO_PRICES if table is None else table.find(f'"price" of {id_}', price)
+    except PriceError as error:
+        raise ModelsError(str(error)) from error
 
 
 def _variants(model: Model, shapes: Mapping[str, str | None], sizes: Mapping[str, str | None]) -> tuple[Model, ...]:

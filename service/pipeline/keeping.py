@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from service.costs import Drawn
 from service.images import Job, KeptPicture, Picture, WorkError
 from service.pictures.library import Pictures
 from service.pipeline.parts import Part
@@ -32,6 +33,7 @@ class Stored:
     data: Sequence[bytes]
     links: Sequence[str]
     why_not: WorkError | None
+    drawn: Drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +64,11 @@ class Keeping(Writing):
             raise _nothing(given, problems).keeping(links=links)
         if len(kept) + len(links) < part.count:
             why = problems[0] if problems else WorkError(FEWER, kind="no_image", may_be_charged=True)
-            return Stored(kept, stored, links, why)
+            return Stored(kept, stored, links, why, _drawn(given))
         if problems:
             missing = f"{len(problems)} of {len(given)} pictures could not be used: {problems[0]}"
             kept[0] = replace(kept[0], note=" ".join(filter(None, (kept[0].note, missing))))
-        return Stored(kept, stored, links, None)
+        return Stored(kept, stored, links, None, _drawn(given))
 
     async def keep_again(self, job: Job, stored: Stored) -> None:
         """Store files anew that were removed to make room in the moment before the row named them.
@@ -106,6 +108,12 @@ class Keeping(Writing):
             if (trouble := trouble_of(error)) is None:
                 raise
             raise storage_error("The picture could not be examined", trouble, error) from error
+
+
+def _drawn(given: Sequence[Picture]) -> Drawn:
+    """Return what an answer drew, with the use that it told of all its pictures."""
+    told = [picture.usage for picture in given if picture.usage is not None]
+    return Drawn(pictures=len(given), usage=sum(told[1:], start=told[0]) if told else None)
 
 
 async def download(upstream: Upstream, link: str) -> Picture:

@@ -22,14 +22,23 @@ from functools import partial
 from typing import Final
 
 from service import telemetry
-from service.images import Failure, ImageRequest, Job, JobState, Picture, Progress, WorkError
+from service.images import (
+    INTERRUPTED,
+    INTERRUPTED_SUBMITTED,
+    Failure,
+    ImageRequest,
+    Job,
+    JobState,
+    Picture,
+    Progress,
+    WorkError,
+)
 from service.pipeline.asking import MAY_BE_CHARGED, Asking
 from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.keeping import Keeping, Stored, download
 from service.pipeline.parts import Part, Parts, positions, split
 from service.pipeline.reference_preparation import NOT_CHARGED, prepared
 from service.pipeline.running_jobs import RunningJob, finish_despite_cancel
-from service.storage.store import INTERRUPTED, INTERRUPTED_SUBMITTED
 from service.troubles import STORAGE
 from service.upstreams.base import RemoteTask, Upstream
 
@@ -315,10 +324,10 @@ class Worker(Asking, Keeping):
         """Enter what is stored in the row; the only part of a job ends it."""
         why = None if stored.why_not is None else Failure(kind=stored.why_not.kind, reason=str(stored.why_not))
         if not parts.several:
-            return await self.store.finish(job, stored.kept, stored.links, why)
+            return await self.store.finish(job, stored.kept, stored.links, why, stored.drawn)
         if why is not None:
             await self.store.note_shortfall(job, why)
-        return await self.store.add_pictures(job, stored.kept)
+        return await self.store.add_pictures(job, stored.kept, stored.drawn)
 
 
 def _charge_of(job: Job) -> str:

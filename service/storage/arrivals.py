@@ -4,9 +4,9 @@ Downloading a picture takes a moment, examining it another, and both may have to
 is paid for. So the URLs of an answer are written here before the first download, and all bytes before they are
 examined: the next start finishes the job from them. The file goes when its row tells how the job ended.
 
-A file is a line of JSON, a list with the size, the note and the source of each picture, and then the bytes of all. It
-gets its name before it is fsynced: a killed process loses it no more from then on. A power cut may leave a part of it,
-which the sizes tell.
+A file is a line of JSON, a list with the size, the note, the source and the use of each picture, and then the bytes of
+all. It gets its name before it is fsynced: a killed process loses it no more from then on. A power cut may leave a part
+of it, which the sizes tell.
 """
 
 import asyncio
@@ -15,13 +15,14 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Awaitable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import orjson
 
+from service.costs import Usage
 from service.images import Job, Picture
 from service.storage.data_folder import PRIVATE_FOLDER, needing, write_early
 from service.storage.files import Arrivals
@@ -51,6 +52,7 @@ class _Entry:
     size: int
     note: str
     source: str
+    usage: Mapping[str, Any] | None = None
 
 
 class DiskArrivals(Arrivals):
@@ -73,7 +75,7 @@ class DiskArrivals(Arrivals):
 
     async def keep(self, job: Job, pictures: Sequence[Picture], part: int = 0) -> None:
         path, draft = self._path(job, part), self._scratch / secrets.token_hex(8)
-        head = [_Entry(len(each.data), each.note, each.source) for each in pictures]
+        head = [_Entry(len(each.data), each.note, each.source, _used(each)) for each in pictures]
         parts = [orjson.dumps(head), b"\n", *[each.data for each in pictures]]
         try:
             await asyncio.to_thread(write_early, path, draft, parts)
@@ -110,7 +112,7 @@ class DiskArrivals(Arrivals):
         try:
             with path.open("rb") as file:
                 head = [_Entry(**each) for each in orjson.loads(file.readline(MOST_HEAD))]
-                found = [Picture(data=file.read(each.size), note=each.note, source=each.source) for each in head]
+                found = [_picture(each, file.read(each.size)) for each in head]
                 is_whole = [len(each.data) for each in found] == [each.size for each in head] and not file.read(1)
         except FileNotFoundError:
             return []
@@ -127,3 +129,12 @@ class DiskArrivals(Arrivals):
                 path.unlink(missing_ok=True)
             except OSError as error:  # the next start removes it
                 logger.warning("%s cannot be removed: %s", path, error.strerror)
+
+
+def _used(picture: Picture) -> Mapping[str, Any] | None:
+    return None if picture.usage is None else asdict(picture.usage)
+
+
+def _picture(entry: _Entry, data: bytes) -> Picture:
+    usage = Usage(**entry.usage) if entry.usage else None
+    return Picture(data=data, note=entry.note, source=entry.source, usage=usage)

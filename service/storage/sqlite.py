@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Self
 
+from service.costs import DailyCost, Drawn
 from service.images import Failure, ImageRequest, Job, KeptPicture, Parent
 from service.limits import UNLIMITED, Allowances
 from service.settings import Limits
 from service.storage import sqlite_files as files
 from service.storage import sqlite_jobs as jobs
+from service.storage import sqlite_limits
 from service.storage import sqlite_queries as queries
 from service.storage.arrivals import arrival_name
 from service.storage.data_folder import DataFolderError
@@ -100,8 +102,9 @@ class SqliteStore(Store):
     def remember_task(self, job: Job, task: str, part: int = 0) -> Awaitable[Job]:
         return self.database.write(jobs.remember_task, job, task, part)
 
-    def add_pictures(self, job: Job, pictures: Sequence[KeptPicture]) -> Awaitable[Job]:
-        return self.database.write(jobs.add_pictures, job, tuple(pictures), self._clock())
+    def add_pictures(self, job: Job, pictures: Sequence[KeptPicture], drawn: Drawn | None = None) -> Awaitable[Job]:
+        came = drawn or Drawn(pictures=len(pictures))
+        return self.database.write(jobs.add_pictures, job, tuple(pictures), came, self._clock())
 
     def note_shortfall(self, job: Job, why: Failure) -> Awaitable[Job]:
         return self.database.write(jobs.note_shortfall, job, why)
@@ -120,9 +123,15 @@ class SqliteStore(Store):
         return claimed[0] if claimed else None
 
     def finish(
-        self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = (), shortfall: Failure | None = None
+        self,
+        job: Job,
+        pictures: Sequence[KeptPicture],
+        links: Sequence[str] = (),
+        shortfall: Failure | None = None,
+        drawn: Drawn | None = None,
     ) -> Awaitable[Job]:
-        return self.database.write(jobs.finish, job, tuple(pictures), tuple(links), shortfall, self._clock())
+        came = drawn or Drawn(pictures=len(pictures))
+        return self.database.write(jobs.finish, job, tuple(pictures), tuple(links), shortfall, came, self._clock())
 
     def recover(self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = ()) -> Awaitable[Job]:
         return self.database.write(jobs.recover, job, tuple(pictures), tuple(links), self._clock())
@@ -136,6 +145,9 @@ class SqliteStore(Store):
 
     def restore_picture(self, job: Job, position: int, picture: KeptPicture) -> Awaitable[Job]:
         return self.database.write(jobs.restore_picture, job, position, picture, self._clock())
+
+    def costs(self, owner: str, since: int) -> Awaitable[list[DailyCost]]:
+        return self.database.read(sqlite_limits.costs, owner, since)
 
     def working(self) -> Awaitable[list[tuple[str, int]]]:
         return self.database.read(jobs.working)

@@ -9,17 +9,18 @@
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from service.images import Failure, ImageRequest, Job, JobState, KeptPicture
+from service.costs import Drawn
+from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, Failure, ImageRequest, Job, JobState, KeptPicture
 from service.limits import UNLIMITED, Allowances
 from service.storage.arrivals import arrival_name
 from service.storage.sqlite_files import FORGET_UNOWNED, INSERT_FILE, age_unused
-from service.storage.sqlite_limits import check_new_job, check_pauses
+from service.storage.sqlite_limits import check_new_job, check_pauses, price_of, settle
 from service.storage.sqlite_queries import jobs_of, picture_row
 from service.storage.sqlite_words import owner_word, search_text
-from service.storage.store import INTERRUPTED, INTERRUPTED_SUBMITTED, Begun
+from service.storage.store import Begun
 
 RELEASED: Final = ""
 """The lease of a job that its process follows no longer."""
@@ -45,8 +46,9 @@ NEXT_HISTORY_ID: Final = """
 """
 INSERT_JOB: Final = """
     INSERT INTO jobs
-        (owner, history_id, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, counted, price)
-    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (owner, history_id, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, counted, price,
+        currency, rates)
+    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_WORDS: Final = "INSERT INTO prompts (rowid, owner, words) VALUES (?, ?, ?)"
 INSERT_PARENT: Final = "INSERT INTO lineage (job_id, position, owner, parent, picture) VALUES (?, ?, ?, ?, ?)"
@@ -136,6 +138,7 @@ def begin(connection: sqlite3.Connection, new: NewJob) -> tuple[Begun, str | Non
     """
     found = connection.execute(SELECT_TO_JOIN, (new.owner, new.fingerprint, new.failed_since)).fetchone()
     if found is None:
+        new = replace(new, request=replace(new.request, price=price_of(connection, new.owner, new.request)))
         check_new_job(connection, new.owner, new.request, new.allowances, new.created_at)
         return Begun(job=_one(connection, new.owner, _insert(connection, new)), joined=False), None
     id_, state, lease, has_tasks = found
@@ -154,10 +157,14 @@ def mark_submitted(connection: sqlite3.Connection, job: Job, pictures: int, refu
     return _again(connection, job)
 
 
-def add_pictures(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> Job:
-    """Add pictures to a job that goes on."""
-    if connection.execute(IS_WORKING, (_id_of(connection, job),)).fetchone():
+def add_pictures(
+    connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], drawn: Drawn, now: float
+) -> Job:
+    """Add pictures to a job that goes on, and the cost of the answer that drew them."""
+    id_ = _id_of(connection, job)
+    if connection.execute(IS_WORKING, (id_,)).fetchone():
         _insert_pictures(connection, job, pictures, now)
+        settle(connection, id_, drawn)
     return _again(connection, job)
 
 
@@ -236,6 +243,7 @@ def finish(  # noqa: PLR0913, PLR0917 - all that its row says
     pictures: Sequence[KeptPicture],
     links: Sequence[str],
     shortfall: Failure | None,
+    drawn: Drawn,
     now: float,
 ) -> Job:
     """End a working job as done, with its pictures and their files, and the links of those that are not here."""
@@ -243,6 +251,7 @@ def finish(  # noqa: PLR0913, PLR0917 - all that its row says
     if connection.execute(IS_WORKING, (id_,)).fetchone():
         _insert_pictures(connection, job, pictures, now)
         _end(connection, id_, shortfall, links, now)
+        settle(connection, id_, drawn)
     return _again(connection, job)
 
 
@@ -340,7 +349,10 @@ def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
     [history_id] = connection.execute(NEXT_HISTORY_ID, (new.owner,)).fetchone()
     parameters = json.dumps(request.parameters)
     row = (new.owner, history_id, request.model, request.prompt, new.created_at, new.lease, parameters, new.upstream)
-    id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, request.count, request.price)).lastrowid
+    price = request.price
+    rates = json.dumps({"input": price.input, "image_input": price.image_input, "output": price.output})
+    priced = (request.count, price.picture, price.currency, rates if price.output else "{}")
+    id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, *priced)).lastrowid
     assert id_ is not None  # noqa: S101 - the type allows None for statements that insert nothing
     connection.execute(INSERT_WORDS, (id_, owner_word(new.owner), search_text(request.prompt)))
     parents = [(id_, at, new.owner, each.history_id, each.picture) for at, each in enumerate(request.parents)]

@@ -1,4 +1,4 @@
-"""The limits of new work in the SQLite file: pictures, spend and uploads of the day, working jobs, disk, and pauses.
+"""What each owner had drawn and spent on a day, in the SQLite file, and the limits of new work that follow from it.
 
 1. `check_new_job` runs in the transaction that inserts the job: a job that is refused leaves nothing, and two processes
    that begin jobs at once cannot both take the last place. A call that joins a job never comes here.
@@ -7,16 +7,21 @@
    nothing back. Jobs of an earlier server enter when they have ended, and count for no day.
 3. Only the row of today is read. After a jump of the clock another day has another row: nobody is locked out for longer
    than a day, and the count of today goes on once the clock is right again.
-4. A pause is a row that every process reads before a job begins, and before its image service is asked.
+4. While a picture is drawn, its expected price counts: that of the models file, else what the last picture of the model
+   cost this owner. The cost that its answer tells takes its place, in whatever currency it is; where it tells none, an
+   estimate. The limit is checked in the currency of the new job; no two currencies are added up.
+5. A pause is a row that every process reads before a job begins, and before its image service is asked.
 """
 
+import json
 import math
 import shutil
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from service.costs import DailyCost, Drawn, Price, Usage
 from service.images import ImageRequest
 from service.limits import (
     GENERATIONS_AT_ONCE,
@@ -49,7 +54,6 @@ TABLES: Final = (
         day INTEGER NOT NULL,
         owner TEXT NOT NULL,
         pictures INTEGER NOT NULL,
-        spend REAL NOT NULL,
         received INTEGER NOT NULL DEFAULT 0,
         failed INTEGER NOT NULL DEFAULT 0,
         seconds REAL NOT NULL DEFAULT 0,
@@ -65,17 +69,14 @@ TABLES: Final = (
     """,
     """
     CREATE TRIGGER job_counted AFTER INSERT ON jobs WHEN NEW.state = 'working' BEGIN
-        INSERT INTO daily_use (day, owner, pictures, spend)
-        VALUES (CAST(NEW.created_at / 86400 AS INTEGER), NEW.owner, NEW.counted, NEW.counted * NEW.price)
-        ON CONFLICT (day, owner) DO UPDATE SET
-            pictures = pictures + excluded.pictures, spend = spend + excluded.spend;
+        INSERT INTO daily_use (day, owner, pictures)
+        VALUES (CAST(NEW.created_at / 86400 AS INTEGER), NEW.owner, NEW.counted)
+        ON CONFLICT (day, owner) DO UPDATE SET pictures = pictures + excluded.pictures;
     END
     """,
     """
     CREATE TRIGGER job_uncounted AFTER UPDATE OF counted ON jobs WHEN NEW.counted <> OLD.counted BEGIN
-        UPDATE daily_use SET
-            pictures = pictures + NEW.counted - OLD.counted,
-            spend = spend + (NEW.counted - OLD.counted) * NEW.price
+        UPDATE daily_use SET pictures = pictures + NEW.counted - OLD.counted
         WHERE day = CAST(NEW.created_at / 86400 AS INTEGER) AND owner = NEW.owner;
     END
     """,
@@ -95,14 +96,50 @@ TABLES: Final = (
         );
     END
     """,
+    """
+    CREATE TABLE daily_costs (
+        day INTEGER NOT NULL,
+        owner TEXT NOT NULL,
+        model TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        cost REAL NOT NULL,
+        estimated REAL NOT NULL,
+        PRIMARY KEY (day, owner, model, currency)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TRIGGER job_expected AFTER INSERT ON jobs WHEN NEW.state = 'working' AND NEW.price > 0 BEGIN
+        INSERT INTO daily_costs (day, owner, model, currency, cost, estimated)
+        VALUES (
+            CAST(NEW.created_at / 86400 AS INTEGER), NEW.owner, NEW.model, NEW.currency,
+            NEW.counted * NEW.price, NEW.counted * NEW.price
+        )
+        ON CONFLICT (day, owner, model, currency) DO UPDATE SET
+            cost = cost + excluded.cost, estimated = estimated + excluded.estimated;
+    END
+    """,
+    """
+    CREATE TRIGGER job_expected_less AFTER UPDATE OF counted, costed ON jobs
+    WHEN NEW.price > 0 AND max(NEW.counted - NEW.costed, 0) <> max(OLD.counted - OLD.costed, 0) BEGIN
+        UPDATE daily_costs SET
+            cost = cost + (max(NEW.counted - NEW.costed, 0) - max(OLD.counted - OLD.costed, 0)) * NEW.price,
+            estimated = estimated + (max(NEW.counted - NEW.costed, 0) - max(OLD.counted - OLD.costed, 0)) * NEW.price
+        WHERE (day, owner, model, currency) =
+            (CAST(NEW.created_at / 86400 AS INTEGER), NEW.owner, NEW.model, NEW.currency);
+    END
+    """,
 )
-"""`daily_use` counts by the day since 1970, UTC: pictures that may be charged (`pictures`) and their prices,
-pictures that came (`received`), generations that failed, and the seconds from the call to the end of each.
+"""`daily_use` counts by the day since 1970, UTC: pictures that may be charged (`pictures`), pictures that came
+(`received`), generations that failed, and the seconds from the call to the end of each.
+
+Of `daily_costs`, `cost` is all that was spent or is expected on that day, and `estimated` the part that no answer told.
+
+`jobs.costed` counts the pictures of a job whose cost is known, or estimated from their answer: the others of
+`jobs.counted` are expected to cost `jobs.price` each, in `jobs.currency`.
 """
 
 SELECT_USE: Final = """
-    SELECT coalesce(sum(pictures) FILTER (WHERE owner = ?1), 0), coalesce(sum(pictures), 0),
-        coalesce(sum(spend) FILTER (WHERE owner = ?1), 0.0), coalesce(sum(spend), 0.0)
+    SELECT coalesce(sum(pictures) FILTER (WHERE owner = ?1), 0), coalesce(sum(pictures), 0)
     FROM daily_use WHERE day = ?2
 """
 COUNT_WORKING: Final = """
@@ -114,6 +151,35 @@ COUNT_WORKING: Final = """
 COUNT_UPLOADS: Final = """
     SELECT count(*) FILTER (WHERE owner = ?1), count(*) FROM uploads WHERE created_at >= ?2 AND created_at < ?3
 """
+ADD_COST: Final = """
+    INSERT INTO daily_costs (day, owner, model, currency, cost, estimated)
+    SELECT CAST(created_at / 86400 AS INTEGER), owner, model, :currency, :cost, :estimated FROM jobs WHERE id = :id
+    ON CONFLICT (day, owner, model, currency) DO UPDATE SET
+        cost = cost + excluded.cost, estimated = estimated + excluded.estimated
+"""
+SELECT_PRICE: Final = """
+    SELECT price, currency, rates, max(counted - costed, 0), cost, cost_currency, estimated, input_tokens, output_tokens
+    FROM jobs WHERE id = ?
+"""
+SET_USAGE: Final = """
+    UPDATE jobs SET cost = ?, cost_currency = ?, estimated = ?, input_tokens = ?, output_tokens = ?, costed = costed + ?
+    WHERE id = ?
+"""
+SELECT_LAST: Final = """
+    SELECT cost / costed, cost_currency FROM jobs
+    WHERE owner = ? AND model = ? AND cost IS NOT NULL AND costed > 0 ORDER BY id DESC LIMIT 1
+"""
+SELECT_SPENT: Final = """
+    SELECT coalesce(sum(cost) FILTER (WHERE owner = ?1), 0.0), coalesce(sum(cost), 0.0)
+    FROM daily_costs WHERE day = ?2 AND currency = ?3
+"""
+SELECT_COSTS: Final = """
+    SELECT day, owner, model, currency, cost, estimated FROM daily_costs
+    WHERE owner = coalesce(?, owner) AND day >= ? AND cost > 1e-9 ORDER BY day DESC, owner, cost DESC, model
+"""
+"""What is left of a sum of prices that were taken back is not quite nothing."""
+
+
 SELECT_PAUSES: Final = "SELECT owner, since, until FROM pauses ORDER BY owner"
 INSERT_PAUSE: Final = "INSERT OR REPLACE INTO pauses (owner, since, until) VALUES (?, ?, ?)"
 DELETE_PAUSE: Final = "DELETE FROM pauses WHERE owner = ?"
@@ -140,13 +206,16 @@ class Pause:
 def check_new_job(
     connection: sqlite3.Connection, owner: str, request: ImageRequest, allowances: Allowances, now: float
 ) -> None:
-    """Raise `LimitError` where this owner may not begin a job for a request now, for the first reason that there is."""
-    count, price = request.count, request.count * request.price
+    """Raise `LimitError` where this owner may not begin a job for a request now, for the first reason that there is.
+
+    The price of the request is the one that is to be expected (`price_of`).
+    """
+    count, price = request.count, request.count * request.price.picture
     check_pauses(connection, owner, now)
     check_disk(connection, allowances.free_bytes)
     working, all_working = connection.execute(COUNT_WORKING, (owner,)).fetchone()
     day = math.floor(now / DAY_S)
-    pictures, all_pictures, spend, all_spend = connection.execute(SELECT_USE, (owner, day)).fetchone()
+    pictures, all_pictures = connection.execute(SELECT_USE, (owner, day)).fetchone()
     left_s = (day + 1) * DAY_S - now
     waiting = working + count - allowances.each(GENERATIONS_AT_ONCE, owner)
     all_waiting = all_working + count - allowances.overall(GENERATIONS_AT_ONCE)
@@ -154,9 +223,10 @@ def check_new_job(
     used = (pictures + count, all_pictures + count)
     allowances.check(PICTURES_PER_DAY, owner, used, retry_after_s=left_s, advice=AT_MIDNIGHT, asked=count)
     if price:
-        spent = (spend + price, all_spend + price)
+        own, everybodys = spent(connection, owner, request.price.currency, now)
         advice = f"{AT_MIDNIGHT}, or now with a cheaper model{' or fewer pictures' if count > 1 else ''}"
-        allowances.check(SPEND_PER_DAY, owner, spent, retry_after_s=left_s, advice=advice)
+        with_this = (own + price, everybodys + price)
+        allowances.check(SPEND_PER_DAY, owner, with_this, retry_after_s=left_s, advice=advice)
 
 
 def check_new_upload(connection: sqlite3.Connection, owner: str, allowances: Allowances, now: float) -> None:
@@ -210,3 +280,47 @@ def resume(connection: sqlite3.Connection, owner: str) -> int:
     if owner == EVERYBODY:
         return connection.execute(DELETE_PAUSES).rowcount
     return connection.execute(DELETE_PAUSE, (owner,)).rowcount
+
+
+def price_of(connection: sqlite3.Connection, owner: str, request: ImageRequest) -> Price:
+    """Return the price of a request, with that of a picture which is to be expected where no table tells it."""
+    if request.price.picture:
+        return request.price
+    last = connection.execute(SELECT_LAST, (owner, request.model)).fetchone()
+    return request.price if last is None else replace(request.price, picture=last[0], currency=last[1])
+
+
+def spent(connection: sqlite3.Connection, owner: str, currency: str, now: float) -> tuple[float, float]:
+    """Return what this owner, and all of them, have spent on the day of `now` in one currency."""
+    own, everybodys = connection.execute(SELECT_SPENT, (owner, math.floor(now / DAY_S), currency)).fetchone()
+    return own, everybodys
+
+
+def settle(connection: sqlite3.Connection, id_: int, drawn: Drawn) -> None:
+    """Keep what an answer used with its job, and its cost with the day of that, in the place of what was expected.
+
+    More pictures than were asked for are estimated at no more: a service that adds one asks nothing for it.
+    """
+    picture, currency, rates, asked, *sum_ = connection.execute(SELECT_PRICE, (id_,)).fetchone()
+    price = Price(currency=currency, picture=picture, **json.loads(rates))
+    usage = price.settle(drawn.usage, min(drawn.pictures, asked))
+    if usage is None:
+        return
+    cost, cost_currency, estimated, *tokens = sum_
+    before = Usage(cost=cost, currency=cost_currency, estimated=bool(estimated))
+    whole = replace(before, input_tokens=tokens[0], output_tokens=tokens[1]) + usage
+    values = (whole.cost, whole.currency, whole.estimated, whole.input_tokens, whole.output_tokens)
+    connection.execute(SET_USAGE, (*values, 0 if usage.cost is None else drawn.pictures, id_))
+    if usage.cost:
+        estimated = usage.cost if usage.estimated else 0.0
+        added = {"id": id_, "currency": usage.currency, "cost": usage.cost, "estimated": estimated}
+        connection.execute(ADD_COST, added)
+
+
+def costs(connection: sqlite3.Connection, owner: str | None, since: int) -> list[DailyCost]:
+    """Return the costs of an owner, or with None of all, from a day on, newest first; days are counted since 1970."""
+    rows = connection.execute(SELECT_COSTS, (owner, since))
+    return [
+        DailyCost(day=day, owner=of, model=model, currency=currency, cost=cost, estimated=max(0.0, min(guessed, cost)))
+        for day, of, model, currency, cost, guessed in rows
+    ]

@@ -11,7 +11,9 @@ Each function runs inside one transaction of `Database`.
 import json
 import re
 import sqlite3
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from service.storage.sqlite_words import owner_word
@@ -60,20 +62,33 @@ A folder that was imported for one is not imported again for the other."""
 
 RENAME: Final = (
     """
-    INSERT INTO daily_use (day, owner, pictures, spend, received, failed, seconds)
-    SELECT day, :new, pictures, spend, received, failed, seconds FROM daily_use WHERE owner = :old
-    ON CONFLICT (day, owner) DO UPDATE SET pictures = pictures + excluded.pictures, spend = spend + excluded.spend,
+    INSERT INTO daily_use (day, owner, pictures, received, failed, seconds)
+    SELECT day, :new, pictures, received, failed, seconds FROM daily_use WHERE owner = :old
+    ON CONFLICT (day, owner) DO UPDATE SET pictures = pictures + excluded.pictures,
         received = received + excluded.received, failed = failed + excluded.failed, seconds = seconds + excluded.seconds
     """,
     "DELETE FROM daily_use WHERE owner = :old",
+    """
+    INSERT INTO daily_costs (day, owner, model, currency, cost, estimated)
+    SELECT day, :new, model, currency, cost, estimated FROM daily_costs WHERE owner = :old
+    ON CONFLICT (day, owner, model, currency) DO UPDATE SET cost = cost + excluded.cost,
+        estimated = estimated + excluded.estimated
+    """,
+    "DELETE FROM daily_costs WHERE owner = :old",
     "UPDATE OR REPLACE pauses SET owner = :new WHERE owner = :old",
 )
 FORGET_WAITING: Final = ("DELETE FROM uploads WHERE owner = ?", "DELETE FROM tasks WHERE owner = ?")
 SELECT_USE: Final = """
-    SELECT strftime('%Y-%m', day * 86400, 'unixepoch') AS month, owner, sum(received), sum(failed), sum(seconds),
-        sum(spend)
+    SELECT strftime('%Y-%m', day * 86400, 'unixepoch') AS month, owner, sum(received), sum(failed), sum(seconds)
     FROM daily_use WHERE ?1 IN ('', strftime('%Y-%m', day * 86400, 'unixepoch'))
     GROUP BY month, owner ORDER BY month DESC, owner
+"""
+
+
+SELECT_COSTS_OF_MONTHS: Final = """
+    SELECT strftime('%Y-%m', day * 86400, 'unixepoch') AS month, owner, currency, sum(cost), sum(estimated)
+    FROM daily_costs WHERE ?1 IN ('', strftime('%Y-%m', day * 86400, 'unixepoch'))
+    GROUP BY month, owner, currency HAVING sum(cost) > 1e-9 ORDER BY currency
 """
 
 
@@ -113,14 +128,18 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """The use of one owner in one month, such as 2026-11: pictures that came, failures, seconds, and prices."""
+    """The use of one owner in one month, such as 2026-11: pictures that came, failures, seconds, and costs.
+
+    `costs` are the sums by currency; `estimated` the parts of them that no image service told.
+    """
 
     month: str
     owner: str
     pictures: int
     failed: int
     seconds: float
-    spend: float
+    costs: Mapping[str, float] = field(default_factory=dict)
+    estimated: Mapping[str, float] = field(default_factory=dict)
 
 
 def holding(connection: sqlite3.Connection, owner: str) -> Holding:
@@ -175,7 +194,20 @@ def forget_waiting(connection: sqlite3.Connection, owner: str) -> None:
 
 def use_by_month(connection: sqlite3.Connection, month: str = "") -> list[Use]:
     """Return the use of all owners by month, newest first; with `month`, such as 2026-11, of that one alone."""
+    costs: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    estimated: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for month_, owner, currency, cost, guessed in connection.execute(SELECT_COSTS_OF_MONTHS, (month,)):
+        costs[month_, owner][currency] = cost
+        estimated[month_, owner][currency] = guessed
     return [
-        Use(month=month_, owner=owner, pictures=pictures, failed=failed, seconds=seconds, spend=spend)
-        for month_, owner, pictures, failed, seconds, spend in connection.execute(SELECT_USE, (month,))
+        Use(
+            month=month_,
+            owner=owner,
+            pictures=pictures,
+            failed=failed,
+            seconds=seconds,
+            costs=costs[month_, owner],
+            estimated=estimated[month_, owner],
+        )
+        for month_, owner, pictures, failed, seconds in connection.execute(SELECT_USE, (month,))
     ]

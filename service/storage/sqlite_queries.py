@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.costs import Usage
 from service.images import Failure, Job, JobState, KeptPicture, Parent
 from service.storage.sqlite_database import LARGEST_INTEGER, within_range
 from service.storage.sqlite_files import files_total, id_after_newest
@@ -29,7 +30,8 @@ from service.storage.store import FilesTotal, Page, Search, Totals
 
 SELECT_JOBS: Final = """
     SELECT id, history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason,
-        failure_links, parameters, upstream, tasks, submitted, delivered_at
+        failure_links, parameters, upstream, tasks, submitted, delivered_at, cost, cost_currency, estimated,
+        input_tokens, output_tokens
     FROM jobs WHERE owner = ? AND id IN (SELECT value FROM json_each(?))
 """
 SELECT_PICTURES: Final = """
@@ -294,7 +296,7 @@ def _read_picture(row: Sequence[Any]) -> KeptPicture:
 def _read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tuple[Parent, ...]) -> Job:
     """A job from the columns of `SELECT_JOBS` after the first."""
     history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason, *more = row
-    failure_links, parameters, upstream, tasks, submitted, delivered_at = more
+    failure_links, parameters, upstream, tasks, submitted, delivered_at, *used = more
     failure = Failure(kind=failure_kind, reason=failure_reason) if failure_kind is not None else None
     return Job(
         history_id=history_id,
@@ -314,4 +316,19 @@ def _read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tu
         links=tuple(json.loads(failure_links)),
         delivered_at=delivered_at,
         parents=parents,
+        usage=_read_usage(used),
+    )
+
+
+def _read_usage(columns: Sequence[Any]) -> Usage | None:
+    """Return the use of a job from its columns from `cost` on; None where nothing was told or estimated."""
+    cost, currency, estimated, input_tokens, output_tokens = columns
+    if cost is None and not input_tokens and not output_tokens:
+        return None
+    return Usage(
+        cost=cost,
+        currency=currency,
+        estimated=bool(estimated),
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
     )

@@ -1,8 +1,7 @@
 """The contracts of records: jobs by owner, one-time links of uploads and their pictures.
 
 1. Every query takes an owner; a foreign row does not exist.
-2. An upload link belongs to one request, and so do its pictures: of two chats of one owner neither draws from the
-   other's picture.
+2. An upload link and its pictures belong to one request: no chat of an owner draws from the picture of another chat.
 """
 
 from abc import ABC, abstractmethod
@@ -10,22 +9,9 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from service.costs import DailyCost, Drawn
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent
 from service.settings import Limits
-
-INTERRUPTED: Final = Failure(
-    kind="interrupted",
-    reason="This server stopped before it had asked the image service. Nothing was charged.\n"
-    "Call `generate` again if the picture is still wanted.",
-)
-"""The failure of a job whose process died before its image service was asked."""
-
-INTERRUPTED_SUBMITTED: Final = Failure(
-    kind="interrupted",
-    reason="This server stopped after it had asked the image service, and before the whole answer had arrived. The "
-    "image service may have charged for it all the same.\nCall `generate` again if the picture is still wanted.",
-)
-"""The failure of a job whose process died after its image service was asked. Of an answer nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +109,7 @@ class Store(ABC):
         pictures still stored; or `failed` with links to its pictures. One that ended with links left is joined within
         `LINKS_LAST_S`, and only with `join_failed`. A `working` one whose process is dead and that cannot be followed
         is ended as interrupted instead. An empty fingerprint joins nothing. Two processes that begin at once get one
-        job. Raises `LimitError` where a new job would pass a limit, or while its owner is paused; nothing is inserted
-        then.
+        job. Raises `LimitError`, and inserts nothing, where a new job would pass a limit, or while its owner is paused.
         """
 
     @abstractmethod
@@ -139,7 +124,7 @@ class Store(ABC):
         """Note the id under which a part of a working job goes on, so that any process can follow it."""
 
     @abstractmethod
-    def add_pictures(self, job: Job, pictures: Sequence[KeptPicture]) -> Awaitable[Job]:
+    def add_pictures(self, job: Job, pictures: Sequence[KeptPicture], drawn: Drawn | None = None) -> Awaitable[Job]:
         """Add pictures to a working job of which more are drawn, with their files in the index, in one transaction."""
 
     @abstractmethod
@@ -164,12 +149,17 @@ class Store(ABC):
 
     @abstractmethod
     def finish(
-        self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = (), shortfall: Failure | None = None
+        self,
+        job: Job,
+        pictures: Sequence[KeptPicture],
+        links: Sequence[str] = (),
+        shortfall: Failure | None = None,
+        drawn: Drawn | None = None,
     ) -> Awaitable[Job]:
         """End a working job as `done`, with these pictures too and their files in the index, in one transaction.
 
-        `links` are those of its pictures that are not here yet; `shortfall` says why others never came. A job that has
-        ended stays as it is.
+        `links` are those of pictures that are not here yet, `shortfall` says why others never came, `drawn` what the
+        answer drew and used. A job that has ended stays as it is.
         """
 
     @abstractmethod
@@ -218,6 +208,10 @@ class Store(ABC):
 
         Each is a `history_id` and the number of that picture, counted from 1.
         """
+
+    @abstractmethod
+    def costs(self, owner: str, since: int) -> Awaitable[list[DailyCost]]:
+        """The costs of this owner from a day on, counted since 1970, newest first."""
 
     @abstractmethod
     def totals(self, owner: str) -> Awaitable[Totals]:

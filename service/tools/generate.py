@@ -87,7 +87,7 @@ def read_request(
         variation=int(arguments.get("variation", 1)),
         count=int(arguments.get("count", 1)),
         native_count=model.native_count,
-        price=model.price,
+        price=model.price_of(arguments),
         references=references,
         mask=mask,
         rules=rules_of(model) if references else ReferenceRules(),

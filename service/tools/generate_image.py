@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from service.authorization import DRAW
+from service.costs import FREE, Price
 from service.image_models.models import Models
 from service.images import ImageRequest, Job, JobState, Reference, WorkError
 from service.pictures.messages import PREVIEW_TYPE, JpegCopy
@@ -51,7 +52,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     await call.become_task()
     waiter = waiter_of(call, context.profiles.patience_s(call))
     request = read_request(arguments, default_model(context.models))
-    request = replace(request, price=price_of(context.models, request.model))
+    request = replace(request, price=price_of(context.models, request.model, arguments))
     outcome = await context.generation.generate(call.owner, request, waiter, upstream=UPSTREAM)
     if outcome.job.state is JobState.WORKING:
         call.leave_running()
@@ -95,12 +96,13 @@ def read_request(arguments: Arguments, default: str) -> ImageRequest:
     )
 
 
-def price_of(models: Models, id_: str) -> float:
+def price_of(models: Models, id_: str, arguments: Arguments = NO_ARGUMENTS) -> Price:
     """Return the price of a model; one that is not listed may cost as much as the dearest of ModelScope that is."""
     listed = models.by_id.get(id_)
     if listed is not None:
-        return listed.price
-    return max((model.price for model in models.listed if model.upstream == UPSTREAM), default=0.0)
+        return listed.price_of(arguments)
+    highest = [model.prices.highest for model in models.listed if model.upstream == UPSTREAM]
+    return max(highest, key=lambda price: price.picture, default=FREE)
 
 
 def made(outcome: Outcome, pictures_url: str, jpeg: JpegCopy | None, notes: list[str]) -> Result:

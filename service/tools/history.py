@@ -1,5 +1,6 @@
 """`history`: one earlier generation, waited for and shown, or one page of the list of many."""
 
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from service.routes import GALLERY, PICTURES
 from service.storage.store import Page, Search
 from service.tools.base import Arguments, Schema, Tool, answered, failed, waiter_of
 from service.tools.context import ToolContext
+from service.tools.history_costs import list_costs
 from service.tools.history_text import counted, cut_job, details_text, entry_text
 from service.tools.results import escape_markdown, show, structure
 
@@ -20,9 +22,11 @@ LONGEST_WAIT_S: Final = 600.0
 
 
 async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
-    """Show one generation when its id is given; else list them, or tell where a browser does."""
+    """Show one generation when its id is given; else list them, tell where a browser does, or what they cost."""
     if arguments.get("gallery"):
         return _tell_gallery(context, call)
+    if arguments.get("costs"):
+        return await list_costs(context, call)
     if "history_id" not in arguments:
         return await list_page(context, call, arguments)
     history_id = int(arguments["history_id"])
@@ -122,7 +126,8 @@ async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> R
         call.owner, search, int(arguments.get("limit", 5)), None if before is None else int(before)
     )
     url = context.pictures.url_for(call.reached_at)
-    structured: Result = {"entries": [structure(cut_job(job), url) for job in page.jobs], "total": page.total}
+    jobs = page.jobs if context.profiles.of(call).costs else [replace(job, usage=None) for job in page.jobs]
+    structured: Result = {"entries": [structure(cut_job(job), url) for job in jobs], "total": page.total}
     if page.more:
         structured["next_before"] = page.jobs[-1].history_id
     if not page.jobs:
@@ -134,7 +139,7 @@ async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> R
         head += " To show a picture, repeat its markdown line in your answer."
         if context.models.take_references:
             head += f" To change one, call `generate` with its history_id{which}."
-    entries = [entry_text(job, url) for job in page.jobs]
+    entries = [entry_text(job, url) for job in jobs]
     further = await _further(context, call, arguments, page)
     return answered("\n\n".join([head, *entries, *further]), structured, message=" ".join([head, *further]))
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from service.costs import cost_text
 from service.images import NOT_DRAWN, Failure, Job, JobState, Parent
 from service.tools.results import alt_text, asked_for, code_span, cut, escape_markdown, missing_lines
 
@@ -30,9 +31,13 @@ def entry_text(job: Job, pictures_url: str) -> str:
     """Return one entry of a list: its facts and its pictures, or why there are none."""
     title = f"**history_id {job.history_id}** · {_when(job.created_at)} · {escape_markdown(job.model, PROMPT_LENGTH)}"
     given = " · given by the person, not drawn" if job.upstream == NOT_DRAWN else ""
+    cost = f" · {text}" if (text := cost_text(job.usage)) else ""
     made_from = f" · made from {_links(job.parents)}" if job.parents else ""
     return "\n".join(
-        [f"{title}{given}{made_from} · “{escape_markdown(job.prompt, PROMPT_LENGTH)}”", *_outcome(job, pictures_url)]
+        [
+            f"{title}{given}{made_from}{cost} · “{escape_markdown(job.prompt, PROMPT_LENGTH)}”",
+            *_outcome(job, pictures_url),
+        ]
     )
 
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from service.costs import cost_text
 from service.images import FORMATS, Job, JobState, KeptPicture
 from service.pictures.messages import PREVIEW_TYPE
 from service.pipeline.generation import Outcome
@@ -117,7 +118,7 @@ def job_result(outcome: Outcome, profile: Profile, pictures_url: str) -> Result:
 
     Previews that are together larger than the profile allows are left out, the last ones first.
     """
-    job = outcome.job
+    job = outcome.job if profile.costs else replace(outcome.job, usage=None)
     text = describe(job, pictures_url, joined=outcome.joined, looked_for=outcome.picture)
     content: list[dict[str, Any]] = [{"type": "text", "text": text}]
     left = profile.preview_bytes
@@ -150,7 +151,8 @@ def describe(job: Job, pictures_url: str, *, joined: bool = False, looked_for: i
         lines.append(
             "\n\n".join("\n".join(_describe_picture(job, each, pictures_url, each == looked_for)) for each in numbers)
         )
-    return "\n".join([*lines, *missing_lines(job), *_origins(job), *_advice(job, joined=joined)])
+    further = [*missing_lines(job), *_cost_of_all(job), *_origins(job), *_advice(job, joined=joined)]
+    return "\n".join([*lines, *further])
 
 
 def missing_lines(job: Job) -> list[str]:
@@ -197,6 +199,8 @@ def structure(job: Job, pictures_url: str) -> dict[str, Any]:
         entry["parameters"] = parameters
     if references := origins_of(job):
         entry["references"] = references
+    if job.usage is not None and (used := job.usage.structure):
+        entry["usage"] = used
     if job.parents:
         entry["parents"] = [{"history_id": each.history_id, "picture": each.picture} for each in job.parents]
     return entry
@@ -226,12 +230,19 @@ def _still_drawn(job: Job) -> str:
 def _describe_picture(job: Job, number: int, pictures_url: str, looked_for: bool) -> list[str]:
     picture, count = job.pictures[number - 1], max(len(job.pictures), job.count)
     of = f" · picture {number} of {count}" if count > 1 else ""
-    facts = f"history_id: {job.history_id}{of} · model: {_model(job)} · {_size(picture)}"
+    cost = f" · {text}" if count == 1 and (text := cost_text(job.usage)) else ""
+    facts = f"history_id: {job.history_id}{of} · model: {_model(job)} · {_size(picture)}{cost}"
     note = [f"Note: {escape_markdown(picture.note, NOTE_LENGTH)}"] if picture.note else []
     if not picture.kept:
         return [facts, _removed(job, number, looked_for), *note]
     url = picture.link(pictures_url)
     return [_markdown(job, url), "", f"URL: {url}", facts, *note]
+
+
+def _cost_of_all(job: Job) -> list[str]:
+    """Return the line of the cost of several pictures."""
+    cost = "" if job.state is JobState.WORKING else cost_text(job.usage)
+    return [f"All {len(job.pictures)} pictures: {cost}"] if cost and len(job.pictures) > 1 else []
 
 
 def _markdown(job: Job, url: str) -> str:

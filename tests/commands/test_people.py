@@ -223,10 +223,10 @@ async def test_usage_is_a_table_or_json(tmp_path: Path, service: Process) -> Non
     assert said(tmp_path, "usage") == "Nothing was drawn.\n"
     await draw(url, "a-token-of-alice", "a fox", "an owl")
     table = said(tmp_path, "usage").splitlines()
-    assert table[0].split() == ["month", "name", "pictures", "failed", "seconds", "spend"]
+    assert table[0].split() == ["month", "name", "pictures", "failed", "seconds", "cost"]
     assert table[1].split()[1:4] == ["alice", "2", "0"]
     [use] = json.loads(said(tmp_path, "usage", "--json"))
-    assert (use["owner"], use["pictures"], use["failed"], use["spend"]) == ("alice", 2, 0, 0.0)
+    assert (use["owner"], use["pictures"], use["failed"], use["costs"]) == ("alice", 2, 0, {})
     assert use["seconds"] > 0
     assert json.loads(said(tmp_path, "usage", "--json", "--month", "1999-12")) == []
 

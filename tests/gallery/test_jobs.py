@@ -52,6 +52,12 @@ def test_progress_and_family_are_told_where_they_are_asked_for() -> None:
     assert entry["children"] == [{"history_id": 15, "picture": 1}]
 
 
+def test_the_cost_is_told_unless_a_setting_turns_it_off() -> None:
+    told, untold = (job_entry(job(), URL, costs=each)["usage"] for each in (True, False))
+    assert told is not None
+    assert (told["cost"], told["currency"], untold) == (0.04, "USD", None)
+
+
 def test_words_of_others_hold_nothing_unseen() -> None:
     """Ours: a right-to-left mark in the words of an image service would turn the page's own words round."""
     failed = Job(

@@ -2,6 +2,7 @@
 
 from service.image_models.abilities import row, table, table_text
 from service.image_models.models import Model, read_models
+from service.image_models.prices import Case, PriceList
 from tests.paths import ROOT
 
 RICH = Model(
@@ -17,7 +18,7 @@ RICH = Model(
     most_pictures=4,
     mask="alpha",
     upscale=("2K", "4K"),
-    price=0.04,
+    prices=PriceList(cases=(Case(cost=0.04, values={}),)),
 )
 PLAIN = Model(id="plain", upstream="kiln", references=0, most_pictures=1)
 
@@ -35,7 +36,7 @@ def test_a_row_has_what_the_model_can_do() -> None:
         "size": ["64x64..2048x2048"],
         "takes": ["seed"],
         "upscale": ["2K", "4K"],
-        "price": 0.04,
+        "price": "about 0.04 USD a picture",
     }
     assert row(PLAIN) == {"id": "plain", "service": "kiln", "count": 1, "references": {"most": 0}}
 

@@ -82,7 +82,7 @@ def test_a_family_says_it_for_its_models_and_each_may_say_otherwise() -> None:
     )
     assert [models.by_id[id_].choices["aspect_ratio"] for id_ in "ab"] == [("1:1",), ("4:3",)]
     assert [models.by_id[id_].references for id_ in "ab"] == [2, 2]
-    assert [models.by_id[id_].price for id_ in "ab"] == [0.04, 1]
+    assert [models.by_id[id_].price_of({}).picture for id_ in "ab"] == [0.04, 1]
 
 
 def test_ids_with_endings_are_taken_and_not_listed() -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 
+from service.costs import Drawn
 from service.images import Failure, Job, KeptPicture, Picture
 from tests.emulators.pictures import png
 from tests.pipeline_fixture import FOX, Pencil, WatchedStore, files_in, pipeline_fixture
@@ -106,11 +107,16 @@ async def test_bytes_that_are_removed_in_the_moment_before_their_row_names_them_
 
     class Hasty(WatchedStore):
         async def finish(
-            self, job: Job, pictures: Sequence[KeptPicture], links: Sequence[str] = (), shortfall: Failure | None = None
+            self,
+            job: Job,
+            pictures: Sequence[KeptPicture],
+            links: Sequence[str] = (),
+            shortfall: Failure | None = None,
+            drawn: Drawn | None = None,
         ) -> Job:
             for path in files_in(tmp_path):
                 path.unlink()
-            return await super().finish(job, pictures, links, shortfall)
+            return await super().finish(job, pictures, links, shortfall, drawn)
 
     async with pipeline_fixture(tmp_path, Pencil(), store=Hasty) as pipeline:
         job = await pipeline.draw()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from service.images import Failure, ImageRequest, JobState, Parent, Reference
+from service.images import INTERRUPTED, Failure, ImageRequest, JobState, Parent, Reference
 from service.storage.lease import Lease
 from service.storage.sqlite import SqliteStore
 from service.storage.sqlite_jobs import SELECT_TO_JOIN
-from service.storage.store import INTERRUPTED, LINKS_LAST_S, Begun, Store
+from service.storage.store import LINKS_LAST_S, Begun, Store
 from tests.stores import POLICY, REQUEST, Clock, begin, made, picture
 
 BEGIN_ON_A_LINE = """

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.costs import DailyCost, Drawn, Price, Usage
 from service.images import Failure, ImageRequest, Job
 from service.limits import UNLIMITED, Allowances, LimitError
 from service.storage import sqlite_limits as limits
@@ -18,7 +19,7 @@ from tests.stores import POLICY, Clock, picture
 DAY: float = 86_400
 NOON: float = 20_000 * DAY + DAY / 2
 YEAR: float = 365 * DAY
-FOX: ImageRequest = ImageRequest(model="m", prompt="a fox", price=0.1)
+FOX: ImageRequest = ImageRequest(model="m", prompt="a fox", price=Price(picture=0.1))
 
 
 class Desk:
@@ -31,9 +32,9 @@ class Desk:
     async def begin(self, owner: str = "ann", fingerprint: str = "", request: ImageRequest = FOX) -> Job:
         return (await self.store.begin(owner, request, "kiln", fingerprint)).job
 
-    async def drawn(self, owner: str = "ann", fingerprint: str = "") -> Job:
+    async def drawn(self, owner: str = "ann", fingerprint: str = "", request: ImageRequest = FOX) -> Job:
         """A job that was charged and is done."""
-        job = await self.store.mark_submitted(await self.begin(owner, fingerprint))
+        job = await self.store.mark_submitted(await self.begin(owner, fingerprint, request))
         return await self.store.finish(job, [picture(f"{owner}{job.history_id}.png")])
 
     async def refused(self, owner: str = "ann") -> str:
@@ -156,7 +157,7 @@ async def test_a_job_counts_once_if_it_was_drawn_or_may_have_been_charged(
             await at.refused()
 
 
-FOUR = ImageRequest(model="m", prompt="a fox", price=0.1, count=4)
+FOUR = ImageRequest(model="m", prompt="a fox", price=Price(picture=0.1), count=4)
 
 
 async def test_pictures_count_and_not_calls(tmp_path: Path) -> None:
@@ -305,3 +306,103 @@ async def test_the_upload_links_of_a_day_are_counted(tmp_path: Path) -> None:
         await at.pause("ann")
         with pytest.raises(LimitError, match="paused by the operator"):
             await open_("ann", "four")
+
+
+def in_dollars(cost: float, estimated: float, model: str = "m", currency: str = "USD") -> tuple[object, ...]:
+    return ("ann", model, currency, pytest.approx(cost), pytest.approx(estimated))
+
+
+async def known_costs(at: Desk) -> list[tuple[object, ...]]:
+    found = await at.store.costs("ann", 0)
+    return [(each.owner, each.model, each.currency, each.cost, each.estimated) for each in found]
+
+
+async def test_the_cost_that_is_told_takes_the_place_of_the_expected_price(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed()) as at:
+        job = await at.begin("ann")
+        assert await known_costs(at) == [in_dollars(0.1, 0.1)]
+        done = await at.store.finish(job, [picture("a.png")], drawn=Drawn(pictures=1, usage=Usage(cost=0.25)))
+        assert await known_costs(at) == [in_dollars(0.25, 0)]
+        assert done.usage == Usage(cost=0.25)
+        await at.store.delete("ann", done.history_id)
+        assert await known_costs(at) == [in_dollars(0.25, 0)]
+
+
+async def test_a_cost_in_another_currency_is_kept_in_that(tmp_path: Path) -> None:
+    """Ours: dollars and yuan are not added up, and what was expected in dollars was not spent."""
+    async with desk(tmp_path, allowed()) as at:
+        job = await at.begin("ann")
+        await at.store.finish(job, [picture("a.png")], drawn=Drawn(pictures=1, usage=Usage(cost=2, currency="CNY")))
+        assert await known_costs(at) == [in_dollars(2, 0, currency="CNY")]
+
+
+async def test_a_service_that_tells_nothing_is_estimated(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed()) as at:
+        done = await at.store.finish(await at.begin("ann"), [picture("a.png")])
+        assert done.usage == Usage(cost=0.1, estimated=True)
+        assert await known_costs(at) == [in_dollars(0.1, 0.1)]
+        await at.drawn("ann", request=ImageRequest(model="free", prompt="a fox"))
+        assert await known_costs(at) == [in_dollars(0.1, 0.1)]
+
+
+async def test_pictures_of_several_answers_are_summed_and_those_that_never_came_cost_nothing(tmp_path: Path) -> None:
+    """Ours: three of four came, two of which told their cost."""
+    async with desk(tmp_path, allowed()) as at:
+        job = await at.begin("ann", request=FOUR)
+        assert await known_costs(at) == [in_dollars(0.4, 0.4)]
+        for number in range(2):
+            told = Drawn(pictures=1, usage=Usage(cost=0.3, input_tokens=5, output_tokens=7))
+            await at.store.add_pictures(job, [picture(f"{number}.png")], told)
+        assert await known_costs(at) == [in_dollars(0.8, 0.2)]
+        done = await at.store.finish(job, [picture("c.png")])
+        assert await known_costs(at) == [in_dollars(0.7, 0.1)]
+    assert done.usage is not None
+    assert done.usage.cost == pytest.approx(0.7)
+    assert (done.usage.estimated, done.usage.input_tokens, done.usage.output_tokens) == (True, 10, 14)
+
+
+async def test_the_budget_of_a_day_counts_what_was_told(tmp_path: Path) -> None:
+    """Ours: a picture that cost more than its price leaves less for the next one."""
+    async with desk(tmp_path, allowed(spend_per_day=(0.3, 0))) as at:
+        job = await at.begin("ann")
+        await at.store.finish(job, [picture("a.png")], drawn=Drawn(pictures=1, usage=Usage(cost=0.25)))
+        assert "Your budget of 0.3 for today would be passed" in await at.refused("ann")
+
+
+async def test_a_model_without_a_price_is_expected_to_cost_what_it_cost_last(tmp_path: Path) -> None:
+    """Ours: a service that tells its costs needs no price table for the budget to hold."""
+    async with desk(tmp_path, allowed(spend_per_day=(0.5, 0))) as at:
+        unpriced = ImageRequest(model="told", prompt="a fox")
+        job = await at.begin("ann", request=unpriced)
+        await at.store.finish(job, [picture("a.png")], drawn=Drawn(pictures=1, usage=Usage(cost=0.3)))
+        with pytest.raises(LimitError, match=r"Your budget of 0\.5"):
+            await at.begin("ann", request=unpriced)
+
+
+async def test_budgets_hold_for_each_currency_by_itself(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed(spend_per_day=(0.15, 0))) as at:
+        await at.drawn("ann")
+        yuan = ImageRequest(model="m", prompt="a fox", price=Price(picture=0.1, currency="CNY"))
+        await at.begin("ann", request=yuan)
+        await at.refused("ann")
+
+
+async def test_tokens_are_multiplied_by_the_prices_that_the_job_began_with(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed()) as at:
+        price = Price(picture=0.1, input=5, image_input=8, output=30)
+        job = await at.begin("ann", request=ImageRequest(model="m", prompt="a fox", price=price))
+        usage = Usage(input_tokens=1000, image_tokens=600, output_tokens=2000)
+        done = await at.store.finish(job, [picture("a.png")], drawn=Drawn(pictures=1, usage=usage))
+    assert done.usage is not None
+    assert done.usage.cost == pytest.approx(0.0668)
+    assert done.usage.estimated
+
+
+async def test_costs_are_those_of_one_owner_from_a_day_on(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed()) as at:
+        await at.drawn("ann")
+        await at.drawn("ben")
+        [cost] = await at.store.costs("ann", 0)
+        assert isinstance(cost, DailyCost)
+        assert [each.day for each in await at.store.costs("ann", cost.day)] == [cost.day]
+        assert await at.store.costs("ann", cost.day + 1) == []

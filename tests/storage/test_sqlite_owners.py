@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.costs import Price
 from service.images import ImageRequest, Parent, Reference
 from service.storage import sqlite_limits, sqlite_owners
 from service.storage.sqlite import SqliteStore
@@ -123,12 +124,15 @@ async def test_the_use_stays_with_the_name_that_had_it_unless_it_is_renamed(stor
     assert [each.owner for each in await store.database.read(sqlite_limits.pauses)] == ["anne"]
 
 
+HALF = {"USD": 0.5}
+
+
 async def test_the_use_is_counted_by_month_and_stays_when_pictures_go(store: SqliteStore, clock: Clock) -> None:
     """Ours: whoever deletes a picture has had it drawn all the same."""
-    job = await begin(store, "ann", ImageRequest(model="m", prompt="two", price=0.5))
+    job = await begin(store, "ann", ImageRequest(model="m", prompt="two", price=Price(picture=0.5)))
     clock.now += 12
     await store.finish(job, [picture("1.png"), picture("2.png")])
-    job = await begin(store, "ann", ImageRequest(model="m", prompt="none", price=0.5))
+    job = await begin(store, "ann", ImageRequest(model="m", prompt="none", price=Price(picture=0.5)))
     clock.now += 3
     await store.fail(job, POLICY)
     clock.now += 5 * DAY_S
@@ -136,8 +140,8 @@ async def test_the_use_is_counted_by_month_and_stays_when_pictures_go(store: Sql
     await store.finish(job, [picture("3.png")])
     await store.delete("ann", 1)
     everybody = [
-        Use(month="2026-12", owner="ben", pictures=1, failed=0, seconds=0.0, spend=0.0),
-        Use(month="2026-11", owner="ann", pictures=2, failed=1, seconds=15.0, spend=0.5),
+        Use(month="2026-12", owner="ben", pictures=1, failed=0, seconds=0.0),
+        Use(month="2026-11", owner="ann", pictures=2, failed=1, seconds=15.0, costs=HALF, estimated=HALF),
     ]
     assert await store.database.read(sqlite_owners.use_by_month) == everybody
     assert await store.database.read(sqlite_owners.use_by_month, "2026-11") == everybody[1:]
