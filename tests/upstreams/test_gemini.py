@@ -27,7 +27,7 @@ from service.upstreams.gemini import (
     resource_name,
     step_of,
 )
-from service.upstreams.image_sources import Inline
+from service.upstreams.image_sources import Inline, Link
 from service.upstreams.kinds import Kind
 from tests.emulators import pictures
 from tests.emulators.gemini import Gemini, running
@@ -374,6 +374,29 @@ def test_tokens_that_are_no_numbers_count_as_none(usage: object) -> None:
 def test_a_list_of_events_is_a_stream(body: object) -> None:
     """Spec Gemini API: without `alt=sse` a stream is one JSON list."""
     assert len(read(json.dumps(body)).pictures()) == 1
+
+
+FLOW_URL = "https://flow.example/image/1?Signature=x"
+
+
+@pytest.mark.parametrize(
+    ("events", "found"),
+    [
+        pytest.param(
+            [chunk({"text": "图片生成任务已启动\n"}), chunk(BLOB, finishReason="STOP")],
+            Inline(BLOB["inlineData"]["data"]),
+            id="inline",
+        ),
+        pytest.param(
+            [chunk({"fileData": {"mimeType": "image/jpeg", "fileUri": FLOW_URL}}, {"text": FLOW_URL})],
+            Link(FLOW_URL),
+            id="its-bytes-could-not-be-read",
+        ),
+    ],
+)
+def test_flow2apis_gemini_routes_are_read(events: list[object], found: object) -> None:
+    """Spec Flow2API, `v1beta/models/…`: progress comes as text, a picture inline or, twice, as its URL."""
+    assert read("".join(f"data: {json.dumps(each)}\n\n" for each in events)).pictures() == [found]
 
 
 def test_an_error_within_a_list_is_told() -> None:
