@@ -357,3 +357,36 @@ async def test_derivatives_that_outlived_their_picture_go_when_that_is_missed(fi
     files.path(name).unlink()
     assert await files.remove([name]) == [name]
     assert every_file(folder) == []
+
+
+class RemovedMeanwhile(DiskFiles):
+    """Loses each picture at the moment at which a derivative of it was written, as to another process."""
+
+    def _put(self, path: Path, data: bytes) -> None:
+        super()._put(path, data)
+        if "~" in path.name:
+            self.path(path.name.partition("~")[0]).unlink()
+
+
+class KeptMeanwhile(DiskFiles):
+    """Gets a derivative of each picture at the moment before that is removed."""
+
+    late = True
+
+    def _remove_derived(self, name: str) -> None:
+        super()._remove_derived(name)
+        if self.late:
+            self.late = False
+            self.path(DERIVATIVES[0].of(name)).write_bytes(b"small")
+
+
+@pytest.mark.parametrize("kind", [RemovedMeanwhile, KeptMeanwhile])
+async def test_no_derivative_outlives_its_picture_whatever_comes_between(
+    kind: type[DiskFiles], folder: Path, scratch: Path
+) -> None:
+    """Ours: nothing counts such a file, and nothing would ever remove it."""
+    files = await kind.open(folder, scratch, KEY)
+    name = await files.keep("local", PNG, "image/png")
+    assert await files.keep_derived(name, DERIVATIVES[0], b"small") is (kind is KeptMeanwhile)
+    await files.remove([name])
+    assert every_file(folder) == []
