@@ -92,9 +92,10 @@ def _tell_gallery(context: ToolContext, call: Call) -> Result:
         return failed("There is no gallery here: it needs an Easel that is reached over HTTP.")
     base = context.pictures.url_for(call.reached_at).removesuffix(PICTURES.path)
     url = base + call.open_gallery()
-    once = " It works once, within ten minutes." if url != base + GALLERY.path else ""
-    near = " It opens on this machine only." if is_loopback(urlsplit(base).hostname or "") else ""
-    text = f"The gallery of all pictures, for the person to open in a browser:{once}{near} Give it as it is:\n{url}"
+    how = "once, within ten minutes" if url != base + GALLERY.path else ""
+    where = "on this machine only" if is_loopback(urlsplit(base).hostname or "") else ""
+    so = ", ".join(filter(None, (how, where)))
+    text = f"This link opens the gallery of all the person's pictures in a browser: {so}. Repeat it as it is:\n{url}"
     return answered(text, {"entries": [], "gallery": url})
 
 
