@@ -5,7 +5,7 @@ down (`Arrivals`) before they are examined, and the row names what is stored.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -95,9 +95,8 @@ class Keeping(Writing):
     async def arrived_links(self, job: Job) -> tuple[str, ...]:
         """Return the links of pictures that arrived and are not in the row of the job."""
         arrived, stored = await self.arrivals.read(job), {picture.part for picture in job.pictures}
-        return tuple(
-            each.source for part, pictures in arrived.items() for each in pictures if each.source and part not in stored
-        )
+        others = [each.source for part in arrived.keys() - stored for each in arrived[part] if each.source]
+        return (*links_left(job, arrived), *others)
 
     async def _store(self, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
         """Store a picture; return its bytes as they are kept, too."""
@@ -114,6 +113,13 @@ def _drawn(given: Sequence[Picture]) -> Drawn:
     """Return what an answer drew, with the use that it told of all its pictures."""
     told = [picture.usage for picture in given if picture.usage is not None]
     return Drawn(pictures=len(given), usage=sum(told[1:], start=told[0]) if told else None)
+
+
+def links_left(job: Job, arrived: Mapping[int, Sequence[Picture]]) -> list[str]:
+    """Return the links of pictures that are not here yet, of the parts of a job that have others in its row."""
+    stored, known = {picture.part for picture in job.pictures}, {picture.source for picture in job.pictures}
+    of_stored = (each for part, pictures in arrived.items() if part in stored for each in pictures)
+    return [each.source for each in of_stored if not each.data and each.source not in known]
 
 
 async def download(upstream: Upstream, link: str) -> Picture:

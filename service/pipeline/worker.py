@@ -35,7 +35,7 @@ from service.images import (
 )
 from service.pipeline.asking import MAY_BE_CHARGED, Asking
 from service.pipeline.clock_watch import ClockWatch
-from service.pipeline.keeping import Keeping, Stored, download
+from service.pipeline.keeping import Keeping, Stored, download, links_left
 from service.pipeline.parts import Part, Parts, positions, split
 from service.pipeline.reference_preparation import NOT_CHARGED, prepared
 from service.pipeline.running_jobs import RunningJob, finish_despite_cancel
@@ -167,7 +167,8 @@ class Worker(Asking, Keeping):
         stored = {picture.part for picture in job.pictures}
         left = sorted((job.tasks.keys() | arrived.keys()) - stored) if job.count > 1 else [0]
         each = [Part(number=number, task=job.tasks.get(number, ""), arrived=arrived.get(number, ())) for number in left]
-        return await self._work(job, Parts(each, several=job.count > 1), running, self.upstreams.get(job.upstream))
+        parts = Parts(each, several=job.count > 1, links=links_left(job, arrived))
+        return await self._work(job, parts, running, self.upstreams.get(job.upstream))
 
     async def _work(self, job: Job, parts: Parts, running: RunningJob, upstream: Upstream | None) -> Job | None:
         """Work on all parts side by side, then end the job; None where it can be finished later alone."""
@@ -210,7 +211,7 @@ class Worker(Asking, Keeping):
     async def _conclude(self, job: Job, parts: Parts, running: RunningJob) -> Job:
         """End a job all of whose parts have ended. Raises the failure of one that has no picture."""
         came = len(job.pictures) + sum(part.came for part in parts.each)
-        links = [link for part in parts.each for link in part.links]
+        links = [*parts.links, *(link for part in parts.each for link in part.links)]
         if not came and (failure := parts.failure(job.count)) is not None:
             raise failure
         current = await self.store.job(job.owner, job.history_id) or job

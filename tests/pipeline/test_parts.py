@@ -11,7 +11,7 @@ import pytest
 
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
 from service.pipeline.parts import Part, Parts, shortfall_text, split
-from service.pipeline.running_jobs import Waiter
+from service.pipeline.running_jobs import RunningJob, Waiter
 from service.upstreams.base import RemoteTask, Upstream
 from tests.emulators.pictures import png
 from tests.pipeline_fixture import FOX, Pencil, PipelineFixture, ask, pipeline_fixture
@@ -271,3 +271,31 @@ async def test_pictures_that_arrived_before_a_crash_are_kept_and_the_rest_is_sai
     assert (ended.state, ended.missing) == ("done", 2)
     assert ended.shortfall is not None
     assert ended.shortfall.kind == "interrupted"
+
+
+@pytest.mark.parametrize("restarts", [pytest.param(True, id="restart"), pytest.param(False, id="cancellation")])
+async def test_a_link_of_a_part_whose_other_picture_is_stored_outlives_an_end(
+    tmp_path: Path, *, restarts: bool
+) -> None:
+    """Bug: one of two pictures of a part could not be downloaded yet, and the way to it was lost with the process."""
+    link, here = "https://pics.example/late", "https://pics.example/here"
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
+        worker = pipeline.generation.worker
+        job = (await pipeline.store.begin("anna", FOUR, "pencil", "f")).job
+        job = await pipeline.store.mark_submitted(job, 4)
+        stored = KeptPicture(name="a.png", media_type="image/png", width=1, height=1, size=1, part=0, source=here)
+        job = await pipeline.store.add_pictures(job, [stored])
+        came = [Picture(data=b"", source=here), Picture(data=b"", source=link)]
+        await worker.arrivals.keep(job, came, 0)
+        if restarts:
+            await pipeline.store.release(job)
+            [claimed] = await pipeline.store.claim()
+            ended = await worker.follow(claimed, pipeline.generation.jobs.resume(("anna", 2), _nothing))
+        else:
+            ended = await worker.cancel(job)
+    assert ended is not None
+    assert (ended.state, ended.links) == ("done", (link,))
+
+
+async def _nothing(_: RunningJob) -> Job | None:
+    return None
