@@ -23,6 +23,7 @@ from service.background import background_tasks
 from service.features.catalog import INSTRUCTIONS, offer
 from service.features.resources import PictureNotifications
 from service.gallery.access import SESSIONS, path_of_link
+from service.gallery.app_page import read_app
 from service.gallery.composition import GalleryParts
 from service.gallery.events import Events
 from service.image_models.models import Models, read_models
@@ -163,7 +164,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         offer(endpoint.server, context)
         guard = Guard(settings, resource, tokens)
         app = _application(settings, guard, context, endpoint if over_http else None, storage)
-        web_files.add_routes(app, storage.files, storage.imports, parts.derivatives(context.retention))
+        web_files.add_routes(app, storage.files, storage.imports, context.derivatives)
         if over_http:
             GalleryParts(
                 settings=settings,
@@ -316,6 +317,7 @@ class _Parts:
             await retention.enforce(spare=[picture.name for picture in job.pictures])
 
         generation = self._generation(pictures, ended)
+        in_use = InUse(DERIVATIVES, settings.allowances)
         return ToolContext(
             models=models,
             upstreams=self.upstreams,
@@ -330,6 +332,8 @@ class _Parts:
             history_recent=settings.history_recent,
             history_archive=settings.history_archive,
             has_gallery=self.has_gallery,
+            derivatives=Derivatives(storage.files, storage.store, self.decoders, in_use, retention.enforce),
+            app_html=read_app(),
         )
 
     def _generation(self, pictures: Pictures, ended: Callable[[Job], Awaitable[None]]) -> Generation:
@@ -347,11 +351,6 @@ class _Parts:
         )
         restoration = Restoration(upstreams=self.upstreams, store=store, pictures=pictures, ended=ended)
         return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration)
-
-    def derivatives(self, retention: Retention) -> Derivatives:
-        """Return what makes smaller copies for pages."""
-        in_use = InUse(DERIVATIVES, self.settings.allowances)
-        return Derivatives(self.storage.files, self.storage.store, self.decoders, in_use, retention.enforce)
 
     def _references(self, generation: Generation, uploads: Uploads, retention: Retention) -> References:
         storage = self.storage

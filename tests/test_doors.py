@@ -28,8 +28,9 @@ from service.protocol.methods import METHODS
 from service.protocol.round_trips import begin_state
 from service.routes import ROUTES
 from service.storage.sqlite import SqliteStore
-from service.tools import TOOLS
+from service.tools import APP_TOOLS, TOOLS
 from service.tools.base import SCHEMAS, load_schema
+from tests.app_host import APP_CLIENT
 from tests.conftest import Serve
 from tests.emulators.pictures import png
 from tests.paths import SERVICE
@@ -212,6 +213,10 @@ DOORS: Final[Mapping[str, Door]] = {
     "history before one": Door(
         ask=tool("history", lambda ids: {"before": int(ids.history)}, "history"), takes=("tool history.before",)
     ),
+    "page of a view before one": Door(
+        ask=tool("history_page", lambda ids: {"before": int(ids.history)}, "history", **APP_CLIENT),
+        takes=("tool history_page.before",),
+    ),
     "delete": Door(
         ask=tool("delete", lambda ids: {"history_id": int(ids.history), "confirm": True}, "history"),
         takes=("tool delete.history_id",),
@@ -390,6 +395,7 @@ NO_IDS: Final[Mapping[str, frozenset[str]]] = {
             "generate_image": "prompt return_base64 model size negative_prompt seed steps guidance loras "
             "output_filename output_dir poll_interval_seconds max_poll_interval_seconds max_poll_attempts poll_backoff",
             "history": "picture wait_seconds query scope model state limit gallery",
+            "history_page": "query scope model state limit",
             "delete": "confirm",
             "cache": "action keep include_history confirm",
         }.items()
@@ -448,7 +454,7 @@ NO_IDS: Final[Mapping[str, frozenset[str]]] = {
 def rows_of_the_code() -> Iterator[str]:
     """Every place of the code's tables at which something comes in that may be an id."""
     yield from (f"method {name}" for name in METHODS)
-    for each in TOOLS:
+    for each in (*TOOLS, *APP_TOOLS):
         yield from (f"tool {each.name}.{argument}" for argument in load_schema(each.name)["properties"])
     names = [value for value in vars(headers).values() if isinstance(value, str)]
     yield from (f"header {name}" for name in names if re.fullmatch(r"Mcp-[A-Za-z-]+|Last-Event-Id", name))

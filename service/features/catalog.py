@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
+from service.features.app import AppPage
 from service.features.completions import Completions
 from service.features.prompts import Prompts, PromptTemplates
 from service.features.resources import Resources
@@ -13,7 +14,7 @@ from service.protocol.call import Call
 from service.protocol.catalog import Server, ToolEntry
 from service.protocol.errors import INTERNAL_ERROR, RpcError
 from service.protocol.subscriptions import LISTS, RESOURCES
-from service.tools import TOOLS
+from service.tools import APP_TOOLS, TOOLS
 from service.tools.base import without_output
 from service.tools.context import ToolContext
 
@@ -39,17 +40,22 @@ def offer(server: Server, context: ToolContext) -> None:
     """Have `server` offer everything that stands on `context`. Calls that run keep the context they started with."""
     tools = {tool.name: tool.bind(context) for tool in TOOLS if tool.offered(context)}
     plain = without_output(tools)
+    app = AppPage(html=context.app_html, pictures=context.pictures)
+    with_app = app.tools(tools, {tool.name: tool.bind(context) for tool in APP_TOOLS})
+    plain_with_app = without_output(with_app)
 
     def show_tools(call: Call) -> Mapping[str, ToolEntry]:
+        if app.is_shown(call):
+            return with_app if context.profiles.of(call).structured else plain_with_app
         return tools if context.profiles.of(call).structured else plain
 
     templates = PromptTemplates.read()
     prompts = Prompts(templates=templates, models=context.models, store=context.store, tools=tools).entries()
-    resources = Resources(store=context.store, pictures=context.pictures, models=context.models)
+    resources = Resources(store=context.store, pictures=context.pictures, models=context.models, app=app)
     server.tools, server.show_tools = tools, show_tools
     server.list_changes_for = lambda client, hint: TELLING if context.profiles.named(client, hint).notices else QUIET
     server.prompts = {name: replace(each, get=with_rpc_errors(each.get)) for name, each in prompts.items()}
-    server.resources = resources.fixed()
+    server.resources, server.app_views = resources.fixed(), app.entries()
     server.templates = {
         uri: replace(each, read=with_rpc_errors(each.read)) for uri, each in resources.templates().items()
     }

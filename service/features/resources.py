@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import orjson
 
+from service.features.app import AppPage
 from service.image_models.abilities import table, table_text
 from service.image_models.models import Models
 from service.images import FORMATS, Job, KeptPicture
@@ -56,6 +57,7 @@ class Resources:
     store: Store
     pictures: Pictures
     models: Models
+    app: AppPage | None = None
 
     def fixed(self) -> dict[str, ResourceEntry]:
         """Return the resources that everybody has, by URI."""
@@ -87,7 +89,8 @@ class Resources:
             for number, picture in enumerate(job.pictures, start=1):
                 if picture.kept and not picture.is_away:
                     entries.setdefault(picture.name, entry_of(job, number, picture))  # bytes drawn twice are one
-        return list(entries.values()), str(jobs[PAGE - 1].history_id) if len(jobs) > PAGE else None
+        shown = self.app.listings(call) if self.app is not None and before is None else []
+        return [*shown, *entries.values()], str(jobs[PAGE - 1].history_id) if len(jobs) > PAGE else None
 
     async def read_job(self, call: Call, uri: str) -> Sequence[Result] | None:
         """Read a generation, as JSON and as markdown; None when the URI names none of the caller's."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from service.limits import Allowances, CallRate
 from service.protocol.call import Call
 from service.protocol.channel import TASKS
-from service.protocol.client import Client, Era
+from service.protocol.client import APPS, Client, Era
 from service.protocol.headers import ParamHeaders, find_param_headers
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import LISTS, Hub, ListChanged, SessionMemory
@@ -81,9 +81,10 @@ class Server:
     `resource_pages` lists the caller's own resources: it takes a cursor, which comes from outside and is to be checked
     (raises `ValueError` for a foreign one), and returns a page of entries and the cursor of the next page.
     `show_tools` returns the tools that `tools/list` shows to a caller, one of a few mappings that last as long as
-    `tools`; None shows `tools` to everybody. `list_changes_for` returns the lists whose changes go to the
-    sessions of a client, by its `clientInfo` and the hint of its URL. `tasks` is None where calls cannot become tasks.
-    `page_size` counts entries of one page of a list. The limits are those of `hub`.
+    `tools`; None shows `tools` to everybody. `list_changes_for` returns the lists whose changes go to the sessions of a
+    client, by its `clientInfo` and the hint of its URL. `tasks` is None where calls cannot become tasks. `app_views`
+    are the views of MCP Apps by URI: `resource_pages` lists them to clients that show them. `page_size` counts entries
+    of one page of a list. The limits are those of `hub`.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Server:
     instructions: str
     tools: Mapping[str, ToolEntry] = field(default_factory=dict)
     show_tools: ShowTools | None = None
+    app_views: Mapping[str, ResourceEntry] = field(default_factory=dict)
     prompts: Mapping[str, PromptEntry] = field(default_factory=dict)
     resources: Mapping[str, ResourceEntry] = field(default_factory=dict)
     templates: Mapping[str, ResourceEntry] = field(default_factory=dict)
@@ -115,6 +117,10 @@ class Server:
     def tools_shown(self, call: Call) -> Mapping[str, ToolEntry]:
         """Return the tools as they are listed for this caller."""
         return self.tools if self.show_tools is None else self.show_tools(call)
+
+    def app_extension(self, client: Client) -> dict[str, Any]:
+        """The extension MCP Apps with its settings, for a client that shows views."""
+        return {APPS: {}} if self.app_views and client.shows_apps else {}
 
     @property
     def allowances(self) -> Allowances:

@@ -22,6 +22,15 @@ _MAX_CACHED: Final = 4096
 _PART: Final = re.compile(r"[A-Za-z0-9._/-]{1,64}")
 """The name of an extension or a mode; it goes into the session id, and that into a header."""
 
+APPS: Final = "io.modelcontextprotocol/ui"
+"""The extension MCP Apps."""
+
+APP_TYPE: Final = "text/html;profile=mcp-app"
+"""The one type of a view."""
+
+SHOWS_APPS: Final = f"extensions/{APPS}#{APP_TYPE}"
+"""The capability of a client that shows views of this type. No extension that a client names is spelled so."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
@@ -34,6 +43,11 @@ class Client:
     name: str = ""
     version: str = ""
     capabilities: frozenset[str] = frozenset()
+
+    @property
+    def shows_apps(self) -> bool:
+        """True for a client that shows the view which a tool names (SEP-1865, MCP Apps, Capability Negotiation)."""
+        return SHOWS_APPS in self.capabilities
 
 
 def read_client(info: object, capabilities: object) -> Client:
@@ -66,7 +80,14 @@ def _names(declared: Mapping[str, Any]) -> list[str]:
 def _parts(declared: Mapping[str, Any]) -> Iterator[str]:
     for name in _names(declared):
         parts = declared[name] or ({"form": {}} if name == "elicitation" else {})
+        if name == "extensions" and _shows_apps(parts.get(APPS)):
+            yield SHOWS_APPS
         yield from (f"{name}/{part}" for part in parts if _PART.fullmatch(part))
+
+
+def _shows_apps(settings: object) -> bool:
+    types = settings.get("mimeTypes") if isinstance(settings, dict) else None
+    return isinstance(types, list) and APP_TYPE in types
 
 
 def _text(value: object) -> str:

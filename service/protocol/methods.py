@@ -53,9 +53,10 @@ class Method:
 
 async def initialize(server: Server, call: Call) -> Result:
     """Open a session: admission has negotiated `call.version` and minted `call.session`."""
+    extensions = server.app_extension(call.client)
     return {
         "protocolVersion": call.version,
-        "capabilities": server.capabilities,
+        "capabilities": {**server.capabilities, **({"extensions": extensions} if extensions else {})},
         "serverInfo": server.info,
         "instructions": server.instructions,
     }
@@ -72,11 +73,11 @@ async def set_level(server: Server, call: Call) -> Result:
     return {}
 
 
-async def discover(server: Server, call: Call) -> Result:  # noqa: ARG001 - every handler takes both
+async def discover(server: Server, call: Call) -> Result:
     """Return the revisions that we speak and the capabilities that we have."""
     capabilities = server.capabilities
-    if server.extensions:
-        capabilities["extensions"] = server.extensions
+    if extensions := {**server.extensions, **server.app_extension(call.client)}:
+        capabilities["extensions"] = extensions
     return {
         "supportedVersions": list(SUPPORTED_VERSIONS),
         "capabilities": capabilities,
@@ -218,6 +219,6 @@ def scope_needed(server: Server, call: Call) -> str | None:
     can ask for a scope only by calling what needs it.
     """
     if call.method == "tools/call":
-        return offers.tool_scope(server, call.params)
+        return offers.tool_scope(server, call)
     method = METHODS.get(call.method)
     return None if method is None else method.scope

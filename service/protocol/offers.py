@@ -30,9 +30,10 @@ def call_tool(server: Server, call: Call) -> Awaitable[Result]:
     """Run one tool. An unknown name is the caller's mistake; a failed run is a result."""
     params = call.request.params
     name = params.get("name")
-    tool = server.tools.get(name) if isinstance(name, str) else None
+    tools = server.tools_shown(call)
+    tool = tools.get(name) if isinstance(name, str) else None
     if tool is None:
-        raise RpcError(INVALID_PARAMS, f"Unknown tool: {_shown(name)}. The tools are: {', '.join(server.tools)}.")
+        raise RpcError(INVALID_PARAMS, f"Unknown tool: {_shown(name)}. The tools are: {', '.join(tools)}.")
     arguments = _arguments(params)
     if tool.param_headers and call.headers is not None:
         check_param_headers(call.headers, tool.param_headers, arguments)
@@ -41,12 +42,12 @@ def call_tool(server: Server, call: Call) -> Awaitable[Result]:
     return tool.run(call, arguments)
 
 
-def tool_scope(server: Server, params: Mapping[str, Any]) -> str | None:
+def tool_scope(server: Server, call: Call) -> str | None:
     """Return the scope that a call of a tool needs; None where there is no such tool, or no arguments to judge by."""
-    name = params.get("name")
-    tool = server.tools.get(name) if isinstance(name, str) else None
+    name = call.params.get("name")
+    tool = server.tools_shown(call).get(name) if isinstance(name, str) else None
     try:
-        return None if tool is None else tool.scope(_arguments(params))
+        return None if tool is None else tool.scope(_arguments(call.params))
     except RpcError:
         return None
 
@@ -90,7 +91,7 @@ async def list_templates(server: Server, call: Call) -> Result:
 async def read_resource(server: Server, call: Call) -> Result:
     """Return the contents of a URI. An unknown one is -32602 with the URI in `data` (SEP-2164)."""
     uri = _uri(call)
-    known = server.resources.get(uri)
+    known = server.resources.get(uri) or server.app_views.get(uri)
     entries: list[ResourceEntry] = [known] if known is not None else list(server.templates.values())
     for entry in entries:
         contents = await entry.read(call, uri)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.image_models.models import Models
+from service.pictures.derivatives import Derivatives
 from service.pictures.library import Pictures
 from service.pipeline.generation import Generation
 from service.pipeline.retention import Retention
@@ -39,3 +40,7 @@ class ToolContext:
     history_archive: int
     has_gallery: bool = False
     """A page shows the pictures in a browser."""
+    derivatives: Derivatives | None = None
+    """Makes the small copies that a view shows."""
+    app_html: str = ""
+    """The view of the MCP App, as HTML."""

@@ -19,6 +19,7 @@ from service.pictures.messages import PREVIEW_TYPE, JpegCopy
 from service.pipeline.generation import Outcome
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
+from service.tools.app_view import with_view
 from service.tools.base import Arguments, Schema, Tool, waiter_of
 from service.tools.context import ToolContext
 from service.tools.results import NOTE_LENGTH, REASON_LENGTH, alt_text, asked_for, escape_markdown, joined_text, ticket
@@ -64,7 +65,7 @@ async def show(context: ToolContext, call: Call, outcome: Outcome, arguments: Ar
     """Return the result of a job that has ended. Base64 is only for the call that asked for it."""
     call.on_delivered(partial(context.generation.delivered, outcome.job))
     if outcome.job.state is not JobState.DONE:
-        return not_made(outcome.job)
+        return await with_view(context, call, not_made(outcome.job), [outcome.job])
     jpeg = None
     if arguments.get("return_base64", False):
         found = await context.generation.picture(call.owner, outcome.job.history_id, 1)
@@ -74,7 +75,8 @@ async def show(context: ToolContext, call: Call, outcome: Outcome, arguments: Ar
     preview = outcome.preview
     if preview is not None:
         preview = await context.pictures.shrink(call.owner, preview, context.profiles.of(call).preview_bytes)
-    return made(replace(outcome, preview=preview), context.pictures.url_for(call.reached_at), jpeg, notes)
+    result = made(replace(outcome, preview=preview), context.pictures.url_for(call.reached_at), jpeg, notes)
+    return await with_view(context, call, result, [outcome.job])
 
 
 def read_request(arguments: Arguments, default: str) -> ImageRequest:

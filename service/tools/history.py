@@ -11,6 +11,7 @@ from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.routes import GALLERY, PICTURES
 from service.storage.store import Page, Search
+from service.tools.app_view import with_view
 from service.tools.base import Arguments, Schema, Tool, answered, failed, waiter_of
 from service.tools.context import ToolContext
 from service.tools.history_costs import list_costs
@@ -132,7 +133,8 @@ async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> R
     if page.more:
         structured["next_before"] = page.jobs[-1].history_id
     if not page.jobs:
-        return answered(_nothing(context, arguments, page), structured)
+        nothing = answered(_nothing(context, arguments, page), structured)
+        return await with_view(context, call, nothing, [], _listed(page, arguments))
     head = f"{len(page.jobs)} of {page.total:,} {_kind(arguments)}, newest first."
     kept = [sum(picture.kept for picture in job.pictures) for job in page.jobs]
     if any(kept):
@@ -142,7 +144,15 @@ async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> R
             head += f" To change one, call `generate` with its history_id{which}."
     entries = [entry_text(job, url) for job in jobs]
     further = await _further(context, call, arguments, page)
-    return answered("\n\n".join([head, *entries, *further]), structured, message=" ".join([head, *further]))
+    result = answered("\n\n".join([head, *entries, *further]), structured, message=" ".join([head, *further]))
+    return await with_view(context, call, result, page.jobs, _listed(page, arguments))
+
+
+def _listed(page: Page, arguments: Arguments) -> Result:
+    """Return the facts by which a view goes on to the next page."""
+    older = {"next_before": page.jobs[-1].history_id} if page.more else {}
+    filters = {name: arguments[name] for name in ("query", "scope", "model", "state") if name in arguments}
+    return {"total": page.total, "filters": filters, **older}
 
 
 def _search(context: ToolContext, arguments: Arguments) -> Search:

@@ -1,6 +1,7 @@
 """The size of results: content that a client does not take is left out, the whole stays under `Profile.max_bytes`.
 
-Too long a result loses, in this order: images, links, the ends of long words, the ends of long lists, the last lines.
+Too long a result loses, in this order: images, what only a view shows, links, the ends of long words, the ends of long
+lists, the last lines.
 URLs, markdown images and history_ids are never cut, and structured content goes on matching its schema: strings get
 shorter, lists lose their last entries, nothing else changes.
 """
@@ -14,6 +15,7 @@ import orjson
 
 from service.profiles import Profile
 from service.protocol.jsonrpc import Result
+from service.tools.app_view import VIEW, without_thumbnails, without_view
 
 ENVELOPE: Final = 8_000
 """Bytes for the message around a result. The longest id takes 6,000 of them, the members of the eras some hundred."""
@@ -68,6 +70,11 @@ def _smaller(result: Result, room: int) -> Iterator[Result]:
     yield result
     while any(block["type"] == "image" for block in result["content"]):
         result = _without_last_image(result)
+        yield result
+    if VIEW in result.get("_meta", {}):
+        result = without_thumbnails(result)
+        yield result
+        result = without_view(result)
         yield result
     if any(block["type"] == "resource_link" for block in result["content"]):
         result = {**result, "content": [block for block in result["content"] if block["type"] != "resource_link"]}

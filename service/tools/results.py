@@ -26,6 +26,7 @@ from service.profiles import Profile
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result
 from service.redaction import visible
+from service.tools.app_view import with_view
 from service.tools.context import ToolContext
 
 ALT_LENGTH: Final = 80
@@ -86,7 +87,8 @@ async def show(context: ToolContext, call: Call, outcome: Outcome) -> Result:
     profile = context.profiles.of(call)
     outcome = await _shrink(context, call, outcome, profile.preview_bytes)
     call.on_delivered(partial(context.generation.delivered, outcome.job))
-    return job_result(outcome, profile, context.pictures.url_for(call.reached_at))
+    result = job_result(outcome, profile, context.pictures.url_for(call.reached_at))
+    return await with_view(context, call, result, [outcome.job])
 
 
 async def _shrink(context: ToolContext, call: Call, outcome: Outcome, room: int) -> Outcome:

@@ -26,6 +26,8 @@ const ICONS = {
   stop: "M6 6h12v12H6z",
   warning: "M12 4l9 16H3zM12 10v4M12 17v.5",
   fit: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
+  grid: "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z",
+  open: "M14 4h6v6M20 4l-9 9M18 14v6H4V6h6",
   menu: "M5 7h14M5 12h14M5 17h14",
   filter: "M4 6h16M7 12h10M10 18h4",
   cloud: "M4 4l16 16M8 7a6 6 0 0 1 9 4 4 4 0 0 1 2.500 6M17 18H7a4 4 0 0 1-1-7.900",
