@@ -394,7 +394,7 @@ NO_IDS: Final[Mapping[str, frozenset[str]]] = {
             "negative_prompt variation count seed picture",
             "generate_image": "prompt return_base64 model size negative_prompt seed steps guidance loras "
             "output_filename output_dir poll_interval_seconds max_poll_interval_seconds max_poll_attempts poll_backoff",
-            "history": "picture wait_seconds query scope model state limit gallery",
+            "history": "picture wait_seconds query scope model state limit gallery costs",
             "history_page": "query scope model state limit",
             "delete": "confirm",
             "cache": "action keep include_history confirm",
