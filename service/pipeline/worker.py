@@ -128,8 +128,8 @@ class Worker(Asking, Keeping):
     async def _failed(self, job: Job, running: RunningJob, error: WorkError) -> Job | None:
         """Have the row say why it failed. None where the service stops and the disk did not take it."""
         running.detached = True  # nothing is left that a cancellation could save
-        if self.jobs.closing and running.has_arrivals and error.kind == STORAGE:
-            return None  # the next start finishes it, or says what became of it
+        if self._is_for_next_start(error, running):
+            return None
         failure, links = Failure(kind=error.kind, reason=str(error)), error.links
         if error.kind in UNFINISHED:
             links = await self.arrived_links(await self.store.job(job.owner, job.history_id) or job)
@@ -146,6 +146,10 @@ class Worker(Asking, Keeping):
         except WorkError as problem:
             logger.warning("history_id %d of %s could not be ended: %s", job.history_id, job.owner, problem)
             return None
+
+    def _is_for_next_start(self, error: WorkError, running: RunningJob) -> bool:
+        """Tell that the service stops and the disk did not take it: the next start finishes it, or says its fate."""
+        return self.jobs.closing and running.has_arrivals and error.kind == STORAGE
 
     async def _charge(self, job: Job) -> str:
         try:
@@ -192,6 +196,9 @@ class Worker(Asking, Keeping):
         try:
             await self._work_on(job, parts, part, running, upstream)
         except WorkError as error:
+            if self._is_for_next_start(error, running):
+                part.left = error.fact
+                return
             part.error = error
             part.links = [*error.links]
             await finish_despite_cancel(self.write(partial(self._note_failure, job, part, error), running))

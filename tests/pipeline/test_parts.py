@@ -10,6 +10,7 @@ from typing import ClassVar
 import pytest
 
 from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
+from service.pipeline.keeping import Keeping
 from service.pipeline.parts import Part, Parts, shortfall_text, split
 from service.pipeline.running_jobs import RunningJob, Waiter
 from service.upstreams.base import RemoteTask, Upstream
@@ -299,3 +300,28 @@ async def test_a_link_of_a_part_whose_other_picture_is_stored_outlives_an_end(
 
 async def _nothing(_: RunningJob) -> Job | None:
     return None
+
+
+async def test_a_part_that_finds_no_room_while_the_service_stops_is_kept_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bug: the job ended with the others, and what had arrived of this one, paid for, was removed."""
+    kept = Keeping._store
+
+    async def refuse(worker: Keeping, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
+        if picture.data != png(2):
+            return await kept(worker, job, picture)
+        worker.jobs.closing = True
+        raise WorkError("The disk is full.", kind="storage")
+
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
+        with monkeypatch.context() as full:
+            full.setattr(Keeping, "_store", refuse)
+            await ask(pipeline, FOUR)
+        assert (await pipeline.job()).state == "working"
+    upstream = Pencil()
+    async with pipeline_fixture(tmp_path, upstream) as pipeline:
+        await pipeline.generation.wait("anna", 1, Waiter())
+        job = await pipeline.job()
+        assert 2 in await numbers(job, pipeline)
+    assert (job.state, upstream.asked) == ("done", [])
