@@ -49,6 +49,12 @@ GENERATION_SECONDS: Final = Histogram(
     buckets=(1, 2, 5, 10, 20, 40, 60, 120, 300, 600),
     registry=COUNTS,
 )
+COST: Final = Counter(
+    "easel_cost",
+    "Cost of generations that have ended, by currency; estimated: yes where no image service told it.",
+    ("upstream", "currency", "estimated"),
+    registry=COUNTS,
+)
 REFUSED: Final = Counter("easel_refused_requests", "HTTP requests that were refused.", ("status",), registry=COUNTS)
 
 CANCELLED: Final = "cancelled"
@@ -112,4 +118,7 @@ def generation_ended(job: Job, ended: Job | None, seconds: float, setting: str) 
             extra=extra,
         )
     GENERATIONS.labels(job.upstream, outcome).inc()
+    used = None if ended is None else ended.usage
+    if used is not None and used.cost:
+        COST.labels(job.upstream, used.currency, "yes" if used.estimated else "no").inc(used.cost)
     GENERATION_SECONDS.labels(job.upstream).observe(seconds)

@@ -49,7 +49,7 @@ MEANT_BY: Final[Mapping[str, str]] = {
     "background": "transparent transparency",
     "model": "engine modelname modelid checkpoint imagemodel",
     "quality": "hd detail",
-    "resolution": "hd upscale imagesize",
+    "resolution": "hd imagesize",
     "steps": "numinferencesteps numsteps samplingsteps inferencesteps",
     "guidance": "cfg cfgscale guidancescale",
     "loras": "lora loraid lorascale",
@@ -66,14 +66,43 @@ MEANT_BY: Final[Mapping[str, str]] = {
 """The other names of each argument, in small letters without signs."""
 
 
+_UPSCALES: Final = frozenset(
+    [
+        "upscale",
+        "upscaled",
+        "upscaling",
+        "upscaler",
+        "upscalefactor",
+        "upscaleto",
+        "enlarge",
+        "enlargement",
+        "superresolution",
+        "hiresfix",
+    ]
+)
+NO_UPSCALE: Final = (
+    "`{name}`: none of the image services here enlarges an earlier picture; each would draw it anew, and it would not "
+    "be the same. Nothing was charged. If that will do, call `generate` with its history_id, a prompt that says to "
+    "keep everything as it is, and a larger `resolution` or `size`."
+)
+"""Flow2API enlarges to 2K and 4K only while it draws, and has no call for a picture that is there; ModelScope's and
+OpenAI's APIs have none either.
+"""
+
+
 def is_count(name: str) -> bool:
     """Tell whether an argument of this name says how many pictures to make."""
-    return re.sub(r"[^a-z0-9]", "", name[:60].lower()) in _COUNTS.split()
+    return _plain(name) in _COUNTS.split()
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters without signs."""
+    return re.sub(r"[^a-z0-9]", "", name[:60].lower())
 
 
 def advice_for(name: str, known: Sequence[str]) -> str:
     """Return the advice for an argument of this name, where it is a synonym of those that the tool has; else ""."""
-    word = re.sub(r"[^a-z0-9]", "", name[:60].lower())
+    word = _plain(name)
     if "variation" in known and is_count(name):
         return f" {SEVERAL}"
     if "before" in known and word in ("delete", "deleted", "deleteid", "remove", "action"):
@@ -212,6 +241,10 @@ def _missing(violation: Violation) -> list[str]:
 
 def _unknown(violation: Violation) -> list[str]:
     known = list(violation.properties)
+    if "history_id" in known and "prompt" in known:
+        enlarging = [name for name in violation.value if name not in known and _plain(name) in _UPSCALES]
+        if enlarging:
+            return [NO_UPSCALE.format(name=enlarging[0][:60])]
     names = ", ".join(f"`{name}`" for name in known)
     return [
         f"`{name[:60]}` is not an argument of this tool; it takes {names}.{_advice(name, known)}"

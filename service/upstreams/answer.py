@@ -275,8 +275,14 @@ def read_usage(usage: object) -> Usage | None:
         cost=_number(usage, MOST_COST, "cost"),
         input_tokens=int(_number(usage, MOST_TOKENS, "input_tokens", "prompt_tokens") or 0),
         output_tokens=int(_number(usage, MOST_TOKENS, "output_tokens", "completion_tokens") or 0),
+        image_tokens=_image_tokens(usage.get("input_tokens_details")),
     )
     return read if read != Usage() else None
+
+
+def _image_tokens(details: object) -> int:
+    """Return how many of the input tokens are those of reference pictures, as the Images API tells it."""
+    return int(_number(details, MOST_TOKENS, "image_tokens") or 0) if isinstance(details, dict) else 0
 
 
 def _number(usage: Mapping[object, object], most: float, *names: str) -> float | None:
