@@ -51,7 +51,13 @@ def offer(server: Server, context: ToolContext) -> None:
 
     templates = PromptTemplates.read()
     prompts = Prompts(templates=templates, models=context.models, store=context.store, tools=tools).entries()
-    resources = Resources(store=context.store, pictures=context.pictures, models=context.models, app=app)
+    resources = Resources(
+        store=context.store,
+        pictures=context.pictures,
+        models=context.models,
+        app=app,
+        costs=lambda call: context.profiles.of(call).costs,
+    )
     server.tools, server.show_tools = tools, show_tools
     server.list_changes_for = lambda client, hint: TELLING if context.profiles.named(client, hint).notices else QUIET
     server.prompts = {name: replace(each, get=with_rpc_errors(each.get)) for name, each in prompts.items()}

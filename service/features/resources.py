@@ -12,8 +12,8 @@
 import asyncio
 import base64
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
@@ -58,6 +58,8 @@ class Resources:
     pictures: Pictures
     models: Models
     app: AppPage | None = None
+    costs: Callable[[Call], bool] = lambda _: True
+    """Tells whether a generation says to a caller what it cost."""
 
     def fixed(self) -> dict[str, ResourceEntry]:
         """Return the resources that everybody has, by URI."""
@@ -96,7 +98,10 @@ class Resources:
         """Read a generation, as JSON and as markdown; None when the URI names none of the caller's."""
         matched = re.fullmatch(rf"{HISTORY}([1-9][0-9]{{0,17}})", uri)
         job = None if matched is None else await self.store.job(call.owner, int(matched[1]))
-        return None if job is None else contents_of(uri, job, self.pictures.url_for(call.reached_at))
+        if job is None:
+            return None
+        shown = job if self.costs(call) else replace(job, usage=None)
+        return contents_of(uri, shown, self.pictures.url_for(call.reached_at))
 
     async def read_picture(self, call: Call, uri: str) -> Sequence[Result] | None:
         """Read a picture as base64, one over `MAX_BYTES` as a JPEG copy; None when the caller has none of that name."""

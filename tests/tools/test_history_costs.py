@@ -68,10 +68,12 @@ async def test_results_and_the_history_say_what_a_picture_cost_unless_a_setting_
             made = await draw(client)
             listed = await client.call("history")
             costs = await client.call("history", {"costs": True})
+            resource = (await client.modern("resources/read", {"uri": "easel://history/1"})).result["contents"]
     assert ["about 0.04 USD" in each["content"][0]["text"] for each in made] == [shown == "on", False]
     assert ("about 1.00 CNY" in made[1]["content"][0]["text"]) == (shown == "on")
     assert ("about 0.04 USD" in listed["content"][0]["text"]) == (shown == "on")
     used = [entry.get("usage") for entry in listed["structuredContent"]["entries"]]
+    assert ["0.04" in each["text"] for each in resource] == [shown == "on"] * 2
     if shown == "off":
         assert used == [None, None]
         assert "EASEL_SHOW_COSTS" in costs["content"][0]["text"]
