@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.conftest import Serve
 from tests.emulators import openai_images, openrouter
-from tests.emulators.openrouter import OpenRouter
+from tests.emulators.openrouter import COST, OpenRouter
 from tests.pictures.samples import encoded, photo
 from tests.wire import WireClient, wire_client
 
@@ -94,6 +94,15 @@ async def test_a_lost_answer_is_told_and_not_paid_again(drawing: Drawing, scenar
     assert lost["isError"]
     assert "it may have been charged" in lost["content"][0]["text"]
     assert drawing.router.charges == {f"a fox [{scenario}]": 1}
+
+
+async def test_the_cost_that_openrouter_tells_is_shown_and_kept(drawing: Drawing) -> None:
+    """Spec openrouter.ai/docs, Usage Accounting: in USD; each of two requests tells its own."""
+    made = await drawing.generate(count=2)
+    shown = await drawing.client.call("history", {"history_id": 1})
+    assert made["structuredContent"]["usage"]["cost"] == pytest.approx(2 * COST)
+    assert made["structuredContent"]["usage"]["estimated"] is False
+    assert shown["structuredContent"]["entries"][0]["usage"] == made["structuredContent"]["usage"]
 
 
 async def test_no_credits_are_told_to_whoever_runs_it(drawing: Drawing) -> None:
