@@ -16,7 +16,7 @@ CURRENCY: Final = "USD"
 DAY_S: Final = 86_400
 MILLION: Final = 1_000_000
 ROUNDING: Final = 1e-9
-"""What is left of a sum of prices that were taken back is not quite nothing."""
+"""The rest of a sum of prices that were taken back may be as large as this, and counts as nothing."""
 
 LEAST_SHOWN: Final = 0.0001
 ROUND: Final = 0.1

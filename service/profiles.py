@@ -60,7 +60,7 @@ class Profile:
     max_bytes: int = MAX_BYTES
     """Bytes of the whole encoded answer."""
     costs: bool = True
-    """What a picture cost, in three words. EASEL_SHOW_COSTS turns it off for everybody."""
+    """The cost of a picture, in three words. EASEL_SHOW_COSTS turns it off for everybody."""
     notices: bool = True
     """`notifications/resources/list_changed` on the stream of a session, for each picture."""
 

@@ -1,4 +1,4 @@
-"""What each owner had drawn and spent on a day, in the SQLite file, and the limits of new work that follow from it.
+"""The pictures and costs of each owner on a day, in the SQLite file, and the limits of new work that follow from it.
 
 1. `check_new_job` runs in the transaction that inserts the job: a job that is refused leaves nothing, and two processes
    that begin jobs at once cannot both take the last place. A call that joins a job never comes here.
@@ -177,7 +177,7 @@ SELECT_COSTS: Final = """
     SELECT day, owner, model, currency, cost, estimated FROM daily_costs
     WHERE owner = coalesce(?, owner) AND day >= ? AND cost > 1e-9 ORDER BY day DESC, owner, cost DESC, model
 """
-"""What is left of a sum of prices that were taken back is not quite nothing."""
+"""Rows of costs, the newest first; the rest of a sum of prices that were taken back counts as nothing."""
 
 
 SELECT_PAUSES: Final = "SELECT owner, since, until FROM pauses ORDER BY owner"
