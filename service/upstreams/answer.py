@@ -158,9 +158,8 @@ class ImageAnswer(ABC, Generic[Step]):
     def without_picture(self) -> UpstreamError:
         """Return the error for an answer that holds no picture, with the reason as far as the answer gives one."""
         task = next(filter(None, map(find_task, self._unread)), "")
-        if task:
-            task = sanitize(task)
-            return UpstreamError(Kind.ACCEPTED, detail=f"Its task there is {task}.").keeping(task=task)
+        if task:  # its id is kept as it came: one that looks like data is asked for by these very bytes
+            return UpstreamError(Kind.ACCEPTED, detail=f"Its task there is {sanitize(task)}.").keeping(task=task)
         return self._failure or self._explain_nothing()
 
     def feed(self, data: bytes) -> list[Step]:

@@ -90,7 +90,7 @@ WRAPPERS: Final = ("data", "output", "result", "task", "job", "sdGenerationJob")
 TAKEN_IN: Final = re.compile(r"(?i)提交|排队|submit|queued")
 """Words of gateways that took a task in and give its bare id: Midjourney's say 提交成功, and the id as `result`."""
 
-LONGEST_ID: Final = 200
+LONGEST_ID: Final = 500
 
 
 def find_task(value: object, depth: int = 3) -> str:

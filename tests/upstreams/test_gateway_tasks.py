@@ -198,6 +198,30 @@ async def test_a_task_is_asked_about_at_the_configured_origin_alone(gateway: Gat
     assert asked_with == [("/v1/images/tasks/t-1?a=b", "Bearer k")]
 
 
+@pytest.mark.parametrize(
+    "id_",
+    ["ab" * 32, "sk-0123456789abcdef", "eyJhbGciOiJIUzI1NiJ9.eyJpZCI6MX0.c2ln", "a b/c?d#e%2F", "任务-1", 5075522],
+)
+async def test_a_task_is_asked_about_by_the_very_id_that_was_given(id_: object) -> None:
+    """Bug: an id that looks like data or a key was asked about as "[data]", and what is paid for was lost."""
+
+    async def submit(_: web.Request) -> web.Response:
+        return web.json_response({"code": 200, "data": [{"status": "submitted", "task_id": id_}]})
+
+    async def look(request: web.Request) -> web.Response:
+        asked_for.append(request.match_info["id"])
+        return web.json_response({"status": "completed", "url": URI})
+
+    asked_for: list[str] = []
+    app = web.Application()
+    app.router.add_post("/v1/images/generations", submit)
+    app.router.add_get("/v1/tasks/{id}", look)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        opened = hurried(OpenAiUpstream(session, Endpoint(url=url, key="k"), max_file_bytes=LIMIT))
+        assert len(await opened.follow(await submitted(opened, asked("a boat")), Reports())) == 1
+    assert asked_for == [str(id_)]
+
+
 async def test_a_chat_route_that_answers_with_a_task_is_followed_too() -> None:
     """Ours: relays put any model behind the chat route."""
 
