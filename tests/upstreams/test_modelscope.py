@@ -383,7 +383,7 @@ def test_a_submission_is_a_task_or_its_pictures(answer: object, read: object) ->
         pytest.param({"task_id": ""}, "lost", id="empty"),
         pytest.param({"task_id": ".."}, "lost", id="a step up in the path"),
         pytest.param({"task_id": "a\nb"}, "lost", id="two lines"),
-        pytest.param({"task_id": "1" * 201}, "lost", id="too long"),
+        pytest.param({"task_id": "1" * 501}, "lost", id="too long"),
         pytest.param({"images": [{"url": ""}, 5, None]}, "lost", id="pictures that are none"),
     ],
 )
