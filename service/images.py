@@ -299,8 +299,8 @@ class Job:
 
     @property
     def task(self) -> str:
-        """The ids of its tasks in words."""
-        return ", ".join(self.tasks.values())
+        """The ids of its tasks in words; there may be several for one request, one on each line."""
+        return ", ".join(id_ for each in self.tasks.values() for id_ in each.split("\n"))
 
 
 class Progress(Protocol):

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from asyncio.subprocess import Process
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def at(upstream: ModelScope) -> dict[str, str]:
 TASKS: dict[str, Any] = {CAPABILITIES_KEY: {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
 
 
-async def begin_task(client: WireClient, tool: str, arguments: dict[str, str]) -> str:
+async def begin_task(client: WireClient, tool: str, arguments: Mapping[str, object]) -> str:
     """Call a tool as a client that takes tasks; returns the task's id."""
     params = {"name": tool, "arguments": arguments}
     id_: str = (await client.modern("tools/call", params, **TASKS)).result["taskId"]
@@ -47,7 +48,7 @@ async def ended_task(client: WireClient, task_id: str) -> dict[str, Any]:
         await asyncio.sleep(0.02)
 
 
-async def lose(client: WireClient, arguments: dict[str, str] = FOX) -> None:
+async def lose(client: WireClient, arguments: Mapping[str, object] = FOX) -> None:
     """Ask for a picture, and lose the connection with the service."""
     params = modern_params({"name": "generate", "arguments": arguments})
     try:
@@ -60,7 +61,7 @@ async def lose(client: WireClient, arguments: dict[str, str] = FOX) -> None:
 
 
 async def kill_when(
-    asked: asyncio.Event, process: Process, client: WireClient, arguments: dict[str, str] = FOX
+    asked: asyncio.Event, process: Process, client: WireClient, arguments: Mapping[str, object] = FOX
 ) -> None:
     """Ask for a picture, and kill the service once the image service was asked."""
     call = asyncio.create_task(lose(client, arguments))
@@ -92,19 +93,25 @@ async def test_a_killed_service_goes_on_to_the_picture_and_it_is_charged_once(tm
         assert (len(upstream.submissions), upstream.drawn) == (1, 1)
 
 
-@pytest.mark.parametrize("task_routes", ["off", "async"])
-async def test_a_task_of_a_gateway_outlives_the_service_and_is_charged_once(tmp_path: Path, task_routes: str) -> None:
+@pytest.mark.parametrize(
+    ("task_routes", "prompt", "count"),
+    [("async", "a fox [slow]", 1), ("off", "two foxes [slow] [task-each]", 2)],
+)
+async def test_a_task_of_a_gateway_outlives_the_service_and_is_charged_once(
+    tmp_path: Path, task_routes: str, prompt: str, count: int
+) -> None:
     """Bug: such an answer was told as one without a picture, and asked for again."""
     async with gateway.running() as upstream:
         settings = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key, "OPENAI_ASYNC": task_routes}
+        arguments = {"prompt": prompt, "count": count}
         async with service_process(tmp_path / "data", **settings) as (process, client):
-            await kill_when(upstream.silent, process, client, {"prompt": "a fox [slow]"})
+            await kill_when(upstream.silent, process, client, arguments)
         upstream.go_on.set()
         async with service_process(tmp_path / "data", **settings) as (_, client):
-            made = await client.call("generate", {"prompt": "a fox [slow]"})
+            made = await client.call("generate", arguments)
         assert (made["structuredContent"]["state"], made["structuredContent"]["history_id"]) == ("done", 1)
-        assert len(made["structuredContent"]["images"]) == 1
-        assert upstream.charges == {"a fox [slow]": 1}
+        assert len(made["structuredContent"]["images"]) == count
+        assert upstream.charges == {prompt: 1}
 
 
 async def test_a_killed_service_that_nobody_asks_gets_the_picture_all_the_same(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ from service.upstreams.fetch import FetchError, Trusted, bearer, fetch
 from service.upstreams.gateway_tasks import EACH_S, GatewayTasks
 from service.upstreams.kinds import Kind
 from service.upstreams.pictures import PictureReader
-from service.upstreams.tasks import Polling
+from service.upstreams.tasks import BETWEEN, Polling
 
 ENDPOINTS: Final = re.compile(
     r"(?:/(?:chat/completions|images/(?:(?:generations|edits)(?:/async)?|tasks)|models)|(?<=/v1)/images)/*\Z"
@@ -215,8 +215,20 @@ class HttpUpstream(Upstream):
             return await self._pictures.again(source)
 
     async def follow(self, task: RemoteTask, progress: Progress) -> list[Picture]:
-        """Wait for a task that the service gave in place of a picture."""
-        return await self._pictures_of(await self.tasks.follow(task, progress), progress, "")
+        """Wait for a task that the service gave in place of a picture, or several; one that fails loses no other."""
+        found: list[Picture] = []
+        failures: list[UpstreamError] = []
+        for id_ in task.id.split(BETWEEN):
+            try:
+                answer = await self.tasks.follow(RemoteTask(id_), progress)
+                found += await self._pictures_of(answer, progress, "")
+            except UpstreamError as error:
+                failures.append(error)
+        if failures and not found:
+            raise failures[0]
+        links = [Picture(data=b"", source=link) for error in failures for link in error.links]
+        note = f"Another one could not be had: {failures[0].fact}" if failures else ""
+        return [replace(each, note=" ".join(filter(None, (each.note, note)))) for each in found] + links
 
     @asynccontextmanager
     async def _post(

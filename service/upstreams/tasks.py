@@ -92,9 +92,12 @@ TAKEN_IN: Final = re.compile(r"(?i)提交|排队|submit|queued")
 
 LONGEST_ID: Final = 500
 
+BETWEEN: Final = "\n"
+"""Stands between the ids of several tasks, one for each picture, which are followed as one. No id has a line break."""
+
 
 def find_task(value: object, depth: int = 3) -> str:
-    """Return the id of a task that the answer gives in place of a picture, or an empty text.
+    """Return the id of a task that the answer gives in place of a picture, or of several; or an empty text.
 
     Where the answer names an address to ask at, its path and query take the place of the id; they begin with a slash.
     The host is left out: a gateway behind a proxy names one that only it knows.
@@ -104,7 +107,7 @@ def find_task(value: object, depth: int = 3) -> str:
     """
     match value:
         case [*items] if depth:
-            return next(filter(None, (find_task(item, depth - 1) for item in items)), "")
+            return BETWEEN.join(dict.fromkeys(filter(None, (find_task(item, depth - 1) for item in items))))
         case {**fields} if depth:
             status = status_of(fields)
             if status in TASK_FAILED or _reports_failure(fields):

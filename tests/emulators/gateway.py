@@ -8,7 +8,7 @@ task is in `SCENARIOS`. By hand: `python -m tests.emulators.gateway --port 8003`
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiohttp import web
@@ -26,6 +26,8 @@ FORMS: Final[Mapping[str, str]] = {
 }
 SCENARIOS: Final[Mapping[str, str]] = {
     **FORMS,
+    "task-each": "a task for each picture that was asked for",
+    "second-fails": "the second task fails",
     "image-urls": "the picture is in `output.image_urls`",
     "url-list": "its URL is a list of one",
     "result-data": "it is an Images answer in `result`, as sub2api gives it",
@@ -75,9 +77,15 @@ class Gateway(OpenAiImages):
         if (refused := refusal(wanted)) is not None:
             return answer(*refused)
         self.charges[wanted.prompt] += 1
+        if "[task-each]" in wanted.prompt:
+            each = [self._begin(replace(wanted, parameters=wanted.parameters | {"n": 1})) for _ in range(wanted.count)]
+            return answer(200, {"code": 200, "data": [{"status": "submitted", "task_id": task.id} for task in each]})
+        return taken_in(self._begin(wanted), by_route=by_route)
+
+    def _begin(self, wanted: Asked) -> Task:
         task = Task(id=f"task_{len(self.tasks) + 1}", wanted=wanted)
         self.tasks[task.id] = task
-        return taken_in(task, by_route=by_route)
+        return task
 
     async def look(self, request: web.Request) -> web.Response:
         """Tell how a task stands."""
@@ -101,7 +109,7 @@ class Gateway(OpenAiImages):
         return self._ended(task, words)
 
     def _ended(self, task: Task, words: list[str]) -> web.Response:
-        if "fails" in words:
+        if "fails" in words or ("second-fails" in words and task.id == "task_2"):
             return state(task, "failed", error={"type": "api_error", "message": POLICY, "code": "moderation_blocked"})
         if "fails-like-new-api" in words:
             told = {"task_id": task.id, "status": "FAILURE", "fail_reason": POLICY, "progress": "100%"}

@@ -113,6 +113,18 @@ async def test_all_pictures_of_a_task_come(gateway: Gateway) -> None:
     assert len(await follow(gateway, "two boats", count=2)) == 2
 
 
+async def test_a_task_for_each_picture_is_followed(gateway: Gateway) -> None:
+    """Ours: one request was paid for all of them, so that all are asked about, under one job."""
+    made = await follow(gateway, "two boats [task-each]", count=2)
+    assert [each.data for each in made] == [pictures.png(1), pictures.png(2)]
+    assert (gateway.charges.total(), set(gateway.tasks)) == (1, {"task_1", "task_2"})
+
+
+async def test_a_task_that_fails_loses_no_other(gateway: Gateway) -> None:
+    (picture,) = await follow(gateway, "two boats [task-each] [second-fails]", count=2)
+    assert picture.note.startswith("Another one could not be had: The image service refused this prompt")
+
+
 async def test_the_use_that_a_task_tells_is_kept(gateway: Gateway) -> None:
     (picture,) = await follow(gateway, "a boat [result-data]")
     assert picture.usage == Usage(input_tokens=7, output_tokens=1056)
