@@ -53,8 +53,6 @@ MESSAGES: Final = (
 CODES: Final = ("code", "type", "status", "name", "reason", "metadata", "details", "error_code", "status_code", "Code")
 """Fields that hold the words for programs. `metadata` is OpenRouter's, `details` Google's."""
 
-FLAGGED: Final = "flagged_input"
-
 DEPTH: Final = 5
 """Objects within objects that are looked into: FastAPI's `detail` around a relay's `error` around a service's."""
 
@@ -143,7 +141,7 @@ def _read_fields(fields: Mapping[object, object], depth: int) -> ReportedError:
     """Read an object: the error that lies deeper in it, if any, with the message and the codes that stand beside it."""
     inner = next((_read(fields[name], depth) for name in ERRORS if says_something(fields.get(name))), ReportedError(""))
     beside = next((_read(fields[name], depth) for name in MESSAGES if fields.get(name)), ReportedError(""))
-    codes = " ".join(str(_without_prompt(fields[name])) for name in CODES if fields.get(name))
+    codes = " ".join(str(fields[name]) for name in CODES if fields.get(name))
     words = (inner.message, beside.message, *_words_of_metadata(fields.get("metadata"), depth))
     message = "; ".join(dict.fromkeys(filter(None, words)))
     status = inner.status or beside.status or _claimed_status(fields)
@@ -160,11 +158,6 @@ def _words_of_metadata(metadata: object, depth: int) -> Iterator[str]:
             yield _read(raw, depth).message
         case {"reasons": [*reasons]}:
             yield ", ".join(str(reason) for reason in reasons[:5])
-
-
-def _without_prompt(value: object) -> object:
-    """Return metadata without the words of the prompt that were flagged: they say nothing of the kind of an error."""
-    return value | {FLAGGED: ""} if isinstance(value, dict) and FLAGGED in value else value
 
 
 def _item(item: object) -> str:
