@@ -284,10 +284,14 @@ class Gallery:
         headers = {**SAFE, hdrs.CONTENT_TYPE: "application/zip", hdrs.CONTENT_DISPOSITION: _as_file("easel.zip")}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, TimeoutError):  # the browser has gone, or stopped reading
             async with aclosing(archive(self.files, found)) as pieces:
                 async for piece in pieces:
-                    await response.write(piece)
+                    async with asyncio.timeout(IDLE_S):
+                        await response.write(piece)
+                return response
+        if request.transport is not None:
+            request.transport.abort()  # half an archive is told by nothing else
         return response
 
     async def download(self, request: web.Request, identity: Identity) -> web.StreamResponse:
@@ -383,8 +387,11 @@ async def _list_of(request: web.Request) -> object:
 async def _bytes_of(request: web.Request) -> bytes:
     data = b""
     while len(data) <= MOST_BODY:
-        async with asyncio.timeout(IDLE_S):
-            piece = await request.content.read(PIECE)
+        try:
+            async with asyncio.timeout(IDLE_S):
+                piece = await request.content.read(PIECE)
+        except TimeoutError as late:
+            raise RefusedError(408, "network", "The request did not arrive whole. Send it again.") from late
         if not piece:
             return data
         data += piece

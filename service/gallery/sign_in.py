@@ -1,5 +1,6 @@
 """The ways in and out: the form that takes a token, the one-time link, and the end of a session."""
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,9 @@ SIGN_OUT: Final = GALLERY.path + "/sign-out"
 
 MOST_BODY: Final = 16 * 1024
 """Access tokens have some kilobytes."""
+
+BODY_S: Final = 30.0
+"""Seconds in which the form has to arrive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +107,10 @@ async def _token_of(request: web.Request) -> str:
     if request.content_type != "application/x-www-form-urlencoded":
         return ""
     body = b""
-    while len(body) <= MOST_BODY and (piece := await request.content.read(MOST_BODY)):
-        body += piece
-    with suppress(ValueError):
+    with suppress(ValueError, TimeoutError):
+        async with asyncio.timeout(BODY_S):
+            while len(body) <= MOST_BODY and (piece := await request.content.read(MOST_BODY)):
+                body += piece
         return parse_qs(body.decode("ascii", "replace"), max_num_fields=4).get("token", [""])[0].strip()
     return ""
 

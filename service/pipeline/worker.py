@@ -199,10 +199,18 @@ class Worker(Asking, Keeping):
             if self._is_for_next_start(error, running):
                 part.left = error.fact
                 return
-            part.error = error
-            part.links = [*error.links]
-            await finish_despite_cancel(self.write(partial(self._note_failure, job, part, error), running))
+            await self._fail_part(job, part, running, error)
+        except Exception:  # a mistake of ours in one part may not end the others, which are paid for
+            logger.exception("history_id %d of %s: part %d", job.history_id, job.owner, part.number)
+            charge = MAY_BE_CHARGED if part.charged else NOT_CHARGED
+            mistake = WorkError(f"{BROKEN} {charge}\n{LOOK}", kind="internal", may_be_charged=part.charged)
+            await self._fail_part(job, part, running, mistake)
         part.ended = True
+
+    async def _fail_part(self, job: Job, part: Part, running: RunningJob, error: WorkError) -> None:
+        part.error = error
+        part.links = [*error.links]
+        await finish_despite_cancel(self.write(partial(self._note_failure, job, part, error), running))
 
     async def _note_failure(self, job: Job, part: Part, error: WorkError) -> None:
         if error.kind in UNFINISHED and not part.links:

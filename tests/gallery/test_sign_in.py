@@ -1,10 +1,13 @@
 """The ways in and out, over HTTP: the form, the one-time link, the cookie."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 
 import pytest
 
 from service.app import Running
+from service.gallery import sign_in
 from service.gallery.access import COOKIE, SECURE_COOKIE
 from tests.conftest import Serve
 from tests.emulators.authorization_server import AuthorizationServer
@@ -23,6 +26,20 @@ async def test_a_token_is_entered_once_and_the_browser_stays_signed_in(serve: Se
         assert ANNA not in answer.headers["Set-Cookie"]
         status, options = await anna.get("options")
         assert (status, options["owner"], options["signed_in"]) == (200, "anna", True)
+
+
+async def test_a_form_that_never_ends_is_not_waited_for(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: nobody has signed in yet, so that anybody could hold connections open by the hundred."""
+    monkeypatch.setattr(sign_in, "BODY_S", 0.05)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"token="
+        await asyncio.Event().wait()
+
+    async with serve(EASEL_TOKENS=TWO_TOKENS) as easel, visitor(easel) as anna:
+        headers = {**OURS, "Content-Type": "application/x-www-form-urlencoded"}
+        async with anna.http.post(f"{easel.origin}/gallery/sign-in", data=endless(), headers=headers) as answer:
+            assert answer.status == 401
 
 
 BY_TLS = {"X-Forwarded-Proto": "http, https"}

@@ -97,6 +97,16 @@ async def test_a_service_that_gives_fewer_than_it_was_asked_for_leaves_a_shortfa
     assert job.shortfall is not None
 
 
+async def test_a_mistake_of_ours_in_one_part_leaves_the_others(tmp_path: Path) -> None:
+    """Bug: it cancelled them, though they were paid for."""
+    upstream = Pencil(answers=[[Picture(data=png(1))], ValueError("a mistake")])
+    async with pipeline_fixture(tmp_path, upstream) as pipeline:
+        job = await pipeline.draw(FOUR)
+    assert (job.state, len(job.pictures), job.missing) == ("done", 3, 1)
+    assert job.shortfall is not None
+    assert job.shortfall.kind == "internal"
+
+
 async def test_a_part_that_is_refused_leaves_the_others_and_costs_nothing(tmp_path: Path) -> None:
     upstream = Pencil(answers=[[Picture(data=png(1))], POLICY])
     async with pipeline_fixture(tmp_path, upstream) as pipeline:
