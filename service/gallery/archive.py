@@ -69,3 +69,10 @@ def _fresh(name: str, used: set[str]) -> str:
         fresh = f"{stem}-{number}{dot}{ending}"
     used.add(fresh.lower())
     return fresh
+
+
+def as_file(name: str) -> str:
+    """Return a disposition by which browsers save a file under this name (RFC 6266, with RFC 8187 for letters)."""
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    quoted = "".join(f"%{byte:02X}" if not chr(byte).isalnum() or byte > 127 else chr(byte) for byte in name.encode())
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quoted}"

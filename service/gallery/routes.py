@@ -21,7 +21,7 @@ from aiohttp import hdrs, web
 
 from service.authorization import DELETE, DRAW, LOOK
 from service.gallery.access import Access, is_same_origin
-from service.gallery.archive import archive
+from service.gallery.archive import archive, as_file
 from service.gallery.drawing import Orders, RefusedOrderError
 from service.gallery.events import Events
 from service.gallery.jobs import job_entry
@@ -281,7 +281,7 @@ class Gallery:
                 raise NOT_THERE
             entry = self.entry(job, "")["pictures"][number - 1]
             found.append((entry["name"], entry["file_name"]))
-        headers = {**SAFE, hdrs.CONTENT_TYPE: "application/zip", hdrs.CONTENT_DISPOSITION: _as_file("easel.zip")}
+        headers = {**SAFE, hdrs.CONTENT_TYPE: "application/zip", hdrs.CONTENT_DISPOSITION: as_file("easel.zip")}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         with suppress(ConnectionError, TimeoutError):  # the browser has gone, or stopped reading
@@ -300,7 +300,7 @@ class Gallery:
         if not _is_number(number) or not 0 < int(number) <= len(job.pictures):
             raise NOT_THERE
         entry = self.entry(job, "")["pictures"][int(number) - 1]
-        headers = {**SAFE, hdrs.CONTENT_DISPOSITION: _as_file(entry["file_name"])}
+        headers = {**SAFE, hdrs.CONTENT_DISPOSITION: as_file(entry["file_name"])}
         return await send_whole(request, self.files, entry["name"], headers)
 
     def heard(self, owner: str, history_id: int) -> None:
@@ -350,13 +350,6 @@ def _model_entry(model: Model) -> dict[str, Any]:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 16
-
-
-def _as_file(name: str) -> str:
-    """Return a disposition by which browsers save a file under this name (RFC 6266, with RFC 8187 for letters)."""
-    plain = name.encode("ascii", "replace").decode().replace("?", "_")
-    quoted = "".join(f"%{byte:02X}" if not chr(byte).isalnum() or byte > 127 else chr(byte) for byte in name.encode())
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quoted}"
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
