@@ -162,7 +162,8 @@ async def test_what_one_subject_has_another_does_not_find(serve: Serve, issuer: 
         async with with_token(easel, issuer, "admin") as anna:
             await anna.call("generate", {"prompt": "a secret garden"})
             await anna.open()
-            [own] = [each["uri"] for each in (await anna.modern("resources/list")).result["resources"]]
+            listed = [each["uri"] for each in (await anna.modern("resources/list")).result["resources"]]
+            [own] = [uri for uri in listed if uri.startswith("easel://images/")]
             assert (await anna.modern("resources/read", {"uri": own})).status == 200
             for token in (issuer.token(easel.mcp_url, "admin", sub="ben"), static):
                 async with wire_client(easel.mcp_url, token) as stranger:

@@ -49,7 +49,7 @@ async def test_a_picture_is_shown_whole_where_the_host_lets_it_in(world: World) 
         await host.tell("tool-input", {"arguments": {"prompt": HOSTILE}})
         assert HOSTILE in (await host.see("seen.text.includes('being drawn')"))["text"]
         await host.call("generate", prompt=HOSTILE, count=3)
-        seen = await host.see(f"{LOADED} && seen.images[0].source.includes('/mcp-cache/')")
+        seen = await host.see(f"{LOADED} && seen.images[0].source.includes('/mcp-cache/') && !seen.scrolls")
         assert HOSTILE in seen["text"]
         assert seen["elements"] == 0
         assert (len(seen["images"]), seen["images"][0]["width"]) == (4, 1024)

@@ -22,7 +22,9 @@ from tests.protocol.samples import Outbox, call
 from tests.wire import WireClient, until, wire_client
 
 
-@pytest.mark.parametrize("name", [f"{tool.name}{part}" for tool in TOOLS for part in ("", ".output")])
+@pytest.mark.parametrize(
+    "name", [f"{name}{part}" for name in (*(tool.name for tool in TOOLS), "history_page") for part in ("", ".output")]
+)
 def test_every_schema_file_is_json_schema_2020_12_with_words_for_the_model(name: str) -> None:
     schema = load_schema(name)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -205,7 +207,7 @@ async def test_nul_is_refused_by_every_tool(client: WireClient, tool: str) -> No
 
 ALL = {"FLOW2API_API_KEY": "x", "OPENAI_API_KEY": "y", "MODELSCOPE_API_KEY": "z", "EASEL_IMAGE_DIR": "."}
 USUAL = {"FLOW2API_API_KEY": "x", "OPENAI_API_KEY": "y"}
-LARGEST = 10_200
+LARGEST = 10_500
 """Bytes of the list for a client that makes no use of output schemas."""
 
 SHOWN = 150
