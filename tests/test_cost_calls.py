@@ -1,4 +1,4 @@
-"""What a picture cost, from the answer of each image service to the words in the chat, the sums and the budget."""
+"""The cost of a picture, from the answer of each image service to the words in the chat, the sums and the budget."""
 
 from typing import Any
 

@@ -29,7 +29,7 @@ class Drawing:
         return await self.client.call("generate", {"prompt": "a fox", "model": FLASH} | arguments)
 
     async def refused(self, **arguments: Any) -> str:
-        """What a call is told that must not reach the service."""
+        """The words to a call that must not reach the service."""
         result = await self.generate(**arguments)
         assert result["isError"]
         assert not self.gemini.requests

@@ -51,7 +51,7 @@ class Edits:
         return await self.client.call("generate", given)
 
     async def refused(self, **arguments: Any) -> str:
-        """What a call is told that must cost nothing."""
+        """The words to a call that must cost nothing."""
         before = len(self.openai.requests)
         result = await self.generate(**arguments)
         assert result["isError"]

@@ -253,7 +253,7 @@ FINISHES: Final[Mapping[str, tuple[str, str]]] = {
     "max-tokens": ("MAX_TOKENS", ""),
 }
 FREE_OF_CHARGE: Final = frozenset({*BLOCKS, "safety", "image-safety", "prohibited", "recitation"})
-"""What was held back is not charged, as `HELD_BACK` says."""
+"""Pictures that are held back are not charged, as `HELD_BACK` says."""
 
 EXCEEDED: Final = (
     "You exceeded your current quota, please check your plan and billing details. For more information on this error, "

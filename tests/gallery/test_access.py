@@ -1,4 +1,4 @@
-"""Who may use the gallery: sessions, one-time links, and what a request that changes something needs."""
+"""Access to the gallery: sessions, one-time links, and the needs of a request that changes something."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -55,7 +55,7 @@ async def ended() -> AsyncIterator[Ended]:
 
 
 def owner(who: Access, session: Ticket | str) -> str:
-    """Whose session a request with this cookie has; "" for nobody's."""
+    """The owner of the session of a request with this cookie; "" for none."""
     cookie = session if isinstance(session, str) else session.signed(KEY)
     identity = who.identity_of(make_mocked_request("GET", "/gallery/api/jobs", {"Cookie": f"{COOKIE}={cookie}"}))
     return "" if identity is None else identity.owner

@@ -127,7 +127,7 @@ class Person:
         await self.tab.run(f"location.hash = {place!r}")
 
     async def said(self, selector: str) -> str:
-        """What an element says, once it is there."""
+        """The text of an element, once it is there."""
         await self.tab.until(f"!!document.querySelector({selector!r})?.innerText")
         text: str = await self.tab.run(f"document.querySelector({selector!r}).innerText")
         return text

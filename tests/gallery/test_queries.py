@@ -1,4 +1,4 @@
-"""What the page asks for: the search, and lists of pictures."""
+"""The queries of the page: the search, and lists of pictures."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What stands in the golden file of a profile: its wait, and its results in six cases.
+"""The content of the golden file of a profile: its wait, and its results in six cases.
 
 The pipeline draws a preview that fits the profile, so here it has the profile's whole size; in the file stands only how
 large it is.

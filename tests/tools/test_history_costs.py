@@ -1,4 +1,4 @@
-"""What pictures cost, as `history`, results and the settings have it: estimates of a price table through a service."""
+"""The cost of pictures, as `history`, results and the settings have it: estimates of a price table, at a service."""
 
 import json
 from pathlib import Path

@@ -93,7 +93,7 @@ class Painter:
         await self.tab.run(f"document.querySelector('[data-act={name}]').click()")
 
     async def settled(self) -> str:
-        """What is said about the painting once it was measured."""
+        """The words about the painting, once it was measured."""
         await asyncio.sleep(0.2)  # longer than the pause before it is measured
         said: str = await self.tab.run("document.querySelector('.painter-said').textContent")
         return said

@@ -464,7 +464,7 @@ async def test_a_mask_is_one_picture(at: Open) -> None:
 
 
 async def shown(at: Open, url: str) -> tuple[int, Any]:
-    """What the page loads to paint over."""
+    """The picture that the page loads to paint over."""
     async with at.session.get(f"{url}/picture") as answer:
         assert_closed(answer.headers)
         return answer.status, await (answer.read() if answer.ok else answer.json())

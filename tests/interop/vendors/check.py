@@ -155,7 +155,7 @@ async def as_openrouter_asks(emulator: OpenRouter) -> list[Line]:
 
 
 def _form(asked: gemini_rules.Asked) -> list[object]:
-    """What a request says, whatever the alphabet of its base64."""
+    """The content of a request, whatever the alphabet of its base64."""
     parts = [sorted(part) for part in asked.parts]
     key = {name: value for name, value in asked.headers.items() if name.lower() == "x-goog-api-key"}
     return [asked.model, asked.method, dict(asked.query), key, sorted(asked.body), asked.config, parts, asked.pictures]

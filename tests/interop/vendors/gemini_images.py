@@ -48,7 +48,7 @@ async def problem_of(asking: Awaitable[object]) -> errors.APIError:
 
 
 class Steps:
-    """What the client does, by name."""
+    """The steps of the client, by name."""
 
     def __init__(self, client: genai.Client) -> None:
         self.client = client
@@ -130,7 +130,7 @@ REFUSALS = {
     "quota": (429, "PerDay", {"contents": "a boat [quota]"}),
     "overloaded": (503, "overloaded", {"contents": "a boat [overloaded]"}),
 }
-"""What is refused, with the status and a word of the reason."""
+"""The refused requests, each with its status and a word of the reason."""
 
 
 async def main() -> int:

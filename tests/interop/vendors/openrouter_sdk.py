@@ -20,7 +20,7 @@ def is_png(digits: str) -> bool:
 
 
 class Steps:
-    """What the client is asked to do."""
+    """The steps that the client is asked for."""
 
     def __init__(self, client: OpenRouter) -> None:
         self._client = client
