@@ -25,8 +25,8 @@ import aiohttp
 from PIL import Image, ImageDraw
 
 from benchmarks.serving import served
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_words import owner_word, search_text
+from service.storage.sqlite.store import SqliteStore
+from service.storage.sqlite.words import owner_word, search_text
 from tests.browser import Tab, browser
 
 SHAPES: Final = ((1024, 1024), (1344, 768), (768, 1344), (1152, 896))

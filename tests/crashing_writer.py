@@ -13,7 +13,7 @@ from service.images import LOCAL_OWNER, ImageRequest, KeptPicture
 from service.storage.data_folder import Secret
 from service.storage.disk import DiskFiles
 from service.storage.lease import Lease
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 
 WRITERS = 4
 PICTURE_BYTES = 200_000

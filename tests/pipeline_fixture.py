@@ -22,7 +22,7 @@ from service.pipeline.worker import Worker
 from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
 from service.storage.files import Arrivals
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Begun, Store
 from service.upstreams.base import Upstream
 from tests.emulators.pictures import png

@@ -17,8 +17,8 @@ from service.pipeline.retention import Retention
 from service.references.uploads import Uploads, upload_request
 from service.settings import Limits, Settings
 from service.storage.disk import DiskFiles
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_uploads import SqliteUploads
+from service.storage.sqlite.store import SqliteStore
+from service.storage.sqlite.uploads import SqliteUploads
 from service.storage.store import UploadRequest
 from service.web.guard import Guard
 from service.web.upload import UploadHandler, add_routes

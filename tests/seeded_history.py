@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from service.images import ImageRequest, Reference
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 from tests.conftest import Serve
 from tests.emulators import flow2api, pictures
 from tests.emulators.flow2api import Flow2Api

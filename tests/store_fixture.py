@@ -10,7 +10,7 @@ from service.images import Failure, ImageRequest, Job, KeptPicture
 from service.pictures.decoders import Decoders
 from service.pictures.library import Pictures
 from service.storage.disk import DiskFiles
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 from tests.emulators.pictures import png
 
 URL = "https://e.example/mcp-cache/"

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from service.images import Failure, ImageRequest, Job, KeptPicture
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Store
 
 REQUEST: Final = ImageRequest(model="qwen-image", prompt="一只猫 with a hat")

@@ -13,8 +13,8 @@ from service.commands.serve import greeting
 from service.image_services import SKETCHED
 from service.images import AWAY, ImageRequest, KeptPicture
 from service.settings import Settings
-from service.storage.sqlite_jobs import SELECT_TO_JOIN
-from service.storage.sqlite_queries import SELECT_PICTURES
+from service.storage.sqlite.jobs import SELECT_TO_JOIN
+from service.storage.sqlite.queries import SELECT_PICTURES
 from service.storage.store import Store
 from service.tools.base import load_schema
 from tests.conftest import Serve

@@ -27,7 +27,7 @@ from service.protocol.jsonrpc import Request
 from service.protocol.methods import METHODS
 from service.protocol.round_trips import begin_state
 from service.routes import ROUTES
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 from service.tools import APP_TOOLS, TOOLS
 from service.tools.base import SCHEMAS, load_schema
 from tests.app_host import APP_CLIENT

@@ -39,10 +39,10 @@ from service.profiles import ProfilesError, read_overrides
 from service.redaction import Redactor
 from service.settings import Settings, SettingsError
 from service.settings_table import SETTINGS, names_without_effect, unknown_names
-from service.storage import sqlite_tokens
 from service.storage.data_folder import ENTRIES, DataFolderError, Secret, foreign_owner, needing
 from service.storage.file_system import kind_of, share_of, wal_problem
 from service.storage.lease import living
+from service.storage.sqlite import tokens as sqlite_tokens
 from service.tokens import TokensError, read_file
 from service.upstreams.base import Offers
 from service.upstreams.connector import client_session

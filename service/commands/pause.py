@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from service.settings import Settings, SettingsError
-from service.storage import sqlite_limits, sqlite_tokens
 from service.storage.data_folder import DataFolderError
-from service.storage.sqlite_database import Database
-from service.storage.sqlite_limits import EVERYBODY, Pause
+from service.storage.sqlite import limits as sqlite_limits
+from service.storage.sqlite import tokens as sqlite_tokens
+from service.storage.sqlite.database import Database
+from service.storage.sqlite.limits import EVERYBODY, Pause
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LONGEST_S: Final = 366 * 86_400

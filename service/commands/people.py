@@ -25,9 +25,11 @@ from service.images import LOCAL_OWNER
 from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.retention import Retention
 from service.settings import Limits, Settings, SettingsError
-from service.storage import sqlite_limits, sqlite_owners, sqlite_tokens
 from service.storage.opened import open_storage
-from service.storage.sqlite_owners import AtWorkError, Holding
+from service.storage.sqlite import limits as sqlite_limits
+from service.storage.sqlite import owners as sqlite_owners
+from service.storage.sqlite import tokens as sqlite_tokens
+from service.storage.sqlite.owners import AtWorkError, Holding
 from service.tokens import StaticToken, TokensError, check_name, read_expiry, read_file
 
 P = ParamSpec("P")

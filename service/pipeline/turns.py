@@ -3,7 +3,7 @@
 1. An owner's generations come in their order. Between owners the turns go round, so that hundreds of one owner delay
    another owner's by one turn.
 2. A generation that is cancelled while it waits leaves the queue, and takes no turn from anybody.
-3. How many may wait is decided when a job begins, from the database (`storage/sqlite_limits.py`); the turns themselves
+3. How many may wait is decided when a job begins, from the database (`storage/sqlite/limits.py`); the turns themselves
    are those of this process.
 """
 

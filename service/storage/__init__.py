@@ -1,1 +1,1 @@
-"""Records and bytes: the contracts, SQLite, and the data folder."""
+"""Records and bytes: the contracts, the data folder, and the records in SQLite (`sqlite/`)."""

@@ -48,9 +48,9 @@ from service.storage.backup_folder import (
 )
 from service.storage.data_folder import PRIVATE_FOLDER, SECRET_BYTES, sync_folder
 from service.storage.disk import NAME as PICTURE
-from service.storage.sqlite_jobs import SELECT_WORKING
-from service.storage.sqlite_schema import VERSION, version_of
-from service.storage.sqlite_upgrade import copy_database, needs_upgrade
+from service.storage.sqlite.jobs import SELECT_WORKING
+from service.storage.sqlite.schema import VERSION, version_of
+from service.storage.sqlite.upgrade import copy_database, needs_upgrade
 
 SPARE_BYTES: Final = 16 * 1024 * 1024
 """Room for folders and small files, beside the bytes of pictures and database."""

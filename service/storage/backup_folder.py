@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from service.storage.data_folder import PRIVATE_FILE, PRIVATE_FOLDER, DataFolderError, open_new, sync_folder
 from service.storage.disk import NAME as PICTURE
-from service.storage.sqlite_files import FORGET_FILES
+from service.storage.sqlite.files import FORGET_FILES
 from service.troubles import described
 
 MARK: Final = "backup.json"

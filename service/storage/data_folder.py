@@ -41,7 +41,7 @@ ENTRIES: Final = frozenset({
 """All that the service makes in its data folder, beside the copies that an upgrade leaves."""
 
 COPY: Final = re.compile(r"easel\.db\.v[0-9]+\.bak(\.part)?")
-"""The names of these copies (`sqlite_upgrade.py`)."""
+"""The names of these copies (`sqlite/upgrade.py`)."""
 
 logger = logging.getLogger(__name__)
 

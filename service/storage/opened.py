@@ -12,7 +12,6 @@ from typing import Any
 
 from service.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
-from service.storage import sqlite_tokens
 from service.storage.arrivals import DiskArrivals
 from service.storage.data_folder import Secret, make_private
 from service.storage.disk import DiskFiles
@@ -22,10 +21,11 @@ from service.storage.file_system import share_of
 from service.storage.files import Arrivals, Files
 from service.storage.imports import Imports
 from service.storage.lease import Lease
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_imports import SqliteImports
-from service.storage.sqlite_tasks import SqliteTasks
-from service.storage.sqlite_uploads import SqliteUploads
+from service.storage.sqlite import tokens as sqlite_tokens
+from service.storage.sqlite.imports import SqliteImports
+from service.storage.sqlite.store import SqliteStore
+from service.storage.sqlite.tasks import SqliteTasks
+from service.storage.sqlite.uploads import SqliteUploads
 from service.storage.store import Store, UploadKeeper
 from service.tokens import StaticToken
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 from tests.conftest import Serve
 from tests.emulators.pictures import png
 from tests.gallery.visitor import OURS, Visitor, visitor

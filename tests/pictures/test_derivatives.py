@@ -14,7 +14,7 @@ from service.pictures.derivatives import Derivatives
 from service.pictures.messages import BadPictureError
 from service.storage.disk import DiskFiles
 from service.storage.files import Derivative
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 from tests.pictures.samples import corner_marked, encoded, opened
 from tests.stores import Clock, open_sqlite
 

@@ -15,7 +15,7 @@ from service.pipeline.generation import Generation
 from service.pipeline.running_jobs import Waiter
 from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 from service.upstreams.base import Upstream
 from tests.emulators.pictures import png
 from tests.pipeline_fixture import FOX, files_in, pipeline

@@ -18,7 +18,7 @@ from service.pipeline.generation import LOOK_S, Generation, fingerprint_of
 from service.pipeline.running_jobs import AT_ONCE, Waiter
 from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 from service.tools.results import describe
 from service.upstreams.base import RemoteTask, Upstream
 from tests.conftest import Serve

@@ -10,7 +10,7 @@ import pytest
 
 from service.limits import Allowances
 from service.pipeline.turns import Turns
-from service.storage.sqlite_limits import Pause, pause
+from service.storage.sqlite.limits import Pause, pause
 from service.upstreams.base import Upstream
 from tests.pipeline_fixture import FOX, Gated, PipelineFixture, ask, pipeline_fixture
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.references.uploads import MAX_PICTURES, Uploads, mask_request, upload_request
-from service.storage.sqlite_uploads import SqliteUploads
+from service.storage.sqlite.uploads import SqliteUploads
 from service.storage.store import FRESH_S, OPEN_S
 from tests.emulators.pictures import png
 from tests.reference_fixture import REQUEST, ReferenceFixture, reference_fixture, secret_of

@@ -9,7 +9,7 @@ import pytest
 
 from service.storage.data_folder import DataFolderError
 from service.storage.file_system import SECOND, check_mode, kind_of, share_of, wal_problem
-from service.storage.sqlite_database import Database
+from service.storage.sqlite.database import Database
 
 MOUNTS = r"""
 22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw

@@ -8,7 +8,7 @@ from pathlib import Path
 from service.images import Job
 from service.storage.disk import NAME
 from service.storage.lease import Lease
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Totals
 from tests.crashing_writer import PICTURE_BYTES
 

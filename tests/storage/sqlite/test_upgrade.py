@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from service.storage.data_folder import DataFolderError, make_private
-from service.storage.sqlite_database import Database
-from service.storage.sqlite_schema import VERSION, create_tables, version_of
-from service.storage.sqlite_upgrade import Conversions, backup_of, copy_database, needs_upgrade
+from service.storage.sqlite.database import Database
+from service.storage.sqlite.schema import VERSION, create_tables, version_of
+from service.storage.sqlite.upgrade import Conversions, backup_of, copy_database, needs_upgrade
 
 OLDER = VERSION - 2
 """The version of the files below, which lack the table of pauses and a column."""
@@ -34,8 +34,8 @@ STEPS: Conversions = {OLDER: add_table, OLDER + 1: add_column}
 START_AT_ONCE = """
 import asyncio, sys
 from pathlib import Path
-from service.storage.sqlite_database import Database
-from tests.storage.test_sqlite_upgrade import STEPS
+from service.storage.sqlite.database import Database
+from tests.storage.sqlite.test_upgrade import STEPS
 
 async def main():
     await (await Database.open(Path(sys.argv[1]), STEPS)).close()

@@ -1,7 +1,7 @@
 """Taken-over histories in the SQLite file.
 
 `old_entries` and `old_files` remember what was taken over, also after it was deleted here. Pictures whose name
-stands in `old_files` are subject to no limit of room; one that its owner deletes goes as any other (`sqlite_files`).
+stands in `old_files` are subject to no limit of room; one that its owner deletes goes as any other (`files`).
 """
 
 import json
@@ -11,11 +11,11 @@ from typing import Final
 
 from service.images import Job
 from service.storage.imports import Import, Imported, Imports
-from service.storage.sqlite_database import Database
-from service.storage.sqlite_files import FORGET_UNOWNED
-from service.storage.sqlite_jobs import INSERT_PICTURE, INSERT_WORDS
-from service.storage.sqlite_queries import picture_row
-from service.storage.sqlite_words import owner_word, search_text
+from service.storage.sqlite.database import Database
+from service.storage.sqlite.files import FORGET_UNOWNED
+from service.storage.sqlite.jobs import INSERT_PICTURE, INSERT_WORDS
+from service.storage.sqlite.queries import picture_row
+from service.storage.sqlite.words import owner_word, search_text
 
 FIND_IMPORT: Final = "SELECT 1 FROM imports WHERE owner = ? AND digest = ?"
 INSERT_IMPORT: Final = "INSERT OR IGNORE INTO imports (owner, digest) VALUES (?, ?)"

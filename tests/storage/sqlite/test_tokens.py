@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.storage import sqlite_tokens
-from service.storage.sqlite_schema import create_tables
+from service.storage.sqlite import tokens as sqlite_tokens
+from service.storage.sqlite.schema import create_tables
 from service.tokens import MAX_TOKENS, TokensError, digest_of
 
 NOW = 1_795_000_000.0

@@ -23,9 +23,9 @@ from typing import Any, Final
 
 from service.costs import Usage
 from service.images import Failure, Job, JobState, KeptPicture, Parent
-from service.storage.sqlite_database import LARGEST_INTEGER, within_range
-from service.storage.sqlite_files import files_total, id_after_newest
-from service.storage.sqlite_words import match_expression
+from service.storage.sqlite.database import LARGEST_INTEGER, within_range
+from service.storage.sqlite.files import files_total, id_after_newest
+from service.storage.sqlite.words import match_expression
 from service.storage.store import FilesTotal, Page, Search, Totals
 
 SELECT_JOBS: Final = """

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from service.storage.data_folder import DataFolderError, make_private_file, sync_folder
-from service.storage.sqlite_schema import VERSION, version_of
+from service.storage.sqlite.schema import VERSION, version_of
 from service.troubles import described
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.storage.sqlite_words import fold, match_expression, owner_word, search_text
+from service.storage.sqlite.words import fold, match_expression, owner_word, search_text
 
 
 @pytest.mark.parametrize(("prompt", "words"), [

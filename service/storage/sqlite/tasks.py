@@ -14,8 +14,8 @@ import orjson
 
 from service.protocol.errors import INTERNAL_ERROR, RpcError
 from service.protocol.task_records import ENDED, FAILED, WORKING, TaskKeeper, TaskRecord
-from service.storage.sqlite_database import Database
-from service.storage.sqlite_jobs import RELEASED
+from service.storage.sqlite.database import Database
+from service.storage.sqlite.jobs import RELEASED
 
 SAVE: Final = """
     INSERT INTO tasks (id, owner, ended, expires_at, lease, record) VALUES (?, ?, ?, ?, ?, ?)

@@ -25,8 +25,8 @@ from typing import Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 from service.images import WorkError
 from service.storage.data_folder import DataFolderError, make_private_file
 from service.storage.file_system import check_mode
-from service.storage.sqlite_schema import create_tables
-from service.storage.sqlite_upgrade import CONVERSIONS, TIMEOUT_S, Conversions, needs_upgrade, upgrade
+from service.storage.sqlite.schema import create_tables
+from service.storage.sqlite.upgrade import CONVERSIONS, TIMEOUT_S, Conversions, needs_upgrade, upgrade
 from service.troubles import GONE, OTHER, described, storage_error, trouble_of
 
 P = ParamSpec("P")

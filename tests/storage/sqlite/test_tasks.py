@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from service.protocol.task_records import COMPLETED, FAILED, INPUT_REQUIRED, WORKING, TaskRecord
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_tasks import SqliteTasks
+from service.storage.sqlite.store import SqliteStore
+from service.storage.sqlite.tasks import SqliteTasks
 
 NOW = 1_800_000_000.0
 

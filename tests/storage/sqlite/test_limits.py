@@ -9,10 +9,10 @@ import pytest
 from service.costs import DailyCost, Drawn, Price, Usage
 from service.images import Failure, ImageRequest, Job
 from service.limits import UNLIMITED, Allowances, LimitError
-from service.storage import sqlite_limits as limits
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_limits import EVERYBODY, Pause
-from service.storage.sqlite_uploads import SqliteUploads
+from service.storage.sqlite import limits
+from service.storage.sqlite.limits import EVERYBODY, Pause
+from service.storage.sqlite.store import SqliteStore
+from service.storage.sqlite.uploads import SqliteUploads
 from service.storage.store import UploadRequest
 from tests.stores import POLICY, Clock, picture
 

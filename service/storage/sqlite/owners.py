@@ -1,6 +1,6 @@
 """Owners in the SQLite file as wholes: all that is one's given to another name, and the use of each by month.
 
-1. Rows and numbers of a history have one order (`sqlite_queries`). A history that is given to an owner who has one goes
+1. Rows and numbers of a history have one order (`queries`). A history that is given to an owner who has one goes
    behind it: its rows move behind all rows, and its numbers behind the newest number of that owner.
 2. No number is given twice: the counter of the name that gave stays, as that of the name that got goes on.
 3. The use stays with the name that had the pictures drawn, except that it goes along when a person is renamed.
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.storage.sqlite_words import owner_word
+from service.storage.sqlite.words import owner_word
 
 SELECT_HOLDING: Final = """
     SELECT coalesce(max(newest), 0), coalesce(sum(working), 0), coalesce(sum(done + failed), 0),

@@ -16,10 +16,10 @@ from service.costs import Drawn
 from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, Failure, ImageRequest, Job, JobState, KeptPicture
 from service.limits import UNLIMITED, Allowances
 from service.storage.arrivals import arrival_name
-from service.storage.sqlite_files import FORGET_UNOWNED, INSERT_FILE, age_unused
-from service.storage.sqlite_limits import check_new_job, check_pauses, price_of, settle
-from service.storage.sqlite_queries import jobs_of, picture_row
-from service.storage.sqlite_words import owner_word, search_text
+from service.storage.sqlite.files import FORGET_UNOWNED, INSERT_FILE, age_unused
+from service.storage.sqlite.limits import check_new_job, check_pauses, price_of, settle
+from service.storage.sqlite.queries import jobs_of, picture_row
+from service.storage.sqlite.words import owner_word, search_text
 from service.storage.store import Begun
 
 RELEASED: Final = ""

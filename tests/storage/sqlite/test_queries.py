@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.images import ImageRequest, JobState, Parent, Reference
-from service.storage import sqlite_queries
-from service.storage.sqlite import SqliteStore
+from service.storage.sqlite import queries as sqlite_queries
+from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Page, Search, Store
 from tests.stores import POLICY, Clock, begin, made, open_sqlite
 

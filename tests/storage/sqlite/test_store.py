@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from service.images import Failure, ImageRequest, JobState, Reference, WorkError
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_jobs import SELECT_IDS
-from service.storage.sqlite_queries import SELECT_JOBS, SELECT_PARENTS, SELECT_PICTURES
+from service.storage.sqlite.jobs import SELECT_IDS
+from service.storage.sqlite.queries import SELECT_JOBS, SELECT_PARENTS, SELECT_PICTURES
+from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Store, Totals
 from tests.stores import POLICY, REQUEST, STORES, Clock, Factory, begin, made, open_sqlite, picture
 

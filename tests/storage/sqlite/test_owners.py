@@ -7,10 +7,11 @@ import pytest
 
 from service.costs import Price
 from service.images import ImageRequest, Parent, Reference
-from service.storage import sqlite_limits, sqlite_owners
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_limits import Pause
-from service.storage.sqlite_owners import AtWorkError, Given, Use
+from service.storage.sqlite import limits as sqlite_limits
+from service.storage.sqlite import owners as sqlite_owners
+from service.storage.sqlite.limits import Pause
+from service.storage.sqlite.owners import AtWorkError, Given, Use
+from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Search, Totals
 from tests.stores import POLICY, Clock, begin, made, open_sqlite, picture
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.storage.sqlite_schema import VERSION, create_tables, version_of
+from service.storage.sqlite.schema import VERSION, create_tables, version_of
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from service.storage.data_folder import DataFolderError
-from service.storage.sqlite_database import READERS, Database
-from service.storage.sqlite_schema import VERSION
+from service.storage.sqlite.database import READERS, Database
+from service.storage.sqlite.schema import VERSION
 
 OPEN_AND_CLOSE = """
 import asyncio, sys
 from pathlib import Path
-from service.storage.sqlite_database import Database
+from service.storage.sqlite.database import Database
 
 async def main():
     await (await Database.open(Path(sys.argv[1]))).close()

@@ -11,8 +11,8 @@ import pytest
 
 from service.images import ImageRequest, Job, Parent, Reference, WorkError
 from service.settings import Limits
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_files import AT_ONCE, delete_some_jobs, id_after_newest
+from service.storage.sqlite.files import AT_ONCE, delete_some_jobs, id_after_newest
+from service.storage.sqlite.store import SqliteStore
 from service.storage.store import FilesTotal, Search, Store, Totals
 from tests.stores import POLICY, Clock, begin, made, open_sqlite, picture
 

@@ -8,8 +8,8 @@ import pytest
 
 from service.images import Failure, Job, Reference
 from service.references.uploads import mask_request, upload_request
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_uploads import SqliteUploads
+from service.storage.sqlite.store import SqliteStore
+from service.storage.sqlite.uploads import SqliteUploads
 from service.storage.store import KEPT_S, Upload
 from tests.emulators.pictures import png
 from tests.reference_fixture import REQUEST, ReferenceFixture, reference_fixture

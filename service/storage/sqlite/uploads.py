@@ -1,4 +1,4 @@
-"""Uploads in the SQLite file, beside the jobs that use them: `sqlite_jobs.begin` notes the job of an upload."""
+"""Uploads in the SQLite file, beside the jobs that use them: `jobs.begin` notes the job of an upload."""
 
 import json
 import math
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from service.limits import UNLIMITED, Allowances
-from service.storage.sqlite_database import Database
-from service.storage.sqlite_limits import check_new_upload
+from service.storage.sqlite.database import Database
+from service.storage.sqlite.limits import check_new_upload
 from service.storage.store import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
 
 IdOf: TypeAlias = Callable[[str, float], str]

@@ -1,7 +1,7 @@
 """The tables, indexes and triggers of the SQLite file, as `create_tables` makes them.
 
 1. `PRAGMA user_version` holds `VERSION`. A file of another version stays untouched until it is converted
-   (`sqlite_upgrade.py`): rows must not be misread. A release that changes a table raises `VERSION`.
+   (`upgrade.py`): rows must not be misread. A release that changes a table raises `VERSION`.
 2. `totals` and `file_totals` are kept by triggers, since counting 10,000 rows takes milliseconds and every call of
    `cache` asks. Triggers also delete a job's dependent rows, even when somebody deletes the job by hand.
 3. `jobs.id` counts the jobs of all owners, so it never leaves this file. People and models see `history_id`, which each
@@ -11,7 +11,7 @@
 import sqlite3
 from typing import Final
 
-from service.storage import sqlite_limits
+from service.storage.sqlite import limits as sqlite_limits
 
 VERSION: Final = 13
 """Lower numbers stand in files of development versions."""
@@ -118,7 +118,7 @@ JOBS: Final = (
 """`working_files` holds the files that a working job refers to, `fresh` those that came with the call that began it.
 `lineage.parent` is the `history_id` of a job of the same owner. `jobs.tasks` is an object of tasks by their part,
 `jobs.submitted` counts pictures that may be charged, and `jobs.counted` those that count for the limits of a day. The
-failure of a row that is not failed is its shortfall. `prompts` holds words as `sqlite_words` writes them.
+failure of a row that is not failed is its shortfall. `prompts` holds words as `words` writes them.
 
 With the indexes of prefixes, the beginning of 20,000 different words in 100,000 prompts is found in 30 ms instead of
 300 (sqlite.org/fts5.html#prefix_indexes).
@@ -298,7 +298,7 @@ TOKENS: Final = (
     ) WITHOUT ROWID
     """,
 )
-"""The tokens of `token add`, as SHA-256 digests. A row stays when its token is revoked (`sqlite_tokens.py`)."""
+"""The tokens of `token add`, as SHA-256 digests. A row stays when its token is revoked (`tokens.py`)."""
 
 IMPORTS: Final = (
     """

@@ -8,8 +8,8 @@ import pytest
 
 from service.images import Job, JobState
 from service.storage.imports import Import, KeptFile, OldJob
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_imports import SqliteImports
+from service.storage.sqlite.imports import SqliteImports
+from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Search
 from tests.stores import Clock, begin, open_sqlite, picture
 

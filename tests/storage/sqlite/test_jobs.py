@@ -10,8 +10,8 @@ import pytest
 
 from service.images import INTERRUPTED, Failure, ImageRequest, JobState, Parent, Reference
 from service.storage.lease import Lease
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_jobs import SELECT_TO_JOIN
+from service.storage.sqlite.jobs import SELECT_TO_JOIN
+from service.storage.sqlite.store import SqliteStore
 from service.storage.store import LINKS_LAST_S, Begun, Store
 from tests.stores import POLICY, REQUEST, Clock, begin, made, picture
 
@@ -19,8 +19,8 @@ BEGIN_ON_A_LINE = """
 import asyncio, sys
 from pathlib import Path
 from service.storage.lease import Lease
-from service.storage.sqlite import SqliteStore
-from service.storage.sqlite_jobs import SELECT_TO_JOIN
+from service.storage.sqlite.store import SqliteStore
+from service.storage.sqlite.jobs import SELECT_TO_JOIN
 from tests.stores import REQUEST
 
 async def main():

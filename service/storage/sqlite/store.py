@@ -1,7 +1,7 @@
 """The record keeper in one SQLite file, which several processes may share.
 
-It owns the file (`sqlite_database`), knows the time and which processes live, and hands each method to the statements
-of its concern: `sqlite_jobs`, `sqlite_files` for stored files and deletion, `sqlite_queries` for all that only reads.
+It owns the file (`database`), knows the time and which processes live, and hands each method to the statements
+of its concern: `jobs`, `files` for stored files and deletion, `queries` for all that only reads.
 """
 
 import logging
@@ -15,14 +15,12 @@ from service.costs import DailyCost, Drawn
 from service.images import Failure, ImageRequest, Job, KeptPicture, Parent
 from service.limits import UNLIMITED, Allowances
 from service.settings import Limits
-from service.storage import sqlite_files as files
-from service.storage import sqlite_jobs as jobs
-from service.storage import sqlite_limits
-from service.storage import sqlite_queries as queries
 from service.storage.arrivals import arrival_name
 from service.storage.data_folder import DataFolderError
 from service.storage.files import Arrivals
-from service.storage.sqlite_database import LARGEST_INTEGER, Database, within_range
+from service.storage.sqlite import files, jobs, queries
+from service.storage.sqlite import limits as sqlite_limits
+from service.storage.sqlite.database import LARGEST_INTEGER, Database, within_range
 from service.storage.store import LINKS_LAST_S, Begun, FilesTotal, OwnedFile, Page, Search, Store, Totals
 
 logger = logging.getLogger(__name__)
