@@ -52,7 +52,8 @@ from service.redaction import Redactor
 from service.references.collect import REFERENCE_BYTES, GuardedDownload, References
 from service.references.uploads import Uploads
 from service.routes import PICTURES, UPLOADS
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 from service.storage.data_folder import DataFolderError, Secret
 from service.storage.opened import Storage, open_storage
 from service.tools.context import ToolContext

@@ -1,30 +1,22 @@
-"""The settings of one process, read from its environment and frozen at start, by the rows of `settings_table.py`.
+"""The settings of one process, read from its environment and frozen at start.
 
-`Settings.from_env` is pure: it takes a mapping and reads nothing else. An older name counts where the newer one is
-not set; a value that cannot be read raises `SettingsError`, which names the setting as it was written.
+`Settings.from_env` is pure: it takes a mapping and reads nothing else. `settings_reader.py` reads the single values.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from typing import Final
+from urllib.parse import urlsplit
 
 from service.authorization import ISSUER, JWKS_URL, OAuth, OAuthError, read_oauth
 from service.hosts import Network, Origins, Proxies, is_loopback, read_hosts, read_networks
 from service.limits import LIMITS, Allowances, LimitsError, read_exceptions, read_pair
 from service.routes import PICTURES, RESERVED, UPLOADS
-from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, OLDER_VALUES, SETTINGS, USUAL_ROOTS
+from service.settings_reader import BY_NAME, SettingsError, SettingsReader, shown
+from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, USUAL_ROOTS
 from service.tokens import read_pairs
-
-
-class SettingsError(Exception):
-    """A setting cannot be used: its name, what is wrong, what would be right. One line, no secret in it."""
-
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}: {problem}")
-        self.name = name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +56,6 @@ class Limits:
     days: int = 0
 
 
-Read = TypeVar("Read")
-
-_BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 AUTO: Final = "auto"
 """As EASEL_TOKENS: one token, derived from the secret of the data folder and shown at the start."""
 
@@ -204,64 +193,8 @@ class Settings:
         )
 
 
-class _Reader:
-    """Reads single settings out of an environment and tells under which name one was written."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = {name: _unquoted(value) for name, value in env.items()}
-        self.notes: list[str] = []
-
-    def text(self, name: str) -> str:
-        """Return the value of a setting, or its default; the value of an older name in the words of the newer one."""
-        written = self._written(name)
-        value = self._env.get(written, "")
-        return OLDER_VALUES.get(written, str)(value) if value else _BY_NAME[name].default
-
-    def error(self, name: str, problem: str) -> SettingsError:
-        return SettingsError(self._written(name), problem)
-
-    def number(self, name: str, least: int, most: int) -> int:
-        text = self.text(name)
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise self.error(name, f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    def seconds(self, name: str, least: float, most: float) -> float:
-        text = self.text(name)
-        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) or not least <= float(text) <= most:
-            raise self.error(name, f"{text!r} is not a number of seconds from {least:g} to {most:g}")
-        return float(text)
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        text = self.text(name).lower()
-        if text not in allowed:
-            raise self.error(name, f"{text!r} is none of {', '.join(allowed)}")
-        return text
-
-    def words(self, name: str, read: Callable[[list[str]], Read]) -> Read:
-        """Return the reading of a list, whose entries commas or spaces part; `read` raises ValueError."""
-        try:
-            return read(list(filter(None, re.split(r"[,\s]+", self.text(name)))))
-        except ValueError as error:
-            raise self.error(name, str(error)) from error
-
-    def url(self, name: str) -> str:
-        """Return an http(s) URL without query, its trailing slashes cut off; "" when it is not set."""
-        text = self.text(name)
-        if not text:
-            return ""
-        if re.fullmatch(r"(?!https?:)[\w.-]+(:[0-9]+)?(/\S*)?|\[[0-9a-fA-F:.]+\](:[0-9]+)?(/\S*)?", text):
-            raise self.error(name, f"{_shown(text)!r} has no scheme; write {_with_scheme(text)}")
-        try:
-            parts = urlsplit(text)
-            sound = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
-        except ValueError:
-            sound = False
-        if not sound or parts.username or re.search(r"\s", text):
-            raise self.error(name, f"{_shown(text)!r} is not a URL such as {_BY_NAME[name].example}")
-        if parts.query or parts.fragment:
-            raise self.error(name, f"{_shown(text)!r} goes on after its path; {_without_query(parts)}")
-        return text.rstrip("/")
+class _Reader(SettingsReader):
+    """Reads the settings that have a form of their own."""
 
     def public_url(self, path: str) -> str:
         """Return the public URL; one of the endpoint or of the pictures is mended, with a note."""
@@ -269,7 +202,7 @@ class _Reader:
         for end in (path, "/mcp", PICTURES.path.rstrip("/"), UPLOADS.path.rstrip("/")):
             if url.endswith(end):
                 mended = url.removesuffix(end).rstrip("/")
-                self.notes.append(f"{self._written('EASEL_PUBLIC_URL')} should end before {end}; {mended} is used.")
+                self.notes.append(f"{self.written('EASEL_PUBLIC_URL')} should end before {end}; {mended} is used.")
                 return mended
         return url
 
@@ -299,8 +232,8 @@ class _Reader:
             return url
         socks = " of its HTTP side" if url.lower().startswith("socks") else ""
         self.notes.append(
-            f"{self._written(name)} is not followed: {_shown(url)!r} is no HTTP proxy. Set the address{socks}, "
-            f"such as {_BY_NAME[name].example}."
+            f"{self.written(name)} is not followed: {shown(url)!r} is no HTTP proxy. Set the address{socks}, "
+            f"such as {BY_NAME[name].example}."
         )
         return ""
 
@@ -342,57 +275,8 @@ class _Reader:
         free = self.number("EASEL_DISK_FREE_MB", 0, 999_999_999) * 1_000_000
         return Allowances(pairs=pairs, exceptions=exceptions, free_bytes=free)
 
-    def path(self, name: str) -> Path:
-        """Return a path; `~` is the home of the user that runs the service, `%NAME%` a variable, as in Windows."""
-        text = re.sub(r"%(\w+)%", lambda found: self._variable(name, found[1]), self.text(name))
-        try:
-            return Path(text).expanduser()
-        except RuntimeError as error:
-            raise self.error(name, f"{text!r}: nobody here has such a home folder") from error
-
-    def _variable(self, name: str, wanted: str) -> str:
-        """Return a variable that a path names; names of Windows have no case."""
-        found = next((value for each, value in self._env.items() if each.upper() == wanted.upper()), "")
-        if not found:
-            raise self.error(name, f"%{wanted}% is not set here; write the folder itself")
-        return found
-
     def models_file(self) -> Path:
         """Return the named file, else the one beside this module, wherever the process was started."""
         if self._env.get("EASEL_MODELS_FILE"):
             return self.path("EASEL_MODELS_FILE")
         return Path(__file__).parent / "models.json"
-
-    def _written(self, name: str) -> str:
-        """Return the name under which a setting was given: its own, else the first older one that is set."""
-        for candidate in (name, *_BY_NAME[name].older):
-            if self._env.get(candidate):
-                return candidate
-        return name
-
-
-def _unquoted(value: str) -> str:
-    """Return a value without one pair of quotes round it: `--env-file` and systemd pass on what a shell takes off."""
-    value = value.strip()
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1].strip()
-    return value
-
-
-def _with_scheme(address: str) -> str:
-    """Return an address as a URL: http for this machine, a local name or an IP address, else https."""
-    host = urlsplit(f"//{address}").hostname or ""
-    near = "." not in host or re.fullmatch(r"[0-9.]+", host) or is_loopback(host)
-    return f"{'http' if near else 'https'}://{address}"
-
-
-def _without_query(parts: SplitResult) -> str:
-    """Return the advice for a URL with a query: Azure asks for one, and has another address without."""
-    if "api-version" in parts.query:
-        return f"for Azure OpenAI write https://{parts.netloc}/openai/v1, which needs no api-version"
-    return f"write {parts.scheme}://{parts.netloc}{parts.path}"
-
-
-def _shown(url: str) -> str:
-    """Return a URL without what may be a password or a key in it."""
-    return re.sub(r"\?.*", "?…", re.sub(r"//[^/@]*@", "//…@", url))[:200]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Generic, TypeAlias, TypeVar
 
-from service.settings import SettingsError
+from service.settings_reader import SettingsError
 
 logger = logging.getLogger(__name__)
 

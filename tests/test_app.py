@@ -13,7 +13,7 @@ import pytest
 
 from service import logs
 from service.app import VERSION, Running
-from service.settings import SettingsError
+from service.settings_reader import SettingsError
 from service.web.sockets import listen
 from tests.conftest import Serve
 from tests.emulators import flow2api

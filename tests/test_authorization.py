@@ -3,7 +3,8 @@
 import pytest
 
 from service.authorization import SCOPES, OAuth, granted
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 
 ISSUER = {"EASEL_OAUTH_ISSUER": "https://auth.example.com/"}
 PUBLIC = {"EASEL_PUBLIC_URL": "https://easel.example.com"}

@@ -16,7 +16,7 @@ from tests.paths import ROOT, SERVICE
 
 VALUES = {
     "authorization", "bodies", "costs", "hosts", "images", "limits", "logs", "profiles", "redaction", "routes",
-    "settings", "settings_table", "telemetry", "troubles", "tokens", "watched_file",
+    "settings", "settings_reader", "settings_table", "telemetry", "troubles", "tokens", "watched_file",
 }  # fmt: skip
 """Modules that import nothing but each other, Unicode's tables and the library of counts; everybody may import them."""
 

@@ -20,7 +20,8 @@ from service.limits import (
     refusal,
     spoken_wait,
 )
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 from service.settings_table import SETTINGS
 from tests.conftest import Serve
 from tests.limited import limited

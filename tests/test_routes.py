@@ -3,7 +3,8 @@
 import pytest
 
 from service.routes import ANY_ORIGIN, RESERVED, ROUTES, WITHOUT_TOKEN
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import SettingsError
+from service.settings_reader import SettingsError
 from service.watched_file import WatchedFile
 
 

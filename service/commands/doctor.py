@@ -37,7 +37,8 @@ from service.images import WorkError
 from service.pipeline.upstream_states import OF_KIND
 from service.profiles import ProfilesError, read_overrides
 from service.redaction import Redactor
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 from service.settings_table import SETTINGS, names_without_effect, unknown_names
 from service.storage.data_folder import ENTRIES, DataFolderError, Secret, foreign_owner, needing
 from service.storage.file_system import kind_of, share_of, wal_problem

@@ -13,7 +13,7 @@ from typing import Final
 
 from dotenv.parser import Binding, parse_stream
 
-from service.settings import SettingsError
+from service.settings_reader import SettingsError
 
 FILE: Final = ".env"
 OTHER_FILE: Final = "FLOW2API_MCP_ENV_FILE"

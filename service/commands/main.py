@@ -21,7 +21,8 @@ from service.commands import models as models_command
 from service.commands.environment import environment
 from service.commands.pause import PauseError, Selection, pause, read_end, resume
 from service.images import WorkError
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 from service.settings_table import SETTINGS, names_without_effect, unknown_names
 
 OPTIONS_OF: Final[Mapping[str, tuple[str, ...]]] = {

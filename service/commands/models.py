@@ -12,7 +12,8 @@ from tempfile import NamedTemporaryFile
 from service.app import upstreams_of
 from service.image_models.comparison import Comparison, brought_up_to_date, compare, fetch_model_lists
 from service.image_models.models import Models, ModelsError, read_list
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 from service.upstreams.base import Offers
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 from service.storage.data_folder import DataFolderError
 from service.storage.sqlite import limits as sqlite_limits
 from service.storage.sqlite import tokens as sqlite_tokens

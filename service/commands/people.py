@@ -24,7 +24,8 @@ from service.costs import sums_text
 from service.images import LOCAL_OWNER
 from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.retention import Retention
-from service.settings import Limits, Settings, SettingsError
+from service.settings import Limits, Settings
+from service.settings_reader import SettingsError
 from service.storage.opened import open_storage
 from service.storage.sqlite import limits as sqlite_limits
 from service.storage.sqlite import owners as sqlite_owners

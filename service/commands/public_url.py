@@ -25,7 +25,8 @@ from service.app import origin_of
 from service.hosts import is_loopback
 from service.references.collect import REFERENCE_BYTES
 from service.routes import HEALTH, PICTURES, UPLOADS
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 from service.tokens import static_tokens
 from service.web.guard import Guard
 from service.web.identity import StaticTokens

@@ -14,7 +14,8 @@ from typing import Final, TextIO
 from service.images import LOCAL_OWNER, WorkError
 from service.old_data.folder import INSIDE, NAMES, PACKAGE, holds_old_data, old_folders
 from service.old_data.takeover import Importer, Takeover
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 from service.storage.data_folder import DataFolderError
 from service.storage.opened import open_storage
 

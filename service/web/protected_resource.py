@@ -14,7 +14,7 @@ from aiohttp import ClientSession, hdrs, web
 
 from service.authorization import DELETE, DRAW, ISSUER, LOOK, OAuth
 from service.routes import RESOURCE_METADATA
-from service.settings import SettingsError
+from service.settings_reader import SettingsError
 from service.web.identity import Identity
 
 SCOPES_SUPPORTED: Final = (DRAW, LOOK, DELETE)

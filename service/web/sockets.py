@@ -19,7 +19,7 @@ from aiohttp import web
 
 from service.hosts import Network, counted_as, read_address
 from service.limits import CONNECTIONS, Allowances
-from service.settings import SettingsError
+from service.settings_reader import SettingsError
 from service.web.connections import Bounds, Connection, Connections, begun_by, raw_refusal
 
 if sys.platform != "win32":  # Windows counts no descriptors

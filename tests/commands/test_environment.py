@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from service.commands.environment import environment
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from service.commands.models import models, write_in_place
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 from tests.emulators import flow2api
 from tests.emulators.flow2api_models import BEFORE_ALIASES
 from tests.paths import ROOT

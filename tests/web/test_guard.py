@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.app import Running
-from service.settings import SettingsError
+from service.settings_reader import SettingsError
 from tests.conftest import Serve
 from tests.gallery.visitor import visitor
 from tests.wire import (

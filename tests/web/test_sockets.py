@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_reader import SettingsError
 from service.web.sockets import (
     MOST_DESCRIPTORS,
     RESERVE,
