@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
+from service.log_writer import LogWriter
 from service.redaction import HIDDEN, Redactor, visible
 
 _SHAPES: Final = re.compile(
@@ -44,22 +45,28 @@ class SecretFilter(logging.Filter):
         self.redactor: Final = Redactor(secrets)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record's message and traceback; let every record pass."""
-        record.msg, record.args = self.clean(message_of(record)), None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        """Rewrite the record's message, traceback and fields; let every record pass."""
+        settle(record)
+        record.msg = self.clean(record.msg)
         if record.exc_text:
             record.exc_text = self.clean(record.exc_text)
-        values = {**FIELDS.get(), **getattr(record, "fields", {})}
         record.fields = {
             name: self.clean(value)[:LONGEST_FIELD] if isinstance(value, str) else value
-            for name, value in values.items()
+            for name, value in record.__dict__["fields"].items()
         }
         return True
 
     def clean(self, text: str) -> str:
         """Return the text without secrets, and without characters that nobody sees or that steer a terminal."""
         return _SHAPES.sub(lambda match: match[1] + HIDDEN, self.redactor.clean(visible(text)))
+
+
+def settle(record: logging.LogRecord) -> None:
+    """Turn message and traceback of a record into text, and add the fields of this context: then it may be kept."""
+    record.msg, record.args = message_of(record), None
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    record.fields = {**FIELDS.get(), **getattr(record, "fields", {})}
 
 
 def message_of(record: logging.LogRecord) -> str:
@@ -97,20 +104,35 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line | getattr(record, "fields", {}) | line, ensure_ascii=False, default=str)
 
 
+class Log(LogWriter):
+    """The log of the service: its lines are without the secrets of `redactor`."""
+
+    def __init__(self, secrets: Iterable[str], formatter: logging.Formatter) -> None:
+        secret_filter = SecretFilter(secrets)
+        super().__init__(sys.stderr, settle, secret_filter.filter)
+        self.redactor: Final = secret_filter.redactor
+        self.addFilter(is_worth_a_line)
+        self.setFormatter(formatter)
+
+
 def hide(secret: str) -> None:
     """Keep a secret that was made after `set_up` out of the log."""
-    for handler in logging.getLogger().handlers:
-        for each in handler.filters:
-            if isinstance(each, SecretFilter):
-                each.redactor.add(secret)
+    for log in _logs():
+        log.redactor.add(secret)
+
+
+def dropped() -> int:
+    """Return the number of lines that standard error did not take fast enough, since the start."""
+    return sum(log.dropped for log in _logs())
+
+
+def _logs() -> list[Log]:
+    return [handler for handler in logging.getLogger().handlers if isinstance(handler, Log)]
 
 
 def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
     """Send the service's log to standard error at `level`, as `text` or `json`, without `secrets`."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(is_worth_a_line)
-    handler.addFilter(SecretFilter(secrets))
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
-    handler.setFormatter(JsonFormatter() if form == "json" else text)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    log = Log(secrets, JsonFormatter() if form == "json" else text)
+    logging.basicConfig(level=logging.WARNING, handlers=[log], force=True)
     logging.getLogger("service").setLevel(level.upper())

@@ -10,14 +10,16 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from service.images import Job
-from service.logs import FIELDS
+from service.logs import FIELDS, dropped
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,17 @@ COST: Final = Counter(
     registry=COUNTS,
 )
 REFUSED: Final = Counter("easel_refused_requests", "HTTP requests that were refused.", ("status",), registry=COUNTS)
+
+
+class _LogCollector(Collector):
+    """The count of the log's own, which no call makes."""
+
+    def collect(self) -> Iterator[Metric]:
+        words = "Lines of the log that standard error did not take fast enough."
+        yield CounterMetricFamily("easel_log_lines_dropped", words, value=dropped())
+
+
+COUNTS.register(_LogCollector())
 
 CANCELLED: Final = "cancelled"
 """The kind of a generation that its client did not want any more: nobody has to mend anything."""

@@ -331,6 +331,7 @@ async def test_a_token_that_is_made_at_the_start_stays_out_of_the_log(
             [token] = easel.settings.tokens.values()
             logging.getLogger("service.x").info("somebody sent %s", token)
     finally:
+        root.handlers[0].close()
         root.handlers[:], level, ours = before
         root.setLevel(level)
         logging.getLogger("service").setLevel(ours)

@@ -15,8 +15,8 @@ import pytest
 from tests.paths import ROOT, SERVICE
 
 VALUES = {
-    "authorization", "bodies", "costs", "hosts", "images", "limits", "logs", "profiles", "redaction", "routes",
-    "settings", "settings_reader", "settings_table", "telemetry", "troubles", "tokens", "watched_file",
+    "authorization", "bodies", "costs", "hosts", "images", "limits", "log_writer", "logs", "profiles", "redaction",
+    "routes", "settings", "settings_reader", "settings_table", "telemetry", "troubles", "tokens", "watched_file",
 }  # fmt: skip
 """Modules that import nothing but each other, Unicode's tables and the library of counts; everybody may import them."""
 

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
+from service import log_writer
 from service.logs import JsonFormatter, SecretFilter, is_worth_a_line, set_up
+from service.telemetry import COUNTS
 
 
 def record(message: str, *args: object) -> logging.LogRecord:
@@ -97,6 +99,7 @@ def configured(level: str, form: str) -> Iterator[None]:
         set_up(level, form, ["s3cr3t"])
         yield
     finally:
+        root.handlers[0].close()
         root.handlers[:], _, _ = before
         root.setLevel(before[1])
         ours.setLevel(before[2])
@@ -119,3 +122,11 @@ def test_malformed_http_fills_no_log() -> None:
         line.exc_info = (type(error), error, None)
         assert is_worth_a_line(line) is kept
     assert is_worth_a_line(record("plain"))
+
+
+def test_dropped_lines_are_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_writer, "ROOM", 0)
+    with configured("info", "text"):
+        logging.getLogger("service.x").info("dropped")
+        logging.getLogger("service.x").warning("dropped")
+        assert COUNTS.get_sample_value("easel_log_lines_dropped_total") == 2
