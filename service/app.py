@@ -28,7 +28,7 @@ from service.gallery.composition import GalleryParts
 from service.gallery.events import Events
 from service.image_models.models import Models, read_models
 from service.image_models.offered import OfferedModels
-from service.images import LOCAL_OWNER, Job, WorkError
+from service.images import LOCAL_OWNER, Job
 from service.limits import DERIVATIVES, InUse
 from service.pictures.decoders import DecodeLimits, Decoders
 from service.pictures.derivatives import Derivatives
@@ -54,8 +54,9 @@ from service.references.uploads import Uploads
 from service.routes import PICTURES, UPLOADS
 from service.settings import Settings
 from service.settings_reader import SettingsError
-from service.storage.data_folder import DataFolderError, Secret
-from service.storage.opened import Storage, open_storage
+from service.storage.data_folder import Secret
+from service.storage.opened import Storage
+from service.stores import open_stores
 from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
 from service.upstreams.connector import client_session
@@ -129,14 +130,14 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         sockets = listen(settings.host, settings.port) if over_http else listen_beside(settings.port)
         for each in sockets:
             stack.callback(each.close)
-        storage = await _storage(settings, stack)
+        session = await stack.enter_async_context(client_session(settings.proxies, AGENT))
+        storage = await open_stores(settings, stack, session, allowances=settings.allowances)
         read_stored = None if settings.is_own_use else storage.stored_tokens
         tokens_stored = read_stored is not None and bool(await read_stored())
         settings = replace(settings, port=sockets[0].getsockname()[1], stored_tokens=tokens_stored)
         settings.check_exposure()
         if settings.auto_token:
             settings = with_auto_token(settings, storage.secret)
-        session = await stack.enter_async_context(client_session(settings.proxies, AGENT))
         redactor = Redactor(image_services.secrets_of(settings))
         upstreams = image_services.connect(settings, session, redactor)
         models_file = await _models_file(settings, upstreams)
@@ -231,13 +232,6 @@ async def upstreams_of(settings: Settings) -> AsyncIterator[Mapping[str, Upstrea
     """The upstreams that are on, for a command that asks them something and serves no client."""
     async with client_session(settings.proxies, AGENT) as session:
         yield image_services.connect(settings, session, Redactor(image_services.secrets_of(settings)))
-
-
-async def _storage(settings: Settings, stack: contextlib.AsyncExitStack) -> Storage:
-    try:
-        return await open_storage(settings.data_dir, stack, settings.allowances)
-    except (DataFolderError, WorkError) as error:  # the latter: a history that is damaged beyond its first page
-        raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
 
 
 async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) -> WatchedFile[Models] | None:

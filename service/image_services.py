@@ -106,7 +106,8 @@ def connect(settings: Settings, session: aiohttp.ClientSession, redactor: Redact
 def secrets_of(settings: Settings) -> list[str]:
     """Return the keys, tokens and passwords that must never be shown, stored or logged."""
     endpoints = [endpoint for each in UPSTREAMS if (endpoint := each.endpoint(settings)) is not None]
-    return [*settings.tokens.values(), *(each.key for each in endpoints if each.key), *settings.proxies.secrets]
+    keys = [*settings.tokens.values(), *(each.key for each in endpoints if each.key), *settings.proxies.secrets]
+    return keys if settings.s3 is None else [*keys, settings.s3.secret_key]
 
 
 def turned_off(settings: Settings) -> Settings:

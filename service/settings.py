@@ -16,6 +16,7 @@ from service.limits import LIMITS, Allowances, LimitsError, read_exceptions, rea
 from service.routes import PICTURES, RESERVED, UPLOADS
 from service.settings_reader import BY_NAME, SettingsError, SettingsReader, shown
 from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, USUAL_ROOTS
+from service.storage_urls import S3, StorageUrlError, read_s3
 from service.tokens import read_pairs
 
 
@@ -78,6 +79,7 @@ class Settings:
     key_in_url: bool
     oauth: OAuth | None
     data_dir: Path
+    s3: S3 | None
     image_dir: Path | None
     models_file: Path
     flow2api: Endpoint | None
@@ -163,6 +165,7 @@ class Settings:
             key_in_url=read.choice("EASEL_KEY_IN_URL", ("off", "on")) == "on",
             oauth=read.oauth(public_url),
             data_dir=read.path("EASEL_DATA_DIR"),
+            s3=read.s3(),
             image_dir=read.path("EASEL_IMAGE_DIR") if read.text("EASEL_IMAGE_DIR") else None,
             models_file=read.models_file(),
             flow2api=read.endpoint("FLOW2API"),
@@ -246,6 +249,13 @@ class _Reader(SettingsReader):
         if not secret.isascii() or any(character.isspace() for character in secret):
             raise self.error(key, "must be one word of plain characters, without Bearer before it")
         return Endpoint(url=url or USUAL_ROOTS[service], key=secret)
+
+    def s3(self) -> S3 | None:
+        """Return the folder of a bucket where pictures are kept; None for the data folder."""
+        try:
+            return read_s3(self.text, self.url)
+        except StorageUrlError as error:
+            raise self.error(error.setting, str(error)) from error
 
     def timeouts(self) -> Timeouts:
         return Timeouts(

@@ -65,6 +65,8 @@ class Proxy:
         if self.buffers:
             return web.Response(status=answer.status, headers=headers, body=await answer.read())
         response = web.StreamResponse(status=answer.status, headers=headers)
+        if request.method == "HEAD":  # the length is all that it is asked for
+            response.content_length = answer.content_length
         await response.prepare(request)
         async for piece in answer.content.iter_any():
             await response.write(piece)

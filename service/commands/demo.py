@@ -38,6 +38,9 @@ async def demo(settings: Settings) -> int:
         listed = await client.call("history", {"limit": 1})
         print(f"7. history        {indent(listed['content'][0]['text'], ' ' * 18).strip()}")
         name = image["url"].rpartition("/")[2]
+        if settings.s3 is not None:
+            print(f"\nThe picture: {name} in the bucket {settings.s3.bucket}")
+            return 0 if answer.status == 200 else 1
         path = settings.data_dir.absolute() / "files" / name[:2] / name
         print(f"\nThe picture: {path}")
         return 0 if answer.status == 200 and path.is_file() else 1

@@ -10,6 +10,7 @@ The exit status is 1 where a check failed, else 0, also with warnings.
 import asyncio
 import getpass
 import json
+import logging
 import os
 import shutil
 import sqlite3
@@ -26,9 +27,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from service import image_services, logs
+from service import image_services, logs, troubles
 from service.app import AGENT, with_auto_token
-from service.commands.environment import environment
+from service.commands.bucket import look_at_bucket
+from service.commands.environment import environment, in_container
 from service.commands.public_url import MEGABYTE, Finding, State, Way
 from service.hosts import is_loopback
 from service.image_models.comparison import ask, compare
@@ -56,9 +58,6 @@ CLOCK_S: Final = 60.0
 """Seconds that a clock may be off: expiries and the pace of limits bear that much."""
 
 NAMED: Final = 5
-MARKERS: Final = ("/run/.containerenv", "/.dockerenv")
-"""Files by which Podman and Docker mark a container."""
-
 OWN_MACHINE: Final = (
     "inside a container 127.0.0.1 is the container itself: write host.containers.internal (Podman), "
     "host.docker.internal (Docker) or the name of the other container instead"
@@ -73,6 +72,7 @@ def run(*, as_json: bool, token: str) -> int:
     if token == "-":  # noqa: S105 - no password
         token = getpass.getpass("token: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
     logs.set_up("error", "text", [])
+    logging.getLogger(troubles.__name__).setLevel(logging.CRITICAL)  # the findings say the same
     return asyncio.run(_print_all(as_json=as_json, token=token))
 
 
@@ -116,17 +116,12 @@ async def _of_everything(settings: Settings, token: str, redactor: Redactor, *, 
     for finding in await asyncio.to_thread(lambda: [*_data_folder(settings, inside=inside), *_image_folder(settings)]):
         yield finding
     async with client_session(settings.proxies, AGENT) as session:
+        if settings.s3 is not None:
+            yield await look_at_bucket(session, settings.s3)
         async for finding in _upstreams(settings, session, redactor, inside=inside):
             yield finding
         async for finding in Way(session=session, settings=settings, token=token).look():
             yield finding
-
-
-def in_container(env: Mapping[str, str]) -> bool:
-    """Tell whether this process runs in a container. The variable `container`, where it is set, decides."""
-    if "container" in env:  # set by Podman and systemd (systemd.io/CONTAINER_INTERFACE)
-        return env["container"] != ""
-    return "KUBERNETES_SERVICE_HOST" in env or any(Path(each).exists() for each in MARKERS)
 
 
 def _settings(env: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:

@@ -21,6 +21,9 @@ OTHER_FILE: Final = "FLOW2API_MCP_ENV_FILE"
 WINDOWS_PATH: Final = re.compile(r'"((?:[A-Za-z]:|%\w+%|\\)\\[^"]*)"')
 """A value such as "C:\\new\\files": python-dotenv would take `\\n` in it for a line break."""
 
+MARKERS: Final = ("/run/.containerenv", "/.dockerenv")
+"""Files by which Podman and Docker mark a container."""
+
 TO_UTF8: Final = (
     "save it as UTF-8 in your editor, or in PowerShell: "
     "Get-Content {file} | Set-Content -Encoding utf8 {file}.new, or elsewhere: "
@@ -72,3 +75,10 @@ def _encoding_of(data: bytes) -> str:
     except UnicodeDecodeError:
         return ""
     return "GBK"
+
+
+def in_container(env: Mapping[str, str]) -> bool:
+    """Tell whether this process runs in a container. The variable `container`, where it is set, decides."""
+    if "container" in env:  # set by Podman and systemd (systemd.io/CONTAINER_INTERFACE)
+        return env["container"] != ""
+    return "KUBERNETES_SERVICE_HOST" in env or any(Path(each).exists() for each in MARKERS)

@@ -172,7 +172,14 @@ def backup(settings: Settings, target: Path) -> int:
 
     Raises `BackupError`.
     """
-    report = back_up(settings.data_dir, target, ProgressLine("Copied", sys.stderr))
+    elsewhere = settings.s3 is not None
+    report = back_up(settings.data_dir, target, ProgressLine("Copied", sys.stderr), elsewhere=elsewhere)
+    if settings.s3 is not None:
+        print(
+            f"Backed up {settings.data_dir} to {target}: the history alone. The pictures are in the bucket "
+            f"{settings.s3.bucket}: keep that by its own means, as versions or a copy of it."
+        )
+        return 0
     print(
         f"Backed up {settings.data_dir} to {target}: the history and {_counted(report)}, of which {report.copied} were "
         f"new{f'; {report.removed} that are no longer kept were removed' if report.removed else ''}."

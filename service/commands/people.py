@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from sqlite3 import Connection
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -26,11 +25,11 @@ from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.retention import Retention
 from service.settings import Limits, Settings
 from service.settings_reader import SettingsError
-from service.storage.opened import open_storage
 from service.storage.sqlite import limits as sqlite_limits
 from service.storage.sqlite import owners as sqlite_owners
 from service.storage.sqlite import tokens as sqlite_tokens
 from service.storage.sqlite.owners import AtWorkError, Holding
+from service.stores import open_stores
 from service.tokens import StaticToken, TokensError, check_name, read_expiry, read_file
 
 P = ParamSpec("P")
@@ -53,7 +52,7 @@ def add(settings: Settings, name: str, expires: str | None) -> int:
     now = time.time()
     expires_at = _read_end(expires, now) if expires else None
     token = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-    asyncio.run(_make_folder(settings.data_dir))
+    asyncio.run(_make_folder(settings))
     is_first = not _on(settings, sqlite_tokens.all_tokens)
     added = _on(settings, sqlite_tokens.add, name, token, now, expires_at)
     end = "until it is revoked" if expires_at is None else f"until {_shown(expires_at)}"
@@ -156,7 +155,7 @@ def delete(settings: Settings, name: str, *, yes: bool) -> int:
     if not _agreed(question, yes=yes):
         return 1
     _on(settings, sqlite_owners.forget_waiting, name)
-    asyncio.run(_delete(settings.data_dir, name))
+    asyncio.run(_delete(settings, name))
     print(f"Deleted: {_counted(holds)} of {name}. `usage` still counts them.")
     return 0
 
@@ -197,16 +196,16 @@ def _check_month(month: str) -> None:
         raise PeopleError(f"--month: {month[:20]!r} is no month such as 2026-11")
 
 
-async def _make_folder(data: Path) -> None:
+async def _make_folder(settings: Settings) -> None:
     """Make a data folder that is not there: the first token may come before the first start."""
-    if not (data / "easel.db").exists():
+    if not (settings.data_dir / "easel.db").exists():
         async with contextlib.AsyncExitStack() as stack:
-            await open_storage(data, stack)
+            await open_stores(settings, stack)
 
 
-async def _delete(data: Path, name: str) -> None:
+async def _delete(settings: Settings, name: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        storage = await open_storage(data, stack)
+        storage = await open_stores(settings, stack)
         retention = Retention(storage.store, storage.files, Limits(), removed=lambda _: None, clock=ClockWatch())
         await retention.delete_ended(name, 0)
 
@@ -226,7 +225,7 @@ def _holding_at_rest(settings: Settings, name: str) -> Holding:
 
     async def end_work_of_the_dead() -> None:
         async with contextlib.AsyncExitStack() as stack:
-            await open_storage(settings.data_dir, stack)
+            await open_stores(settings, stack)
 
     holds = _on(settings, sqlite_owners.holding, name)
     if holds.working:

@@ -16,8 +16,7 @@ from service.old_data.folder import INSIDE, NAMES, PACKAGE, holds_old_data, old_
 from service.old_data.takeover import Importer, Takeover
 from service.settings import Settings
 from service.settings_reader import SettingsError
-from service.storage.data_folder import DataFolderError
-from service.storage.opened import open_storage
+from service.stores import open_stores
 
 BAR: Final = 30
 """Characters of the progress bar."""
@@ -125,10 +124,7 @@ def summary(outcome: Takeover) -> str:
 
 async def _take_over(settings: Settings, folders: Sequence[Path], owner: str) -> list[Takeover]:
     async with contextlib.AsyncExitStack() as stack:
-        try:
-            storage = await open_storage(settings.data_dir, stack)
-        except DataFolderError as error:
-            raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
+        storage = await open_stores(settings, stack)
         tokens = await storage.stored_tokens()
         names = {token.name for token in tokens if not token.revoked}
         if tokens and not names and not settings.needs_token and not owner:

@@ -47,7 +47,7 @@ from service.storage.backup_folder import (
     write_sums,
 )
 from service.storage.data_folder import PRIVATE_FOLDER, SECRET_BYTES, sync_folder
-from service.storage.disk import NAME as PICTURE
+from service.storage.file_names import NAME as PICTURE
 from service.storage.sqlite.jobs import SELECT_WORKING
 from service.storage.sqlite.schema import VERSION, version_of
 from service.storage.sqlite.upgrade import copy_database, needs_upgrade
@@ -57,6 +57,9 @@ SPARE_BYTES: Final = 16 * 1024 * 1024
 
 NAMED_AT_ONCE: Final = 5
 
+ELSEWHERE: Final = "pictures_elsewhere"
+"""The key of the mark that says so."""
+
 Advance: TypeAlias = Callable[[int, int, int, int], None]
 """Is told of the work: pictures done and their number, bytes done and their number."""
 
@@ -65,7 +68,8 @@ Advance: TypeAlias = Callable[[int, int, int, int], None]
 class Report:
     """The outcome: pictures and bytes of the whole backup, pictures that were copied now, and others by their names.
 
-    `missing` are names of the index whose picture was not there, or was damaged and left out.
+    `missing` are names of the index whose picture was not there, or was damaged and left out. `elsewhere`: pictures
+    are no part of the backup.
     """
 
     pictures: int = 0
@@ -73,11 +77,13 @@ class Report:
     copied: int = 0
     removed: int = 0
     missing: list[str] = field(default_factory=list)
+    elsewhere: bool = False
 
 
-def back_up(data: Path, target: Path, advance: Advance) -> Report:
+def back_up(data: Path, target: Path, advance: Advance, *, elsewhere: bool = False) -> Report:
     """Back the data folder up into a folder that is not there, empty, or an earlier backup of the same data folder.
 
+    `elsewhere`: the pictures are no part of it, and stay where they are, also when it is restored.
     Raises `BackupError`; an earlier backup is as it was then.
     """
     with telling("The backup failed, and an earlier one there is as it was"):
@@ -85,7 +91,7 @@ def back_up(data: Path, target: Path, advance: Advance) -> Report:
         _check_target(data, target)
         target.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         with locked(target):
-            return _back_up(data, target, advance)
+            return _back_up(data, target, advance, elsewhere=elsewhere)
 
 
 def restore(source: Path, data: Path, advance: Advance, *, skip_damaged: bool = False) -> Report:
@@ -113,17 +119,17 @@ def restore(source: Path, data: Path, advance: Advance, *, skip_damaged: bool = 
             raise
 
 
-def _back_up(data: Path, target: Path, advance: Advance) -> Report:
+def _back_up(data: Path, target: Path, advance: Advance, *, elsewhere: bool) -> Report:
     sums = read_sums(target)
-    stored = stored_in(data / DATABASE)
+    stored = {} if elsewhere else stored_in(data / DATABASE)
     wanted = sum(size for name, size in stored.items() if name not in sums or not is_there(target, name, size))
     _check_room(target, wanted, (data / DATABASE).stat().st_size + size_of(data / f"{DATABASE}-wal"))
     _write_mark(target, None)
     copy_small(data, target)  # before the database: a job that it shows at work has its arrival here
     copy_database(data / DATABASE, target / NEW_DATABASE)
     copy_small(data, target)
-    stored = stored_in(target / NEW_DATABASE)
-    report = Report()
+    stored = {} if elsewhere else stored_in(target / NEW_DATABASE)
+    report = Report(elsewhere=elsewhere)
     progress = _Progress(advance, len(stored), sum(stored.values()))
     for name, size in stored.items():
         if name not in sums or not is_there(target, name, size):
@@ -156,7 +162,7 @@ def _restore(source: Path, data: Path, stored: dict[str, int], progress: "_Progr
         if copy_picture(source, data, name, size) is None:
             raise BackupError(f"{source} changed while it was read: {name} is gone")
         progress.add(size)
-    report.missing = sorted(stored_in(source / DATABASE).keys() - stored.keys())
+    report.missing = sorted(_stored(source).keys() - stored.keys())
     copy_database(source / DATABASE, data / NEW_DATABASE)
     forget(data / NEW_DATABASE, report.missing)
     (data / NEW_DATABASE).replace(data / DATABASE)
@@ -206,7 +212,13 @@ def _check_backup(source: Path) -> dict[str, int]:
         if found != "ok":
             raise BackupError(f"{source} is not whole: the database is damaged ({found}). Take another backup")
         needs_upgrade(connection, source / DATABASE)
-    return stored_in(source / DATABASE)
+    return _stored(source)
+
+
+def _stored(source: Path) -> dict[str, int]:
+    """Return the pictures that belong to a backup, with their sizes: none where they are elsewhere."""
+    mark = json.loads((source / MARK).read_bytes())
+    return {} if mark.get(ELSEWHERE) else stored_in(source / DATABASE)
 
 
 def _check_empty(data: Path) -> None:
@@ -254,7 +266,7 @@ def _write_mark(folder: Path, report: Report | None) -> None:
     finished = None if report is None else datetime.now(UTC).isoformat(timespec="seconds")
     said = {"backup_of": "easel", "tables": VERSION, "finished": finished}
     if report is not None:
-        said |= {"pictures": report.pictures, "bytes": report.size}
+        said |= {"pictures": report.pictures, "bytes": report.size, ELSEWHERE: report.elsewhere}
     write(folder / MARK, json.dumps(said, indent=2) + "\n")
 
 

@@ -1,51 +1,29 @@
 """Pictures as files: `files/<first two digits>/<name>` under the data folder.
 
-1. A name is HMAC-SHA256 over the owner and the bytes, keyed by our secret and cut to 128 bits. It cannot be guessed
-   from what it names, and one owner's name says nothing about whether another has the same picture.
-2. Bytes are written and fsynced in the folder of this process, then renamed into place, then the folder is fsynced.
+1. Bytes are written and fsynced in the folder of this process, then renamed into place, then the folder is fsynced.
    Whatever lies under `files/` is whole.
-3. A derivative lies beside its picture, and goes with it. Whoever keeps one looks for the picture afterwards, and
+2. A derivative lies beside its picture, and goes with it. Whoever keeps one looks for the picture afterwards, and
    whoever removes a picture looks for derivatives afterwards: one of the two sees the other.
-4. A name that somebody gives is matched against the one form that we mint before it becomes a path, and what lies
+3. A name that somebody gives is matched against the one form that we mint before it becomes a path, and what lies
    there counts only if it is a plain file in a plain folder: no link is followed, nor removed.
 """
 
 import asyncio
-import hmac
 import logging
 import os
-import re
 import secrets
 import stat
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
-from service.images import EXTENSIONS, OLD_EXTENSIONS
 from service.storage.data_folder import PRIVATE_FOLDER, needing, sync_folder, write_durably
-from service.storage.files import (
-    DERIVATIVES,
-    DERIVED_TYPES,
-    WIDTHS,
-    Derivative,
-    Files,
-    ListedFile,
-    OpenRange,
-    StoredFile,
-)
+from service.storage.file_names import NAME, NAME_OR_DERIVED, media_type_of, mint
+from service.storage.files import DERIVATIVES, Derivative, Files, ListedFile, OpenRange, StoredFile
 from service.troubles import OTHER, storage_error, trouble_of
 
 logger = logging.getLogger(__name__)
 
-STORED: Final = {**EXTENSIONS, **OLD_EXTENSIONS}
-"""The media types that have a name here, and their extensions."""
-
-TYPES: Final = {extension: media_type for media_type, extension in STORED.items()}
-NAME: Final = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join(TYPES)})")
-NAME_OR_DERIVED: Final = re.compile(
-    rf"{NAME.pattern}(?:~(?:{'|'.join(map(str, WIDTHS))})\.({'|'.join(DERIVED_TYPES)}))?"
-)
-OWNER_LENGTH_BYTES: Final = 8
 CHUNK_BYTES: Final = 256 * 1024
 
 
@@ -90,7 +68,7 @@ class DiskFiles(Files):
 
     async def keep(self, owner: str, data: bytes, media_type: str) -> str:
         try:
-            return await asyncio.to_thread(self._keep, owner, data, STORED[media_type])
+            return await asyncio.to_thread(self._keep, owner, data, media_type)
         except OSError as error:
             raise storage_error("The picture could not be stored", trouble_of(error) or OTHER, error) from error
 
@@ -101,12 +79,9 @@ class DiskFiles(Files):
             raise storage_error("A smaller copy could not be stored", trouble_of(error) or OTHER, error) from error
 
     async def find(self, name: str) -> StoredFile | None:
-        matched = NAME_OR_DERIVED.fullmatch(name)
-        if matched is None:
-            return None
-        found = await asyncio.to_thread(_plain_file, self.path(name))
-        media_type = DERIVED_TYPES[matched[2]] if matched[2] else TYPES[matched[1]]
-        return None if found is None else StoredFile(media_type=media_type, size=found.st_size)
+        media_type = media_type_of(name)
+        found = None if media_type is None else await asyncio.to_thread(_plain_file, self.path(name))
+        return None if found is None or media_type is None else StoredFile(media_type=media_type, size=found.st_size)
 
     async def read(self, name: str) -> bytes | None:
         return await asyncio.to_thread(self._read, name)
@@ -125,8 +100,8 @@ class DiskFiles(Files):
         """The path of the file that this name has, or would have. It has the form that `NAME_OR_DERIVED` checks."""
         return self._folder / name[:2] / name
 
-    def _keep(self, owner: str, data: bytes, extension: str) -> str:
-        name = f"{_digest(self._key, owner, data)}.{extension}"
+    def _keep(self, owner: str, data: bytes, media_type: str) -> str:
+        name = mint(self._key, owner, data, media_type)
         path = self.path(name)
         found = _plain_file(path)
         if found is None or found.st_size != len(data):
@@ -207,14 +182,6 @@ class DiskFiles(Files):
                 found = _plain_file(path) if NAME.fullmatch(path.name) and path == self.path(path.name) else None
                 if found is not None:
                     yield ListedFile(name=path.name, size=found.st_size, written_at=found.st_mtime)
-
-
-def _digest(key: bytes, owner: str, data: bytes) -> str:
-    """Name bytes for an owner; the owner's length comes first, so that no two pairs read the same."""
-    prefix = owner.encode()
-    keyed = hmac.new(key, len(prefix).to_bytes(OWNER_LENGTH_BYTES, "big") + prefix, "sha256")
-    keyed.update(data)
-    return keyed.hexdigest()[:32]
 
 
 def _plain_file(path: Path) -> os.stat_result | None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from service.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
@@ -48,10 +48,19 @@ class Storage:
     upkeep: Callable[[], Coroutine[Any, Any, None]]
 
 
-async def open_storage(data: Path, stack: contextlib.AsyncExitStack, allowances: Allowances = UNLIMITED) -> Storage:
+OpenFiles: TypeAlias = Callable[[bytes], Awaitable[Files]]
+"""Opens the pictures elsewhere, with the key that their names are made with."""
+
+
+async def open_storage(
+    data: Path,
+    stack: contextlib.AsyncExitStack,
+    allowances: Allowances = UNLIMITED,
+    open_files: OpenFiles | None = None,
+) -> Storage:
     """Open the data folder, and have `stack` close it. New work begins within the allowances.
 
-    Raises `DataFolderError`.
+    Pictures are kept in the data folder, or where `open_files` says. Raises `DataFolderError`.
     """
     lease = await asyncio.to_thread(Lease.claim, data)
     stack.callback(lease.release)
@@ -62,7 +71,8 @@ async def open_storage(data: Path, stack: contextlib.AsyncExitStack, allowances:
             "machines may not. A folder on a disk of this machine is safer.", share,
         )  # fmt: skip
     secret = await asyncio.to_thread(Secret.open, data, lease.folder)
-    files = await DiskFiles.open(data / "files", lease.folder, secret.derive("picture names"))
+    key = secret.derive("picture names")
+    files = await (open_files(key) if open_files else DiskFiles.open(data / "files", lease.folder, key))
     arrivals = await DiskArrivals.open(data / "arrived", lease.folder)
     arrived = await arrivals.listing()  # before the rows: a job works before its pictures arrive
     store = await SqliteStore.open(data / "easel.db", lease.id, lease.alive, allowances=allowances, arrivals=arrivals)

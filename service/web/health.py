@@ -34,6 +34,10 @@ PROCESS: Final = CollectorRegistry()
 ProcessCollector(registry=PROCESS)
 
 
+NO_PICTURE: Final = f"{'0' * 32}.png"
+"""The name of a picture that is not there: looking for it shows that the storage answers."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Monitor:
     """The parts of the service whose state monitors see."""
@@ -98,8 +102,10 @@ class Monitor:
         ]
 
     async def _trouble_of_folder(self) -> str:
+        """Return why the history or the pictures cannot be reached; "" where they can."""
         try:
             await self.store.job(LOCAL_OWNER, 1)
+            await self.generation.pictures.files.find(NO_PICTURE)
         except WorkError as error:
             return error.fact
         return ""

@@ -25,6 +25,7 @@ from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
+from service.images import WorkError
 from service.limits import LimitError
 from service.pictures.derivatives import Derivatives
 from service.pictures.messages import BadPictureError
@@ -32,6 +33,7 @@ from service.routes import PICTURES
 from service.storage.files import DERIVATIVES as KNOWN
 from service.storage.files import Derivative, Files, OpenRange, StoredFile
 from service.storage.imports import Imports
+from service.troubles import STORAGE
 
 FILES: Final[web.AppKey[Files]] = web.AppKey("files")
 IMPORTS: Final[web.AppKey[Imports]] = web.AppKey("imports")
@@ -57,6 +59,9 @@ NOT_SMALLER: Final = (
 )
 TRY_AGAIN: Final = (
     "Too many smaller copies are being made. Try again in a moment.\n正在生成的缩略图太多，请稍后再试。\n"
+)
+OUT_OF_REACH: Final = (
+    "The storage of pictures cannot be reached just now. Try again in a moment.\n暂时无法访问图片存储，请稍后再试。\n"
 )
 RETRY_S: Final = 2
 
@@ -130,7 +135,17 @@ def add_routes(
         app.on_cleanup.append(lambda _: derivatives.close())
     if imports is not None:
         app[IMPORTS] = imports
-    app.router.add_get(PICTURES.path + "{name}", picture_get, allow_head=True)
+    app.router.add_get(PICTURES.path + "{name}", picture_or_trouble, allow_head=True)
+
+
+async def picture_or_trouble(request: web.Request) -> web.StreamResponse:
+    """Answer as `picture_get` does, or with 503 while the storage of pictures cannot be reached."""
+    try:
+        return await picture_get(request)
+    except WorkError as error:
+        if error.kind != STORAGE:
+            raise
+        return _busy(503, RETRY_S, OUT_OF_REACH)
 
 
 async def picture_get(request: web.Request) -> web.StreamResponse:
@@ -278,9 +293,9 @@ def _absent(words: str = NOT_KEPT) -> web.Response:
     return web.Response(status=404, text=words, headers=ABSENT)
 
 
-def _busy(status: int, seconds: float) -> web.Response:
+def _busy(status: int, seconds: float, words: str = TRY_AGAIN) -> web.Response:
     headers = {**ABSENT, hdrs.RETRY_AFTER: str(ceil(seconds))}
-    return web.Response(status=status, text=TRY_AGAIN, headers=headers)
+    return web.Response(status=status, text=words, headers=headers)
 
 
 async def _send(request: web.Request, response: web.StreamResponse, opened: OpenRange, span: range) -> None:

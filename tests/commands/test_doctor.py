@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from service.commands.doctor import in_container
+from service.commands.environment import in_container
 from tests.command_process import said
 from tests.doctor_run import doctor, free_port
 from tests.emulators import flow2api, gemini, modelscope, openai_images, openrouter

@@ -1,7 +1,6 @@
 """Pictures as files, and what a given name can reach."""
 
 import asyncio
-import hmac
 import os
 import resource
 import shutil
@@ -68,26 +67,6 @@ async def test_what_was_kept_is_found(files: DiskFiles, media_type: str, extensi
     assert found is not None
     assert (await files.read(name), found.media_type, found.size) == (PNG, media_type, len(PNG))
     assert name.endswith(f".{extension}")
-
-
-async def test_a_name_is_keyed_over_owner_and_bytes(files: DiskFiles) -> None:
-    """Ours: names stay the same in every release, since chats hold them."""
-    expected = hmac.new(KEY, b"\0\0\0\0\0\0\0\x05local" + PNG, "sha256").hexdigest()[:32]
-    assert await files.keep("local", PNG, "image/png") == f"{expected}.png"
-
-
-async def test_owners_folders_and_bytes_do_not_share_names(files: DiskFiles, folder: Path, scratch: Path) -> None:
-    """Ours: a name is a capability; having the same picture as somebody must not give theirs away."""
-    other_key = await DiskFiles.open(folder, scratch, b"l" * 32)
-    names = [
-        await files.keep("ann", PNG, "image/png"),
-        await files.keep("bob", PNG, "image/png"),
-        await files.keep("ann", PNG + b"!", "image/png"),
-        await files.keep("annX", b"Y", "image/png"),
-        await files.keep("ann", b"XY", "image/png"),
-        await other_key.keep("ann", PNG, "image/png"),
-    ]
-    assert len(set(names)) == 6
 
 
 async def test_the_same_bytes_again_touch_nothing(files: DiskFiles) -> None:

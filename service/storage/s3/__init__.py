@@ -1,0 +1,1 @@
+"""Pictures in a bucket of Amazon S3, or of a server that speaks its API."""

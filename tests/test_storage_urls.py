@@ -1,0 +1,63 @@
+"""Settings of storage beyond one machine: what they mean, and how a mistake is told."""
+
+import pytest
+
+from service.settings import Settings
+from service.settings_reader import SettingsError
+
+KEY = {"EASEL_S3_KEY_ID": "AK", "EASEL_S3_SECRET_KEY": "topsecret/+"}
+
+
+@pytest.mark.parametrize(
+    ("env", "url", "prefix"),
+    [
+        pytest.param({"EASEL_FILES_URL": "s3://pics"}, "https://pics.s3.us-east-1.amazonaws.com", "", id="Amazon"),
+        pytest.param(
+            {"EASEL_FILES_URL": "s3://pics/a/b/", "EASEL_S3_REGION": "eu-west-3"},
+            "https://pics.s3.eu-west-3.amazonaws.com", "a/b/", id="a region and a folder",
+        ),
+        pytest.param(
+            {"EASEL_FILES_URL": "s3://my.pics/easel"},
+            "https://s3.us-east-1.amazonaws.com/my.pics", "easel/", id="dots",
+        ),
+        pytest.param(
+            {"EASEL_FILES_URL": "s3://pics", "EASEL_S3_ENDPOINT": "http://127.0.0.1:8333/"},
+            "http://127.0.0.1:8333/pics", "", id="a server of one's own, by path",
+        ),
+        pytest.param(
+            {"EASEL_FILES_URL": "s3://pics", "AWS_ENDPOINT_URL": "http://minio:9000", "AWS_REGION": "local"},
+            "http://minio:9000/pics", "", id="Amazon's names",
+        ),
+    ],
+)  # fmt: skip
+def test_a_bucket_is_addressed(env: dict[str, str], url: str, prefix: str) -> None:
+    place = Settings.from_env(KEY | env).s3
+    assert place is not None
+    assert (place.url, place.prefix) == (url, prefix)
+    assert "topsecret" not in repr(place)
+
+
+def test_without_a_bucket_pictures_stay_in_the_data_folder() -> None:
+    """Ours: a key of Amazon's that some other program has in its environment turns nothing on."""
+    assert Settings.from_env({"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "x"}).s3 is None
+
+
+@pytest.mark.parametrize(
+    ("env", "complaint"),
+    [
+        ({"EASEL_FILES_URL": "https://pics.example"}, "EASEL_FILES_URL: is not a bucket; write s3://bucket"),
+        ({"EASEL_FILES_URL": "s3://Pics"}, "EASEL_FILES_URL: is not a bucket"),
+        ({"EASEL_FILES_URL": "s3://pics?x=1"}, "EASEL_FILES_URL: is not a bucket"),
+        ({"EASEL_FILES_URL": "s3://pics/a b"}, "EASEL_FILES_URL: names a folder with other signs"),
+        ({"EASEL_FILES_URL": "s3://pics/../x"}, "EASEL_FILES_URL: names a folder with other signs"),
+        ({"EASEL_FILES_URL": "s3://pics", "EASEL_S3_KEY_ID": ""}, "EASEL_S3_KEY_ID: must be set"),
+        ({"EASEL_FILES_URL": "s3://pics", "EASEL_S3_SECRET_KEY": "top secret"}, "EASEL_S3_SECRET_KEY: must be set"),
+        ({"EASEL_FILES_URL": "s3://pics", "EASEL_S3_REGION": "Paris!"}, "EASEL_S3_REGION: is not a region"),
+        ({"EASEL_FILES_URL": "s3://pics", "EASEL_S3_ENDPOINT": "minio:9000"}, "EASEL_S3_ENDPOINT: 'minio:9000' has no"),
+    ],
+)
+def test_a_mistake_names_its_setting_and_no_secret(env: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingsError) as stopped:
+        Settings.from_env(KEY | env)
+    assert str(stopped.value).startswith(complaint)
+    assert "secret" not in str(stopped.value).replace("EASEL_S3_SECRET_KEY", "")

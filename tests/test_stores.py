@@ -1,0 +1,123 @@
+"""The whole service with its pictures in a bucket of a real S3 server, and with a bucket that is not there or down."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.app import Running
+from service.settings_reader import SettingsError
+from tests.broken_proxy import Proxy, broken_proxy
+from tests.conftest import Serve
+from tests.scale import seaweed
+from tests.wire import WireClient, until, wire_client
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with seaweed.running(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+def bucket(url: str, folder: str = "") -> dict[str, str]:
+    return {
+        "EASEL_FILES_URL": f"s3://{seaweed.BUCKET}/{folder}",
+        "EASEL_S3_ENDPOINT": url,
+        "EASEL_S3_KEY_ID": seaweed.KEY_ID,
+        "EASEL_S3_SECRET_KEY": seaweed.SECRET_KEY,
+    }
+
+
+@contextlib.asynccontextmanager
+async def started(serve: Serve, env: dict[str, str]) -> AsyncIterator[tuple[Running, WireClient]]:
+    async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
+        yield easel, client
+
+
+def image(result: dict[str, Any]) -> dict[str, Any]:
+    [found] = result["structuredContent"]["images"]
+    return dict(found)
+
+
+async def status_of(client: WireClient, url: str, **headers: str) -> tuple[int, int]:
+    async with client.session.get(url, headers=headers) as answer:
+        return answer.status, len(await answer.read())
+
+
+async def test_a_picture_lives_in_the_bucket_and_outlives_the_process(
+    serve: Serve, server: str, tmp_path: Path
+) -> None:
+    env = bucket(server, "one")
+    async with started(serve, env) as (_, client):
+        shown = image(await client.call("generate", {"prompt": "a fox"}))
+        name = shown["url"].rpartition("/")[2]
+        status, size = await status_of(client, shown["url"])
+        assert (status, await status_of(client, shown["url"], Range="bytes=3-9")) == (200, (206, 7))
+        assert await status_of(client, f"{shown['url']}?w=160&f=jpeg") == (200, (await derived(client, shown["url"])))
+    assert not list((tmp_path / "data").glob("files/*/*")), "nothing of it lies in the data folder"
+    async with started(serve, env) as (easel, client):
+        assert await status_of(client, easel.pictures_url + name) == (200, size)
+        again = await client.call("history", {"history_id": 1})
+        assert f"/{name})" in again["content"][0]["text"]
+        assert [each["type"] for each in again["content"]].count("image") == 1, "its preview was made anew"
+        await client.call("delete", {"history_id": 1, "confirm": True})
+        assert (await status_of(client, easel.pictures_url + name))[0] == 404
+        assert (await status_of(client, f"{easel.pictures_url}{name}?w=160&f=jpeg"))[0] == 404
+
+
+async def derived(client: WireClient, url: str) -> int:
+    return (await status_of(client, f"{url}?w=160&f=jpeg"))[1]
+
+
+async def test_an_earlier_picture_in_the_bucket_is_drawn_on_from(serve: Serve, server: str) -> None:
+    async with started(serve, bucket(server, "two")) as (easel, client):
+        await client.call("generate", {"prompt": "a fox"})
+        found = await easel.context.generation.picture("local", 1, 1)
+        assert found is not None
+        assert len(found[1]) == found[0].size
+
+
+async def test_while_the_bucket_is_down_it_says_so_and_goes_on_afterwards(serve: Serve, server: str) -> None:
+    """Ours: neither the history nor a link calls a picture gone because a network is down."""
+    proxy = Proxy(target=server)
+    async with broken_proxy(proxy) as url, started(serve, bucket(url, "three")) as (easel, client):
+        kept = image(await client.call("generate", {"prompt": "a fox"}))
+        proxy.status = 503
+        async with client.session.get(kept["url"]) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+            assert "cannot be reached just now" in await answer.text()
+        refused = await client.call("history", {"history_id": 1})
+        assert refused["isError"]
+        assert "EASEL_FILES_URL" in refused["content"][0]["text"]
+        async with client.session.get(f"{easel.origin}/readyz") as answer:
+            assert answer.status == 503
+        async with client.session.get(f"{easel.origin}/healthz") as answer:
+            assert answer.status == 200
+        drawing = asyncio.create_task(client.call("generate", {"prompt": "a second fox"}))
+        await until(lambda: easel.context.generation.jobs.at_work == 1)
+        proxy.status = 0
+        assert not (await drawing).get("isError"), "its bytes were kept until the bucket took them"
+        assert f"]({kept['url']})" in (await client.call("history", {"history_id": 1}))["content"][0]["text"]
+        assert (await status_of(client, kept["url"]))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"EASEL_S3_SECRET_KEY": "another-secret"}, "refuses the key"),
+        ({"EASEL_FILES_URL": "s3://nothing-here"}, "no such bucket"),
+        ({"EASEL_S3_ENDPOINT": "http://127.0.0.1:1"}, "does not answer"),
+    ],
+)
+async def test_a_bucket_that_cannot_be_used_stops_the_start(
+    serve: Serve, server: str, change: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(SettingsError) as stopped:
+        async with serve(**bucket(server) | change):
+            pass
+    assert str(stopped.value).startswith("EASEL_FILES_URL: cannot be used: ")
+    assert complaint in str(stopped.value)
+    assert "another-secret" not in str(stopped.value)
