@@ -254,6 +254,22 @@ async def test_a_search_and_filters_stand_in_the_address(meet: Meet) -> None:
         await anna.tab.until(f"{LOADED} === 5")
 
 
+async def test_only_what_is_near_the_screen_is_in_the_page_and_asked_for(meet: Meet) -> None:
+    """Ours: and a smaller copy of what was scrolled past is not made any more, which the ones in sight waited for."""
+    async with meet() as anna:
+        await anna.several(40)
+        await anna.tab.screen(700, 300)
+        await anna.tab.send("Fetch.enable", patterns=[{"urlPattern": "*/mcp-cache/*"}])  # none of them is answered
+        await anna.open()
+        await anna.tab.until(f"{TILES}.length > 5 && document.querySelector('.tile').dataset.key === '40.1'")
+        await anna.tab.run("window.first = [...document.querySelectorAll('.tile img')].slice(0, 4)")
+        await anna.tab.until("scrollTo(0, 1e6), !!document.querySelector('[data-key=\"1.1\"]')")
+        assert await anna.tab.run(f"{TILES}.length < 30 && !document.querySelector('[data-key=\"40.1\"]')")
+        assert await anna.tab.run("first.every((each) => !each.getAttribute('src') && !each.srcset)")
+        await anna.tab.until("scrollTo(0, 0), !!document.querySelector('[data-key=\"40.1\"]')")
+        assert await anna.tab.run("window.scrollY === 0 && !document.querySelector('[data-key=\"1.1\"]')")
+
+
 async def test_the_page_of_a_picture_shows_and_copies_everything(meet: Meet, world: World) -> None:
     async with meet() as anna:
         await anna.add_family("the first fox", "the fox by night")
@@ -285,7 +301,7 @@ async def test_several_are_selected_compared_saved_and_deleted(meet: Meet, tmp_p
     async with meet(expected="status of 404") as anna:  # a smaller picture may be asked for until it is deleted
         await anna.several(4)
         await anna.open(tiles=4)
-        await anna.tab.run("[0, 1].forEach((each) => document.querySelectorAll('.mark input')[each].click())")
+        await anna.tab.run("[0, 1].forEach((each) => document.querySelectorAll('.mark')[each].click())")
         await anna.tab.until("document.querySelector('.selection-bar strong')?.innerText === '2 selected'")
         await anna.tab.save_into(tmp_path / "saved")
         await anna.tab.click("zip")
@@ -468,7 +484,7 @@ STATES: Mapping[str, str] = {
     "the grid": "",
     "the box": "document.getElementById('prompt').click()",
     "the filters": "document.getElementById('filter').click()",
-    "a selection": "document.querySelectorAll('.mark input')[0].click()",
+    "a selection": "document.querySelectorAll('.mark')[0].click()",
     "a question": "document.getElementById('delete-selected').click()",
 }
 PLACES = ("#/p/2/1", "#/compare/2.1/1.1", "#/?query=zebra", "#/p/77/1")

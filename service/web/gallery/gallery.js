@@ -88,7 +88,7 @@ function Body({ filters }) {
   }
   return html`<p class="count soft" role="status">${counted(filtered ? "found" : "entries", state.total)}</p>
     <${Grid} selected=${state.selected} selecting=${state.selecting} version=${currentLanguage()} />
-    <div class="end">${state.status === "more" ? html`<p class="more" role="status">${word("loading")}</p>` : state.problem ? html`<p class="problem" role="alert">${state.problem.text}</p><${Button} icon="again" text=${word("try_again")} onclick=${loadMore} />` : null}</div>`;
+    ${state.status === "more" ? html`<p class="more" role="status">${word("loading")}</p>` : state.problem && html`<div class="end"><p class="problem" role="alert">${state.problem.text}</p><${Button} icon="again" text=${word("try_again")} onclick=${loadMore} /></div>`}`;
 }
 
 function App() {

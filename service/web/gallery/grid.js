@@ -1,6 +1,6 @@
 /**
- * The grid: rows of tiles, newest first. Only rows near the screen are in the page, each tile at its place by a transform,
- * so that nothing shifts when pictures arrive. One tile takes the focus of the keyboard; arrows move it.
+ * The grid: rows of tiles, newest first. Only rows near the screen are in the page, each tile at a place of its own, so
+ * that nothing shifts when pictures arrive. One tile takes the focus of the keyboard; arrows move it.
  */
 import { api } from "./api.js";
 import { arrange, rowHeight, rowsBetween } from "./layout.js";
@@ -11,6 +11,7 @@ import { counted, word } from "./words.js";
 
 const GAP = 6;
 const AHEAD = 1; // screens above and below that are in the page
+const SPARE = 0.5; // of which so much must be left, before rows are put in and taken out
 const LONG_PRESS_MS = 450;
 const MOVED = 10; // a finger that moves farther scrolls
 
@@ -18,8 +19,10 @@ const MOVED = 10; // a finger that moves farther scrolls
 function Face({ tile, width }) {
   const { job, picture } = tile;
   const [broken, setBroken] = useState(false);
+  const image = useRef(null);
+  useLayoutEffect(() => () => stopLoading(image.current), []);
   if (picture && picture.kept && !broken) {
-    return html`<img src=${sourceOf(picture, 320)} srcset=${sourcesOf(picture)} sizes=${`${Math.round(width)}px`} alt=${nameOf(tile)} decoding="async" draggable=${true} onerror=${() => setBroken(true)} />`;
+    return html`<img ref=${image} src=${sourceOf(picture, 320)} srcset=${sourcesOf(picture)} sizes=${`${Math.round(width)}px`} alt=${nameOf(tile)} decoding="async" draggable=${true} onerror=${() => setBroken(true)} />`;
   }
   if (picture) return html`<span class="words gone"><${Icon} name="picture" /><span>${word(broken ? "not_loaded" : "gone_short")}</span><q>${cut(job.prompt, 60)}</q></span>`;
   if (job.state === "failed") {
@@ -27,6 +30,13 @@ function Face({ tile, width }) {
     return html`<span class="words failed"><${Icon} name="warning" /><span>${fact || word("failed")}</span><q>${cut(job.prompt, 60)}</q></span>`;
   }
   return html`<span class="words working"><q>${cut(job.prompt, 80)}</q></span>`;
+}
+
+/** A picture that was scrolled past is not waited for: those in sight come first, and the server makes no copy for it. */
+function stopLoading(image) {
+  if (!image || image.complete) return;
+  image.removeAttribute("srcset");
+  image.removeAttribute("src");
 }
 
 /** How far a job is, in words and as a bar; a service that tells no percent gets a bar that only moves. */
@@ -46,9 +56,9 @@ function nameOf(tile) {
   return `${altOf(job)}${which}${condition}`;
 }
 
-function Tile({ tile, box, index, total, current, selected, selecting }) {
+function Tile({ tile, box, index, total, current, selected }) {
   const { job, key, picture } = tile;
-  const place = { transform: `translate(${box.left}px, ${box.top}px)`, width: `${box.width}px`, height: `${box.height}px` };
+  const place = { left: `${box.left}px`, top: `${box.top}px`, width: `${box.width}px`, height: `${box.height}px` };
   const working = job.state === "working" && !picture;
   const isFirst = tile.number === job.pictures.length + 1;
   return html`<div class=${`tile ${selected ? "selected" : ""} ${picture ? "done" : job.state}`} role="listitem" aria-setsize=${total} aria-posinset=${index + 1} style=${place} data-key=${key}>
@@ -57,9 +67,8 @@ function Tile({ tile, box, index, total, current, selected, selecting }) {
       ${working && html`<${Working} job=${job} />`}
       ${job.parents.length > 0 && !working && html`<span class="badge" title=${word("has_parents")}><${Icon} name="change" /></span>`}
     </a>
-    ${!working && html`<label class="mark"><input type="checkbox" tabindex="-1" checked=${selected} aria-label=${word("select_one", { name: nameOf(tile) })} onclick=${(event) => { event.stopPropagation(); pick(event, key); }} /><span aria-hidden="true"><${Icon} name="check" /></span></label>`}
+    ${!working && html`<input type="checkbox" class="mark" tabindex="-1" checked=${selected} aria-label=${word("select_one", { name: nameOf(tile) })} onclick=${(event) => { event.stopPropagation(); pick(event, key); }} />`}
     ${working && isFirst && html`<button type="button" tabindex="-1" class="halt" aria-label=${word("stop")} title=${word("stop")} onclick=${() => halt(job)}><${Icon} name="stop" /></button>`}
-    ${selecting && html`<span class="veil" aria-hidden="true"></span>`}
   </div>`;
 }
 
@@ -101,25 +110,31 @@ function useWidth(ref) {
   return width;
 }
 
-/** The rows near the screen. */
+/** The rows near the screen. They change once for many rows that go by: each change costs the same, however few they are. */
 function useVisible(ref, layout) {
   const [range, setRange] = useState([0, 0]);
+  const covered = useRef([0, 0]); // the part of the grid that may be seen before the rows have to change
   useLayoutEffect(() => {
     let frame = 0;
-    const look = () => {
+    const put = (top, screen) => {
+      const [from, to] = rowsBetween(layout.rows, top - screen * AHEAD, top + screen * (1 + AHEAD));
+      covered.current = [from ? top - screen * SPARE : -Infinity, to < layout.rows.length ? top + screen * SPARE : Infinity];
+      setRange((old) => (old[0] === from && old[1] === to ? old : [from, to]));
+    };
+    const look = (anew) => {
       frame = 0;
       if (!ref.current) return;
       const top = -ref.current.getBoundingClientRect().top;
       const screen = window.innerHeight;
-      const [from, to] = rowsBetween(layout.rows, top - screen * AHEAD, top + screen * (1 + AHEAD));
-      setRange((old) => (old[0] === from && old[1] === to ? old : [from, to]));
+      if (anew === true || top < covered.current[0] || top > covered.current[1]) put(top, screen);
       if (layout.height - top < screen * 3) loadMore();
     };
     const soon = () => { frame ||= requestAnimationFrame(look); };
-    look();
+    const again = () => look(true);
+    again();
     window.addEventListener("scroll", soon, { passive: true });
-    window.addEventListener("resize", soon);
-    return () => { cancelAnimationFrame(frame); window.removeEventListener("scroll", soon); window.removeEventListener("resize", soon); };
+    window.addEventListener("resize", again);
+    return () => { cancelAnimationFrame(frame); window.removeEventListener("scroll", soon); window.removeEventListener("resize", again); };
   }, [layout]);
   return [Math.min(range[0], layout.rows.length), Math.min(range[1], layout.rows.length)];
 }
@@ -222,10 +237,10 @@ export function Grid({ selected, selecting, version }) {
   const drawn = new Map();
   for (let index = first; index < last && index < tiles.length; index += 1) {
     const tile = tiles[index];
-    const facts = [tile, layout.boxes[index], index, total, index === position, selected.has(tile.key), selecting, version];
+    const facts = [tile, layout.boxes[index], index, total, index === position, selected.has(tile.key), version];
     const earlier = before.current.get(tile.key); // what is the same is not even compared: scrolling draws a row, not a screen
     const same = earlier?.facts.every((each, at) => each === facts[at]);
-    const element = same ? earlier.element : html`<${Tile} key=${tile.key} tile=${tile} box=${layout.boxes[index]} index=${index} total=${total} current=${index === position} selected=${selected.has(tile.key)} selecting=${selecting} />`;
+    const element = same ? earlier.element : html`<${Tile} key=${tile.key} tile=${tile} box=${layout.boxes[index]} index=${index} total=${total} current=${index === position} selected=${selected.has(tile.key)} />`;
     drawn.set(tile.key, { facts, element });
     shown.push(element);
   }
