@@ -33,12 +33,13 @@ from service.limits import DERIVATIVES, InUse
 from service.pictures.decoders import DecodeLimits, Decoders
 from service.pictures.derivatives import Derivatives
 from service.pictures.library import Importer, Pictures
+from service.pipeline.asking import Asking, Turns
 from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.generation import Generation
+from service.pipeline.keeping import Keeping
 from service.pipeline.restoration import Restoration
 from service.pipeline.retention import Retention
 from service.pipeline.running_jobs import RunningJobs
-from service.pipeline.turns import Turns
 from service.pipeline.upstream_states import UpstreamStates
 from service.pipeline.worker import Worker
 from service.profiles import Profiles, ProfilesError, read_overrides
@@ -332,17 +333,15 @@ class _Parts:
         )
 
     def _generation(self, pictures: Pictures, ended: Callable[[Job], Awaitable[None]]) -> Generation:
-        store, jobs = self.storage.store, RunningJobs(drained=self.decoders.stop)
+        store, jobs, settings = self.storage.store, RunningJobs(drained=self.decoders.stop), self.settings
+        turns = Turns(settings.allowances)
         worker = Worker(
             upstreams=self.upstreams,
             store=store,
-            arrivals=self.storage.arrivals,
-            pictures=pictures,
             jobs=jobs,
-            retries=self.settings.retries,
-            prompt_suffix=self.settings.prompt_suffix,
+            asking=Asking(store=store, retries=settings.retries, prompt_suffix=settings.prompt_suffix, turns=turns),
+            keeping=Keeping(store=store, arrivals=self.storage.arrivals, pictures=pictures, jobs=jobs),
             ended=ended,
-            turns=Turns(self.settings.allowances),
         )
         restoration = Restoration(upstreams=self.upstreams, store=store, pictures=pictures, ended=ended)
         return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration)

@@ -15,7 +15,9 @@ from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Pro
 from service.pictures.decoders import Decoders
 from service.pictures.library import Pictures
 from service.pictures.messages import Examined
+from service.pipeline.asking import Asking
 from service.pipeline.generation import Generation, Outcome
+from service.pipeline.keeping import Keeping
 from service.pipeline.restoration import Restoration
 from service.pipeline.running_jobs import DisconnectReason, RunningJobs, Waiter
 from service.pipeline.worker import Worker
@@ -62,10 +64,18 @@ class WatchedStore(SqliteStore):
     moments: Moments
 
     async def begin(
-        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, *, join_failed: bool = True
+        self,
+        owner: str,
+        request: ImageRequest,
+        upstream: str,
+        fingerprint: str,
+        *,
+        join_failed: bool = True,
+        submitted: int = 0,
     ) -> Begun:
         self.moments.pass_("begin")
-        return await super().begin(owner, request, upstream, fingerprint, join_failed=join_failed)
+        begun = super().begin(owner, request, upstream, fingerprint, join_failed=join_failed, submitted=submitted)
+        return await begun
 
     async def mark_submitted(self, job: Job, pictures: int = 1, *, refused: bool = False) -> Job:
         self.moments.pass_("refused" if refused else "submitted")
@@ -205,14 +215,10 @@ def pipeline(
     worker = Worker(
         upstreams=upstreams,
         store=store,
-        arrivals=arrivals,
-        pictures=pictures,
         jobs=jobs,
-        retries=retries,
-        prompt_suffix=prompt_suffix,
+        asking=Asking(store=store, retries=retries, prompt_suffix=prompt_suffix, pause=pause),
+        keeping=Keeping(store=store, arrivals=arrivals, pictures=pictures, jobs=jobs, pause=pause, held_up_s=math.inf),
         ended=ended or nothing,
-        pause=pause,
-        held_up_s=math.inf,
     )
     restoration = Restoration(upstreams=upstreams, store=store, pictures=pictures, ended=ended or nothing)
     return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration, pause=pause)

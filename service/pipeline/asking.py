@@ -1,17 +1,28 @@
-"""One request to an image service, in its turn: marked as asked before it is, and tried again as its failure allows."""
+"""Requests to image services: each in its turn, marked as asked before it is, and tried again as its failure allows.
+
+So many pictures of each owner, and of all, are at work at once; the others wait in a fair queue.
+
+1. An owner's generations come in their order. Between owners the turns go round, so that hundreds of one owner delay
+   another owner's by one turn.
+2. A generation that is cancelled while it waits leaves the queue, and takes no turn from anybody.
+3. How many may wait is decided when a job begins, from the database (`storage/sqlite/limits.py`); the turns themselves
+   are those of this process.
+4. A request that need not wait has its turn before its job begins, so that one write says both: that the job has begun,
+   and that its image service is asked.
+"""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from service.images import ImageRequest, Job, Picture, Progress, WorkError
-from service.pipeline.parts import Part
+from service.limits import GENERATIONS_AT_ONCE, UNLIMITED, Allowances
+from service.pipeline.parts import Part, split
 from service.pipeline.running_jobs import RunningJob, finish_despite_cancel
-from service.pipeline.turns import Turns
-from service.pipeline.writing import Writing
 from service.storage.store import Store
 from service.upstreams.base import RemoteTask, Upstream
 
@@ -26,14 +37,129 @@ LONGEST_PAUSE_S: Final = 60.0
 """Longest pause before another try, however often it was doubled."""
 
 
+class Turns:
+    """The turns of one process."""
+
+    def __init__(self, allowances: Allowances = UNLIMITED) -> None:
+        """Let as many generations work at once as the allowances say."""
+        self._allowances = allowances
+        self._at_work: dict[str, int] = {}
+        self._waiting: dict[str, deque[tuple[asyncio.Future[None], int]]] = {}
+        """The queue of each owner who has one, in the order in which their turns come, with the pictures of each."""
+
+    @property
+    def waiting(self) -> int:
+        """The number of generations in the queue."""
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def at_work(self) -> int:
+        """The number of pictures at work."""
+        return sum(self._at_work.values())
+
+    async def take(self, owner: str, progress: Progress, pictures: int = 1) -> bool:
+        """Take a turn of this owner, which `give_back` ends; progress tells the place in the queue.
+
+        One request for more `pictures` than the limit has its turn once nothing else is at work. Return whether it had
+        to be waited for.
+        """
+        if self.take_at_once(owner, pictures):
+            return False
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue = self._waiting.setdefault(owner, deque())
+        queue.append((turn, pictures))
+        await progress(f"Waiting for its turn, as number {len(queue)}")
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._leave(owner, turn, pictures)
+            raise
+        return True
+
+    def take_at_once(self, owner: str, pictures: int = 1) -> bool:
+        """Take a turn of this owner that need not be waited for; return False where there is none."""
+        return owner not in self._waiting and self._take_places(owner, pictures)
+
+    def give_back(self, owner: str, pictures: int = 1) -> None:
+        """End a turn that was taken, and begin those of the queue that have room now."""
+        self._free_places(owner, pictures)
+        while (following := next(filter(self._begin_next, self._waiting), None)) is not None:
+            queue = self._waiting.pop(following)
+            turn, wanted = queue.popleft()
+            if queue:
+                self._waiting[following] = queue  # behind all others
+            if turn.cancelled():  # it is about to leave
+                self._free_places(following, wanted)
+            else:
+                turn.set_result(None)
+
+    def _leave(self, owner: str, turn: "asyncio.Future[None]", pictures: int) -> None:
+        """Take a cancelled generation out of the queue; one whose turn came in the same moment gives it back."""
+        if not turn.cancelled():
+            self.give_back(owner, pictures)
+            return
+        queue = self._waiting.get(owner, deque())
+        if (turn, pictures) in queue:
+            queue.remove((turn, pictures))
+        if not queue:
+            self._waiting.pop(owner, None)
+
+    def _free_places(self, owner: str, pictures: int) -> None:
+        self._at_work[owner] -= pictures
+        if not self._at_work[owner]:
+            del self._at_work[owner]
+
+    def _begin_next(self, owner: str) -> bool:
+        """Take the places that the next of this owner's queue needs; return False where there are none."""
+        return self._take_places(owner, self._waiting[owner][0][1])
+
+    def _take_places(self, owner: str, pictures: int) -> bool:
+        """Take places at work for so many pictures of this owner; return False where there are none."""
+        own, everybodys = self._at_work.get(owner, 0), self.at_work
+        each = self._allowances.each(GENERATIONS_AT_ONCE, owner)
+        overall = self._allowances.overall(GENERATIONS_AT_ONCE)
+        if (own and own + pictures > each) or (everybodys and everybodys + pictures > overall):
+            return False
+        self._at_work[owner] = own + pictures
+        return True
+
+
 @dataclass(frozen=True, kw_only=True)
-class Asking(Writing):
+class Asking:
     """Asks image services."""
 
     store: Store
     retries: int
     prompt_suffix: str
     turns: Turns = field(default_factory=Turns)
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def reserve(self, owner: str, request: ImageRequest, upstream: Upstream | None) -> Part | None:
+        """Take the turn of a request that can be asked as it is, in one part; None for one that waits or is prepared.
+
+        Its job begins with its pictures marked as asked for.
+        """
+        if upstream is None or request.references or request.count > max(1, request.native_count):
+            return None
+        if not self.turns.take_at_once(owner, request.count):
+            return None
+        [part] = split(request)
+        part.has_turn, part.charged = True, upstream.charges
+        return part
+
+    async def take_turn(self, owner: str, part: Part, progress: Progress) -> bool:
+        """Take the turn of a part, unless it has it; `give_back` ends it. Return whether it had to be waited for."""
+        if part.has_turn:
+            return False
+        waited = await self.turns.take(owner, progress, part.count)
+        part.has_turn = True
+        return waited
+
+    def give_back(self, owner: str, part: Part) -> None:
+        """End the turn of a part, if it has one."""
+        if part.has_turn:
+            part.has_turn = False
+            self.turns.give_back(owner, part.count)
 
     async def ask(
         self, job: Job, part: Part, upstream: Upstream, running: RunningJob, progress: Progress
@@ -44,7 +170,7 @@ class Asking(Writing):
         sent, attempt = replace(part.request, prompt=prompt), 0
         while True:
             running.asked += 1
-            if upstream.charges:
+            if upstream.charges and not part.charged:
                 await self._mark_asked(job, part)
             try:
                 return await _generate(upstream, sent, progress)

@@ -21,6 +21,7 @@ import orjson
 
 from service.images import ImageRequest, Job, JobState, KeptPicture, Reference, WorkError
 from service.pictures.library import Pictures
+from service.pipeline.parts import Part
 from service.pipeline.reference_preparation import NOT_CHARGED
 from service.pipeline.restoration import DELETED, RESTORE_S, Restoration
 from service.pipeline.running_jobs import RunningJob, RunningJobs, Waiter, finish_despite_cancel
@@ -245,24 +246,41 @@ class Generation:
             await running.leave(waiter.leaving())
 
     async def _write_and_start(self, order: _Order, waiter: Waiter, cancelled: asyncio.Event) -> Begun:
+        ready = self.worker.reserve(order.owner, order.request, order.upstream)
         try:
-            begun = await self.store.begin(
-                order.owner, order.request, order.upstream, order.fingerprint, join_failed=order.join_failed
-            )
+            begun = await self._write(order, ready)
+            if await self._is_to_start(begun, ready, waiter, cancelled):
+                draw = partial(self.worker.draw, begun.job, order.request, ready)
+                self.jobs.start((begun.job.owner, begun.job.history_id), draw)
+                ready = None  # the job gives its turn back
+        finally:
+            if ready is not None:
+                self.worker.asking.give_back(order.owner, ready)
+        return begun
+
+    async def _is_to_start(self, begun: Begun, ready: Part | None, waiter: Waiter, cancelled: asyncio.Event) -> bool:
+        """Hand the waiter its ticket. Returns False for a job to join, and for a new one that was cancelled."""
+        try:
+            if waiter.begun is not None:
+                await waiter.begun(begun.job.history_id)
+        except WorkError:
+            cancelled.set()
+            raise
+        finally:
+            if cancelled.is_set() and not begun.joined:
+                await self.worker.cancel(begun.job, ready)
+        return not begun.joined and not cancelled.is_set()
+
+    async def _write(self, order: _Order, ready: Part | None) -> Begun:
+        """Write the row, or find the job to join. That of a request whose turn has come says that it is asked."""
+        submitted = ready.count if ready is not None and ready.charged else 0
+        begin = partial(self.store.begin, join_failed=order.join_failed, submitted=submitted)
+        try:
+            return await begin(order.owner, order.request, order.upstream, order.fingerprint)
         except WorkError as error:
             if error.kind != STORAGE:
                 raise
             raise WorkError(f"{error} {NOT_CHARGED} Call again then.", kind=STORAGE) from error
-        job = begun.job
-        if waiter.begun is not None:
-            await waiter.begun(job.history_id)
-        if begun.joined:
-            return begun
-        if cancelled.is_set():
-            await self.worker.cancel(job)
-        else:
-            self.jobs.start((job.owner, job.history_id), partial(self.worker.draw, job, order.request))
-        return begun
 
     async def _wait(self, job: Job, waiter: Waiter) -> Job | None:
         """Wait beside the job where it runs; one that nobody follows is resumed, another process's row is watched.

@@ -1,26 +1,39 @@
-"""Pictures that were drawn, brought into our keeping: written down as they came, then examined and stored.
+"""Pictures that were drawn, brought into our keeping: written down as they came, examined, stored, entered in the row.
 
 From here on neither a cancellation nor a stop loses a picture that is paid for, nor does a crash: the bytes are written
-down (`Arrivals`) before they are examined, and the row names what is stored.
+down (`Arrivals`) before they are examined, and the row names what is stored. What says that something was paid for is
+written until the disk takes it.
 """
 
+import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from service.costs import Drawn
-from service.images import Job, KeptPicture, Picture, WorkError
+from service.images import Failure, Job, KeptPicture, Picture, WorkError
 from service.pictures.library import Pictures
-from service.pipeline.parts import Part
-from service.pipeline.running_jobs import RunningJob
-from service.pipeline.writing import STORING_TRIES, Writing
+from service.pipeline.asking import MAY_BE_CHARGED
+from service.pipeline.parts import Part, Parts, positions
+from service.pipeline.running_jobs import HELD_UP_S, RunningJob, RunningJobs, finish_despite_cancel, stored_later
 from service.storage.files import Arrivals
+from service.storage.store import Store
 from service.troubles import STORAGE, storage_error, trouble_of
 from service.upstreams.base import Upstream
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+WRITE_PAUSE_S: Final = 2.0
+"""Pause between two tries to write. A stop waits no longer than this for one that is under way."""
+
+STORING_TRIES: Final = 150
+"""Tries in five minutes. A picture is megabytes of memory while the disk does not take it."""
 
 FEWER: Final = "The image service gave fewer pictures than it was asked for."
 
@@ -37,13 +50,87 @@ class Stored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keeping(Writing):
-    """Keeps what image services draw."""
+class Keeping:
+    """Keeps what image services draw, for the jobs of this process."""
 
+    store: Store
     arrivals: Arrivals
     pictures: Pictures
+    jobs: RunningJobs
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    held_up_s: float = HELD_UP_S
 
-    async def store_part(self, job: Job, part: Part, given: Sequence[Picture], running: RunningJob) -> Stored:
+    async def write(
+        self,
+        write: Callable[[], Awaitable[R]],
+        running: RunningJob | None = None,
+        *,
+        tries: float = math.inf,
+        told: WorkError | None = None,
+    ) -> R:
+        """Write something that says what was paid for, so that it may not be lost: try until the disk takes it.
+
+        Until then the job counts as `working`, and the calls that wait for `running` are told after `HELD_UP_S`: the
+        failure `told` that is being written, or that the picture is kept here meanwhile. Raises any `WorkError` that is
+        not of the disk, and that of the last try after `tries` of them or once the service stops.
+        """
+        tried, started = 0, time.monotonic()
+        while True:
+            try:
+                written = await write()
+            except WorkError as error:
+                tried += 1
+                if tried >= tries or self.jobs.closing or error.kind != STORAGE:
+                    raise
+                if tried == 1:
+                    logger.info("It is tried again until it succeeds: %s", error.fact)
+                if running is not None and time.monotonic() - started >= self.held_up_s:
+                    running.hold_up(told or stored_later(error))
+            else:
+                if running is not None and running.is_held_up:
+                    running.go_on()
+                return written
+            await self.pause(WRITE_PAUSE_S)
+
+    async def keep(  # noqa: PLR0913 - the part with all that stands around it
+        self, job: Job, parts: Parts, part: Part, given: Sequence[Picture], running: RunningJob, *, charges: bool
+    ) -> Job | None:
+        """Store what was drawn, and enter it in the row. Returns the job if it ended by that."""
+        running.detached = running.detached or parts.is_last(part)  # paid for: it is kept, whoever leaves
+        await running.report("Storing the picture", parts.advance(part, 95) if parts.several else 95)
+        try:
+            return await finish_despite_cancel(self._store_and_tell(job, parts, part, given, running, charges=charges))
+        except WorkError as error:
+            fact, _, advice = str(error).partition("\n")
+            paid = f" {MAY_BE_CHARGED}" if charges else ""
+            reason = "\n".join(filter(None, [fact + paid, advice]))
+            raise WorkError(reason, kind=error.kind, may_be_charged=charges).keeping(links=error.links) from error
+
+    async def _store_and_tell(  # noqa: PLR0913 - as for `keep`
+        self, job: Job, parts: Parts, part: Part, given: Sequence[Picture], running: RunningJob, *, charges: bool
+    ) -> Job | None:
+        if charges:
+            await self.note_arrival(job, part, given, running)
+        stored = await self._store_part(job, part, given, running)
+        current = await self.write(partial(self._enter, job, parts, stored), running)
+        await self._store_again(job, stored)
+        part.came, part.links = len(stored.kept), [*stored.links]
+        part.ended = True
+        if parts.several or part.count > 1:
+            for number, picture in positions(current.pictures, part):
+                await running.report_picture(number, job.count, picture, parts.advance(part, 95))
+        return None if parts.several else current
+
+    async def _enter(self, job: Job, parts: Parts, stored: Stored) -> Job:
+        """Enter what is stored in the row; the only part of a job ends it."""
+        why = None if stored.why_not is None else Failure(kind=stored.why_not.kind, reason=str(stored.why_not))
+        if not parts.several:
+            return await self.store.finish(job, stored.kept, stored.links, why, stored.drawn)
+        if why is not None:
+            await self.store.note_shortfall(job, why)
+        return await self.store.add_pictures(job, stored.kept, stored.drawn)
+
+    async def _store_part(self, job: Job, part: Part, given: Sequence[Picture], running: RunningJob) -> Stored:
         """Store every picture that is one and finds room; a bad one among several does not lose the others.
 
         Raises `WorkError` where none can be kept.
@@ -70,7 +157,7 @@ class Keeping(Writing):
             kept[0] = replace(kept[0], note=" ".join(filter(None, (kept[0].note, missing))))
         return Stored(kept, stored, links, None, _drawn(given))
 
-    async def keep_again(self, job: Job, stored: Stored) -> None:
+    async def _store_again(self, job: Job, stored: Stored) -> None:
         """Store files anew that were removed to make room in the moment before the row named them.
 
         The same bytes, drawn before, had the same name.

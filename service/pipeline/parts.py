@@ -21,8 +21,8 @@ ENDED_BY: Final = {"policy": "was refused", "cancelled": "was cancelled", "inter
 class Part:
     """One part of a job at work. `request` is None for one that an earlier process asked for.
 
-    `charged`: its row counts its pictures as asked for. `left` says why it can only be finished later. `came` counts
-    its pictures that are stored, `links` those that are not here yet.
+    `has_turn`: it may be at work now. `charged`: its row counts its pictures as asked for. `left` says why it can only
+    be finished later. `came` counts its pictures that are stored, `links` those that are not here yet.
     """
 
     number: int = 0
@@ -30,6 +30,7 @@ class Part:
     request: ImageRequest | None = None
     task: str = ""
     arrived: Sequence[Picture] = ()
+    has_turn: bool = False
     charged: bool = False
     ended: bool = False
     percent: float = 0.0

@@ -1,8 +1,8 @@
 """The work on one job, from asking the image service to the end that its row tells.
 
 1. A job has one part for each request to its image service (`pipeline/parts.py`); they are at work side by side.
-2. Draw each part in its turn (`pipeline/turns.py`): the row says that the image service is asked before it is, and that
-   it refused before the pause until it is asked again (`pipeline/asking.py`).
+2. Draw each part in its turn (`pipeline/asking.py`): the row says that the image service is asked before it is, and
+   that it refused before the pause until it is asked again.
 3. A task at the service, which goes on without us, is written down before the first question about it, and the URLs of
    an answer before the first download. Both are followed until the deadline, even when all callers have gone; after
    that, or after this process, the job stays `working` and can be resumed.
@@ -35,10 +35,11 @@ from service.images import (
 )
 from service.pipeline.asking import MAY_BE_CHARGED, Asking
 from service.pipeline.clock_watch import ClockWatch
-from service.pipeline.keeping import Keeping, Stored, download, links_left
-from service.pipeline.parts import Part, Parts, positions, split
+from service.pipeline.keeping import Keeping, download, links_left
+from service.pipeline.parts import Part, Parts, split
 from service.pipeline.reference_preparation import NOT_CHARGED, prepared
-from service.pipeline.running_jobs import RunningJob, finish_despite_cancel
+from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
+from service.storage.store import Store
 from service.troubles import STORAGE
 from service.upstreams.base import RemoteTask, Upstream
 
@@ -59,16 +60,23 @@ GIVE_UP_S: Final = 24 * 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Worker(Asking, Keeping):
+class Worker:
     """Works on jobs. `ended` is called with each job that came to its end, after its row says so."""
 
     upstreams: Mapping[str, Upstream]
+    store: Store
+    jobs: RunningJobs
+    asking: Asking
+    keeping: Keeping
     ended: Callable[[Job], Awaitable[None]]
     clock: ClockWatch = field(default_factory=ClockWatch)
 
-    async def draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
-        """Make the pictures of a job that has just begun. Returns the job as it ended, None while it has not."""
-        return await self._finish(job, running, self._draw(job, request, running))
+    async def draw(self, job: Job, request: ImageRequest, ready: Part | None, running: RunningJob) -> Job | None:
+        """Make the pictures of a job that has just begun. Returns the job as it ended, None while it has not.
+
+        `ready` is its one part where that has its turn (`Asking.reserve`).
+        """
+        return await self._finish(job, running, self._draw(job, request, ready, running))
 
     async def follow(self, job: Job, running: RunningJob) -> Job | None:
         """Resume a job whose task goes on at its image service. Returns the job as it ended, None while it has not."""
@@ -84,28 +92,34 @@ class Worker(Asking, Keeping):
             ended = await self._failed(job, running, error)
         except asyncio.CancelledError:
             cancelled = await finish_despite_cancel(self.cancel(job))
-            await finish_despite_cancel(self.forget_arrival(running, cancelled))
+            await finish_despite_cancel(self.keeping.forget_arrival(running, cancelled))
             raise
         except BaseException:
             charge = await self._charge(job)
             mistake = WorkError(f"{BROKEN} {charge}\n{LOOK}", kind="internal", may_be_charged=charge == MAY_BE_CHARGED)
             ended = await self._failed(job, running, mistake)
             telemetry.generation_ended(job, ended, time.monotonic() - started, "")
-            await self.forget_arrival(running, ended)
+            await self.keeping.forget_arrival(running, ended)
             raise
         telemetry.generation_ended(job, ended, time.monotonic() - started, setting)
         if ended is not None:
-            await self.forget_arrival(running, ended)
+            await self.keeping.forget_arrival(running, ended)
             await self.ended(ended)
         return ended
 
-    async def cancel(self, job: Job) -> Job | None:
+    def reserve(self, owner: str, request: ImageRequest, upstream: str) -> Part | None:
+        """Return the one part of a request that can be asked at once, with its turn; None where it cannot."""
+        return self.asking.reserve(owner, request, self.upstreams.get(upstream))
+
+    async def cancel(self, job: Job, ready: Part | None = None) -> Job | None:
         """End a job as cancelled; where this process ends and it can go on without it, release it instead.
 
-        Returns the job as it ended, None where it has not.
+        `ready` is its part where it was to be asked and was not. Returns the job as it ended, None where it has not.
         """
         try:
-            ended = await self.write(lambda: self._end_cancelled(job))
+            if ready is not None:
+                await self.keeping.write(lambda: self.asking.take_back(job, ready))
+            ended = await self.keeping.write(lambda: self._end_cancelled(job))
         except WorkError as error:  # the cancellation goes on: the next start finds the row and ends it
             logger.warning("history_id %d of %s could not be ended: %s", job.history_id, job.owner, error)
             return None
@@ -115,14 +129,14 @@ class Worker(Asking, Keeping):
 
     async def _end_cancelled(self, job: Job) -> Job | None:
         current = await self.store.job(job.owner, job.history_id) or job
-        can_go_on = current.state is JobState.WORKING and (current.task or await self.arrivals.read(job))
+        can_go_on = current.state is JobState.WORKING and (current.task or await self.keeping.arrivals.read(job))
         if self.jobs.closing and can_go_on:
             await self.store.release(current)
             return None
         kind, reason = ("interrupted", STOPPED) if self.jobs.closing else (CANCELLED_KIND, CANCELLED)
         reason = f"{reason} {_charge_of(current)}\n{AGAIN}"
         logger.info("history_id %d of %s: %s", job.history_id, job.owner, kind)
-        links = await self.arrived_links(current) if job.count > 1 else ()
+        links = await self.keeping.arrived_links(current) if job.count > 1 else ()
         return await self.store.fail(job, Failure(kind=kind, reason=reason), links)
 
     async def _failed(self, job: Job, running: RunningJob, error: WorkError) -> Job | None:
@@ -132,7 +146,7 @@ class Worker(Asking, Keeping):
             return None
         failure, links = Failure(kind=error.kind, reason=str(error)), error.links
         if error.kind in UNFINISHED:
-            links = await self.arrived_links(await self.store.job(job.owner, job.history_id) or job)
+            links = await self.keeping.arrived_links(await self.store.job(job.owner, job.history_id) or job)
 
         async def fail() -> Job:
             if not (error.may_be_charged or links or error.task):  # the day's limits count it no longer
@@ -142,7 +156,7 @@ class Worker(Asking, Keeping):
             return await self.store.fail(job, failure, links)
 
         try:
-            return await finish_despite_cancel(self.write(fail, running, told=error))
+            return await finish_despite_cancel(self.keeping.write(fail, running, told=error))
         except WorkError as problem:
             logger.warning("history_id %d of %s could not be ended: %s", job.history_id, job.owner, problem)
             return None
@@ -157,16 +171,18 @@ class Worker(Asking, Keeping):
         except WorkError:
             return MAY_BE_CHARGED
 
-    async def _draw(self, job: Job, request: ImageRequest, running: RunningJob) -> Job | None:
+    async def _draw(self, job: Job, request: ImageRequest, ready: Part | None, running: RunningJob) -> Job | None:
         upstream = self.upstreams[job.upstream]
+        if ready is not None:
+            return await self._work(job, Parts([ready]), running, upstream)
         if request.references:
-            request = await prepared(self.pictures, job.owner, request, upstream.reference_types(request.model))
+            request = await prepared(self.keeping.pictures, job.owner, request, upstream.reference_types(request.model))
         each = list(split(request))
         return await self._work(job, Parts(each, several=len(each) > 1), running, upstream)
 
     async def _follow(self, job: Job, running: RunningJob) -> Job | None:
         """Finish a job by what has arrived, its tasks or its links. After the deadline any process may resume it."""
-        arrived = await self.arrivals.read(job)
+        arrived = await self.keeping.arrivals.read(job)
         running.has_arrivals = bool(arrived)
         stored = {picture.part for picture in job.pictures}
         left = sorted((job.tasks.keys() | arrived.keys()) - stored) if job.count > 1 else [0]
@@ -210,14 +226,14 @@ class Worker(Asking, Keeping):
     async def _fail_part(self, job: Job, part: Part, running: RunningJob, error: WorkError) -> None:
         part.error = error
         part.links = [*error.links]
-        await finish_despite_cancel(self.write(partial(self._note_failure, job, part, error), running))
+        await finish_despite_cancel(self.keeping.write(partial(self._note_failure, job, part, error), running))
 
     async def _note_failure(self, job: Job, part: Part, error: WorkError) -> None:
         if error.kind in UNFINISHED and not part.links:
-            arrived = (await self.arrivals.read(job)).get(part.number, [])
+            arrived = (await self.keeping.arrivals.read(job)).get(part.number, [])
             part.links = [each.source for each in arrived if each.source]
         if not (error.may_be_charged or part.links or error.task):
-            await self.take_back(job, part)
+            await self.asking.take_back(job, part)
         if error.task:
             await self.store.remember_task(job, error.task, part.number)
         if not part.links:
@@ -233,8 +249,8 @@ class Worker(Asking, Keeping):
         stopped = INTERRUPTED_SUBMITTED if current.submitted > came else INTERRUPTED
         why = stopped if came + len(links) < job.count else None  # a reason that was noted before goes before this
         if not came:
-            return await self.write(lambda: self.store.fail(job, stopped, links), running)
-        return await self.write(lambda: self.store.finish(job, (), links, why), running)
+            return await self.keeping.write(lambda: self.store.fail(job, stopped, links), running)
+        return await self.keeping.write(lambda: self.store.finish(job, (), links, why), running)
 
     async def _work_on(
         self, job: Job, parts: Parts, part: Part, running: RunningJob, upstream: Upstream | None
@@ -244,22 +260,27 @@ class Worker(Asking, Keeping):
         given: Sequence[Picture] | None
         if part.request is None or upstream is None:
             given = await self._follow_part(job, part, upstream, progress)
-            return None if given is None else await self._keep(job, parts, part, given, running, upstream)
-        waited = await self.turns.take(job.owner, progress, part.count)
+            charges = upstream is None or upstream.charges  # of a service that is not configured any more
+            if given is None:
+                return None
+            return await self.keeping.keep(job, parts, part, given, running, charges=charges)
+        waited = await self.asking.take_turn(job.owner, part, progress)
         try:
             if waited and self.jobs.closing:
                 raise WorkError(INTERRUPTED.reason, kind=INTERRUPTED.kind)
-            made = await self.ask(job, part, upstream, running, progress)
+            made = await self.asking.ask(job, part, upstream, running, progress)
             if isinstance(made, RemoteTask):
                 part.task = made.id
                 remember = partial(self.store.remember_task, job, made.id, part.number)
-                await finish_despite_cancel(self.write(remember, running))
+                await finish_despite_cancel(self.keeping.write(remember, running))
                 given = await self._follow_part(job, part, upstream, progress)
             else:
                 given = made
-            return None if given is None else await self._keep(job, parts, part, given, running, upstream)
+            if given is None:
+                return None
+            return await self.keeping.keep(job, parts, part, given, running, charges=upstream.charges)
         finally:
-            self.turns.give_back(job.owner, part.count)
+            self.asking.give_back(job.owner, part)
 
     async def _follow_part(
         self, job: Job, part: Part, upstream: Upstream | None, progress: Progress
@@ -286,7 +307,7 @@ class Worker(Asking, Keeping):
             if named := [] if part.task else [Picture(data=b"", source=link) for link in links]:
                 # Paid for: from here on it is finished, whoever leaves, unless there is more that can be cancelled.
                 running.detached = running.detached or not parts.several or parts.is_last(part)
-                await finish_despite_cancel(self.note_arrival(job, part, named, running))
+                await finish_despite_cancel(self.keeping.note_arrival(job, part, named, running))
             await running.report(message, parts.advance(part, percent) if parts.several else percent)
 
         return report
@@ -298,52 +319,7 @@ class Worker(Asking, Keeping):
                 kind="timeout",
                 may_be_charged=True,
             )
-        await finish_despite_cancel(self.write(lambda: self.store.release(job)))
-
-    async def _keep(  # noqa: PLR0913, PLR0917 - the part with all that stands around it
-        self,
-        job: Job,
-        parts: Parts,
-        part: Part,
-        given: Sequence[Picture],
-        running: RunningJob,
-        upstream: Upstream | None,
-    ) -> Job | None:
-        """Store what was drawn. Without `upstream` it was by a service that is not configured any more."""
-        running.detached = running.detached or parts.is_last(part)  # paid for: it is kept, whoever leaves
-        await running.report("Storing the picture", parts.advance(part, 95) if parts.several else 95)
-        charges = upstream is None or upstream.charges
-        try:
-            return await finish_despite_cancel(self._store_and_tell(job, parts, part, given, running, charges=charges))
-        except WorkError as error:
-            fact, _, advice = str(error).partition("\n")
-            paid = f" {MAY_BE_CHARGED}" if charges else ""
-            reason = "\n".join(filter(None, [fact + paid, advice]))
-            raise WorkError(reason, kind=error.kind, may_be_charged=charges).keeping(links=error.links) from error
-
-    async def _store_and_tell(  # noqa: PLR0913 - as for `_keep`
-        self, job: Job, parts: Parts, part: Part, given: Sequence[Picture], running: RunningJob, *, charges: bool
-    ) -> Job | None:
-        if charges:
-            await self.note_arrival(job, part, given, running)
-        stored = await self.store_part(job, part, given, running)
-        current = await self.write(partial(self._enter, job, parts, stored), running)
-        await self.keep_again(job, stored)
-        part.came, part.links = len(stored.kept), [*stored.links]
-        part.ended = True
-        if job.count > 1:
-            for number, picture in positions(current.pictures, part):
-                await running.report_picture(number, job.count, picture, parts.advance(part, 95))
-        return None if parts.several else current
-
-    async def _enter(self, job: Job, parts: Parts, stored: Stored) -> Job:
-        """Enter what is stored in the row; the only part of a job ends it."""
-        why = None if stored.why_not is None else Failure(kind=stored.why_not.kind, reason=str(stored.why_not))
-        if not parts.several:
-            return await self.store.finish(job, stored.kept, stored.links, why, stored.drawn)
-        if why is not None:
-            await self.store.note_shortfall(job, why)
-        return await self.store.add_pictures(job, stored.kept, stored.drawn)
+        await finish_despite_cancel(self.keeping.write(lambda: self.store.release(job)))
 
 
 def _charge_of(job: Job) -> str:

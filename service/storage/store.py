@@ -83,7 +83,7 @@ class FilesTotal:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnedFile:
-    """The name of a stored file, and its owner; the owner is empty for a file that no history knows."""
+    """A stored file; its owner is empty where no history knows it."""
 
     owner: str
     name: str
@@ -100,16 +100,23 @@ class Store(ABC):
     # Jobs from beginning to end.
 
     @abstractmethod
-    async def begin(
-        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, *, join_failed: bool = True
+    async def begin(  # noqa: PLR0913 - all that a row begins with
+        self,
+        owner: str,
+        request: ImageRequest,
+        upstream: str,
+        fingerprint: str,
+        *,
+        join_failed: bool = True,
+        submitted: int = 0,
     ) -> Begun:
         """Join the job that this fingerprint already pays for, or insert a new one in state `working`.
 
         The job to join is the newest that is `working`; or `done` but never wholly delivered with the files of all its
         pictures still stored; or `failed` with links to its pictures. One that ended with links left is joined within
         `LINKS_LAST_S`, and only with `join_failed`. A `working` one whose process is dead and that cannot be followed
-        is ended as interrupted instead. An empty fingerprint joins nothing. Two processes that begin at once get one
-        job. Raises `LimitError`, and inserts nothing, where a new job would pass a limit, or while its owner is paused.
+        is ended as interrupted instead. An empty fingerprint joins nothing; two processes at once get one job. A new
+        one is marked as asked for `submitted` pictures; beyond a limit or in a pause `LimitError` is raised instead.
         """
 
     @abstractmethod

@@ -86,9 +86,10 @@ class Monitor:
         app.router.add_get(METRICS.path, self.metrics)
 
     async def _levels(self) -> list[tuple[str, str, int]]:
+        jobs, turns = self.generation.jobs, self.generation.worker.asking.turns
         levels = [
-            ("easel_generations_at_work", "Generations at work in this process.", self.generation.jobs.at_work),
-            ("easel_generations_waiting", "Those of them that wait for a turn.", self.generation.worker.turns.waiting),
+            ("easel_generations_at_work", "Generations at work in this process.", jobs.at_work),
+            ("easel_generations_waiting", "Those of them that wait for a turn.", turns.waiting),
             ("easel_streams", "Open streams of notices.", self.hub.streams.overall),
         ]
         try:

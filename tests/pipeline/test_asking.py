@@ -2,13 +2,16 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from service.images import Failure, JobState, WorkError
+from service.images import Failure, ImageRequest, JobState, WorkError
 from service.pipeline.asking import LONGEST_PAUSE_S
-from tests.pipeline_fixture import Asleep, Pencil, pipeline_fixture
+from tests.pipeline_fixture import FOX, Asleep, Pencil, ask, pipeline_fixture
+
+MARKS = ("begin", "submitted", "refused")
 
 
 @pytest.mark.parametrize(
@@ -77,16 +80,61 @@ async def test_an_upstream_that_never_answers_is_given_up_on_and_not_asked_again
     assert (len(asleep.asked), asleep.woken) == (1, 1)
 
 
-async def test_a_job_that_is_cancelled_as_it_is_about_to_be_asked_for_costs_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("request_", "moment"),
+    [
+        pytest.param(FOX, "begin", id="while its row is written"),
+        pytest.param(replace(FOX, count=2), "submitted", id="while its row is marked"),
+    ],
+)
+async def test_a_job_that_is_cancelled_as_it_is_about_to_be_asked_for_costs_nothing(
+    tmp_path: Path, request_: ImageRequest, moment: str
+) -> None:
     """Bug: its row said that the service had been asked, and the picture counted for the limits of the day."""
     pencil = Pencil()
     async with pipeline_fixture(tmp_path, pencil) as pipeline:
-        call = asyncio.create_task(pipeline.draw())
-        pipeline.moments.at["submitted"] = call.cancel
+        call = asyncio.create_task(pipeline.draw(request_))
+        pipeline.moments.at[moment] = call.cancel
         with suppress(asyncio.CancelledError):
             await call
         job = await pipeline.job()
+        assert pipeline.generation.worker.asking.turns.at_work == 0
     assert not pencil.asked
     assert not job.submitted
     assert job.failure is not None
     assert "Nothing was charged." in job.failure.reason
+
+
+async def test_one_write_says_that_a_job_has_begun_and_is_asked_for(tmp_path: Path) -> None:
+    """Ours: each write waits for the disk, and the person for each."""
+    pencil = Pencil(answers=[WorkError("Busy.", retries=1)])
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        begun = await pipeline.draw()
+        assert [step for step in pipeline.moments.passed if step in MARKS] == ["begin", "refused", "submitted"]
+        joined = await ask(pipeline, FOX)
+        assert pipeline.generation.worker.asking.turns.at_work == 0
+    assert (begun.submitted, joined.joined) == (1, False)
+
+
+async def test_a_call_that_joins_a_job_takes_no_turn_and_marks_nothing(tmp_path: Path) -> None:
+    asleep = Asleep()
+    async with pipeline_fixture(tmp_path, asleep) as pipeline:
+        calls = [await ask(pipeline, FOX, patience_s=0) for _ in range(2)]
+        assert [call.joined for call in calls] == [False, True]
+        assert (await pipeline.job()).submitted == 1
+        assert pipeline.generation.worker.asking.turns.at_work == 1
+
+
+async def test_a_job_whose_task_cannot_be_written_down_is_not_left_working(tmp_path: Path) -> None:
+    """Bug: nobody worked on its row, and a call that joined it waited for nothing until the next start."""
+
+    async def refuse(history_id: int) -> None:
+        raise WorkError(f"The disk does not take {history_id}.", kind="storage")
+
+    pencil = Pencil()
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        waiter = replace(pipeline.waiter, begun=refuse)
+        with pytest.raises(WorkError, match="does not take 1"):
+            await pipeline.generation.generate("anna", FOX, waiter, upstream="pencil")
+        job = await pipeline.job()
+    assert (job.state, job.submitted, pencil.asked) == ("failed", 0, [])

@@ -5,6 +5,7 @@ Whatever ends a call, its row says how that stands: nothing stays `working` that
 """
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ async def test_a_call_that_is_cancelled_says_so_in_its_row(tmp_path: Path, momen
 async def test_a_call_that_is_cancelled_as_its_job_begins_takes_the_job_with_it(tmp_path: Path) -> None:
     """Bug: cancelled between the two, the job went on without anybody, and was paid for."""
     async with pipeline_fixture(tmp_path, Asleep()) as pipeline:
-        call = asyncio.create_task(pipeline.draw())
+        call = asyncio.create_task(pipeline.draw(replace(FOX, count=2)))
         pipeline.moments.at["submitted"] = call.cancel
         with pytest.raises(asyncio.CancelledError):
             await call

@@ -273,8 +273,8 @@ async def test_pictures_that_arrived_before_a_crash_are_kept_and_the_rest_is_sai
         job = await pipeline.store.mark_submitted(job, 4)
         stored = KeptPicture(name="a.png", media_type="image/png", width=1, height=1, size=1, part=0)
         job = await pipeline.store.add_pictures(job, [stored])
-        await pipeline.generation.worker.arrivals.keep(job, [Picture(data=b"old news")], 0)
-        await pipeline.generation.worker.arrivals.keep(job, [Picture(data=png(2))], 2)
+        await pipeline.generation.worker.keeping.arrivals.keep(job, [Picture(data=b"old news")], 0)
+        await pipeline.generation.worker.keeping.arrivals.keep(job, [Picture(data=png(2))], 2)
         await pipeline.store.release(job)
         await pipeline.generation.wait("anna", 1, Waiter())
         ended = await pipeline.job()
@@ -297,7 +297,7 @@ async def test_a_link_of_a_part_whose_other_picture_is_stored_outlives_an_end(
         stored = KeptPicture(name="a.png", media_type="image/png", width=1, height=1, size=1, part=0, source=here)
         job = await pipeline.store.add_pictures(job, [stored])
         came = [Picture(data=b"", source=here), Picture(data=b"", source=link)]
-        await worker.arrivals.keep(job, came, 0)
+        await worker.keeping.arrivals.keep(job, came, 0)
         if restarts:
             await pipeline.store.release(job)
             [claimed] = await pipeline.store.claim()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.limits import Allowances
-from service.pipeline.turns import Turns
+from service.pipeline.asking import Turns
 from service.storage.sqlite.limits import Pause, pause
 from service.upstreams.base import Upstream
 from tests.pipeline_fixture import FOX, Gated, PipelineFixture, ask, pipeline_fixture
@@ -61,7 +61,7 @@ async def one_at_a_time(folder: Path, upstream: Upstream) -> AsyncIterator[Pipel
     """A pipeline that draws one picture of an owner at a time."""
     async with pipeline_fixture(folder, upstream) as whole:
         turns = Turns(Allowances(pairs={"generations_at_once": (1, 0)}))
-        worker = replace(whole.generation.worker, turns=turns)
+        worker = replace(whole.generation.worker, asking=replace(whole.generation.worker.asking, turns=turns))
         yield replace(whole, generation=replace(whole.generation, worker=worker))
 
 

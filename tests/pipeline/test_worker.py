@@ -13,7 +13,7 @@ import pytest
 from service.images import Failure, ImageRequest, Job, JobState, Picture, Progress, WorkError
 from tests.emulators.pictures import png
 from tests.pictures.decoder_processes import decoder_pids
-from tests.pipeline_fixture import FOX, Pencil, files_in, pipeline_fixture
+from tests.pipeline_fixture import FOX, Pencil, files_in, gated, pipeline_fixture
 
 
 async def test_a_picture_is_kept_and_its_row_is_done(tmp_path: Path) -> None:
@@ -48,12 +48,15 @@ async def test_steps_come_in_their_order(tmp_path: Path) -> None:
     async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
         await pipeline.draw()
     steps = [moment for moment in pipeline.moments.passed if moment.islower()]
-    assert steps == ["begin", "submitted", "examine", "keep", "finish"]
+    assert steps == ["begin", "examine", "keep", "finish"]
 
 
 async def test_progress_rises_from_the_upstream_to_the_storing(tmp_path: Path) -> None:
-    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
-        await pipeline.draw()
+    async with gated(tmp_path, open_=False) as (pipeline, upstream):
+        call = asyncio.create_task(pipeline.draw())
+        await upstream.begun.wait()
+        upstream.may_draw.set()
+        await call
     assert pipeline.said == [("Drawing", 50), ("Storing the picture", 95)]
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
+from service.pipeline.keeping import STORING_TRIES, WRITE_PAUSE_S
 from service.pipeline.running_jobs import Waiter
-from service.pipeline.writing import STORING_TRIES, WRITE_PAUSE_S
 from service.upstreams.base import RemoteTask
 from tests.emulators.pictures import png
 from tests.pipeline_fixture import FOX, Asleep, Pencil, PipelineFixture, files_in, pipeline_fixture
@@ -166,7 +166,9 @@ async def test_a_picture_that_finds_no_room_for_long_is_given_up(tmp_path: Path)
 async def test_a_call_hears_that_the_disk_refuses_and_a_task_goes_on_waiting(tmp_path: Path) -> None:
     """Ours: a call would be given up by its client; a task is asked for again and again, and ends with its picture."""
     async with pipeline_fixture(tmp_path, Pencil(), real_pauses=True) as pipeline:
-        generation = replace(pipeline.generation, worker=replace(pipeline.generation.worker, held_up_s=0.0))
+        worker = pipeline.generation.worker
+        impatient = replace(worker, keeping=replace(worker.keeping, held_up_s=0.0))
+        generation = replace(pipeline.generation, worker=impatient)
         (tmp_path / "scratch").rmdir()
         task = asyncio.create_task(generation.generate("anna", FOX, pipeline.waiter, upstream="pencil"))
         await pipeline.moments.wait("The image service has done its work")

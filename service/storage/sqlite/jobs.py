@@ -46,9 +46,9 @@ NEXT_HISTORY_ID: Final = """
 """
 INSERT_JOB: Final = """
     INSERT INTO jobs
-        (owner, history_id, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, counted, price,
-        currency, rates)
-    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (owner, history_id, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, submitted,
+        counted, price, currency, rates)
+    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_WORDS: Final = "INSERT INTO prompts (rowid, owner, words) VALUES (?, ?, ?)"
 INSERT_PARENT: Final = "INSERT INTO lineage (job_id, position, owner, parent, picture) VALUES (?, ?, ?, ?, ?)"
@@ -128,6 +128,7 @@ class NewJob:
     lease: str
     created_at: float
     failed_since: float
+    submitted: int = 0
     allowances: Allowances = UNLIMITED
 
 
@@ -352,7 +353,7 @@ def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
     price = request.price
     rates = json.dumps({"input": price.input, "image_input": price.image_input, "output": price.output})
     priced = (request.count, price.picture, price.currency, rates if price.output else "{}")
-    id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, *priced)).lastrowid
+    id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, new.submitted, *priced)).lastrowid
     assert id_ is not None  # noqa: S101 - the type allows None for statements that insert nothing
     connection.execute(INSERT_WORDS, (id_, owner_word(new.owner), search_text(request.prompt)))
     parents = [(id_, at, new.owner, each.history_id, each.picture) for at, each in enumerate(request.parents)]

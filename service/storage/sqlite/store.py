@@ -71,8 +71,15 @@ class SqliteStore(Store):
             raise
         return store
 
-    async def begin(
-        self, owner: str, request: ImageRequest, upstream: str, fingerprint: str, *, join_failed: bool = True
+    async def begin(  # noqa: PLR0913 - as in the contract
+        self,
+        owner: str,
+        request: ImageRequest,
+        upstream: str,
+        fingerprint: str,
+        *,
+        join_failed: bool = True,
+        submitted: int = 0,
     ) -> Begun:
         now = self._clock()
         new = jobs.NewJob(
@@ -83,6 +90,7 @@ class SqliteStore(Store):
             lease=self._lease,
             created_at=now,
             failed_since=now - LINKS_LAST_S if join_failed else math.inf,
+            submitted=submitted,
             allowances=self._allowances,
         )
         while True:
