@@ -19,7 +19,7 @@ from service.settings import Limits, Settings
 from service.storage.disk import DiskFiles
 from service.storage.sqlite.store import SqliteStore
 from service.storage.sqlite.uploads import SqliteUploads
-from service.storage.store import UploadRequest
+from service.storage.upload_records import UploadRequest
 from service.web.guard import Guard
 from service.web.upload import UploadHandler, add_routes
 from tests.stores import Clock

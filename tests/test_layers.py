@@ -22,8 +22,8 @@ VALUES = {
 """Modules that import nothing but each other, Unicode's tables and the library of counts; everybody may import them."""
 
 CONTRACTS = {
-    "storage.store", "storage.files", "storage.imports", "storage.ended_sessions", "upstreams.base",
-    "protocol.task_records",
+    "storage.store", "storage.upload_records", "storage.files", "storage.imports", "storage.ended_sessions",
+    "upstreams.base", "protocol.task_records",
 }  # fmt: skip
 
 BELOW = {*CONTRACTS, "image_models", "pictures"}

@@ -13,7 +13,7 @@ from service.image_models.models import Model, Models
 from service.images import ReferenceRules, WorkError
 from service.references.masks import MaskArgument
 from service.references.uploads import upload_request
-from service.storage.store import UploadRequest
+from service.storage.upload_records import UploadRequest
 
 KINDS: Final = ("history_id", "use_latest_user_image", "image_url", "use_upload")
 """The arguments that bring references, in the order in which the image service gets them."""

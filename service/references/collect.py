@@ -30,7 +30,8 @@ from service.references.uploads import MAX_TOTAL_BYTES, Uploads
 from service.references.urls import ImageUrlError, InlinePicture, OwnPicture, RemotePicture, decode, parse_image_url
 from service.routes import PICTURES
 from service.storage.files import Files
-from service.storage.store import Store, UploadRequest
+from service.storage.store import Store
+from service.storage.upload_records import UploadRequest
 from service.upstreams.fetch import RetryPolicy, fetch
 
 REFERENCE_BYTES: Final = 30_000_000

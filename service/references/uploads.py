@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from service.redaction import visible
 from service.routes import UPLOADS
-from service.storage.store import KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
+from service.storage.upload_records import KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
 
 LOOK_S: Final = 2.0
 """Seconds between two looks for an upload that came in by another process on the same data folder."""

@@ -26,7 +26,8 @@ from service.storage.sqlite.imports import SqliteImports
 from service.storage.sqlite.store import SqliteStore
 from service.storage.sqlite.tasks import SqliteTasks
 from service.storage.sqlite.uploads import SqliteUploads
-from service.storage.store import Store, UploadKeeper
+from service.storage.store import Store
+from service.storage.upload_records import UploadKeeper
 from service.tokens import StaticToken
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from service.protocol.client_requests import ELICIT_FORM, ELICIT_URL, elicit, el
 from service.protocol.jsonrpc import Result
 from service.references.collect import own_url
 from service.references.uploads import PROMPT_LENGTH, Uploads, mask_request
-from service.storage.store import UploadRequest
+from service.storage.upload_records import UploadRequest
 from service.tools.base import Arguments
 from service.tools.results import escape_markdown
 

@@ -32,7 +32,7 @@ from service.pipeline.running_jobs import finish_despite_cancel
 from service.redaction import visible
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
 from service.routes import UPLOADS
-from service.storage.store import Upload
+from service.storage.upload_records import Upload
 from service.web.pages import SAFE, Page
 
 logger = logging.getLogger(__name__)

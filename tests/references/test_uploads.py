@@ -11,7 +11,7 @@ import pytest
 
 from service.references.uploads import MAX_PICTURES, Uploads, mask_request, upload_request
 from service.storage.sqlite.uploads import SqliteUploads
-from service.storage.store import FRESH_S, OPEN_S
+from service.storage.upload_records import FRESH_S, OPEN_S
 from tests.emulators.pictures import png
 from tests.reference_fixture import REQUEST, ReferenceFixture, reference_fixture, secret_of
 

@@ -21,7 +21,7 @@ from service.protocol.pending_requests import PendingRequests
 from service.protocol.round_trips import InputRequiredError, RoundTrips, begin_state
 from service.references.collect import own_url
 from service.references.uploads import Uploads, mask_request, upload_request
-from service.storage.store import UploadRequest
+from service.storage.upload_records import UploadRequest
 from service.tools.base import load_schema
 from service.tools.elicitation import UploadQuestion
 from tests.emulators.pictures import png

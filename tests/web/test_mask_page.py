@@ -14,7 +14,7 @@ from aiohttp.test_utils import BaseTestServer
 from PIL import Image
 
 from service.references.uploads import mask_request, upload_request
-from service.storage.store import UploadRequest
+from service.storage.upload_records import UploadRequest
 from tests.browser import OpenTab, Tab, browser
 from tests.pictures.samples import encoded, exif_segment, jpeg_with, photo, tiff
 from tests.reference_fixture import ReferenceFixture, path_of, reference_fixture, serving

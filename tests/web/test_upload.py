@@ -17,7 +17,7 @@ from PIL import Image
 
 from service.limits import REQUEST_MEGABYTES, InUse
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, mask_request
-from service.storage.store import OPEN_S, UploadRequest
+from service.storage.upload_records import OPEN_S, UploadRequest
 from tests.emulators.pictures import jpeg, png
 from tests.limited import limited
 from tests.pictures.samples import encoded, exif_segment, jpeg_with, photo, tiff

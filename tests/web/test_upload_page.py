@@ -11,7 +11,7 @@ from aiohttp.test_utils import BaseTestServer
 from PIL import Image
 
 from service.references.uploads import upload_request
-from service.storage.store import OPEN_S, UploadRequest
+from service.storage.upload_records import OPEN_S, UploadRequest
 from tests.browser import OpenTab, Tab, browser
 from tests.emulators.pictures import jpeg, png
 from tests.reference_fixture import MAX_BYTES, REQUEST, ReferenceFixture, path_of, reference_fixture, serving

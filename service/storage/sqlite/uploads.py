@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from service.limits import UNLIMITED, Allowances
 from service.storage.sqlite.database import Database
 from service.storage.sqlite.limits import check_new_upload
-from service.storage.store import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
+from service.storage.upload_records import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
 
 IdOf: TypeAlias = Callable[[str, float], str]
 """Makes the id of an upload out of its owner and its time."""

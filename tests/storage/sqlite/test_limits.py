@@ -13,7 +13,7 @@ from service.storage.sqlite import limits
 from service.storage.sqlite.limits import EVERYBODY, Pause
 from service.storage.sqlite.store import SqliteStore
 from service.storage.sqlite.uploads import SqliteUploads
-from service.storage.store import UploadRequest
+from service.storage.upload_records import UploadRequest
 from tests.stores import POLICY, Clock, picture
 
 DAY: float = 86_400

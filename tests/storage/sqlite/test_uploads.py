@@ -10,7 +10,7 @@ from service.images import Failure, Job, Reference
 from service.references.uploads import mask_request, upload_request
 from service.storage.sqlite.store import SqliteStore
 from service.storage.sqlite.uploads import SqliteUploads
-from service.storage.store import KEPT_S, Upload
+from service.storage.upload_records import KEPT_S, Upload
 from tests.emulators.pictures import png
 from tests.reference_fixture import REQUEST, ReferenceFixture, reference_fixture
 
