@@ -27,8 +27,9 @@ import aiohttp
 from PIL import Image, ImageDraw
 
 from benchmarks.serving import served
+from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.store import SqliteStore
-from service.storage.sqlite.words import owner_word, search_text
+from service.storage.sqlite.words import search_text
 from tests.browser import Tab, browser
 
 SHAPES: Final = ((1024, 1024), (1344, 768), (768, 1344), (1152, 896))
@@ -137,8 +138,7 @@ def fill(data: Path, count: int) -> None:
             ((number, f"model-{number % 5}", PROMPTS[number % 4], began + number) for number in range(1, count + 1)),
         )
         database.executemany(
-            "INSERT INTO prompts (rowid, owner, words) VALUES (?, ?, ?)",
-            ((number, owner_word("local"), search_text(PROMPTS[number % 4])) for number in range(1, count + 1)),
+            INSERT_WORDS, ((search_text(PROMPTS[number % 4]), number) for number in range(1, count + 1))
         )
         rows = (
             (number, name, *made[number % DRAWINGS][1], len(made[number % DRAWINGS][0]))

@@ -14,7 +14,7 @@ from service.image_services import SKETCHED
 from service.images import AWAY, ImageRequest, KeptPicture
 from service.settings import Settings
 from service.storage.sqlite.jobs import SELECT_TO_JOIN
-from service.storage.sqlite.queries import SELECT_PICTURES
+from service.storage.sqlite.rows import SELECT_JOBS
 from service.storage.store import Store
 from service.tools.base import load_schema
 from tests.conftest import Serve
@@ -126,5 +126,5 @@ async def test_a_picture_that_nobody_got_is_not_paid_for_twice(store: Store) -> 
 
 
 def test_the_statements_know_the_names_of_pictures_that_are_not_kept() -> None:
-    assert f"'{AWAY}*'" in SELECT_PICTURES
+    assert f"'{AWAY}*'" in SELECT_JOBS
     assert f"'{AWAY}*'" in SELECT_TO_JOIN

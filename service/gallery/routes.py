@@ -161,7 +161,7 @@ class Gallery:
             entries.append(self.entry(job, url))
             if len(entries) % AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return _json({"jobs": entries, "next": following, "total": page.total})
+        return _json({"jobs": entries, "next": following, "total": page.total, "at_least": page.at_least})
 
     async def job(self, request: web.Request, identity: Identity) -> web.Response:
         """Answer with one job and its family."""

@@ -61,11 +61,15 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Jobs, newest first. `more`: older ones follow. `total` counts the matches of all pages."""
+    """Jobs, newest first. `more`: older ones follow.
+
+    `total` counts the matches of all pages; with `at_least` it is where counting ended, and there are more.
+    """
 
     jobs: list[Job]
     more: bool
     total: int
+    at_least: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,7 +135,8 @@ async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> R
     if not page.jobs:
         nothing = answered(_nothing(context, arguments, page), structured)
         return await with_view(context, call, nothing, [], _listed(page, arguments))
-    head = f"{len(page.jobs)} of {page.total:,} {_kind(arguments)}, newest first."
+    more_than = "more than " if page.at_least else ""
+    head = f"{len(page.jobs)} of {more_than}{page.total:,} {_kind(arguments)}, newest first."
     kept = [sum(picture.kept for picture in job.pictures) for job in page.jobs]
     if any(kept):
         which = ", and picture where it has several" if max(kept) > 1 else ""

@@ -16,14 +16,18 @@ from service.costs import Drawn
 from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, Failure, ImageRequest, Job, JobState, KeptPicture
 from service.limits import UNLIMITED, Allowances
 from service.storage.arrivals import arrival_name
+from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.files import FORGET_UNOWNED, INSERT_FILE, age_unused
 from service.storage.sqlite.limits import check_new_job, check_pauses, price_of, settle
-from service.storage.sqlite.queries import jobs_of, picture_row
-from service.storage.sqlite.words import owner_word, search_text
+from service.storage.sqlite.rows import found_jobs, jobs_of, picture_row
+from service.storage.sqlite.words import search_text
 from service.storage.store import Begun
 
 RELEASED: Final = ""
 """The lease of a job that its process follows no longer."""
+
+SAME_MOMENT_S: Final = 5.0
+"""Seconds that a job may seem to begin before the one in front of it, and counts as of that moment (`searches`)."""
 
 SELECT_IDS: Final = """
     SELECT id FROM jobs WHERE owner = ? AND history_id BETWEEN ? AND ? ORDER BY history_id DESC LIMIT ?
@@ -42,15 +46,14 @@ SELECT_TO_JOIN: Final = """
 """
 NEXT_HISTORY_ID: Final = """
     INSERT INTO totals (owner, newest) VALUES (?, 1) ON CONFLICT (owner) DO UPDATE SET newest = newest + 1
-    RETURNING newest
+    RETURNING newest, latest
 """
 INSERT_JOB: Final = """
     INSERT INTO jobs
         (owner, history_id, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, submitted,
-        counted, price, currency, rates)
-    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        counted, price, currency, rates, has_parents)
+    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-INSERT_WORDS: Final = "INSERT INTO prompts (rowid, owner, words) VALUES (?, ?, ?)"
 INSERT_PARENT: Final = "INSERT INTO lineage (job_id, position, owner, parent, picture) VALUES (?, ?, ?, ?, ?)"
 INSERT_WORKING_FILE: Final = "INSERT OR IGNORE INTO working_files (job_id, name, fresh) VALUES (?, ?, ?)"
 SELECT_FRESH: Final = """
@@ -321,8 +324,7 @@ def restore_picture(connection: sqlite3.Connection, job: Job, position: int, pic
 
 def jobs_between(connection: sqlite3.Connection, owner: str, first: int, last: int, limit: int) -> list[Job]:
     """Jobs of an owner from one id to another, newest first."""
-    rows = connection.execute(SELECT_IDS, (owner, first, last, limit)).fetchall()
-    return jobs_of(connection, owner, [id_ for (id_,) in rows])
+    return found_jobs(connection, owner, SELECT_IDS, (owner, first, last, limit))
 
 
 def _one(connection: sqlite3.Connection, owner: str, id_: int) -> Job:
@@ -347,15 +349,17 @@ def _id_of(connection: sqlite3.Connection, job: Job) -> int:
 def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
     """Insert a job under the next number of its owner; returns its row."""
     request = new.request
-    [history_id] = connection.execute(NEXT_HISTORY_ID, (new.owner,)).fetchone()
+    history_id, latest = connection.execute(NEXT_HISTORY_ID, (new.owner,)).fetchone()
+    # Two processes may come here in another order than they looked at the clock.
+    created_at = latest if 0 < latest - new.created_at < SAME_MOMENT_S else new.created_at
     parameters = json.dumps(request.parameters)
-    row = (new.owner, history_id, request.model, request.prompt, new.created_at, new.lease, parameters, new.upstream)
+    row = (new.owner, history_id, request.model, request.prompt, created_at, new.lease, parameters, new.upstream)
     price = request.price
     rates = json.dumps({"input": price.input, "image_input": price.image_input, "output": price.output})
-    priced = (request.count, price.picture, price.currency, rates if price.output else "{}")
+    priced = (request.count, price.picture, price.currency, rates if price.output else "{}", bool(request.parents))
     id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, new.submitted, *priced)).lastrowid
     assert id_ is not None  # noqa: S101 - the type allows None for statements that insert nothing
-    connection.execute(INSERT_WORDS, (id_, owner_word(new.owner), search_text(request.prompt)))
+    connection.execute(INSERT_WORDS, (search_text(request.prompt), id_))
     parents = [(id_, at, new.owner, each.history_id, each.picture) for at, each in enumerate(request.parents)]
     given = (*request.references, *filter(None, [request.mask]))
     names = [(id_, each.name, each.fresh) for each in given if each.name]

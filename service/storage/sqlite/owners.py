@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.storage.sqlite.words import owner_word
-
 SELECT_HOLDING: Final = """
     SELECT coalesce(max(newest), 0), coalesce(sum(working), 0), coalesce(sum(done + failed), 0),
         coalesce(sum(pictures), 0),
@@ -33,19 +31,22 @@ SET_PARAMETERS: Final = "UPDATE jobs SET parameters = ? WHERE id = ?"
 MOVE: Final = (
     "UPDATE pictures SET job_id = job_id + :rows WHERE job_id IN (SELECT id FROM jobs WHERE owner = :old)",
     """
-    UPDATE prompts SET rowid = rowid + :rows, owner = :new_word
-    WHERE rowid IN (SELECT id FROM jobs WHERE owner = :old)
+    UPDATE prompts SET rowid = rowid + :rows WHERE :rows AND rowid IN (SELECT id FROM jobs WHERE owner = :old)
     """,
     "UPDATE lineage SET job_id = job_id + :rows, owner = :new, parent = parent + :numbers WHERE owner = :old",
     "UPDATE jobs SET id = id + :rows, owner = :new, history_id = history_id + :numbers WHERE owner = :old",
     """
-    INSERT INTO totals (owner, newest, done, failed, pictures, picture_bytes)
-    SELECT :new, newest + :numbers, done, failed, pictures, picture_bytes FROM totals WHERE owner = :old
+    INSERT INTO totals (owner, newest, latest, in_order, done, failed, pictures, picture_bytes)
+    SELECT :new, newest + :numbers, latest, in_order, done, failed, pictures, picture_bytes
+    FROM totals WHERE owner = :old
     ON CONFLICT (owner) DO UPDATE SET newest = excluded.newest, done = done + excluded.done,
         failed = failed + excluded.failed, pictures = pictures + excluded.pictures,
-        picture_bytes = picture_bytes + excluded.picture_bytes
+        picture_bytes = picture_bytes + excluded.picture_bytes,
+        in_order = :rows = 0 AND excluded.in_order, latest = max(latest, excluded.latest)
     """,
     "UPDATE totals SET done = 0, failed = 0, pictures = 0, picture_bytes = 0 WHERE owner = :old",
+    "INSERT INTO kept_jobs (owner, job_id) SELECT :new, job_id + :rows FROM kept_jobs WHERE owner = :old",
+    "DELETE FROM kept_jobs WHERE owner = :old",
     "UPDATE files SET owner = :new WHERE owner = :old",
     """
     INSERT INTO file_totals (owner, entries, bytes) SELECT :new, entries, bytes FROM file_totals WHERE owner = :old
@@ -163,7 +164,7 @@ def give(connection: sqlite3.Connection, old: str, new: str, *, rename: bool = F
         raise AtWorkError(old, had.working)
     # Behind an empty history nothing needs to move.
     rows = connection.execute(SELECT_LAST_ROW).fetchone()[0] if has.ended or has.working else 0
-    values = {"old": old, "new": new, "new_word": owner_word(new), "rows": rows, "numbers": has.newest}
+    values = {"old": old, "new": new, "rows": rows, "numbers": has.newest}
     connection.execute("PRAGMA defer_foreign_keys = ON")  # until the end of the transaction
     if has.newest:
         _renumber_origins(connection, old, has.newest)

@@ -18,7 +18,7 @@ from service.settings import Limits
 from service.storage.arrivals import arrival_name
 from service.storage.data_folder import DataFolderError
 from service.storage.files import Arrivals
-from service.storage.sqlite import files, jobs, queries
+from service.storage.sqlite import files, jobs, queries, searches
 from service.storage.sqlite import limits as sqlite_limits
 from service.storage.sqlite.database import LARGEST_INTEGER, Database, within_range
 from service.storage.store import LINKS_LAST_S, Begun, FilesTotal, OwnedFile, Page, Search, Store, Totals
@@ -168,7 +168,7 @@ class SqliteStore(Store):
         return self.database.read(jobs.jobs_between, owner, 1, last, within_range(limit))
 
     def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Awaitable[Page]:
-        return self.database.read(queries.page, owner, search, limit, before)
+        return self.database.read(searches.page, owner, search, limit, before)
 
     def children(self, owner: str, history_id: int) -> Awaitable[list[tuple[int, int]]]:
         return self.database.read(queries.children, owner, within_range(history_id))

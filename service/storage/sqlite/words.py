@@ -14,6 +14,7 @@
 
 import itertools
 import unicodedata
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import regex
@@ -29,6 +30,9 @@ BREAK: Final = "·"
 
 SHORTEST_BEGINNING: Final = 3
 """Fewer letters begin too many words: "a" would find nearly every prompt, and take long for it."""
+
+LISTED: Final = (3, 4, 5)
+"""Letters of the beginnings that the index has lists for (`prefix` of the table)."""
 
 ZERO_WIDTH_SPACE: Final = "\u200b"
 
@@ -65,15 +69,11 @@ def search_text(prompt: str) -> str:
     return " ".join([*words, *single])
 
 
-def owner_word(owner: str) -> str:
-    """Return an owner as one word, whatever it is made of."""
-    return "o" + owner.encode().hex()
+def match_expression(query: str, words_of: Callable[[str], Sequence[str] | None]) -> str | None:
+    """Return the FTS5 expression for all words of a query; None for a query without words, or with one of no prompt.
 
-
-def match_expression(owner: str, query: str) -> str | None:
-    """Return the FTS5 expression for all words of a query, in prompts of this owner; None for a query without words.
-
-    The last word may be the beginning of one, unless something stands behind it or it is very short.
+    The last word may be the beginning of one, unless something stands behind it or it is very short. The index keeps a
+    list for each beginning of `LISTED` letters; of a longer one `words_of` tells the words, or None for very many.
     """
     folded = fold(query)
     terms: dict[str, None] = {}
@@ -81,10 +81,16 @@ def match_expression(owner: str, query: str) -> str | None:
         if run["unspaced"]:
             graphemes = GRAPHEME.findall(run[0])
             terms[f'"{" ".join(_pairs(graphemes) or graphemes)}"'] = None
+        elif run.end() < len(folded) or len(run[0]) < SHORTEST_BEGINNING:
+            terms[f'"{run[0]}"'] = None
         else:
-            goes_on = run.end() == len(folded) and len(run[0]) >= SHORTEST_BEGINNING
-            terms[f'"{run[0]}"' + ("*" if goes_on else "")] = None
-    return f'owner : "{owner_word(owner)}" AND words : ({" ".join(terms)})' if terms else None
+            words = None if len(run[0]) in LISTED else words_of(run[0])
+            if words is not None and not words:
+                return None
+            # FTS5 merges the lists of all words of a beginning before it finds a row; those of given words it does not.
+            either = f'"{run[0]}"*' if words is None else " OR ".join(f'"{each}"' for each in words)
+            terms[f"({either})"] = None
+    return " AND ".join(terms) or None
 
 
 def fold(text: str) -> str:

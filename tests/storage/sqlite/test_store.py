@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from service.images import Failure, ImageRequest, JobState, Reference, WorkError
-from service.storage.sqlite.jobs import SELECT_IDS
-from service.storage.sqlite.queries import SELECT_JOBS, SELECT_PARENTS, SELECT_PICTURES
 from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Store, Totals
 from tests.stores import POLICY, REQUEST, STORES, Clock, Factory, begin, made, open_sqlite, picture
@@ -313,23 +311,6 @@ async def test_an_id_is_never_used_again(tmp_path: Path, clock: Clock) -> None:
     store = await open_sqlite(tmp_path, clock)
     assert (await begin(store, "ann", REQUEST)).history_id > last.history_id
     await store.close()
-
-
-async def test_a_page_of_history_reads_few_rows(tmp_path: Path, clock: Clock) -> None:
-    """Ours: five jobs of 10,000 cost the same as of 10: every query goes by an index, and nothing is sorted."""
-    store = await open_sqlite(tmp_path, clock)
-    await store.close()
-    connection = sqlite3.connect(tmp_path / "easel.sqlite3")
-    for sql, values in (
-        (SELECT_IDS, ("ann", 1, 2**63 - 1, 5)),
-        (SELECT_JOBS, ("ann", "[1]")),
-        (SELECT_PICTURES, ("[1]",)),
-        (SELECT_PARENTS, ("[1]",)),
-    ):
-        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
-        steps = [step for step in plan if "json_each" not in step]  # the ids that are asked for
-        assert not any(step.startswith(("SCAN", "USE TEMP B-TREE")) for step in steps), plan
-    connection.close()
 
 
 async def test_a_disk_that_refuses_is_failed_work_and_passes(tmp_path: Path, clock: Clock) -> None:
