@@ -33,6 +33,7 @@ from service.limits import DERIVATIVES, InUse
 from service.pictures.decoders import DecodeLimits, Decoders
 from service.pictures.derivatives import Derivatives
 from service.pictures.library import Importer, Pictures
+from service.pictures.tiles import Tiles
 from service.pipeline.asking import Asking, Turns
 from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.generation import Generation
@@ -207,6 +208,7 @@ def _background(
     """Return the work that goes on as long as the service runs."""
     asking = states.watch(offered.take_lists)
     work = [context.generation.keep_resuming(), context.retention.watch(), asking]
+    work += [] if context.tiles is None else [context.tiles.make()]
     return work if models_file is None else [*work, models_file.watch(offered.take_file)]
 
 
@@ -310,10 +312,14 @@ class _Parts:
                 self.states.ended(job)
             if self.hub.is_heard:
                 notifications.ended(job)
+            if self.has_gallery:
+                tiles.ended(job)
             await retention.enforce(spare=[picture.name for picture in job.pictures])
 
-        generation = self._generation(pictures, ended)
         in_use = InUse(DERIVATIVES, settings.allowances)
+        derivatives = Derivatives(storage.files, storage.store, self.decoders, in_use, retention.enforce)
+        tiles = Tiles(storage.files, self.decoders, derivatives, pictures.memory.find)
+        generation = self._generation(pictures, ended)
         return ToolContext(
             models=models,
             upstreams=self.upstreams,
@@ -328,7 +334,8 @@ class _Parts:
             history_recent=settings.history_recent,
             history_archive=settings.history_archive,
             has_gallery=self.has_gallery,
-            derivatives=Derivatives(storage.files, storage.store, self.decoders, in_use, retention.enforce),
+            derivatives=derivatives,
+            tiles=tiles,
             app_html=read_app(),
         )
 

@@ -190,10 +190,10 @@ class Decoders:
         accepted = sorted(rules.types)
         return await self._run(ConvertedPicture, Lane.OTHER, owner, data, "convert", accepted=accepted, **limits)
 
-    async def derive(self, owner: str, data: bytes, width: int, media_type: str) -> bytes:
+    async def derive(self, owner: str, data: bytes, width: int, media_type: str, *, is_asked: bool = True) -> bytes:
         """Return a smaller copy of a picture that is kept. Raises `BadPictureError`."""
-        arguments = {"width": width, "media_type": media_type}
-        return (await self._run(ConvertedPicture, Lane.OTHER, owner, data, "derive", **arguments)).data
+        arguments, lane = {"width": width, "media_type": media_type}, Lane.OTHER if is_asked else Lane.AHEAD
+        return (await self._run(ConvertedPicture, lane, owner, data, "derive", **arguments)).data
 
     async def read_mask(self, owner: str, mask: bytes, picture: bytes) -> ReadMask:
         """Read the mask of a picture. Raises `BadPictureError`."""

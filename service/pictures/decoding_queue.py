@@ -2,9 +2,10 @@
 
 1. A picture that an image service has just drawn is paid for, and goes before all others. Of the others, which callers
    give or look at again, at most all but one are decoded at once: a paid one never waits for their decoding.
-2. In each of the two lanes, one owner comes after the other: somebody who sends a hundred pictures waits for their own.
+2. In each lane, one owner comes after the other: somebody who sends a hundred pictures waits for their own.
    One owner has one place among the others: a picture that takes its whole time holds up those of its owner alone.
-3. In each lane one large picture is decoded at a time, which bounds the memory.
+3. What is made before anybody asks for it comes last: one at a time, and only while nothing else is decoded or waits.
+4. In each lane one large picture is decoded at a time, which bounds the memory.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ class Lane(Enum):
 
     PAID = auto()
     OTHER = auto()
+    AHEAD = auto()
 
 
 class _Waiter:
@@ -69,6 +71,8 @@ class DecodingQueue:
             places = self._at_once if lane is Lane.PAID else self._at_once - 1
             alike = [each for each in self._running if each.lane is lane]
             if len(self._running) == self._at_once or len(alike) >= places:
+                continue
+            if lane is Lane.AHEAD and (self._running or self._waiting[Lane.PAID] or self._waiting[Lane.OTHER]):
                 continue
             large_is_taken = any(each.large for each in alike)
             for owner, queue in self._waiting[lane].items():

@@ -7,6 +7,7 @@
    is finished: a decoder that is ended costs more than its work.
 4. A picture that cannot be decoded is remembered, so that it costs its decoder once.
 5. Where there is no room to keep one, it is shown all the same.
+6. Those of new pictures are made before anybody asks (`tiles.py`).
 """
 
 import asyncio
@@ -75,6 +76,22 @@ class Derivatives:
             return await asyncio.shield(work.ready)
         finally:
             work.waiting -= 1
+
+    async def is_wanted(self, name: str, derivative: Derivative) -> bool:
+        """Tell whether a derivative is neither kept nor being made, of a picture that is kept."""
+        key = derivative.of(name)
+        there = await self._files.find(key) is not None or await self._store.owner_of_file(name) is None
+        return not there and key not in self._works
+
+    async def keep(self, name: str, derivative: Derivative, data: bytes) -> None:
+        """Keep a derivative that was made elsewhere, unless somebody has asked for it meanwhile."""
+        if await self.is_wanted(name, derivative):
+            work = self._works[derivative.of(name)] = _Work()
+            work.ready.set_result(data)
+            try:
+                await self._keep(name, derivative, data)
+            finally:
+                del self._works[derivative.of(name)]
 
     async def close(self) -> None:
         """End all work; a decoder that is at it ends with it."""

@@ -18,6 +18,7 @@ from typing import IO, Any, Final, Self, TypeVar
 from service.images import EXTENSIONS, WorkError
 
 PREVIEW_TYPE: Final = "image/jpeg"
+PREVIEW_SIDE: Final = 768
 
 HEAD: Final = struct.Struct(">I")
 MOST_JSON_BYTES: Final = 1_000_000

@@ -15,10 +15,9 @@ from PIL import Image
 
 from service.pictures.conversion import encoded, png_of, upright_webp
 from service.pictures.decoding import LARGE_PIXELS, Factor, decode, decode_other, on_white, within
-from service.pictures.messages import ConvertedPicture, Examined, JpegCopy
+from service.pictures.messages import PREVIEW_SIDE, ConvertedPicture, Examined, JpegCopy
 from service.pictures.sniffing import convertible, sniff
 
-PREVIEW_SIDE: Final = 768
 PREVIEW_BYTES: Final = 200_000
 
 STEPS: Final = ((PREVIEW_SIDE, 85), (PREVIEW_SIDE, 70), (PREVIEW_SIDE, 50), (512, 50), (256, 50))

@@ -53,6 +53,19 @@ def sniff(data: bytes) -> str | None:
     return None
 
 
+def is_opaque(head: bytes) -> bool:
+    """Tell by its first bytes that nothing of a picture is transparent; False where they do not say so."""
+    match sniff(head):
+        case "image/jpeg":
+            return True
+        case "image/png":
+            return head[25:26] in {b"\x00", b"\x02"} and b"tRNS" not in head and b"IDAT" in head
+        case "image/webp":
+            return head[12:16] == b"VP8 "
+        case _:
+            return False
+
+
 def brands(data: bytes) -> Iterator[bytes]:
     """Yield the brands of an ISO base media file (ISO/IEC 14496-12, 4.3), the major one first; none of other files."""
     if data[4:8] == b"ftyp":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from service.image_models.models import Models
 from service.pictures.derivatives import Derivatives
 from service.pictures.library import Pictures
+from service.pictures.tiles import Tiles
 from service.pipeline.generation import Generation
 from service.pipeline.retention import Retention
 from service.profiles import Profiles
@@ -42,5 +43,7 @@ class ToolContext:
     """A page shows the pictures in a browser."""
     derivatives: Derivatives | None = None
     """Makes the small copies that a view shows."""
+    tiles: Tiles | None = None
+    """Makes those of new pictures ahead."""
     app_html: str = ""
     """The view of the MCP App, as HTML."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from service.pictures.decoding_queue import DecodingQueue, Lane
 
-PAID, OTHER = Lane.PAID, Lane.OTHER
+PAID, OTHER, AHEAD = Lane.PAID, Lane.OTHER, Lane.AHEAD
 
 
 class Queue:
@@ -55,6 +55,19 @@ async def test_pictures_of_callers_never_take_the_last_place() -> None:
     assert queue.begun == ["sent 0"]
     await queue.add("paid", PAID)
     assert queue.begun == ["sent 0", "paid"]
+
+
+async def test_what_nobody_waits_for_is_made_while_nothing_else_is() -> None:
+    queue = Queue(places=3)
+    await queue.add("ahead", AHEAD)
+    await queue.add("ahead too", AHEAD, "berta")
+    await queue.add("sent", OTHER)
+    await queue.add("sent too", OTHER, "berta")
+    assert queue.begun == ["ahead", "sent", "sent too"]
+    for name in ("ahead", "sent", "sent too"):
+        assert "ahead too" not in queue.begun
+        await queue.end(name)
+    assert queue.begun[-1] == "ahead too"
 
 
 async def test_paid_pictures_go_before_all_that_wait() -> None:

@@ -32,10 +32,10 @@ class CountedDecoders(Decoders):
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def derive(self, owner: str, data: bytes, width: int, media_type: str) -> bytes:
+    async def derive(self, owner: str, data: bytes, width: int, media_type: str, *, is_asked: bool = True) -> bytes:
         self.asked += 1
         await self.go_on.wait()
-        return await super().derive(owner, data, width, media_type)
+        return await super().derive(owner, data, width, media_type, is_asked=is_asked)
 
 
 @dataclass
@@ -112,6 +112,16 @@ async def test_one_is_counted_for_its_owner_and_goes_with_its_picture(place: Pla
     assert await place.files.find(TILE.of(name)) is await place.files.find(PHOTO.of(name)) is None
     await place.store.forget_files([name])
     assert await place.bytes_of() == await place.bytes_of(None) == 0
+
+
+async def test_one_that_was_made_elsewhere_is_kept_once(place: Place) -> None:
+    name = await place.keep()
+    assert await place.made.is_wanted(name, TILE)
+    await asyncio.gather(*(place.made.keep(name, TILE, b"small") for _ in range(3)))
+    assert await place.files.read(TILE.of(name)) == b"small"
+    assert await place.bytes_of() == len(SMALL) + 5
+    assert not await place.made.is_wanted(name, TILE)
+    assert not await place.made.is_wanted("0" * 32 + ".png", TILE), "nobody has such a picture"
 
 
 async def test_one_that_is_made_while_its_picture_goes_is_not_left_behind(place: Place) -> None:

@@ -7,8 +7,8 @@ from PIL import ExifTags, Image
 
 from service.images import EXTENSIONS, WorkError
 from service.pictures.colour import SRGB_CURVE, profile_by_numbers
-from service.pictures.messages import Examined
-from service.pictures.previews import PREVIEW_BYTES, PREVIEW_SIDE, copy, derive, examine, sizes_of_copies, take_in
+from service.pictures.messages import PREVIEW_SIDE, Examined
+from service.pictures.previews import PREVIEW_BYTES, copy, derive, examine, sizes_of_copies, take_in
 from service.storage.files import WIDTHS
 from tests.pictures.samples import RED, WHITE, corner_marked, difference, encoded, noise
 

@@ -1,12 +1,23 @@
 """Types by first bytes: pictures that are kept, and the words for anything else."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from service.images import EXTENSIONS
-from service.pictures.sniffing import MEASURES, describe, memory_needed, other_picture, sniff, stored_size
+from service.pictures.sniffing import (
+    HEAD_BYTES,
+    MEASURES,
+    describe,
+    is_opaque,
+    memory_needed,
+    other_picture,
+    sniff,
+    stored_size,
+)
 from tests.pictures.samples import encoded, photo
 
 
@@ -15,6 +26,17 @@ def test_every_type_that_is_kept_is_told_by_its_first_bytes(media_type: str) -> 
     """Ours: `images.EXTENSIONS` is the table of types that are kept."""
     assert sniff(encoded(Image.new("RGB", (9, 9)), media_type)) == media_type
     assert other_picture(encoded(Image.new("RGB", (9, 9)), "image/bmp")) == "a BMP picture"
+
+
+@pytest.mark.parametrize(("mode", "media_type", "options", "opaque"), [
+    ("RGB", "image/png", {}, True), ("L", "image/png", {}, True), ("RGBA", "image/png", {}, False),
+    ("P", "image/png", {}, False), ("RGB", "image/png", {"transparency": (0, 0, 0)}, False),
+    ("RGB", "image/jpeg", {}, True), ("RGB", "image/webp", {}, True), ("RGBA", "image/webp", {}, False),
+    ("RGB", "image/webp", {"lossless": True}, False), ("RGB", "image/gif", {}, False),
+])  # fmt: skip
+def test_a_picture_is_opaque_where_its_head_says_so(mode: str, media_type: str, options: Any, opaque: bool) -> None:
+    """Ours: where it says nothing, the picture counts as transparent, which costs time and no pixel."""
+    assert is_opaque(encoded(Image.new(mode, (9, 9)), media_type, **options)[:HEAD_BYTES]) is opaque
 
 
 @pytest.mark.parametrize(
