@@ -16,7 +16,7 @@ RECENT := import sys; assert sys.version_info >= (3, 11)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run demo test check coverage bench kills interop image container-check deploy-check lock audit clean
+.PHONY: help run demo test check coverage bench bench-gallery kills interop image container-check deploy-check lock audit clean
 
 help:
 	@echo 'make run       start the service; Ctrl-C stops it'
@@ -24,7 +24,8 @@ help:
 	@echo 'make test      check, then all tests'
 	@echo 'make check     ruff and mypy'
 	@echo 'make coverage  show how much of the protocol its own tests reach; fails below 100 %'
-	@echo 'make bench     compare the speed with a bare aiohttp server and the official SDK, then the gallery in a browser'
+	@echo 'make bench     compare the speed with other servers on the same work; ARGS="history --rounds 3" for some rows'
+	@echo 'make bench-gallery  measure the gallery in a browser'
 	@echo 'make kills     kill the service 200 times, and count the pictures that were paid for and are lost'
 	@echo 'make interop   real MCP clients against the service; installs them once'
 	@echo 'make image     build the container image $(IMAGE), with podman or docker'
@@ -55,8 +56,10 @@ coverage: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests/protocol --cov=service/protocol --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 bench: $(VENV)/installed-dev
-	$(BIN)/python -m benchmarks $(ARGS)
-	$(BIN)/python -m benchmarks.gallery
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+bench-gallery: $(VENV)/installed-dev
+	@exec $(BIN)/python -m benchmarks.gallery $(ARGS)
 
 kills: $(VENV)/installed-dev
 	@exec $(BIN)/python -m tests.kills --kills 200 $(ARGS)
@@ -92,7 +95,7 @@ audit: $(VENV)/installed
 	@exec .cache/audit/bin/pip-audit --strict --require-hashes --disable-pip -r deploy/requirements.lock $(ARGS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/conformance/node_modules tests/axe/node_modules .cache/interop .cache/audit
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/conformance/node_modules tests/axe/node_modules .cache/interop .cache/audit .cache/bench
 	find service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements.txt $(VENV)/created

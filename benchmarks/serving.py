@@ -1,74 +1,176 @@
-"""The peers as processes: each on a port of its own and on one core, ready before anything is measured."""
+"""The peers as processes: each on a port of its own and on given cores, ready before anything is measured."""
 
 import argparse
 import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
-START_S: Final = 30.0
+CACHE: Final = ROOT / ".cache" / "bench"
+"""What is installed, drawn and measured; all of it may be deleted."""
+
+START_S: Final = 60.0
 TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+PASSED_ON: Final = ("PATH", "HOME", "LANG", "TMPDIR")
+"""Variables that peers see of this shell: no setting of the service, and nobody's proxy."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """A peer that listens."""
+    """A peer that listens. `start_s` and `start_cpu_s` are what it took to get there, by the clock and by processor."""
 
     port: int
     pid: int
+    start_s: float = 0.0
+    start_cpu_s: float = 0.0
 
     def cpu_s(self) -> float:
-        """Processor time that it has taken so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+        """Processor time that its own process has taken so far."""
+        return _cpu_s(self.pid)
+
+    def all_cpu_s(self) -> float:
+        """The same with all processes that it started, ended ones as well."""
+        return sum(_cpu_s(pid, ended_children=True) for pid in self.pids())
+
+    def loop_cpu_s(self) -> float:
+        """Processor time of its main thread, on which an event loop runs."""
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
+    def pids(self) -> list[int]:
+        """Its process, and those that it started."""
+        found = [self.pid]
+        for pid in found:
+            with suppress(OSError):
+                found += [
+                    int(child)
+                    for thread in Path(f"/proc/{pid}/task").iterdir()
+                    for child in (thread / "children").read_text().split()
+                ]
+        return found
+
+    def rss_mb(self) -> float:
+        """Memory of its own process."""
+        return _field_mb(f"/proc/{self.pid}/status", "VmRSS:")
+
+    def peak_mb(self) -> float:
+        """The most memory that its own process had."""
+        return _field_mb(f"/proc/{self.pid}/status", "VmHWM:")
+
+    def all_mb(self) -> float:
+        """Memory of all its processes; what several share counts once."""
+        total = 0.0
+        for pid in self.pids():
+            with suppress(OSError):
+                total += _field_mb(f"/proc/{pid}/smaps_rollup", "Pss:")
+        return total
+
+
+def _field_mb(file: str, name: str) -> float:
+    lines = Path(file).read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) * 1024 / 1e6
+
+
+def _cpu_s(pid: int, *, ended_children: bool = False) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has ended, and is its parent's now
+        return 0.0
+    return sum(map(int, fields[11 : 15 if ended_children else 13])) / TICKS_PER_S
 
 
 def port_from_command_line() -> int:
     """The port that a peer's process is told to listen on."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    port: int = parser.parse_args().port
+    port: int = parser.parse_known_args()[0].port
     return port
 
 
 @asynccontextmanager
 async def served(module: str, core: int, env: dict[str, str]) -> AsyncIterator[Served]:
     """Run `python -m <module> --port N` pinned to `core`, until the block ends."""
-    port = _free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, "--port", str(port), cwd=ROOT, env=os.environ | env,
-        stdout=asyncio.subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-    )  # fmt: skip
+    async with launched(lambda port: [sys.executable, "-m", module, "--port", str(port)], {core}, env) as peer:
+        yield peer
+
+
+@asynccontextmanager
+async def launched(
+    command: Callable[[int], Sequence[str]],
+    cores: Collection[int],
+    env: Mapping[str, str],
+    log: Path | None = None,
+) -> AsyncIterator[Served]:
+    """Run a peer on these cores, in a folder without files, until the block ends.
+
+    Its log goes through a pipe to a process that does nothing but read it, as under a supervisor, and from there to
+    `log`; without one to this process's standard error.
+    """
+    port = free_port()
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    with tempfile.TemporaryDirectory() as folder:
+        async with _reader(log) as stderr:
+            began = time.perf_counter()
+            process = await asyncio.create_subprocess_exec(
+                *command(port), cwd=folder, env=passed | {"PYTHONPATH": str(ROOT)} | dict(env),
+                stdout=asyncio.subprocess.DEVNULL, stderr=stderr, preexec_fn=lambda: os.sched_setaffinity(0, cores),
+            )  # fmt: skip
+            try:
+                async with asyncio.timeout(START_S):
+                    await _listening(process, port)
+                peer = Served(port, process.pid, time.perf_counter() - began)
+                yield Served(port, process.pid, peer.start_s, peer.all_cpu_s())
+            finally:
+                await _end(process)
+
+
+@asynccontextmanager
+async def _reader(log: Path | None) -> AsyncIterator[int | None]:
+    if log is None:
+        yield None
+        return
+    with log.open("ab") as file:
+        read, write = os.pipe()
+        process = await asyncio.create_subprocess_exec("cat", stdin=read, stdout=file)
+        os.close(read)
     try:
-        async with asyncio.timeout(START_S):
-            await _listening(process, port)
-        yield Served(port, process.pid)
+        yield write
     finally:
-        if process.returncode is None:
-            process.terminate()
+        os.close(write)
         await process.wait()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        try:
+            async with asyncio.timeout(30):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+    await process.wait()
 
 
 async def _listening(process: asyncio.subprocess.Process, port: int) -> None:
     while True:
         if process.returncode is not None:
             raise RuntimeError(f"a peer ended with status {process.returncode} before it listened")
-        try:
+        with suppress(ConnectionRefusedError):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.05)
-        else:
             writer.close()
             return
+        await asyncio.sleep(0.003)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
         return port

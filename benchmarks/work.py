@@ -9,9 +9,9 @@ SCHEMA: Final[dict[str, Any]] = {
     "properties": {"message": {"type": "string"}},
     "required": ["message"],
 }
-_FILLING: Final = "The quick brown fox jumps over the lazy dog, and all of it is repeated. " * 5
+FILLING: Final = "The quick brown fox jumps over the lazy dog, and all of it is repeated. " * 5
 
 
 def reply_to(message: str) -> str:
     """The text that the tool answers with."""
-    return f"{message}: {_FILLING}"
+    return f"{message}: {FILLING}"
