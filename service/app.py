@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final
 
 import aiohttp
@@ -94,12 +94,12 @@ class Running:
     endpoint: McpEndpoint
     context: ToolContext
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """The URL by which this machine reaches the service."""
         return origin_of(self.settings)
 
-    @property
+    @cached_property
     def mcp_url(self) -> str:
         """The URL of the MCP endpoint for a client on this machine."""
         return self.origin + self.settings.path

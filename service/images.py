@@ -286,7 +286,7 @@ class Job:
     parents: tuple[Parent, ...] = ()
     usage: Usage | None = None
 
-    @property
+    @cached_property
     def count(self) -> int:
         """The number of pictures that were asked for."""
         asked = self.parameters.get("count", 1)

@@ -45,7 +45,7 @@ def offer(server: Server, context: ToolContext) -> None:
     plain_with_app = without_output(with_app)
 
     def show_tools(call: Call) -> Mapping[str, ToolEntry]:
-        if app.is_shown(call):
+        if app.html and call.client.shows_apps:
             return with_app if context.profiles.of(call).structured else plain_with_app
         return tools if context.profiles.of(call).structured else plain
 

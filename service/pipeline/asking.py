@@ -21,7 +21,7 @@ from typing import Final
 
 from service.images import ImageRequest, Job, Picture, Progress, WorkError
 from service.limits import GENERATIONS_AT_ONCE, UNLIMITED, Allowances
-from service.pipeline.parts import Part, split
+from service.pipeline.parts import Part
 from service.pipeline.running_jobs import RunningJob, finish_despite_cancel
 from service.storage.store import Store
 from service.upstreams.base import RemoteTask, Upstream
@@ -143,9 +143,7 @@ class Asking:
             return None
         if not self.turns.take_at_once(owner, request.count):
             return None
-        [part] = split(request)
-        part.has_turn, part.charged = True, upstream.charges
-        return part
+        return Part(count=request.count, request=request, has_turn=True, charged=upstream.charges)
 
     async def take_turn(self, owner: str, part: Part, progress: Progress) -> bool:
         """Take the turn of a part, unless it has it; `give_back` ends it. Return whether it had to be waited for."""

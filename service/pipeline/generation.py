@@ -246,7 +246,8 @@ class Generation:
             await running.leave(waiter.leaving())
 
     async def _write_and_start(self, order: _Order, waiter: Waiter, cancelled: asyncio.Event) -> Begun:
-        ready = self.worker.reserve(order.owner, order.request, order.upstream)
+        asking, upstream = self.worker.asking, self.worker.upstreams.get(order.upstream)
+        ready = asking.reserve(order.owner, order.request, upstream)
         try:
             begun = await self._write(order, ready)
             if await self._is_to_start(begun, ready, waiter, cancelled):
@@ -255,7 +256,7 @@ class Generation:
                 ready = None  # the job gives its turn back
         finally:
             if ready is not None:
-                self.worker.asking.give_back(order.owner, ready)
+                asking.give_back(order.owner, ready)
         return begun
 
     async def _is_to_start(self, begun: Begun, ready: Part | None, waiter: Waiter, cancelled: asyncio.Event) -> bool:

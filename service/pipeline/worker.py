@@ -107,10 +107,6 @@ class Worker:
             await self.ended(ended)
         return ended
 
-    def reserve(self, owner: str, request: ImageRequest, upstream: str) -> Part | None:
-        """Return the one part of a request that can be asked at once, with its turn; None where it cannot."""
-        return self.asking.reserve(owner, request, self.upstreams.get(upstream))
-
     async def cancel(self, job: Job, ready: Part | None = None) -> Job | None:
         """End a job as cancelled; where this process ends and it can go on without it, release it instead.
 

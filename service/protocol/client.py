@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ class Client:
     version: str = ""
     capabilities: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def shows_apps(self) -> bool:
         """True for a client that shows the view which a tool names (SEP-1865, MCP Apps, Capability Negotiation)."""
         return SHOWS_APPS in self.capabilities

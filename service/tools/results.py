@@ -88,7 +88,7 @@ async def show(context: ToolContext, call: Call, outcome: Outcome) -> Result:
     outcome = await _shrink(context, call, outcome, profile.preview_bytes)
     call.on_delivered(partial(context.generation.delivered, outcome.job))
     result = job_result(outcome, profile, context.pictures.url_for(call.reached_at))
-    return await with_view(context, call, result, [outcome.job])
+    return await with_view(context, call, result, [outcome.job]) if call.client.shows_apps else result
 
 
 async def _shrink(context: ToolContext, call: Call, outcome: Outcome, room: int) -> Outcome:
@@ -232,7 +232,7 @@ def _still_drawn(job: Job) -> str:
 def _describe_picture(job: Job, number: int, pictures_url: str, looked_for: bool) -> list[str]:
     picture, count = job.pictures[number - 1], max(len(job.pictures), job.count)
     of = f" · picture {number} of {count}" if count > 1 else ""
-    cost = f" · {text}" if count == 1 and (text := cost_text(job.usage)) else ""
+    cost = f" · {text}" if count == 1 and (text := _cost(job)) else ""
     facts = f"history_id: {job.history_id}{of} · model: {_model(job)} · {_size(picture)}{cost}"
     note = [f"Note: {escape_markdown(picture.note, NOTE_LENGTH)}"] if picture.note else []
     if not picture.kept:
@@ -241,9 +241,13 @@ def _describe_picture(job: Job, number: int, pictures_url: str, looked_for: bool
     return [_markdown(job, url), "", f"URL: {url}", facts, *note]
 
 
+def _cost(job: Job) -> str:
+    return "" if job.usage is None else cost_text(job.usage)
+
+
 def _cost_of_all(job: Job) -> list[str]:
     """Return the line of the cost of several pictures."""
-    cost = "" if job.state is JobState.WORKING else cost_text(job.usage)
+    cost = "" if job.state is JobState.WORKING else _cost(job)
     return [f"All {len(job.pictures)} pictures: {cost}"] if cost and len(job.pictures) > 1 else []
 
 

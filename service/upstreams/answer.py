@@ -220,20 +220,20 @@ class ImageAnswer(ABC, Generic[Step]):
 
     def _parse_all(self, parts: list[tuple[bytes, bytes]]) -> list[Step]:
         """Read the names and data of events."""
-        events = [event for name, data in parts if data for event in self._parse(name, data)]
+        return self._take([event for name, data in parts if data for event in self._parse(name, data)])
+
+    def _take(self, events: Sequence[Event]) -> list[Step]:
+        """Read events, each with the error that it may report and the usage."""
         steps: list[Step] = []
         for event in events:
-            steps += self._take(event)
+            value = event.value
+            if isinstance(value, dict):
+                if not value.keys().isdisjoint(ERRORS) and (error := reported_error(value)):
+                    self._fail(upstream_error(200, error))
+                if usage := value.get("usage"):
+                    self.usage = read_usage(usage) or self.usage
+            steps += self._read(event)
         return steps
-
-    def _take(self, event: Event) -> list[Step]:
-        """Read one event, with the error that it may report and the usage."""
-        value = event.value
-        if isinstance(value, dict):
-            if not value.keys().isdisjoint(ERRORS) and (error := reported_error(value)):
-                self._fail(upstream_error(200, error))
-            self.usage = read_usage(value.get("usage")) or self.usage
-        return self._read(event)
 
     def _parse(self, name: bytes, data: bytes) -> list[Event]:
         """Parse the data of one event. Lines that are JSON only one by one were sent without blank lines between."""

@@ -82,7 +82,7 @@ class GeminiAnswer(ChatAnswer):
     def _read(self, event: Event) -> list[str]:
         match event.value:
             case [*items]:  # a stream that is no SSE is one list
-                return [step for item in items if isinstance(item, dict) for step in self._take(Event("", item))]
+                return self._take([Event("", item) for item in items if isinstance(item, dict)])
             case {"usageMetadata": {**usage}}:
                 self.usage = _usage(usage)
         return super()._read(event)

@@ -142,7 +142,9 @@ def begin(connection: sqlite3.Connection, new: NewJob) -> tuple[Begun, str | Non
     """
     found = connection.execute(SELECT_TO_JOIN, (new.owner, new.fingerprint, new.failed_since)).fetchone()
     if found is None:
-        new = replace(new, request=replace(new.request, price=price_of(connection, new.owner, new.request)))
+        price = price_of(connection, new.owner, new.request)
+        if price is not new.request.price:
+            new = replace(new, request=replace(new.request, price=price))
         check_new_job(connection, new.owner, new.request, new.allowances, new.created_at)
         return Begun(job=_one(connection, new.owner, _insert(connection, new)), joined=False), None
     id_, state, lease, has_tasks = found

@@ -302,6 +302,8 @@ def settle(connection: sqlite3.Connection, id_: int, drawn: Drawn) -> None:
     More pictures than were asked for are estimated at no more: a service that adds one asks nothing for it.
     """
     picture, currency, rates, asked, *sum_ = connection.execute(SELECT_PRICE, (id_,)).fetchone()
+    if drawn.usage is None and not picture:
+        return
     price = Price(currency=currency, picture=picture, **json.loads(rates))
     usage = price.settle(drawn.usage, min(drawn.pictures, asked))
     if usage is None:
