@@ -5,14 +5,13 @@
 2. `EASEL_LIMITS` gives single owners limits of their own: `alice.pictures_per_day=50, bob.spend_per_day=2`.
 3. A refusal costs nothing and leaves nothing: it says which limit it was, and when to try again.
 4. A limit is checked where the work begins: those of pictures in the database (`storage/sqlite/limits.py`), that of
-   requests here, by a monotonic clock and for each process.
+   requests in `call_rate.py`, by a monotonic clock and for each process.
 """
 
 import contextlib
 import math
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -197,6 +196,19 @@ class LimitsError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bound:
+    """The number of one limit, of all owners together and of each: infinite for none."""
+
+    overall: float
+    everyones: float
+    of_owners: Mapping[str, float]
+
+    def each(self, owner: str) -> float:
+        """Return the limit of one owner."""
+        return self.of_owners.get(owner, self.everyones)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Allowances:
     """The limits as the settings have them: by name those that were set, by owner and name the exceptions."""
 
@@ -213,6 +225,11 @@ class Allowances:
     def overall(self, limit: Limit) -> float:
         """Return the limit of all owners together; infinite for none."""
         return _finite(self._pair(limit)[1])
+
+    def bound(self, limit: Limit) -> "Bound":
+        """Return one limit, read once for all requests that are counted by it."""
+        of_owners = {owner: _finite(number) for (owner, name), number in self.exceptions.items() if name == limit.name}
+        return Bound(overall=self.overall(limit), everyones=_finite(self._pair(limit)[0]), of_owners=of_owners)
 
     def check(  # noqa: PLR0913 - each is a word of the refusal
         self, limit: Limit, owner: str, used: Pair, *, retry_after_s: float, advice: str = "", asked: int = 1
@@ -259,7 +276,7 @@ class InUse:
     def __init__(self, limit: Limit, allowances: Allowances = UNLIMITED, *, unit: int = 1) -> None:
         """Begin with nothing in use. The numbers of the limit count in `unit`, such as a million bytes."""
         self._limit = limit
-        self._allowances = allowances
+        self._bound = allowances.bound(limit)
         self._unit = unit
         self._owners: dict[str, int] = {}
         self._all = 0
@@ -267,7 +284,7 @@ class InUse:
     def take(self, owner: str, amount: int = 1) -> None:
         """Use so much more; raises `LimitError` beyond a limit, and uses nothing then."""
         own, overall = self._owners.get(owner, 0) + amount, self._all + amount
-        each, everybody = self._allowances.each(self._limit, owner), self._allowances.overall(self._limit)
+        each, everybody = self._bound.each(owner), self._bound.overall
         if own > each * self._unit:
             raise refusal(self._limit, each, overall=False, retry_after_s=RETRY_IN_USE_S)
         if overall > everybody * self._unit:
@@ -347,43 +364,3 @@ def _number(limit: Limit, text: str) -> float:
 
 def _finite(number: float) -> float:
     return number or math.inf
-
-
-PERIOD_S: Final = 60.0
-ROUNDING_S: Final = 1e-3
-"""More than the sum of thousands of fractions of a second is off, and far less than one request."""
-
-MOST_KEPT: Final = 1000
-"""Owners that are remembered before those who may take a whole minute's worth again are forgotten."""
-
-EVERYBODY: Final = ""
-"""All owners together. No owner has this name."""
-
-
-class CallRate:
-    """The requests that were taken of late, by the generic cell rate algorithm (ITU-T I.371, annex A).
-
-    Of each owner one number is kept: the time at which all that was taken will have been earned back. A minute's worth
-    may come at once; after that requests are taken at the pace of the limit, so that the wait which is told is true.
-    """
-
-    def __init__(self, allowances: Allowances = UNLIMITED, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take as many requests as the allowances say, by a clock in seconds that never goes back."""
-        self.allowances = allowances
-        self._clock = clock
-        self._earned_back_at: dict[str, float] = {}
-
-    def take(self, owner: str) -> None:
-        """Take one request of this owner; raises `LimitError` beyond a limit, and takes nothing then."""
-        now = self._clock()
-        each, overall = self.allowances.each(CALLS_PER_MINUTE, owner), self.allowances.overall(CALLS_PER_MINUTE)
-        kept = self._earned_back_at
-        own = max(kept.get(owner, now), now) + PERIOD_S / each
-        everybodys = max(kept.get(EVERYBODY, now), now) + PERIOD_S / overall
-        if own - now > PERIOD_S + ROUNDING_S:
-            raise refusal(CALLS_PER_MINUTE, each, overall=False, retry_after_s=own - now - PERIOD_S)
-        if everybodys - now > PERIOD_S + ROUNDING_S:
-            raise refusal(CALLS_PER_MINUTE, overall, overall=True, retry_after_s=everybodys - now - PERIOD_S)
-        if len(kept) > MOST_KEPT:
-            kept = self._earned_back_at = {name: at for name, at in kept.items() if at > now}
-        kept[owner], kept[EVERYBODY] = own, everybodys

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, Final
 
 from service.log_writer import LogWriter
@@ -31,6 +32,12 @@ FIELDS: Final[ContextVar[Mapping[str, Any]]] = ContextVar("fields", default={}) 
 LONGEST_FIELD: Final = 200
 """Characters; clients choose the ids of their requests."""
 
+MOST_KNOWN: Final = 2000
+"""Texts of which it is kept what is left of them without secrets: owners, tools, and ends of calls come again."""
+
+LONGEST_KNOWN: Final = 100
+"""Characters of such a text."""
+
 
 def fields(**values: object) -> dict[str, Any]:
     """Return the `extra` of a log call with these fields. Those that are None are left out."""
@@ -42,7 +49,13 @@ class SecretFilter(logging.Filter):
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
-        self.redactor: Final = Redactor(secrets)
+        self._redactor: Final = Redactor(secrets)
+        self._cleaned: dict[str, str] = {}
+
+    def hide(self, secret: str) -> None:
+        """Replace one more secret from now on."""
+        self._redactor.add(secret)
+        self._cleaned = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record's message, traceback and fields; let every record pass."""
@@ -58,7 +71,13 @@ class SecretFilter(logging.Filter):
 
     def clean(self, text: str) -> str:
         """Return the text without secrets, and without characters that nobody sees or that steer a terminal."""
-        return _SHAPES.sub(lambda match: match[1] + HIDDEN, self.redactor.clean(visible(text)))
+        known = self._cleaned  # the mapping of the secrets that are known now: a thread may be told another meanwhile
+        cleaned = known.get(text)
+        if cleaned is None:
+            cleaned = _SHAPES.sub(lambda match: match[1] + HIDDEN, self._redactor.clean(visible(text)))
+            if len(text) <= LONGEST_KNOWN and len(known) < MOST_KNOWN:
+                known[text] = cleaned
+        return cleaned
 
 
 def settle(record: logging.LogRecord) -> None:
@@ -104,13 +123,27 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line | getattr(record, "fields", {}) | line, ensure_ascii=False, default=str)
 
 
+class TextFormatter(logging.Formatter):
+    """One line of text: time of day, level, logger, message and, after a failure, traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render one record."""
+        line = f"{_clock(int(record.created))} {record.levelname:<7} {record.name}: {record.getMessage()}"
+        return f"{line}\n{record.exc_text}" if record.exc_text else line
+
+
+@lru_cache(maxsize=2)
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
+
+
 class Log(LogWriter):
-    """The log of the service: its lines are without the secrets of `redactor`."""
+    """The log of the service; its lines are without secrets."""
 
     def __init__(self, secrets: Iterable[str], formatter: logging.Formatter) -> None:
         secret_filter = SecretFilter(secrets)
         super().__init__(sys.stderr, settle, secret_filter.filter)
-        self.redactor: Final = secret_filter.redactor
+        self.hide: Final = secret_filter.hide
         self.addFilter(is_worth_a_line)
         self.setFormatter(formatter)
 
@@ -118,7 +151,7 @@ class Log(LogWriter):
 def hide(secret: str) -> None:
     """Keep a secret that was made after `set_up` out of the log."""
     for log in _logs():
-        log.redactor.add(secret)
+        log.hide(secret)
 
 
 def dropped() -> int:
@@ -132,7 +165,9 @@ def _logs() -> list[Log]:
 
 def set_up(level: str, form: str, secrets: Iterable[str]) -> None:
     """Send the service's log to standard error at `level`, as `text` or `json`, without `secrets`."""
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
-    log = Log(secrets, JsonFormatter() if form == "json" else text)
+    log = Log(secrets, JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[log], force=True)
+    # Facts of a record that no line of ours shows: to find them out takes half the time of a line.
+    logging._srcfile = None  # docs.python.org/3/howto/logging.html#optimization
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.getLogger("service").setLevel(level.upper())

@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
@@ -100,8 +101,18 @@ def call_ended(tool: str, owner: str, outcome: str, seconds: float) -> None:
     """Log and count the end of a call: done, failed, cancelled, or error for a bug."""
     extra = {"fields": {"seconds": round(seconds, 3)}}
     logger.info("%s: %s in %.2f s for %s", tool, outcome, seconds, owner, extra=extra)
-    CALLS.labels(tool, outcome).inc()
-    CALL_SECONDS.labels(tool).observe(seconds)
+    _calls(tool, outcome).inc()
+    _call_seconds(tool).observe(seconds)
+
+
+@cache  # of the names of tools and four outcomes: to look a series up takes longer than to count
+def _calls(tool: str, outcome: str) -> Counter:
+    return CALLS.labels(tool, outcome)
+
+
+@cache
+def _call_seconds(tool: str) -> Histogram:
+    return CALL_SECONDS.labels(tool)
 
 
 def generation_ended(job: Job, ended: Job | None, seconds: float, setting: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
-from service import log_writer
+from service import log_writer, logs
 from service.logs import JsonFormatter, SecretFilter, is_worth_a_line, set_up
 from service.telemetry import COUNTS
 
@@ -95,6 +95,7 @@ def configured(level: str, form: str) -> Iterator[None]:
     """Log as the service does, and afterwards as before."""
     root, ours = logging.getLogger(), logging.getLogger("service")
     before = (root.handlers[:], root.level, ours.level)
+    facts = {name: getattr(logging, name) for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")}
     try:
         set_up(level, form, ["s3cr3t"])
         yield
@@ -103,6 +104,7 @@ def configured(level: str, form: str) -> Iterator[None]:
         root.handlers[:], _, _ = before
         root.setLevel(before[1])
         ours.setLevel(before[2])
+        vars(logging).update(facts)
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -130,3 +132,20 @@ def test_dropped_lines_are_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:
         logging.getLogger("service.x").info("dropped")
         logging.getLogger("service.x").warning("dropped")
         assert COUNTS.get_sample_value("easel_log_lines_dropped_total") == 2
+
+
+def test_a_secret_that_is_made_later_is_hidden_in_texts_that_were_clean_before() -> None:
+    """Ours: clean texts are remembered, but not beyond the secrets that were known then."""
+    secrets = SecretFilter([])
+    assert secrets.clean("somebody sent t0ken-of-later") == "somebody sent t0ken-of-later"
+    secrets.hide("t0ken-of-later")
+    assert secrets.clean("somebody sent t0ken-of-later") == "somebody sent [hidden]"
+
+
+def test_no_more_than_so_many_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MOST_KNOWN", 3)
+    secrets = SecretFilter(["s3cr3t"])
+    for number in range(9):
+        assert secrets.clean(f"{number} s3cr3t") == f"{number} [hidden]"
+    assert secrets.clean("x" * 1000) == "x" * 1000
+    assert len(secrets._cleaned) == 3

@@ -20,6 +20,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from service.authorization import DELETE, DRAW, LOOK
+from service.call_rate import CallRate
 from service.gallery.access import Access, is_same_origin
 from service.gallery.archive import archive, as_file
 from service.gallery.drawing import Orders, RefusedOrderError
@@ -29,7 +30,7 @@ from service.gallery.page import GalleryPages
 from service.gallery.queries import QueryError, read_pictures, read_search
 from service.image_models.models import Model, Models
 from service.images import EXTENSIONS, Job, JobState, WorkError
-from service.limits import CallRate, InUse, LimitError
+from service.limits import InUse, LimitError
 from service.pictures.library import Importer
 from service.pictures.messages import BadPictureError
 from service.pipeline.generation import Generation
@@ -391,10 +392,9 @@ async def _bytes_of(request: web.Request) -> bytes:
     raise RefusedError(413, "too_large", f"The body may have {MOST_BODY} bytes.")
 
 
-def _json(value: object) -> web.Response:
-    return web.Response(body=orjson.dumps(value), content_type="application/json", headers=SAFE)
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json", headers=SAFE)
 
 
 def _error(status: int, kind: str, message: str, **more: str) -> web.Response:
-    body = orjson.dumps({"error": {"kind": kind, "message": message, **more}})
-    return web.Response(body=body, status=status, content_type="application/json", headers=SAFE)
+    return _json({"error": {"kind": kind, "message": message, **more}}, status)

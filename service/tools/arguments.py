@@ -118,6 +118,9 @@ _NEAREST: Final = 4
 _SAME_NAME: Final = 0.6
 """How alike two names are at least of which one is a slip of the other."""
 _MAX_PROBLEMS: Final = 5
+_LONGEST_RIGHT: Final = 100
+"""Bytes of arguments of which it is remembered that they are right, and in the next line their number for one tool."""
+_MOST_RIGHT: Final = 500
 
 MOST_VALUES: Final = 500
 """Values in the arguments of one call, nested ones included. Hosts that add members of their own send some twenty."""
@@ -174,6 +177,22 @@ def find_problems(
         if len(problems) >= _MAX_PROBLEMS:
             break
     return problems[:_MAX_PROBLEMS]
+
+
+def checked_by(validator: Draft202012Validator, offered: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
+    """Return `find_problems` for one tool. Short arguments that were found right are not looked through again."""
+    right: set[bytes] = set()
+
+    def check(arguments: Mapping[str, Any]) -> list[str]:
+        encoded = orjson.dumps(arguments)
+        if encoded in right:
+            return []
+        problems = find_problems(validator, arguments, offered)
+        if not problems and len(encoded) <= _LONGEST_RIGHT and len(right) < _MOST_RIGHT:
+            right.add(encoded)
+        return problems
+
+    return check
 
 
 def find_excess(arguments: object) -> list[str]:

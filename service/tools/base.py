@@ -33,7 +33,7 @@ from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.jsonrpc import Result
 from service.redaction import visible_in
-from service.tools.arguments import find_excess, find_problems, find_unfit_texts
+from service.tools.arguments import checked_by, find_excess, find_unfit_texts
 from service.tools.coercion import coerce
 from service.tools.context import ToolContext
 from service.tools.result_size import fit_to_limit
@@ -72,7 +72,7 @@ class Tool:
         """Return the tool as the protocol calls it, in this context. Takes well under a millisecond."""
         file = load_schema(self.name)
         schema = self.fill(context, file)
-        validator = Draft202012Validator(file)
+        check = checked_by(Draft202012Validator(file), schema["properties"])
         title, description = schema["title"], schema["description"]
 
         async def run(call: Call, arguments: Arguments) -> Result:
@@ -82,7 +82,7 @@ class Tool:
                 given: Arguments = {}
                 if not (problems := find_excess(arguments) or find_unfit_texts(arguments, context.redactor)):
                     given = coerce(file, arguments)
-                    problems = find_problems(validator, given, schema["properties"])
+                    problems = check(given)
                 result = visible_in(refused(self.name, problems)) if problems else await self._run(context, call, given)
             except asyncio.CancelledError:
                 outcome = "cancelled"

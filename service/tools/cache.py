@@ -6,7 +6,10 @@ history, and may get them back.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+import orjson
 
 from service.authorization import ADMIN, LOOK
 from service.image_models.abilities import table_text
@@ -48,7 +51,7 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
     if action == "models":
         return _answer(table_text(context.models), counts, limits)
     if action == "status":
-        return _answer(status_text(counts, limits), counts, limits)
+        return _status(counts, limits)
     keep = int(arguments.get("keep", 50)) if action == "prune" else 0
     with_history = arguments.get("include_history", False)
     if counts.files.entries <= keep and (not with_history or counts.ended + counts.history.working <= keep):
@@ -68,6 +71,17 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
         "deleted": max(0, counts.ended - left.ended),
     }
     return _answer(removed_text(counts, left, keep, with_history=with_history), left, limits, removed)
+
+
+def _status(counts: Counts, limits: Limits) -> Result:
+    text, structured = _encoded_status(counts, limits)
+    return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
+
+
+@lru_cache(maxsize=64)  # programs ask again and again while nothing changes
+def _encoded_status(counts: Counts, limits: Limits) -> tuple[str, orjson.Fragment]:
+    text = status_text(counts, limits)
+    return text, orjson.Fragment(orjson.dumps(_answer(text, counts, limits)["structuredContent"]))
 
 
 def status_text(counts: Counts, limits: Limits) -> str:

@@ -15,8 +15,9 @@ from service.tools.app_view import with_view
 from service.tools.base import Arguments, Schema, Tool, answered, failed, waiter_of
 from service.tools.context import ToolContext
 from service.tools.history_costs import list_costs
-from service.tools.history_text import counted, cut_job, details_text, entry_text
-from service.tools.results import escape_markdown, show, structure
+from service.tools.history_entries import ENTRIES
+from service.tools.history_text import counted, details_text
+from service.tools.results import escape_markdown, show
 
 LONGEST_WAIT_S: Final = 600.0
 """Longest wait of one call, also for a client that would wait for ever."""
@@ -128,8 +129,10 @@ async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> R
         call.owner, search, int(arguments.get("limit", 5)), None if before is None else int(before)
     )
     url = context.pictures.url_for(call.reached_at)
-    jobs = page.jobs if context.profiles.of(call).costs else [replace(job, usage=None) for job in page.jobs]
-    structured: Result = {"entries": [structure(cut_job(job), url) for job in jobs], "total": page.total}
+    profile = context.profiles.of(call)
+    entries = [ENTRIES.of(job if profile.costs else _without_cost(job), url) for job in page.jobs]
+    structured: Result = {"entries": [each.structure for each in entries] if profile.structured else []}
+    structured["total"] = page.total
     if page.more:
         structured["next_before"] = page.jobs[-1].history_id
     if not page.jobs:
@@ -143,10 +146,14 @@ async def list_page(context: ToolContext, call: Call, arguments: Arguments) -> R
         head += " To show a picture, repeat its markdown line in your answer."
         if context.models.take_references:
             head += f" To change one, call `generate` with its history_id{which}."
-    entries = [entry_text(job, url) for job in jobs]
     further = await _further(context, call, arguments, page)
-    result = answered("\n\n".join([head, *entries, *further]), structured, message=" ".join([head, *further]))
+    text = "\n\n".join([head, *(each.text for each in entries), *further])
+    result = answered(text, structured, message=" ".join([head, *further]))
     return await with_view(context, call, result, page.jobs, _listed(page, arguments))
+
+
+def _without_cost(job: Job) -> Job:
+    return job if job.usage is None else replace(job, usage=None)
 
 
 def _listed(page: Page, arguments: Arguments) -> Result:

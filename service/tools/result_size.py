@@ -68,6 +68,7 @@ def _size(result: Result) -> int:
 def _smaller(result: Result, room: int) -> Iterator[Result]:
     """The result, then smaller and smaller ones, each made only when it is asked for."""
     yield result
+    result = orjson.loads(orjson.dumps(result))  # parts that were encoded before can be cut then
     while any(block["type"] == "image" for block in result["content"]):
         result = _without_last_image(result)
         yield result

@@ -266,6 +266,7 @@ def error_response(status: int, message: str, headers: dict[str, str] | None = N
     return web.json_response(body, status=status, headers=headers)
 
 
+@lru_cache(maxsize=256)  # a client sends the same with every request
 def _is_of_a_proxy(header: str) -> bool:
     name = header.lower()
     return name in FORWARDED or name.startswith(FORWARDED_PREFIX)

@@ -8,8 +8,9 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from service.costs import DailyCost, Drawn
 from service.images import Failure, ImageRequest, Job, KeptPicture, Parent
@@ -21,9 +22,16 @@ from service.storage.files import Arrivals
 from service.storage.sqlite import files, jobs, queries, searches
 from service.storage.sqlite import limits as sqlite_limits
 from service.storage.sqlite.database import LARGEST_INTEGER, Database, within_range
+from service.storage.sqlite.kept_reads import KeptReads
 from service.storage.store import LINKS_LAST_S, Begun, FilesTotal, OwnedFile, Page, Search, Store, Totals
 
 logger = logging.getLogger(__name__)
+
+
+LONGEST_KEPT: Final = 20_000
+"""Characters of the texts of a page that is kept in memory, where `OVERHEAD` stands for the rest of each job."""
+
+OVERHEAD: Final = 1_000
 
 
 class SqliteStore(Store):
@@ -32,6 +40,7 @@ class SqliteStore(Store):
     def __init__(  # noqa: PLR0913 - all that a row is written or judged by
         self,
         database: Database,
+        kept: KeptReads,
         lease: str,
         alive: Callable[[str], bool],
         clock: Callable[[], float],
@@ -40,6 +49,7 @@ class SqliteStore(Store):
         arrivals: Arrivals | None,
     ) -> None:
         self.database = database
+        self._kept = kept
         self._allowances = allowances
         self._arrivals = arrivals
         self._lease = lease
@@ -63,7 +73,13 @@ class SqliteStore(Store):
         `allowances`. A job of a dead process that can be followed, by what `arrivals` hold or by its task, can be
         claimed instead. Raises `DataFolderError` for an unusable file.
         """
-        store = cls(await Database.open(path), lease, alive, clock, allowances=allowances, arrivals=arrivals)
+        kept = await KeptReads.open(path)
+        try:
+            database = await Database.open(path)
+        except BaseException:
+            kept.close()
+            raise
+        store = cls(database, kept, lease, alive, clock, allowances=allowances, arrivals=arrivals)
         try:
             await store._end_jobs_of_dead()
         except BaseException:
@@ -168,7 +184,8 @@ class SqliteStore(Store):
         return self.database.read(jobs.jobs_between, owner, 1, last, within_range(limit))
 
     def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Awaitable[Page]:
-        return self.database.read(searches.page, owner, search, limit, before)
+        read = partial(self.database.read, searches.page, owner, search, limit, before)
+        return self._kept.get((owner, search, limit, before), read, _is_small)
 
     def children(self, owner: str, history_id: int) -> Awaitable[list[tuple[int, int]]]:
         return self.database.read(queries.children, owner, within_range(history_id))
@@ -177,7 +194,7 @@ class SqliteStore(Store):
         return self.database.read(queries.totals, owner)
 
     def counts(self, owner: str) -> Awaitable[tuple[Totals, FilesTotal]]:
-        return self.database.read(queries.counts, owner)
+        return self._kept.get(owner, partial(self.database.read, queries.counts, owner), lambda _: True)
 
     def jobs_with_pictures(self, owner: str, limit: int, before: int | None = None) -> Awaitable[list[Job]]:
         return self.database.read(queries.jobs_with_pictures, owner, limit, before)
@@ -239,6 +256,7 @@ class SqliteStore(Store):
         return self.database.write(files.forget_files, tuple(names))
 
     async def close(self) -> None:
+        self._kept.close()  # first: the last connection to close writes the log back into the file
         await self.database.close()
 
     async def _end_jobs_of_dead(self) -> tuple[list[str], Collection[str]]:
@@ -275,3 +293,9 @@ class SqliteStore(Store):
         except DataFolderError as error:  # dead is for good, so it has to be sure
             logger.warning("It is not known which processes live: %s", error)
             return False
+
+
+def _is_small(page: Page) -> bool:
+    """Tell whether a page takes little room: thousands of people may look at theirs."""
+    texts = (text for job in page.jobs for text in (job.prompt, *job.parameters.values()) if isinstance(text, str))
+    return sum(map(len, texts)) + OVERHEAD * len(page.jobs) <= LONGEST_KEPT
