@@ -196,6 +196,10 @@ class ProfiledCall(Protocol):
         """The token of progress notifications; None where the caller wants none."""
 
     @property
+    def is_from_view(self) -> bool:
+        """True for a call of the view of an MCP App."""
+
+    @property
     def is_task(self) -> bool:
         """True once the call was answered with a task."""
 
@@ -231,6 +235,8 @@ class Profiles:
         profile = self.of(call)
         if call.is_task:
             return math.inf
+        if call.is_from_view:
+            return min(profile.patience_s, profile.limit_s, SDK_S)
         if profile.progress_extends and call.progress_token is not None:
             return profile.limit_s
         return min(profile.patience_s, profile.limit_s)

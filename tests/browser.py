@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -56,6 +56,9 @@ KEYS: Final = {
     "End": (35, ""),
 }
 """Code and text of keys that are no letters."""
+
+DOMAINS: Final = ("Page", "Runtime", "DOM", "Log")
+"""The parts of the DevTools protocol that tell what happens in a page."""
 
 MIDDLE: Final = """(() => {
     const element = document.getElementById(%s);
@@ -152,6 +155,21 @@ class Tab:
             while not await self.run(script):  # noqa: ASYNC110 - the page announces nothing
                 await asyncio.sleep(0.02)
 
+    async def frame(self) -> "Tab":
+        """The page in a frame of another origin, once it is there. Its errors count among those of the tab."""
+        async with asyncio.timeout(ANSWER_S):
+            while not (found := await self._frames()):  # noqa: ASYNC110 - the frame comes when its page makes it
+                await asyncio.sleep(0.02)
+        attached = await self.send("Target.attachToTarget", targetId=found[0]["targetId"], flatten=True)
+        inner = replace(self, session=attached["sessionId"])
+        for domain in DOMAINS:
+            await inner.send(f"{domain}.enable")
+        return inner
+
+    async def _frames(self) -> list[dict[str, Any]]:
+        targets = (await self.send("Target.getTargets"))["targetInfos"]
+        return [each for each in targets if each["type"] == "iframe" and each["browserContextId"] == self.context]
+
     async def text(self, id_: str) -> str:
         """What an element says to a person."""
         text: str = await self.run(f"document.getElementById({id_!r}).innerText")
@@ -243,7 +261,7 @@ async def _tab(port: str) -> AsyncIterator[Tab]:
                 target = await tab.send("Target.createTarget", url="about:blank", browserContextId=tab.context)
                 attached = await tab.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)
                 tab.session = attached["sessionId"]
-                for domain in ("Page", "Runtime", "DOM", "Log"):
+                for domain in DOMAINS:
                     await tab.send(f"{domain}.enable")
                 yield tab
             finally:

@@ -110,6 +110,9 @@ def test_a_url_that_names_nobody_is_told_to_the_log_alone(caplog: pytest.LogCapt
         pytest.param(Caller(client_hint="opencode", progress_token=7), 600, id="extended by progress"),
         pytest.param(Caller(client_hint="claude-code", progress_token=7), 100, id="reports conflict"),
         pytest.param(Caller(is_task=True), math.inf, id="a task"),
+        pytest.param(Caller(client_hint="inspector", is_from_view=True), 45, id="a view, by the bridge of ext-apps"),
+        pytest.param(Caller(client_hint="claude-code", progress_token=7, is_from_view=True), 45, id="a view, at most"),
+        pytest.param(Caller(client_hint="copilot-cli", is_from_view=True), 25, id="a view of a hasty client"),
     ],
 )
 def test_a_call_may_take_as_long_as_its_client_waits(caller: Caller, seconds: float) -> None:

@@ -102,6 +102,9 @@ PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - the name of a field of M
 TASKS_DECLARED: Final = f"extensions/{TASKS}"
 """The capability of a client that takes tasks, as `Client.capabilities` spells it."""
 
+FROM_VIEW: Final = "easel/from_view"
+"""The member of `_meta` by which our view marks its calls."""
+
 MAX_REASON: Final = 200
 """Characters of a reason of cancellation."""
 
@@ -196,10 +199,17 @@ class Call:
         return self.channel.is_task
 
     @property
+    def is_from_view(self) -> bool:
+        """True for a call of the view of an MCP App, which its host passes on with the capabilities of the host.
+
+        The view gets the answer as it is, and knows no tasks; the bridge of `ext-apps` gives it up after a minute.
+        """
+        return self._meta.get(FROM_VIEW) is True
+
+    @property
     def progress_token(self) -> RequestId | None:
         """The token of the caller that wants progress notifications (spec 2026-07-28, Progress)."""
-        meta = self.request.params.get("_meta")
-        token = meta.get(PROGRESS_TOKEN) if isinstance(meta, dict) else None
+        token = self._meta.get(PROGRESS_TOKEN)
         return token if is_request_id(token) else None
 
     def progress(self) -> RisingProgress | None:
@@ -271,11 +281,11 @@ class Call:
         self.delivery.add(callback)
 
     async def become_task(self, *, required: bool = False) -> None:
-        """Be a task from here on, if the client takes tasks: it is answered now, and fetches the result later.
+        """Be a task from here on, if the caller takes tasks: it is answered now, and fetches the result later.
 
         `required` work is too long to be waited for: a client that takes no tasks gets -32021.
         """
-        if required or TASKS_DECLARED in self.client.capabilities:
+        if required or (TASKS_DECLARED in self.client.capabilities and not self.is_from_view):
             await self.channel.become_task(self, required=required)
 
     async def remember(self, work: str) -> None:
@@ -293,6 +303,11 @@ class Call:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+    @property
+    def _meta(self) -> Mapping[str, Any]:
+        meta = self.request.params.get("_meta")
+        return meta if isinstance(meta, dict) else {}
 
     def _notify_progress(self, value: float, message: str) -> None:
         if self.channel.is_task:

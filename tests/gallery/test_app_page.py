@@ -1,38 +1,22 @@
 """The view of the MCP App in a real browser: in an opaque frame, under the policies of hosts, on a real Easel."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
 
-from service.app import Running, running
 from service.gallery.app_page import APP_MODULES, read_app
-from service.settings import Settings
-from tests.app_host import app_host
-from tests.browser import OpenTab, browser
-from tests.wire import WireClient, wire_client
+from tests.app_host import LOADED, AppWorld, Host, app_host, app_world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HOSTILE = '<b>a red fox</b> in <script>document.body.append("in")</script> snow'
-LOADED = "seen.images.length && seen.images.every((each) => each.width > 0)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class World:
-    """One service and one browser for all tests."""
-
-    easel: Running
-    client: WireClient
-    open_tab: OpenTab
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    env = {"EASEL_PORT": "0", "EASEL_DATA_DIR": str(tmp_path_factory.mktemp("app")), "EASEL_LOG": "error"}
-    async with browser() as opener, running(Settings.from_env(env)) as easel, wire_client(easel.mcp_url) as client:
-        yield World(easel=easel, client=client, open_tab=opener)
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppWorld]:
+    async with app_world(tmp_path_factory.mktemp("app")) as opened:
+        yield opened
 
 
 async def test_the_view_asks_for_no_file_and_makes_no_html_of_text() -> None:
@@ -40,11 +24,11 @@ async def test_the_view_asks_for_no_file_and_makes_no_html_of_text() -> None:
     page = read_app()
     own = page.partition("const WORDS")[2]
     assert APP_MODULES[-1] == "app"
-    assert not any(word in own for word in ("innerHTML", "eval(", "Function(", "fetch(", "import("))
+    assert not any(word in own for word in ("innerHTML", "eval(", "Function(", "import("))
     assert not any(word in page.partition("<script>")[0] for word in ("<link", "src=", "@import", "url(", "{style}"))
 
 
-async def test_a_picture_is_shown_whole_where_the_host_lets_it_in(world: World) -> None:
+async def test_a_picture_is_shown_whole_where_the_host_lets_it_in(world: AppWorld) -> None:
     async with world.open_tab() as tab, app_host(tab, world.client) as host:
         await host.tell("tool-input", {"arguments": {"prompt": HOSTILE}})
         assert HOSTILE in (await host.see("seen.text.includes('being drawn')"))["text"]
@@ -56,19 +40,18 @@ async def test_a_picture_is_shown_whole_where_the_host_lets_it_in(world: World) 
         assert 200 < seen["height"] <= 500
         assert (seen["scrolls"], seen["wide"], seen["small"]) == (0, 0, [])
         assert tab.errors == []
-        assert await tab.run("refused") == []
 
 
-async def test_a_copy_is_shown_where_the_host_lets_nothing_in(world: World) -> None:
+async def test_a_copy_is_shown_where_the_host_lets_nothing_in(world: AppWorld) -> None:
     """Bug of a host: claude.ai drops the list of origins (claude-ai-mcp #40)."""
-    async with world.open_tab() as tab, app_host(tab, world.client, lets_pictures_in=False) as host:
+    async with world.open_tab() as tab, app_host(tab, world.client, Host(lets_pictures_in=False)) as host:
         await host.call("generate", prompt="a tall ship")
         [image] = (await host.see(LOADED))["images"]
         assert image["source"].startswith("data:image/webp;base64,")
         assert image["width"] == 640
 
 
-async def test_the_text_alone_is_enough_to_find_the_picture(world: World) -> None:
+async def test_the_text_alone_is_enough_to_find_the_picture(world: AppWorld) -> None:
     """Ours: some hosts hand a view neither `_meta` nor structured content."""
     async with world.open_tab() as tab, app_host(tab, world.client) as host:
         result = await world.client.call("generate", {"prompt": "a lighthouse"})
@@ -79,36 +62,33 @@ async def test_the_text_alone_is_enough_to_find_the_picture(world: World) -> Non
         await host.see("seen.text.includes('Nothing was drawn')")
 
 
-async def test_buttons_draw_through_the_host(world: World) -> None:
+async def test_buttons_draw_through_the_host(world: AppWorld) -> None:
     """Ours: another one is a new picture, and a change starts from the one that is seen."""
     async with world.open_tab() as tab, app_host(tab, world.client) as host:
         first = await host.call("generate", prompt="a red fox")
         await host.press("Another one")
         await host.see(f"{LOADED} && seen.buttons.includes('Another one')")
-        await tab.until("asked.some((each) => each.method === 'tools/call')")
-        again = await tab.run("asked.find((each) => each.method === 'tools/call').params")
+        [again] = await host.asked("tools/call")
         assert again["name"] == "generate"
         assert again["arguments"]["prompt"] == "a red fox"
         await host.press("Open full size")
-        await tab.until("asked.some((each) => each.method === 'ui/open-link')")
-        url = await tab.run("asked.find((each) => each.method === 'ui/open-link').params.url")
-        assert url.startswith(f"{world.easel.origin}/mcp-cache/")
+        [link] = await host.asked("ui/open-link")
+        assert link["url"].startswith(f"{world.easel.origin}/mcp-cache/")
         await host.press("Change…")
         await host.see("seen.buttons.includes('Close')")
         await host.write("at night")
         await host.press("Draw")
-        await tab.until("asked.filter((each) => each.method === 'tools/call').length === 2")
-        changed = await tab.run("asked.filter((each) => each.method === 'tools/call')[1].params.arguments")
+        changed = (await host.asked("tools/call", 2))[1]["arguments"]
         assert (changed["prompt"], changed["picture"]) == ("at night", 1)
         assert changed["history_id"] > first["_meta"]["easel/history_id"]
 
 
-async def test_the_history_is_a_grid_that_goes_on_by_pages(world: World) -> None:
+async def test_the_history_is_a_grid_that_goes_on_by_pages(world: AppWorld) -> None:
     """Ours: also in Chinese and in the dark, by what the host says, and when that changes."""
     for number in range(4):
         await world.client.call("generate", {"prompt": f"fox number {number}"})
-    context = {"locale": "zh-CN", "theme": "dark"}
-    async with world.open_tab() as tab, app_host(tab, world.client, context=context) as host:
+    chinese = Host(context={"locale": "zh-CN", "theme": "dark"})
+    async with world.open_tab() as tab, app_host(tab, world.client, chinese) as host:
         await host.call("history", limit=2)
         seen = await host.see(LOADED)
         assert (len(seen["images"]), "更早" in seen["buttons"]) == (2, True)
@@ -122,7 +102,7 @@ async def test_the_history_is_a_grid_that_goes_on_by_pages(world: World) -> None
         await host.see(f"seen.buttons.includes('Pictures') && seen.images.length === 1 && {LOADED}")
 
 
-async def test_a_call_that_was_cancelled_says_so(world: World) -> None:
+async def test_a_call_that_was_cancelled_says_so(world: AppWorld) -> None:
     async with world.open_tab() as tab, app_host(tab, world.client) as host:
         await host.tell("tool-input", {"arguments": {"prompt": "a red fox"}})
         await host.tell("tool-cancelled", {"reason": "the person stopped it"})

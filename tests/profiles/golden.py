@@ -32,6 +32,7 @@ class Caller:
     client: Client = NOBODY
     client_hint: str = ""
     progress_token: object | None = None
+    is_from_view: bool = False
     is_task: bool = False
 
 

@@ -4,11 +4,15 @@ import base64
 import json
 from typing import Any
 
+import pytest
+
+from service.protocol.call import FROM_VIEW
+from service.protocol.channel import TASKS
 from service.tools.app_view import VIEW, without_thumbnails, without_view
 from service.tools.result_size import ENVELOPE
 from tests.app_host import APP_CLIENT
 from tests.conftest import Serve
-from tests.wire import WireClient, wire_client
+from tests.wire import CAPABILITIES_KEY, WireClient, wire_client
 
 
 def copies(result: dict[str, Any]) -> list[str]:
@@ -50,6 +54,15 @@ async def test_the_whole_answer_stays_within_the_room_of_the_client(serve: Serve
         listed = await client.call("history", {"limit": 50}, **APP_CLIENT)
         assert len(json.dumps(listed)) <= 60_000 - ENVELOPE + 2_000  # spaces, which are not sent
         assert "history_id 20" in listed["content"][0]["text"]
+
+
+@pytest.mark.parametrize("mark", [{FROM_VIEW: True}, {FROM_VIEW: "yes"}, {}], ids=str)
+async def test_a_view_gets_the_picture_though_its_host_takes_tasks(client: WireClient, mark: dict[str, Any]) -> None:
+    """Ours: the bridge of ext-apps sends a view's call with the capabilities of the host, and refuses it the task."""
+    extensions = APP_CLIENT[CAPABILITIES_KEY]["extensions"] | {TASKS: {}}
+    drawn = await client.call("generate", {"prompt": "a fox"}, **{CAPABILITIES_KEY: {"extensions": extensions}}, **mark)
+    assert (drawn["resultType"] == "task") == (mark != {FROM_VIEW: True})
+    assert ("content" in drawn) == (mark == {FROM_VIEW: True})
 
 
 def test_copies_go_before_the_facts_and_these_before_the_text() -> None:

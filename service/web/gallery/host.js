@@ -9,7 +9,7 @@ const ABOUT = { appInfo: { name: "easel", title: "Easel", version: "1" }, appCap
 export function hostOf(hears) {
   const waiting = new Map();
   let last = 0;
-  const host = { capabilities: {}, context: {}, ask, tell };
+  const host = { capabilities: {}, context: {}, isReady: false, ask, tell };
 
   function send(message) {
     window.parent.postMessage({ jsonrpc: "2.0", ...message }, "*"); // nobody tells a view the origin of its host
@@ -52,6 +52,7 @@ export function hostOf(hears) {
   host.ready = ask("ui/initialize", { protocolVersion: PROTOCOL, ...ABOUT }).then((result) => {
     host.capabilities = result.hostCapabilities || {};
     host.context = { ...(result.hostContext || {}), ...host.context };
+    host.isReady = true;
     tell("ui/notifications/initialized");
   });
   return host;
