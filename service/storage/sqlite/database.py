@@ -1,7 +1,8 @@
 """The SQLite file of a data folder, which several processes may share: its connections, threads and transactions.
 
 1. One thread owns the connection that writes. Writes of this process wait there for one another, and only for other
-   processes by a lock of the file. A read has one of `READERS` connections, and waits for no write.
+   processes by a lock of the file. A read has a connection of its own, and waits for no write; one that may take more
+   than some milliseconds (`read_at_length`) waits only for others of its kind, and no other waits for it.
 2. Every piece of work is one transaction: wholly done or not at all, and it sees one moment of the file.
 3. A write is seen by every read that begins after it was awaited: in WAL mode a transaction reads all that was
    committed before it (sqlite.org/wal.html#concurrency). With `synchronous=FULL` a committed write survives a power
@@ -15,16 +16,16 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Concatenate, Final, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from service.images import WorkError
 from service.storage.data_folder import DataFolderError, make_private_file
 from service.storage.file_system import check_mode
+from service.storage.sqlite.reader_threads import ReaderThreads
 from service.storage.sqlite.schema import create_tables
 from service.storage.sqlite.upgrade import CONVERSIONS, TIMEOUT_S, Conversions, needs_upgrade, upgrade
 from service.troubles import GONE, OTHER, described, storage_error, trouble_of
@@ -33,7 +34,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 READERS: Final = 2
-"""Connections that read: while one is busy with a long search, the other answers."""
+"""Connections for short reads; there is another one for long ones."""
 
 BUSY_TIMEOUT_S: Final = 4.0
 """Longest wait of a write for those before it, here and in other processes. Each takes milliseconds.
@@ -57,15 +58,14 @@ class Database:
     """One file, open for reading and writing."""
 
     def __init__(self, path: Path, writer: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
+        """Take over the connections; the last of `readers` is for long reads."""
         self._path = path
         self._log = path.with_name(f"{path.name}-wal")
         self._file = _identity(path)
         self._writer = writer
-        self._idle_readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
-        for reader in readers:
-            self._idle_readers.put(reader)
         self._write_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
-        self._read_threads = ThreadPoolExecutor(max_workers=len(readers), thread_name_prefix="sqlite-reader")
+        self._readers = ReaderThreads("reader", readers[:-1])
+        self._long_readers = ReaderThreads("long-reader", readers[-1:])
         self._closed: Future[None] | None = None
 
     @classmethod
@@ -82,13 +82,23 @@ class Database:
     ) -> asyncio.Future[R]:
         """Do `work` on the writing connection, in one transaction that no other write interrupts."""
         until = time.monotonic() + BUSY_TIMEOUT_S
-        return self._outcome(self._write_thread, lambda: self._write(lambda one: work(one, *args, **kwargs), until))
+        return self._written(partial(self._write, lambda one: work(one, *args, **kwargs), until))
 
     def read(
         self, work: Callable[Concatenate[sqlite3.Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[R]:
         """Do `work` on a reading connection: all its queries see the file as it was at one moment."""
-        return self._outcome(self._read_threads, lambda: self._read(lambda one: work(one, *args, **kwargs)))
+        return self._outcome(self._readers, partial(_reading, work, args, kwargs))
+
+    def read_at_length(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[R]:
+        """Do `work` as `read` does, where it may take long: short reads do not wait for it."""
+        return self._outcome(self._long_readers, partial(_reading, work, args, kwargs))
+
+    def changes_elsewhere(self) -> asyncio.Future[int]:
+        """Return a number that changes whenever another process has written to the file."""
+        return self._written(lambda: self._writer.execute("PRAGMA data_version").fetchone()[0])
 
     async def keep_log_empty(self, look_s: float = IDLE_S) -> None:
         """Empty the log whenever nothing was written to it between two looks, until cancelled."""
@@ -103,24 +113,32 @@ class Database:
 
     async def empty_log(self) -> bool:
         """Bring all of the log into the file, and make it empty; False while a reader or writer is in the way."""
-        return await self._outcome(self._write_thread, self._empty_log)
+        return await self._written(self._empty_log)
 
     async def close(self) -> None:
         """Finish the work that was handed over, then let go of the file. Safe to call twice."""
         if self._closed is None:
             self._closed = self._write_thread.submit(self._close_connections)
             self._write_thread.shutdown(wait=False)
-            self._read_threads.shutdown(wait=False)
         await asyncio.shield(asyncio.wrap_future(self._closed))
 
-    def _outcome(self, threads: ThreadPoolExecutor, work: Callable[[], R]) -> asyncio.Future[R]:
-        """Have a thread do the work. Its future has a `WorkError` where SQLite or the disk refuses."""
+    def _written(self, work: Callable[[], R]) -> asyncio.Future[R]:
+        """Have the writing thread do the work. Its future has a `WorkError` where SQLite or the disk refuses."""
+        loop, outcome = self._future()
+        self._write_thread.submit(_settle, loop, outcome, work)
+        return outcome
+
+    def _outcome(self, threads: ReaderThreads, work: Callable[[sqlite3.Connection], R]) -> asyncio.Future[R]:
+        """Have a reading thread do the work. Its future is as for a write."""
+        loop, outcome = self._future()
+        threads.submit(lambda one: _settle(loop, outcome, partial(work, one)))
+        return outcome
+
+    def _future(self) -> tuple[asyncio.AbstractEventLoop, asyncio.Future[Any]]:
         if self._closed is not None:
             raise RuntimeError("the store is closed")
         loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[R] = loop.create_future()
-        threads.submit(_work_for, loop, outcome, work)
-        return outcome
+        return loop, loop.create_future()
 
     def _write(self, work: Callable[[sqlite3.Connection], R], until: float) -> R:
         """Do the work, unless its turn or that of another process does not come until a monotonic time."""
@@ -135,22 +153,20 @@ class Database:
         busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
-    def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        reader = self._idle_readers.get()  # there are as many threads as connections
-        try:
-            return transact(reader, "DEFERRED", work)
-        finally:
-            self._idle_readers.put(reader)
-
     def _close_connections(self) -> None:
         """Close readers first: the last connection to close writes the log back into the file."""
-        self._read_threads.shutdown(wait=True)
-        while not self._idle_readers.empty():
-            self._idle_readers.get().close()
+        self._readers.close()
+        self._long_readers.close()
         self._writer.close()
 
 
-def _work_for(loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[R], work: Callable[[], R]) -> None:
+def _reading(
+    work: Callable[..., R], args: tuple[Any, ...], kwargs: Mapping[str, Any], connection: sqlite3.Connection
+) -> R:
+    return transact(connection, "DEFERRED", lambda one: work(one, *args, **kwargs))
+
+
+def _settle(loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[R], work: Callable[[], R]) -> None:
     """Do the work in this thread, and hand its outcome to the loop: in half the time of `asyncio.wrap_future`."""
     try:
         result = work()
@@ -158,7 +174,8 @@ def _work_for(loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[R], work:
         settle: Callable[[], None] = partial(outcome.set_exception, _refusal(error))
     else:
         settle = partial(outcome.set_result, result)
-    loop.call_soon_threadsafe(lambda: None if outcome.cancelled() else settle())
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(lambda: None if outcome.cancelled() else settle())
 
 
 def _refusal(error: BaseException) -> BaseException:
@@ -193,13 +210,16 @@ def within_range(number: int) -> int:
 
 
 def _connect_all(path: Path, conversions: Conversions) -> list[sqlite3.Connection]:
-    """The writing connection, then the reading ones. Connections that were opened before a failure are closed."""
+    """The writing connection, then the reading ones, the last of them for long reads.
+
+    Connections that were opened before a failure are closed.
+    """
     opened: list[sqlite3.Connection] = []
     make_private_file(path)
     try:
         opened.append(_connect(path))
         _prepare(opened[0], path, conversions)
-        for _ in range(READERS):
+        for _ in range(READERS + 1):
             opened.append(_connect(path))
             opened[-1].execute("PRAGMA query_only = ON")
     except BaseException as error:

@@ -184,7 +184,8 @@ class SqliteStore(Store):
         return self.database.read(jobs.jobs_between, owner, 1, last, within_range(limit))
 
     def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Awaitable[Page]:
-        read = partial(self.database.read, searches.page, owner, search, limit, before)
+        way = self.database.read_at_length if search.query else self.database.read
+        read = partial(way, searches.page, owner, search, limit, before)
         return self._kept.get((owner, search, limit, before), read, _is_small)
 
     def children(self, owner: str, history_id: int) -> Awaitable[list[tuple[int, int]]]:
@@ -241,13 +242,13 @@ class SqliteStore(Store):
     def files_over_limits(
         self, limits: Limits, before: float, spare: Collection[str] = ()
     ) -> Awaitable[list[OwnedFile]]:
-        return self.database.read(files.files_over_limits, limits, before, spare)
+        return self.database.read_at_length(files.files_over_limits, limits, before, spare)
 
     def files_beyond_newest(self, owner: str, count: int) -> Awaitable[list[str]]:
-        return self.database.read(files.files_beyond_newest, owner, within_range(count))
+        return self.database.read_at_length(files.files_beyond_newest, owner, within_range(count))
 
     def every_file(self) -> Awaitable[list[str]]:
-        return self.database.read(files.every_file)
+        return self.database.read_at_length(files.every_file)
 
     def newest_file(self) -> Awaitable[float]:
         return self.database.read(files.newest_file)

@@ -132,6 +132,26 @@ async def test_no_write_waits_for_reads(database: Database) -> None:
     assert all(await asyncio.gather(*searching))
 
 
+async def test_no_short_read_waits_for_long_ones(database: Database) -> None:
+    """Ours: a page is shown at once while somebody searches for words that stand everywhere."""
+    release = threading.Event()
+    searching = [asyncio.ensure_future(database.read_at_length(held_until(release))) for _ in range(3)]
+    await database.write(insert, 1)
+    assert await database.read(numbers) == [1]
+    release.set()
+    assert all(await asyncio.gather(*searching))
+    assert await database.read_at_length(numbers) == [1]
+
+
+async def test_writes_of_other_processes_alone_are_changes_from_elsewhere(database: Database, path: Path) -> None:
+    before = await database.changes_elsewhere()
+    await database.write(insert, 1)
+    assert await database.changes_elsewhere() == before
+    with closing(sqlite3.connect(path)) as other, other:
+        insert(other, 2)
+    assert await database.changes_elsewhere() != before
+
+
 async def test_reading_writes_nothing(database: Database) -> None:
     """Ours: a write on a reading connection would wait for the writer and fail at random."""
     with pytest.raises(Exception, match="readonly"):
