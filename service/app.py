@@ -168,7 +168,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         offer(endpoint.server, context)
         guard = Guard(settings, resource, tokens)
         app = _application(settings, guard, context, endpoint if over_http else None, storage)
-        web_files.add_routes(app, storage.files, storage.imports, context.derivatives)
+        web_files.add_routes(app, storage.files, storage.imports, context.derivatives, settings.hot_bytes)
         if over_http:
             GalleryParts(
                 settings=settings,

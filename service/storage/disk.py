@@ -13,12 +13,13 @@ import logging
 import os
 import secrets
 import stat
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Hashable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
 from service.storage.data_folder import PRIVATE_FOLDER, needing, sync_folder, write_durably
 from service.storage.file_names import NAME, NAME_OR_DERIVED, media_type_of, mint
+from service.storage.file_system import share_of
 from service.storage.files import DERIVATIVES, Derivative, Files, ListedFile, OpenRange, StoredFile
 from service.troubles import OTHER, storage_error, trouble_of
 
@@ -52,8 +53,10 @@ class DiskRange(OpenRange):
 class DiskFiles(Files):
     """Keeps pictures in a folder that several processes may share."""
 
-    def __init__(self, folder: Path, scratch: Path, key: bytes) -> None:
+    def __init__(self, folder: Path, scratch: Path, key: bytes, *, on_share: bool = False) -> None:
+        """Use a folder. `on_share`: a look at one of its files may have to wait for the network."""
         self._folder = folder
+        self._on_share = on_share
         self._scratch = scratch
         self._key = key
 
@@ -64,7 +67,7 @@ class DiskFiles(Files):
         Raises `DataFolderError` when a file cannot be written to one and renamed into the other.
         """
         await asyncio.to_thread(_check, folder, scratch)
-        return cls(folder, scratch, key)
+        return cls(folder, scratch, key, on_share=bool(await asyncio.to_thread(share_of, folder)))
 
     async def keep(self, owner: str, data: bytes, media_type: str) -> str:
         try:
@@ -82,6 +85,17 @@ class DiskFiles(Files):
         media_type = media_type_of(name)
         found = None if media_type is None else await asyncio.to_thread(_plain_file, self.path(name))
         return None if found is None or media_type is None else StoredFile(media_type=media_type, size=found.st_size)
+
+    def stamp(self, name: str) -> Hashable | None:
+        if self._on_share or NAME_OR_DERIVED.fullmatch(name) is None:
+            return None
+        folder = f"{self._folder}/{name[:2]}"
+        try:  # as `_plain_file`, without paths, which cost more than the two looks
+            is_folder, file = stat.S_ISDIR(os.lstat(folder).st_mode), os.lstat(f"{folder}/{name}")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        is_plain = is_folder and stat.S_ISREG(file.st_mode)
+        return (file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns) if is_plain else None
 
     async def read(self, name: str) -> bytes | None:
         return await asyncio.to_thread(self._read, name)

@@ -9,7 +9,7 @@ are found under its name with an addition (`Derivative`), in no list, and go wit
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Self
 
@@ -102,6 +102,13 @@ class Files(ABC):
     @abstractmethod
     async def find(self, name: str) -> StoredFile | None:
         """The file behind a name, or None. A name of any other form is None without a look at the disk."""
+
+    def stamp(self, name: str) -> Hashable | None:  # noqa: ARG002 - for those that can tell
+        """A value that tells the file behind a name from any other, before and after; None where there is none.
+
+        It takes microseconds. None, too, where the storage cannot tell without waiting: `find` has to be asked then.
+        """
+        return None
 
     @abstractmethod
     async def read(self, name: str) -> bytes | None:

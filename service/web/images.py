@@ -13,13 +13,11 @@ restore or a second machine changes, and answers a range whatever an ETag in `If
 5. `w` is one of `files.WIDTHS`, `f` webp or jpeg; without `f`, `Accept` decides. Any other value is the 404 of a name
    that is not there, before anything is read. Other parameters mean nothing: chat programs add some of their own.
 6. A picture is never a page: fixed type, `nosniff`, a sandbox. Chat clients embed it from other origins.
+7. What is asked for again comes from memory (`hot_pictures.py`), with the same headers (`picture_response.py`).
 """
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from math import ceil
 from typing import Final
 
@@ -31,16 +29,16 @@ from service.pictures.derivatives import Derivatives
 from service.pictures.messages import BadPictureError
 from service.routes import PICTURES
 from service.storage.files import DERIVATIVES as KNOWN
-from service.storage.files import Derivative, Files, OpenRange, StoredFile
+from service.storage.files import Derivative, Files, StoredFile
 from service.storage.imports import Imports
 from service.troubles import STORAGE
+from service.web.hot_pictures import HOT_BYTES, HotPictures
+from service.web.picture_response import SAFE, Served, not_modified, send_file, send_held, send_range
 
 FILES: Final[web.AppKey[Files]] = web.AppKey("files")
 IMPORTS: Final[web.AppKey[Imports]] = web.AppKey("imports")
 DERIVATIVES: Final[web.AppKey[Derivatives]] = web.AppKey("derivatives")
-
-SEND_TIMEOUT_S: Final = 600
-"""The largest picture we keep by default has 100 MB; who takes longer for it than this has stopped reading."""
+HOT: Final[web.AppKey[HotPictures]] = web.AppKey("hot")
 
 RANGE: Final = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})", re.ASCII | re.IGNORECASE)
 """One range of bytes. Several at once may be answered with the whole (RFC 9110, 14.2), and pictures need no better."""
@@ -75,61 +73,20 @@ BY_PARAMETERS: Final[Mapping[tuple[str, str], Derivative]] = {
 
 TAKES_WEBP: Final = re.compile(r"\bimage/webp\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.ASCII | re.IGNORECASE)
 
-SAFE: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    # Always, as a copy in the cache that an <img> asked for may be read by a script of the page later.
-    hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
-}
 ABSENT: Final = {**SAFE, hdrs.CACHE_CONTROL: "no-store"}
 """For every other answer: the next one may differ."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Served:
-    """A picture or a derivative as it is sent: its type and size, its ETag, and the name that it is saved under."""
-
-    stored: StoredFile
-    tag: str
-    shown_as: str
-    source: str
-    """The name of its file."""
-    varies: bool = False
-    """Another `Accept` would have been answered with another one."""
-    held: bytes | None = None
-    """All its bytes, for one that was made just now."""
-
-    async def open_range(self, files: Files, span: range) -> OpenRange | None:
-        """Open some of its bytes; None once it was removed."""
-        return await files.open_range(self.source, span) if self.held is None else HeldRange(self.held, span)
-
-    def lasting(self) -> dict[str, str]:
-        """Return its headers in 200 and 206, and again in 304 (RFC 9110, 15.4.5)."""
-        headers = {**SAFE, hdrs.ETAG: f'"{self.tag}"', hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
-        return {**headers, hdrs.VARY: hdrs.ACCEPT} if self.varies else headers
-
-
-class HeldRange(OpenRange):
-    """A range of bytes in memory."""
-
-    def __init__(self, data: bytes, span: range) -> None:
-        """Hold the bytes of the range."""
-        self._data = data[span.start : span.stop]
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes in one piece."""
-        yield self._data
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
 def add_routes(
-    app: web.Application, files: Files, imports: Imports | None = None, derivatives: Derivatives | None = None
+    app: web.Application,
+    files: Files,
+    imports: Imports | None = None,
+    derivatives: Derivatives | None = None,
+    hot_bytes: int = HOT_BYTES,
 ) -> None:
     """Serve these pictures, those of `imports` by their old names too. aiohttp answers other methods with 405."""
     app[FILES] = files
+    app[HOT] = HotPictures(files, hot_bytes)
     if derivatives is not None:
         app[DERIVATIVES] = derivatives
         app.on_cleanup.append(lambda _: derivatives.close())
@@ -153,24 +110,19 @@ async def picture_get(request: web.Request) -> web.StreamResponse:
     served = await _find(request)
     if isinstance(served, web.Response):
         return served
-    if request.if_match is not None and not _matches(request.if_match, served.tag, weak=False):
+    if hdrs.IF_MATCH in request.headers and not _matches(request.if_match, served.tag, weak=False):
         return web.Response(status=412, headers=ABSENT)
-    if request.if_none_match is not None and _matches(request.if_none_match, served.tag, weak=True):
-        return web.Response(status=304, headers=served.lasting())
+    if (known := request.headers.get(hdrs.IF_NONE_MATCH)) is not None and (
+        known == served.lasting[hdrs.ETAG] or _matches(request.if_none_match, served.tag, weak=True)
+    ):
+        return not_modified(request, served)
     size = served.stored.size
     span = _asked_range(request, served.tag, size)
     if span is not None and not span:
         return web.Response(status=416, headers={**ABSENT, hdrs.CONTENT_RANGE: f"bytes */{size}"})
-    response = _head(served, span)
-    if request.method == hdrs.METH_HEAD or size == 0:
-        return response
-    wanted = span or range(size)
-    opened = await served.open_range(request.app[FILES], wanted)
-    if opened is None:  # removed since it was found
-        return _absent()
-    async with opened:
-        await _send(request, response, opened, wanted)
-    return response
+    if served.held is None:
+        return await send_file(request, served, span, request.app[FILES]) or _absent()  # removed since it was found
+    return await send_held(request, served, span, request.app[HOT].sending)
 
 
 async def _find(request: web.Request) -> Served | web.Response:
@@ -179,6 +131,10 @@ async def _find(request: web.Request) -> Served | web.Response:
     asked = _asked_derivative(request)
     if "~" in name or isinstance(asked, web.Response):  # a derivative has no address but that of its picture
         return _absent()
+    hot = request.app[HOT]
+    source = name if asked is None else asked.of(name)
+    if (held := hot.find(source, varies=asked is not None and FORMAT not in request.query)) is not None:
+        return held
     stored = await request.app[FILES].find(name)
     if stored is None:
         name = await _name_here(request.app, name)
@@ -186,12 +142,15 @@ async def _find(request: web.Request) -> Served | web.Response:
     if stored is None:
         return _absent()
     if asked is None:
-        return Served(stored=stored, tag=name, shown_as=name, source=name)
-    return await _find_derived(request, name, asked)
+        return await hot.warm(Served(stored=stored, tag=name, shown_as=name, source=name))
+    found = await _find_derived(request, name, asked)
+    return found if isinstance(found, web.Response) else await hot.warm(found)
 
 
 def _asked_derivative(request: web.Request) -> Derivative | web.Response | None:
     """Return the derivative that the query asks for; None for the picture itself, and 404 for what there never is."""
+    if not request.query_string:
+        return None
     widths, formats = request.query.getall(WIDTH, []), request.query.getall(FORMAT, [])
     if not widths and not formats:
         return None
@@ -235,7 +194,7 @@ async def send_whole(request: web.Request, files: Files, name: str, headers: Map
     response = web.StreamResponse(headers={**SAFE, **headers, hdrs.CONTENT_TYPE: stored.media_type})
     response.content_length = stored.size
     async with opened:
-        await _send(request, response, opened, range(stored.size))
+        await send_range(request, response, opened, range(stored.size))
     return response
 
 
@@ -273,20 +232,8 @@ def _asked_range(request: web.Request, tag: str, size: int) -> range | None:
     return read_range(header, size)
 
 
-def _matches(tags: Iterable[ETag], own: str, *, weak: bool) -> bool:
-    return any(tag.value in {own, "*"} and (weak or not tag.is_weak) for tag in tags)
-
-
-def _head(served: Served, span: range | None) -> web.StreamResponse:
-    response = web.StreamResponse(status=200 if span is None else 206, headers=served.lasting())
-    size = served.stored.size
-    response.headers[hdrs.CONTENT_TYPE] = served.stored.media_type
-    response.headers[hdrs.CONTENT_DISPOSITION] = f'inline; filename="{served.shown_as}"'
-    response.headers[hdrs.ACCEPT_RANGES] = "bytes"
-    if span is not None:
-        response.headers[hdrs.CONTENT_RANGE] = f"bytes {span.start}-{span.stop - 1}/{size}"
-    response.content_length = size if span is None else len(span)
-    return response
+def _matches(tags: Iterable[ETag] | None, own: str, *, weak: bool) -> bool:
+    return any(tag.value in {own, "*"} and (weak or not tag.is_weak) for tag in tags or ())
 
 
 def _absent(words: str = NOT_KEPT) -> web.Response:
@@ -296,27 +243,3 @@ def _absent(words: str = NOT_KEPT) -> web.Response:
 def _busy(status: int, seconds: float, words: str = TRY_AGAIN) -> web.Response:
     headers = {**ABSENT, hdrs.RETRY_AFTER: str(ceil(seconds))}
     return web.Response(status=status, text=words, headers=headers)
-
-
-async def _send(request: web.Request, response: web.StreamResponse, opened: OpenRange, span: range) -> None:
-    """Send the bytes of the range. Once fewer than announced were sent, only closing tells the client."""
-    sent = 0
-    with suppress(ConnectionError, TimeoutError):  # the client has gone, or stopped reading
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            await response.prepare(request)
-            if opened.disk_file is None:
-                sent = await _send_chunks(response, opened)
-            elif request.transport is not None:
-                loop = asyncio.get_running_loop()
-                sent = await loop.sendfile(request.transport, opened.disk_file, span.start, len(span))
-    if sent != len(span) and request.transport is not None:
-        request.transport.abort()
-
-
-async def _send_chunks(response: web.StreamResponse, opened: OpenRange) -> int:
-    """Pass the bytes on as the storage gives them, and count them."""
-    sent = 0
-    async for chunk in opened.chunks():
-        await response.write(chunk)
-        sent += len(chunk)
-    return sent

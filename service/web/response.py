@@ -3,7 +3,8 @@
 aiohttp's own responses take as long as a whole cheap call does: an object, headers by name, signals, a coroutine for
 each step, a write for the head and one for every chunk. Here the head is put together from cached parts.
 
-1. `whole` writes a JSON response; `begin`, `put` and `end` write a stream of events. None of them waits.
+1. `whole` writes a JSON response; `begin`, `put` and `end` write a stream of events, `file` and `more` a file. None of
+   them waits.
 2. `flush` waits until the client has taken the written bytes.
 3. The handler returns `sent` then, which tells aiohttp that nothing is left to do.
 """
@@ -28,6 +29,10 @@ SERVER: Final = "easel"
 FITS_BYTES: Final = 64 * 1024
 """The high-water mark of a transport: smaller writes are not waited for."""
 
+JOINED_BYTES: Final = 16 * 1024
+"""Bytes of a file that are copied to go out with its head: a second write takes longer than that."""
+
+NOTHING: Final = memoryview(b"")
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 _JSON: Final = "Content-Type: application/json\r\n"
@@ -88,6 +93,18 @@ class RawResponse:
             return self._write(head + body)
         return self._write(head) and self._write(body)
 
+    def file(self, status: int, lines: bytes, body: memoryview = NOTHING) -> bool:
+        """Write the head of a file with header lines of its own, and the first bytes of it."""
+        stays = self.sent is SENT
+        head = _status(status, self._is_old) + lines + _common(self._is_old, stays, int(time.time())) + b"\r\n"
+        if len(body) <= JOINED_BYTES:
+            return self._write(head + body)
+        return self._write(head) and self._write(body)
+
+    def more(self, body: memoryview) -> bool:
+        """Write further bytes of a file."""
+        return self._write(body)
+
     def begin(self, headers: Mapping[str, str]) -> None:
         """Become a stream of events; the head goes out with the first of them."""
         self.begun = True
@@ -138,7 +155,7 @@ class RawResponse:
                 transport.set_write_buffer_limits()
         return self._request.transport is not None and not transport.is_closing()
 
-    def _write(self, data: bytes) -> bool:
+    def _write(self, data: bytes | memoryview) -> bool:
         transport = self._request.transport
         if transport is None or transport.is_closing():
             return False
@@ -152,17 +169,31 @@ class RawResponse:
             cors = self._request.get(CROSS_ORIGIN, NONE)
             headers = {**headers, **cors}
         head = _head(status, form, self._is_old, self.sent is SENT, int(time.time()))
-        return head + b"".join(_line(name, value) for name, value in headers.items()) if headers else head
+        return head + header_lines(headers) if headers else head
 
 
 @lru_cache(maxsize=64)
 def _head(status: int, form: str, is_old: bool, stays: bool, second: int) -> bytes:
     """Return the head that all responses of one kind within one second share."""
+    return _status(status, is_old) + form.encode() + _common(is_old, stays, second)
+
+
+@lru_cache(maxsize=64)
+def _status(status: int, is_old: bool) -> bytes:
+    return f"HTTP/1.{0 if is_old else 1} {status} {HTTPStatus(status).phrase}\r\n".encode()
+
+
+@lru_cache(maxsize=8)
+def _common(is_old: bool, stays: bool, second: int) -> bytes:
+    """Return the header lines that stand in every response of one second."""
     # RFC 9112, 9.3: a connection stays by default, in HTTP/1.0 it does not.
     connection = "" if stays is not is_old else f"Connection: {'keep-alive' if stays else 'close'}\r\n"
-    status_line = f"HTTP/1.{0 if is_old else 1} {status} {HTTPStatus(status).phrase}\r\n"
-    date = formatdate(second, usegmt=True)
-    return f"{status_line}{form}Date: {date}\r\nServer: {SERVER}\r\n{connection}".encode()
+    return f"Date: {formatdate(second, usegmt=True)}\r\nServer: {SERVER}\r\n{connection}".encode()
+
+
+def header_lines(headers: Mapping[str, str]) -> bytes:
+    """Return headers as they are sent. Raises `ValueError` for a value that no header can hold."""
+    return b"".join(_line(name, value) for name, value in headers.items())
 
 
 def _line(name: str, value: str) -> bytes:

@@ -18,6 +18,7 @@ from service.pictures.derivatives import Derivatives
 from service.storage.disk import DiskFiles
 from service.storage.files import OpenRange, StoredFile
 from service.web.images import NOT_KEPT, NOT_SMALLER, TRY_AGAIN, add_routes, read_range
+from service.web.response import name_the_server
 from tests.browser import browser
 from tests.conftest import Serve
 from tests.pictures.samples import corner_marked, difference, encoded, opened
@@ -68,6 +69,7 @@ async def files(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) ->
 @pytest.fixture
 async def client(files: DiskFiles, aiohttp_client: MakeClient) -> Client:
     app = web.Application()
+    app.on_response_prepare.append(name_the_server)
     add_routes(app, files)
     return await aiohttp_client(app)
 
