@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,13 +41,17 @@ FEWER: Final = "The image service gave fewer pictures than it was asked for."
 
 @dataclass(frozen=True)
 class Stored:
-    """The pictures of a part that are stored, with their bytes; links to others, and why some are not usable."""
+    """The pictures of a part that are stored, with their bytes; links to others, and why some are not usable.
+
+    `later`: why some are left to the next start, which finds them among the arrivals; None where none are.
+    """
 
     kept: Sequence[KeptPicture]
     data: Sequence[bytes]
     links: Sequence[str]
     why_not: WorkError | None
     drawn: Drawn
+    later: WorkError | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +119,9 @@ class Keeping:
         stored = await self._store_part(job, part, given, running)
         current = await self.write(partial(self._enter, job, parts, stored), running)
         await self._store_again(job, stored)
+        if stored.later is not None:
+            part.left = stored.later.fact
+            return None
         part.came, part.links = len(stored.kept), [*stored.links]
         part.ended = True
         if parts.several or part.count > 1:
@@ -122,7 +130,9 @@ class Keeping:
         return None if parts.several else current
 
     async def _enter(self, job: Job, parts: Parts, stored: Stored) -> Job:
-        """Enter what is stored in the row; the only part of a job ends it."""
+        """Enter what is stored in the row; the only part of a job ends it, unless some is left to the next start."""
+        if stored.later is not None:
+            return await self.store.add_pictures(job, stored.kept, stored.drawn)
         why = None if stored.why_not is None else Failure(kind=stored.why_not.kind, reason=str(stored.why_not))
         if not parts.several:
             return await self.store.finish(job, stored.kept, stored.links, why, stored.drawn)
@@ -133,8 +143,11 @@ class Keeping:
     async def _store_part(self, job: Job, part: Part, given: Sequence[Picture], running: RunningJob) -> Stored:
         """Store every picture that is one and finds room; a bad one among several does not lose the others.
 
-        Raises `WorkError` where none can be kept.
+        Those that an earlier process has entered are in the row by the same name: their bytes are. Raises `WorkError`
+        where none can be kept.
         """
+        entered = Counter(picture.name for picture in job.pictures if picture.part == part.number)
+        drawn = Drawn(pictures=0) if entered else _drawn(given)  # what an answer cost is counted once
         kept: list[KeptPicture] = []
         stored: list[bytes] = []
         problems: list[WorkError] = []
@@ -142,20 +155,27 @@ class Keeping:
         for picture in (each for each in given if each.data):
             try:
                 known, data = await self.write(partial(self._store, job, picture), running, tries=STORING_TRIES)
-                kept.append(replace(known, part=part.number))
-                stored.append(data)
             except WorkError as error:
                 problems.append(error)
                 links += [picture.source] if error.kind == STORAGE and picture.source else []
-        if not kept:
+            else:
+                if entered[known.name]:
+                    entered[known.name] -= 1
+                    continue
+                kept.append(replace(known, part=part.number))
+                stored.append(data)
+        if not kept and (problems or links or not given):
             raise _nothing(given, problems).keeping(links=links)
+        refused = [problem for problem in problems if problem.kind == STORAGE]
+        if refused and self.jobs.closing and running.has_arrivals:
+            return Stored(kept, stored, links, None, drawn, later=refused[0])
         if len(kept) + len(links) < part.count:
             why = problems[0] if problems else WorkError(FEWER, kind="no_image", may_be_charged=True)
-            return Stored(kept, stored, links, why, _drawn(given))
-        if problems:
+            return Stored(kept, stored, links, why, drawn)
+        if problems and kept:
             missing = f"{len(problems)} of {len(given)} pictures could not be used: {problems[0]}"
             kept[0] = replace(kept[0], note=" ".join(filter(None, (kept[0].note, missing))))
-        return Stored(kept, stored, links, None, _drawn(given))
+        return Stored(kept, stored, links, None, drawn)
 
     async def _store_again(self, job: Job, stored: Stored) -> None:
         """Store files anew that were removed to make room in the moment before the row named them.
@@ -181,9 +201,8 @@ class Keeping:
 
     async def arrived_links(self, job: Job) -> tuple[str, ...]:
         """Return the links of pictures that arrived and are not in the row of the job."""
-        arrived, stored = await self.arrivals.read(job), {picture.part for picture in job.pictures}
-        others = [each.source for part in arrived.keys() - stored for each in arrived[part] if each.source]
-        return (*links_left(job, arrived), *others)
+        left = arrivals_left(job, await self.arrivals.read(job))
+        return tuple(each.source for pictures in left.values() for each in pictures if each.source)
 
     async def _store(self, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
         """Store a picture; return its bytes as they are kept, too."""
@@ -202,11 +221,19 @@ def _drawn(given: Sequence[Picture]) -> Drawn:
     return Drawn(pictures=len(given), usage=sum(told[1:], start=told[0]) if told else None)
 
 
-def links_left(job: Job, arrived: Mapping[int, Sequence[Picture]]) -> list[str]:
-    """Return the links of pictures that are not here yet, of the parts of a job that have others in its row."""
-    stored, known = {picture.part for picture in job.pictures}, {picture.source for picture in job.pictures}
-    of_stored = (each for part, pictures in arrived.items() if part in stored for each in pictures)
-    return [each.source for each in of_stored if not each.data and each.source not in known]
+def arrivals_left(job: Job, arrived: Mapping[int, Sequence[Picture]]) -> dict[int, list[Picture]]:
+    """Return what has arrived and is not in the row of its job, by part.
+
+    Of a part some of whose pictures are in the row, one without a URL may be among these: the name that its bytes get
+    tells it when it is stored.
+    """
+    left: dict[int, list[Picture]] = {}
+    for part, pictures in arrived.items():
+        entered = [picture for picture in job.pictures if picture.part == part]
+        if len(entered) < len(pictures):
+            sources = {picture.source for picture in entered if picture.source}
+            left[part] = [picture for picture in pictures if picture.source not in sources]
+    return {part: pictures for part, pictures in left.items() if pictures}
 
 
 async def download(upstream: Upstream, link: str) -> Picture:
@@ -223,5 +250,6 @@ def _nothing(pictures: Sequence[Picture], problems: Sequence[WorkError]) -> Work
         return problems[0]
     if not pictures:
         return WorkError("The image service gave no picture.", kind="no_image")
-    fact = f"The picture was drawn, and could not be downloaded. {pictures[0].note}"
+    note = next((picture.note for picture in pictures if not picture.data), "")
+    fact = f"The picture was drawn, and could not be downloaded. {note}"
     return WorkError(f"{fact}\nCall `history` with its history_id later, which tries again.", kind="download")

@@ -42,14 +42,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """All parts of a job that are at work. `several`: the job has more than one, here or in an earlier process.
-
-    `links` lead to pictures that are not here yet, of parts that an earlier process has entered in the row.
-    """
+    """All parts of a job that are at work. `several`: the job has more than one, here or in an earlier process."""
 
     each: Sequence[Part]
     several: bool = False
-    links: Sequence[str] = ()
 
     def is_last(self, part: Part) -> bool:
         """Tell that all other parts have ended."""

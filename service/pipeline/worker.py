@@ -35,7 +35,7 @@ from service.images import (
 )
 from service.pipeline.asking import MAY_BE_CHARGED, Asking
 from service.pipeline.clock_watch import ClockWatch
-from service.pipeline.keeping import Keeping, download, links_left
+from service.pipeline.keeping import Keeping, arrivals_left, download
 from service.pipeline.parts import Part, Parts, split
 from service.pipeline.reference_preparation import NOT_CHARGED, prepared
 from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
@@ -180,10 +180,11 @@ class Worker:
         """Finish a job by what has arrived, its tasks or its links. After the deadline any process may resume it."""
         arrived = await self.keeping.arrivals.read(job)
         running.has_arrivals = bool(arrived)
-        stored = {picture.part for picture in job.pictures}
-        left = sorted((job.tasks.keys() | arrived.keys()) - stored) if job.count > 1 else [0]
-        each = [Part(number=number, task=job.tasks.get(number, ""), arrived=arrived.get(number, ())) for number in left]
-        parts = Parts(each, several=job.count > 1, links=links_left(job, arrived))
+        entered = {picture.part for picture in job.pictures}
+        left = arrivals_left(job, arrived)
+        numbers = sorted((job.tasks.keys() - entered) | left.keys()) if job.count > 1 else [0]
+        each = [Part(number=number, task=job.tasks.get(number, ""), arrived=left.get(number, ())) for number in numbers]
+        parts = Parts(each, several=job.count > 1)
         return await self._work(job, parts, running, self.upstreams.get(job.upstream))
 
     async def _work(self, job: Job, parts: Parts, running: RunningJob, upstream: Upstream | None) -> Job | None:
@@ -238,7 +239,7 @@ class Worker:
     async def _conclude(self, job: Job, parts: Parts, running: RunningJob) -> Job:
         """End a job all of whose parts have ended. Raises the failure of one that has no picture."""
         came = len(job.pictures) + sum(part.came for part in parts.each)
-        links = [*parts.links, *(link for part in parts.each for link in part.links)]
+        links = [link for part in parts.each for link in part.links]
         if not came and (failure := parts.failure(job.count)) is not None:
             raise failure
         current = await self.store.job(job.owner, job.history_id) or job

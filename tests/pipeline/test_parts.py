@@ -312,26 +312,55 @@ async def _nothing(_: RunningJob) -> Job | None:
     return None
 
 
-async def test_a_part_that_finds_no_room_while_the_service_stops_is_kept_by_the_next_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_picture_of_a_part_whose_other_one_is_stored_outlives_a_kill(tmp_path: Path) -> None:
+    """Bug: the disk had refused one of two, and the next process took the part, which is paid for, for finished."""
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
+        pictures = pipeline.generation.pictures
+        job = (await pipeline.store.begin("anna", FOUR, "pencil", "f")).job
+        await pipeline.store.mark_submitted(job, 4)
+        known = await pictures.keep("anna", Picture(data=png(1)), await pictures.examine("anna", png(1)))
+        job = await pipeline.store.add_pictures(job, [known])
+        came = [Picture(data=png(number)) for number in (1, 2)]
+        await pipeline.generation.worker.keeping.arrivals.keep(job, came, 0)
+        await pipeline.store.release(job)
+        await pipeline.generation.wait("anna", 1, Waiter())
+        ended = await pipeline.job()
+        assert await numbers(ended, pipeline) == [1, 2]
+    assert (ended.state, ended.missing, [picture.part for picture in ended.pictures]) == ("done", 2, [0, 0])
+
+
+ALL_FOUR = [[Picture(data=png(number)) for number in range(1, 5)]]
+
+
+@pytest.mark.parametrize(
+    ("request_", "answers"),
+    [
+        pytest.param(FOUR, [], id="of four parts"),
+        pytest.param(replace(FOUR, native_count=2), [ALL_FOUR[0][:2], ALL_FOUR[0][2:]], id="one of two of a part"),
+        pytest.param(replace(FOUR, native_count=4), ALL_FOUR, id="one of four of the only part"),
+        pytest.param(FOX, ALL_FOUR, id="one of those that were not asked for"),
+    ],
+)
+async def test_what_finds_no_room_while_the_service_stops_is_kept_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request_: ImageRequest, answers: list[list[Picture] | Exception]
 ) -> None:
     """Bug: the job ended with the others, and what had arrived of this one, paid for, was removed."""
     kept = Keeping._store
 
-    async def refuse(worker: Keeping, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
+    async def refuse(keeping: Keeping, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
         if picture.data != png(2):
-            return await kept(worker, job, picture)
-        worker.jobs.closing = True
+            return await kept(keeping, job, picture)
+        keeping.jobs.closing = True
         raise WorkError("The disk is full.", kind="storage")
 
-    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
+    async with pipeline_fixture(tmp_path, Pencil(answers=list(answers))) as pipeline:
         with monkeypatch.context() as full:
             full.setattr(Keeping, "_store", refuse)
-            await ask(pipeline, FOUR)
+            await ask(pipeline, request_)
         assert (await pipeline.job()).state == "working"
     upstream = Pencil()
     async with pipeline_fixture(tmp_path, upstream) as pipeline:
         await pipeline.generation.wait("anna", 1, Waiter())
         job = await pipeline.job()
-        assert 2 in await numbers(job, pipeline)
+        assert await numbers(job, pipeline) == [1, 2, 3, 4]
     assert (job.state, upstream.asked) == ("done", [])
