@@ -21,7 +21,7 @@ from typing import Final
 
 from service.images import ImageRequest, Job, Picture, Progress, WorkError
 from service.limits import GENERATIONS_AT_ONCE, UNLIMITED, Allowances
-from service.pipeline.parts import Part
+from service.pipeline.parts import Part, Parts
 from service.pipeline.running_jobs import RunningJob, finish_despite_cancel
 from service.storage.store import Store
 from service.upstreams.base import RemoteTask, Upstream
@@ -32,6 +32,9 @@ MAY_BE_CHARGED: Final = "The image service may have charged for it all the same.
 
 ORDINALS: Final = ("First", "Second", "Third", *(f"{number}th" for number in range(4, 12)))
 """The tries in words, for up to ten of EASEL_RETRIES."""
+
+OF_ALL: Final = frozenset({"auth", "account", "forbidden", "address", "model", "quota"})
+"""Kinds of failure (`upstreams/kinds.py`) of one request that each other one of the same job would meet, too."""
 
 LONGEST_PAUSE_S: Final = 60.0
 """Longest pause before another try, however often it was doubled."""
@@ -159,17 +162,22 @@ class Asking:
             part.has_turn = False
             self.turns.give_back(owner, part.count)
 
-    async def ask(
-        self, job: Job, part: Part, upstream: Upstream, running: RunningJob, progress: Progress
+    async def ask(  # noqa: PLR0913, PLR0917 - the part with all that stands around it
+        self, job: Job, parts: Parts, part: Part, upstream: Upstream, running: RunningJob, progress: Progress
     ) -> Sequence[Picture] | RemoteTask:
-        """Ask for the pictures of a part. Raises `WorkError` after the last try."""
+        """Ask for the pictures of a part. Raises `WorkError` after the last try.
+
+        A part whose turn comes after the key or the quota failed another one fails alike, and is not asked for.
+        """
         assert part.request is not None, "a part that was asked for before is followed"  # noqa: S101 - ours
         prompt = "\n".join(filter(None, (part.request.prompt, self.prompt_suffix)))
         sent, attempt = replace(part.request, prompt=prompt), 0
         while True:
-            running.asked += 1
+            _check_others(parts)
             if upstream.charges and not part.charged:
                 await self._mark_asked(job, part)
+                _check_others(parts)
+            running.asked += 1
             try:
                 return await _generate(upstream, sent, progress)
             except WorkError as error:
@@ -203,6 +211,13 @@ class Asking:
     async def _undo(self, job: Job, part: Part, marking: asyncio.Future[Job]) -> None:
         await marking
         await self.store.mark_submitted(job, part.count, refused=True)
+
+
+def _check_others(parts: Parts) -> None:
+    """Raise the failure of another part that this one would meet, too; it costs nothing, as it is not asked for."""
+    failed = next((each.error for each in parts.each if each.error is not None and each.error.kind in OF_ALL), None)
+    if failed is not None:
+        raise WorkError(str(failed), kind=failed.kind, setting=failed.setting)
 
 
 async def _generate(upstream: Upstream, request: ImageRequest, progress: Progress) -> list[Picture] | RemoteTask:

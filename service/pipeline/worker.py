@@ -265,7 +265,7 @@ class Worker:
         try:
             if waited and self.jobs.closing:
                 raise WorkError(INTERRUPTED.reason, kind=INTERRUPTED.kind)
-            made = await self.asking.ask(job, part, upstream, running, progress)
+            made = await self.asking.ask(job, parts, part, upstream, running, progress)
             if isinstance(made, RemoteTask):
                 part.task = made.id
                 remember = partial(self.store.remember_task, job, made.id, part.number)

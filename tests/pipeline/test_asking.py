@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from service.images import Failure, ImageRequest, JobState, WorkError
-from service.pipeline.asking import LONGEST_PAUSE_S
+from service.images import Failure, ImageRequest, JobState, Picture, WorkError
+from service.limits import Allowances
+from service.pipeline.asking import LONGEST_PAUSE_S, Turns
+from tests.emulators.pictures import png
 from tests.pipeline_fixture import FOX, Asleep, Pencil, ask, pipeline_fixture
 
 MARKS = ("begin", "submitted", "refused")
@@ -78,6 +80,36 @@ async def test_an_upstream_that_never_answers_is_given_up_on_and_not_asked_again
     assert job.failure.kind == "timeout"
     assert "may have charged" in job.failure.reason
     assert (len(asleep.asked), asleep.woken) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        pytest.param("auth", 1, id="the key"),
+        pytest.param("quota", 1, id="the quota"),
+        pytest.param("policy", 4, id="it"),
+    ],
+)
+async def test_after_a_failure_that_all_would_meet_the_rest_of_a_job_is_not_asked_for(
+    tmp_path: Path, kind: str, asked: int
+) -> None:
+    """Bug: eight requests with a key that the service had refused, each of which may lock an account."""
+    pencil = Pencil(answers=[WorkError("No.", kind=kind) for _ in range(4)])
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        worker = pipeline.generation.worker
+        turns = Turns(Allowances(pairs={"generations_at_once": (1, 0)}))
+        slow = replace(pipeline.generation, worker=replace(worker, asking=replace(worker.asking, turns=turns)))
+        job = (await slow.generate("anna", replace(FOX, count=4), pipeline.waiter, upstream="pencil")).job
+    assert (len(pencil.asked), job.state, job.submitted) == (asked, "failed", 0)
+    assert job.failure == Failure(kind=kind, reason="None of the 4 pictures came, for the same reason: No.")
+
+
+async def test_pictures_that_are_drawn_meanwhile_are_kept_though_the_quota_ended(tmp_path: Path) -> None:
+    pencil = Pencil(answers=[[Picture(data=png(1))], WorkError("Used up.", kind="quota")])
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        job = await pipeline.draw(replace(FOX, count=2))
+    assert (job.state, len(job.pictures), job.missing) == ("done", 1, 1)
+    assert job.shortfall == Failure(kind="quota", reason="Used up.")
 
 
 @pytest.mark.parametrize(
