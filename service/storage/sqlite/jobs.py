@@ -7,6 +7,7 @@
 """
 
 import json
+import math
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -51,8 +52,8 @@ NEXT_HISTORY_ID: Final = """
 INSERT_JOB: Final = """
     INSERT INTO jobs
         (owner, history_id, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, submitted,
-        counted, price, currency, rates, has_parents)
-    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        parts, counted, price, currency, rates, has_parents)
+    VALUES (?, ?, 'working', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_PARENT: Final = "INSERT INTO lineage (job_id, position, owner, parent, picture) VALUES (?, ?, ?, ?, ?)"
 INSERT_WORKING_FILE: Final = "INSERT OR IGNORE INTO working_files (job_id, name, fresh) VALUES (?, ?, ?)"
@@ -358,8 +359,9 @@ def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
     row = (new.owner, history_id, request.model, request.prompt, created_at, new.lease, parameters, new.upstream)
     price = request.price
     rates = json.dumps({"input": price.input, "image_input": price.image_input, "output": price.output})
+    parts = math.ceil(request.count / max(1, request.native_count))
     priced = (request.count, price.picture, price.currency, rates if price.output else "{}", bool(request.parents))
-    id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, new.submitted, *priced)).lastrowid
+    id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, new.submitted, parts, *priced)).lastrowid
     assert id_ is not None  # noqa: S101 - the type allows None for statements that insert nothing
     connection.execute(INSERT_WORDS, (search_text(request.prompt), id_))
     parents = [(id_, at, new.owner, each.history_id, each.picture) for at, each in enumerate(request.parents)]

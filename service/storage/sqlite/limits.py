@@ -143,10 +143,19 @@ SELECT_USE: Final = """
     FROM daily_use WHERE day = ?2
 """
 COUNT_WORKING: Final = """
-    SELECT coalesce(sum(counted) FILTER (WHERE owner = ?1), 0), coalesce(sum(counted), 0)
-    FROM jobs WHERE state = 'working' AND tasks = '{}'
+    SELECT coalesce(sum(places) FILTER (WHERE owner = ?1), 0), coalesce(sum(places), 0) FROM (
+        SELECT owner, iif(parts = 1, iif(tasks = '{}', counted, 0), counted - counted * (
+            SELECT count(*) FROM (
+                SELECT CAST(key AS INTEGER) FROM json_each(tasks) UNION SELECT part FROM pictures WHERE job_id = jobs.id
+            )
+        ) / parts) AS places
+        FROM jobs WHERE state = 'working'
+    )
 """
-"""Work that goes on at an image service, which may take a day to come to nothing, takes no place in the queue."""
+"""Work that goes on at an image service, which may take a day to come to nothing, takes no place in the queue.
+
+Of several parts, those that have a task or a picture take none; the others take as many as fall to each.
+"""
 
 COUNT_UPLOADS: Final = """
     SELECT count(*) FILTER (WHERE owner = ?1), count(*) FROM uploads WHERE created_at >= ?2 AND created_at < ?3

@@ -30,6 +30,7 @@ JOBS: Final = (
         upstream TEXT NOT NULL,
         fingerprint TEXT NOT NULL,
         lease TEXT NOT NULL,
+        parts INTEGER NOT NULL DEFAULT 1,
         tasks TEXT NOT NULL DEFAULT '{}',
         submitted INTEGER NOT NULL DEFAULT 0,
         counted INTEGER NOT NULL DEFAULT 0,

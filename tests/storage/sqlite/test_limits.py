@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,33 @@ async def test_work_that_goes_on_at_an_image_service_takes_no_place(tmp_path: Pa
             await at.store.remember_task(await at.begin(), f"task {number}")
         await at.begin()
         await at.begin()
+        await at.refused()
+
+
+async def test_of_several_parts_those_that_wait_go_on_taking_places(tmp_path: Path) -> None:
+    """Bug: one part of eight was handed over as a task, and the other seven counted for nothing in the queue."""
+    async with desk(tmp_path, allowed(generations_at_once=(1, 0), generations_queued=(7, 0))) as at:
+        job = await at.store.remember_task(await at.begin(request=replace(FOX, count=8)), "task", 0)
+        await at.begin()
+        assert "7 of your pictures wait their turn already" in await at.refused()
+        job = await at.store.remember_task(job, "task", 5)
+        job = await at.store.add_pictures(job, [replace(picture("a.png"), part=5), replace(picture("b.png"), part=1)])
+        for _ in range(2):
+            await at.begin()
+        await at.refused()
+        for part in (2, 3, 4, 6, 7):
+            await at.store.remember_task(job, "task", part)
+        for _ in range(5):
+            await at.begin()
+        await at.refused()
+
+
+async def test_a_part_of_several_pictures_leaves_the_queue_with_all_of_them(tmp_path: Path) -> None:
+    async with desk(tmp_path, allowed(generations_at_once=(1, 0), generations_queued=(7, 0))) as at:
+        job = await at.begin(request=replace(FOX, count=8, native_count=4))
+        await at.store.remember_task(job, "task", 1)
+        for _ in range(4):
+            await at.begin()
         await at.refused()
 
 
