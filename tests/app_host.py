@@ -102,11 +102,36 @@ class Host:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppHost:
+class AppView:
+    """The view in the frame of a host, as a person looks at it."""
+
+    view: Tab
+
+    async def press(self, label: str) -> None:
+        """Press the button with this name, once it is there."""
+        await self.see(f"seen.buttons.includes({label!r})")
+        found = f"[...document.querySelectorAll('button:enabled')].find((each) => named(each) === {label!r})"
+        click = f"(() => {{ {NAMED} {found}.click(); }})()"
+        await self.view.send("Runtime.evaluate", expression=click, userGesture=True)
+
+    async def write(self, text: str) -> None:
+        """Write into the field of the view."""
+        field_ = "document.getElementById('change-to')"
+        event = "new Event('input', { bubbles: true })"
+        await self.view.run(f"(() => {{ {field_}.value = {text!r}; {field_}.dispatchEvent({event}); }})()")
+
+    async def see(self, what: str) -> dict[str, Any]:
+        """Wait until something holds for what is seen in the view, and return what is seen."""
+        await self.view.until(f"((seen) => {what})({LOOK})")
+        seen: dict[str, Any] = await self.view.run(LOOK)
+        return seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppHost(AppView):
     """A page of the host in a tab, the view in it, and the client by which it speaks with Easel."""
 
     tab: Tab
-    view: Tab
     client: WireClient
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -125,24 +150,6 @@ class AppHost:
         await self.tab.until(f"all({method!r}).length >= {count}")
         params: list[Any] = await self.tab.run(f"all({method!r})")
         return params
-
-    async def press(self, label: str) -> None:
-        """Press the button with this name, once it is there."""
-        await self.see(f"seen.buttons.includes({label!r})")
-        found = f"[...document.querySelectorAll('button:enabled')].find((each) => named(each) === {label!r})"
-        await self.view.run(f"(() => {{ {NAMED} {found}.click(); }})()")
-
-    async def write(self, text: str) -> None:
-        """Write into the field of the view."""
-        field_ = "document.getElementById('change-to')"
-        event = "new Event('input', { bubbles: true })"
-        await self.view.run(f"(() => {{ {field_}.value = {text!r}; {field_}.dispatchEvent({event}); }})()")
-
-    async def see(self, what: str) -> dict[str, Any]:
-        """Wait until something holds for what is seen in the view, and return what is seen."""
-        await self.view.until(f"((seen) => {what})({LOOK})")
-        seen: dict[str, Any] = await self.view.run(LOOK)
-        return seen
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from tests.emulators import flow2api
+from tests.interop import inspector_app
 from tests.interop.agents.run import AGENTS, Agent, steps_of
 from tests.interop.converters.check import EVERYTHING, check
 from tests.interop.environments import FASTMCP, PYTHON_1, UnavailableError, node, node_environment, python
@@ -222,6 +223,20 @@ def chosen(all_: Sequence[Named], words: Sequence[str]) -> list[Named]:
     return [each for each in all_ if not words or any(word.lower() in each.name.lower() for word in words)]
 
 
+async def show_views(words: Sequence[str], folder: Path, counts: Counter[str]) -> None:
+    """Look at the view in the Inspector, in each era whose name holds one of the words."""
+    for era in inspector_app.ERAS:
+        name = f"Inspector app {era}"
+        if words and not any(word.lower() in name.lower() for word in words):
+            continue
+        async with flow2api.running() as upstream:
+            environment = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
+            async with serving(folder / name, "service", **environment) as url:
+                page = Path(tempfile.mkdtemp(dir=folder))
+                async for line in inspector_app.check(era, url, page):
+                    show(name, "service", line, counts)
+
+
 async def main(words: list[str]) -> int:
     """Run the clients whose name holds one of the words, or all."""
     counts: Counter[str] = Counter()
@@ -255,6 +270,7 @@ async def main(words: list[str]) -> int:
             async for name, outcome, why in oauth.check(folder / "6"):
                 counts[outcome] += 1
                 print(f"{'oauth':<24} {'service':<14} {name:<18} {outcome:<5} {why}".rstrip(), flush=True)
+        await show_views(words, folder, counts)
         agents = chosen(AGENTS, words)
         plain = await stack.enter_async_context(serving(folder / "5", "service")) if agents else ""
         for agent in agents:
