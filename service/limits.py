@@ -149,6 +149,14 @@ DERIVATIVES: Final = Limit(
     refusal="{limit} smaller copies of your pictures are being made",
     overall_refusal="{limit} smaller copies of pictures of all users are being made",
 )
+ARCHIVES: Final = Limit(
+    name="archives",
+    each=2,
+    overall=8,
+    meaning="ZIP files of the gallery that are being sent at the same time, of each owner / of all",
+    refusal="{limit} of your ZIP files are being sent",
+    overall_refusal="{limit} ZIP files of all users are being sent",
+)
 STREAMS: Final = Limit(
     name="streams",
     each=64,
@@ -180,7 +188,7 @@ REPLAY_MEGABYTES: Final = Limit(
 
 LIMITS: Final = (
     CALLS_PER_MINUTE, GENERATIONS_AT_ONCE, GENERATIONS_QUEUED, BATCH_GENERATIONS, PICTURES_PER_DAY, SPEND_PER_DAY,
-    UPLOADS_PER_DAY, DOWNLOADS_AT_ONCE, CONNECTIONS, CALLS_AT_ONCE, REQUEST_MEGABYTES, DERIVATIVES, STREAMS,
+    UPLOADS_PER_DAY, DOWNLOADS_AT_ONCE, CONNECTIONS, CALLS_AT_ONCE, REQUEST_MEGABYTES, DERIVATIVES, ARCHIVES, STREAMS,
     SUBSCRIPTIONS, SESSIONS, REPLAY_MEGABYTES,
 )  # fmt: skip
 """Every limit, in the order of `--help` and `docs/settings.md`."""

@@ -347,6 +347,10 @@ DOORS: Final[Mapping[str, Door]] = {
         ask=gallery("POST", "zip", lambda ids: {"pictures": [{"history_id": int(ids.history), "picture": 1}]}),
         takes=("route routes.py add_post",),
     ),
+    "a look at several pictures of the gallery": Door(
+        ask=gallery("POST", "zip/check", lambda ids: {"pictures": [{"history_id": int(ids.history), "picture": 1}]}),
+        takes=("route routes.py add_post",),
+    ),
     "draw at the gallery": Door(
         ask=gallery("POST", "generate", lambda ids: {"prompt": "p", "history_id": int(ids.history)}),
         takes=("route routes.py add_post",),

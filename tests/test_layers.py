@@ -15,9 +15,9 @@ import pytest
 from tests.paths import ROOT, SERVICE
 
 VALUES = {
-    "authorization", "bodies", "call_rate", "costs", "hosts", "images", "limits", "log_writer", "logs", "profiles",
-    "redaction", "routes", "settings", "settings_reader", "settings_table", "storage_urls", "telemetry", "troubles",
-    "tokens", "watched_file",
+    "authorization", "background", "bodies", "call_rate", "costs", "hosts", "images", "limits", "log_writer", "logs",
+    "profiles", "redaction", "routes", "settings", "settings_reader", "settings_table", "storage_urls", "telemetry",
+    "troubles", "tokens", "watched_file",
 }  # fmt: skip
 """Modules that import nothing but each other, Unicode's tables and the library of counts; everybody may import them."""
 

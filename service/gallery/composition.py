@@ -1,19 +1,22 @@
 """The composition of the gallery out of the parts of the running service."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 
 from aiohttp import web
 
+from service.background import background_tasks
 from service.gallery.access import Access
+from service.gallery.daily import daily_limits
 from service.gallery.drawing import Orders
+from service.gallery.elsewhere import Elsewhere
 from service.gallery.events import Events
 from service.gallery.page import GalleryPages
 from service.gallery.routes import Gallery
 from service.gallery.sign_in import SignIn
 from service.image_models.models import Models
-from service.limits import PICTURES_PER_DAY, SPEND_PER_DAY, Allowances
+from service.limits import ARCHIVES, InUse
 from service.references.collect import REFERENCE_BYTES
 from service.settings import Settings
 from service.storage.ended_sessions import EndedSessions
@@ -49,9 +52,14 @@ class GalleryParts:
         gallery.add_routes(app)
         SignIn(access=access, pages=pages).add_routes(app)
         app.on_shutdown.append(self._close)
+        app.cleanup_ctx.append(self._watch)
 
     async def _close(self, _: web.Application) -> None:
         self.events.close()
+
+    async def _watch(self, _: web.Application) -> AsyncIterator[None]:
+        async with background_tasks(Elsewhere(store=self.context.store, events=self.events).watch()):
+            yield
 
     def _access(self) -> Access:
         return Access(
@@ -83,10 +91,6 @@ class GalleryParts:
             call_rate=server.call_rate,
             bytes_in_use=self.endpoint.calls.bytes_in_use,
             named=named,
-            daily=partial(_daily, self.settings.allowances),
+            daily=partial(daily_limits, context.store, self.settings.allowances, costs=self.settings.show_costs),
+            archives=InUse(ARCHIVES, self.settings.allowances),
         )
-
-
-def _daily(allowances: Allowances, owner: str) -> Mapping[str, float]:
-    """Return the limits of a day of one owner."""
-    return {limit.name: allowances.each(limit, owner) for limit in (PICTURES_PER_DAY, SPEND_PER_DAY)}

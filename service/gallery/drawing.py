@@ -6,11 +6,13 @@ is over when the picture is there.
 
 import asyncio
 import itertools
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from service.images import WorkError
+from service.limits import LIMITS
 from service.protocol.call import Call
 from service.protocol.catalog import Server
 from service.protocol.channel import NullChannel
@@ -42,8 +44,20 @@ class PageChannel(NullChannel):
             self.begun.set_result(int(work))
 
 
+MOST_ORDERED: Final = 1000
+"""Orders that no page has shown as done. Beyond, the oldest is forgotten, and the same order gets its picture again."""
+
+SETTING: Final = re.compile(r"\((EASEL_[A-Z_]+)\)")
+LIMIT_OF: Final = {limit.setting: limit.name for limit in LIMITS}
+
+
 class RefusedOrderError(Exception):
-    """The tool refused: the words for the person."""
+    """The tool refused: the words for the person. `limit` is the name of the limit that is reached, "" for none."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        named = SETTING.search(words)  # every refusal beyond a limit names its setting
+        self.limit = LIMIT_OF.get(named[1], "") if named else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +66,8 @@ class Orders:
 
     server: Server
     beside: Callable[[Coroutine[Any, Any, None]], None]
-    ordered: set[tuple[str, int]] = field(default_factory=set)
-    """Owner and number of jobs that were ordered here and are not shown yet."""
+    _ordered: dict[tuple[str, int], None] = field(default_factory=dict)
+    """Owner and number of jobs that were ordered here and are not shown yet, the oldest first."""
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def order(self, owner: str, arguments: Mapping[str, Any]) -> int:
@@ -67,8 +81,18 @@ class Orders:
         either: set[asyncio.Future[Any]] = {channel.begun, ended}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         history_id = channel.begun.result() if channel.begun.done() else _number_of(ended.result())
-        self.ordered.add((owner, history_id))
+        self.note(owner, history_id)
         return history_id
+
+    def note(self, owner: str, history_id: int) -> None:
+        """Take note that a job was ordered here."""
+        self._ordered[owner, history_id] = None
+        if len(self._ordered) > MOST_ORDERED:
+            del self._ordered[next(iter(self._ordered))]
+
+    def is_shown(self, owner: str, history_id: int) -> bool:
+        """Take note that a page shows a job that has ended; tell whether it was ordered here and not shown before."""
+        return self._ordered.pop((owner, history_id), ...) is None
 
     def _call(self, owner: str, channel: PageChannel, arguments: Mapping[str, Any]) -> Call:
         number = next(self._numbers)

@@ -51,6 +51,8 @@ class Events:
     def __init__(self, beat_s: float = BEAT_S) -> None:
         """Begin without a page."""
         self._streams: dict[str, set[Stream]] = defaultdict(set)
+        self.opened = asyncio.Event()
+        """Set while a page is open."""
         self._beat_s = beat_s
         self._told: dict[tuple[str, int], float] = {}
 
@@ -88,12 +90,15 @@ class Events:
         """Hear the events of an owner until the block ends."""
         stream = Stream()
         self._streams[owner].add(stream)
+        self.opened.set()
         try:
             yield stream
         finally:
             self._streams[owner].discard(stream)
             if not self._streams[owner]:
                 del self._streams[owner]
+                if not self._streams:
+                    self.opened.clear()
                 self._told = {job: told for job, told in self._told.items() if job[0] != owner}
 
     async def of(self, stream: Stream) -> AsyncGenerator[bytes, None]:

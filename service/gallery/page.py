@@ -28,7 +28,7 @@ FOLDER: Final = Path(__file__).parents[1] / "web" / "gallery"
 
 VENDOR: Final = "vendor/htm-preact.js"
 MODULES: Final = (
-    *("words", "values", "view", "api", "store", "layout", "grid", "zoom", "tree", "picture", "compare"),
+    *("words", "failures", "values", "view", "api", "store", "layout", "grid", "zoom", "tree", "picture", "compare"),
     *("references", "painter", "mask", "draw", "filters", "selection", "gallery"),
 )
 """The modules of the gallery, each after those that it imports."""
@@ -69,8 +69,14 @@ def bundle(modules: Sequence[str], words: Words) -> str:
     texts = [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in modules]
     inner = "\n".join(EXPORT.sub("", IMPORT.sub("", text)) for text in texts)
     said = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
+    failures = f"const FAILURES = {_failures()};\n" if "failures" in modules else ""
     vendor = (FOLDER / VENDOR).read_text(encoding="utf-8")
-    return f'{vendor}\n(() => {{\n"use strict";\nconst WORDS = {said};\n{inner}\n}})();\n'
+    return f'{vendor}\n(() => {{\n"use strict";\nconst WORDS = {said};\n{failures}{inner}\n}})();\n'
+
+
+def _failures() -> str:
+    """Read the texts of failures by their kinds, in the languages that the server does not speak."""
+    return (FOLDER / "failures.json").read_text(encoding="utf-8").strip()
 
 
 def read_words() -> Words:

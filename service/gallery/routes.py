@@ -4,33 +4,41 @@
    else is the same 404 as what never was.
 2. What changes something needs the session and our own page (`access.py`), and a body of JSON, but for pictures and the
    list of an archive, which a form sends so that the browser saves the answer.
-3. Errors are `{"error": {"kind", "message"}}`, with `field` where one argument is wrong.
 """
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-from urllib.parse import parse_qs
 
-import orjson
 from aiohttp import hdrs, web
 
 from service.authorization import DELETE, DRAW, LOOK
 from service.call_rate import CallRate
 from service.gallery.access import Access, is_same_origin
 from service.gallery.archive import archive, as_file
-from service.gallery.drawing import Orders, RefusedOrderError
+from service.gallery.drawing import Orders
 from service.gallery.events import Events
 from service.gallery.jobs import job_entry
 from service.gallery.page import GalleryPages
-from service.gallery.queries import QueryError, read_pictures, read_search
+from service.gallery.queries import read_pictures, read_search
+from service.gallery.requests import (
+    FAILURES,
+    IDLE_S,
+    PIECE,
+    RefusedError,
+    error_answer,
+    failure_answer,
+    is_number,
+    json_answer,
+    read_body,
+    read_list,
+)
 from service.image_models.models import Model, Models
 from service.images import EXTENSIONS, Job, JobState, WorkError
-from service.limits import InUse, LimitError
+from service.limits import InUse
 from service.pictures.library import Importer
 from service.pictures.messages import BadPictureError
 from service.pipeline.generation import Generation
@@ -43,9 +51,6 @@ from service.web.images import send_whole
 from service.web.pages import SAFE
 
 API: Final = GALLERY.path + "/api/"
-MOST_BODY: Final = 256 * 1024
-IDLE_S: Final = 30.0
-PIECE: Final = 256 * 1024
 RESTORE_S: Final = 60.0
 EVENTS: Final = {hdrs.CONTENT_TYPE: "text/event-stream", "X-Accel-Buffering": "no"}
 MOST_DELETED: Final = 1000
@@ -55,14 +60,6 @@ AT_ONCE: Final = 25
 PROMPT_LENGTH: Final = 32_000
 
 Handler = Callable[["Gallery", web.Request, Identity], Awaitable[web.StreamResponse]]
-
-
-class RefusedError(Exception):
-    """A request is refused: HTTP status, short word, and words for the person; `about` is the argument."""
-
-    def __init__(self, status: int, kind: str, message: str, about: str = "") -> None:
-        super().__init__(message)
-        self.status, self.kind, self.about = status, kind, about
 
 
 NOT_THERE: Final = RefusedError(404, "not_found", "There is no such picture.")
@@ -87,8 +84,9 @@ class Gallery:
     costs: bool = True
     call_rate: CallRate
     bytes_in_use: InUse
+    archives: InUse
+    daily: Callable[[str], Awaitable[list[dict[str, Any]]]]
     named: Callable[[str], str] = str
-    daily: Callable[[str], Mapping[str, float]] = field(default=lambda _: {})
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the gallery."""
@@ -115,23 +113,12 @@ class Gallery:
     async def _answer(self, handler: Handler, scope: str, request: web.Request) -> web.StreamResponse:
         try:
             return await handler(self, request, self._identify(request, scope))
-        except RefusedError as refusal:
-            about = {"field": refusal.about} if refusal.about else {}
-            return _error(refusal.status, refusal.kind, str(refusal), **about)
-        except QueryError as problem:
-            return _error(400, "bad_query", str(problem), field=problem.name)
-        except RefusedOrderError as problem:
-            return _error(400, "refused", str(problem))
-        except LimitError as full:
-            response = _error(429, "limit", str(full))
-            response.headers[hdrs.RETRY_AFTER] = str(math.ceil(full.retry_after_s))
-            return response
-        except WorkError as error:
-            return _error(503, error.kind, str(error))
+        except FAILURES as failure:
+            return failure_answer(failure)
 
     async def _change(self, handler: Handler, scope: str, request: web.Request) -> web.StreamResponse:
         if not is_same_origin(request):
-            return _error(403, "foreign", "Only this server's own page may do this.")
+            return error_answer(403, "foreign", "Only this server's own page may do this.")
         return await self._answer(handler, scope, request)
 
     def url_of(self, request: web.Request | None) -> str:
@@ -145,8 +132,7 @@ class Gallery:
     def entry(self, job: Job, url: str, children: list[tuple[int, int]] | None = None) -> dict[str, Any]:
         """Return a job as the page reads it. One that was ordered here is delivered, once it is shown as done."""
         running = self.generation.jobs.find((job.owner, job.history_id)) if job.state is JobState.WORKING else None
-        if job.state is not JobState.WORKING and (job.owner, job.history_id) in self.orders.ordered:
-            self.orders.ordered.discard((job.owner, job.history_id))
+        if job.state is not JobState.WORKING and self.orders.is_shown(job.owner, job.history_id):
             self.generation.delivered(job)
         newest = None if running is None else running.newest
         return job_entry(job, url, newest, children, costs=self.costs)
@@ -162,17 +148,17 @@ class Gallery:
             entries.append(self.entry(job, url))
             if len(entries) % AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return _json({"jobs": entries, "next": following, "total": page.total, "at_least": page.at_least})
+        return json_answer({"jobs": entries, "next": following, "total": page.total, "at_least": page.at_least})
 
     async def job(self, request: web.Request, identity: Identity) -> web.Response:
         """Answer with one job and its family."""
         job = await self._job(request, identity)
         children = await self.store.children(identity.owner, job.history_id)
-        return _json(self.entry(job, self.url_of(request), children))
+        return json_answer(self.entry(job, self.url_of(request), children))
 
     async def _job(self, request: web.Request, identity: Identity) -> Job:
         history_id = request.match_info["history_id"]
-        job = await self.store.job(identity.owner, int(history_id)) if _is_number(history_id) else None
+        job = await self.store.job(identity.owner, int(history_id)) if is_number(history_id) else None
         if job is None:
             raise NOT_THERE
         return job
@@ -180,8 +166,7 @@ class Gallery:
     async def options(self, _: web.Request, identity: Identity) -> web.Response:
         """Answer with the models and their abilities, the limits, and whose session this is."""
         models = self.models()
-        daily = self.daily(identity.owner)
-        return _json({
+        return json_answer({
             "models": [_model_entry(models.by_id[id_]) for id_ in models.ids],
             "default": models.default,
             "owner": self.named(identity.owner),
@@ -189,7 +174,7 @@ class Gallery:
             "can": sorted(identity.scopes),
             "upload": {"types": list(EXTENSIONS), "bytes": self.max_bytes},
             "prompt_length": PROMPT_LENGTH,
-            "limits": [{"name": name, "limit": limit} for name, limit in daily.items() if math.isfinite(limit)],
+            "limits": await self.daily(identity.owner),
         })  # fmt: skip
 
     async def stream(self, request: web.Request, identity: Identity) -> web.StreamResponse:
@@ -208,8 +193,8 @@ class Gallery:
 
     async def draw(self, request: web.Request, identity: Identity) -> web.Response:
         """Order a picture."""
-        history_id = await self.orders.order(identity.owner, await _body(request))
-        return _json({"history_id": history_id})
+        history_id = await self.orders.order(identity.owner, await read_body(request))
+        return json_answer({"history_id": history_id})
 
     async def take(self, request: web.Request, identity: Identity) -> web.Response:
         """Take a picture to start from, or a mask."""
@@ -219,7 +204,7 @@ class Gallery:
         except BadPictureError as error:
             raise RefusedError(422, error.code, f"What came {error.problem}.") from error
         await self.retention.enforce([taken.name])
-        return _json({"name": taken.name, "url": self.url_of(request) + taken.name})
+        return json_answer({"name": taken.name, "url": self.url_of(request) + taken.name})
 
     async def _receive(self, request: web.Request, owner: str) -> bytes:
         length = request.content_length
@@ -242,7 +227,7 @@ class Gallery:
         current = await self.store.job(identity.owner, job.history_id)
         if current is not None and current.state is JobState.WORKING:
             raise RefusedError(409, "waited_for", "A chat waits for this picture: stop it there.")
-        return _json({"history_id": job.history_id})
+        return json_answer({"history_id": job.history_id})
 
     async def restore(self, request: web.Request, identity: Identity) -> web.Response:
         """Fetch the pictures of a job that are gone again, from where they were drawn."""
@@ -252,11 +237,11 @@ class Gallery:
         current = await self._job(request, identity)
         if not all(picture.kept for picture in current.pictures):
             raise RefusedError(410, "gone", "The image service does not have it any more. Draw it again instead.")
-        return _json(self.entry(current, self.url_of(request)))
+        return json_answer(self.entry(current, self.url_of(request)))
 
     async def delete(self, request: web.Request, identity: Identity) -> web.Response:
         """Delete jobs; those that are being drawn are stopped first. Answer with those that are gone."""
-        asked = (await _body(request)).get("history_ids")
+        asked = (await read_body(request)).get("history_ids")
         if not isinstance(asked, list) or not all(type(each) is int for each in asked) or len(asked) > MOST_DELETED:
             message = f"`history_ids` must be a list of numbers, {MOST_DELETED} at most."
             raise RefusedError(400, "bad_query", message, "history_ids")
@@ -264,7 +249,7 @@ class Gallery:
         if asked and not deleted:
             raise NOT_THERE
         self.events.tell(identity.owner, "deleted", {"history_ids": deleted})
-        return _json({"history_ids": deleted})
+        return json_answer({"history_ids": deleted})
 
     async def _delete(self, owner: str, history_id: int) -> bool:
         job = await self.store.job(owner, history_id)
@@ -272,33 +257,44 @@ class Gallery:
             return False
         return await self.retention.delete(owner, history_id)
 
+    async def check_zip(self, request: web.Request, identity: Identity) -> web.Response:
+        """Answer whether several pictures can be sent as one file: a form that is sent for it shows no error."""
+        found = await self._several(request, identity)
+        with self.archives.hold(identity.owner):
+            return json_answer({"pictures": len(found)})
+
     async def zip(self, request: web.Request, identity: Identity) -> web.StreamResponse:
         """Send several pictures as one file."""
-        wanted = read_pictures(await _list_of(request))
+        found = await self._several(request, identity)
+        headers = {**SAFE, hdrs.CONTENT_TYPE: "application/zip", hdrs.CONTENT_DISPOSITION: as_file("easel.zip")}
+        with self.archives.hold(identity.owner):
+            response = web.StreamResponse(headers=headers)
+            await response.prepare(request)
+            with suppress(ConnectionError, TimeoutError):  # the browser has gone, or stopped reading
+                async with aclosing(archive(self.files, found)) as pieces:
+                    async for piece in pieces:
+                        async with asyncio.timeout(IDLE_S):
+                            await response.write(piece)
+                    return response
+            if request.transport is not None:
+                request.transport.abort()  # half an archive is told by nothing else
+            return response
+
+    async def _several(self, request: web.Request, identity: Identity) -> list[tuple[str, str]]:
+        """Return the files of the pictures that a request names, and the names under which they are saved."""
         found: list[tuple[str, str]] = []
-        for history_id, number in wanted:
+        for history_id, number in read_pictures(await read_list(request)):
             job = await self.store.job(identity.owner, history_id)
             if job is None or not 0 < number <= len(job.pictures):
                 raise NOT_THERE
             entry = self.entry(job, "")["pictures"][number - 1]
             found.append((entry["name"], entry["file_name"]))
-        headers = {**SAFE, hdrs.CONTENT_TYPE: "application/zip", hdrs.CONTENT_DISPOSITION: as_file("easel.zip")}
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
-        with suppress(ConnectionError, TimeoutError):  # the browser has gone, or stopped reading
-            async with aclosing(archive(self.files, found)) as pieces:
-                async for piece in pieces:
-                    async with asyncio.timeout(IDLE_S):
-                        await response.write(piece)
-                return response
-        if request.transport is not None:
-            request.transport.abort()  # half an archive is told by nothing else
-        return response
+        return found
 
     async def download(self, request: web.Request, identity: Identity) -> web.StreamResponse:
         """Send the original of a picture, under a telling name."""
         job, number = await self._job(request, identity), request.match_info["picture"]
-        if not _is_number(number) or not 0 < int(number) <= len(job.pictures):
+        if not is_number(number) or not 0 < int(number) <= len(job.pictures):
             raise NOT_THERE
         entry = self.entry(job, "")["pictures"][int(number) - 1]
         headers = {**SAFE, hdrs.CONTENT_DISPOSITION: as_file(entry["file_name"])}
@@ -333,6 +329,7 @@ CHANGES: Final[Mapping[str, tuple[Handler, str]]] = {
     "jobs/{history_id}/restore": (Gallery.restore, LOOK),
     "delete": (Gallery.delete, DELETE),
     "zip": (Gallery.zip, LOOK),
+    "zip/check": (Gallery.check_zip, LOOK),
 }
 
 
@@ -347,54 +344,3 @@ def _model_entry(model: Model) -> dict[str, Any]:
         "most_pictures": model.most_pictures,
         "mask": model.mask,
     }
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 16
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    if request.content_type != "application/json":
-        raise RefusedError(415, "bad_query", "Send JSON.")
-    try:
-        body = orjson.loads(await _bytes_of(request))
-    except ValueError as error:
-        raise RefusedError(400, "bad_query", "The body is not JSON.") from error
-    if not isinstance(body, dict):
-        raise RefusedError(400, "bad_query", "The body must be an object.")
-    return body
-
-
-async def _list_of(request: web.Request) -> object:
-    """Return the list of pictures of a form, or of JSON."""
-    if request.content_type == "application/json":
-        return (await _body(request)).get("pictures")
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise RefusedError(415, "bad_query", "Send JSON, or a form.")
-    form = parse_qs((await _bytes_of(request)).decode("utf-8", "replace"), max_num_fields=4)
-    try:
-        return orjson.loads(form.get("pictures", [""])[0])
-    except ValueError as error:
-        raise RefusedError(400, "bad_query", "`pictures` is not JSON.") from error
-
-
-async def _bytes_of(request: web.Request) -> bytes:
-    data = b""
-    while len(data) <= MOST_BODY:
-        try:
-            async with asyncio.timeout(IDLE_S):
-                piece = await request.content.read(PIECE)
-        except TimeoutError as late:
-            raise RefusedError(408, "network", "The request did not arrive whole. Send it again.") from late
-        if not piece:
-            return data
-        data += piece
-    raise RefusedError(413, "too_large", f"The body may have {MOST_BODY} bytes.")
-
-
-def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json", headers=SAFE)
-
-
-def _error(status: int, kind: str, message: str, **more: str) -> web.Response:
-    return _json({"error": {"kind": kind, "message": message, **more}}, status)

@@ -222,8 +222,16 @@ class Store(ABC):
         """The costs of this owner from a day on, counted since 1970, newest first."""
 
     @abstractmethod
+    def drawn_today(self, owner: str) -> Awaitable[int]:
+        """The pictures of this owner that count for the limit of today (UTC)."""
+
+    @abstractmethod
     def totals(self, owner: str) -> Awaitable[Totals]:
         """Count this owner's jobs and pictures."""
+
+    @abstractmethod
+    def changes_elsewhere(self) -> Awaitable[int]:
+        """A number that is another one once somebody beside this store has written."""
 
     # Short lists of an owner, newest first, at most `limit`.
 

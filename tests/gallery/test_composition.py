@@ -31,9 +31,3 @@ async def test_models_are_those_of_the_file_as_it_is_now(serve: Serve, tmp_path:
             async with asyncio.timeout(10):
                 while len((await anna.get("options"))[1]["models"]) < 2:  # noqa: ASYNC110 - the file is watched
                     await asyncio.sleep(0.05)
-
-
-async def test_limits_of_a_day_are_told(serve: Serve) -> None:
-    async with serve(EASEL_PICTURES_PER_DAY="7", EASEL_SPEND_PER_DAY="0") as easel, visitor(easel) as anna:
-        _, options = await anna.get("options")
-    assert options["limits"] == [{"name": "pictures_per_day", "limit": 7}]

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from service.gallery.drawing import MOST_ORDERED, Orders
 from service.images import ImageRequest
 from service.pipeline.running_jobs import Waiter
 from tests.conftest import Serve
@@ -32,6 +33,19 @@ async def test_after_it_was_shown_the_same_order_draws_another(serve: Serve) -> 
         first = await anna.draw("a fox")
         second = await anna.draw("a fox")
     assert (first["history_id"], second["history_id"]) == (1, 2)
+
+
+async def test_orders_that_no_page_comes_back_for_are_forgotten_in_the_end(serve: Serve) -> None:
+    """Bug: each page that was closed before its picture came left an entry for ever."""
+    async with serve() as easel:
+        orders = Orders(server=easel.endpoint.server, beside=easel.context.generation.jobs.run_in_background)
+        first = await orders.order("anna", {"prompt": "a fox"})
+        second = await orders.order("anna", {"prompt": "a boat"})
+        assert [orders.is_shown("anna", second) for _ in range(2)] == [True, False]
+        for number in range(100, 100 + MOST_ORDERED):
+            orders.note("ben", number)
+        assert not orders.is_shown("anna", first)
+        assert orders.is_shown("ben", 100)
 
 
 async def test_what_a_chat_waits_for_is_not_counted_as_delivered_by_a_look(serve: Serve) -> None:

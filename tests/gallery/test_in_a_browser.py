@@ -416,6 +416,29 @@ async def test_language_and_look_are_chosen_and_kept(meet: Meet) -> None:
         assert await anna.tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(23, 22, 20)"
 
 
+async def test_on_a_chinese_page_no_sentence_of_ours_is_english(meet: Meet) -> None:
+    """Ours: the server says why in English; the page has words of its own, and quotes those of the service."""
+    async with meet(expected="status of 40") as anna:
+        await anna.tab.speak("zh-CN")
+        await anna.open()
+        await anna.write("a fox [error-policy]")
+        await anna.tab.click("draw")
+        assert "图像服务按其内容规则拒绝" in await anna.said(".tile.failed .words")
+        await anna.go("#/p/1/1")
+        assert "请修改描述后再试" in await anna.said(".picture-page .blank p")
+        assert "图像服务的原话" in await anna.said(".picture-page .blank p")
+        await anna.go("#/?state=xyz")
+        assert await anna.said(".blank p") == "“状态”的值无法识别，请换一个。"
+        await anna.go("#/")
+        await anna.write("a fox")
+        await anna.tab.run(CHOOSE % ("draw-model", "gpt-image-1.5"))
+        await anna.tab.run("document.querySelector('summary').click()")
+        await anna.tab.click("draw-size")
+        await anna.tab.type("7x7")
+        await anna.tab.click("draw")
+        assert "“像素尺寸”不能这样填" in await anna.said("#draw-size-problem")
+
+
 async def test_a_picture_that_is_gone_says_so_and_can_be_asked_for(meet: Meet, world: World) -> None:
     async with meet(expected="status of 4") as anna:
         await anna.several(1)

@@ -16,6 +16,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from yarl import URL
 
 from service.gallery.page import FOLDER, MODULES, VENDOR, GalleryPages, bundle, read_words
+from service.upstreams.kinds import Kind
 
 PAGES = GalleryPages.read()
 ASKED = re.compile(r"\b(?:word|counted)\((?:filtered \? )?\"(\w+)\"(?: : \"(\w+)\")?")
@@ -170,3 +171,24 @@ def test_the_view_library_is_what_its_page_says() -> None:
     digest = hashlib.sha256((FOLDER / VENDOR).read_bytes()).hexdigest()
     assert digest in (FOLDER / "vendor/README.md").read_text(encoding="utf-8")
     assert json.loads((FOLDER / "words.json").read_text(encoding="utf-8")).keys() == PAGES.words.keys()
+
+
+def test_every_kind_of_failure_has_words_in_each_language_that_the_server_does_not_speak() -> None:
+    """Ours: on a Chinese page no sentence of ours is English."""
+    texts = json.loads((FOLDER / "failures.json").read_text(encoding="utf-8"))
+    assert texts.keys() == read_words().keys() - {"en"}
+    service = FOLDER.parents[1]
+    everywhere, here = (
+        "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
+        for folder in (service, service / "gallery")
+    )
+    not_shown = {"session", "link", "form", "working", "stopping", "failed"}
+    kinds = {*Kind, *re.findall(r'kind="(\w+)"', everywhere)} - not_shown
+    refused = set(re.findall(r'RefusedError\(\s*\d+, "(\w+)"', here))
+    assert len(kinds) > 25
+    assert len(refused) > 8
+    for language, own in texts.items():
+        assert kinds - own["failures"].keys() == set(), language
+        assert refused - own["refusals"].keys() == set(), language
+        assert own["failures"].keys() == texts["zh-Hans"]["failures"].keys()
+        assert own["refusals"].keys() == texts["zh-Hans"]["refusals"].keys()

@@ -1,7 +1,9 @@
 """The data of the gallery, over HTTP: the history, changes, downloads, and what belongs to somebody else."""
 
+import asyncio
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,28 @@ async def test_several_are_downloaded_as_one_file(serve: Serve) -> None:
         assert zipfile.ZipFile(io.BytesIO(data)).namelist() == ["a-fox-1.jpg", "a-boat-2.jpg"]
         async with anna.http.post(url, data={"pictures": "nonsense"}, headers=OURS) as answer:
             assert answer.status == 400
+
+
+async def test_an_owner_has_so_many_archives_at_once_and_the_page_asks_before(serve: Serve, tmp_path: Path) -> None:
+    """Ours: a form that is sent for a file shows no error, so the page asks first."""
+    asked = {"pictures": [{"history_id": 1, "picture": 1}]}
+    async with serve(EASEL_ARCHIVES="1") as easel, visitor(easel) as anna:
+        async with seeded_history(tmp_path / "data") as history:
+            await history.add("a fox", name_of(1))
+            os.truncate(history.files / name_of(1)[:2] / name_of(1), 80_000_000)
+        for _ in range(2):
+            assert await anna.post("zip/check", asked) == (200, {"pictures": 1}), "a look takes no place"
+        url = f"{easel.origin}/gallery/api/zip"
+        async with anna.http.post(url, data={"pictures": json.dumps(asked["pictures"])}, headers=OURS) as unread:
+            assert unread.status == 200
+            for path in ("zip", "zip/check"):
+                status, answer = await anna.post(path, asked)
+                assert (status, answer["error"]["kind"]) == (429, "limit")
+                assert "EASEL_ARCHIVES" in answer["error"]["message"]
+            unread.close()
+        async with asyncio.timeout(10):
+            while (await anna.post("zip/check", asked))[0] != 200:  # noqa: ASYNC110 - its end announces nothing
+                await asyncio.sleep(0.02)
 
 
 async def test_a_picture_of_the_person_is_taken_and_can_be_started_from(serve: Serve) -> None:

@@ -238,6 +238,12 @@ def check_new_job(
         allowances.check(SPEND_PER_DAY, owner, with_this, retry_after_s=left_s, advice=advice)
 
 
+def drawn_today(connection: sqlite3.Connection, owner: str, now: float) -> int:
+    """Count the pictures of an owner that the limit of today has counted."""
+    own, _ = connection.execute(SELECT_USE, (owner, math.floor(now / DAY_S))).fetchone()
+    return int(own)
+
+
 def check_new_upload(connection: sqlite3.Connection, owner: str, allowances: Allowances, now: float) -> None:
     """Raise `LimitError` where this owner may have no further upload link now."""
     check_pauses(connection, owner, now)

@@ -191,6 +191,12 @@ class SqliteStore(Store):
     def children(self, owner: str, history_id: int) -> Awaitable[list[tuple[int, int]]]:
         return self.database.read(queries.children, owner, within_range(history_id))
 
+    def drawn_today(self, owner: str) -> Awaitable[int]:
+        return self.database.read(sqlite_limits.drawn_today, owner, self._clock())
+
+    def changes_elsewhere(self) -> Awaitable[int]:
+        return self.database.changes_elsewhere()
+
     def totals(self, owner: str) -> Awaitable[Totals]:
         return self.database.read(queries.totals, owner)
 

@@ -1,4 +1,5 @@
 /** The requests of the page to its server. Each address is relative to the page, so that a path prefix does no harm. */
+import { refusalText } from "./failures.js";
 import { word } from "./words.js";
 
 const BASE = "gallery/api/";
@@ -24,9 +25,11 @@ async function request(path, options = {}) {
   const body = await answer.json().catch(() => null);
   if (answer.ok && body !== null) return body;
   const error = (body && body.error) || {};
-  const message = String(error.message || word("went_wrong", { status: answer.status }));
-  const field = error.field || (/`(\w+)`/.exec(message) || [])[1] || "";
-  throw new ApiError(message, { status: answer.status, kind: answer.status === 401 ? "signed_out" : error.kind || "", field });
+  const said = String(error.message || "");
+  const kind = answer.status === 401 ? "signed_out" : error.kind || "";
+  const field = error.field || (/`(\w+)`/.exec(said) || [])[1] || "";
+  const message = said && refusalText({ ...error, kind, field, message: said });
+  throw new ApiError(message || word("went_wrong", { status: answer.status }), { status: answer.status, kind, field });
 }
 
 function post(path, body) {
@@ -49,6 +52,7 @@ export const api = {
   remove: (historyIds) => post("delete", { history_ids: historyIds }),
   send: (blob) => request("references", { method: "POST", headers: { "Content-Type": blob.type || "application/octet-stream" }, body: blob, signal: AbortSignal.timeout(10 * PATIENCE_MS) }),
   downloadAddress: (historyId, picture) => `${BASE}download/${historyId}/${picture}`,
+  checkZip: (pictures) => post("zip/check", { pictures }),
   zipAddress: `${BASE}zip`,
 };
 

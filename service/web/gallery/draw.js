@@ -2,12 +2,12 @@
 import { api } from "./api.js";
 import { MaskDialog } from "./mask.js";
 import { argumentsFor, letGo, ofFile, ofPicture, putMask, ReferenceList } from "./references.js";
-import { absorb, explain, notify, state } from "./store.js";
+import { absorb, explain, notify, readOptions, state } from "./store.js";
 import { argumentsOf, sourceOf } from "./values.js";
 import { Button, Choice, html, Icon, Problem, useEffect, useRef, useState } from "./view.js";
-import { keep, kept, numeral, word } from "./words.js";
+import { keep, kept, money, numeral, word } from "./words.js";
 
-const CHOICES = ["aspect_ratio", "resolution", "quality"];
+const CHOICES = ["aspect_ratio", "resolution", "quality", "complexity"];
 const MORE_CHOICES = ["background", "output_format"];
 const VARIATIONS = 98;
 
@@ -108,7 +108,7 @@ function able(model, name) {
 
 const valueText = (name, value) => {
   const key = `value_${value}`;
-  return name === "quality" || name === "background" ? word(key in WORDS.en ? key : "value_other", { value }) : name === "output_format" ? value.toUpperCase() : value;
+  return ["quality", "complexity", "background"].includes(name) ? word(key in WORDS.en ? key : "value_other", { value }) : name === "output_format" ? value.toUpperCase() : value;
 };
 
 /** One select for each argument of which the model can do some values. */
@@ -128,7 +128,15 @@ function TextField({ name, problems, onset, type = "text", hint = "" }) {
 function Limits() {
   const limits = (state.options?.limits || []).filter((each) => each.limit > 0 && `limit_${each.name}` in WORDS.en);
   if (!limits.length) return null;
-  return html`<p class="hint">${limits.map((each) => word(`limit_${each.name}`, { limit: numeral(each.limit) })).join(" · ")}</p>`;
+  return html`<p class="hint">${limits.flatMap(limitTexts).join(" · ")}</p>`;
+}
+
+/** A limit of a day with what is used of it; one of money once for each currency. */
+function limitTexts({ name, limit, used, used_by_currency: spent }) {
+  if (!spent) return [word(`limit_${name}`, { used: numeral(used), limit: numeral(limit) })];
+  const currencies = Object.entries(spent);
+  if (!currencies.length) return [word("limit_spend_unused", { limit: numeral(limit) })];
+  return currencies.map(([currency, sum]) => word(`limit_${name}`, { used: money(sum, currency), limit: money(limit, currency) }));
 }
 
 function imagesOf(data) {
@@ -180,6 +188,7 @@ export function DrawBox() {
       draft.references.forEach(letGo);
       Object.assign(draft, { prompt: "", references: [] });
       api.job(id).then(absorb, () => {}); // the events bring it, too
+      if (options.limits.length) readOptions();
       notify(word("begun"));
     } catch (error) {
       const field = { image_url: "references", history_id: "references", picture: "references", mask: "references" }[error.field] || error.field;

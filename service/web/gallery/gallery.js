@@ -8,7 +8,7 @@ import { SelectionBar } from "./selection.js";
 import { allTiles, changed, holdBack, load, loadMore, offlineWords, readOptions, selectNothing, startSelecting, state, stayConnected, useStore } from "./store.js";
 import { keyOf } from "./values.js";
 import { Blank, Button, html, Icon, render, useEffect, useRef, useState } from "./view.js";
-import { counted, currentLanguage, currentTheme, dress, keep, LANGUAGES, speak, word } from "./words.js";
+import { counted, currentLanguage, currentTheme, dress, keep, LANGUAGES, numeral, speak, word } from "./words.js";
 
 /** The place that an address names: the grid, one picture, or two of them. */
 function placeOf(hash) {
@@ -86,7 +86,7 @@ function Body({ filters }) {
       ? html`<${Blank} icon="search" title=${word("nothing_found")} text=${word("nothing_found_text")}><a class="button" href="#/">${word("show_all")}</a></${Blank}>`
       : html`<${Blank} icon="brush" title=${word("empty_title")} text=${word("empty_text")}><${Button} kind="primary" icon="plus" text=${word("draw_first")} onclick=${() => startDrawing()} /></${Blank}>`;
   }
-  return html`<p class="count soft" role="status">${counted(filtered ? "found" : "entries", state.total)}</p>
+  return html`<p class="count soft" role="status">${counted(filtered ? "found" : "entries", state.total, state.atLeast ? { n: `${numeral(state.total)}+` } : {})}</p>
     <${Grid} selected=${state.selected} selecting=${state.selecting} version=${currentLanguage()} />
     ${state.status === "more" ? html`<p class="more" role="status">${word("loading")}</p>` : state.problem && html`<div class="end"><p class="problem" role="alert">${state.problem.text}</p><${Button} icon="again" text=${word("try_again")} onclick=${loadMore} /></div>`}`;
 }

@@ -3,6 +3,7 @@
  * that nothing shifts when pictures arrive. One tile takes the focus of the keyboard; arrows move it.
  */
 import { api } from "./api.js";
+import { failureText } from "./failures.js";
 import { arrange, rowHeight, rowsBetween } from "./layout.js";
 import { allTiles, changed, explain, loadMore, notify, selectBetween, state, toggle } from "./store.js";
 import { altOf, cut, sourceOf, sourcesOf } from "./values.js";
@@ -26,7 +27,7 @@ function Face({ tile, width }) {
   }
   if (picture) return html`<span class="words gone"><${Icon} name="picture" /><span>${word(broken ? "not_loaded" : "gone_short")}</span><q>${cut(job.prompt, 60)}</q></span>`;
   if (job.state === "failed") {
-    const [fact] = (job.failure?.reason || "").split("\n");
+    const [fact] = job.failure ? failureText(job.failure).split("\n") : [""];
     return html`<span class="words failed"><${Icon} name="warning" /><span>${fact || word("failed")}</span><q>${cut(job.prompt, 60)}</q></span>`;
   }
   return html`<span class="words working"><q>${cut(job.prompt, 80)}</q></span>`;

@@ -1,5 +1,6 @@
 /** The page of one picture: large, with all that is known of it, and all that can be done with it. */
 import { api } from "./api.js";
+import { failureText } from "./failures.js";
 import { Working } from "./grid.js";
 import { absorb, allTiles, explain, jobOf, loadMore, notify, remove, state, useStore } from "./store.js";
 import { Family } from "./tree.js";
@@ -74,7 +75,7 @@ function Middle({ job, picture, view }) {
 }
 
 function Failed({ job }) {
-  const [fact, ...rest] = (job.failure?.reason || word("failed")).split("\n");
+  const [fact, ...rest] = (job.failure ? failureText(job.failure) : word("failed")).split("\n");
   return html`<${Blank} icon="warning" title=${fact} text=${rest.join(" ")} />`;
 }
 
@@ -94,7 +95,7 @@ function Facts({ job, picture }) {
     cost ? [word("cost"), job.usage.estimated ? word("about", { cost }) : cost] : null,
     [word("number"), `history_id ${job.history_id}`],
     picture?.note ? [word("note"), picture.note] : null,
-    picture && job.failure ? [word("note"), job.failure.reason] : null,
+    picture && job.failure ? [word("note"), failureText(job.failure)] : null,
   ].filter(Boolean);
   return html`<dl class="facts">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

@@ -2,8 +2,8 @@
 import { api } from "./api.js";
 import { startDrawing } from "./draw.js";
 import { deletionQuestion, picturesOf, selectedJobs } from "./picture.js";
-import { jobOf, notify, remove, selectNothing, state } from "./store.js";
-import { Button, html, Icon, Question, useRef, useState } from "./view.js";
+import { explain, jobOf, notify, remove, selectNothing, state } from "./store.js";
+import { Button, html, Icon, Question, useState } from "./view.js";
 import { counted, word } from "./words.js";
 
 function pairs() {
@@ -12,15 +12,25 @@ function pairs() {
 
 export function SelectionBar() {
   const [asking, setAsking] = useState(false);
-  const form = useRef(null);
   const selected = pairs();
   const kept = selected.filter(([id, number]) => jobOf(id)?.pictures.some((each) => each.picture === number && each.kept));
+  const pictures = kept.map(([history_id, picture]) => ({ history_id, picture }));
   const jobs = selectedJobs();
   const answered = async (yes) => {
     setAsking(false);
     if (yes && (await remove(jobs))) {
       notify(word("deleted"));
       selectNothing();
+    }
+  };
+  const save = async (event) => { // a form saves what comes, and shows no refusal
+    event.preventDefault();
+    const { target } = event;
+    try {
+      await api.checkZip(pictures);
+      target.submit();
+    } catch (error) {
+      notify(explain(error), "bad");
     }
   };
   const startFrom = () => {
@@ -34,8 +44,8 @@ export function SelectionBar() {
     <span class="spacer"></span>
     ${kept.length === 2 && html`<${Button} icon="compare" text=${word("compare")} id="compare" onclick=${() => { location.hash = `#/compare/${kept.map((each) => each.join(".")).join("/")}`; }} />`}
     ${kept.length > 0 && html`<${Button} icon="change" text=${word("start_from")} onclick=${startFrom} />`}
-    <form ref=${form} method="post" action=${api.zipAddress}>
-      <input type="hidden" name="pictures" value=${JSON.stringify(kept.map(([history_id, picture]) => ({ history_id, picture })))} />
+    <form method="post" action=${api.zipAddress} onsubmit=${save}>
+      <input type="hidden" name="pictures" value=${JSON.stringify(pictures)} />
       <button type="submit" id="zip" class="button" disabled=${!kept.length}><${Icon} name="download" /><span>${word("zip")}</span></button>
     </form>
     <${Button} kind="bad" icon="trash" text=${word("delete")} id="delete-selected" disabled=${!selected.length} onclick=${() => setAsking(true)} />

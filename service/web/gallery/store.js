@@ -16,6 +16,8 @@ export const state = {
   jobs: [],
   next: null,
   total: 0,
+  /** There are more than `total`: counting ended there. */
+  atLeast: false,
   /** loading, more, ready, failed */
   status: "loading",
   problem: null,
@@ -97,7 +99,7 @@ export async function load(filters) {
   try {
     const page = await api.jobs(filters);
     if (mine !== asked) return;
-    Object.assign(state, { jobs: page.jobs, next: page.next, total: page.total, status: "ready" });
+    Object.assign(state, { jobs: page.jobs, next: page.next, total: page.total, atLeast: page.at_least, status: "ready" });
   } catch (error) {
     if (mine !== asked) return;
     Object.assign(state, { status: "failed", problem: { ...error, text: explain(error) } });
@@ -140,6 +142,7 @@ export function absorb(job) {
     if (index >= 0) {
       // A job ends once: what says that it works was read before, and has come later.
       if (state[list][index].state !== "working" && job.state === "working") return undefined;
+      if (state[list][index].state !== job.state && state.options?.limits.length) readOptions(); // some of them are used
       state[list] = state[list].with(index, { ...state[list][index], ...job });
       return changed();
     }
@@ -210,6 +213,7 @@ async function catchUp() {
     forget(state.jobs.filter((each) => each.history_id >= oldest && !there.has(each.history_id)).map((each) => each.history_id));
     page.jobs.forEach(absorb);
     state.total = page.total;
+    state.atLeast = page.at_least;
     if (!state.options) readOptions();
   } catch (error) {
     explain(error);

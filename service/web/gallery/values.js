@@ -10,7 +10,7 @@ const MOST_PICTURES = 8; // pictures of one job
 const SHAPES = [0.5, 2.4]; // a tile is no narrower or wider than this; the picture is cut to it
 
 /** The names of a job's parameters in the order in which people read them. */
-const PARAMETERS = ["aspect_ratio", "resolution", "size", "quality", "background", "output_format", "count", "negative_prompt", "seed", "steps", "guidance", "loras"];
+const PARAMETERS = ["aspect_ratio", "resolution", "size", "quality", "complexity", "background", "output_format", "count", "negative_prompt", "seed", "steps", "guidance", "loras"];
 
 export function cut(text, length) {
   const letters = Array.from(text);
