@@ -8,10 +8,9 @@
    requests in `call_rate.py`, by a monotonic clock and for each process.
 """
 
-import contextlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -306,14 +305,10 @@ class InUse:
         if left:
             self._owners[owner] = left
 
-    @contextlib.contextmanager
-    def hold(self, owner: str, amount: int = 1) -> Iterator[None]:
+    def hold(self, owner: str, amount: int = 1) -> "Held":
         """Use so much more until the block ends; raises `LimitError` beyond a limit."""
         self.take(owner, amount)
-        try:
-            yield
-        finally:
-            self.give_back(owner, amount)
+        return Held(self, owner, amount)
 
     @property
     def overall(self) -> int:
@@ -323,6 +318,25 @@ class InUse:
     def of(self, owner: str) -> int:
         """Return how much an owner uses."""
         return self._owners.get(owner, 0)
+
+
+class Held:
+    """An amount that is in use while a block of code runs. Streams hold one for days, so it is small."""
+
+    __slots__ = ("_amount", "_in_use", "_owner")
+
+    def __init__(self, in_use: InUse, owner: str, amount: int) -> None:
+        """Hold what was taken."""
+        self._in_use = in_use
+        self._owner = owner
+        self._amount = amount
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, *_: object) -> None:
+        """Give the amount back."""
+        self._in_use.give_back(self._owner, self._amount)
 
 
 def spoken_wait(seconds: float) -> str:

@@ -79,17 +79,17 @@ def respond_from_cache(server: Server, call: Call) -> EncodedResponse | None:
 
 async def respond(server: Server, call: Call) -> EncodedResponse:
     """Run the method of the call. Never raises, but for the cancellation of the task it runs in."""
-    request = call.request
+    name, id_ = call.method, call.id  # and not the request: a stream of notices lets go of it
     try:
         server.call_rate.take(call.owner)
         method = _method_of(server, call)
         if call.session is not None:
             call.log_level = server.memory.level_of(call.session.id)
-        result = stamp(server, call.era, request.method, await method.handle(server, call))
-        if method.fixed and "cursor" not in request.params:
+        result = stamp(server, call.era, name, await method.handle(server, call))
+        if method.fixed and "cursor" not in call.params:
             server.encoded[_cache_key(server, call)] = orjson.dumps(result)
         delivery = None if call.channel.is_task else call.delivery
-        return EncodedResponse(body=result_message(request.id, result), delivery=delivery)
+        return EncodedResponse(body=result_message(id_, result), delivery=delivery)
     except InputRequiredError as early:
         return _succeed(server, call, early.result)
     except (UnaskableError, LimitError) as refusal:
@@ -103,7 +103,7 @@ async def respond(server: Server, call: Call) -> EncodedResponse:
             return _fail(
                 call, RpcError(INTERNAL_ERROR, str(storage_error("This call came to nothing", trouble, error)))
             )
-        logger.exception("%s failed", request.method[:100])
+        logger.exception("%s failed", name[:100])
         return _fail(call, RpcError(INTERNAL_ERROR, "Internal error. The server's log has the details."))
 
 

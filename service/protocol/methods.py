@@ -92,7 +92,8 @@ async def listen(server: Server, call: Call) -> Result:
     hub, wanted = server.hub, read_filter(call.params.get("notifications"))
     with hub.streams.hold(call.owner), hub.names.hold(call.owner, names_in(wanted)):
         granted = await _granted(server, call, wanted)
-        call.request = replace(call.request, params={})  # a stream lasts for days: what else came with it is let go
+        # A stream lasts for days: what else came with it is let go.
+        call.request, call.headers = replace(call.request, params={}), None
         await _stream_changes(server, call, granted)
     return {"_meta": {SUBSCRIPTION_ID: call.id}}
 

@@ -70,14 +70,21 @@ LISTS: Final[Mapping[str, ListChanged]] = {
 
 
 class Subscription:
-    """The changes that one reader of `owner` wants, and those not read yet. Closed, it ends after the unread ones."""
+    """The changes that one reader of `owner` wants, and those not read yet. Closed, it ends after the unread ones.
 
-    def __init__(self, wanted: Iterable[Change], owner: str) -> None:
+    `session_id` is that of a legacy session, "" in the modern era.
+    """
+
+    # There are thousands.
+    __slots__ = ("_closed", "_unread", "_waiting", "owner", "session_id", "wanted")
+
+    def __init__(self, wanted: Iterable[Change], owner: str, session_id: str = "") -> None:
         """Begin without unread changes."""
         self.wanted = set(wanted)
         self.owner = owner
+        self.session_id = session_id
         self._unread: dict[Change, None] = {}
-        self._news = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
         self._closed = False
 
     def offer(self, change: Change) -> None:
@@ -89,15 +96,15 @@ class Subscription:
         """Take a change, wanted or not, while there is room."""
         if not self._closed and (change in self.wanted or len(self._unread) < MAX_NAMED):
             self._unread[change] = None
-            self._news.set()
+            self._tell()
 
     async def next(self) -> Change | None:
         """Return the oldest unread change, waiting for one; None when it is closed and all were read."""
         while not self._unread:
             if self._closed:
                 return None
-            self._news.clear()
-            await self._news.wait()
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
         change = next(iter(self._unread))
         del self._unread[change]
         return change
@@ -105,7 +112,11 @@ class Subscription:
     def close(self) -> None:
         """Take no more changes; the reader ends after the unread ones."""
         self._closed = True
-        self._news.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 @dataclass
@@ -118,8 +129,9 @@ class Hub:
     allowances: Allowances = UNLIMITED
     is_heard: bool = False
     """True while there is any subscription. A publisher may look here before it makes a change."""
-    _subscriptions: list[Subscription] = field(default_factory=list)
-    _sessions: dict[str, list[Subscription]] = field(default_factory=dict)
+    _modern: dict[Subscription, None] = field(default_factory=dict)
+    _sessions: dict[str, dict[Subscription, None]] = field(default_factory=dict)
+    """The streams of each legacy session, the newest last."""
     _closed: bool = False
 
     def __post_init__(self) -> None:
@@ -133,30 +145,29 @@ class Hub:
         """Offer a change to every subscription, or to those of this owner alone. Never waits."""
         if not self.is_heard:
             return
-        newest = (streams[-1] for streams in self._sessions.values())
-        for subscription in chain(self._subscriptions, newest):
+        newest = (next(reversed(streams)) for streams in self._sessions.values())
+        for subscription in chain(self._modern, newest):
             if owner is None or subscription.owner == owner:
                 subscription.offer(change)
 
     def complete_elicitation(self, session_id: str, elicitation_id: str) -> None:
         """Push the end of an `elicit_url` page to the session that was asked to open it."""
-        for stream in self._sessions.get(session_id, ())[-1:]:
+        for stream in self.streams_of(session_id)[-1:]:
             stream.push(ElicitationCompleted(elicitation_id))
 
     def open(self, wanted: Iterable[Change], owner: str) -> Subscription:
         """Return a new subscription of the modern era."""
-        subscription = self._new(wanted, owner)
-        self._subscriptions.append(subscription)
+        subscription = self._new(Subscription(wanted, owner))
+        self._modern[subscription] = None
         return subscription
 
     def open_for_session(self, session_id: str, wanted: Iterable[Change], owner: str) -> Subscription:
         """Return a new subscription of a legacy session, for its newest stream."""
-        subscription = self._new(wanted, owner)
-        self._sessions.setdefault(session_id, []).append(subscription)
+        subscription = self._new(Subscription(wanted, owner, session_id))
+        self._sessions.setdefault(session_id, {})[subscription] = None
         return subscription
 
-    def _new(self, wanted: Iterable[Change], owner: str) -> Subscription:
-        subscription = Subscription(wanted, owner)
+    def _new(self, subscription: Subscription) -> Subscription:
         self.is_heard = True
         if self._closed:
             subscription.close()
@@ -164,14 +175,12 @@ class Hub:
 
     def forget(self, subscription: Subscription) -> None:
         """Remove a subscription whose reader has ended, if it is there."""
-        if subscription in self._subscriptions:
-            self._subscriptions.remove(subscription)
-        for session_id, streams in list(self._sessions.items()):
-            if subscription in streams:
-                streams.remove(subscription)
-                if not streams:
-                    del self._sessions[session_id]
-        self.is_heard = bool(self._subscriptions or self._sessions)
+        self._modern.pop(subscription, None)
+        streams = self._sessions.get(subscription.session_id, {})
+        streams.pop(subscription, None)
+        if not streams:
+            self._sessions.pop(subscription.session_id, None)
+        self.is_heard = bool(self._modern or self._sessions)
 
     def streams_of(self, session_id: str) -> list[Subscription]:
         """Return the open streams of a legacy session."""
@@ -179,15 +188,18 @@ class Hub:
 
     def close_owners(self, owners: Collection[str]) -> None:
         """End the subscriptions of owners that may no longer use the service."""
-        for subscription in chain(self._subscriptions, *self._sessions.values()):
+        for subscription in self._all():
             if subscription.owner in owners:
                 subscription.close()
 
     def close(self) -> None:
         """End every subscription gracefully, as a stopping server does; later ones end at once."""
         self._closed = True
-        for subscription in [*self._subscriptions, *(each for one in self._sessions.values() for each in one)]:
+        for subscription in self._all():
             subscription.close()
+
+    def _all(self) -> Iterable[Subscription]:
+        return chain(self._modern, *self._sessions.values())
 
 
 def read_filter(value: object) -> dict[str, Any]:

@@ -76,6 +76,11 @@ class Bounds:
     look_s: float = LOOK_S
     exempt: tuple[Network, ...] = ()
 
+    @property
+    def looks_for_unread(self) -> int:
+        """The number of looks for one that goes through the bytes that are not read: a few within that deadline."""
+        return max(1, int(self.unread_s / self.look_s / 20))
+
 
 class Connection(web.RequestHandler):
     """One connection, served by aiohttp within our deadlines. It waits for a head, or handles a request."""
@@ -168,14 +173,14 @@ class Connection(web.RequestHandler):
         response.force_close()
         return response
 
-    def end_overdue(self, now: float) -> None:
-        """End the connection, if a deadline is over."""
+    def end_overdue(self, now: float, *, looks_at_unread: bool) -> None:
+        """End the connection, if a deadline is over; to look at the bytes that nobody reads takes most of the time."""
         if self.head_due is not None and now >= self.head_due:
             if self.head_bytes:
                 self._end_with(408)
             else:
                 self.abort()
-        elif self._is_unread(now):
+        elif looks_at_unread and self._is_unread(now):
             self.abort()
 
     def abort(self) -> None:
@@ -224,6 +229,7 @@ class Connections:
         self._count = 0
         self._waiting: dict[Connection, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._looks = 0
         self._quiet_until: dict[str, float] = {}
 
     def __len__(self) -> int:
@@ -296,8 +302,9 @@ class Connections:
         """End the connections whose deadline is over."""
         loop = asyncio.get_running_loop()
         now = loop.time()
+        self._looks += 1
         for connection in self.open:
-            connection.end_overdue(now)
+            connection.end_overdue(now, looks_at_unread=self._looks % self.bounds.looks_for_unread == 0)
         self._timer = loop.call_later(self.bounds.look_s, self._look) if self._count else None
 
 

@@ -44,7 +44,7 @@ from service.web.identity import IDENTITY, Identity
 from service.web.protected_resource import ProtectedResource
 from service.web.response import NO_HEADERS
 from service.web.running_calls import RunningCalls, Share
-from service.web.stream import SILENCE_S, Accepts, KeepAlive, ReplyStream, StreamChannel
+from service.web.stream import AGAIN_S, SILENCE_S, Accepts, KeepAlive, ReplyStream, StreamChannel
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 """Far more than a prompt and its parameters; the whole body is held in memory."""
@@ -79,7 +79,7 @@ class McpEndpoint:
     """Links begin with the loopback `Host` of the request: a container may be published at another port."""
     open_gallery: Callable[[Identity], str] | None = None
     """Gives the path by which a caller opens the gallery in a browser."""
-    keep_alive: KeepAlive = field(default_factory=lambda: KeepAlive(SILENCE_S))
+    keep_alive: KeepAlive = field(default_factory=lambda: KeepAlive(SILENCE_S, AGAIN_S))
 
     @cached_property
     def calls(self) -> RunningCalls:

@@ -6,9 +6,11 @@ on. DELETE ends the session. Spec 2025-11-25, Transports; the modern era has nei
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -27,12 +29,12 @@ from service.web.guard import error_response
 from service.web.identity import IDENTITY
 from service.web.mcp import McpEndpoint, arrival_of, limit_response, response_of, step_up
 from service.web.response import FITS_BYTES, NO_HEADERS, RawResponse
-from service.web.stream import WRITE_DEADLINE_S, Accepts
+from service.web.stream import WRITE_DEADLINE_S, Accepts, KeepAlive
 
 logger = logging.getLogger(__name__)
 
 BEAT_S: Final = 15.0
-"""Between two keep-alive comments on a silent stream; they also find out that a reader is gone."""
+"""Seconds between two keep-alive comments on a stream; they also find out that a reader is gone."""
 
 
 MAX_ENDED: Final = 10_000
@@ -45,11 +47,11 @@ class SessionRoutes:
     """The two routes, on one endpoint."""
 
     def __init__(self, endpoint: McpEndpoint, ended: EndedSessions, beat_s: float) -> None:
-        """Serve the sessions of `endpoint`, but the `ended` ones, with a comment every `beat_s` seconds of silence."""
+        """Serve the sessions of `endpoint`, but the `ended` ones, with a comment every `beat_s` seconds."""
         self._endpoint = endpoint
         self._ended = ended
         self._ended_of: Counter[str] = Counter()
-        self._beat_s = beat_s
+        self._keep_alive = KeepAlive(beat_s)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Open the stream of a session, or resume one from `Last-Event-ID`."""
@@ -136,27 +138,50 @@ class SessionRoutes:
     async def _stream(
         self, request: web.Request, session: Session, events: AsyncGenerator[bytes, None], of: Stream | None = None
     ) -> web.StreamResponse:
-        """Send events as they come, perhaps those `of` a call, and a comment whenever none came for a while."""
-        response = RawResponse(request)
+        """Send events as they come, perhaps those `of` a call, and now and then a comment."""
+        response, expires = RawResponse(request), request[IDENTITY].expires
         response.begin(NO_HEADERS)
-        upcoming, expires = asyncio.ensure_future(anext(events, None)), request[IDENTITY].expires
+        response.put(KEEP_ALIVE)
+        whole, silent = False, None
         try:
-            there = response.put(KEEP_ALIVE)
-            while there:
-                done, _ = await asyncio.wait({upcoming}, timeout=min(self._beat_s, max(expires - time.time(), 0)))
-                event = upcoming.result() if done else KEEP_ALIVE
-                # Another process on this data folder may have ended the session.
-                if event is None or self._ended.contains(session.id) or time.time() >= expires:
-                    await _end(response, of if event is None else None)
-                    break
-                there = await _write(response, event)
-                if done:
-                    upcoming = asyncio.ensure_future(anext(events, None))
+            async with asyncio.timeout(None if expires == math.inf else expires - time.time()) as limit:
+                silent = SilentStream(response, limit, partial(self._ended.contains, session.id))
+                self._keep_alive.watch(silent)
+                whole = await self._send(response, session, events)
+        except TimeoutError:
+            pass  # the token has expired, or another process on this data folder has ended the session
         finally:
-            upcoming.cancel()
-            await asyncio.wait({upcoming})
+            if silent is not None:
+                self._keep_alive.forget(silent)
             await events.aclose()
+        await _end(response, of if whole else None)
         return response.sent
+
+    async def _send(self, response: RawResponse, session: Session, events: AsyncGenerator[bytes, None]) -> bool:
+        """Send events to their end; False where the session ends, or the client is gone, before that."""
+        async for event in events:
+            if self._ended.contains(session.id) or not await _write(response, event):
+                return False
+        return True
+
+
+class SilentStream:
+    """A stream of a session, on which comments are sent. It is over where `is_ended` says so, or its client is gone."""
+
+    __slots__ = ("_is_ended", "_limit", "_response")
+
+    def __init__(self, response: RawResponse, limit: asyncio.Timeout, is_ended: Callable[[], bool]) -> None:
+        """Send comments on this response until the limit of its time."""
+        self._response = response
+        self._limit = limit
+        self._is_ended = is_ended
+
+    def beat(self) -> bool:
+        """Send a comment; return whether another may be needed."""
+        if not self._is_ended() and self._response.put(KEEP_ALIVE, optional=True):
+            return True
+        self._limit.reschedule(asyncio.get_running_loop().time())
+        return False
 
 
 def add_routes(

@@ -10,6 +10,7 @@ A lost connection is no error: messages are dropped then, but for those that a l
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -21,6 +22,15 @@ from service.web.response import FITS_BYTES, NO_HEADERS, SENT_LAST, RawResponse
 
 SILENCE_S: Final = 5.0
 """Clients and proxies give up on a silent response, some after a minute; they get headers long before."""
+
+AGAIN_S: Final = 12.0
+"""Seconds between two comments after that: the shortest limits that proxies have are about a minute."""
+
+AT_ONCE: Final = 50
+"""Comments that are sent before other work has its turn: a millisecond."""
+
+MOMENTS: Final = 50
+"""The parts of the first wait by which comments may be late."""
 
 WRITE_DEADLINE_S: Final = 120.0
 """The largest result, of 800 kB, over a modem. A client that takes longer does not read, and is disconnected."""
@@ -45,38 +55,50 @@ class Silent(Protocol):
 
 
 class KeepAlive:
-    """Sends comments on responses that are silent for `silence_s` seconds, by one timer for all of them.
+    """Sends comments on silent responses: the first after `first_s` seconds, others `again_s` seconds after the last.
 
-    Nearly every response ends before that, and a timer set and cancelled with each costs more than its JSON. All wait
-    equally long, so the one that began first is due first.
+    One timer serves all of them. Nearly every response ends before its first comment, and a timer set and cancelled
+    with each costs more than its JSON. All wait equally long, so the one that began first is due first.
     """
 
-    def __init__(self, silence_s: float) -> None:
-        """Watch no response yet."""
-        self._silence_s = silence_s
-        self._due: dict[Silent, float] = {}
+    def __init__(self, first_s: float, again_s: float | None = None) -> None:
+        """Watch no response yet. Without `again_s` all waits are equal."""
+        self._first_s = first_s
+        self._again_s = again_s or first_s
+        self._new: dict[Silent, float] = {}
+        self._known: dict[Silent, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, response: Silent) -> None:
         """Start sending comments on this response when it is silent."""
         loop = asyncio.get_running_loop()
-        self._due[response] = loop.time() + self._silence_s
+        self._new[response] = loop.time() + self._first_s
         if self._timer is None:
-            self._timer = loop.call_later(self._silence_s, self._tick)
+            self._timer = loop.call_later(self._first_s, self._tick)
 
     def forget(self, response: Silent) -> None:
         """Stop sending comments on this response: it has ended, or its client is gone."""
-        self._due.pop(response, None)
+        if self._new.pop(response, None) is None:
+            self._known.pop(response, None)
 
     def _tick(self) -> None:
+        """Send the comments that are due, of thousands so many at once."""
         loop = asyncio.get_running_loop()
         now, self._timer = loop.time(), None
-        for response in [each for each, due in self._due.items() if due <= now]:
-            del self._due[response]
+        due = [*_due(self._new, now), *_due(self._known, now)]
+        for response in due:
+            self.forget(response)
             if response.beat():
-                self._due[response] = now + self._silence_s
-        if self._due:
-            self._timer = loop.call_at(next(iter(self._due.values())), self._tick)
+                self._known[response] = now + self._again_s
+        following = [next(iter(each.values())) for each in (self._new, self._known) if each]
+        if following:
+            # Those that are due within a moment go together; where there are more already, after other work.
+            moment = self._first_s / MOMENTS if len(due) < AT_ONCE else 0.0
+            self._timer = loop.call_at(max(min(following), now + moment), self._tick)
+
+
+def _due(waiting: Mapping[Silent, float], now: float) -> list[Silent]:
+    return [response for response, due in islice(waiting.items(), AT_ONCE) if due <= now]
 
 
 class ReplyStream:
@@ -255,6 +277,8 @@ class ReplyStream:
 
 class StreamChannel(ClientChannel):
     """The channel of a call whose response is a `ReplyStream`; `leave` lets the request end without its call."""
+
+    __slots__ = ("_leave", "_stream", "pending", "takes_messages")
 
     def __init__(
         self, stream: ReplyStream, accepts: Accepts, pending: PendingRequests, leave: Callable[[Call], None]

@@ -409,5 +409,5 @@ async def test_a_listener_that_goes_away_is_forgotten() -> None:
     fixture = server()
     async with fixture_client(fixture) as client:
         async with listening(client, {"toolsListChanged": True}):
-            assert fixture.hub._subscriptions
-        await until(lambda: not fixture.hub._subscriptions)
+            assert fixture.hub._modern
+        await until(lambda: not fixture.hub._modern)

@@ -1,6 +1,7 @@
 """Change notices: who hears what, how much memory it costs, and how it ends."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -44,6 +45,25 @@ async def told(subscription: Subscription) -> list[Change]:
     while (notice := await subscription.next()) is not None:
         notices.append(notice)
     return notices
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+def test_five_thousand_streams_that_close_at_once_cost_each_the_same(era: str) -> None:
+    """Bug: each looked through all others, and the loop stood still for three seconds."""
+
+    def cost(streams: int) -> float:
+        hub = Hub()
+        opened = [
+            hub.open([TOOLS], "anna") if era == "modern" else hub.open_for_session(str(number), [TOOLS], "anna")
+            for number in range(streams)
+        ]
+        began = time.thread_time()
+        for each in opened:
+            hub.forget(each)
+        assert not hub.is_heard
+        return (time.thread_time() - began) / streams
+
+    assert min(cost(5000) for _ in range(3)) < 5 * min(cost(500) for _ in range(3))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 
 import aiohttp
 import pytest
@@ -13,7 +14,7 @@ from yarl import URL
 
 from service.protocol.call import DeliveryCallbacks
 from service.protocol.replay import KEEP_ALIVE, Stream, Streams, frame
-from service.web.stream import Accepts, KeepAlive, ReplyStream
+from service.web.stream import AT_ONCE, Accepts, KeepAlive, ReplyStream
 from tests.wire import until
 
 DONE = b'{"done":1}'
@@ -325,6 +326,32 @@ async def test_who_has_nobody_left_to_tell_is_not_told_again() -> None:
     assert heard == ["once", "thrice", "thrice", "thrice"]
 
 
+async def test_thousands_are_told_so_many_at_once() -> None:
+    """Ours: 5,000 comments in one go would hold everything else up for a tenth of a second."""
+    heard: list[str] = []
+    keep_alive = KeepAlive(0.01, 60)
+    for number in range(3 * AT_ONCE):
+        keep_alive.watch(Quiet(str(number), heard))
+    lengths = set[int]()
+    while len(heard) < 3 * AT_ONCE:
+        await asyncio.sleep(0)
+        lengths.add(len(heard))
+    assert max(later - sooner for sooner, later in pairwise(sorted(lengths))) <= AT_ONCE
+    assert heard == [str(number) for number in range(3 * AT_ONCE)]
+    assert keep_alive._timer is not None
+    keep_alive._timer.cancel()
+
+
+async def test_a_second_comment_has_a_wait_of_its_own() -> None:
+    heard: list[str] = []
+    keep_alive = KeepAlive(0.01, 60)
+    keep_alive.watch(Quiet("a", heard))
+    await until(lambda: bool(heard))
+    assert keep_alive._timer is not None
+    assert keep_alive._timer.when() > asyncio.get_running_loop().time() + 30
+    keep_alive._timer.cancel()
+
+
 async def test_what_is_over_is_not_told() -> None:
     heard: list[str] = []
     keep_alive = KeepAlive(0.01)
@@ -361,6 +388,6 @@ async def test_a_million_answers_that_ended_in_time_leave_one_timer_and_nothing_
         keep_alive.watch(answer)
         keep_alive.forget(answer)
     assert keep_alive._timer is timer
-    assert len(keep_alive._due) == 1
+    assert len(keep_alive._new) == 1
     assert timer is not None
     timer.cancel()
