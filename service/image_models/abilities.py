@@ -1,5 +1,10 @@
-"""The table of what each model on offer takes and gives: the same facts as in schema and checks, to be read at once."""
+"""The abilities of the models on offer, to be read at once: a table of them, and the names of models in a sentence.
 
+The facts are those of schema and checks.
+"""
+
+import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from service.image_models.models import CHOICES, SWITCHES, Model, Models
@@ -7,6 +12,9 @@ from service.images import FORMATS
 
 MASKS: Final = {"alpha": "as a mask", "marked": "as a region marked in the picture, with words"}
 """The ways of a mask in words."""
+
+_BOUNDARY: Final = re.compile(r"[^A-Za-z0-9]|\Z")
+"""The places in a name where a beginning that several have may end."""
 
 
 def table(models: Models) -> list[dict[str, Any]]:
@@ -41,6 +49,25 @@ def row(model: Model, *, is_default: bool = False) -> dict[str, Any]:
 def table_text(models: Models) -> str:
     """Return the table for people and models, one line for each model."""
     return "\n".join(_line(model, is_default=model.id == models.default) for model in models.listed)
+
+
+def names(some: Sequence[Model], among: Sequence[Model]) -> list[str]:
+    """Name some of the models without their organisation, as long as each is told from all others so.
+
+    Those whose beginning no other has are named together, such as "gpt-image-2*": a chat pays for each letter.
+    """
+    short = [model.id.rpartition("/")[2] for model in among]
+    name_of = {model.id: name if short.count(name) == 1 else model.id for model, name in zip(among, short, strict=True)}
+    left = [name_of[model.id] for model in some]
+    others = set(name_of.values()) - set(left)
+    named: list[str] = []
+    while left:
+        beginnings = [left[0][: found.start()] for found in _BOUNDARY.finditer(left[0]) if found.start()]
+        own = [each for each in beginnings if not any(other.startswith(each) for other in others)]
+        alike = [name for name in left if own and name.startswith(own[0])]
+        named.append(f"{own[0]}*" if len(alike) > 1 else left[0])
+        left = [name for name in left[1:] if name not in alike]
+    return named
 
 
 def _line(model: Model, *, is_default: bool) -> str:

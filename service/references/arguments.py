@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from service.image_models.abilities import names
 from service.image_models.models import Model, Models
 from service.images import ReferenceRules, WorkError
 from service.references.masks import MaskArgument
@@ -105,11 +106,11 @@ def offer(models: Models, properties: Mapping[str, Any], *, folder: bool) -> dic
     """Return the properties of a schema that are of use, with these models and perhaps without an image folder."""
     left_out = (frozenset() if folder else FOLDER) if models.take_references else ARGUMENTS
     shown = {name: schema for name, schema in properties.items() if name not in left_out}
-    takers = [each.id for each in models.listed if each.mask]
+    takers = [each for each in models.listed if each.mask]
     if "mask" in shown and not takers:
         del shown["mask"]
     elif "mask" in shown and len(takers) < len(models.listed):
-        words = f"{shown['mask']['description']} Only for {', '.join(each.rpartition('/')[2] for each in takers)}."
+        words = f"{shown['mask']['description']} Only for {', '.join(names(takers, models.listed))}."
         shown["mask"] = shown["mask"] | {"description": words}
     return shown
 

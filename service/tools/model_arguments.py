@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from service.image_models.abilities import names
 from service.image_models.models import CHOICES, SWITCHES, Model, Models
 from service.tools.arguments import nearest
 
@@ -30,10 +31,10 @@ def find_misfits(models: Models, arguments: Mapping[str, Any]) -> list[str]:
     model = models.by_id.get(chosen)
     if model is None:
         return [_unknown_model(models, chosen)]
-    names = [name for name in (*CHOICES, *SWITCHES) if name in arguments]
-    misfits = [problem for name in names if (problem := _misfit(models, model, name, arguments[name]))]
+    given = [name for name in (*CHOICES, *SWITCHES) if name in arguments]
+    misfits = [problem for name in given if (problem := _misfit(models, model, name, arguments[name]))]
     misfits += _too_many(models, model, int(arguments.get("count", 1)))
-    return misfits or _contradiction(names)
+    return misfits or _contradiction(given)
 
 
 def _offer_one(models: Models, name: str, schema: dict[str, Any]) -> Mapping[str, Any] | None:
@@ -50,7 +51,7 @@ def _offer_one(models: Models, name: str, schema: dict[str, Any]) -> Mapping[str
         return None
     if name in SWITCHES:
         takers = [model for model in shown if model.accepts(name)]
-        only = "" if len(takers) == len(shown) else f"Only for {_names(takers, shown)}."
+        only = "" if len(takers) == len(shown) else f"Only for {_series(names(takers, shown))}."
         return schema | {"description": " ".join(filter(None, [schema["description"], only]))}
     values = list(dict.fromkeys(value for model in shown for value in model.choices.get(name, ())))
     lines = [schema["description"], _by_answer(shown, lambda model: _values(model.choices.get(name, ())), "Values")]
@@ -81,16 +82,10 @@ def _by_answer(models: Sequence[Model], answer: Callable[[Model], str], title: s
     if not groups:
         return ""
     parts = [
-        text if len(group) == len(among) else f"{text} with {_names(group, among)}" for text, group in groups.items()
+        text if len(group) == len(among) else f"{text} with {_series(names(group, among))}"
+        for text, group in groups.items()
     ]
     return f"{title}: {'; '.join(parts)}."
-
-
-def _names(some: Sequence[Model], models: Sequence[Model]) -> str:
-    """Name some of the models without their organisation, as long as each is told from all others so."""
-    short = [model.id.rpartition("/")[2] for model in models]
-    ids = [name if short.count(name := model.id.rpartition("/")[2]) == 1 else model.id for model in some]
-    return _series(ids)
 
 
 def _references(model: Model) -> str:

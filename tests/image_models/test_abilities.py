@@ -1,6 +1,8 @@
 """The table of what each model takes: the facts of the models file, and nothing that is not there."""
 
-from service.image_models.abilities import row, table, table_text
+import pytest
+
+from service.image_models.abilities import names, row, table, table_text
 from service.image_models.models import Model, read_models
 from service.image_models.prices import Case, PriceList
 from tests.paths import ROOT
@@ -50,3 +52,22 @@ def test_the_table_is_read_by_people_too() -> None:
     [openai] = [line for line in lines if line.startswith("gpt-image-2 ")]
     assert "mask as a mask" in openai
     assert "up to 16 reference pictures (PNG, JPEG, WebP, up to 50 MB each)" in openai
+
+
+@pytest.mark.parametrize(
+    ("some", "others", "named"),
+    [
+        pytest.param(
+            ["gpt-image-2", "gpt-image-2.6-a"], ["gpt-image-1"], ["gpt-image-2*"], id="a beginning of their own"
+        ),
+        pytest.param(["gpt-image-1", "gpt-image-2"], ["gemini-3"], ["gpt*"], id="the shortest that is their own"),
+        pytest.param(["flux-1", "qwen-a", "flux-2"], ["qwen-b"], ["flux*", "qwen-a"], id="some, and one beside them"),
+        pytest.param(["m-2"], ["m-1"], ["m-2"], id="one alone"),
+        pytest.param(["m", "m-2"], ["m-1"], ["m", "m-2"], id="a beginning that another has too"),
+        pytest.param(["a/near", "b/far"], ["c/far"], ["near", "b/far"], id="by organisation where that tells them"),
+    ],
+)
+def test_models_that_begin_alike_are_named_together(some: list[str], others: list[str], named: list[str]) -> None:
+    """Ours: the list of tools is paid for with every message, and no other model may be meant."""
+    models = [Model(id=id_, upstream="u") for id_ in (*some, *others)]
+    assert names(models[: len(some)], models) == named

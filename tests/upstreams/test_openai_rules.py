@@ -2,10 +2,12 @@
 
 import pytest
 
+from service.image_models.models import Model, read_models
 from service.images import ImageRequest, Reference, WorkError
 from service.upstreams.openai_rules import (
     DALL_E_2,
     DALL_E_3,
+    FAMILIES,
     GPT_IMAGE_1,
     GPT_IMAGE_2,
     GPT_IMAGE_2_5,
@@ -17,6 +19,9 @@ from service.upstreams.openai_rules import (
     family_of,
     size_of,
 )
+from tests.paths import SERVICE
+
+LISTED = read_models((SERVICE / "models.json").read_bytes(), ["openai"]).listed
 
 PNG = Reference(data=b"\x89PNG", media_type="image/png")
 
@@ -153,3 +158,43 @@ def test_a_shape_that_cannot_be_is_named(request_: ImageRequest, words: str) -> 
     """Ours: a square in the place of what was asked for would be paid for too."""
     with pytest.raises(WorkError, match=words):
         size_of(request_, family_of(request_.model))
+
+
+@pytest.mark.parametrize("model", LISTED, ids=[model.id for model in LISTED])
+def test_a_listed_model_takes_what_its_family_lets_through_and_nothing_else(model: Model) -> None:
+    """Ours: two tables say what a model takes, one before a call is accepted and one before it is sent."""
+    family, choices = family_of(model.id), model.choices
+    assert family.known, "it has no family, so that its parameters would be sent unchecked"
+    assert choices["quality"] == family.qualities
+    assert choices.get("complexity", ()) == family.complexities
+    assert choices["background"] == family.backgrounds
+    assert choices["output_format"] == tuple(each for each in family.formats if each != "gif")  # an animation
+    assert (model.references, model.reference_types) == (family.most_references, family.reference_types)
+    assert model.reference_bytes == family.largest_reference
+    assert (model.takes, model.mask) == (frozenset(), "alpha")
+    assert model.native_count <= family.most_pictures
+    for name in ("aspect_ratio", "resolution"):
+        for value in choices.get(name, ()):
+            assert size_of(asked(model.id, **{name: value}), family) is not None or value == "1K"
+
+
+@pytest.mark.parametrize("model", LISTED, ids=[model.id for model in LISTED])
+def test_the_sizes_of_a_listed_model_are_those_of_its_family(model: Model) -> None:
+    family = family_of(model.id)
+    if family.sizes is not None:
+        assert set(model.choices["size"]) == set(family.sizes)
+        assert "resolution" not in model.choices
+        return
+    auto, sides = model.choices["size"]
+    least, most = (int(pixels.partition("x")[0]) for pixels in sides.split(".."))
+    for size in (auto, f"{least}x{least * 3}", f"{most}x{most // 3}"):
+        check(asked(model.id, size=size), family)
+    for size in (f"{least - 16}x{(least - 16) * 3}", f"{most + 16}x{most // 3}"):
+        with pytest.raises(WorkError):
+            check(asked(model.id, size=size), family)
+
+
+def test_every_family_is_one_of_listed_models_or_known_to_be_older() -> None:
+    """Ours: facts about ids that nobody is offered go stale unseen."""
+    listed = [family_of(model.id) for model in LISTED]
+    assert [family for _, family in FAMILIES if family.known and family not in listed] == [DALL_E_2, DALL_E_3]
