@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from service.authorization import DRAW
-from service.costs import FREE, Price
+from service.costs import FREE, Price, cost_text
 from service.image_models.models import Models
 from service.images import ImageRequest, Job, JobState, Reference, WorkError
 from service.pictures.messages import PREVIEW_TYPE, JpegCopy
@@ -64,6 +64,8 @@ async def run(context: ToolContext, call: Call, arguments: Arguments) -> Result:
 async def show(context: ToolContext, call: Call, outcome: Outcome, arguments: Arguments = NO_ARGUMENTS) -> Result:
     """Return the result of a job that has ended. Base64 is only for the call that asked for it."""
     call.on_delivered(partial(context.generation.delivered, outcome.job))
+    if not context.profiles.of(call).costs:
+        outcome = replace(outcome, job=replace(outcome.job, usage=None))
     if outcome.job.state is not JobState.DONE:
         return await with_view(context, call, not_made(outcome.job), [outcome.job])
     jpeg = None
@@ -189,7 +191,8 @@ def _listed(models: Models) -> list[str]:
 def _about(job: Job) -> dict[str, Any]:
     task = {"task_id": job.task} if job.task else {}
     parameters = {"parameters": asked} if (asked := asked_for(job)) else {}
-    return {"prompt": job.prompt, "model": job.model, "history_id": job.history_id, **parameters, **task}
+    usage = {"usage": used} if job.usage is not None and (used := job.usage.structure) else {}
+    return {"prompt": job.prompt, "model": job.model, "history_id": job.history_id, **parameters, **usage, **task}
 
 
 def _origin(url: str) -> str:
@@ -201,10 +204,11 @@ def _origin(url: str) -> str:
 
 def _facts(job: Job) -> list[str]:
     task = [f"Task ID: {escape_markdown(job.task, NOTE_LENGTH)}"] if job.task else []
+    cost = f" · {text}" if (text := cost_text(job.usage)) else ""
     return [
         f"Prompt: {escape_markdown(job.prompt, SHOWN_PROMPT)}",
         *task,
-        f"history_id: {job.history_id} · model: {job.model}",
+        f"history_id: {job.history_id} · model: {job.model}{cost}",
     ]
 
 

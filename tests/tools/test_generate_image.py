@@ -271,3 +271,17 @@ async def test_the_price_of_a_model_counts_for_the_spend_of_the_day(serve: Serve
         again = await client.call("generate", {"prompt": "a fox", "model": "Qwen/Qwen-Image"})
     assert not again.get("isError")
     assert len(upstream.submissions) == 2
+
+
+@pytest.mark.parametrize("shown", [pytest.param(True, id="shown"), pytest.param(False, id="EASEL_SHOW_COSTS=off")])
+async def test_what_the_picture_cost_is_told(serve: Serve, tmp_path: Path, *, shown: bool) -> None:
+    """Bug: `generate` told it of the same picture, and this tool did not."""
+    models = tmp_path / "models.json"
+    models.write_text(json.dumps(PRICED))
+    more = {} if shown else {"EASEL_SHOW_COSTS": "off"}
+    async with modelscope_client(serve, EASEL_MODELS_FILE=str(models), **more) as (client, _):
+        made = await client.call("generate_image", {"prompt": "a boat"})
+    said = made["structuredContent"]
+    assert ((" · about " in made["content"][0]["text"]), "usage" in said) == (shown, shown)
+    assert not shown or said["usage"]["estimated"]
+    assert not list(OUTPUT.iter_errors(said))
