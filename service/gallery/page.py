@@ -28,8 +28,8 @@ FOLDER: Final = Path(__file__).parents[1] / "web" / "gallery"
 
 VENDOR: Final = "vendor/htm-preact.js"
 MODULES: Final = (
-    *("words", "failures", "values", "view", "api", "store", "layout", "grid", "zoom", "tree", "picture", "compare"),
-    *("references", "painter", "mask", "draw", "filters", "selection", "gallery"),
+    *("words", "server_texts", "values", "view", "api", "store", "layout", "grid", "zoom", "tree", "picture"),
+    *("compare", "references", "painter", "mask", "draw", "filters", "selection", "gallery"),
 )
 """The modules of the gallery, each after those that it imports."""
 
@@ -66,17 +66,17 @@ Words = Mapping[str, Mapping[str, str]]
 
 def bundle(modules: Sequence[str], words: Words) -> str:
     """Return one script of modules of the folder, with the view library and the words before them."""
-    texts = [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in modules]
-    inner = "\n".join(EXPORT.sub("", IMPORT.sub("", text)) for text in texts)
+    files = [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in modules]
+    inner = "\n".join(EXPORT.sub("", IMPORT.sub("", text)) for text in files)
     said = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
-    failures = f"const FAILURES = {_failures()};\n" if "failures" in modules else ""
+    texts = f"const SERVER_TEXTS = {_server_texts()};\n" if "server_texts" in modules else ""
     vendor = (FOLDER / VENDOR).read_text(encoding="utf-8")
-    return f'{vendor}\n(() => {{\n"use strict";\nconst WORDS = {said};\n{failures}{inner}\n}})();\n'
+    return f'{vendor}\n(() => {{\n"use strict";\nconst WORDS = {said};\n{texts}{inner}\n}})();\n'
 
 
-def _failures() -> str:
-    """Read the texts of failures by their kinds, in the languages that the server does not speak."""
-    return (FOLDER / "failures.json").read_text(encoding="utf-8").strip()
+def _server_texts() -> str:
+    """Read what the server says, in the languages that it does not speak."""
+    return (FOLDER / "server_texts.json").read_text(encoding="utf-8").strip()
 
 
 def read_words() -> Words:

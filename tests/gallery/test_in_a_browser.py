@@ -381,7 +381,7 @@ async def test_a_person_signs_in_and_out(meet: Meet) -> None:
         again = {"name": COOKIE, "value": stolen["value"], "url": anna.world.easel.origin}
         await anna.tab.send("Network.setCookie", **again)
         await anna.open()
-        assert await anna.said(".blank h2") == "You are signed out"
+        assert await anna.said(".blank h2") == "You are not signed in"
 
 
 async def test_a_page_that_loses_the_server_says_so_and_goes_on(meet: Meet) -> None:
@@ -432,6 +432,7 @@ async def test_on_a_chinese_page_no_sentence_of_ours_is_english(meet: Meet) -> N
         await anna.go("#/")
         await anna.write("a fox")
         await anna.tab.run(CHOOSE % ("draw-model", "gpt-image-1.5"))
+        assert await anna.said("#draw-model-hint") == "较旧，有三种尺寸"
         await anna.tab.run("document.querySelector('summary').click()")
         await anna.tab.click("draw-size")
         await anna.tab.type("7x7")

@@ -173,9 +173,9 @@ def test_the_view_library_is_what_its_page_says() -> None:
     assert json.loads((FOLDER / "words.json").read_text(encoding="utf-8")).keys() == PAGES.words.keys()
 
 
-def test_every_kind_of_failure_has_words_in_each_language_that_the_server_does_not_speak() -> None:
+def test_what_the_server_says_has_words_in_each_language_that_it_does_not_speak() -> None:
     """Ours: on a Chinese page no sentence of ours is English."""
-    texts = json.loads((FOLDER / "failures.json").read_text(encoding="utf-8"))
+    texts = json.loads((FOLDER / "server_texts.json").read_text(encoding="utf-8"))
     assert texts.keys() == read_words().keys() - {"en"}
     service = FOLDER.parents[1]
     everywhere, here = (
@@ -192,3 +192,7 @@ def test_every_kind_of_failure_has_words_in_each_language_that_the_server_does_n
         assert refused - own["refusals"].keys() == set(), language
         assert own["failures"].keys() == texts["zh-Hans"]["failures"].keys()
         assert own["refusals"].keys() == texts["zh-Hans"]["refusals"].keys()
+        models = json.loads((service / "models.json").read_text(encoding="utf-8"))["models"]
+        assert {each["about"] for each in models if each.get("about")} == own["abouts"].keys(), language
+        assert [*own["steps"]] == [*texts["zh-Hans"]["steps"]]
+        assert [*own["steps"]][-1] == "", "what is not known has words, too"

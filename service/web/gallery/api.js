@@ -1,5 +1,5 @@
 /** The requests of the page to its server. Each address is relative to the page, so that a path prefix does no harm. */
-import { refusalText } from "./failures.js";
+import { refusalText } from "./server_texts.js";
 import { word } from "./words.js";
 
 const BASE = "gallery/api/";

@@ -2,6 +2,7 @@
 import { api } from "./api.js";
 import { MaskDialog } from "./mask.js";
 import { argumentsFor, letGo, ofFile, ofPicture, putMask, ReferenceList } from "./references.js";
+import { aboutText } from "./server_texts.js";
 import { absorb, explain, notify, readOptions, state } from "./store.js";
 import { argumentsOf, sourceOf } from "./values.js";
 import { Button, Choice, html, Icon, Problem, useEffect, useRef, useState } from "./view.js";
@@ -14,10 +15,12 @@ const VARIATIONS = 98;
 /** What is in the box. It outlives the page of a picture, from which it is filled. */
 export const draft = { prompt: "", model: "", values: {}, references: [], open: false };
 let redraw = () => {};
+let forgetProblems = () => {};
 let intent = 0;
 
 function begin() {
   draft.open = true;
+  forgetProblems();
   redraw();
   requestAnimationFrame(() => {
     const prompt = document.getElementById("prompt");
@@ -38,6 +41,13 @@ export function change(job, picture) {
 export function startDrawing(pairs = []) {
   for (const [job, picture] of pairs) draft.references.push(ofPicture(job, picture));
   begin();
+}
+
+/** Close the box where nothing would be lost by it. */
+export function closeEmpty() {
+  if (draft.prompt.trim() || draft.references.length) return;
+  draft.open = false;
+  redraw();
 }
 
 /** Draw a job once more. Pressed again before the server has answered, it is the same wish, and paid once. */
@@ -152,6 +162,7 @@ export function DrawBox() {
   const box = useRef(null);
   const prompt = useRef(null);
   redraw = () => count((number) => number + 1);
+  forgetProblems = () => setProblems({});
   const options = state.options;
   const model = options && chosenModel();
 
@@ -186,7 +197,7 @@ export function DrawBox() {
     try {
       const { history_id: id } = await api.draw(askedFor(model));
       draft.references.forEach(letGo);
-      Object.assign(draft, { prompt: "", references: [] });
+      Object.assign(draft, { prompt: "", references: [], values: { ...draft.values, count: 1 } }); // several cost more: each time they are chosen
       api.job(id).then(absorb, () => {}); // the events bring it, too
       if (options.limits.length) readOptions();
       notify(word("begun"));
@@ -234,7 +245,7 @@ export function DrawBox() {
       </div>
       <${Problem} id="references-problem" text=${problems.references} />
       <div class="fields">
-        <${Choice} id="draw-model" label=${word("model")} value=${model.id} values=${options.models.map((each) => [each.id, each.id])} hint=${model.about} problem=${problems.model} onchange=${chooseModel} />
+        <${Choice} id="draw-model" label=${word("model")} value=${model.id} values=${options.models.map((each) => [each.id, each.id])} hint=${aboutText(model.about)} problem=${problems.model} onchange=${chooseModel} />
         <${Values} model=${model} names=${CHOICES} problems=${problems} onset=${set} />
         ${able(model, "count") && html`<${Choice} id="draw-count" label=${word("parameter_count")} value=${String(draft.values.count || 1)} values=${Array.from({ length: model.most_pictures }, (_, index) => [String(index + 1), numeral(index + 1)])} problem=${problems.count} onchange=${(value) => set("count", value)} />`}
       </div>

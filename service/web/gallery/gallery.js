@@ -1,6 +1,6 @@
 /** The page as a whole: its addresses, its head, the grid, and the page of a picture above it. */
 import { ComparePage } from "./compare.js";
-import { change, draft, DrawBox, drawAgain, startDrawing } from "./draw.js";
+import { change, closeEmpty, draft, DrawBox, drawAgain, startDrawing } from "./draw.js";
 import { addressOf, Filters, filtersOf, Search } from "./filters.js";
 import { Grid, NewOnes, rememberTile, returnToTile } from "./grid.js";
 import { PicturePage } from "./picture.js";
@@ -59,8 +59,8 @@ function Head({ filters, onset, onspoken }) {
     <div class="head">
       <h1 class="brand"><a class="mark-name" href="#/" title=${word("to_all")}>Easel</a></h1>
       <${Search} filters=${filters} onset=${onset} />
-      <${Button} icon="filter" id="filter" label=${word("filters")} expanded=${open} pressed=${undefined} kind=${used ? "on" : ""} onclick=${() => setOpen(!open)} />
-      <${Button} icon="select" id="select" label=${word("select")} pressed=${state.selecting} onclick=${() => (state.selecting ? selectNothing() : startSelecting())} />
+      <${Button} icon="filter" id="filter" label=${word("filters")} expanded=${open} kind=${used ? "on" : ""} onclick=${() => { if (!open) window.scrollTo({ top: 0 }); setOpen(!open); }} />
+      <${Button} icon="select" id="select" label=${word("select")} pressed=${state.selecting} onclick=${() => { if (state.selecting) return selectNothing(); closeEmpty(); return startSelecting(); }} />
       <${Menu} onspoken=${onspoken} />
     </div>
   </header>

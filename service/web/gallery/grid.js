@@ -3,7 +3,7 @@
  * that nothing shifts when pictures arrive. One tile takes the focus of the keyboard; arrows move it.
  */
 import { api } from "./api.js";
-import { failureText } from "./failures.js";
+import { failureText, stepText } from "./server_texts.js";
 import { arrange, rowHeight, rowsBetween } from "./layout.js";
 import { allTiles, changed, explain, loadMore, notify, selectBetween, state, toggle } from "./store.js";
 import { altOf, cut, sourceOf, sourcesOf } from "./values.js";
@@ -30,7 +30,7 @@ function Face({ tile, width }) {
     const [fact] = job.failure ? failureText(job.failure).split("\n") : [""];
     return html`<span class="words failed"><${Icon} name="warning" /><span>${fact || word("failed")}</span><q>${cut(job.prompt, 60)}</q></span>`;
   }
-  return html`<span class="words working"><q>${cut(job.prompt, 80)}</q></span>`;
+  return html`<span class=${`words working ${tile.number === job.pictures.length + 1 ? "stoppable" : ""}`}><q>${cut(job.prompt, 80)}</q></span>`;
 }
 
 /** A picture that was scrolled past is not waited for: those in sight come first, and the server makes no copy for it. */
@@ -45,7 +45,7 @@ export function Working({ job }) {
   const { message = "", percent = null } = job.progress || {};
   const known = typeof percent === "number";
   return html`<span class="progress">
-    <span class="message">${message || word("waiting")}</span>
+    <span class="message">${message ? stepText(message) : word("begun_short")}</span>
     <span class=${`bar ${known ? "" : "unknown"}`} role="progressbar" aria-label=${word("progress")} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${known ? Math.round(percent) : undefined}><span style=${{ width: known ? `${percent}%` : undefined }}></span></span>
   </span>`;
 }

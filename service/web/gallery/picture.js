@@ -1,6 +1,6 @@
 /** The page of one picture: large, with all that is known of it, and all that can be done with it. */
 import { api } from "./api.js";
-import { failureText } from "./failures.js";
+import { failureText } from "./server_texts.js";
 import { Working } from "./grid.js";
 import { absorb, allTiles, explain, jobOf, loadMore, notify, remove, state, useStore } from "./store.js";
 import { Family } from "./tree.js";

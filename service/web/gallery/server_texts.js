@@ -1,6 +1,6 @@
 /**
- * What went wrong, in the language of the page. The server says it in English; for the others `FAILURES`, which stands
- * before all modules, has a text for each kind of failure and of refusal.
+ * What the server says in English, in the language of the page: failures and refusals by their kinds, the steps of a job,
+ * what models are good at. The texts stand before all modules, as `SERVER_TEXTS`; words of others stay as they are.
  */
 import { currentLanguage, durationText } from "./words.js";
 
@@ -10,7 +10,7 @@ const CHARGES = [["may have been charged", "charged"], ["Nothing was charged", "
 
 /** Why a job failed: the fact, what to do about it, and the service's own words, each in a line. */
 export function failureText({ kind, reason }) {
-  const own = FAILURES[currentLanguage()];
+  const own = SERVER_TEXTS[currentLanguage()];
   if (!own) return reason;
   const [fact, ...advice] = (own.failures[kind] || own.failures.other).split("\n");
   const [, charge] = CHARGES.find(([said]) => reason.includes(said)) || [];
@@ -20,10 +20,24 @@ export function failureText({ kind, reason }) {
 
 /** Why a request was refused, by the error that the server answered. */
 export function refusalText({ kind, field, message, retry_after_s: wait }) {
-  const own = FAILURES[currentLanguage()];
+  const own = SERVER_TEXTS[currentLanguage()];
   if (!own) return message;
   const words = WORDS[currentLanguage()];
   const label = words[`parameter_${field}`] || words[field] || "";
   const text = (label && own.refusals[`${kind}_of`]) || own.refusals[kind] || own.failures[kind] || own.refusals.other;
   return text.replace("{field}", () => label) + (wait ? own.again.replace("{wait}", () => durationText(wait)) : "");
+}
+
+/** How far a job is, by a message of the server or of the image service. */
+export function stepText(message) {
+  const own = SERVER_TEXTS[currentLanguage()];
+  if (!own || /\p{sc=Han}/u.test(message)) return message;
+  if (/\btry in \d+ s\./.test(message)) return own.try_again;
+  const begin = Object.keys(own.steps).find((each) => message.startsWith(each)); // the last of them is ""
+  return own.steps[begin].replace("{n}", () => (/\d+/.exec(message.slice(begin.length)) || [""])[0]);
+}
+
+/** What a model is good at, in the words of the models file. */
+export function aboutText(about) {
+  return SERVER_TEXTS[currentLanguage()]?.abouts[about] || about;
 }
