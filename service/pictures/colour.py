@@ -52,6 +52,8 @@ def profile_of(data: bytes, media_type: str, image: Image.Image) -> bytes:
 
 def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
     """Return a picture of mode L, RGB, RGBA or CMYK as RGB or RGBA in sRGB."""
+    if not profile and picture.mode in {"RGB", "RGBA"}:
+        return picture
     if picture.mode == "RGBA":
         shown = to_srgb(picture.convert("RGB"), profile)
         shown.putalpha(picture.getchannel("A"))

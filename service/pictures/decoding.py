@@ -36,6 +36,11 @@ LARGE_PIXELS: Final = 4096 * 4096
 BAND_PIXELS: Final = 4_000_000
 """A conversion needs a copy or two, so it goes by bands of the picture. One band is 16 MB."""
 
+PLAIN_MODES: Final = frozenset({"L", "RGB", "CMYK"})
+"""Modes that are reduced and shown as they are, where nothing in them is transparent."""
+
+OPAQUE: Final = 255
+
 APPLE_ONLY: Final = b"CgBI"
 """The first chunk of a PNG that Xcode has changed for iOS apps: no PNG any more, and shown by Apple's programs only."""
 
@@ -151,12 +156,17 @@ def pillow_format(media_type: str) -> str:
 
 def reduced(image: Image.Image, factor: int) -> Image.Image:
     """Return a decoded picture as L, RGB, RGBA or CMYK, each side divided by `factor`. No full-size copy is made."""
+    if image.mode in PLAIN_MODES and not image.has_transparency_data:
+        return image if factor == 1 else image.reduce(factor)
     width, height = image.size
     canvas = None
     rows = factor * max(1, BAND_PIXELS // (width * factor))
     for top in range(0, height, rows):
-        band = _plain(image.crop((0, top, width, min(top + rows, height)))).reduce(factor)
+        band = _plain(image.crop((0, top, width, min(top + rows, height))))
+        band = band if factor == 1 else band.reduce(factor)
         if canvas is None:
+            if rows >= height:
+                return band
             canvas = Image.new(band.mode, (-(-width // factor), -(-height // factor)))
         canvas.paste(band, (0, top // factor))
     return image if canvas is None else canvas
@@ -171,9 +181,16 @@ def on_white(picture: Image.Image) -> Image.Image:
     """Return a picture of mode RGB or RGBA as RGB, on white where it is transparent."""
     if picture.mode != "RGBA":
         return picture
+    if is_opaque(picture):
+        return picture.convert("RGB")
     paper = Image.new("RGBA", picture.size, "white")
     paper.alpha_composite(picture)
     return paper.convert("RGB")
+
+
+def is_opaque(picture: Image.Image) -> bool:
+    """Tell that nothing of a picture of mode RGBA is transparent, as that of many a service."""
+    return picture.getchannel("A").getextrema() == (OPAQUE, OPAQUE)
 
 
 def _mended(data: bytes, media_type: str, factor: Factor, error: Exception) -> tuple[_Stored, bytes]:
@@ -201,8 +218,9 @@ def _stored(data: bytes, media_type: str, factor: Factor) -> _Stored:
         image.draft(None, (max(1, size[0] // divisor), max(1, size[1] // divisor)))
         _show_first_frame(image)
         image.load()
-        picture = reduced(image, factor(image.size))
         orientation, profile = shown_orientation(data, media_type, image), profile_of(data, media_type, image)
+        picture = reduced(image, factor(image.size))
+        picture.info = {}  # comments and profiles, which a copy would be written with
         return _Stored(picture, size, orientation, profile)
 
 
@@ -219,6 +237,6 @@ def _plain(image: Image.Image) -> Image.Image:
         image.info.pop("transparency", None)
     if image.has_transparency_data:
         return image.convert("RGBA")
-    if image.mode in {"L", "RGB", "CMYK"}:
+    if image.mode in PLAIN_MODES:
         return image
     return image.convert("L" if image.mode == "1" else "RGB")

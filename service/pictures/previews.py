@@ -14,7 +14,7 @@ from typing import Any, Final
 from PIL import Image
 
 from service.pictures.conversion import encoded, png_of, upright_webp
-from service.pictures.decoding import LARGE_PIXELS, Factor, decode, decode_other, on_white, within
+from service.pictures.decoding import LARGE_PIXELS, Factor, decode, decode_other, is_opaque, on_white, within
 from service.pictures.messages import PREVIEW_SIDE, ConvertedPicture, Examined, JpegCopy
 from service.pictures.sniffing import convertible, sniff
 
@@ -22,6 +22,10 @@ PREVIEW_BYTES: Final = 200_000
 
 STEPS: Final = ((PREVIEW_SIDE, 85), (PREVIEW_SIDE, 70), (PREVIEW_SIDE, 50), (512, 50), (256, 50))
 """Longer side and JPEG quality, tried until the preview fits. Pure noise, the worst there is, fits the last."""
+
+LARGER: Final = 1.2
+"""Sides of a picture that is to be resized, for one of its preview: what comes from fewer pixels is blurred. Hamming's
+filter takes half the time of Lanczos', and no eye tells the two apart at this size."""
 
 TAKEN_AS_PNG: Final = frozenset({"BMP", "TIFF"})
 """Other types that callers may give: scanners and screens write them. An icon is of no use as a reference."""
@@ -98,7 +102,7 @@ def derive(data: bytes, width: int, media_type: str) -> ConvertedPicture:
     """Return a picture with this width, or its own where that is smaller. What is transparent stays so in a WebP."""
     other = convertible(data)
     picture = decode_other(data, other) if other else decode(data, _twice(width)).picture
-    if picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255):
+    if picture.mode == "RGBA" and is_opaque(picture):
         picture = picture.convert("RGB")
     picture.thumbnail((width, TALLEST * width), Image.Resampling.LANCZOS)
     derived = encoded(picture, media_type, dict(DERIVED_AS[media_type]))
@@ -112,14 +116,14 @@ def _twice(width: int) -> Factor:
 
 
 def reduction(size: tuple[int, int]) -> int:
-    """Return the number by which a picture can be divided, cheaply, and still be twice as large as its preview."""
-    return max(1, max(size) // (2 * PREVIEW_SIDE))
+    """Return the number by which a picture can be divided, cheaply, and still be larger than its preview."""
+    return max(1, int(max(size) / (LARGER * PREVIEW_SIDE)))
 
 
 def _preview(picture: Image.Image) -> bytes:
     """Encode the first of `STEPS` that fits."""
     for side, quality in STEPS:
-        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        picture.thumbnail((side, side), Image.Resampling.HAMMING)
         encoded = _jpeg(picture, quality)
         if len(encoded) <= PREVIEW_BYTES:
             break

@@ -4,9 +4,13 @@ import hashlib
 import io
 import struct
 import zlib
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageMath, ImageStat
+
+LUMINANCE, CONTRAST = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+"""The two constants of the SSIM."""
 
 RED: Final = (255, 0, 0)
 WHITE: Final = (255, 255, 255)
@@ -100,3 +104,28 @@ def photo(width: int = 320, height: int = 240) -> Image.Image:
     grain = noise("L", (width, height)).point(lambda value: 120 + value // 16)
     gradients = (Image.linear_gradient("L"), Image.radial_gradient("L"))
     return Image.merge("RGB", [*(each.resize((width, height)) for each in gradients), grain])
+
+
+def likeness(one: Image.Image, other: Image.Image) -> float:
+    """Return how alike two pictures of one size are to the eye, 1 at most: the SSIM of Wang et al. (2004) of the light.
+
+    In windows of 8×8 pixels that lie side by side, of pictures whose sides are multiples of that.
+    """
+    a, b = (each.convert("L").convert("F") for each in (one, other))
+
+    def mean(expression: Callable[[dict[str, Any]], Any]) -> Image.Image:
+        return ImageMath.lambda_eval(expression, a=a, b=b).reduce(8)
+
+    def ssim(at: dict[str, Any]) -> Any:
+        products, squares = at["a"] * at["b"], at["a"] * at["a"] + at["b"] * at["b"]
+        above = (2 * products + LUMINANCE) * (2 * (at["ab"] - products) + CONTRAST)
+        return above / ((squares + LUMINANCE) * (at["aa"] + at["bb"] - squares + CONTRAST))
+
+    means = {
+        "a": mean(lambda at: at["a"] * 1),
+        "b": mean(lambda at: at["b"] * 1),
+        "aa": mean(lambda at: at["a"] * at["a"]),
+        "bb": mean(lambda at: at["b"] * at["b"]),
+        "ab": mean(lambda at: at["a"] * at["b"]),
+    }
+    return ImageStat.Stat(ImageMath.lambda_eval(ssim, **means)).mean[0]
