@@ -12,7 +12,7 @@ import { shownBy, textOf } from "./shown.js";
 const WAIT_S = 25; // hosts give a call up after a minute
 const BETWEEN_MS = 2000;
 const VARIATIONS = 100;
-const TILE = 132;
+const TILE_ROWS = 3; // those that fit into the height of a view in a chat
 const LARGEST_DOWNLOAD = 32e6; // bytes that are handed to a host in one message
 const CALL = { "easel/from_view": true }; // without it a host that takes tasks gets one, and the view never hears of it
 
@@ -291,11 +291,11 @@ function Said({ text }) {
   </div>`;
 }
 
-/** As many tiles as fit into two rows, three on a phone; full screen shows them all. */
+/** As many tiles as fit into the rows, by the widths of the style; full screen shows them all. */
 function fitting() {
   const width = document.documentElement.clientWidth;
   if (isFullScreen()) return Infinity;
-  return Math.max(2, Math.floor(width / TILE)) * (width < 480 ? 3 : 2);
+  return Math.max(2, Math.floor(width / (width < 480 ? 110 : 128))) * TILE_ROWS;
 }
 
 function List({ list }) {
