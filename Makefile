@@ -16,7 +16,7 @@ RECENT := import sys; assert sys.version_info >= (3, 11)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run demo test check coverage bench bench-gallery kills interop image container-check deploy-check lock audit clean
+.PHONY: help run demo test check coverage bench bench-gallery soak kills interop image container-check deploy-check lock audit clean
 
 help:
 	@echo 'make run       start the service; Ctrl-C stops it'
@@ -26,6 +26,7 @@ help:
 	@echo 'make coverage  show how much of the protocol its own tests reach; fails below 100 %'
 	@echo 'make bench     compare the speed with other servers on the same work; ARGS="history --rounds 3" for some rows'
 	@echo 'make bench-gallery  measure the gallery in a browser'
+	@echo 'make soak      a day of a team in half an hour, and what grows; ARGS="--minutes 2" for a short one'
 	@echo 'make kills     kill the service 200 times, and count the pictures that were paid for and are lost'
 	@echo 'make interop   real MCP clients against the service; installs them once'
 	@echo 'make image     build the container image $(IMAGE), with podman or docker'
@@ -60,6 +61,9 @@ bench: $(VENV)/installed-dev
 
 bench-gallery: $(VENV)/installed-dev
 	@exec $(BIN)/python -m benchmarks.gallery $(ARGS)
+
+soak: $(VENV)/installed-dev
+	@exec $(BIN)/python -m benchmarks.soak $(ARGS)
 
 kills: $(VENV)/installed-dev
 	@exec $(BIN)/python -m tests.kills --kills 200 $(ARGS)

@@ -1,6 +1,7 @@
 """All of Easel, and a note of how long each callback held its event loop: `… FILE --port N`.
 
-At SIGUSR1 the longest hold since the last signal is written to FILE, in seconds by the clock and by processor time.
+At SIGUSR1 the longest hold since the last signal is written to FILE, in seconds by the clock and by processor time,
+and the number of tasks.
 Nothing else differs from `python -m service`, and a callback takes half a microsecond longer.
 """
 
@@ -45,12 +46,20 @@ class Holds:
     def report(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module's signature
         """Write the two and begin anew."""
         part = self._file.with_suffix(".part")
-        part.write_text(json.dumps({"wall": self.wall, "cpu": self.cpu}))
+        part.write_text(json.dumps({"wall": self.wall, "cpu": self.cpu, "tasks": _tasks()}))
         part.rename(self._file)
         self.forget()
 
 
-def longest_hold(pid: int, file: Path) -> dict[str, tuple[float, str]]:
+def _tasks() -> int:
+    """Tasks of the loop that the signal came into."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0
+
+
+def longest_hold(pid: int, file: Path) -> dict[str, Any]:
     """Ask a watched service, and begin a new time of watching."""
     file.unlink(missing_ok=True)
     os.kill(pid, signal.SIGUSR1)
@@ -59,7 +68,7 @@ def longest_hold(pid: int, file: Path) -> dict[str, tuple[float, str]]:
         if time.monotonic() > until:
             raise RuntimeError("the service does not say how long its loop was held")
         time.sleep(0.01)
-    report: dict[str, tuple[float, str]] = json.loads(file.read_text())
+    report: dict[str, Any] = json.loads(file.read_text())
     return report
 
 

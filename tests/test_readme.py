@@ -24,7 +24,7 @@ def test_its_first_commands_are_those_that_need_nothing() -> None:
 def test_its_pictures_are_described_and_small() -> None:
     """Ours: a description for those who cannot see it, and a page that a slow line can load."""
     pictures = re.findall(r"!\[([^]]*)\]\(([^)]+)\)", TEXT)
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     assert all(described and (ROOT / path).stat().st_size < MOST_IMAGE_BYTES for described, path in pictures)
 
 

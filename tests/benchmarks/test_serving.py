@@ -1,0 +1,35 @@
+"""Ours: a peer's figures are those of its processes."""
+
+import asyncio
+import os
+import sys
+import time
+
+from benchmarks.serving import Served, free_port
+
+
+async def test_processes_that_a_peer_started_count_with_it() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    peer = Served(0, process.pid)
+    assert len(peer.pids()) == 2
+    assert peer.all_mb() > 1
+    assert peer.all_cpu_s() >= peer.cpu_s()
+    await process.communicate(b"\n")
+
+
+def test_processor_time_and_memory_are_those_of_the_process() -> None:
+    me = Served(0, os.getpid())
+    before, cpu = me.loop_cpu_s(), time.process_time()
+    while time.process_time() - cpu < 0.05:
+        pass
+    assert me.loop_cpu_s() - before >= 0.02
+    assert me.peak_mb() >= me.rss_mb() > 10
+
+
+def test_a_free_port_is_one_that_nobody_listens_on() -> None:
+    assert 1024 < free_port() < 65536
