@@ -1,6 +1,6 @@
 """Fixtures: the whole service on a free port of loopback, and a client for it; a store of each kind."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -11,10 +11,19 @@ from service.settings import Settings
 from service.storage.store import Store
 from tests.emulators import authorization_server
 from tests.emulators.authorization_server import AuthorizationServer
+from tests.loop_watchdog import Watchdog, watched
 from tests.stores import STORES, Clock, Factory
 from tests.wire import WireClient, wire_client
 
 Serve = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture(autouse=True)
+def free_loop() -> Iterator[Watchdog]:
+    """Fail a test in which a callback of the service held the event loop."""
+    with watched() as watchdog:
+        yield watchdog
+    assert not watchdog.held, f"The loop was held: {'; '.join(watchdog.held)}"
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ from service.protocol.session import Session
 from service.telemetry import OF_REQUEST, TRACEPARENT
 from service.web.guard import error_response
 from service.web.identity import IDENTITY, Identity
+from service.web.pace import Pace
 from service.web.protected_resource import ProtectedResource
 from service.web.response import NO_HEADERS
 from service.web.running_calls import RunningCalls, Share
@@ -79,6 +80,7 @@ class McpEndpoint:
     """Links begin with the loopback `Host` of the request: a container may be published at another port."""
     open_gallery: Callable[[Identity], str] | None = None
     """Gives the path by which a caller opens the gallery in a browser."""
+    pace: Pace = field(default_factory=Pace)
     keep_alive: KeepAlive = field(default_factory=lambda: KeepAlive(SILENCE_S, AGAIN_S))
 
     @cached_property
@@ -93,6 +95,8 @@ class McpEndpoint:
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Take one JSON-RPC message, or a batch."""
+        if (turn := self.pace.turn()) is not None:
+            await turn
         headers = request.headers
         accepts = terms_of(
             headers.get(hdrs.CONTENT_TYPE, ""), headers.get(hdrs.CONTENT_ENCODING), *headers.getall(hdrs.ACCEPT, ())
