@@ -9,6 +9,7 @@ import pytest
 from service.app import Running, running
 from service.settings import Settings
 from service.storage.store import Store
+from tests import forked_service
 from tests.emulators import authorization_server
 from tests.emulators.authorization_server import AuthorizationServer
 from tests.loop_watchdog import Watchdog, watched
@@ -24,6 +25,19 @@ def free_loop() -> Iterator[Watchdog]:
     with watched() as watchdog:
         yield watchdog
     assert not watchdog.held, f"The loop was held: {'; '.join(watchdog.held)}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_service() -> Iterator[None]:
+    with forked_service.installed():
+        yield
+
+
+@pytest.fixture
+def real_starts() -> Iterator[None]:
+    """For a test that says something of the start itself: its processes are interpreters of their own."""
+    with forked_service.real_starts():
+        yield
 
 
 @pytest.fixture

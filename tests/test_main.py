@@ -44,6 +44,7 @@ def refusal(folder: Path, *arguments: str, **env: str) -> str:
     return complaint.removeprefix("easel: ").rstrip()
 
 
+@pytest.mark.usefixtures("real_starts")
 def test_help_lists_every_setting(tmp_path: Path) -> None:
     with easel(tmp_path, "--help") as process:
         said, complaint = process.communicate()
@@ -105,6 +106,7 @@ def reading(folder: Path) -> Iterator[tuple[Process, BinaryIO]]:
             yield process, pipe
 
 
+@pytest.mark.usefixtures("real_starts")
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_stop_signal_is_obeyed_before_it_listens(tmp_path: Path, number: signal.Signals) -> None:
     """Bug: importing takes longer than an impatient engine waits, and an interrupted import shows a traceback."""
@@ -124,6 +126,7 @@ def test_a_stop_signal_is_obeyed_wherever_the_start_is(tmp_path: Path, number: s
     assert (process.returncode, complaint) == (0, "")
 
 
+@pytest.mark.usefixtures("real_starts")
 async def test_a_second_signal_ends_it_without_waiting_for_a_call(tmp_path: Path) -> None:
     """Ours: a stop waits for what is being paid for; who cannot wait says so twice."""
     async with flow2api.running() as upstream:
@@ -160,6 +163,7 @@ def test_a_setting_that_cannot_be_used_is_one_line(tmp_path: Path, env: dict[str
     assert refusal(tmp_path, **env).startswith(said)
 
 
+@pytest.mark.usefixtures("real_starts")
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

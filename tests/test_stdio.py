@@ -56,6 +56,7 @@ async def test_both_eras_may_be_mixed_on_one_stream(tmp_path: Path) -> None:
         assert (await lines.answer_to("modern"))["result"]["resultType"] == "complete"
 
 
+@pytest.mark.usefixtures("real_starts")
 async def test_standard_output_holds_nothing_but_messages(tmp_path: Path) -> None:
     """Spec 2026-07-28, stdio: the server MUST NOT write anything to its stdout that is not a valid MCP message."""
     async with easel(tmp_path, EASEL_LOG="debug") as lines:

@@ -32,6 +32,7 @@ async def demo(folder: Path, **env: str) -> Shown:
     return Shown(status=process.returncode, text=text.decode(), complaint=complaint.decode())
 
 
+@pytest.mark.usefixtures("real_starts")
 async def test_every_step_is_shown_and_the_picture_is_where_it_says(tmp_path: Path) -> None:
     shown = await demo(tmp_path)
     assert (shown.status, shown.complaint) == (0, "")

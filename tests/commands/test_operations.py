@@ -71,6 +71,7 @@ async def test_a_backup_of_a_running_service_brings_links_and_history_back(tmp_p
             assert await response.read() == picture
 
 
+@pytest.mark.usefixtures("real_starts")
 async def test_a_copy_of_the_one_file_of_an_idle_service_has_the_history(tmp_path: Path) -> None:
     """Bug: everybody who copies `easel.db` alone got an empty history, since all of it stood in the log beside it."""
     other = tmp_path / "other"

@@ -53,6 +53,7 @@ async def test_everybody_can_be_paused_for_a_while(tmp_path: Path, service: Proc
     assert said(tmp_path, "pause").startswith("Nothing is paused. `python -m service pause NAME` stops")
 
 
+@pytest.mark.usefixtures("real_starts")
 def test_a_name_that_nobody_has_is_pointed_out(tmp_path: Path, service: Process) -> None:
     """Ours: a slip of the pen would leave the one in question drawing."""
     banner_of(service)

@@ -144,6 +144,7 @@ def test_an_end_that_cannot_be_is_refused(tmp_path: Path, end: str) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.usefixtures("real_starts")
 def test_the_list_shows_every_name_and_no_token(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("cat a-token-of-cat-0123 2027-06-30\n")
     tokens = [token_of(said(tmp_path, "token", "add", "ben", *more)) for more in ((), ("--expires", "2099-06-30"))]
@@ -218,6 +219,7 @@ async def test_the_history_of_a_name_without_a_token_can_be_deleted(tmp_path: Pa
     assert re.search(r"ben +1 +0", said(tmp_path, "usage")), "what was drawn was drawn"
 
 
+@pytest.mark.usefixtures("real_starts")
 async def test_usage_is_a_table_or_json(tmp_path: Path, service: Process) -> None:
     url = value_of(banner_of(service), "MCP endpoint")
     assert said(tmp_path, "usage") == "Nothing was drawn.\n"

@@ -113,6 +113,7 @@ def test_the_next_start_says_and_changes_nothing(tmp_path: Path) -> None:
     assert said(tmp_path, "import").startswith("Nothing new in data: it was taken over before.")
 
 
+@pytest.mark.usefixtures("real_starts")
 def test_a_checkout_is_taken_over_with_both_of_its_folders(tmp_path: Path) -> None:
     """Ours: `data/` of the newer versions, `mcp_server/` of the older ones; the checkout may be anywhere."""
     newest().write(tmp_path / "old" / "data")
