@@ -44,9 +44,9 @@ demo: $(VENV)/installed
 	@exec $(BIN)/python -m service demo $(ARGS)
 
 # Three files at a time: many tests wait for a process or a clock. A file's tests stay in their order, and share what it
-# installs.
+# installs; the longest files come first (`tests/conftest.py`).
 test: check
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/python -m ruff check .

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -13,8 +14,33 @@ from tests import forked_service
 from tests.emulators import authorization_server
 from tests.emulators.authorization_server import AuthorizationServer
 from tests.loop_watchdog import Watchdog, watched
+from tests.paths import ROOT
 from tests.stores import STORES, Clock, Factory
 from tests.wire import WireClient, wire_client
+
+LONGEST_FIRST: Final = (
+    "tests/test_secrets.py",
+    "tests/conformance/test_conformance.py",
+    "tests/test_kill.py",
+    "tests/test_faults.py",
+    "tests/test_hostile.py",
+    "tests/test_kills.py",
+    "tests/test_restart.py",
+    "tests/commands/test_people.py",
+    "tests/test_clock.py",
+    "tests/gallery/test_in_a_browser.py",
+    "tests/web/test_upload_page.py",
+    "tests/pipeline/test_keeping.py",
+    "tests/test_main.py",
+    "tests/commands/test_doctor.py",
+    "tests/test_wheel.py",
+    "tests/tools/test_elicitation.py",
+    "tests/test_clients.py",
+    "tests/protocol/test_robustness.py",
+    "tests/tools/test_history.py",
+    "tests/upstreams/test_sketch_painting.py",
+)
+"""Files of ten seconds or more each. A worker that took one of them last would be waited for by the others."""
 
 Serve = Callable[..., AbstractAsyncContextManager[Running]]
 
@@ -25,6 +51,12 @@ def free_loop() -> Iterator[Watchdog]:
     with watched() as watchdog:
         yield watchdog
     assert not watchdog.held, f"The loop was held: {'; '.join(watchdog.held)}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, and leave each file's tests in their order."""
+    places = {path: place for place, path in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.relative_to(ROOT).as_posix(), len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)
