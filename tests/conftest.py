@@ -14,7 +14,6 @@ from tests import forked_service
 from tests.emulators import authorization_server
 from tests.emulators.authorization_server import AuthorizationServer
 from tests.loop_watchdog import Watchdog, watched
-from tests.paths import ROOT
 from tests.stores import STORES, Clock, Factory
 from tests.wire import WireClient, wire_client
 
@@ -56,7 +55,7 @@ def free_loop() -> Iterator[Watchdog]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, and leave each file's tests in their order."""
     places = {path: place for place, path in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: places.get(item.path.relative_to(ROOT).as_posix(), len(places)))
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)
