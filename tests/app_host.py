@@ -64,7 +64,7 @@ LOOK: Final = """(() => {
   const width = (image) => image.complete ? image.naturalWidth : 0;
   return {
     text: document.body.innerText, buttons: buttons.map(named), mode: root.dataset.mode, lang: root.lang,
-    images: [...document.images].map((each) => ({ source: each.src, width: width(each) })),
+    images: [...document.images].map((each) => ({ source: each.src.slice(0, 120), width: width(each) })),
     small: buttons.filter((each) => Math.min(each.offsetWidth, each.offsetHeight) < 44).map(named),
     height: root.getBoundingClientRect().height, scrolls: root.scrollHeight - innerHeight,
     wide: root.scrollWidth - innerWidth, elements: document.querySelectorAll("#view b, #view script").length,

@@ -13,7 +13,6 @@ from aiohttp import ClientSession
 from service.protocol.call import FROM_VIEW
 from tests.app_host import APP_CLIENT, LOADED, AppHost, AppWorld, Host, app_host, app_world
 from tests.axe import faults_of
-from tests.browser import browser
 from tests.conftest import Serve
 from tests.seeded_history import slow_service
 
@@ -108,10 +107,10 @@ async def test_a_download_that_a_person_refuses_opens_nothing(world: Drawn) -> N
         assert await host.asked("ui/open-link") == [{"url": world.url}]
 
 
-async def test_a_picture_that_outlasts_its_call_is_followed(serve: Serve) -> None:
+async def test_a_picture_that_outlasts_its_call_is_followed(world: Drawn, serve: Serve) -> None:
     """Ours: the prompt at once, as it is written, then the picture, by calls that its host does not give up."""
-    async with slow_service(serve) as (client, upstream, drawing), browser() as opener:
-        async with opener() as tab, app_host(tab, client) as host:
+    async with slow_service(serve) as (client, upstream, drawing), world.open_tab() as tab:
+        async with app_host(tab, client) as host:
             await host.tell("tool-input-partial", {"arguments": {"prompt": "a fo"}})
             await host.see("seen.text.includes('being drawn') && seen.text.includes('a fo')")
             await host.tell("tool-input", {"arguments": {"prompt": "a fox [slow]"}})
@@ -140,10 +139,10 @@ async def fails_in_chinese(host: AppHost) -> None:
     assert await host.view.run("document.querySelector('.trouble [lang=en]').innerText.length") > 10
 
 
-async def test_a_host_that_calls_no_tools_is_asked_in_words(serve: Serve) -> None:
+async def test_a_host_that_calls_no_tools_is_asked_in_words(world: Drawn, serve: Serve) -> None:
     """Ours: by a message of the person, which the model answers."""
-    async with slow_service(serve) as (client, upstream, drawing), browser() as opener:
-        async with opener() as tab, app_host(tab, client, Host(can={"message": {}, "openLinks": {}})) as host:
+    async with slow_service(serve) as (client, upstream, drawing), world.open_tab() as tab:
+        async with app_host(tab, client, Host(can={"message": {}, "openLinks": {}})) as host:
             await host.tell(
                 "tool-result", await client.call("history", {"history_id": 1, "wait_seconds": 0}, **APP_CLIENT)
             )
@@ -235,8 +234,7 @@ async def test_a_link_in_what_is_said_opens_by_a_button(world: Drawn) -> None:
         assert await host.asked("ui/open-link") == [{"url": f"{world.easel.origin}/upload/abc"}]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, WIDE], ids=["phone", "wide"])
+@pytest.mark.parametrize(("theme", "size"), [("dark", PHONE), ("light", WIDE)], ids=["dark phone", "light wide"])
 async def test_axe_finds_no_fault(world: Drawn, theme: str, size: tuple[int, int]) -> None:
     """Spec WCAG 2, levels A and AA, and the advice of axe: of waiting, a picture, the history, a failure."""
     context = {"theme": theme, "availableDisplayModes": ["fullscreen"], "locale": "zh-CN" if theme == "dark" else "en"}
