@@ -511,13 +511,13 @@ STATES: Mapping[str, str] = {
     "a selection": "document.querySelectorAll('.mark')[0].click()",
     "a question": "document.getElementById('delete-selected').click()",
 }
-PLACES = ("#/p/2/1", "#/compare/2.1/1.1", "#/?query=zebra", "#/p/77/1")
+PLACES = ("#/p/2/1", "#/compare/2.1/1.1", "#/?query=zebra", "#/?state=xyz", "#/p/77/1")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_axe_finds_no_fault(meet: Meet, dark: bool) -> None:
     """Ours: names, roles, contrasts and order, in each state that people meet."""
-    async with meet(expected="status of 404") as anna:
+    async with meet(expected="status of 40") as anna:
         await anna.add_family("a fox", "a fox by night")
         await anna.tab.screen(1280, 800, dark=dark)
         await anna.open(tiles=3)

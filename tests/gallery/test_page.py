@@ -16,7 +16,12 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from yarl import URL
 
 from service.gallery.page import FOLDER, MODULES, VENDOR, GalleryPages, bundle, read_words
+from service.old_data.takeover import GIVEN_NOTE, NO_FILE
+from service.pictures.library import AWAY_NOTE
+from service.pictures.sniffing import CONVERTIBLE
+from service.upstreams.flow2api import UPSCALE_NOTE
 from service.upstreams.kinds import Kind
+from service.upstreams.sketch import NOTE
 
 PAGES = GalleryPages.read()
 ASKED = re.compile(r"\b(?:word|counted)\((?:filtered \? )?\"(\w+)\"(?: : \"(\w+)\")?")
@@ -194,5 +199,7 @@ def test_what_the_server_says_has_words_in_each_language_that_it_does_not_speak(
         assert own["refusals"].keys() == texts["zh-Hans"]["refusals"].keys()
         models = json.loads((service / "models.json").read_text(encoding="utf-8"))["models"]
         assert {each["about"] for each in models if each.get("about")} == own["abouts"].keys(), language
+        assert {NOTE, UPSCALE_NOTE, AWAY_NOTE, GIVEN_NOTE, NO_FILE} <= own["notes"].keys(), language
+        assert {f"It came as {each}, and was converted to PNG." for each in CONVERTIBLE.values()} <= own["notes"].keys()
         assert [*own["steps"]] == [*texts["zh-Hans"]["steps"]]
         assert [*own["steps"]][-1] == "", "what is not known has words, too"

@@ -1,6 +1,6 @@
 /** The page of one picture: large, with all that is known of it, and all that can be done with it. */
 import { api } from "./api.js";
-import { failureText } from "./server_texts.js";
+import { failureText, noteText } from "./server_texts.js";
 import { Working } from "./grid.js";
 import { absorb, allTiles, explain, jobOf, loadMore, notify, remove, state, useStore } from "./store.js";
 import { Family } from "./tree.js";
@@ -94,7 +94,7 @@ function Facts({ job, picture }) {
     seconds > 0.5 ? [word("took"), durationText(seconds)] : null,
     cost ? [word("cost"), job.usage.estimated ? word("about", { cost }) : cost] : null,
     [word("number"), `history_id ${job.history_id}`],
-    picture?.note ? [word("note"), picture.note] : null,
+    picture?.note ? [word("note"), noteText(picture.note)] : null,
     picture && job.failure ? [word("note"), failureText(job.failure)] : null,
   ].filter(Boolean);
   return html`<dl class="facts">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;

@@ -1,6 +1,6 @@
 /**
  * What the server says in English, in the language of the page: failures and refusals by their kinds, the steps of a job,
- * what models are good at. The texts stand before all modules, as `SERVER_TEXTS`; words of others stay as they are.
+ * notes on pictures, what models are good at. The texts stand before all modules, as `SERVER_TEXTS`; words of others stay as they are.
  */
 import { currentLanguage, durationText } from "./words.js";
 
@@ -40,4 +40,10 @@ export function stepText(message) {
 /** What a model is good at, in the words of the models file. */
 export function aboutText(about) {
   return SERVER_TEXTS[currentLanguage()]?.abouts[about] || about;
+}
+
+/** What is to be known of a picture: sentences, each as it is where the page has no words for it. */
+export function noteText(note) {
+  const notes = Object.entries(SERVER_TEXTS[currentLanguage()]?.notes || {});
+  return notes.reduce((text, [said, own]) => text.replace(said, () => own), note);
 }
