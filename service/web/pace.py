@@ -8,10 +8,10 @@ import asyncio
 from collections import deque
 from typing import Final
 
-ROUND_S: Final = 0.01
+ROUND_S: Final = 0.012
 """Seconds of one round of the loop in which requests begin."""
 
-AT_ONCE: Final = 8
+AT_ONCE: Final = 10
 """Waiting requests that begin in one round."""
 
 
