@@ -252,8 +252,10 @@ class Generation:
             begun = await self._write(order, ready)
             if await self._is_to_start(begun, ready, waiter, cancelled):
                 draw = partial(self.worker.draw, begun.job, order.request, ready)
-                self.jobs.start((begun.job.owner, begun.job.history_id), draw)
-                ready = None  # the job gives its turn back
+                running = self.jobs.start((begun.job.owner, begun.job.history_id), draw)
+                if ready is not None:
+                    running.at_end(partial(asking.give_back, order.owner, ready))
+                ready = None
         finally:
             if ready is not None:
                 asking.give_back(order.owner, ready)

@@ -226,6 +226,10 @@ class RunningJob:
         self._task.add_done_callback(self._note_end)
         return self._task
 
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call back when its task has ended, also one that was cancelled before its first step."""
+        self._started.add_done_callback(lambda _: callback())
+
     async def wait_for_end(self) -> None:
         """Wait for the end of its task, however it ends."""
         await asyncio.wait({self._started})

@@ -257,9 +257,9 @@ class Worker:
         given: Sequence[Picture] | None
         if part.request is None or upstream is None:
             given = await self._follow_part(job, part, upstream, progress)
-            charges = upstream is None or upstream.charges  # of a service that is not configured any more
             if given is None:
                 return None
+            charges = upstream is None or upstream.charges  # None: it is not configured any more
             return await self.keeping.keep(job, parts, part, given, running, charges=charges)
         waited = await self.asking.take_turn(job.owner, part, progress)
         try:

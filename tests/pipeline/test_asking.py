@@ -10,6 +10,7 @@ import pytest
 from service.images import Failure, ImageRequest, JobState, Picture, WorkError
 from service.limits import Allowances
 from service.pipeline.asking import LONGEST_PAUSE_S, Turns
+from service.pipeline.running_jobs import JobKey, RunningJob, Work
 from tests.emulators.pictures import png
 from tests.pipeline_fixture import FOX, Asleep, Pencil, ask, pipeline_fixture
 
@@ -146,6 +147,23 @@ async def test_one_write_says_that_a_job_has_begun_and_is_asked_for(tmp_path: Pa
         joined = await ask(pipeline, FOX)
         assert pipeline.generation.worker.asking.turns.at_work == 0
     assert (begun.submitted, joined.joined) == (1, False)
+
+
+async def test_a_job_that_is_stopped_before_its_first_step_gives_its_turn_back(tmp_path: Path) -> None:
+    """Ours: whoever deletes it may be faster than its task, and a turn that nobody gives back is lost for good."""
+    pencil = Pencil()
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        generation = pipeline.generation
+        start = generation.jobs.start
+
+        def start_and_cancel(key: JobKey, work: Work) -> RunningJob:
+            running = start(key, work)
+            running._started.cancel()
+            return running
+
+        generation.jobs.start = start_and_cancel  # type: ignore[method-assign] # as a deletion does
+        await ask(pipeline, FOX)
+        assert (pencil.asked, generation.worker.asking.turns.at_work) == ([], 0)
 
 
 async def test_a_call_that_joins_a_job_takes_no_turn_and_marks_nothing(tmp_path: Path) -> None:
