@@ -2,8 +2,9 @@
 
 1. A tile is the derivative of which a page of many pictures is made. Of a picture that was drawn it is made of the
    preview, at a tenth of the cost; of one that has transparent parts, which a preview has not, of the picture.
-2. It is made once the job has ended and its answer is out, while the decoders have nothing else to do.
-3. Where many jobs end at once, and for pictures whose preview is forgotten, it is made when it is asked for.
+2. It is made once no job has ended for `PAUSE_S`, and while the decoders have nothing else to do: what is drawn now
+   costs no more by it.
+3. Where jobs end all the time, and for pictures whose preview is forgotten, it is made when it is asked for.
 """
 
 import asyncio
@@ -22,8 +23,8 @@ from service.storage.files import Derivative, Files
 logger = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 200
-PAUSE_S: Final = 1.0
-"""Seconds after the end of a job: its answer, and whoever looks at its picture, come first."""
+PAUSE_S: Final = 3.0
+"""Seconds after the end of a job: its answer, whoever looks at its picture, and the next one come first."""
 
 TILE: Final = Derivative(width=320, extension="webp")
 WIDE_TILE: Final = Derivative(width=640, extension="webp")
@@ -56,9 +57,11 @@ class Tiles:
         self._preview_of = preview_of
         self._pause_s = pause_s
         self._waiting: asyncio.Queue[_Tile] = asyncio.Queue(MOST_WAITING)
+        self._begin_at = 0.0
 
     def ended(self, job: Job) -> None:
         """Take note of a job that has ended."""
+        self._begin_at = asyncio.get_running_loop().time() + self._pause_s
         for picture in job.pictures:
             if picture.is_away or not self._preview_of(picture.name):
                 continue
@@ -69,9 +72,9 @@ class Tiles:
     async def make(self) -> None:
         """Make tiles as long as the service runs."""
         while True:
-            is_first = self._waiting.empty()
             tile = await self._waiting.get()
-            await asyncio.sleep(self._pause_s if is_first else 0)
+            while (left_s := self._begin_at - asyncio.get_running_loop().time()) > 0:
+                await asyncio.sleep(left_s)
             try:
                 await self._make(tile)
             except WorkError as error:

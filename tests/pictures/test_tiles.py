@@ -43,12 +43,12 @@ class Place:
         return KeptPicture(name=name, media_type="image/png", width=width, height=height, size=len(data))
 
     @asynccontextmanager
-    async def making(self) -> AsyncIterator[Tiles]:
+    async def making(self, pause_s: float = 0) -> AsyncIterator[Tiles]:
         async def make_room(names: Collection[str]) -> None:
             self.made.extend(names)
 
         derivatives = Derivatives(self.files, self.store, self.decoders, InUse(DERIVATIVES), make_room)
-        tiles = Tiles(self.files, self.decoders, derivatives, self.previews.get, pause_s=0)
+        tiles = Tiles(self.files, self.decoders, derivatives, self.previews.get, pause_s)
         making = asyncio.create_task(tiles.make())
         yield tiles
         making.cancel()
@@ -123,3 +123,13 @@ async def test_so_many_wait_and_the_others_are_made_when_they_are_asked_for(plac
         await place.until_made(1)
         await asyncio.sleep(0)
     assert set(place.made) == {picture.name}
+
+
+async def test_none_is_made_until_nothing_is_drawn_any_more(place: Place) -> None:
+    """Ours: else each picture of many costs a second decode while the next one is waited for."""
+    picture = await place.draw(SQUARE)
+    async with place.making(pause_s=3600) as tiles:
+        tiles.ended(done(picture))
+        assert await place.files.find(picture.name) is not None
+        assert await place.decoders.preview("ann", SQUARE)
+    assert place.made == []
