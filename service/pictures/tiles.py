@@ -73,7 +73,7 @@ class Tiles:
         """Make tiles as long as the service runs."""
         while True:
             tile = await self._waiting.get()
-            while (left_s := self._begin_at - asyncio.get_running_loop().time()) > 0:
+            while (left_s := self._begin_at - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110 - a moment that moves
                 await asyncio.sleep(left_s)
             try:
                 await self._make(tile)
