@@ -20,6 +20,7 @@ from aiohttp import web
 
 from service import image_services, logs
 from service.background import background_tasks
+from service.byte_budget import ByteBudget
 from service.features.catalog import INSTRUCTIONS, offer
 from service.features.resources import PictureNotifications
 from service.gallery.access import SESSIONS, path_of_link
@@ -189,8 +190,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         await _listen(app, endpoint, listener, stack, lambda: jobs.close(settings.drain_s))
         await context.generation.resume()
         offered.changed = lambda models: _offer_anew(endpoint.server, replace(context, models=models))
-        work = _background(context, models_file, offered, states)
-        work += [storage.upkeep(), tokens.watch(parts.revoke)]
+        work = [*_background(context, models_file, offered, states), storage.upkeep(), tokens.watch(parts.revoke)]
         await stack.enter_async_context(background_tasks(*work))
         yield Running(settings=settings, endpoint=endpoint, context=context)
 
@@ -349,6 +349,7 @@ class _Parts:
             asking=Asking(store=store, retries=settings.retries, prompt_suffix=settings.prompt_suffix, turns=turns),
             keeping=Keeping(store=store, arrivals=self.storage.arrivals, pictures=pictures, jobs=jobs),
             ended=ended,
+            budget=ByteBudget(settings.in_flight_bytes),
         )
         restoration = Restoration(upstreams=self.upstreams, store=store, pictures=pictures, ended=ended)
         return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration)

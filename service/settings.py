@@ -99,6 +99,7 @@ class Settings:
     cache: bool
     max_file_bytes: int
     hot_bytes: int
+    in_flight_bytes: int
     profiles: str
     limits: Limits
     allowances: Allowances
@@ -185,6 +186,7 @@ class Settings:
             prompt_suffix=read.text("EASEL_PROMPT_SUFFIX"),
             cache=read.choice("EASEL_CACHE", ("0", "1")) == "1",
             max_file_bytes=read.number("EASEL_CACHE_MAX_FILE_MB", 1, LARGEST_FILE_MB) * 1_000_000,
+            in_flight_bytes=read.number("EASEL_IN_FLIGHT_MB", 1, 1_000_000) * 1_000_000,
             hot_bytes=read.number("EASEL_HOT_PICTURES_MB", 0, 100_000) * 1_000_000,
             profiles=read.text("EASEL_PROFILES"),
             limits=read.limits(),

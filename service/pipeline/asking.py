@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from service.byte_budget import deadline
 from service.images import ImageRequest, Job, Picture, Progress, WorkError
 from service.limits import GENERATIONS_AT_ONCE, UNLIMITED, Allowances
 from service.pipeline.parts import Part, Parts
@@ -222,7 +223,7 @@ def _check_others(parts: Parts) -> None:
 
 async def _generate(upstream: Upstream, request: ImageRequest, progress: Progress) -> list[Picture] | RemoteTask:
     try:
-        async with asyncio.timeout(upstream.deadline_s):
+        async with deadline(upstream.deadline_s):
             return await upstream.generate(request, progress)
     except TimeoutError as late:
         raise WorkError(

@@ -22,6 +22,7 @@ from functools import partial
 from typing import Final
 
 from service import telemetry
+from service.byte_budget import ByteBudget, Share, deadline
 from service.images import (
     INTERRUPTED,
     INTERRUPTED_SUBMITTED,
@@ -70,6 +71,7 @@ class Worker:
     keeping: Keeping
     ended: Callable[[Job], Awaitable[None]]
     clock: ClockWatch = field(default_factory=ClockWatch)
+    budget: ByteBudget = field(default_factory=ByteBudget)
 
     async def draw(self, job: Job, request: ImageRequest, ready: Part | None, running: RunningJob) -> Job | None:
         """Make the pictures of a job that has just begun. Returns the job as it ended, None while it has not.
@@ -253,31 +255,42 @@ class Worker:
         self, job: Job, parts: Parts, part: Part, running: RunningJob, upstream: Upstream | None
     ) -> Job | None:
         """Draw or follow one part, and keep what came of it. Returns the job if it ended by that."""
+        with self.budget.share() as share:
+            if part.request is None or upstream is None:
+                return await self._work_with(job, parts, part, running, upstream, share)
+            waited = await self.asking.take_turn(job.owner, part, self._progress(job, parts, part, running))
+            try:
+                if waited and self.jobs.closing:
+                    raise WorkError(INTERRUPTED.reason, kind=INTERRUPTED.kind)
+                return await self._work_with(job, parts, part, running, upstream, share)
+            finally:
+                self.asking.give_back(job.owner, part)
+
+    async def _work_with(  # noqa: PLR0913, PLR0917 - the part with all that stands around it
+        self, job: Job, parts: Parts, part: Part, running: RunningJob, upstream: Upstream | None, share: Share
+    ) -> Job | None:
+        """Work on a part whose turn has come, or that needs none."""
+        given = await self._given(job, parts, part, running, upstream)
+        if given is None:
+            return None
+        share.hold(sum(len(picture.data) for picture in given))
+        charges = upstream is None or upstream.charges  # without one, of a service that is not configured any more
+        return await self.keeping.keep(job, parts, part, given, running, charges=charges)
+
+    async def _given(
+        self, job: Job, parts: Parts, part: Part, running: RunningJob, upstream: Upstream | None
+    ) -> Sequence[Picture] | None:
+        """Return the pictures that an image service gives for a part; None where they can be had later alone."""
         progress = self._progress(job, parts, part, running)
-        given: Sequence[Picture] | None
         if part.request is None or upstream is None:
-            given = await self._follow_part(job, part, upstream, progress)
-            if given is None:
-                return None
-            charges = upstream is None or upstream.charges  # None: it is not configured any more
-            return await self.keeping.keep(job, parts, part, given, running, charges=charges)
-        waited = await self.asking.take_turn(job.owner, part, progress)
-        try:
-            if waited and self.jobs.closing:
-                raise WorkError(INTERRUPTED.reason, kind=INTERRUPTED.kind)
-            made = await self.asking.ask(job, parts, part, upstream, running, progress)
-            if isinstance(made, RemoteTask):
-                part.task = made.id
-                remember = partial(self.store.remember_task, job, made.id, part.number)
-                await finish_despite_cancel(self.keeping.write(remember, running))
-                given = await self._follow_part(job, part, upstream, progress)
-            else:
-                given = made
-            if given is None:
-                return None
-            return await self.keeping.keep(job, parts, part, given, running, charges=upstream.charges)
-        finally:
-            self.asking.give_back(job.owner, part)
+            return await self._follow_part(job, part, upstream, progress)
+        made = await self.asking.ask(job, parts, part, upstream, running, progress)
+        if not isinstance(made, RemoteTask):
+            return made
+        part.task = made.id
+        remember = partial(self.store.remember_task, job, made.id, part.number)
+        await finish_despite_cancel(self.keeping.write(remember, running))
+        return await self._follow_part(job, part, upstream, progress)
 
     async def _follow_part(
         self, job: Job, part: Part, upstream: Upstream | None, progress: Progress
@@ -289,7 +302,7 @@ class Worker:
             part.left = f"{job.upstream}, which has it, is not configured any more."
             return None
         try:
-            async with asyncio.timeout(upstream.deadline_s):
+            async with deadline(upstream.deadline_s):
                 if part.task:
                     return await upstream.follow(RemoteTask(part.task), progress)
                 return [each if each.data else await download(upstream, each.source) for each in part.arrived]

@@ -10,6 +10,10 @@ each run of base64 that is long enough is taken out of the bytes and a short sta
 3. `ExtractedBase64.decode` reads any mixture of stand-ins and literal base64, in pieces, and lets others run in
    between.
 
+Plain base64, which is nearly all there is, is decoded while it arrives, so that its text is never in memory. pybase64
+does so 15 times as fast as the standard library; that it succeeds is also the proof that a piece holds digits alone,
+which a regular expression would take as long to find as the rest of the work.
+
 A run that was cut, or found too short, merely stays literal text: a mixture decodes to the same bytes.
 """
 
@@ -18,11 +22,12 @@ import binascii
 import io
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import unquote
 
 import orjson
+import pybase64
 
 STAND_IN: Final = "\ue000[0-9]{1,9}\ue001"
 """Characters for private use: JSON needs no escape for them, and no word, URL or base64 holds them."""
@@ -31,7 +36,10 @@ LONG: Final = 4096
 """Shorter runs cost a parser nothing, and no ordinary word, key or URL segment is as long."""
 
 PIECE: Final = 64 * 1024
-"""Characters decoded at one go, about 0.2 ms."""
+"""Characters decoded at one go, about 0.1 ms."""
+
+WHOLE: Final = 48 * 1024
+"""Bytes that are as many as a piece, in whole groups of three."""
 
 ALPHABET: Final = (string.ascii_letters + string.digits + "+/=_-").encode()
 """Standard and URL-safe base64, and the padding."""
@@ -58,8 +66,60 @@ JSON_CUT: Final = re.compile(rb"(?:\\r)?\\n%b{0,%d}(?:\\[rn]){0,4}\\?\Z" % (DIGI
 LONGEST_CUT: Final = LINE + len(r"\r\n\r\n\r\n") + 1
 LONGEST_ESCAPE: Final = len(r"\u002b")
 MIXTURE: Final = re.compile(f"({STAND_IN})")
+ALONE: Final = re.compile(STAND_IN)
 STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 PADDING_AND_BREAKS: Final = b"= \t\r\n"
+
+
+class _Run:
+    """One run that was taken out. What comes as plain standard base64 is decoded at once, the rest when it is read."""
+
+    def __init__(self) -> None:
+        self._decoded = io.BytesIO()  # it grows in place and gives its bytes away, where joining pieces would copy them
+        self._digits: list[bytes] = [b""]
+
+    def __len__(self) -> int:
+        """Return the number of digits."""
+        return self.size // 3 * 4 + sum(map(len, self._digits))
+
+    @property
+    def size(self) -> int:
+        """The bytes that are decoded."""
+        return self._decoded.tell()
+
+    def append(self, digits: bytes) -> None:
+        """Append digits of any form."""
+        if len(self._digits) > 1 or not self.append_standard(digits):
+            self._digits.append(digits)
+
+    def append_standard(self, digits: bytes) -> bool:
+        """Append what is nothing but digits of standard base64 without padding; return False for anything else."""
+        if len(self._digits) > 1 or b"=" in digits:
+            return False
+        digits = self._digits[0] + digits
+        whole = len(digits) // 4 * 4
+        left = digits[whole:]
+        try:
+            if left:
+                pybase64.b64decode(left.ljust(4, b"A"), validate=True)
+            self._decoded.write(pybase64.b64decode(digits[:whole], validate=True))
+        except ValueError:
+            return False
+        self._digits[0] = left
+        return True
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the digits, those that were decoded in their standard form."""
+        decoded = self._decoded.getbuffer()
+        yield from (pybase64.b64encode(decoded[at : at + WHOLE]) for at in range(0, len(decoded), WHOLE))
+        yield from self._digits
+
+    async def decode(self) -> bytes:
+        """Decode the rest, and return all of it."""
+        rest = await _decode(self._digits)
+        self._decoded.write(rest)
+        self._digits = [b""]
+        return self._decoded.getvalue()
 
 
 class ExtractedBase64:
@@ -67,47 +127,58 @@ class ExtractedBase64:
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._runs: list[list[bytes]] = []
+        self._runs: list[_Run] = []
 
-    def begin(self) -> tuple[bytes, list[bytes]]:
-        """Begin a run: return its stand-in, and the list to which its pieces are appended."""
-        pieces: list[bytes] = []
-        self._runs.append(pieces)
-        return f"\ue000{len(self._runs) - 1}\ue001".encode(), pieces
+    @property
+    def size(self) -> int:
+        """The bytes of all runs, about as many as they are once they are decoded."""
+        return sum(len(run) for run in self._runs) // 4 * 3
+
+    def begin(self) -> tuple[bytes, _Run]:
+        """Begin a run: return its stand-in, and the run to which its pieces are appended."""
+        self._runs.append(_Run())
+        return f"\ue000{len(self._runs) - 1}\ue001".encode(), self._runs[-1]
 
     def drop(self, text: str) -> int:
         """Forget the runs that stand in a text, which nobody decodes any more, and return their length."""
         numbers = [int(part[1:-1]) for part in MIXTURE.findall(text)]
-        dropped = sum(len(piece) for number in numbers for piece in self._run(number))
+        dropped = sum(len(self._run(number)) for number in dict.fromkeys(numbers))
         for number in numbers:
-            self._runs[number].clear()
+            self._runs[number] = _Run()
         return dropped
 
     async def decode(self, text: str) -> bytes:
         """Decode base64, standard or URL-safe, padded or not. Raise `ValueError` where it is none."""
-        decoded = io.BytesIO()  # it grows in place and gives its bytes away, where joining pieces would copy them all
-        carry = b""
-        for piece in self._pieces(text):
-            digits = carry + piece.translate(STANDARD, PADDING_AND_BREAKS)
-            whole = len(digits) // 4 * 4
-            carry = digits[whole:]
-            decoded.write(binascii.a2b_base64(digits[:whole], strict_mode=True))
-            await asyncio.sleep(0)  # between two pieces others may run
-        decoded.write(binascii.a2b_base64(carry + b"=" * (-len(carry) % 4), strict_mode=True))
-        return decoded.getvalue()
+        if ALONE.fullmatch(text):
+            return await self._run(int(text[1:-1])).decode()
+        return await _decode(self._pieces(text))
 
     def _pieces(self, text: str) -> Iterator[bytes]:
         for part in MIXTURE.split(text):
             if MIXTURE.fullmatch(part):
-                yield from self._run(int(part[1:-1]))
+                yield from self._run(int(part[1:-1])).pieces()
             else:
                 literal = unquote(part).encode()  # a URL writes + / = with escapes
                 yield from (literal[at : at + PIECE] for at in range(0, len(literal), PIECE))
 
-    def _run(self, number: int) -> list[bytes]:
+    def _run(self, number: int) -> _Run:
         if number >= len(self._runs):
             raise ValueError("a stand-in that stands for nothing")
         return self._runs[number]
+
+
+async def _decode(pieces: Iterable[bytes]) -> bytes:
+    """Decode pieces of one text of base64 of any form. Raise `ValueError` where it is none."""
+    decoded, carry = io.BytesIO(), b""
+    for piece in pieces:
+        digits = carry + piece.translate(STANDARD, PADDING_AND_BREAKS)
+        whole = len(digits) // 4 * 4
+        carry = digits[whole:]
+        decoded.write(pybase64.b64decode(digits[:whole], validate=True))
+        if len(piece) >= LONG:
+            await asyncio.sleep(0)  # between two pieces others may run
+    decoded.write(binascii.a2b_base64(carry + b"=" * (-len(carry) % 4), strict_mode=True))
+    return decoded.getvalue()
 
 
 class Base64Extractor:
@@ -119,7 +190,7 @@ class Base64Extractor:
         self._json = json
         self._starts, self._runs = (JSON_START, JSON_RUN) if json else (PLAIN_START, PLAIN_RUN)
         self._stand_in = b""
-        self._run: list[bytes] | None = None
+        self._run: _Run | None = None
         self._held = b""
 
     def extract(self, data: bytes) -> bytes:
@@ -145,8 +216,10 @@ class Base64Extractor:
                 left += data[at : found.start()]
                 at = found.start()
                 self._stand_in, self._run = self._extracted.begin()
-            stop = self._end_of_run(data, at, end)
-            self._take(self._run, data[at:stop])
+            stop = self._end_of_digits(data, at, end)
+            if not self._run.append_standard(data[at:stop]):
+                stop = self._end_of_run(data, at, end)
+                self._take(self._run, data[at:stop])
             at = stop
             if at < end:
                 left += self._close()
@@ -176,7 +249,12 @@ class Base64Extractor:
         found = self._runs.match(data, at, end)
         return found.end() if found else at
 
-    def _take(self, run: list[bytes], digits: bytes) -> None:
+    def _end_of_digits(self, data: bytes, at: int, end: int) -> int:
+        """Return where plain digits end if a JSON string ends there; all the same, what stands before may be none."""
+        quote = data.find(b'"', at, end)
+        return end if quote < 0 else quote
+
+    def _take(self, run: _Run, digits: bytes) -> None:
         run.append(orjson.loads(b'"%b"' % digits).encode() if b"\\" in digits else digits)
 
     def _close(self) -> bytes:

@@ -32,6 +32,7 @@ import aiohttp
 from yarl import URL
 
 from service.bodies import read_limited
+from service.byte_budget import UNKNOWN_BYTES, deadline, room_for
 from service.images import WorkError
 from service.pictures.sniffing import sniff
 from service.upstreams.connector import addresses_of, is_local_name
@@ -142,7 +143,7 @@ async def fetch(
     """Download one picture, once more after each of the pauses if need be. Raise `FetchError`."""
     target = read_url(url)
     try:
-        async with asyncio.timeout(retry.total_s):
+        async with deadline(retry.total_s):
             for pause_s in retry.pauses_s:
                 try:
                     return await _once(session, target, max_bytes, trusted)
@@ -243,6 +244,7 @@ async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> b
         raise FetchError(url, f"it answered HTTP {response.status}", TROUBLES.get(response.status, Trouble.REFUSED))
     if (response.content_length or 0) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
+    await room_for(UNKNOWN_BYTES if response.content_length is None else response.content_length)
     data = await read_limited(response.content, max_bytes)
     if len(data) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")

@@ -7,7 +7,6 @@ when its turn comes. No whole body is ever in memory.
 """
 
 import asyncio
-import base64
 import re
 import secrets
 import time
@@ -20,9 +19,11 @@ from typing import Any, ClassVar, Final
 
 import aiohttp
 import orjson
+import pybase64
 from yarl import URL
 
 from service.bodies import read_limited
+from service.byte_budget import deadline
 from service.images import EXTENSIONS, ImageRequest, Picture, Progress, Reference, WorkError
 from service.pictures.sniffing import sniff
 from service.settings import TIMEOUTS, Endpoint, Timeouts
@@ -106,7 +107,7 @@ class Body:
             data = part.data if isinstance(part, Base64) else part
             for at in range(0, len(data), PIECE):
                 piece = data[at : at + PIECE]
-                yield base64.b64encode(piece) if isinstance(part, Base64) else piece
+                yield pybase64.b64encode(piece) if isinstance(part, Base64) else piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the body in pieces, and let others run in between."""
@@ -251,11 +252,11 @@ class HttpUpstream(Upstream):
             data=body,
             headers={**body.headers, **(headers or {}), **self._authorization, **trace_headers()},
             allow_redirects=False,  # the key would go along
-            timeout=aiohttp.ClientTimeout(total=timeouts.total_s, sock_connect=timeouts.connect_s, sock_read=silence_s),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s, sock_read=silence_s),
         )
         began = time.monotonic()
         try:
-            async with request as response:
+            async with deadline(timeouts.total_s), request as response:
                 yield response
         except FAILURES as error:
             # A request that was not sent to its end cost nothing: no service draws half of one.

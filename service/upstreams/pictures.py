@@ -22,6 +22,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from service.byte_budget import settle
 from service.images import Picture, Progress
 from service.pictures.sniffing import HEAD_BYTES, describe, is_text, sniff
 from service.settings import Timeouts
@@ -111,6 +112,7 @@ class PictureReader:
             else:
                 if picture.data not in [each.data for each in found]:
                     found.append(picture)
+                    settle(sum(len(each.data) for each in found))
         if missing and not found:
             kind = Kind.DOWNLOAD if links else Kind.LOST
             raise UpstreamError(kind, detail=missing[0]).keeping(links=links)

@@ -114,7 +114,8 @@ def likeness(one: Image.Image, other: Image.Image) -> float:
     a, b = (each.convert("L").convert("F") for each in (one, other))
 
     def mean(expression: Callable[[dict[str, Any]], Any]) -> Image.Image:
-        return ImageMath.lambda_eval(expression, a=a, b=b).reduce(8)
+        found: Image.Image = ImageMath.lambda_eval(expression, a=a, b=b).reduce(8)
+        return found
 
     def ssim(at: dict[str, Any]) -> Any:
         products, squares = at["a"] * at["b"], at["a"] * at["a"] + at["b"] * at["b"]

@@ -120,11 +120,23 @@ async def test_what_is_no_base64_is_refused(text: str) -> None:
         await ExtractedBase64().decode(text)
 
 
+@pytest.mark.parametrize("before", ["", "i", "iV", "iVBORw0K"])
+async def test_a_run_that_goes_on_from_literal_digits_is_joined_to_them(before: str) -> None:
+    """Ours: what was decoded as it came is base64 again where it is the rest of another text; twice gives the same."""
+    digits = DIGITS.removeprefix(before)
+    left, extracted = extract(b'{"b64_json":"%b"}' % digits.encode(), 1000)
+    [stand_in] = orjson.loads(left).values()
+    expected = base64.b64decode(before + digits + "=" * (-len(before + digits) % 4))
+    for _ in range(2):
+        assert await extracted.decode(before + stand_in) == expected
+        assert await extracted.decode(stand_in) == base64.b64decode(digits + "=" * (-len(digits) % 4))
+
+
 async def test_decoding_lets_others_run() -> None:
     """Ours: nothing may hold the loop for the length of a picture."""
     extracted = ExtractedBase64()
     extractor = Base64Extractor(extracted, json=False)
-    left = b"".join(extractor.extract(b"A" * 65536) for _ in range(16)) + extractor.rest()
+    left = b"".join(extractor.extract(b"A_" * 32768) for _ in range(16)) + extractor.rest()
     turns = 0
 
     async def count() -> None:
