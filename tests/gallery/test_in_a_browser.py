@@ -438,6 +438,8 @@ async def test_on_a_chinese_page_no_sentence_of_ours_is_english(meet: Meet) -> N
         await anna.tab.type("7x7")
         await anna.tab.click("draw")
         assert "“像素尺寸”不能这样填" in await anna.said("#draw-size-problem")
+        await anna.tab.run(CHOOSE % ("draw-model", "gpt-image-2.6-flare"))
+        assert await anna.said("label[for=draw-complexity]") == "复杂度"
 
 
 async def test_a_picture_that_is_gone_says_so_and_can_be_asked_for(meet: Meet, world: World) -> None:
