@@ -224,16 +224,17 @@ def _drawn(given: Sequence[Picture]) -> Drawn:
 def arrivals_left(job: Job, arrived: Mapping[int, Sequence[Picture]]) -> dict[int, list[Picture]]:
     """Return what has arrived and is not in the row of its job, by part.
 
-    Of a part some of whose pictures are in the row, one without a URL may be among these: the name that its bytes get
-    tells it when it is stored.
+    A picture in the row is known by its URL. Those without one are known by the name that their bytes get when they are
+    stored: as long as the row has fewer of them, all are among these.
     """
     left: dict[int, list[Picture]] = {}
     for part, pictures in arrived.items():
-        entered = [picture for picture in job.pictures if picture.part == part]
-        if len(entered) < len(pictures):
-            sources = {picture.source for picture in entered if picture.source}
-            left[part] = [picture for picture in pictures if picture.source not in sources]
-    return {part: pictures for part, pictures in left.items() if pictures}
+        entered = [picture.source for picture in job.pictures if picture.part == part]
+        nameless = entered.count("") < sum(not picture.source for picture in pictures)
+        rest = [each for each in pictures if (each.source not in entered if each.source else nameless)]
+        if rest:
+            left[part] = rest
+    return left
 
 
 async def download(upstream: Upstream, link: str) -> Picture:

@@ -1,15 +1,18 @@
 """Pictures that were drawn and are kept: each that is one, and what is said of the others."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from service.costs import Drawn
-from service.images import Failure, Job, KeptPicture, Picture
+from service.images import Failure, Job, JobState, KeptPicture, Picture
+from service.pipeline.keeping import arrivals_left
 from tests.emulators.pictures import png
 from tests.pipeline_fixture import FOX, Pencil, WatchedStore, files_in, pipeline_fixture
+from tests.stores import picture
 
 
 class Free(Pencil):
@@ -129,3 +132,25 @@ async def test_no_picture_at_all_is_a_failure(tmp_path: Path) -> None:
         job = await pipeline.draw()
     assert job.failure is not None
     assert job.failure.kind == "no_image"
+
+
+@pytest.mark.parametrize(
+    ("entered", "arrived", "left"),
+    [
+        pytest.param([], ["", "a"], ["", "a"], id="nothing in the row"),
+        pytest.param(["a"], ["a", "b"], ["b"], id="one of two in the row"),
+        pytest.param(["a"], ["b"], ["b"], id="the other one, written down anew by a start that was killed"),
+        pytest.param([""], ["", ""], ["", ""], id="one without a URL, which its bytes tell"),
+        pytest.param(["", ""], ["", ""], [], id="all of those without a URL"),
+        pytest.param(["", "a"], ["", "a", "b"], ["b"], id="some with a URL and some without"),
+    ],
+)
+def test_what_has_arrived_and_is_not_in_the_row(entered: list[str], arrived: list[str], left: list[str]) -> None:
+    """Ours: after two crashes, too, nothing that is paid for is taken for stored."""
+    pictures = tuple(replace(picture(f"{at}.png"), source=each, part=2) for at, each in enumerate(entered))
+    job = Job(
+        history_id=1, owner="anna", state=JobState.WORKING, model="m", prompt="a fox", created_at=0, pictures=pictures
+    )
+    came = [Picture(data=b"", source=each) for each in arrived]
+    found = arrivals_left(job, {2: came})
+    assert [each.source for each in found.get(2, [])] == left
