@@ -90,7 +90,7 @@ class Orders:
         if len(self._ordered) > MOST_ORDERED:
             del self._ordered[next(iter(self._ordered))]
 
-    def is_shown(self, owner: str, history_id: int) -> bool:
+    def note_shown(self, owner: str, history_id: int) -> bool:
         """Take note that a page shows a job that has ended; tell whether it was ordered here and not shown before."""
         return self._ordered.pop((owner, history_id), ...) is None
 

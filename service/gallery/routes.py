@@ -132,7 +132,7 @@ class Gallery:
     def entry(self, job: Job, url: str, children: list[tuple[int, int]] | None = None) -> dict[str, Any]:
         """Return a job as the page reads it. One that was ordered here is delivered, once it is shown as done."""
         running = self.generation.jobs.find((job.owner, job.history_id)) if job.state is JobState.WORKING else None
-        if job.state is not JobState.WORKING and self.orders.is_shown(job.owner, job.history_id):
+        if job.state is not JobState.WORKING and self.orders.note_shown(job.owner, job.history_id):
             self.generation.delivered(job)
         newest = None if running is None else running.newest
         return job_entry(job, url, newest, children, costs=self.costs)

@@ -41,11 +41,11 @@ async def test_orders_that_no_page_comes_back_for_are_forgotten_in_the_end(serve
         orders = Orders(server=easel.endpoint.server, beside=easel.context.generation.jobs.run_in_background)
         first = await orders.order("anna", {"prompt": "a fox"})
         second = await orders.order("anna", {"prompt": "a boat"})
-        assert [orders.is_shown("anna", second) for _ in range(2)] == [True, False]
+        assert [orders.note_shown("anna", second) for _ in range(2)] == [True, False]
         for number in range(100, 100 + MOST_ORDERED):
             orders.note("ben", number)
-        assert not orders.is_shown("anna", first)
-        assert orders.is_shown("ben", 100)
+        assert not orders.note_shown("anna", first)
+        assert orders.note_shown("ben", 100)
 
 
 async def test_what_a_chat_waits_for_is_not_counted_as_delivered_by_a_look(serve: Serve) -> None:
