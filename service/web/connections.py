@@ -303,8 +303,10 @@ class Connections:
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._looks += 1
-        for connection in self.open:
-            connection.end_overdue(now, looks_at_unread=self._looks % self.bounds.looks_for_unread == 0)
+        looks_at_unread = self._looks % self.bounds.looks_for_unread == 0
+        # A head is due only where one is waited for; the others may be thousands of streams.
+        for connection in self.open if looks_at_unread else list(self._waiting):
+            connection.end_overdue(now, looks_at_unread=looks_at_unread)
         self._timer = loop.call_later(self.bounds.look_s, self._look) if self._count else None
 
 

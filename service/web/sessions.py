@@ -33,7 +33,7 @@ from service.web.stream import WRITE_DEADLINE_S, Accepts, KeepAlive
 
 logger = logging.getLogger(__name__)
 
-BEAT_S: Final = 15.0
+BEAT_S: Final = 20.0
 """Seconds between two keep-alive comments on a stream; they also find out that a reader is gone."""
 
 

@@ -23,7 +23,7 @@ from service.web.response import FITS_BYTES, NO_HEADERS, SENT_LAST, RawResponse
 SILENCE_S: Final = 5.0
 """Clients and proxies give up on a silent response, some after a minute; they get headers long before."""
 
-AGAIN_S: Final = 12.0
+AGAIN_S: Final = 20.0
 """Seconds between two comments after that: the shortest limits that proxies have are about a minute."""
 
 AT_ONCE: Final = 50

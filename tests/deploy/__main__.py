@@ -39,7 +39,7 @@ DRAW_S: Final = 92.0
 MODEL: Final = "gpt-image-2"
 FIRST_S: Final = 10.0
 MOST_SILENCE_S: Final = 15.0
-"""The service sends something every five seconds; the rest is for a busy machine."""
+"""The service sends something every ten seconds; the rest is for a busy machine."""
 
 WHOLE_S: Final = 420.0
 UPLOAD_BYTES: Final = 64_000_000
