@@ -153,7 +153,7 @@ class ImageRequest:
         mask = {"mask": self.mask.origin or "a picture"} if self.mask else {}
         return asked | loras | ({"references": origins} if origins else {}) | mask
 
-    @property
+    @cached_property
     def parents(self) -> tuple[Parent, ...]:
         """The earlier pictures that it starts from."""
         return tuple(each.parent for each in self.references if each.parent is not None)
