@@ -154,7 +154,7 @@ class Keeping:
         links = [picture.source for picture in given if not picture.data]
         for picture in (each for each in given if each.data):
             try:
-                known, data = await self.write(partial(self._store, job, picture), running, tries=STORING_TRIES)
+                known, data = await self._store(job, picture, running)
             except WorkError as error:
                 problems.append(error)
                 links += [picture.source] if error.kind == STORAGE and picture.source else []
@@ -204,15 +204,22 @@ class Keeping:
         left = arrivals_left(job, await self.arrivals.read(job))
         return tuple(each.source for pictures in left.values() for each in pictures if each.source)
 
-    async def _store(self, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
-        """Store a picture; return its bytes as they are kept, too."""
-        try:
-            examined = await self.pictures.examine(job.owner, picture.data)
-            return await self.pictures.keep(job.owner, picture, examined), examined.data
-        except (OSError, MemoryError, RuntimeError) as error:
-            if (trouble := trouble_of(error)) is None:
-                raise
-            raise storage_error("The picture could not be examined", trouble, error) from error
+    async def _store(self, job: Job, picture: Picture, running: RunningJob) -> tuple[KeptPicture, bytes]:
+        """Store a picture, which is examined once however often the disk refuses; return its kept bytes, too."""
+        owner, tries = job.owner, STORING_TRIES
+        examined = await self.write(lambda: _guarded(self.pictures.examine(owner, picture.data)), running, tries=tries)
+        keep = partial(self.pictures.keep, owner, picture, examined)
+        return await self.write(lambda: _guarded(keep()), running, tries=tries), examined.data
+
+
+async def _guarded(work: Awaitable[R]) -> R:
+    """Return the result; the system's refusals become an error of the storage."""
+    try:
+        return await work
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (trouble := trouble_of(error)) is None:
+            raise
+        raise storage_error("The picture could not be examined", trouble, error) from error
 
 
 def _drawn(given: Sequence[Picture]) -> Drawn:

@@ -347,9 +347,9 @@ async def test_what_finds_no_room_while_the_service_stops_is_kept_by_the_next_st
     """Bug: the job ended with the others, and what had arrived of this one, paid for, was removed."""
     kept = Keeping._store
 
-    async def refuse(keeping: Keeping, job: Job, picture: Picture) -> tuple[KeptPicture, bytes]:
+    async def refuse(keeping: Keeping, job: Job, picture: Picture, running: RunningJob) -> tuple[KeptPicture, bytes]:
         if picture.data != png(2):
-            return await kept(keeping, job, picture)
+            return await kept(keeping, job, picture, running)
         keeping.jobs.closing = True
         raise WorkError("The disk is full.", kind="storage")
 

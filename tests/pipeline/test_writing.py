@@ -159,6 +159,7 @@ async def test_a_picture_that_finds_no_room_for_long_is_given_up(tmp_path: Path)
         failure = (await pipeline.draw(FOX)).failure
         (tmp_path / "scratch").mkdir()
     assert pipeline.pauses == [WRITE_PAUSE_S] * (STORING_TRIES - 1)
+    assert pipeline.moments.passed.count("examine") == 1, "it was decoded again for each try"
     assert failure is not None
     assert (failure.kind, "EASEL_DATA_DIR" in failure.reason) == ("storage", True)
 
