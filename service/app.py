@@ -60,6 +60,7 @@ from service.settings_reader import SettingsError
 from service.storage.data_folder import Secret
 from service.storage.opened import Storage
 from service.stores import open_stores
+from service.tools.arguments import load_validators
 from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
 from service.upstreams.connector import client_session
@@ -206,9 +207,8 @@ def _background(
     context: ToolContext, models_file: WatchedFile[Models] | None, offered: OfferedModels, states: UpstreamStates
 ) -> list[Coroutine[Any, Any, None]]:
     """Return the work that goes on as long as the service runs."""
-    asking = states.watch(offered.take_lists)
-    work = [context.generation.keep_resuming(), context.retention.watch(), asking]
-    work += [] if context.tiles is None else [context.tiles.make()]
+    work = [load_validators(), context.generation.keep_resuming(), context.retention.watch()]
+    work += [states.watch(offered.take_lists), *([] if context.tiles is None else [context.tiles.make()])]
     return work if models_file is None else [*work, models_file.watch(offered.take_file)]
 
 

@@ -5,17 +5,22 @@ Arguments that a tool has by another name are found in MEANT_BY, the one table o
 Excess is refused first, so that no call keeps the event loop busy: reading and checking take time for each value.
 """
 
+import asyncio
 import difflib
+import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
-from jsonschema import Draft202012Validator, ValidationError
 
 from service.redaction import Redactor, visible
+
+if TYPE_CHECKING:  # it is loaded by `validator_class`
+    from jsonschema import Draft202012Validator, ValidationError
 
 DELETION: Final = "To delete one, call the tool `delete` with its history_id."
 SEVERAL: Final = "The number of pictures is `count`."
@@ -142,7 +147,7 @@ class Violation:
     message: str
 
     @classmethod
-    def of(cls, error: ValidationError) -> "Violation":
+    def of(cls, error: "ValidationError") -> "Violation":
         """Read an error of jsonschema. Our schemas are objects, so a schema of `true` does not occur."""
         path = ".".join(map(str, error.absolute_path)) or "arguments"
         schema = error.schema if isinstance(error.schema, Mapping) else {}
@@ -162,7 +167,7 @@ class Violation:
 
 
 def find_problems(
-    validator: Draft202012Validator, arguments: Mapping[str, Any], offered: Mapping[str, Any] | None = None
+    validator: "Draft202012Validator", arguments: Mapping[str, Any], offered: Mapping[str, Any] | None = None
 ) -> list[str]:
     """Return one sentence for each problem, at most five; none when the arguments fit the schema.
 
@@ -179,15 +184,27 @@ def find_problems(
     return problems[:_MAX_PROBLEMS]
 
 
-def checked_by(validator: Draft202012Validator, offered: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
+def validator_class() -> "type[Draft202012Validator]":
+    """Return the class of validators. To load it takes a tenth of the whole start, which waits for no argument."""
+    found: type[Draft202012Validator] = importlib.import_module("jsonschema").Draft202012Validator
+    return found
+
+
+async def load_validators() -> None:
+    """Load the class of validators in a thread, so that the first call need not wait for it."""
+    await asyncio.to_thread(validator_class)
+
+
+def checked_by(schema: Mapping[str, Any], offered: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:
     """Return `find_problems` for one tool. Short arguments that were found right are not looked through again."""
     right: set[bytes] = set()
+    validator = cache(lambda: validator_class()(schema))
 
     def check(arguments: Mapping[str, Any]) -> list[str]:
         encoded = orjson.dumps(arguments)
         if encoded in right:
             return []
-        problems = find_problems(validator, arguments, offered)
+        problems = find_problems(validator(), arguments, offered)
         if not problems and len(encoded) <= _LONGEST_RIGHT and len(right) < _MOST_RIGHT:
             right.add(encoded)
         return problems
