@@ -4,6 +4,7 @@ The rows are the same each time, so that a history is built once and kept in `.c
 of people: some stand in a tenth of all prompts, others in a few. Nine of ten pictures were removed to make room.
 """
 
+import hashlib
 import json
 import random
 import sqlite3
@@ -15,7 +16,7 @@ from typing import Final
 
 from service.storage.sqlite.database import transact
 from service.storage.sqlite.facets import INSERT_WORDS
-from service.storage.sqlite.schema import VERSION, create_tables
+from service.storage.sqlite.schema import STATEMENTS, create_tables
 from service.storage.sqlite.words import search_text
 
 OWNER: Final = "local"
@@ -126,8 +127,10 @@ def _insert(connection: sqlite3.Connection, some: list[Row], kept_after: float) 
 
 def history(folder: Path, count: int) -> Path:
     """Return the database of a history of so many jobs, built in the folder where it is not there yet."""
-    path = folder / f"{count}-v{VERSION}.db"
+    tables = hashlib.sha256("".join(STATEMENTS).encode()).hexdigest()[:8]
+    path = folder / f"{count}-{tables}.db"
     if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".part")
         draft.unlink(missing_ok=True)
         with closing(sqlite3.connect(draft, isolation_level=None)) as connection:

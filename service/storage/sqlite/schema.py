@@ -368,13 +368,17 @@ IMPORTS: Final = (
 """`old_files` are the names that pictures had at an earlier server, and those that they have here."""
 
 
+STATEMENTS: Final = (
+    *JOBS, *JOB_TRIGGERS, *facets.TABLES, *FILES, *KEPT_JOBS, *UPLOADS, *TASKS, *TOKENS, *IMPORTS,
+    *sqlite_limits.TABLES,
+)  # fmt: skip
+
+
 def create_tables(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty file, inside a transaction of the caller. A file that has them stays as it is."""
     if version_of(connection) == VERSION:
         return
-    for statement in (*JOBS, *JOB_TRIGGERS, *facets.TABLES, *FILES, *KEPT_JOBS, *UPLOADS, *TASKS, *TOKENS, *IMPORTS):
-        connection.execute(statement)
-    for statement in sqlite_limits.TABLES:
+    for statement in STATEMENTS:
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -19,7 +19,7 @@ from typing import Final
 from service.storage.sqlite.database import LARGEST_INTEGER, within_range
 from service.storage.sqlite.facets import Facets
 from service.storage.sqlite.files import id_after_newest
-from service.storage.sqlite.rows import found_jobs
+from service.storage.sqlite.rows import found_jobs, jobs_of
 from service.storage.sqlite.words import match_expression
 from service.storage.store import Page, Search
 
@@ -67,6 +67,11 @@ class _Query:
         statement, values = self.within(first, last)
         return f"{statement} ORDER BY id DESC LIMIT ?", [*values, limit]
 
+    def ids(self, connection: sqlite3.Connection, first: int, last: int, limit: int) -> list[int]:
+        """Return the newest of a stretch of rows."""
+        statement, values = self.newest(first, last, limit)
+        return [id_ for (id_,) in connection.execute(statement, values)]
+
     def count(self, connection: sqlite3.Connection, first: int, last: int, most: int) -> int:
         """Count those of a stretch of rows, up to `most`."""
         statement, values = self.within(first, last)
@@ -88,13 +93,18 @@ def page(connection: sqlite3.Connection, owner: str, search: Search, limit: int,
         return NOTHING
     total = _counted(connection, facets, search, entries)
     most = COUNTED_WORDS if search.query.strip() else COUNTED
-    counted = query.count(connection, first, last, most + 1) if total is None else total
-    page_last = last if before is None else min(last, _row_before(connection, owner, before))
-    limit = within_range(limit)
-    found = query.newest(first, page_last, min(limit + 1, LARGEST_INTEGER))
-    jobs = found_jobs(connection, owner, *found)
+    wanted = min(within_range(limit) + 1, LARGEST_INTEGER)
+    if before is None and search.query.strip():  # the lists of words are gone through once
+        ids = query.ids(connection, first, last, max(wanted, most + 1))
+        jobs, counted = jobs_of(connection, owner, ids[:wanted]), len(ids)
+    else:
+        counted = query.count(connection, first, last, most + 1) if total is None else total
+        page_last = last if before is None else min(last, _row_before(connection, owner, before))
+        jobs = found_jobs(connection, owner, *query.newest(first, page_last, wanted))
     at_least = total is None and counted > most
-    return Page(jobs=jobs[:limit], more=len(jobs) > limit, total=most if at_least else counted, at_least=at_least)
+    return Page(
+        jobs=jobs[: wanted - 1], more=len(jobs) == wanted, total=most if at_least else counted, at_least=at_least
+    )
 
 
 def _facets(owner: str, search: Search) -> Facets:
