@@ -13,12 +13,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import pinging, upstream
+from benchmarks import pinging, upstream, watched_service
 from benchmarks.generating import Made, made
 from benchmarks.peers import PEERS, UNLIMITED
 from benchmarks.results import Results
 from benchmarks.serving import CACHE, ROOT, Served, launched
-from benchmarks.watched_service import longest_hold
 
 SIZES: Final = ("1.1 MB", "4.2 MB")
 KINDS: Final = tuple(f"{size} {way}" for size in SIZES for way in ("by URL", "base64"))
@@ -56,11 +55,7 @@ async def running(stack: AsyncExitStack) -> AsyncIterator[tuple[Served, Path]]:
     cores = os.sched_getaffinity(0)
     async with launched(upstream.command, cores, {}) as images:
         env = {**UNLIMITED, "EASEL_DATA_DIR": str(folder / "data"), **upstream.settings(images.port)}
-
-        def command(port: int) -> list[str]:
-            return [sys.executable, "-m", "benchmarks.watched_service", str(report), "--port", str(port)]
-
-        async with launched(command, cores, env, CACHE / "service.log") as service:
+        async with launched(watched_service.command(report), cores, env, CACHE / "service.log") as service:
             await made(service, "1.1 MB", "by URL", 4, 4)  # its decoders start with the first pictures
             yield service, report
 
@@ -96,7 +91,7 @@ async def floor(size: str) -> float:
 
 
 async def _batch(service: Served, report: Path, kind: str, count: int, at_once: int) -> dict[str, Any]:
-    longest_hold(service.pid, report)
+    watched_service.longest_hold(service.pid, report)
     batch = await made(service, *parts(kind), count, at_once)
     return {**_figures(batch), **_holds_of(service, report)}
 
@@ -111,7 +106,7 @@ def _figures(batch: Made) -> dict[str, float]:
 
 
 def _holds_of(service: Served, report: Path) -> dict[str, Any]:
-    held = longest_hold(service.pid, report)
+    held = watched_service.longest_hold(service.pid, report)
     return {"hold_ms": held["wall"][0] * 1000, "hold_cpu_ms": held["cpu"][0] * 1000, "holder": held["cpu"][1]}
 
 
@@ -126,7 +121,7 @@ async def crowd(name: str, results: Results) -> None:
         bare = await stack.enter_async_context(
             launched(lambda port: PEERS["bare"].command(port, Path()), os.sched_getaffinity(0), {})
         )
-        longest_hold(service.pid, report)
+        watched_service.longest_hold(service.pid, report)
         memory: list[float] = []
         sampling = asyncio.create_task(_sample(service, memory))
         with pinging.to_bare(bare.port) as control, pinging.to_service(service.port) as pings:

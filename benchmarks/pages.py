@@ -1,4 +1,7 @@
-"""The report of a run, and the pages that show it: `docs/speed.md`, its plot and its figures, and a line of README."""
+"""The report of a run, and the pages that show it: `docs/speed.md`, its plot and its figures, and a line of README.
+
+`python -m benchmarks.pages` writes the pages anew from their figures, as after a change of a target.
+"""
 
 import re
 from collections.abc import Mapping
@@ -87,3 +90,7 @@ def write(results: Results) -> list[Path]:
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     return list(texts)
+
+
+if __name__ == "__main__":
+    write(Results.read(FIGURES))

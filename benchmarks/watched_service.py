@@ -12,6 +12,7 @@ import runpy
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -57,6 +58,11 @@ def _tasks() -> int:
         return len(asyncio.all_tasks())
     except RuntimeError:
         return 0
+
+
+def command(file: Path) -> Callable[[int], list[str]]:
+    """The command that starts it on a port."""
+    return lambda port: [sys.executable, "-m", "benchmarks.watched_service", str(file), "--port", str(port)]
 
 
 def longest_hold(pid: int, file: Path) -> dict[str, Any]:

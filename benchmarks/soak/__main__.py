@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from benchmarks import pages, upstream
+from benchmarks import pages, upstream, watched_service
 from benchmarks.generating import still
 from benchmarks.peers import UNLIMITED, cores
 from benchmarks.results import commit, machine
@@ -124,13 +124,9 @@ async def running(folder: Path) -> AsyncIterator[Soak]:
             "EASEL_MODELS_FILE": str(folder / "models.json"),
             "EASEL_TOKENS_FILE": str(folder / "tokens"),
         }
-
-        def command(port: int) -> list[str]:
-            return [sys.executable, "-m", "benchmarks.watched_service", str(report), "--port", str(port)]
-
         (folder / "models.json").write_bytes((ROOT / "service" / "models.json").read_bytes())
         (folder / "tokens").write_text("")
-        async with launched(command, core, env, CACHE / "soak.log") as service:
+        async with launched(watched_service.command(report), core, env, CACHE / "soak.log") as service:
             yield Soak(service, folder / "data", report, folder)
 
 

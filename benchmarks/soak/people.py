@@ -209,20 +209,20 @@ class Person:
         """A picture of one's own: through the gallery, and by a one-time link."""
         if not self.signed_in:
             self.signed_in = await self.visitor.sign_in(self.token) == 303
-        data = drawing("200 kB")
-        url, headers = f"{self.origin}/gallery/api/references", {**OURS, "Content-Type": "image/png"}
-        async with self.http.post(url, data=data, headers=headers) as answer:
-            if answer.status >= 500:
-                raise FaultError(f"references: {answer.status} {await answer.text()}")
+        await self._send("/gallery/api/references")
         asked = {"prompt": f"a boat {self.day.number()}", "model": FLOW, "use_upload": True}
         link = UPLOAD.search(str(await self.call("generate", asked)))
         if link is None:
             raise FaultError("a call that wants an upload was given no link")
         await self._get(f"/upload/{link[1]}")
-        async with self.http.post(f"{self.origin}/upload/{link[1]}", data=data, headers=headers) as answer:
-            if answer.status >= 500:
-                raise FaultError(f"upload: {answer.status} {await answer.text()}")
+        await self._send(f"/upload/{link[1]}")
         await self.call("generate", asked)
+
+    async def _send(self, path: str) -> None:
+        headers = {**OURS, "Content-Type": "image/png"}
+        async with self.http.post(self.origin + path, data=drawing("200 kB"), headers=headers) as answer:
+            if answer.status >= 500:
+                raise FaultError(f"{path}: {answer.status} {await answer.text()}")
 
 
 class FaultError(Exception):

@@ -8,7 +8,7 @@ from tests.benchmarks import measured
 
 
 def test_the_pages_are_those_of_the_figures() -> None:
-    """Ours: no figure is written by hand."""
+    """Ours: no figure is written by hand. `python -m benchmarks.pages` brings them up to date."""
     results = Results.read(pages.FIGURES)
     page, readme = (path.read_text(encoding="utf-8") for path in (pages.PAGE, pages.README))
     assert pages.page_of(results, page) == page
