@@ -16,17 +16,30 @@ def test_what_is_done_has_a_weight() -> None:
     assert all(weight > 0 for _, weight in ACTIONS.values())
 
 
-async def failing(_: web.Request) -> web.Response:
-    return web.json_response({"error": {"code": -32603, "message": "Internal error"}}, status=500)
+def failing(status: int, code: int) -> web.Application:
+    """A server that has only this answer."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"code": code, "message": "no"}}, status=status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    return app
 
 
 @pytest.mark.parametrize(
-    "name", ["history and search", "a picture by URL", "pictures in a browser", "a stream of changes"]
+    ("name", "status", "code"),
+    [
+        ("history and search", 200, -32603),
+        ("history and search", 502, 0),
+        ("a picture by URL", 502, 0),
+        ("pictures in a browser", 502, 0),
+        ("a stream of changes", 502, 0),
+        ("uploads", 502, 0),
+    ],
 )
-async def test_an_error_of_the_server_is_a_fault(name: str) -> None:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", failing)
-    async with serving(app) as url, aiohttp.ClientSession() as http:
+async def test_an_error_of_the_server_is_a_fault(name: str, status: int, code: int) -> None:
+    async with serving(failing(status, code)) as url, aiohttp.ClientSession() as http:
         person = Person(Day(), url, "token", http, random.Random(1))  # noqa: S311 - the same each time
         person.day.names.append("0" * 32 + ".png")
         with pytest.raises(FaultError):
