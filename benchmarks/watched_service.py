@@ -1,7 +1,7 @@
 """All of Easel, and a note of how long each callback held its event loop: `… FILE --port N`.
 
 At SIGUSR1 the longest hold since the last signal is written to FILE, in seconds by the clock and by processor time,
-and the number of tasks.
+with the number of tasks and of Python's blocks of memory.
 Nothing else differs from `python -m service`, and a callback takes half a microsecond longer.
 """
 
@@ -47,7 +47,9 @@ class Holds:
     def report(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module's signature
         """Write the two and begin anew."""
         part = self._file.with_suffix(".part")
-        part.write_text(json.dumps({"wall": self.wall, "cpu": self.cpu, "tasks": _tasks()}))
+        part.write_text(
+            json.dumps({"wall": self.wall, "cpu": self.cpu, "tasks": _tasks(), "blocks": sys.getallocatedblocks()})
+        )
         part.rename(self._file)
         self.forget()
 

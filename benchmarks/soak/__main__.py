@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from benchmarks.soak.census import census
 from benchmarks.soak.people import Day, Person
 from tests.emulators import flow2api
 from tests.paths import ROOT
+from tests.wire import WireClient
 
 TOKENS: Final = {"anna": "anna-0123456789abcdef", "ben": "ben-0123456789abcdef"}
 CLIENTS: Final = 4
@@ -65,6 +67,11 @@ class Soak:
     at_rest: list[slopes.Sample] = field(default_factory=list)
     at_work: list[slopes.Sample] = field(default_factory=list)
 
+    @property
+    def origin(self) -> str:
+        """Where the service is."""
+        return f"http://127.0.0.1:{self.service.port}"
+
     async def count(self) -> slopes.Sample:
         """Take a sample."""
         sample = await asyncio.to_thread(census, self.service, self.data, self.report)
@@ -78,16 +85,15 @@ class Soak:
 
     async def cycle(self, number: int, seconds: float) -> None:
         """Let all people live for some seconds, change models and tokens meanwhile, and rest."""
-        until = asyncio.get_running_loop().time() + seconds
-        tokens = [*TOKENS.values(), self.change_token()]
-        await asyncio.sleep(1)  # a file is looked at once a second
+        tokens = [*TOKENS.values(), await self.change_token()]
         async with AsyncExitStack() as stack:
             people = []
+            until = asyncio.get_running_loop().time() + seconds
             for each in range(CLIENTS * len(tokens)):
                 http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
                 await stack.enter_async_context(http)
                 chance = random.Random(1000 * number + each)  # noqa: S311 - the same day each time
-                person = Person(self.day, f"http://127.0.0.1:{self.service.port}", tokens[each % 3], http, chance)
+                person = Person(self.day, self.origin, tokens[each % 3], http, chance)
                 people.append(asyncio.create_task(person.live(until)))
             await asyncio.sleep(seconds / 2)
             self.change_models(number)
@@ -96,10 +102,13 @@ class Soak:
             self.at_work.append(await self.count())
         await self.rest()
 
-    def change_token(self) -> str:
-        """Give the third person another token; the one before is good no longer."""
+    async def change_token(self) -> str:
+        """Give the third person another token, and wait until it counts; the one before is good no longer."""
         token = secrets.token_urlsafe(24)
-        (self.folder / "tokens").write_text(f"carla {token}\n")
+        await asyncio.to_thread((self.folder / "tokens").write_text, f"carla {token}\n")
+        async with aiohttp.ClientSession(self.origin) as http, asyncio.timeout(30):
+            while (await WireClient(http, "/mcp", {"Authorization": f"Bearer {token}"}).open()).status != HTTPStatus.OK:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.2)
         return token
 
     def change_models(self, number: int) -> None:
@@ -168,6 +177,7 @@ async def soaked(minutes: float, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         async with running(Path(folder)) as soak:
             end = asyncio.get_running_loop().time() + 60 * minutes
+            watched_service.longest_hold(soak.service.pid, soak.report)  # of the start, which is none of the day
             await soak.rest()
             number = 0
             while asyncio.get_running_loop().time() < end or len(soak.at_rest) < 7:

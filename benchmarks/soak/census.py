@@ -24,6 +24,7 @@ def census(service: Served, data: Path, report: Path) -> Sample:
         "descriptors": len(os.listdir(f"/proc/{service.pid}/fd")),  # noqa: PTH208 - counted, not used
         "threads": len(os.listdir(f"/proc/{service.pid}/task")),  # noqa: PTH208
         "tasks": watched["tasks"],
+        "blocks": watched["blocks"] / 1000,
         "processes": len(service.pids()),
         "database_kb": _size(data / "easel.db") / 1000,
         "wal_kb": _size(data / "easel.db-wal") / 1000,

@@ -211,9 +211,10 @@ class Person:
             self.signed_in = await self.visitor.sign_in(self.token) == 303
         await self._send("/gallery/api/references")
         asked = {"prompt": f"a boat {self.day.number()}", "model": FLOW, "use_upload": True}
-        link = UPLOAD.search(str(await self.call("generate", asked)))
+        answer = str(await self.call("generate", asked))
+        link = UPLOAD.search(answer)
         if link is None:
-            raise FaultError("a call that wants an upload was given no link")
+            raise FaultError(f"a call that wants an upload was given no link: {answer}")
         await self._get(f"/upload/{link[1]}")
         await self._send(f"/upload/{link[1]}")
         await self.call("generate", asked)

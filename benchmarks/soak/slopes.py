@@ -25,6 +25,7 @@ class Level:
 LEVELS = (
     Level(name="rss_mb", title="memory, MB", slack=5),
     Level(name="all_mb", title="memory with decoders, MB", slack=15),
+    Level(name="blocks", title="blocks of Python, thousands", slack=5),
     Level(name="descriptors", title="descriptors", slack=4),
     Level(name="tasks", title="tasks", slack=3),
     Level(name="threads", title="threads", slack=2),

@@ -15,7 +15,9 @@ def test_a_census_counts_the_process_its_database_and_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        census, "longest_hold", lambda _pid, _file: {"tasks": 9, "wall": (0.002, ""), "cpu": (0.001, "")}
+        census,
+        "longest_hold",
+        lambda _pid, _file: {"tasks": 9, "blocks": 4000, "wall": (0.002, ""), "cpu": (0.001, "")},
     )
     with closing(sqlite3.connect(tmp_path / "easel.db")) as database:
         database.executescript("PRAGMA journal_mode = WAL; CREATE TABLE jobs (id); INSERT INTO jobs VALUES (1), (2)")
