@@ -127,6 +127,7 @@ async def test_a_picture_that_outlasts_its_call_is_followed(world: Drawn, serve:
             await asyncio.wait_for(drawing, 10)
             seen = await host.see(LOADED)
             assert "being drawn" not in seen["text"]
+            assert len(await tab.run("all('tools/call')")) < 5
             await fails_in_chinese(host)
 
 

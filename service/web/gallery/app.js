@@ -47,13 +47,13 @@ function begun(given = {}) {
   if (seen.phase === "waiting" || seen.phase === "drawing") show({ phase: given.prompt || given.count ? "drawing" : "loading", prompt: String(given.prompt || "") });
 }
 
-/** Show the result of a call. */
-function take(result) {
+/** Show the result of a call. `kept` is what stays of what a person chose meanwhile. */
+function take(result, kept = {}) {
   const { jobs, list, text } = shownBy(result);
   const there = { busy: false, changing: false, problem: null, text: "", refused: Boolean(result.isError) };
   if (list) return show({ ...there, phase: "list", page: 0, list: { ...list, jobs } });
   if (text !== undefined) return show({ ...there, phase: "text", text });
-  show({ ...there, phase: "job", job: jobs[0], picture: 1 });
+  show({ ...there, phase: "job", job: jobs[0], picture: 1, ...kept });
   if (jobs[0].state === "working") follow(jobs[0]);
   return undefined;
 }
@@ -64,8 +64,9 @@ async function call(name, given) {
   return result;
 }
 
-/** Wait for a picture that is still being drawn. */
-async function follow(job) {
+/** Wait for pictures that are still being drawn, and show each that is there. */
+async function follow(working) {
+  let job = working;
   const isSeen = () => seen.job === job && seen.phase === "job";
   while (host.capabilities.serverTools && isSeen()) {
     const began = Date.now();
@@ -73,7 +74,11 @@ async function follow(job) {
       const result = await call("history", { history_id: job.history_id, wait_seconds: WAIT_S });
       if (!isSeen()) return;
       const { jobs: [now] = [] } = shownBy(result);
-      if (now && now.state !== "working") return void take(result);
+      if (now && now.state !== "working") return void take(result, { picture: seen.picture, changing: seen.changing });
+      if (now) {
+        job = now;
+        show({ job });
+      }
     } catch (error) {
       return void (isSeen() && show({ problem: { say: word("app_lost"), detail: error.message, again: () => followAgain(job) } }));
     }
