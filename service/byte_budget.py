@@ -11,6 +11,9 @@ the bytes back, and its image service waits. Three rules keep that from ending b
 """
 
 import asyncio
+import contextlib
+import ctypes
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,6 +21,11 @@ from contextvars import ContextVar
 from typing import Final
 
 BUDGET_BYTES: Final = 96_000_000
+
+MMAP_THRESHOLD: Final = -3
+"""The number of the parameter in malloc.h."""
+
+LARGE_BLOCK_BYTES: Final = 512 * 1024
 
 UNKNOWN_BYTES: Final = 8_000_000
 """Bytes that are taken for an answer which does not tell its length: a large picture."""
@@ -28,6 +36,7 @@ class ByteBudget:
 
     def __init__(self, total: int = BUDGET_BYTES) -> None:
         """Let shares hold `total` bytes at once."""
+        _give_back_large_blocks()
         self._total = total
         self._held = 0
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
@@ -139,6 +148,17 @@ async def deadline(seconds: float | None) -> AsyncIterator[None]:
             yield
         finally:
             _DEADLINES.reset(token)
+
+
+def _give_back_large_blocks() -> None:
+    """Have the C library give large blocks of memory back to the system as soon as they are free.
+
+    That of Linux does so at first, and keeps blocks of the size of the first one from then on (mallopt(3),
+    M_MMAP_THRESHOLD): hundreds of pictures that come and go then leave holes which nothing else fits in.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # other C libraries of Linux do so by themselves
+            ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 @contextmanager

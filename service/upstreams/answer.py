@@ -18,7 +18,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import aiohttp
 import orjson
@@ -39,11 +39,12 @@ MAX_ANSWER: Final = 100 * 1024 * 1024
 MAX_EVENT: Final = 8 * 1024 * 1024
 """Bytes of one event or body without its long base64: the most that is parsed in one go. Services send far less."""
 
-PIECE: Final = 64 * 1024
-"""Bytes taken at one go, at most 0.5 ms of work; of base64, a twentieth of that."""
-
 SPARE: Final = 8
 """A buffer that grows takes up to an eighth more than it holds."""
+
+FIRST_PIECE: Final = 8 * 1024
+"""Bytes taken at one go before there are any of a picture: what waits for its turn then has nearly nothing in memory,
+since the rest of what came first keeps its connection from being read."""
 
 MOST_TOKENS: Final = 100_000_000
 MOST_COST: Final = 10_000.0
@@ -316,7 +317,7 @@ async def listen(
     while not answer.is_complete:
         try:
             async with asyncio.timeout(linger_s if answer.is_finished else None):
-                piece = await response.content.read(PIECE)
+                piece = await read_piece(response, answer)
         except (aiohttp.ClientError, TimeoutError):
             if answer.is_finished:
                 break
@@ -328,9 +329,7 @@ async def listen(
             break
         if steps := answer.feed(piece):
             await report(steps)
-        if answer.picture_bytes:
-            await room_for(_expected(answer.picture_bytes, response.content_length))
-        if len(piece) == PIECE:
+        if len(piece) >= FIRST_PIECE:
             await asyncio.sleep(0)  # reading what is buffered already lets nobody else run
     if steps := answer.end():
         await report(steps)
@@ -338,9 +337,13 @@ async def listen(
         raise _explained(answer, response.status)
 
 
-def _expected(came: int, length: int | None) -> int:
-    """Return the bytes that the pictures of an answer of this length take, of which some have come."""
-    return max(came + came // SPARE, UNKNOWN_BYTES if length is None else length)
+async def read_piece(response: aiohttp.ClientResponse, answer: ImageAnswer[Any]) -> bytes:
+    """Return the next bytes of an answer, none at its end; of a picture that has begun, once there is room for it."""
+    came, length = answer.picture_bytes, response.content_length
+    if not came:
+        return await response.content.read(FIRST_PIECE)
+    await room_for(max(came + came // SPARE, UNKNOWN_BYTES if length is None else length))
+    return await response.content.readany()
 
 
 def _explained(answer: ImageAnswer[Step], status: int) -> UpstreamError:

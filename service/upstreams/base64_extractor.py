@@ -80,32 +80,36 @@ class _Run:
 
     def __len__(self) -> int:
         """Return the number of digits."""
-        return self.size // 3 * 4 + sum(map(len, self._digits))
-
-    @property
-    def size(self) -> int:
-        """The bytes that are decoded."""
-        return self._decoded.tell()
+        return self._decoded.tell() // 3 * 4 + sum(map(len, self._digits))
 
     def append(self, digits: bytes) -> None:
         """Append digits of any form."""
-        if len(self._digits) > 1 or not self.append_standard(digits):
+        if not self.append_standard(memoryview(digits)):
             self._digits.append(digits)
 
-    def append_standard(self, digits: bytes) -> bool:
-        """Append what is nothing but digits of standard base64 without padding; return False for anything else."""
-        if len(self._digits) > 1 or b"=" in digits:
+    def append_standard(self, digits: memoryview) -> bool:
+        """Append what is nothing but digits of standard base64 without padding; return False for anything else.
+
+        No copy is made: it may be nearly all of a picture.
+        """
+        first = bytes(digits[: -len(self._digits[0]) % 4])  # those that make a whole group of what is left
+        rest = digits[len(first) :]
+        last = bytes(rest[len(rest) // 4 * 4 :])
+        groups = [memoryview(self._digits[0] + first), rest[: len(rest) - len(last)]]
+        if len(self._digits) > 1:
             return False
-        digits = self._digits[0] + digits
-        whole = len(digits) // 4 * 4
-        left = digits[whole:]
+        if not rest and len(groups[0]) % 4:
+            groups, last = [], bytes(groups[0])
         try:
-            if left:
-                pybase64.b64decode(left.ljust(4, b"A"), validate=True)
-            self._decoded.write(pybase64.b64decode(digits[:whole], validate=True))
+            pybase64.b64decode(last.ljust(len(last) + -len(last) % 4, b"A"), validate=True)
+            decoded = [pybase64.b64decode(each, validate=True) for each in groups]
         except ValueError:
             return False
-        self._digits[0] = left
+        if b"=" in last or sum(map(len, decoded)) * 4 != sum(map(len, groups)) * 3:  # padding
+            return False
+        for each in decoded:
+            self._decoded.write(each)
+        self._digits[0] = last
         return True
 
     def pieces(self) -> Iterator[bytes]:
@@ -217,7 +221,7 @@ class Base64Extractor:
                 at = found.start()
                 self._stand_in, self._run = self._extracted.begin()
             stop = self._end_of_digits(data, at, end)
-            if not self._run.append_standard(data[at:stop]):
+            if not self._run.append_standard(memoryview(data)[at:stop]):
                 stop = self._end_of_run(data, at, end)
                 self._take(self._run, data[at:stop])
             at = stop

@@ -20,7 +20,7 @@ import aiohttp
 from yarl import URL
 
 from service.images import Progress
-from service.upstreams.answer import PIECE, Event, ImageAnswer, read_usage
+from service.upstreams.answer import Event, ImageAnswer, read_piece, read_usage
 from service.upstreams.base import RemoteTask
 from service.upstreams.error_body import find_error, reported_error, sanitize
 from service.upstreams.errors import (
@@ -226,7 +226,7 @@ async def _read(response: aiohttp.ClientResponse) -> Waiting | TaskAnswer | _Ref
     if response.content_type in PAGES:
         return None  # a gateway shows its own pages at every address that it does not know
     answer = TaskAnswer()
-    while piece := await response.content.read(PIECE):
+    while piece := await read_piece(response, answer):
         answer.feed(piece)
         await asyncio.sleep(0)  # reading what is buffered already lets nobody else run
     answer.end()
