@@ -227,6 +227,7 @@ async def browser() -> AsyncIterator[OpenTab]:
     with tempfile.TemporaryDirectory(prefix="easel-browser-", ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
             chromium(), *FLAGS, f"--user-data-dir={profile}",
+            env={**os.environ, "TMPDIR": profile},  # it leaves empty folders where it keeps temporary files
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
