@@ -1,6 +1,7 @@
 """Fixtures: the whole service on a free port of loopback, and a client for it; a store of each kind."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import gc
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,17 @@ def free_loop() -> Iterator[Watchdog]:
     with watched() as watchdog:
         yield watchdog
     assert not watchdog.held, f"The loop was held: {'; '.join(watchdog.held)}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare the collector of garbage thousands of tests and modules, which stay: a fifth of the time to find them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
