@@ -8,7 +8,7 @@ makes `subprocess` ask a template for the process wherever exactly that command 
        └── adopts it, as the next subreaper above (see prctl(2)) ◀─────────────────────┘
 
 So it is a child of the test as any other, with its own folder, environment, descriptors, signals and exit status. What
-would be another process by that is started as usual: under `real_start`, with an environment that the interpreter
+would be another process by that is started as usual: under `real_starts`, with an environment that the interpreter
 itself reads, with a command before the command, or with a function before the execution.
 """
 
