@@ -15,6 +15,7 @@ itself reads, with a command before the command, or with a function before the e
 import builtins
 import ctypes
 import gc
+import inspect
 import json
 import os
 import runpy
@@ -87,6 +88,11 @@ class _Starts:
     are_real = False
 
 
+_SIGNATURE: Final = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined] # of the library
+_PIPES: Final = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+"""The descriptors among its parameters, whose places differ by the version of Python."""
+
+
 class _Popen(subprocess.Popen[Any]):
     """`subprocess.Popen`, also for asyncio, which looks it up there."""
 
@@ -98,7 +104,8 @@ class _Popen(subprocess.Popen[Any]):
         if self._request is None:
             super()._execute_child(*given)  # type: ignore[misc] # a method of the library's own
             return
-        pipes = stdin, _, _, stdout, _, stderr = given[10:16]
+        named = _SIGNATURE.bind(self, *given).arguments
+        pipes = stdin, _, _, stdout, _, stderr = [named[each] for each in _PIPES]
         descriptors = [own if other == -1 else other for own, other in enumerate((stdin, stdout, stderr))]
         self.pid = _Starts.template.fork(self._request, descriptors)
         self._child_created = True
@@ -121,7 +128,7 @@ def _request(args: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
 @contextmanager
 def installed() -> Iterator[None]:
     """Start the service by fork inside of this block. Systems other than Linux know no subreapers."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not _SIGNATURE.parameters.keys() >= set(_PIPES):
         yield
         return
     usual, _Starts.template = subprocess.Popen, _Template()
