@@ -64,6 +64,8 @@ class Soak:
     report: Path
     folder: Path
     day: Day = field(default_factory=Day)
+    changes: int = 0
+    """Tokens that were given out anew."""
     at_rest: list[slopes.Sample] = field(default_factory=list)
     at_work: list[slopes.Sample] = field(default_factory=list)
 
@@ -75,7 +77,7 @@ class Soak:
     async def count(self) -> slopes.Sample:
         """Take a sample."""
         sample = await asyncio.to_thread(census, self.service, self.data, self.report)
-        return {**sample, "ended": self.day.ended}
+        return {**sample, "ended": self.day.ended, "old_tokens": self.changes}
 
     async def rest(self) -> None:
         """Wait until the service is still, and count."""
@@ -105,6 +107,7 @@ class Soak:
     async def change_token(self) -> str:
         """Give the third person another token, and wait until it counts; the one before is good no longer."""
         token = secrets.token_urlsafe(24)
+        self.changes += 1
         await asyncio.to_thread((self.folder / "tokens").write_text, f"carla {token}\n")
         async with aiohttp.ClientSession(self.origin) as http, asyncio.timeout(30):
             while (await WireClient(http, "/mcp", {"Authorization": f"Bearer {token}"}).open()).status != HTTPStatus.OK:  # noqa: ASYNC110 - nothing announces it

@@ -23,9 +23,9 @@ class Level:
 
 
 LEVELS = (
-    Level(name="rss_mb", title="memory, MB", slack=5),
-    Level(name="all_mb", title="memory with decoders, MB", slack=15),
-    Level(name="blocks", title="blocks of Python, thousands", slack=5),
+    Level(name="rss_mb", title="memory, MB", slack=5, per="old_tokens", each=0.15),
+    Level(name="all_mb", title="memory with decoders, MB", slack=15, per="old_tokens", each=0.15),
+    Level(name="blocks", title="blocks of Python, thousands", slack=5, per="old_tokens", each=1.3),
     Level(name="descriptors", title="descriptors", slack=4),
     Level(name="tasks", title="tasks", slack=3),
     Level(name="threads", title="threads", slack=2),
@@ -37,7 +37,10 @@ LEVELS = (
     Level(name="pictures_mb", title="pictures, MB", slack=10),
     Level(name="other_files", title="other files", slack=5, per="ended", each=1.01),
 )
-"""An entry of the history is kept for good, and the end of a session until its id would have expired."""
+"""An entry of the history is kept for good, and the end of a session until its id would have expired.
+
+A token that was replaced stays hidden in texts and in the log: all parts of it that are looked for take 130 kB.
+"""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ def rests(count: int = 20, **changing: float) -> list[Sample]:
             **STEADY,
             "jobs": 50.0 * at,
             "ended": 5.0 * at,
+            "old_tokens": 1.0 * at,
             "at": 10.0 * at,
             **{name: by * at for name, by in changing.items()},
         }
