@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-BUDGET_BYTES: Final = 96_000_000
+BUDGET_BYTES: Final = 64_000_000
 
 MMAP_THRESHOLD: Final = -3
 """The number of the parameter in malloc.h."""

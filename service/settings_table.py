@@ -104,7 +104,7 @@ SETTINGS: Final = (
     Setting("EASEL_CACHE_MAX_DAYS", "0", "days after which a picture is removed; 0: never"),
     Setting("EASEL_CACHE_MAX_FILE_MB", "100", "largest picture taken, in megabytes",
             ("FLOW2API_MCP_URL_CACHE_MAX_FILE_BYTES",)),
-    Setting("EASEL_IN_FLIGHT_MB", "96", "megabytes of memory for pictures on their way to the disk; others wait"),
+    Setting("EASEL_IN_FLIGHT_MB", "64", "megabytes of memory for pictures on their way to the disk; others wait"),
     Setting("EASEL_HOT_PICTURES_MB", "64", "megabytes of memory for pictures that are asked for again; 0: none"),
     *(Setting(limit.setting, limit.default, limit.meaning) for limit in LIMITS),
     Setting("EASEL_DISK_FREE_MB", "200", "megabytes of the disk below which no picture or upload is begun; 0: none"),

@@ -58,6 +58,9 @@ SUCCESSES: Final = range(200, 300)
 PIECE: Final = 48 * 1024
 """Bytes sent at one go, 0.1 ms as base64: whole groups of three, so that the pieces join to one text."""
 
+HELD_BACK_BYTES: Final = 8 * 1024
+"""Bytes of an answer from which on nobody reads its connection before its turn (`byte_budget.py`)."""
+
 PLACE: Final = b"\0"
 """Stands in JSON where a picture goes. No other byte there is this one: in a text it is written as an escape."""
 
@@ -252,6 +255,7 @@ class HttpUpstream(Upstream):
             data=body,
             headers={**body.headers, **(headers or {}), **self._authorization, **trace_headers()},
             allow_redirects=False,  # the key would go along
+            read_bufsize=HELD_BACK_BYTES,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s, sock_read=silence_s),
         )
         began = time.monotonic()
