@@ -71,9 +71,10 @@ class LogWriter(logging.Handler):
         if self._taken + _size_of(record) > (ROOM if is_urgent else ROOM * 3 // 4):
             self._drop(1)
             return
+        was_idle = not self._lines
         self._tell_gap()
         self._add(record)
-        if is_urgent or len(self._lines) == 1:
+        if is_urgent or was_idle:
             self._is_urgent |= is_urgent
             self._changed.notify_all()
         if self._thread is None:

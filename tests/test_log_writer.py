@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -117,6 +118,14 @@ def test_a_standard_error_that_is_gone_costs_the_lines_alone(pipe: tuple[TextIO,
     writer = writer_of(log)
     writer.flush()
     assert writer.dropped == 1
+    until = time.monotonic() + DEADLINE_S
+    while not vars(writer._changed)["_waiters"] and time.monotonic() < until:
+        time.sleep(0.001)  # the thread is about to wait for lines
+    log.info("nor this")
+    while writer.dropped == 1 and time.monotonic() < until:
+        time.sleep(0.001)
+    assert writer.dropped > 1
+    assert not writer._lines
 
 
 def test_a_forked_process_writes_its_own_lines_and_not_those_of_its_parent(
