@@ -22,6 +22,10 @@ from typing import Final
 
 BUDGET_BYTES: Final = 64_000_000
 
+HELD_BACK_BYTES: Final = 8 * 1024
+"""Bytes in the buffer of a connection from which on it is not read: all that an answer has in memory before its turn,
+besides what the system gave at one go."""
+
 MMAP_THRESHOLD: Final = -3
 """The number of the parameter in malloc.h."""
 

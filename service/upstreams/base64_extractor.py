@@ -92,12 +92,12 @@ class _Run:
 
         No copy is made: it may be nearly all of a picture.
         """
+        if len(self._digits) > 1:
+            return False
         first = bytes(digits[: -len(self._digits[0]) % 4])  # those that make a whole group of what is left
         rest = digits[len(first) :]
         last = bytes(rest[len(rest) // 4 * 4 :])
         groups = [memoryview(self._digits[0] + first), rest[: len(rest) - len(last)]]
-        if len(self._digits) > 1:
-            return False
         if not rest and len(groups[0]) % 4:
             groups, last = [], bytes(groups[0])
         try:

@@ -32,7 +32,7 @@ import aiohttp
 from yarl import URL
 
 from service.bodies import read_limited
-from service.byte_budget import UNKNOWN_BYTES, deadline, room_for
+from service.byte_budget import HELD_BACK_BYTES, UNKNOWN_BYTES, deadline, room_for
 from service.images import WorkError
 from service.pictures.sniffing import sniff
 from service.upstreams.connector import addresses_of, is_local_name
@@ -196,6 +196,7 @@ async def _hop(session: aiohttp.ClientSession, url: URL, max_bytes: int, trusted
                 | (trusted.headers(url) if trusted else {}),
                 server_hostname=url.raw_host if url.scheme == "https" else None,
                 allow_redirects=False,
+                read_bufsize=HELD_BACK_BYTES,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=IDLE_S),
             ) as response:
                 return await _read(response, url, max_bytes)

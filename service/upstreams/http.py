@@ -23,7 +23,7 @@ import pybase64
 from yarl import URL
 
 from service.bodies import read_limited
-from service.byte_budget import deadline
+from service.byte_budget import HELD_BACK_BYTES, deadline
 from service.images import EXTENSIONS, ImageRequest, Picture, Progress, Reference, WorkError
 from service.pictures.sniffing import sniff
 from service.settings import TIMEOUTS, Endpoint, Timeouts
@@ -57,9 +57,6 @@ SUCCESSES: Final = range(200, 300)
 
 PIECE: Final = 48 * 1024
 """Bytes sent at one go, 0.1 ms as base64: whole groups of three, so that the pieces join to one text."""
-
-HELD_BACK_BYTES: Final = 8 * 1024
-"""Bytes of an answer from which on nobody reads its connection before its turn (`byte_budget.py`)."""
 
 PLACE: Final = b"\0"
 """Stands in JSON where a picture goes. No other byte there is this one: in a text it is written as an escape."""
