@@ -16,7 +16,7 @@ RECENT := import sys; assert sys.version_info >= (3, 11)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run demo test check coverage bench bench-gallery soak kills interop image container-check deploy-check lock audit clean
+.PHONY: help run demo test check coverage bench bench-growth bench-gallery soak kills interop image container-check deploy-check lock audit clean
 
 help:
 	@echo 'make run       start the service; Ctrl-C stops it'
@@ -25,6 +25,7 @@ help:
 	@echo 'make check     ruff and mypy'
 	@echo 'make coverage  show how much of the protocol its own tests reach; fails below 100 %'
 	@echo 'make bench     compare the speed with other servers on the same work; ARGS="history --rounds 3" for some rows'
+	@echo 'make bench-growth  queries of a million generations, a cache of 100,000 files, 5,000 streams, starts'
 	@echo 'make bench-gallery  measure the gallery in a browser'
 	@echo 'make soak      a day of a team in half an hour, and what grows; ARGS="--minutes 2" for a short one'
 	@echo 'make kills     kill the service 200 times, and count the pictures that were paid for and are lost'
@@ -58,6 +59,9 @@ coverage: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+bench-growth: $(VENV)/installed-dev
+	@exec $(BIN)/python -m benchmarks.growth $(ARGS)
 
 bench-gallery: $(VENV)/installed-dev
 	@exec $(BIN)/python -m benchmarks.gallery $(ARGS)
@@ -99,7 +103,7 @@ audit: $(VENV)/installed
 	@exec .cache/audit/bin/pip-audit --strict --require-hashes --disable-pip -r deploy/requirements.lock $(ARGS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/conformance/node_modules tests/axe/node_modules .cache/interop .cache/audit .cache/bench
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/conformance/node_modules tests/axe/node_modules .cache/interop .cache/audit .cache/bench .cache/growth
 	find service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements.txt $(VENV)/created
