@@ -49,6 +49,7 @@ class LogWriter(logging.Handler):
         self._clean = clean
         self._ended = False
         self._begin()
+        self._start()  # at once: where memory runs out, there is none for a thread either
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin)
 
