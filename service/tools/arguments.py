@@ -6,6 +6,7 @@ Excess is refused first, so that no call keeps the event loop busy: reading and 
 """
 
 import asyncio
+import contextlib
 import difflib
 import importlib
 import re
@@ -192,7 +193,8 @@ def validator_class() -> "type[Draft202012Validator]":
 
 async def load_validators() -> None:
     """Load the class of validators in a thread, so that the first call need not wait for it."""
-    await asyncio.to_thread(validator_class)
+    with contextlib.suppress(OSError):  # too few descriptors, perhaps: the first call loads it
+        await asyncio.to_thread(validator_class)
 
 
 def checked_by(schema: Mapping[str, Any], offered: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[str]]:

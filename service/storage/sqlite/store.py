@@ -73,11 +73,11 @@ class SqliteStore(Store):
         `allowances`. A job of a dead process that can be followed, by what `arrivals` hold or by its task, can be
         claimed instead. Raises `DataFolderError` for an unusable file.
         """
-        kept = await KeptReads.open(path)
+        database = await Database.open(path)
         try:
-            database = await Database.open(path)
+            kept = await KeptReads.open(path)
         except BaseException:
-            kept.close()
+            await database.close()
             raise
         store = cls(database, kept, lease, alive, clock, allowances=allowances, arrivals=arrivals)
         try:
