@@ -55,7 +55,7 @@ class Panel:
 
 
 def panels(results: Results) -> list[Panel]:
-    """What there is to show of a run, by the clock, or by processor time where the machine was busy."""
+    """Return the bars of a run, by the clock, or by processor time where the machine was busy."""
     rounds = complete(results, (BARE,))
     quiet = bool(rounds) and is_quiet(rounds, BARE)
     ratio, unit = (rate_ratio, "Requests a second") if quiet else (cpu_ratio, "Requests for one second of processor")

@@ -24,7 +24,7 @@ _numbers: Final = itertools.count(1)
 
 @dataclass(frozen=True)
 class Made:
-    """What some calls gave, and took of the processor until the service was still again."""
+    """Outcome of some calls: their pictures, latencies, and processor time until the service was still again."""
 
     names: Sequence[str]
     latencies: Sequence[float]

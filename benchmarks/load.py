@@ -33,7 +33,7 @@ class Expected:
 
 @dataclass
 class Tally:
-    """What one run of load found out. `latencies` in seconds; `busy` is the share of a core that the load took.
+    """Outcome of one run of load. `latencies` in seconds; `busy` is the share of a core that the load took.
 
     `count` is every answer, those of the warm-up too.
     """

@@ -1,4 +1,4 @@
-"""Who is measured: the command and the environment of each peer, and the folder of pictures that all of them serve."""
+"""Peers that are measured: command and environment of each, and the folder of pictures that all of them serve."""
 
 import os
 import sys

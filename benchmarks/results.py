@@ -1,4 +1,4 @@
-"""What was measured, in one JSON file that every unit of work is added to at once: a run that ended early goes on.
+"""Results in one JSON file, to which every unit of work is added at once: a run that ended early goes on.
 
 `requests` are the rounds of the rows, `generations` those of `generate`, `floors` what a picture costs at least,
 `crowds` many calls at once, and `starts` how peers begin.
@@ -20,7 +20,7 @@ FILE: Final = CACHE / "results.json"
 
 
 def machine() -> dict[str, Any]:
-    """What this machine is, and how busy it was before anything was measured."""
+    """Return facts about this machine, and how busy it was before anything was measured."""
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "processor": names[0].partition(":")[2].strip() if names else platform.machine(),

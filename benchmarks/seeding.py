@@ -1,4 +1,4 @@
-"""What the service has before anything is measured: a history of 10,000 entries, and pictures that are asked for."""
+"""Data of the measured service: a history of 10,000 entries, and the pictures that the load asks for."""
 
 import asyncio
 from pathlib import Path

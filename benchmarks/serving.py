@@ -15,7 +15,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
 CACHE: Final = ROOT / ".cache" / "bench"
-"""What is installed, drawn and measured; all of it may be deleted."""
+"""Folder of installed peers, drawn pictures and measured results; all of it may be deleted."""
 
 START_S: Final = 60.0
 TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")

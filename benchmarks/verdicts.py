@@ -1,4 +1,4 @@
-"""What each figure is to reach, and whether it does: by the clock, and by processor time where the machine was busy."""
+"""Targets of the figures, and verdicts: by the clock, or by processor time where the machine was busy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

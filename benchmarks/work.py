@@ -1,4 +1,4 @@
-"""What every peer is asked to do: one trivial tool, whose reply is about 500 bytes with all that surrounds it."""
+"""The work of every peer: one trivial tool, whose reply is about 500 bytes with all that surrounds it."""
 
 from typing import Any, Final
 

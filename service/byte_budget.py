@@ -2,12 +2,14 @@
 
 Each piece of work that may bring pictures has its `Share` of the budget, and takes bytes for an answer before it reads
 on. What has none yet waits for its turn, first come first served, and does not read meanwhile: its connection holds
-the bytes back, and its image service waits. Three rules keep that from ending badly:
+the bytes back, and its image service waits. Four rules keep that from ending badly:
 
 1. Whoever waits holds nothing. A share that holds some already gets more at once, beyond the budget if need be, so that
    what is under way comes to its end; the next ones wait until that is given back.
 2. One that wants more than the whole budget has its turn once nothing else holds any.
 3. Waiting is not the fault of the image service. The deadlines that the work has made by `deadline` stand still.
+4. Work that the disk holds up gives its bytes back though it still has them (`let_others_on`): a service that is not
+   read for minutes hangs up, on a picture that is paid for. Then the limit of pictures at once bounds the memory.
 """
 
 import asyncio
@@ -141,6 +143,12 @@ def settle(size: int) -> None:
     """Say how many bytes the pictures have that were read so far."""
     if (share := _SHARE.get()) is not None:
         share.settled = size
+
+
+def let_others_on() -> None:
+    """Give the bytes of this work back, which still has them: it is held up, and others are waiting to be read."""
+    if (share := _SHARE.get()) is not None:
+        share.hold(0)
 
 
 @asynccontextmanager

@@ -73,5 +73,4 @@ async def test_a_crowd_of_large_pictures_takes_bounded_memory_and_all_arrive(tmp
     assert all(not answer.get("isError") for answer in answers)
     kept = list((tmp_path / "data" / "files").glob("*/*.png"))
     assert len({each.name for each in kept}) == AT_ONCE + 1
-    print("MORE", more, before)
     assert more < MOST_MB

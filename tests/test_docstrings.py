@@ -1,4 +1,4 @@
-"""Docstrings of `service/`: each names its subject. Their form is ruff's business (pydocstyle, `pyproject.toml`)."""
+"""Docstrings of `service/` and `benchmarks/`: each names its subject. Their form is ruff's business (pydocstyle)."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ from tests.paths import ROOT, SERVICE
 RIDDLE = re.compile(r"(What|Where|Who|Whom|Whose|Whether|Whatever|Whoever|Wherever)\b")
 """Beginnings that leave the reader to find out the noun: "What is left then." says nothing of the thing itself."""
 
-MODULES = sorted(SERVICE.rglob("*.py"))
+MODULES = sorted([*SERVICE.rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
 
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
@@ -23,7 +23,7 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, text
 
 
-@pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(SERVICE)) for path in MODULES])
+@pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(ROOT)) for path in MODULES])
 def test_a_docstring_names_its_subject(path: Path) -> None:
     riddles = [f"{path.relative_to(ROOT)}:{line}: {text[:60]}" for line, text in docstrings(path) if RIDDLE.match(text)]
     assert not riddles

@@ -71,7 +71,7 @@ class Soak:
 
     @property
     def origin(self) -> str:
-        """Where the service is."""
+        """The URL of the service."""
         return f"http://127.0.0.1:{self.service.port}"
 
     async def count(self) -> slopes.Sample:

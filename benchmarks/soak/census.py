@@ -1,4 +1,4 @@
-"""What a service has at a moment: memory, descriptors, tasks, threads, its database and its files."""
+"""A census of a running service: memory, descriptors, tasks, threads, its database and its files."""
 
 import os
 import sqlite3

@@ -41,7 +41,7 @@ MOMENT_S: Final = 1.0
 
 @dataclass
 class Day:
-    """What all people share: the pictures they have seen, what was done, and what went wrong."""
+    """State that all people share: pictures they have seen, counts of their actions, and faults."""
 
     names: deque[str] = field(default_factory=lambda: deque(maxlen=400))
     done: Counter[str] = field(default_factory=Counter)
@@ -244,4 +244,4 @@ ACTIONS: Final[Mapping[str, tuple[Callable[[Person], Awaitable[None]], int]]] = 
     "the gallery": (Person.browse, 4),
     "uploads": (Person.send_pictures, 3),
 }
-"""What a person does, and how often compared with the rest."""
+"""Actions of a person, each with its weight: how often it is chosen, compared with the others."""

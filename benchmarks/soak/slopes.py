@@ -1,4 +1,4 @@
-"""What grows: the slope of each level at rest, and whether that has a reason."""
+"""Slopes of the levels at rest, and the verdict on each: steady, or growing without a reason."""
 
 import statistics
 from collections.abc import Sequence

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
+from service.byte_budget import let_others_on
 from service.costs import Drawn
 from service.images import Failure, Job, KeptPicture, Picture, WorkError
 from service.pictures.library import Pictures
@@ -88,6 +89,7 @@ class Keeping:
                 if tried >= tries or self.jobs.closing or error.kind != STORAGE:
                     raise
                 if tried == 1:
+                    let_others_on()
                     logger.info("It is tried again until it succeeds: %s", error.fact)
                 if running is not None and time.monotonic() - started >= self.held_up_s:
                     running.hold_up(told or stored_later(error))

@@ -152,6 +152,21 @@ async def test_a_picture_that_finds_no_room_at_first_is_kept_when_it_does(tmp_pa
     assert len(files_in(tmp_path)) == 1
 
 
+async def test_a_picture_that_finds_no_room_leaves_others_their_turn_to_be_read(tmp_path: Path) -> None:
+    """Bug: those waited up to five minutes unread, and a service that is not read hangs up on a paid picture."""
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
+        budget = pipeline.generation.worker.budget
+        (tmp_path / "scratch").rmdir()
+        call = asyncio.create_task(pipeline.draw(FOX))
+        await pipeline.moments.wait("examine")
+        assert budget.held > 0
+        await pipeline.moments.wait("pause")
+        assert budget.held == 0
+        (tmp_path / "scratch").mkdir()
+        assert (await call).state is JobState.DONE
+        assert budget.held == 0
+
+
 async def test_a_picture_that_finds_no_room_for_long_is_given_up(tmp_path: Path) -> None:
     """Ours: a picture is megabytes of memory meanwhile; the failure says which setting to look at."""
     async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
