@@ -92,7 +92,7 @@ deploy-check: $(VENV)/installed-dev
 # One lock for all platforms: packages with the digests of their files, for the image alone.
 lock:
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	  requirements.txt requirements-oauth.txt --output-file deploy/requirements.lock
+	  requirements.txt requirements-oauth.txt requirements-scale.txt --output-file deploy/requirements.lock
 
 # Its own environment: its packages are none of the service's.
 audit: $(VENV)/installed
@@ -111,7 +111,7 @@ $(VENV)/installed: requirements.txt $(VENV)/created
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt requirements-oauth.txt $(VENV)/installed
+$(VENV)/installed-dev: requirements-dev.txt requirements-oauth.txt requirements-scale.txt $(VENV)/installed
 	@echo 'Installing what the tests need'
 	@$(PIP) -r requirements-dev.txt
 	@touch $@

@@ -15,6 +15,8 @@ from tests import forked_service
 from tests.emulators import authorization_server
 from tests.emulators.authorization_server import AuthorizationServer
 from tests.loop_watchdog import Watchdog, watched
+from tests.scale import postgres
+from tests.scale.postgres import Server
 from tests.stores import STORES, Clock, Factory
 from tests.wire import WireClient, wire_client
 
@@ -113,6 +115,13 @@ async def client(easel: Running) -> AsyncIterator[WireClient]:
     """A client of that service."""
     async with wire_client(easel.mcp_url) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server for all tests of this worker, which the first of them starts that asks for it."""
+    with postgres.running() as server:
+        yield server
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ SOURCES = (
     "mcp_server.py",
     "requirements.txt",
     "requirements-oauth.txt",
+    "requirements-scale.txt",
     "README.md",
     "LICENSE",
 )
@@ -82,8 +83,12 @@ def test_it_needs_what_the_service_needs(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         [metadata] = [name for name in archive.namelist() if name.endswith("/METADATA")]
         needed = re.findall(r"^Requires-Dist: (.+)$", archive.read(metadata).decode(), re.MULTILINE)
-    extra = [f'{each}; extra == "oauth"' for each in (ROOT / "requirements-oauth.txt").read_text().split()]
-    assert sorted(needed) == sorted([*(ROOT / "requirements.txt").read_text().split(), *extra])
+    extras = [
+        f'{each}; extra == "{extra}"'
+        for extra in ("oauth", "scale")
+        for each in (ROOT / f"requirements-{extra}.txt").read_text().split()
+    ]
+    assert sorted(needed) == sorted([*(ROOT / "requirements.txt").read_text().split(), *extras])
 
 
 def test_it_draws_a_picture_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def pinned(text: str) -> set[str]:
     return {f"{name.lower()}=={version}" for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-oauth.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-oauth.txt", "requirements-scale.txt"])
 def test_the_lock_has_the_versions_of_the_requirements(name: str) -> None:
     """Ours: one version for the checkout and the image. `make lock` writes the lock anew."""
     assert pinned((ROOT / name).read_text(encoding="utf-8")) <= pinned(LOCK)

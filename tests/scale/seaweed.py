@@ -3,7 +3,6 @@
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,19 +16,12 @@ from yarl import URL
 
 from service.storage.s3.signing import Signer
 from service.storage_urls import S3
+from tests.scale.ports import free_ports
 
 KEY_ID: Final = "easel-key"
 SECRET_KEY: Final = "easel-secret-of-the-tests"
 BUCKET: Final = "easel"
 READY_S: Final = 60.0
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @contextlib.contextmanager
@@ -39,7 +31,7 @@ def running(folder: Path) -> Iterator[str]:
     keys = [{"accessKey": KEY_ID, "secretKey": SECRET_KEY}]
     identity = {"name": "easel", "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    master, volume, filer, s3, *grpc = ports = _free_ports(8)
+    master, volume, filer, s3, *grpc = ports = free_ports(8)
     command = shutil.which("weed", path=str(Path(sys.executable).parent)) or "weed"
     options = [
         f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
