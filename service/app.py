@@ -57,8 +57,8 @@ from service.references.uploads import Uploads
 from service.routes import PICTURES, UPLOADS
 from service.settings import Settings
 from service.settings_reader import SettingsError
-from service.storage.data_folder import Secret
 from service.storage.opened import Storage
+from service.storage.secret import Secret
 from service.stores import open_stores
 from service.tools.arguments import load_validators
 from service.tools.context import ToolContext

@@ -79,6 +79,8 @@ class Settings:
     key_in_url: bool
     oauth: OAuth | None
     data_dir: Path
+    secret: str = field(repr=False)
+    secret_file: Path | None
     s3: S3 | None
     image_dir: Path | None
     models_file: Path
@@ -167,6 +169,8 @@ class Settings:
             key_in_url=read.choice("EASEL_KEY_IN_URL", ("off", "on")) == "on",
             oauth=read.oauth(public_url),
             data_dir=read.path("EASEL_DATA_DIR"),
+            secret=read.text("EASEL_SECRET"),
+            secret_file=read.secret_file(),
             s3=read.s3(),
             image_dir=read.path("EASEL_IMAGE_DIR") if read.text("EASEL_IMAGE_DIR") else None,
             models_file=read.models_file(),
@@ -253,6 +257,14 @@ class _Reader(SettingsReader):
         if not secret.isascii() or any(character.isspace() for character in secret):
             raise self.error(key, "must be one word of plain characters, without Bearer before it")
         return Endpoint(url=url or USUAL_ROOTS[service], key=secret)
+
+    def secret_file(self) -> Path | None:
+        """Return the file that holds the secret; None where the secret itself is set, or comes from the data folder."""
+        if not self.text("EASEL_SECRET_FILE"):
+            return None
+        if self.text("EASEL_SECRET"):
+            raise self.error("EASEL_SECRET_FILE", "names a second secret beside EASEL_SECRET: set one of the two")
+        return self.path("EASEL_SECRET_FILE")
 
     def s3(self) -> S3 | None:
         """Return the folder of a bucket where pictures are kept; None for the data folder."""

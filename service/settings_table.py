@@ -72,6 +72,9 @@ SETTINGS: Final = (
             "vscode-webview:"),
     Setting("EASEL_TRUSTED_PROXIES", "", "proxies whose X-Forwarded-For or Forwarded is believed, such as 127.0.0.1"),
     Setting("EASEL_DATA_DIR", "data", "folder of the history and the pictures"),
+    Setting("EASEL_SECRET", "", "text of 32 bytes or more that sessions and links are signed with, the same on all "
+            "replicas; the file `secret` of the data folder when empty"),
+    Setting("EASEL_SECRET_FILE", "", "file that holds it instead"),
     Setting("EASEL_FILES_URL", "", "bucket and folder that keep the pictures, instead of the data folder: at S3, or a "
             "server of its API",
             example="s3://bucket/easel"),

@@ -1,10 +1,12 @@
-"""Opens the storage that the settings name: the data folder, and the pictures in it or in a bucket."""
+"""Opens the storage that the settings name: the data folder, the pictures in it or in a bucket, and the secret."""
 
+import asyncio
 import contextlib
 from functools import partial
 
 import aiohttp
 
+from service import logs
 from service.images import WorkError
 from service.limits import UNLIMITED, Allowances
 from service.settings import Settings
@@ -13,6 +15,7 @@ from service.storage.data_folder import DataFolderError
 from service.storage.opened import Storage, open_storage
 from service.storage.s3.bucket import Bucket
 from service.storage.s3.files import S3Files
+from service.storage.secret import Secret, SecretError
 from service.storage_urls import FILES_URL, S3
 from service.upstreams.connector import client_session
 
@@ -33,8 +36,9 @@ async def open_stores(
         if session is None:
             session = await stack.enter_async_context(client_session(settings.proxies, "easel"))
         open_files = partial(_open_bucket, session, settings.s3)
+    secret = await asyncio.to_thread(secret_of, settings)
     try:
-        return await open_storage(settings.data_dir, stack, allowances, open_files)
+        return await open_storage(settings.data_dir, stack, allowances, open_files, secret)
     except (DataFolderError, WorkError) as error:  # the latter: a history that is damaged beyond its first page
         raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
 
@@ -44,3 +48,25 @@ async def _open_bucket(session: aiohttp.ClientSession, place: S3, key: bytes) ->
         return await S3Files.open(Bucket(session, place), key)
     except WorkError as error:
         raise SettingsError(FILES_URL, f"cannot be used: {error}") from error
+
+
+def secret_of(settings: Settings) -> Secret | None:
+    """Return the secret of the settings, which no log shows from then on; None where that of the data folder counts.
+
+    A file is read, without a thread. Raises `SettingsError`.
+    """
+    name, text = "EASEL_SECRET", settings.secret
+    if settings.secret_file is not None:
+        name = "EASEL_SECRET_FILE"
+        try:
+            text = settings.secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text; hexadecimal digits are"
+            raise SettingsError(name, f"{settings.secret_file} cannot be read: {why}") from error
+    elif not text:
+        return None
+    logs.hide(text)
+    try:
+        return Secret.read(text)
+    except SecretError as error:
+        raise SettingsError(name, str(error)) from error

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from service.images import LOCAL_OWNER, ImageRequest, KeptPicture
-from service.storage.data_folder import Secret
 from service.storage.disk import DiskFiles
 from service.storage.lease import Lease
+from service.storage.secret import Secret
 from service.storage.sqlite.store import SqliteStore
 
 WRITERS = 4

@@ -42,10 +42,12 @@ from service.redaction import Redactor
 from service.settings import Settings
 from service.settings_reader import SettingsError
 from service.settings_table import SETTINGS, names_without_effect, unknown_names
-from service.storage.data_folder import ENTRIES, DataFolderError, Secret, foreign_owner, needing
+from service.storage.data_folder import ENTRIES, DataFolderError, foreign_owner, needing
 from service.storage.file_system import kind_of, share_of, wal_problem
 from service.storage.lease import living
+from service.storage.secret import Secret
 from service.storage.sqlite import tokens as sqlite_tokens
+from service.stores import secret_of
 from service.tokens import TokensError, read_file
 from service.upstreams.base import Offers
 from service.upstreams.connector import client_session
@@ -147,9 +149,10 @@ def _settings(env: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
 def _wrong_files(settings: Settings) -> Iterator[str]:
     """Yield the faults of settings that a start reads after the others, and of the files that settings name."""
     try:
+        secret_of(settings)
         read_overrides(settings.profiles)
-    except ProfilesError as error:
-        yield f"EASEL_PROFILES: {error}"
+    except (SettingsError, ProfilesError) as error:
+        yield str(error) if isinstance(error, SettingsError) else f"EASEL_PROFILES: {error}"
     if settings.tokens_file is not None:
         try:
             read_file(settings.tokens_file.read_bytes(), hide=logs.hide)
@@ -166,10 +169,12 @@ def _with_tokens(settings: Settings) -> tuple[Settings, str]:
     except sqlite3.Error:  # not there yet, or one that a check names
         has_stored = False
     settings = replace(settings, stored_tokens=has_stored)
-    if settings.auto_token and (settings.data_dir / "secret").is_file():
+    if settings.auto_token:
         try:
-            settings = with_auto_token(settings, Secret.open(settings.data_dir, settings.data_dir))
-        except DataFolderError:
+            if (secret := secret_of(settings)) is None and (settings.data_dir / "secret").is_file():
+                secret = Secret.open(settings.data_dir, settings.data_dir)
+            settings = settings if secret is None else with_auto_token(settings, secret)
+        except (DataFolderError, SettingsError):
             return settings, ""  # a check names it
     written = list(settings.tokens.values())
     if settings.tokens_file is not None:

@@ -46,8 +46,9 @@ from service.storage.backup_folder import (
     write,
     write_sums,
 )
-from service.storage.data_folder import PRIVATE_FOLDER, SECRET_BYTES, sync_folder
+from service.storage.data_folder import PRIVATE_FOLDER, sync_folder
 from service.storage.file_names import NAME as PICTURE
+from service.storage.secret import SECRET_BYTES
 from service.storage.sqlite.jobs import SELECT_WORKING
 from service.storage.sqlite.schema import VERSION, version_of
 from service.storage.sqlite.upgrade import copy_database, needs_upgrade

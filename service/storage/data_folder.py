@@ -1,29 +1,20 @@
-"""The data folder: the error that names it, its privacy, bytes that are whole after a crash, and its one secret.
+"""The data folder: the error that names it, its privacy, and bytes that are whole after a crash.
 
 A new file becomes durable in this order: write it somewhere else on the same file system, fsync it, give it its name
 in one step (rename or link), fsync the folder that holds the name. Without the last step a power cut may forget the
 name: fsync(2) says that it "does not necessarily ensure that the entry in the directory has also reached disk".
 
 All of it blocks: call it at start, or in a thread.
-
-The secret is random bytes in `secret`, made at the first start and never changed. Its holder can guess picture names
-and forge session ids; its loss invalidates both. Each purpose gets a key of its own (RFC 5869, section 3.2: context
-information "binds the derived key material to application- and context-specific information"), so that a weakness in
-one use says nothing about another.
 """
 
-import errno
-import hmac
 import logging
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final
 
 from service.troubles import described
 
@@ -192,55 +183,3 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-"""Errors by which a file system without hard links, such as those of memory cards, refuses one (link(2))."""
-
-SECRET_BYTES: Final = 32
-"""As long as the output of SHA-256: RFC 2104, section 3, discourages shorter keys and sees no gain in longer ones."""
-
-
-@dataclass(frozen=True)
-class Secret:
-    """The secret of a data folder. It leaves this object only as derived keys."""
-
-    _value: bytes = field(repr=False)
-
-    @classmethod
-    def open(cls, data: Path, scratch: Path) -> Self:
-        """Read the secret of a data folder, or make it; `scratch` is a folder of this process on the same file system.
-
-        Several processes may come here at once: a link gives the finished file its name in one step, to the first of
-        them only, and all of them read that one. On a file system without links the file is written under its name.
-        """
-        path = data / "secret"
-        with needing(path):
-            if not path.exists():
-                _create(path, scratch)
-            sync_folder(data)
-            value = path.read_bytes()
-        if len(value) < SECRET_BYTES:
-            raise DataFolderError(
-                path,
-                f"the secret has {len(value)} bytes and needs at least {SECRET_BYTES}; put it back from a backup, or "
-                "remove it for a new one, which ends open sessions",
-            )
-        return cls(value)
-
-    def derive(self, purpose: str) -> bytes:
-        """The key for one purpose, such as "picture names": 32 bytes, the same at every start."""
-        return hmac.digest(self._value, purpose.encode(), "sha256")
-
-
-def _create(path: Path, scratch: Path) -> None:
-    value, draft = secrets.token_bytes(SECRET_BYTES), scratch / "secret"
-    write_durably(draft, value)
-    with suppress(FileExistsError):  # another process was first
-        try:
-            path.hardlink_to(draft)
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            write_durably(path, value)
-    draft.unlink()

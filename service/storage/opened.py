@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from service.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
 from service.storage.arrivals import DiskArrivals
-from service.storage.data_folder import Secret, make_private
+from service.storage.data_folder import make_private
 from service.storage.disk import DiskFiles
 from service.storage.disk_sessions import DiskSessions
 from service.storage.ended_sessions import EndedSessions
@@ -21,6 +21,7 @@ from service.storage.file_system import share_of
 from service.storage.files import Arrivals, Files
 from service.storage.imports import Imports
 from service.storage.lease import Lease
+from service.storage.secret import Secret
 from service.storage.sqlite import tokens as sqlite_tokens
 from service.storage.sqlite.imports import SqliteImports
 from service.storage.sqlite.store import SqliteStore
@@ -58,10 +59,12 @@ async def open_storage(
     stack: contextlib.AsyncExitStack,
     allowances: Allowances = UNLIMITED,
     open_files: OpenFiles | None = None,
+    secret: Secret | None = None,
 ) -> Storage:
     """Open the data folder, and have `stack` close it. New work begins within the allowances.
 
-    Pictures are kept in the data folder, or where `open_files` says. Raises `DataFolderError`.
+    Pictures are kept in the data folder, or where `open_files` says. Without a `secret` that of the folder counts.
+    Raises `DataFolderError`.
     """
     lease = await asyncio.to_thread(Lease.claim, data)
     stack.callback(lease.release)
@@ -71,7 +74,8 @@ async def open_storage(
             "EASEL_DATA_DIR lies on %s: processes of one machine may use it together if its locks hold, those of two "
             "machines may not. A folder on a disk of this machine is safer.", share,
         )  # fmt: skip
-    secret = await asyncio.to_thread(Secret.open, data, lease.folder)
+    own = await asyncio.to_thread(Secret.open, data, lease.folder)  # also beside another: a backup is whole with it
+    secret = own if secret is None else secret
     key = secret.derive("picture names")
     files = await (open_files(key) if open_files else DiskFiles.open(data / "files", lease.folder, key))
     arrivals = await DiskArrivals.open(data / "arrived", lease.folder)
