@@ -99,7 +99,7 @@ class Running:
     @cached_property
     def origin(self) -> str:
         """The URL by which this machine reaches the service."""
-        return origin_of(self.settings)
+        return self.settings.origin
 
     @cached_property
     def mcp_url(self) -> str:
@@ -109,18 +109,7 @@ class Running:
     @property
     def pictures_url(self) -> str:
         """The URL before a picture's name, with a slash at its end."""
-        return public_url_of(self.settings) + PICTURES.path
-
-
-def public_url_of(settings: Settings) -> str:
-    """Return the URL by which people reach the service, without a slash at its end."""
-    return settings.public_url or origin_of(settings)
-
-
-def origin_of(settings: Settings) -> str:
-    """Return the URL under which a service with these settings is reached on this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared with, not listened on
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+        return self.settings.reached_at + PICTURES.path
 
 
 @contextlib.asynccontextmanager
@@ -145,7 +134,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         redactor = Redactor(image_services.secrets_of(settings))
         upstreams = image_services.connect(settings, session, redactor)
         models_file = await _models_file(settings, upstreams)
-        url = public_url_of(settings) + settings.path
+        url = settings.reached_at + settings.path
         resource = await stack.enter_async_context(protected_resource.opened(settings.oauth, url, session))
         endpoint = _endpoint(settings, storage, resource)
         tokens = await StaticTokens.open(settings, logs.hide, redactor.add, read_stored=read_stored)
@@ -294,7 +283,7 @@ class _Parts:
 
     def context(self, models: Models) -> ToolContext:
         """Compose everything that tools work with, the pipeline included: once for the process."""
-        settings, storage, public_url = self.settings, self.storage, public_url_of(self.settings)
+        settings, storage, public_url = self.settings, self.storage, self.settings.reached_at
         notifications = PictureNotifications(self.hub)
 
         def removed(owner: str) -> None:
@@ -303,7 +292,11 @@ class _Parts:
 
         retention = Retention(storage.store, storage.files, settings.limits, removed, clock=ClockWatch())
         pictures = Pictures(
-            files=storage.files, decoders=self.decoders, url=public_url + PICTURES.path, keeps=settings.cache
+            files=storage.files,
+            decoders=self.decoders,
+            url=public_url + PICTURES.path,
+            cdn_url=settings.cdn_url,
+            keeps=settings.cache,
         )
         uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
 
@@ -366,6 +359,7 @@ class _Parts:
             make_room=retention.enforce,
             drop=retention.drop,
             own_hosts=own_names(self.settings),
+            cdn_url=self.settings.cdn_url,
             image_dir=self.settings.image_dir,
             several_owners=lambda: self.settings.several_owners or len(self.tokens.names) > 1,
         )

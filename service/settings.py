@@ -119,6 +119,22 @@ class Settings:
     is_own_use: bool = False
     """True for a service that only the process which started it uses: no token of the data folder counts."""
 
+    @property
+    def origin(self) -> str:
+        """The URL under which a service with these settings is reached on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared with, not listened on
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def reached_at(self) -> str:
+        """The URL by which people reach the service, without a slash at its end."""
+        return self.public_url or self.origin
+
+    @property
+    def cdn_url(self) -> str:
+        """The beginning of links to pictures at a CDN, with a slash at its end; empty where none is set."""
+        return f"{self.s3.public_url}/" if self.s3 is not None and self.s3.public_url else ""
+
     def without_tokens(self) -> "Settings":
         """Return the settings of a service that only this process uses: requests need no token."""
         return replace(

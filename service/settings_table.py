@@ -78,6 +78,9 @@ SETTINGS: Final = (
     Setting("EASEL_FILES_URL", "", "bucket and folder that keep the pictures, instead of the data folder: at S3, or a "
             "server of its API",
             example="s3://bucket/easel"),
+    Setting("EASEL_FILES_PUBLIC_URL", "", "what links to pictures begin with where a CDN serves that folder of the "
+            "bucket; Easel's own address when empty",
+            example="https://cdn.example.com/easel"),
     Setting("EASEL_S3_ENDPOINT", "", "URL of a server of S3's API, such as SeaweedFS; Amazon's when empty",
             ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), example="http://127.0.0.1:8333"),
     Setting("EASEL_S3_REGION", "us-east-1", "region of the bucket", ("AWS_REGION", "AWS_DEFAULT_REGION")),

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 FILES_URL: Final = "EASEL_FILES_URL"
+PUBLIC_URL: Final = "EASEL_FILES_PUBLIC_URL"
 ENDPOINT: Final = "EASEL_S3_ENDPOINT"
 REGION: Final = "EASEL_S3_REGION"
 KEY_ID: Final = "EASEL_S3_KEY_ID"
@@ -29,7 +30,10 @@ class StorageUrlError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class S3:
-    """A folder of a bucket, and the key to it. `url` is that of the bucket, `prefix` is empty or ends in a slash."""
+    """A folder of a bucket, and the key to it. `url` is that of the bucket, `prefix` is empty or ends in a slash.
+
+    `public_url` is the address of that folder at a CDN, without a slash at its end; empty where links lead to Easel.
+    """
 
     url: str
     bucket: str
@@ -37,6 +41,7 @@ class S3:
     region: str
     key_id: str
     secret_key: str = field(repr=False)
+    public_url: str = ""
 
 
 def read_s3(text: Callable[[str], str], url: Callable[[str], str]) -> S3 | None:
@@ -45,7 +50,9 @@ def read_s3(text: Callable[[str], str], url: Callable[[str], str]) -> S3 | None:
     A bucket at an endpoint of its own is addressed by path, as self-hosted servers need it; at Amazon by host name.
     Raises `StorageUrlError`.
     """
-    written = text(FILES_URL)
+    written, public_url = text(FILES_URL), url(PUBLIC_URL)
+    if not written and public_url:
+        raise StorageUrlError(PUBLIC_URL, f"is the address of a bucket, and {FILES_URL} names none; set that as well")
     if not written:
         return None
     parts = urlsplit(written)
@@ -69,6 +76,7 @@ def read_s3(text: Callable[[str], str], url: Callable[[str], str]) -> S3 | None:
         region=region,
         key_id=key_id,
         secret_key=secret_key,
+        public_url=public_url,
     )
 
 

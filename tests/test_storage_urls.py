@@ -47,6 +47,11 @@ def test_without_a_bucket_pictures_stay_in_the_data_folder() -> None:
     [
         ({"EASEL_FILES_URL": "https://pics.example"}, "EASEL_FILES_URL: is not a bucket; write s3://bucket"),
         ({"EASEL_FILES_URL": "s3://Pics"}, "EASEL_FILES_URL: is not a bucket"),
+        (
+            {"EASEL_FILES_URL": "", "EASEL_FILES_PUBLIC_URL": "https://cdn.example.com"},
+            "EASEL_FILES_PUBLIC_URL: is the address of a bucket, and EASEL_FILES_URL names none",
+        ),
+        ({"EASEL_FILES_URL": "s3://pics", "EASEL_FILES_PUBLIC_URL": "cdn"}, "EASEL_FILES_PUBLIC_URL: 'cdn' has no"),
         ({"EASEL_FILES_URL": "s3://pics?x=1"}, "EASEL_FILES_URL: is not a bucket"),
         ({"EASEL_FILES_URL": "s3://pics/a b"}, "EASEL_FILES_URL: names a folder with other signs"),
         ({"EASEL_FILES_URL": "s3://pics/../x"}, "EASEL_FILES_URL: names a folder with other signs"),

@@ -6,12 +6,18 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from service.app import Running
 from service.settings_reader import SettingsError
+from service.storage.s3.signing import Signer
 from tests.broken_proxy import Proxy, broken_proxy
 from tests.conftest import Serve
+from tests.emulators import flow2api
 from tests.scale import seaweed
 from tests.wire import WireClient, until, wire_client
 
@@ -66,6 +72,55 @@ async def test_a_picture_lives_in_the_bucket_and_outlives_the_process(
         await client.call("delete", {"history_id": 1, "confirm": True})
         assert (await status_of(client, easel.pictures_url + name))[0] == 404
         assert (await status_of(client, f"{easel.pictures_url}{name}?w=160&f=jpeg"))[0] == 404
+
+
+@contextlib.asynccontextmanager
+async def cdn(server: str, folder: str) -> AsyncIterator[str]:
+    """A server that gives out the objects of a folder of the bucket to everybody, with their headers; its URL."""
+    signer = Signer(seaweed.place(server))
+    async with aiohttp.ClientSession() as session:
+
+        async def get(request: web.Request) -> web.Response:
+            target = URL(f"{server}/{seaweed.BUCKET}/{folder}/{request.match_info['name']}")
+            async with session.get(target, headers=signer.sign("GET", target, {})) as answer:
+                passed = {name: answer.headers.get(name, "") for name in ("Content-Type", "Cache-Control")}
+                return web.Response(status=answer.status, body=await answer.read(), headers=passed)
+
+        app = web.Application()
+        app.router.add_get("/all/{name}", get)
+        async with TestServer(app) as listening:
+            yield str(listening.make_url("/all"))
+
+
+async def test_a_cdn_before_the_bucket_gives_out_the_pictures(serve: Serve, server: str) -> None:
+    """Ours: links lead to it, links to it are pictures of ours, and pages still use this service."""
+    async with (
+        cdn(server, "four") as public,
+        flow2api.running() as kiln,
+        started(
+            serve,
+            bucket(server, "four")
+            | {"EASEL_FILES_PUBLIC_URL": f"{public}/", "FLOW2API_BASE_URL": kiln.url, "FLOW2API_API_KEY": kiln.key},
+        ) as (easel, client),
+    ):
+        result = await client.call("generate", {"prompt": "a fox"})
+        url = image(result)["url"]
+        assert url.startswith(f"{public}/")
+        assert f"]({url})" in result["content"][0]["text"]
+        async with client.session.get(url) as answer:
+            assert answer.status == 200
+            assert (answer.headers["Content-Type"], len(await answer.read())) == (
+                image(result)["media_type"],
+                image(result)["bytes"],
+            )
+            assert "immutable" in answer.headers["Cache-Control"]
+        await client.call("generate", {"prompt": "at night", "image_url": url})
+        shown = await client.call("history", {"history_id": 2})
+        assert "history_id 1" in shown["content"][0]["text"], "it started from a picture of the history"
+        own = easel.pictures_url + url.rpartition("/")[2]
+        assert (await status_of(client, own))[0] == 200
+        gallery = await client.call("history", {"gallery": True})
+        assert gallery["structuredContent"]["gallery"].startswith(f"{easel.origin}/gallery")
 
 
 async def derived(client: WireClient, url: str) -> int:

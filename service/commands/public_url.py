@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import hdrs, web
 
-from service.app import origin_of
 from service.hosts import is_loopback
 from service.references.collect import REFERENCE_BYTES
 from service.routes import HEALTH, PICTURES, UPLOADS
@@ -122,7 +121,7 @@ class Way:
     @property
     def origin(self) -> str:
         """The URL by which this machine reaches the service."""
-        return origin_of(self.settings)
+        return self.settings.origin
 
     @property
     def public(self) -> str:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Final
 from urllib.parse import urlsplit
 
-from service.app import GRACE_S, VERSION, origin_of, public_url_of, running
+from service.app import GRACE_S, VERSION, running
 from service.hosts import is_loopback
 from service.image_models.models import Models
 from service.images import LOCAL_OWNER
@@ -109,7 +109,7 @@ def farewell(jobs: int, drain_s: float) -> str:
 
 def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Models) -> str:
     """Return the lines of the start: addresses, upstreams, and the entry to paste into a client."""
-    url = public_url_of(settings) + settings.path
+    url = settings.reached_at + settings.path
     entry: dict[str, object] = {"type": "streamableHttp", "url": url}
     option = ""
     if settings.tokens or settings.tokens_file or settings.stored_tokens:
@@ -119,8 +119,8 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
         option = f' --header "Authorization: Bearer {token}"'
     lines = [
         f"Easel {VERSION} is ready.",
-        f"  MCP endpoint  {origin_of(settings)}{settings.path}",
-        f"  Pictures      {public_url_of(settings)}{PICTURES.path}<name>",
+        f"  MCP endpoint  {settings.origin}{settings.path}",
+        f"  Pictures      {settings.reached_at}{PICTURES.path}<name>",
         f"  Data folder   {settings.data_dir}",
         *([f"  Sign-in       {settings.oauth.issuer}"] if settings.oauth else []),
         *_image_folder(settings),
@@ -129,7 +129,7 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
     ]
     if not is_loopback(settings.host) and not settings.public_url:
         lines.append(
-            f"  Note          picture links begin with {origin_of(settings)}: "
+            f"  Note          picture links begin with {settings.origin}: "
             "set EASEL_PUBLIC_URL if others use another address, or if you published another port."
         )
     if not settings.cache:

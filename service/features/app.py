@@ -59,7 +59,7 @@ class AppPage:
         return [{"uri": uri, "mimeType": APP_TYPE, "text": self.html, "_meta": self._meta(call)}]
 
     def _meta(self, call: Call) -> dict[str, Any]:
-        address = urlsplit(self.pictures.url_for(call.reached_at))
+        address = urlsplit(self.pictures.own_url_for(call.reached_at))
         origin = f"{address.scheme}://{address.netloc}"
         csp = {"connectDomains": [origin], "resourceDomains": [origin, "data:", "blob:"]}
         return {"ui": {"csp": csp, "prefersBorder": False}}

@@ -94,18 +94,29 @@ class ConversionMemory:
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """Keeps pictures in `files`. `url` stands before a picture's name in links, and ends in a slash."""
+    """Keeps pictures in `files`. `url` stands before a picture's name at this service, and ends in a slash.
+
+    `cdn_url` does so where a CDN serves the pictures; else it is empty.
+    """
 
     files: Files
     decoders: Decoders
     url: str
+    cdn_url: str = ""
     memory: PreviewMemory = field(default_factory=PreviewMemory)
     conversions: ConversionMemory = field(default_factory=ConversionMemory)
     keeps: bool = True
     """False leaves those pictures at their image service that can be had there again (EASEL_CACHE=0)."""
 
     def url_for(self, reached_at: str) -> str:
-        """Return the beginning of links for a call, at the address by which it came where links follow that."""
+        """Return the beginning of links for a call: at the CDN, or else as `own_url_for`."""
+        return self.cdn_url or self.own_url_for(reached_at)
+
+    def own_url_for(self, reached_at: str) -> str:
+        """Return the beginning of links to this service, at the address by which a call came where links follow that.
+
+        Pages take it, since a CDN has neither smaller copies nor answers that every page may read.
+        """
         return reached_at + PICTURES.path if reached_at else self.url
 
     async def examine(self, owner: str, data: bytes) -> Examined:

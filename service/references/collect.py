@@ -68,6 +68,7 @@ class References:
     make_room: Callable[[Collection[str]], Awaitable[None]]
     drop: Callable[[str, Collection[str]], Awaitable[None]]
     own_hosts: frozenset[str] = frozenset()
+    cdn_url: str = ""
     image_dir: Path | None = None
     several_owners: Callable[[], bool] = lambda: False
 
@@ -196,7 +197,7 @@ class References:
 
     async def _from_url(self, owner: str, url: str, argument: str) -> Reference:
         try:
-            match parse_image_url(url, self.own_hosts):
+            match parse_image_url(url, self.own_hosts, self.cdn_url):
                 case OwnPicture(name=name):
                     return await self._own(owner, name, argument)
                 case InlinePicture() as inline:

@@ -1,8 +1,8 @@
 """Values of `image_url`: a picture that is stored here, a picture as base64 in a data: URI, or a URL to download.
 
 The URL of a stored picture is recognised by any of the hosts before `/mcp-cache/`: the public URL, the address that is
-listened on, loopback with any port, or no host at all. Such a picture is read from the files and never downloaded:
-behind a proxy the way out and in again may be closed, and the download refuses loopback.
+listened on, loopback with any port, or no host at all; and by the address of the CDN. Such a picture is read from the
+files and never downloaded: behind a proxy the way out and in again may be closed, and the download refuses loopback.
 """
 
 import base64
@@ -55,8 +55,11 @@ class RemotePicture:
     host: str
 
 
-def parse_image_url(text: str, hosts: Collection[str]) -> OwnPicture | InlinePicture | RemotePicture:
-    """Read one value; `hosts` are our own names beside loopback. Raises `ImageUrlError` for any other text."""
+def parse_image_url(text: str, hosts: Collection[str], cdn_url: str = "") -> OwnPicture | InlinePicture | RemotePicture:
+    """Read one value; `hosts` are our own names beside loopback, `cdn_url` stands before names in links to a CDN.
+
+    Raises `ImageUrlError` for any other text.
+    """
     text = text.strip()
     if text[:5].lower() == "data:":
         return InlinePicture(base64=_payload(text))
@@ -67,6 +70,9 @@ def parse_image_url(text: str, hosts: Collection[str]) -> OwnPicture | InlinePic
         host = (parts.hostname or "").lower()
     except ValueError as error:
         raise ImageUrlError("is not a URL that can be read") from error
+    at_cdn = text.removeprefix(cdn_url) if cdn_url else ""
+    if OWN_NAME.fullmatch(at_cdn):
+        return OwnPicture(name=at_cdn)
     if parts.scheme.lower() in ("http", "https") and host:
         own = OWN_PATH.fullmatch(parts.path) if is_loopback(host) or host in hosts else None
         return OwnPicture(name=own[1]) if own else RemotePicture(url=text, host=host)

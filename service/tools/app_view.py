@@ -48,7 +48,7 @@ async def with_view(
     """Return the result with the data of the view, for a client that shows it. `listed`: the facts of a list."""
     if not (context.app_html and call.client.shows_apps):
         return result
-    url = context.pictures.url_for(call.reached_at)
+    url = context.pictures.own_url_for(call.reached_at)
     shown = [_shown_job(job, url, whole=listed is None) for job in jobs]
     room = int(context.profiles.of(call).max_bytes * SHARE)
     copies = Copies(context, call.owner, WIDTHS if listed is None else WIDTHS[1:])

@@ -92,7 +92,7 @@ def _tell_gallery(context: ToolContext, call: Call) -> Result:
     """Return the address of the gallery, which may be a key that works once."""
     if call.open_gallery is None:
         return failed("There is no gallery here: it needs an Easel that is reached over HTTP.")
-    base = context.pictures.url_for(call.reached_at).removesuffix(PICTURES.path)
+    base = context.pictures.own_url_for(call.reached_at).removesuffix(PICTURES.path)
     url = base + call.open_gallery()
     how = "once, within ten minutes" if url != base + GALLERY.path else ""
     where = "on this machine only" if is_loopback(urlsplit(base).hostname or "") else ""

@@ -41,6 +41,14 @@ def test_pictures_of_ours_are_recognised_whatever_stands_before(text: str) -> No
     assert parse_image_url(text, HOSTS) == OwnPicture(name=NAME)
 
 
+def test_pictures_at_the_cdn_are_ours_and_nothing_else_there_is() -> None:
+    cdn = "https://cdn.example.com/easel/"
+    assert parse_image_url(f" {cdn}{NAME} ", HOSTS, cdn) == OwnPicture(name=NAME)
+    for other in (f"{cdn}sub/{NAME}", f"https://cdn.example.com/{NAME}", f"{cdn}../{NAME}"):
+        assert parse_image_url(other, HOSTS, cdn) == RemotePicture(url=other, host="cdn.example.com")
+    assert parse_image_url(f"{cdn}{NAME}", HOSTS) == RemotePicture(url=f"{cdn}{NAME}", host="cdn.example.com")
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
