@@ -203,7 +203,10 @@ class Keeping:
 
     async def arrived_links(self, job: Job) -> tuple[str, ...]:
         """Return the links of pictures that arrived and are not in the row of the job."""
-        left = arrivals_left(job, await self.arrivals.read(job))
+        try:
+            left = arrivals_left(job, await self.write(lambda: self.arrivals.read(job)))
+        except WorkError:  # the service stops before the storage answers
+            return ()
         return tuple(each.source for pictures in left.values() for each in pictures if each.source)
 
     async def _store(self, job: Job, picture: Picture, running: RunningJob) -> tuple[KeptPicture, bytes]:

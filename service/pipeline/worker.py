@@ -180,7 +180,7 @@ class Worker:
 
     async def _follow(self, job: Job, running: RunningJob) -> Job | None:
         """Finish a job by what has arrived, its tasks or its links. After the deadline any process may resume it."""
-        arrived = await self.keeping.arrivals.read(job)
+        arrived = await self.keeping.write(lambda: self.keeping.arrivals.read(job), running)
         running.has_arrivals = bool(arrived)
         entered = {picture.part for picture in job.pictures}
         left = arrivals_left(job, arrived)

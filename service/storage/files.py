@@ -142,7 +142,10 @@ class Arrivals(ABC):
 
     @abstractmethod
     def read(self, job: Job) -> Awaitable[dict[int, list[Picture]]]:
-        """The pictures of a job by part, without parts that have none or cannot be read, which is logged."""
+        """The pictures of a job by part, without parts that have none or cannot be read, which is logged.
+
+        Raises `WorkError` of kind `storage` where that cannot be told now.
+        """
 
     @abstractmethod
     def remove(self, job: Job) -> Awaitable[None]:
@@ -150,4 +153,8 @@ class Arrivals(ABC):
 
     @abstractmethod
     async def listing(self) -> frozenset[str]:
-        """A name for each job whose pictures are here."""
+        """A name for each job whose pictures are here (`arrival_name`). Raises `WorkError`."""
+
+    @abstractmethod
+    async def remove_ended(self, names: Collection[str], working: Collection[tuple[str, int]]) -> None:
+        """Remove those of these names whose jobs, by owner and `history_id`, are not at work: a crash left them."""

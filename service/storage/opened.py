@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 from service.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
-from service.storage.arrivals import DiskArrivals
 from service.storage.data_folder import make_private
 from service.storage.disk import DiskFiles
+from service.storage.disk_arrivals import DiskArrivals
 from service.storage.disk_sessions import DiskSessions
 from service.storage.ended_sessions import EndedSessions
 from service.storage.file_system import share_of

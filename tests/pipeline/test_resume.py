@@ -16,8 +16,8 @@ from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkE
 from service.pictures.decoders import Decoders
 from service.pipeline.generation import LOOK_S, Generation, fingerprint_of
 from service.pipeline.running_jobs import AT_ONCE, Waiter
-from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
+from service.storage.disk_arrivals import DiskArrivals
 from service.storage.sqlite.store import SqliteStore
 from service.tools.results import describe
 from service.upstreams.base import RemoteTask, Upstream

@@ -53,8 +53,11 @@ def running(folder: Path) -> Iterator[str]:
 
 
 def _make_bucket(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Ask for the bucket until the server takes the request, and then for an object, which makes its first volume."""
-    for path in ("", "/first"):
+    """Ask for the bucket until the server takes the request, and then for objects, for which it makes volumes.
+
+    On a busy machine that takes it longer than a service waits for an answer.
+    """
+    for path in ("", *(f"/{number}" for number in range(8))):
         target, ends = URL(f"{url}/{BUCKET}{path}"), time.monotonic() + READY_S
         while not _put(target, Signer(place(url))):
             assert process.poll() is None

@@ -154,9 +154,10 @@ class Bucket:
             left |= await self._delete(each[start : start + DELETE_AT_ONCE])
         return left
 
-    async def list(self) -> AsyncIterator[Listed]:
-        """Yield every object of the folder, in the order of the names."""
-        prefix, query = self._place.prefix, {"list-type": "2", "prefix": self._place.prefix}
+    async def list(self, beginning: str = "") -> AsyncIterator[Listed]:
+        """Yield every object of the folder whose name begins so, in the order of the names."""
+        prefix = self._place.prefix
+        query = {"list-type": "2", "prefix": prefix + beginning}
         while True:
             async with await self._send(_Request(method="GET", query=query)) as answer:
                 await _check("The pictures could not be listed", answer)
