@@ -107,8 +107,9 @@ def secrets_of(settings: Settings) -> list[str]:
     """Return the keys, tokens and passwords that must never be shown, stored or logged."""
     endpoints = [endpoint for each in UPSTREAMS if (endpoint := each.endpoint(settings)) is not None]
     keys = [*settings.tokens.values(), *(each.key for each in endpoints if each.key), *settings.proxies.secrets]
-    keys += filter(None, [settings.secret])
-    return keys if settings.s3 is None else [*keys, settings.s3.secret_key]
+    keys += [settings.s3.secret_key] if settings.s3 else []
+    keys += [settings.database.password] if settings.database else []
+    return [*filter(None, [*keys, settings.secret])]
 
 
 def turned_off(settings: Settings) -> Settings:

@@ -16,7 +16,7 @@ from service.limits import LIMITS, Allowances, LimitsError, read_exceptions, rea
 from service.routes import PICTURES, RESERVED, UPLOADS
 from service.settings_reader import BY_NAME, SettingsError, SettingsReader, shown
 from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, USUAL_ROOTS
-from service.storage_urls import S3, StorageUrlError, read_s3
+from service.storage_urls import S3, DatabaseUrl, StorageUrlError, read_database, read_s3
 from service.tokens import read_pairs
 
 
@@ -81,6 +81,7 @@ class Settings:
     data_dir: Path
     secret: str = field(repr=False)
     secret_file: Path | None
+    database: DatabaseUrl | None
     s3: S3 | None
     image_dir: Path | None
     models_file: Path
@@ -187,6 +188,7 @@ class Settings:
             data_dir=read.path("EASEL_DATA_DIR"),
             secret=read.text("EASEL_SECRET"),
             secret_file=read.secret_file(),
+            database=read.database(),
             s3=read.s3(),
             image_dir=read.path("EASEL_IMAGE_DIR") if read.text("EASEL_IMAGE_DIR") else None,
             models_file=read.models_file(),
@@ -281,6 +283,13 @@ class _Reader(SettingsReader):
         if self.text("EASEL_SECRET"):
             raise self.error("EASEL_SECRET_FILE", "names a second secret beside EASEL_SECRET: set one of the two")
         return self.path("EASEL_SECRET_FILE")
+
+    def database(self) -> DatabaseUrl | None:
+        """Return the database of the records; None for the file in the data folder."""
+        try:
+            return read_database(self.text)
+        except StorageUrlError as error:
+            raise self.error(error.setting, str(error)) from error
 
     def s3(self) -> S3 | None:
         """Return the folder of a bucket where pictures are kept; None for the data folder."""

@@ -75,6 +75,9 @@ SETTINGS: Final = (
     Setting("EASEL_SECRET", "", "text of 32 bytes or more that sessions and links are signed with, the same on all "
             "replicas; the file `secret` of the data folder when empty"),
     Setting("EASEL_SECRET_FILE", "", "file that holds it instead"),
+    Setting("EASEL_DATABASE_URL", "", "PostgreSQL database of the history, instead of the data folder: several "
+            "replicas share it",
+            example="postgresql://easel:password@db.example.com:5432/easel"),
     Setting("EASEL_FILES_URL", "", "bucket and folder that keep the pictures, instead of the data folder: at S3, or a "
             "server of its API",
             example="s3://bucket/easel"),

@@ -1,11 +1,15 @@
-"""Settings of storage beyond one machine: the S3 bucket of pictures (EASEL_FILES_URL and what belongs to it)."""
+"""Settings of storage beyond one machine: the PostgreSQL database of the records, and the S3 bucket of the pictures.
+
+They are EASEL_DATABASE_URL, and EASEL_FILES_URL with what belongs to it.
+"""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+DATABASE_URL: Final = "EASEL_DATABASE_URL"
 FILES_URL: Final = "EASEL_FILES_URL"
 PUBLIC_URL: Final = "EASEL_FILES_PUBLIC_URL"
 ENDPOINT: Final = "EASEL_S3_ENDPOINT"
@@ -26,6 +30,38 @@ class StorageUrlError(ValueError):
     def __init__(self, setting: str, problem: str) -> None:
         super().__init__(problem)
         self.setting = setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseUrl:
+    """The address of a PostgreSQL database, and the password in it, if there is one. `shown` is without that."""
+
+    url: str = field(repr=False)
+    password: str = field(repr=False)
+    shown: str
+
+
+def read_database(text: Callable[[str], str]) -> DatabaseUrl | None:
+    """Read the setting of the database; None where it is not set. Raises `StorageUrlError`."""
+    written = text(DATABASE_URL)
+    if not written:
+        return None
+    try:
+        parts = urlsplit(written)
+        sound = parts.scheme in ("postgresql", "postgres") and (parts.port or 1) and not re.search(r"\s", written)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise StorageUrlError(
+            DATABASE_URL, "is not a PostgreSQL database; write postgresql://user:password@host:5432/database, with "
+            "signs such as @ and / in the password as %40 and %2F",
+        )  # fmt: skip
+    if len(parts.path) < 2 or "/" in parts.path[1:]:
+        raise StorageUrlError(DATABASE_URL, "names no database; write its name at the end, as …@host:5432/easel")
+    place = parts.netloc.rpartition("@")[2]
+    return DatabaseUrl(
+        url=written, password=unquote(parts.password or ""), shown=f"postgresql://{place}{unquote(parts.path)}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ BELOW = {*CONTRACTS, "image_models", "pictures"}
 
 ALLOWED: dict[str, set[str]] = {
     "protocol": {"orjson"},
-    "storage": {"protocol", "aiohttp", "filelock", "orjson", "regex", "yarl"},
+    "storage": {"protocol", "aiohttp", "asyncpg", "filelock", "orjson", "regex", "yarl"},
     "pictures": {"storage.store", "storage.files", "PIL"},
     "old_data": {"pictures.sniffing", "storage.files", "storage.imports"},
     "upstreams": {"pictures.sniffing", "PIL", "aiohttp", "orjson", "pybase64", "yarl"},

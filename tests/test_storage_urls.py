@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.image_services import secrets_of
 from service.settings import Settings
 from service.settings_reader import SettingsError
 
@@ -66,3 +67,31 @@ def test_a_mistake_names_its_setting_and_no_secret(env: dict[str, str], complain
         Settings.from_env(KEY | env)
     assert str(stopped.value).startswith(complaint)
     assert "secret" not in str(stopped.value).replace("EASEL_S3_SECRET_KEY", "")
+
+
+def test_a_database_is_shown_without_its_password() -> None:
+    settings = Settings.from_env({"EASEL_DATABASE_URL": "postgresql://easel:to%2Fp%40secret@db.example:5433/art"})
+    database = settings.database
+    assert database is not None
+    assert (database.password, database.shown) == ("to/p@secret", "postgresql://db.example:5433/art")
+    assert "p@secret" not in repr(settings)
+    assert "p%40secret" not in repr(settings)
+    assert "to/p@secret" in secrets_of(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("mysql://db/easel", "EASEL_DATABASE_URL: is not a PostgreSQL database; write postgresql://user:password@"),
+        ("db:5432/easel", "EASEL_DATABASE_URL: is not a PostgreSQL database"),
+        ("postgresql://easel:se/cret@db/easel", "EASEL_DATABASE_URL: is not a PostgreSQL database"),
+        ("postgresql://db:70000/easel", "EASEL_DATABASE_URL: is not a PostgreSQL database"),
+        ("postgresql://easel:secret@db", "EASEL_DATABASE_URL: names no database"),
+        ("postgresql://db/easel/x", "EASEL_DATABASE_URL: names no database"),
+    ],
+)
+def test_a_mistake_in_the_database_names_no_secret(url: str, complaint: str) -> None:
+    with pytest.raises(SettingsError) as stopped:
+        Settings.from_env({"EASEL_DATABASE_URL": url})
+    assert str(stopped.value).startswith(complaint)
+    assert "cret" not in str(stopped.value)

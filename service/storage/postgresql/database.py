@@ -1,0 +1,182 @@
+"""The connections to one PostgreSQL database, and the transactions over them.
+
+1. Work that changes several things is one transaction (`write`). Work of a single statement is one by itself, and is
+   spared the two messages round it (`call`, `read`). Nothing is left open between two messages of a process that stops.
+2. Work that was handed over is done: a caller who is cancelled only does not hear of it. `close` waits for it.
+3. No call waits longer than `ANSWER_S`, whatever the database or the network do: then it fails as `storage`. A
+   connection whose answer is late is cut off. One that was lost is opened anew by the next call.
+4. Work that met another transaction (`troubles.TRIES`) is done again, so it changes nothing but the database. Work
+   whose connection was lost is not: nobody knows whether it was done.
+5. Behind a pooler, such as PgBouncer in transaction mode, the next message may go to another server process: then no
+   statement is kept prepared. It is found out at the start, since a pooler gives a process number of its own.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeAlias, TypeVar
+
+import asyncpg
+
+from service.images import WorkError
+from service.storage.postgresql.schema import migrate
+from service.storage.postgresql.troubles import refusal, tries_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+"""A connection that one piece of work has for itself."""
+
+logger = logging.getLogger(__name__)
+
+CONNECTIONS: Final = 8
+"""Connections of one process. Statements take a millisecond, so that they are seldom all in use."""
+
+IDLE_S: Final = 60.0
+"""Seconds after which a connection that nobody used is closed: a hundred replicas would hold hundreds for nothing."""
+
+CONNECT_S: Final = 3.0
+ANSWER_S: Final = 4.5
+"""Longest wait of a call, for a free connection and for its answers. A caller is told within five seconds."""
+
+CLOSE_S: Final = 5.0
+
+STATEMENTS: Final = 200
+"""Statements that a connection keeps prepared; there are fewer."""
+
+BEGIN: Final = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL lock_timeout = '4s'"
+"""One message. A process that is stopped in the midst of a transaction holds its locks no longer than that."""
+
+BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class Database:
+    """One database, open for reading and writing."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, is_pooled: bool) -> None:
+        """Take over the connections; `is_pooled` tells of a pooler before the database."""
+        self.is_pooled: Final = is_pooled
+        self._pool = pool
+        self._at_work: set[asyncio.Task[Any]] = set()
+        self._closed: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Connect, and bring the tables up to date. Raises `WorkError` or `SchemaError` where that cannot be."""
+        try:
+            is_pooled = await _prepare(url)
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=0,
+                max_size=CONNECTIONS,
+                max_inactive_connection_lifetime=IDLE_S,
+                timeout=CONNECT_S,
+                statement_cache_size=0 if is_pooled else STATEMENTS,
+                max_cached_statement_lifetime=0,
+                reset=_leave,
+                server_settings={"application_name": "easel"},
+            )
+        except Exception as error:
+            raise refusal(error) from error
+        return cls(pool, is_pooled=is_pooled)
+
+    def write(
+        self, work: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[R]:
+        """Do `work` in one transaction: wholly or not at all."""
+        return self._hand_over(lambda one: _transact(one, BEGIN, lambda: work(one, *args, **kwargs)))
+
+    def call(
+        self, work: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[R]:
+        """Do `work` that is a single statement, which is a transaction by itself."""
+        return self._hand_over(lambda one: work(one, *args, **kwargs))
+
+    read = call
+    """The same, by the name that says what for."""
+
+    def read_together(
+        self, work: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[R]:
+        """Do `work` of several statements that see the database as it was at one moment."""
+        return self._hand_over(lambda one: _transact(one, BEGIN_READING, lambda: work(one, *args, **kwargs)))
+
+    async def close(self) -> None:
+        """Finish the work that was handed over, then let go of the database. Safe to call twice."""
+        if self._closed is None:
+            self._closed = asyncio.create_task(self._close())
+        await asyncio.shield(self._closed)
+
+    def _hand_over(self, work: Callable[[Connection], Awaitable[R]]) -> asyncio.Future[R]:
+        if self._closed is not None:
+            raise RuntimeError("the store is closed")
+        task = asyncio.ensure_future(self._done(work))
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
+        return asyncio.shield(task)
+
+    async def _done(self, work: Callable[[Connection], Awaitable[R]]) -> R:
+        attempt = 1
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                while True:
+                    try:
+                        return await self._try(work)
+                    except asyncpg.PostgresError as error:
+                        if attempt >= tries_of(error):
+                            raise
+                        attempt += 1
+        except WorkError:
+            raise
+        except Exception as error:
+            raise refusal(error) from error
+
+    async def _try(self, work: Callable[[Connection], Awaitable[R]]) -> R:
+        connection = await self._pool.acquire()
+        try:
+            return await work(connection)
+        except asyncio.CancelledError:
+            connection.terminate()  # nobody waits until a server answers that answers too late
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    async def _close(self) -> None:
+        if self._at_work:
+            await asyncio.wait(self._at_work)
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+
+async def _transact(connection: Connection, begin: str, work: Callable[[], Awaitable[R]]) -> R:
+    await connection.execute(begin)
+    try:
+        result = await work()
+    except Exception:  # a connection whose work was cancelled is cut off, which undoes it too
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
+    return result
+
+
+async def _leave(_: Connection) -> None:
+    """Leave a connection as it is when its work ends: nothing of ours outlives a transaction in it."""
+
+
+async def _prepare(url: str) -> bool:
+    """Bring the tables up to date; return whether a pooler stands before the database."""
+    connection = await asyncpg.connect(url, timeout=CONNECT_S, statement_cache_size=0)
+    try:
+        process: int = await connection.fetchval("SELECT pg_backend_pid()")
+        is_pooled = process != connection.get_server_pid()
+        await migrate(connection)
+    finally:
+        await connection.close(timeout=CONNECT_S)
+    if is_pooled:
+        logger.info("A pooler stands before the database: statements are not kept prepared.")
+    return is_pooled

@@ -1,0 +1,93 @@
+"""Troubles of the database, by SQLSTATE: what is wrong, what to do, and which of them are worth another try.
+
+An error of the server or of the network is no mistake of ours and none of the caller's: it becomes the `WorkError` of
+`service/troubles.py`. One that a wrong statement or value causes stays as it is.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import asyncpg
+
+from service.troubles import Trouble, storage_error
+
+UNUSABLE: Final = "The history could not be read or written"
+
+AWAY: Final = Trouble(
+    "the database does not answer", "look whether the PostgreSQL of EASEL_DATABASE_URL runs and can be reached"
+)
+BUSY: Final = Trouble(
+    "the database answers too late", "look at the load of the PostgreSQL of EASEL_DATABASE_URL, and at its locks"
+)
+REFUSED: Final = Trouble(
+    "the database refuses this server", "correct the user, the password or the database in EASEL_DATABASE_URL"
+)
+CROWDED: Final = Trouble(
+    "the database takes no more connections", "raise max_connections of PostgreSQL, or put PgBouncer before it"
+)
+FULL: Final = Trouble("the disk of the database is full", "make room on the disk of PostgreSQL")
+READ_ONLY: Final = Trouble(
+    "the database is read-only", "let EASEL_DATABASE_URL name the primary server, not a copy that follows it"
+)
+BROKEN: Final = Trouble("the database has an error of its own", "look into the log of PostgreSQL")
+
+BY_STATE: Final[Mapping[str, Trouble]] = {
+    "25006": READ_ONLY,
+    "53100": FULL,
+    "53300": CROWDED,
+    "3D000": REFUSED,
+    "55P03": BUSY,
+    "57014": BUSY,
+}
+"""Codes of five characters (postgresql.org/docs/current/errcodes-appendix.html)."""
+
+BY_CLASS: Final[Mapping[str, Trouble]] = {
+    "08": AWAY,
+    "28": REFUSED,
+    "53": BROKEN,
+    "57": AWAY,
+    "58": BROKEN,
+    "XX": BROKEN,
+}
+"""The first two characters of a code. Classes that are not here are mistakes of ours."""
+
+TRIES: Final[Mapping[str, int]] = {
+    "40001": 5,
+    "40P01": 5,
+}
+"""How often work is done that met another transaction: the one was undone wholly, and may find its way free now."""
+
+
+def tries_of(error: BaseException) -> int:
+    """Return how often work that ends with this error is done at most."""
+    return TRIES.get(_state(error), 1)
+
+
+def trouble_of(error: BaseException) -> Trouble | None:
+    """Return the trouble that an error tells of; None for a mistake of ours."""
+    match error:
+        case asyncpg.PostgresError():
+            state = _state(error)
+            return BUSY if state in TRIES else BY_STATE.get(state) or BY_CLASS.get(state[:2])
+        case TimeoutError():
+            return BUSY
+        case OSError() | asyncpg.InternalClientError():
+            return AWAY
+        case asyncpg.InterfaceError() if "closed" in str(error):  # an idle connection, as the network sees it first
+            return AWAY
+        case _:
+            return None
+
+
+def refusal(error: BaseException) -> BaseException:
+    """Return the error for the caller: of a trouble the `WorkError`, of a mistake of ours itself."""
+    trouble = trouble_of(error)
+    if trouble is None:
+        return error
+    told = storage_error(UNUSABLE, trouble)
+    told.__cause__ = error
+    return told
+
+
+def _state(error: BaseException) -> str:
+    return getattr(error, "sqlstate", None) or ""

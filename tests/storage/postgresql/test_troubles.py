@@ -1,0 +1,46 @@
+"""Troubles of the database: which errors are told as one, and which are mistakes of ours."""
+
+import asyncpg
+import pytest
+
+from service.images import WorkError
+from service.storage.postgresql.troubles import refusal, tries_of, trouble_of
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (asyncpg.ConnectionDoesNotExistError("lost"), "does not answer"),
+        (asyncpg.AdminShutdownError("over"), "does not answer"),
+        (asyncpg.CannotConnectNowError("starting"), "does not answer"),
+        (ConnectionRefusedError(), "does not answer"),
+        (asyncpg.InterfaceError("connection is closed"), "does not answer"),
+        (TimeoutError(), "too late"),
+        (asyncpg.LockNotAvailableError("locked"), "too late"),
+        (asyncpg.DeadlockDetectedError("again"), "too late"),
+        (asyncpg.InvalidPasswordError("no"), "refuses this server"),
+        (asyncpg.TooManyConnectionsError("many"), "no more connections"),
+        (asyncpg.DiskFullError("full"), "disk of the database is full"),
+        (asyncpg.ReadOnlySQLTransactionError("standby"), "read-only"),
+        (asyncpg.InternalServerError("oops"), "error of its own"),
+    ],
+)
+def test_an_error_of_the_server_is_told_in_a_sentence(error: Exception, words: str) -> None:
+    told = refusal(error)
+    assert isinstance(told, WorkError)
+    assert (told.kind, told.__cause__) == ("storage", error)
+    assert words in str(told)
+
+
+@pytest.mark.parametrize(
+    "error", [asyncpg.UniqueViolationError("twice"), asyncpg.PostgresSyntaxError("what"), LookupError("no")]
+)
+def test_a_mistake_of_ours_is_no_trouble(error: Exception) -> None:
+    assert trouble_of(error) is None
+    assert refusal(error) is error
+
+
+def test_only_what_was_undone_wholly_is_tried_again() -> None:
+    """Ours: work whose connection was lost may have been done."""
+    assert tries_of(asyncpg.SerializationError("again")) > 1
+    assert tries_of(asyncpg.ConnectionDoesNotExistError("lost")) == 1
