@@ -1,4 +1,4 @@
-"""Opens the storage that the settings name: the data folder, the pictures in it or in a bucket, and the secret."""
+"""Opens the storage that the settings name: data folder, pictures in it or in a bucket, and secret; or people alone."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,11 @@ from service.settings import Settings
 from service.settings_reader import SettingsError
 from service.storage.data_folder import DataFolderError
 from service.storage.opened import Storage, open_storage
+from service.storage.people import People
 from service.storage.s3.bucket import Bucket
 from service.storage.s3.files import S3Files
 from service.storage.secret import Secret, SecretError
+from service.storage.sqlite.people import SqlitePeople
 from service.storage_urls import FILES_URL, S3
 from service.upstreams.connector import client_session
 
@@ -40,6 +42,20 @@ async def open_stores(
     try:
         return await open_storage(settings.data_dir, stack, allowances, open_files, secret)
     except (DataFolderError, WorkError) as error:  # the latter: a history that is damaged beyond its first page
+        raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
+
+
+async def open_people(settings: Settings) -> People:
+    """Open the people of a service, for a command. A database that is not there is not made: it would be another one.
+
+    Raises `SettingsError`.
+    """
+    path = settings.data_dir / "easel.db"
+    if not path.is_file():
+        raise SettingsError("EASEL_DATA_DIR", f"{path} is not there: name the data folder of the service")
+    try:
+        return await SqlitePeople.open(path)
+    except DataFolderError as error:
         raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
 
 

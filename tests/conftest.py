@@ -14,6 +14,7 @@ from service.storage.store import Store
 from tests import forked_service
 from tests.emulators import authorization_server
 from tests.emulators.authorization_server import AuthorizationServer
+from tests.engines import Engine, SqliteEngine
 from tests.loop_watchdog import Watchdog, watched
 from tests.scale import postgres
 from tests.scale.postgres import Server
@@ -127,6 +128,12 @@ def postgres_server() -> Iterator[Server]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock(1_000.0)
+
+
+@pytest.fixture(params=["sqlite"])
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    """An empty database: what is asked of it must hold for every engine."""
+    return SqliteEngine(tmp_path)
 
 
 @pytest.fixture(params=STORES)

@@ -17,11 +17,11 @@ from service.pipeline.retention import Retention
 from service.references.uploads import Uploads, upload_request
 from service.settings import Limits, Settings
 from service.storage.disk import DiskFiles
-from service.storage.sqlite.store import SqliteStore
-from service.storage.sqlite.uploads import SqliteUploads
-from service.storage.upload_records import UploadRequest
+from service.storage.store import Store
+from service.storage.upload_records import UploadKeeper, UploadRequest
 from service.web.guard import Guard
 from service.web.upload import UploadHandler, add_routes
+from tests.engines import Engine, SqliteEngine
 from tests.stores import Clock
 from tests.wire import TWO_TOKENS
 
@@ -37,9 +37,10 @@ class ReferenceFixture:
     """Store, files, importer, uploads and the upload route on one folder."""
 
     clock: Clock
-    store: SqliteStore
+    store: Store
     files: DiskFiles
     importer: Importer
+    keeper: UploadKeeper
     uploads: Uploads
     upload_handler: UploadHandler
     retention: Retention
@@ -67,23 +68,25 @@ class ReferenceFixture:
 
 
 @asynccontextmanager
-async def reference_fixture(folder: Path) -> AsyncIterator[ReferenceFixture]:
-    """The fixture on the files of a folder."""
+async def reference_fixture(folder: Path, engine: Engine | None = None) -> AsyncIterator[ReferenceFixture]:
+    """The fixture on the files of a folder, with its records there too, or in another engine."""
     clock = Clock(NOW)
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    store = await SqliteStore.open(folder / "easel.db", "lease", lambda _: True, clock)
+    process = await (engine or SqliteEngine(folder)).open("lease", clock)
+    store = process.store
     files = await DiskFiles.open(folder / "files", scratch, b"k" * 32)
     decoders = Decoders()
     importer = Importer(files=files, store=store, decoders=decoders)
     retention = Retention(store, files, Limits(entries=MAX_ENTRIES), lambda _: None, ClockWatch(clock, clock))
-    uploads = Uploads(SqliteUploads(store.database), b"u" * 32, "https://easel.example.com/upload/", clock)
+    uploads = Uploads(process.uploads, b"u" * 32, "https://easel.example.com/upload/", clock)
     try:
         yield ReferenceFixture(
             clock=clock,
             store=store,
             files=files,
             importer=importer,
+            keeper=process.uploads,
             uploads=uploads,
             upload_handler=UploadHandler(
                 uploads=uploads,

@@ -23,7 +23,7 @@ VALUES = {
 
 CONTRACTS = {
     "storage.store", "storage.upload_records", "storage.files", "storage.imports", "storage.ended_sessions",
-    "upstreams.base", "protocol.task_records",
+    "storage.people", "upstreams.base", "protocol.task_records",
 }  # fmt: skip
 
 BELOW = {*CONTRACTS, "image_models", "pictures"}
@@ -58,6 +58,9 @@ ALLOWED: dict[str, set[str]] = {
 
 UNTESTED = {"images", "protocol.catalog", "tools.context", *CONTRACTS}
 """Values and abstract classes: what they promise is tested where it is kept."""
+
+ENGINES = (["sqlite"], ["postgresql"])
+"""Folders of `storage`: what they promise alike is tested once, in `storage/contract`, on each of them."""
 
 LARGEST_FOLDER = 27
 LONGEST_MODULE = 400
@@ -145,8 +148,9 @@ def test_a_module_has_its_tests_beside_it(name: str) -> None:
     if name in UNTESTED:
         return
     *folders, module = name.split(".")
-    module = module.strip("_")
-    assert (ROOT / "tests" / Path(*folders) / f"test_{module}.py").exists(), f"{name} has no test file"
+    places = [Path(*folders), *([Path("storage", "contract")] if folders[1:] in ENGINES else [])]
+    tests = [ROOT / "tests" / place / f"test_{module.strip('_')}.py" for place in places]
+    assert any(each.exists() for each in tests), f"{name} has no test file"
 
 
 @pytest.mark.parametrize(("name", "path"), [pytest.param(*each, id=each[0]) for each in modules()])

@@ -165,7 +165,7 @@ def _with_tokens(settings: Settings) -> tuple[Settings, str]:
     path = settings.data_dir / "easel.db"
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            has_stored = bool(sqlite_tokens.stored_tokens(connection))
+            has_stored = bool(sqlite_tokens.all_tokens(connection))
     except sqlite3.Error:  # not there yet, or one that a check names
         has_stored = False
     settings = replace(settings, stored_tokens=has_stored)

@@ -15,7 +15,7 @@ from service.settings import Settings
 from service.storage.backup import Report, back_up
 from service.storage.backup import restore as restore_backup
 from service.storage.backup_folder import BackupError
-from service.storage.sqlite.owners import AtWorkError
+from service.storage.people import AtWorkError
 from service.tokens import TokensError
 
 COMMANDS: Final = ("backup", "restore", "token", "history", "usage", "doctor")

@@ -11,12 +11,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from service.settings import Settings
-from service.settings_reader import SettingsError
-from service.storage.data_folder import DataFolderError
-from service.storage.sqlite import limits as sqlite_limits
-from service.storage.sqlite import tokens as sqlite_tokens
-from service.storage.sqlite.database import Database
-from service.storage.sqlite.limits import EVERYBODY, Pause
+from service.storage.people import EVERYBODY, Pause
+from service.stores import open_people
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LONGEST_S: Final = 366 * 86_400
@@ -57,21 +53,21 @@ async def pause(settings: Settings, selection: Selection, until: float | None) -
     """
     if selection.is_empty and until is not None:
         raise PauseError("nothing was paused: name an owner beside --for or --until, or --all for everybody")
-    database = await open_database(settings)
+    people = await open_people(settings)
     try:
         now = time.time()
         if selection.is_empty:
-            print(_listed([each for each in await database.read(sqlite_limits.pauses) if each.holds(now)]))
+            print(_listed([each for each in await people.pauses() if each.holds(now)]))
             return 0
         made = Pause(owner=selection.owner or EVERYBODY, since=now, until=until)
-        known = await database.write(sqlite_limits.pause, made)
+        known = await people.pause(made)
         print(f"Paused: {_described(made)}. Pictures that are being drawn are finished.")
-        stored = await database.read(sqlite_tokens.all_tokens)
+        stored = await people.tokens()
         if not known and selection.owner not in {*settings.tokens, *(each.name for each in stored)}:
             print(f"Note: neither a token nor an owner in the history has the name {selection.owner}.")
         return 0
     finally:
-        await database.close()
+        await people.close()
 
 
 async def resume(settings: Settings, selection: Selection) -> int:
@@ -81,12 +77,12 @@ async def resume(settings: Settings, selection: Selection) -> int:
     """
     if selection.is_empty:
         raise PauseError("name an owner, or --all to lift every pause")
-    database = await open_database(settings)
+    people = await open_people(settings)
     try:
-        lifted = await database.write(sqlite_limits.resume, selection.owner or EVERYBODY)
-        left = [each for each in await database.read(sqlite_limits.pauses) if each.holds(time.time())]
+        lifted = await people.resume(selection.owner or EVERYBODY)
+        left = [each for each in await people.pauses() if each.holds(time.time())]
     finally:
-        await database.close()
+        await people.close()
     print(f"Resumed: {selection}." if lifted else f"There was no pause of {selection}.")
     if still := [each for each in left if each.owner == EVERYBODY]:
         print(f"Still paused: {_described(still[0])}. `python -m service resume --all` lifts that.")
@@ -136,17 +132,3 @@ def _described(pause_: Pause) -> str:
 
 def _shown(time_s: float) -> str:
     return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-async def open_database(settings: Settings) -> Database:
-    """Open the database of a service. One that is not there is not made: it would be that of another folder.
-
-    Raises `SettingsError`.
-    """
-    path = settings.data_dir / "easel.db"
-    if not path.is_file():
-        raise SettingsError("EASEL_DATA_DIR", f"{path} is not there: name the data folder of the service")
-    try:
-        return await Database.open(path)
-    except DataFolderError as error:
-        raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error

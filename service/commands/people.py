@@ -12,27 +12,22 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from sqlite3 import Connection
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Final, TypeVar
 
-from service.commands.pause import UNITS_S, open_database
+from service.commands.pause import UNITS_S
 from service.costs import sums_text
 from service.images import LOCAL_OWNER
 from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.retention import Retention
 from service.settings import Limits, Settings
 from service.settings_reader import SettingsError
-from service.storage.sqlite import limits as sqlite_limits
-from service.storage.sqlite import owners as sqlite_owners
-from service.storage.sqlite import tokens as sqlite_tokens
-from service.storage.sqlite.owners import AtWorkError, Holding
-from service.stores import open_stores
+from service.storage.people import AtWorkError, Holding, People, Use
+from service.stores import open_people, open_stores
 from service.tokens import StaticToken, TokensError, check_name, read_expiry, read_file
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 PREFIX: Final = "easel_"
@@ -53,8 +48,8 @@ def add(settings: Settings, name: str, expires: str | None) -> int:
     expires_at = _read_end(expires, now) if expires else None
     token = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     asyncio.run(_make_folder(settings))
-    is_first = not _on(settings, sqlite_tokens.all_tokens)
-    added = _on(settings, sqlite_tokens.add, name, token, now, expires_at)
+    is_first = not _on(settings, lambda people: people.tokens())
+    added = _on(settings, lambda people: people.add_token(name, token, now, expires_at))
     end = "until it is revoked" if expires_at is None else f"until {_shown(expires_at)}"
     print(f"The token of {name}, good {end}, with the id {added.id}. It is shown this once:\n\n  {token}\n")
     print(f"Clients send it in the header 'Authorization: Bearer {token}'. {HOW_SOON}")
@@ -68,7 +63,7 @@ def list_tokens(settings: Settings) -> int:
     now = time.time()
     rows = [
         (each.name, each.id, _shown(each.created_at), _shown(each.expires_at), each.state(now))
-        for each in _on(settings, sqlite_tokens.all_tokens)
+        for each in _on(settings, lambda people: people.tokens())
     ]
     rows += [(name, "-", "-", "-", "of EASEL_TOKENS") for name in _names_of_settings(settings)]
     rows += [(each.name, "-", "-", _shown(each.expires), "of EASEL_TOKENS_FILE") for each in _tokens_of_file(settings)]
@@ -78,7 +73,7 @@ def list_tokens(settings: Settings) -> int:
 
 def revoke(settings: Settings, name: str, id_: str) -> int:
     """Revoke the tokens of a name, or one of them. Returns the exit status: 1 where there was none to revoke."""
-    count = _on(settings, sqlite_tokens.revoke, name, id_, time.time())
+    count = _on(settings, lambda people: people.revoke_tokens(name, id_, time.time()))
     if count:
         print(f"Revoked: {count} {'token' if count == 1 else 'tokens'} of {name}. {HOW_SOON}")
     else:
@@ -99,32 +94,27 @@ def rename(settings: Settings, old: str, new: str) -> int:
         raise PeopleError(
             f"{old} has a token of {' and of '.join(where)}: write {new} there, then `history give {old} {new}`"
         )
-    has = _on(settings, sqlite_owners.holding, new)
+    has = _on(settings, lambda people: people.holding(new))
     if not has.is_empty or new in _named(settings):
         raise PeopleError(f"{new} is somebody else: take a name that nobody has, or `history give {old} {new}`")
     holds = _holding_at_rest(settings, old)
     if holds.is_empty and old not in _named(settings):
         raise PeopleError(f"nobody has the name {old}; {_known(settings)}")
-
-    def work(connection: Connection) -> int:
-        sqlite_owners.give(connection, old, new, rename=True)
-        return sqlite_tokens.rename(connection, old, new)
-
-    tokens = _on(settings, work)
+    tokens = _on(settings, lambda people: people.rename(old, new))
     print(f"{old} is {new} now, with {tokens} {'token' if tokens == 1 else 'tokens'} and {_counted(holds)}. {HOW_SOON}")
     return 0
 
 
 def reset(settings: Settings, *, yes: bool) -> int:
     """Remove every token of `token add`. Returns the exit status: 1 where the person did not want that."""
-    count = len(_on(settings, sqlite_tokens.all_tokens))
+    count = len(_on(settings, lambda people: people.tokens()))
     question = (
         f"Remove every token of `token add` ({count})? Where no setting asks for tokens, any program of this machine "
         "may call then, and a service beyond it does not start"
     )
     if not _agreed(question, yes=yes):
         return 1
-    _on(settings, sqlite_tokens.forget)
+    _on(settings, lambda people: people.forget_tokens())
     print(f"Removed: {count} tokens. Start running services anew.")
     return 0
 
@@ -134,14 +124,14 @@ def give(settings: Settings, old: str, new: str, *, yes: bool) -> int:
     if old == new:
         raise PeopleError("name two different owners")
     holds = _without_token(settings, old)
-    known = {*_named(settings), *_on(settings, sqlite_owners.owners)}
+    known = {*_named(settings), *_on(settings, lambda people: people.owners())}
     if new not in known:
         check_name(new)
     if new not in known and not yes:
         raise PeopleError(
             f"nobody has the name {new}; {_known(settings)}. With --yes it is given to {new} all the same"
         )
-    given = _on(settings, sqlite_owners.give, old, new)
+    given = _on(settings, lambda people: people.give(old, new))
     print(f"Given to {new}: {_counted(holds)} of {old}. Links to the pictures go on working.")
     if given.added:
         print(f"{new} had a history: to each history_id of {old}, {given.added} was added. 1 is {1 + given.added} now.")
@@ -154,7 +144,7 @@ def delete(settings: Settings, name: str, *, yes: bool) -> int:
     question = f"Delete {_counted(holds)} of {name}, for good? A backup may still have them"
     if not _agreed(question, yes=yes):
         return 1
-    _on(settings, sqlite_owners.forget_waiting, name)
+    _on(settings, lambda people: people.forget_waiting(name))
     asyncio.run(_delete(settings, name))
     print(f"Deleted: {_counted(holds)} of {name}. `usage` still counts them.")
     return 0
@@ -163,7 +153,7 @@ def delete(settings: Settings, name: str, *, yes: bool) -> int:
 def usage(settings: Settings, *, month: str, as_json: bool) -> int:
     """Print the use of each owner by month. Returns the exit status."""
     _check_month(month)
-    found = _on(settings, sqlite_owners.use_by_month, month)
+    found = _on(settings, lambda people: people.use_by_month(month))
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
         return 0
@@ -178,7 +168,7 @@ def usage(settings: Settings, *, month: str, as_json: bool) -> int:
 def costs(settings: Settings, *, month: str, as_json: bool) -> int:
     """Print the costs of each day by owner and model. Returns the exit status."""
     _check_month(month)
-    found = [each for each in _on(settings, sqlite_limits.costs, None, 0) if each.date.startswith(month)]
+    found = [each for each in _on(settings, lambda people: people.costs()) if each.date.startswith(month)]
     if as_json:
         print(json.dumps([asdict(each) | {"day": each.date} for each in found], indent=2))
         return 0
@@ -187,7 +177,7 @@ def costs(settings: Settings, *, month: str, as_json: bool) -> int:
     return 0
 
 
-def _costs(use: sqlite_owners.Use) -> str:
+def _costs(use: Use) -> str:
     return sums_text({name: (cost, use.estimated.get(name, 0.0)) for name, cost in use.costs.items()}) or "-"
 
 
@@ -227,10 +217,10 @@ def _holding_at_rest(settings: Settings, name: str) -> Holding:
         async with contextlib.AsyncExitStack() as stack:
             await open_stores(settings, stack)
 
-    holds = _on(settings, sqlite_owners.holding, name)
+    holds = _on(settings, lambda people: people.holding(name))
     if holds.working:
         asyncio.run(end_work_of_the_dead())
-        holds = _on(settings, sqlite_owners.holding, name)
+        holds = _on(settings, lambda people: people.holding(name))
     if holds.working:
         raise AtWorkError(name, holds.working)
     return holds
@@ -239,13 +229,13 @@ def _holding_at_rest(settings: Settings, name: str) -> Holding:
 def _named(settings: Settings) -> set[str]:
     """Return all names that have a token which is good now."""
     now = time.time()
-    stored = {each.name for each in _on(settings, sqlite_tokens.all_tokens) if each.state(now) == "valid"}
+    stored = {each.name for each in _on(settings, lambda people: people.tokens()) if each.state(now) == "valid"}
     of_file = {each.name for each in _tokens_of_file(settings) if not each.problem(now)}
     return stored | of_file | set(_names_of_settings(settings))
 
 
 def _known(settings: Settings) -> str:
-    names = sorted({*_named(settings), *_on(settings, sqlite_owners.owners)})
+    names = sorted({*_named(settings), *_on(settings, lambda people: people.owners())})
     return f"known are {', '.join(names)}" if names else "nobody is known here"
 
 
@@ -268,17 +258,17 @@ def _tokens_of_file(settings: Settings) -> Sequence[StaticToken]:
         raise SettingsError("EASEL_TOKENS_FILE", f"{settings.tokens_file}: {error}") from error
 
 
-def _on(settings: Settings, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Do work on the database of the data folder, in one transaction. Raises `SettingsError` where there is none."""
+def _on(settings: Settings, work: Callable[[People], Awaitable[R]]) -> R:
+    """Do one piece of work on the people of the service. Raises `SettingsError` where there is no service."""
 
-    async def on_database() -> R:
-        database = await open_database(settings)
+    async def on_people() -> R:
+        people = await open_people(settings)
         try:
-            return await database.write(work, *args, **kwargs)
+            return await work(people)
         finally:
-            await database.close()
+            await people.close()
 
-    return asyncio.run(on_database())
+    return asyncio.run(on_people())
 
 
 LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,9 +20,10 @@ from service.storage.file_system import share_of
 from service.storage.files import Arrivals, Files
 from service.storage.imports import Imports
 from service.storage.lease import Lease
+from service.storage.people import People, as_sent
 from service.storage.secret import Secret
-from service.storage.sqlite import tokens as sqlite_tokens
 from service.storage.sqlite.imports import SqliteImports
+from service.storage.sqlite.people import SqlitePeople
 from service.storage.sqlite.store import SqliteStore
 from service.storage.sqlite.tasks import SqliteTasks
 from service.storage.sqlite.uploads import SqliteUploads
@@ -46,8 +46,12 @@ class Storage:
     uploads: UploadKeeper
     imports: Imports
     ended_sessions: EndedSessions
-    stored_tokens: Callable[[], Awaitable[tuple[StaticToken, ...]]]
+    people: People
     upkeep: Callable[[], Coroutine[Any, Any, None]]
+
+    async def stored_tokens(self) -> tuple[StaticToken, ...]:
+        """The tokens of `token add`, as they are compared with those that are sent."""
+        return as_sent(await self.people.tokens())
 
 
 OpenFiles: TypeAlias = Callable[[bytes], Awaitable[Files]]
@@ -94,6 +98,6 @@ async def open_storage(
         uploads=SqliteUploads(store.database, allowances),
         imports=SqliteImports(store.database),
         ended_sessions=ended,
-        stored_tokens=partial(store.database.read, sqlite_tokens.stored_tokens),
+        people=SqlitePeople(store.database),
         upkeep=store.database.keep_log_empty,
     )

@@ -10,7 +10,8 @@ import pytest
 
 from service.limits import Allowances
 from service.pipeline.asking import Turns
-from service.storage.sqlite.limits import Pause, pause
+from service.storage.people import Pause
+from service.storage.sqlite.limits import pause
 from service.upstreams.base import Upstream
 from tests.pipeline_fixture import FOX, Gated, PipelineFixture, ask, pipeline_fixture
 

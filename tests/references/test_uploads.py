@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from service.references.uploads import MAX_PICTURES, Uploads, mask_request, upload_request
-from service.storage.sqlite.uploads import SqliteUploads
 from service.storage.upload_records import FRESH_S, OPEN_S
 from tests.emulators.pictures import png
 from tests.reference_fixture import REQUEST, ReferenceFixture, reference_fixture, secret_of
@@ -64,7 +63,7 @@ async def test_a_fresh_link_is_given_again_and_a_stale_one_is_not(at_desk: Refer
 async def test_a_link_outlives_the_process_and_is_lost_with_the_secret(at_desk: ReferenceFixture) -> None:
     """Ours: after a restart the same one is given; after a new secret an old row is nobody's to give again."""
     url = await at_desk.uploads.link("anna", REQUEST)
-    keeper = SqliteUploads(at_desk.store.database)
+    keeper = at_desk.keeper
     restarted = Uploads(keeper, b"u" * 32, "https://easel.example.com/upload/", at_desk.clock)
     assert await restarted.link("anna", REQUEST) == url
     changed = Uploads(keeper, b"v" * 32, "https://easel.example.com/upload/", at_desk.clock)
@@ -112,9 +111,7 @@ async def test_who_waits_is_woken_by_what_comes(at_desk: ReferenceFixture) -> No
 async def test_what_another_process_took_in_is_found_in_seconds(at_desk: ReferenceFixture) -> None:
     """Ours: a client over standard input has a process of its own, on the same data folder."""
     waiting = asyncio.create_task(at_desk.uploads.wait("anna", REQUEST, 30))
-    other = Uploads(
-        SqliteUploads(at_desk.store.database), b"u" * 32, "https://easel.example.com/upload/", at_desk.clock
-    )
+    other = Uploads(at_desk.keeper, b"u" * 32, "https://easel.example.com/upload/", at_desk.clock)
     upload = await other.find(secret_of(await other.link("anna", REQUEST)))
     assert upload is not None
     await other.receive(upload, ["a.png"])

@@ -17,7 +17,7 @@ import json
 import math
 import shutil
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -32,11 +32,9 @@ from service.limits import (
     Allowances,
     LimitError,
 )
+from service.storage.people import EVERYBODY, Pause
 
 DAY_S: Final = 86_400
-EVERYBODY: Final = ""
-"""The owner of a pause of all owners. No token has this name."""
-
 QUEUE_AGAIN_S: Final = 30.0
 """Wait until a full queue may have a place again: about the time of a picture."""
 
@@ -44,9 +42,6 @@ AT_MIDNIGHT: Final = "at midnight UTC"
 DISK_AGAIN_S: Final = 600.0
 PAUSE_AGAIN_S: Final = 3600.0
 """Wait that is told where only a person knows better."""
-
-CLOCK_SLACK_S: Final = 3600.0
-"""A pause with an end is over when the clock stands so long before its beginning: it was set by a wrong clock."""
 
 TABLES: Final = (
     """
@@ -194,22 +189,6 @@ INSERT_PAUSE: Final = "INSERT OR REPLACE INTO pauses (owner, since, until) VALUE
 DELETE_PAUSE: Final = "DELETE FROM pauses WHERE owner = ?"
 DELETE_PAUSES: Final = "DELETE FROM pauses"
 SELECT_KNOWN: Final = "SELECT 1 FROM totals WHERE owner = ?"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pause:
-    """A stop of all new generations of one owner, or of `EVERYBODY`, in seconds since the epoch.
-
-    `until` is None for one that lasts until it is lifted.
-    """
-
-    owner: str
-    since: float
-    until: float | None
-
-    def holds(self, now: float) -> bool:
-        """Tell that it is in force."""
-        return self.until is None or self.since - CLOCK_SLACK_S <= now < self.until
 
 
 def check_new_job(

@@ -12,9 +12,9 @@ import json
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from service.storage.people import AtWorkError, Given, Holding, Use
 
 SELECT_HOLDING: Final = """
     SELECT coalesce(max(newest), 0), coalesce(sum(working), 0), coalesce(sum(done + failed), 0),
@@ -91,56 +91,6 @@ SELECT_COSTS_OF_MONTHS: Final = """
     FROM daily_costs WHERE ?1 IN ('', strftime('%Y-%m', day * 86400, 'unixepoch'))
     GROUP BY month, owner, currency HAVING sum(cost) > 1e-9 ORDER BY currency
 """
-
-
-class AtWorkError(Exception):
-    """Pictures of an owner are being drawn, which would be lost with the rows of their jobs. One line."""
-
-    def __init__(self, owner: str, working: int) -> None:
-        """Name the owner, and the number of jobs at work."""
-        drawn = f"1 picture of {owner} is" if working == 1 else f"{working} pictures of {owner} are"
-        super().__init__(f"{drawn} being drawn: try again when that is done, with {owner} paused")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Holding:
-    """All that an owner has: the newest number ever given, jobs at work and ended, their pictures, and stored files."""
-
-    newest: int
-    working: int
-    ended: int
-    pictures: int
-    files: int
-
-    @property
-    def is_empty(self) -> bool:
-        """True where nothing is left of a history."""
-        return not (self.working or self.ended or self.files)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """A history that was given: its entries and pictures, and the number that was added to each of its numbers."""
-
-    entries: int
-    pictures: int
-    added: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Use:
-    """The use of one owner in one month, such as 2026-11: pictures that came, failures, seconds, and costs.
-
-    `costs` are the sums by currency; `estimated` the parts of them that no image service told.
-    """
-
-    month: str
-    owner: str
-    pictures: int
-    failed: int
-    seconds: float
-    costs: Mapping[str, float] = field(default_factory=dict)
-    estimated: Mapping[str, float] = field(default_factory=dict)
 
 
 def holding(connection: sqlite3.Connection, owner: str) -> Holding:

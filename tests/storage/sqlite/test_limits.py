@@ -10,8 +10,8 @@ import pytest
 from service.costs import DailyCost, Drawn, Price, Usage
 from service.images import Failure, ImageRequest, Job
 from service.limits import UNLIMITED, Allowances, LimitError
+from service.storage.people import EVERYBODY, Pause
 from service.storage.sqlite import limits
-from service.storage.sqlite.limits import EVERYBODY, Pause
 from service.storage.sqlite.store import SqliteStore
 from service.storage.sqlite.uploads import SqliteUploads
 from service.storage.upload_records import UploadRequest

@@ -8,18 +8,18 @@ import pytest
 
 from service.images import Failure, Job, Reference
 from service.references.uploads import mask_request, upload_request
-from service.storage.sqlite.store import SqliteStore
-from service.storage.sqlite.uploads import SqliteUploads
 from service.storage.upload_records import KEPT_S, Upload
 from tests.emulators.pictures import png
+from tests.engines import Engine
 from tests.reference_fixture import REQUEST, ReferenceFixture, reference_fixture
+from tests.storage.contract.conftest import Open
 
 REFUSED = Failure(kind="policy", reason="The image service refused the prompt.")
 
 
 @pytest.fixture
-async def at_desk(tmp_path: Path) -> AsyncIterator[ReferenceFixture]:
-    async with reference_fixture(tmp_path) as fixture:
+async def at_desk(tmp_path: Path, engine: Engine) -> AsyncIterator[ReferenceFixture]:
+    async with reference_fixture(tmp_path, engine) as fixture:
         yield fixture
 
 
@@ -121,19 +121,20 @@ async def test_one_that_no_job_can_start_from_can_be_used_up_at_once(at_desk: Re
     assert (await ready(at_desk), await latest(at_desk)) == ([], names)
 
 
-async def test_what_is_older_than_a_day_is_removed_with_the_next_link(at_desk: ReferenceFixture) -> None:
+async def test_what_is_older_than_a_day_is_removed_with_the_next_link(
+    at_desk: ReferenceFixture, engine: Engine
+) -> None:
     """Ours: nothing grows without end."""
     for number in range(3):
         await at_desk.sent("anna", png(number, (8, 8)))
     at_desk.clock.now += KEPT_S + 1
     await at_desk.uploads.link("ben", REQUEST)
-    count = await at_desk.store.database.read(lambda one: one.execute("SELECT count(*) FROM uploads").fetchone())
-    assert count == (1,)
+    assert await engine.count("uploads") == 1
 
 
 async def test_two_of_one_moment_are_told_apart(at_desk: ReferenceFixture) -> None:
     """Ours: the time is part of what the secret is made of."""
-    keeper = SqliteUploads(at_desk.store.database)
+    keeper = at_desk.keeper
 
     async def opened() -> Upload:
         upload = await keeper.open("anna", REQUEST, 1.0, lambda owner, created_at: f"{owner} {created_at!r}")
@@ -144,11 +145,10 @@ async def test_two_of_one_moment_are_told_apart(at_desk: ReferenceFixture) -> No
     assert len({each.id for each in uploads}) == len({each.created_at for each in uploads}) == 3
 
 
-async def test_uploads_outlive_the_process(at_desk: ReferenceFixture, tmp_path: Path) -> None:
+async def test_uploads_outlive_the_process(at_desk: ReferenceFixture, open_process: Open) -> None:
     names = await at_desk.sent("anna", png(1, (8, 8)))
-    store = await SqliteStore.open(tmp_path / "easel.db", "other", lambda _: True, at_desk.clock)
-    found = await SqliteUploads(store.database).ready("anna", REQUEST.key, 0)
-    await store.close()
+    other = await open_process("other", at_desk.clock)
+    found = await other.uploads.ready("anna", REQUEST.key, 0)
     assert found is not None
     assert list(found.names) == names
 

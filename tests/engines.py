@@ -1,0 +1,96 @@
+"""The engines that keep records: one database of a test, opened by as many processes as the test likes.
+
+The tests of `tests/storage/contract` run on each of them.
+"""
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from service.limits import UNLIMITED, Allowances
+from service.protocol.task_records import TaskKeeper
+from service.storage.imports import Imports
+from service.storage.people import People
+from service.storage.sqlite.imports import SqliteImports
+from service.storage.sqlite.people import SqlitePeople
+from service.storage.sqlite.store import SqliteStore
+from service.storage.sqlite.tasks import SqliteTasks
+from service.storage.sqlite.uploads import SqliteUploads
+from service.storage.store import Store
+from service.storage.upload_records import UploadKeeper
+
+NOW: Final = 1_800_000_000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """All that one process has of the database. Closing the store lets go of it."""
+
+    store: Store
+    tasks: TaskKeeper
+    uploads: UploadKeeper
+    imports: Imports
+    people: People
+
+    async def close(self) -> None:
+        await self.store.close()
+
+
+class Engine(ABC):
+    """One database. A process is alive until it `dies`, also when it was closed."""
+
+    @abstractmethod
+    async def open(
+        self, lease: str = "a", clock: Callable[[], float] = lambda: NOW, allowances: Allowances = UNLIMITED
+    ) -> Process:
+        """Open the database as another process, which looks for dead ones then."""
+
+    @abstractmethod
+    async def die(self, lease: str) -> None:
+        """Let a process be one that was killed, for those that look for it from now on."""
+
+    @abstractmethod
+    async def count(self, table: str) -> int:
+        """The number of rows in a table."""
+
+    @abstractmethod
+    async def text(self) -> str:
+        """All that stands in the tables of tokens, as whoever reads a backup of the database sees it."""
+
+
+class SqliteEngine(Engine):
+    """A file in a folder of the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "easel.db"
+        self._alive: set[str] = set()
+
+    async def open(
+        self, lease: str = "a", clock: Callable[[], float] = lambda: NOW, allowances: Allowances = UNLIMITED
+    ) -> Process:
+        self._alive.add(lease)
+        alive = self._alive.__contains__
+        store = await SqliteStore.open(self._path, lease, alive, clock, allowances=allowances)
+        return Process(
+            store=store,
+            tasks=await SqliteTasks.open(store.database, lease, alive, clock),
+            uploads=SqliteUploads(store.database, allowances),
+            imports=SqliteImports(store.database),
+            people=SqlitePeople(store.database),
+        )
+
+    async def die(self, lease: str) -> None:
+        self._alive.discard(lease)
+
+    async def count(self, table: str) -> int:
+        with closing(sqlite3.connect(self._path)) as connection:
+            counted: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own name
+        return counted
+
+    async def text(self) -> str:
+        with closing(sqlite3.connect(self._path)) as connection:
+            return "\n".join(connection.iterdump())
