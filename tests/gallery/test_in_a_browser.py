@@ -324,6 +324,7 @@ async def test_several_are_selected_compared_saved_and_deleted(meet: Meet, tmp_p
         await anna.push("Delete")
         await anna.agree()
         await anna.tab.until(f"{TILES}.length === 2 && !document.querySelector('.selection-bar')")
+        await anna.tab.until(f"!!{FOCUSED}")
         assert await anna.drawn() == 2
 
 
@@ -357,6 +358,25 @@ async def test_everything_can_be_done_by_keyboard_alone(meet: Meet) -> None:
         await anna.tab.until("location.hash === '#/p/4/1'")
         await anna.tab.press("Escape")
         await anna.tab.until(f"{TILES}.length === 4 && {FOCUSED} === '4.1'")
+
+
+AT_ONCE = """(async () => {
+    for (const key of ["ArrowRight", "ArrowRight", "Escape"]) {
+        const page = document.querySelector(".picture-page");
+        page.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        await null;
+    }
+})()"""
+
+
+async def test_keys_count_however_fast_they_follow_each_other(meet: Meet) -> None:
+    """Bug: a key before the browser told of the new address was one for the picture that had been left."""
+    async with meet() as anna:
+        await anna.several(4)
+        await anna.open("#/p/4/1", tiles=4)
+        await anna.tab.until("!!document.querySelector('.facts') && !!document.querySelector('.turn.later')")
+        await anna.tab.run(AT_ONCE)
+        await anna.tab.until(f"location.hash === '#/' && {FOCUSED} === '2.1'")
 
 
 async def test_a_person_signs_in_and_out(meet: Meet) -> None:

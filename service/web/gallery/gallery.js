@@ -19,14 +19,20 @@ function placeOf(hash) {
   return { name: "grid", filters: filtersOf(hash.replace(/^#\/?\??/, "")) };
 }
 
+/**
+ * The place of the page, and the way to another one. The page is there at once: the browser tells of a new address only
+ * later, and a key that is pressed before that would belong to the place that was left.
+ */
 function usePlace() {
   const [place, setPlace] = useState(() => placeOf(location.hash));
+  const follow = () => setPlace(placeOf(location.hash));
   useEffect(() => {
-    const listener = () => setPlace(placeOf(location.hash));
-    window.addEventListener("hashchange", listener);
-    return () => window.removeEventListener("hashchange", listener);
+    window.addEventListener("hashchange", follow);
+    return () => window.removeEventListener("hashchange", follow);
   }, []);
-  return place;
+  const go = (address) => { location.hash = address; follow(); };
+  const turn = (address) => { location.replace(address); follow(); }; // leaves no step in the history
+  return { place, go, turn };
 }
 
 /** Look and language, the way out, and the way to the chat programs. */
@@ -93,7 +99,7 @@ function Body({ filters }) {
 
 function App() {
   useStore();
-  const place = usePlace();
+  const { place, go, turn } = usePlace();
   const [, speakAgain] = useState(0);
   const filters = useRef({});
   const before = useRef(place);
@@ -124,8 +130,8 @@ function App() {
     return () => { window.removeEventListener("scroll", scrolled); document.removeEventListener("keydown", key); };
   }, [above]);
 
-  const set = (values) => { location.hash = addressOf({ ...filters.current, ...values }); };
-  const back = () => { location.hash = addressOf(filters.current); };
+  const set = (values) => go(addressOf({ ...filters.current, ...values }));
+  const back = () => go(addressOf(filters.current));
   const onchange = (job, picture) => { toDraw.current = () => change(job, picture); back(); };
 
   if (state.signedOut) return html`<main class="lonely"><h1 class="unseen">Easel</h1><${Blank} icon="warning" title=${word("signed_out_title")} text=${word("signed_out_text")} role="alert"><a class="button primary" href="gallery/sign-in">${word("sign_in_title")}</a></${Blank}></main>`;
@@ -139,7 +145,7 @@ function App() {
       </main>
       <${NewOnes} count=${state.waiting.length} onclick=${() => window.scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth" })} />
     </div>
-    ${place.name === "picture" && html`<${PicturePage} key="picture" historyId=${place.historyId} number=${place.number} onagain=${drawAgain} onchange=${onchange} onback=${back} />`}
+    ${place.name === "picture" && html`<${PicturePage} key="picture" historyId=${place.historyId} number=${place.number} onagain=${drawAgain} onchange=${onchange} onturn=${turn} onback=${back} />`}
     ${place.name === "compare" && html`<${ComparePage} key=${location.hash} one=${place.one} other=${place.other} onback=${back} />`}
     <div class=${`notice ${state.notice?.kind || ""}`} role="status" hidden=${!state.notice}>${state.notice?.text || ""}</div>`;
 }

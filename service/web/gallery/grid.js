@@ -170,11 +170,12 @@ function bringIntoView(grid, box) {
   else if (top + box.height > window.innerHeight - 8) window.scrollBy({ top: top + box.height - window.innerHeight + 8, behavior: "instant" });
 }
 
-/** Put the focus of the keyboard on the tile it was on, once that tile is in the page. */
+/** Put the focus of the keyboard on the tile it was on, once that tile is in the page; where it is gone, on the tile that Tab comes to. */
 export function focusTile() {
   const wanted = current;
   requestAnimationFrame(() => requestAnimationFrame(() => {
-    [...document.querySelectorAll(".tile")].find((each) => each.dataset.key === wanted)?.querySelector("a").focus({ preventScroll: true });
+    const tile = [...document.querySelectorAll(".tile")].find((each) => each.dataset.key === wanted);
+    (tile || document).querySelector(tile ? "a" : ".tile a[tabindex='0']")?.focus({ preventScroll: true });
   }));
 }
 

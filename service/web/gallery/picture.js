@@ -114,7 +114,7 @@ export function deletionQuestion(historyIds, pictures) {
     : { title: counted("delete_title", pictures), text: word("delete_text_entries", { entries: numeral(historyIds.length) }) };
 }
 
-export function PicturePage({ historyId, number, onagain, onchange, onback }) {
+export function PicturePage({ historyId, number, onagain, onchange, onturn, onback }) {
   useStore();
   const [job, problem] = useJob(historyId);
   const [view] = useState(() => new View());
@@ -127,7 +127,7 @@ export function PicturePage({ historyId, number, onagain, onchange, onback }) {
   const address = (tile) => (tile ? `#/p/${tile.job.history_id}/${tile.number}` : "");
   const earlier = position > 0 ? address(tiles[position - 1]) : "";
   const later = position >= 0 ? address(tiles[position + 1]) : "";
-  const go = (where) => { if (where) location.replace(where); };
+  const go = (where) => { if (where) onturn(where); };
 
   useEffect(() => { if (position >= 0 && tiles.length - position < 10) loadMore(); }, [position, tiles.length]);
   useEffect(() => view.reset(), [historyId, number]);

@@ -1,6 +1,7 @@
 /** What can be done with several pictures at once. */
 import { api } from "./api.js";
 import { startDrawing } from "./draw.js";
+import { focusTile } from "./grid.js";
 import { deletionQuestion, picturesOf, selectedJobs } from "./picture.js";
 import { explain, jobOf, notify, remove, selectNothing, state } from "./store.js";
 import { Button, html, Icon, Question, useState } from "./view.js";
@@ -21,6 +22,7 @@ export function SelectionBar() {
     if (yes && (await remove(jobs))) {
       notify(word("deleted"));
       selectNothing();
+      focusTile(); // what had the focus goes with the bar
     }
   };
   const save = async (event) => { // a form saves what comes, and shows no refusal

@@ -72,7 +72,7 @@ export function Problem({ id, text }) {
 /** A question that has to be answered before anything else; Escape is no. */
 export function Question({ title, text, yes, danger = false, onanswer }) {
   const dialog = useRef(null);
-  useEffect(() => dialog.current.showModal(), []);
+  useLayoutEffect(() => dialog.current.showModal(), []); // at once: the next key is for it
   const answer = (value) => { dialog.current.close(); onanswer(value); };
   return html`<dialog ref=${dialog} class="question" aria-labelledby="question-title" aria-describedby="question-text" oncancel=${(event) => { event.preventDefault(); answer(false); }}>
     <h2 id="question-title">${title}</h2>
