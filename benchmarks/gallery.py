@@ -29,7 +29,7 @@ from PIL import Image, ImageDraw
 from benchmarks.serving import served
 from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.store import SqliteStore
-from service.storage.sqlite.words import search_text
+from service.storage.words import search_text
 from tests.browser import Tab, browser
 
 SHAPES: Final = ((1024, 1024), (1344, 768), (768, 1344), (1152, 896))

@@ -17,7 +17,7 @@ from typing import Final
 from service.storage.sqlite.database import transact
 from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.schema import STATEMENTS, create_tables
-from service.storage.sqlite.words import search_text
+from service.storage.words import search_text
 
 OWNER: Final = "local"
 MODELS: Final = ("qwen-image", "flux-dev", "gpt-image-2", "seedream-4", "kolors")

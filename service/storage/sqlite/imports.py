@@ -11,12 +11,12 @@ from typing import Final
 
 from service.images import Job
 from service.storage.imports import Import, Imported, Imports
+from service.storage.job_rows import picture_row
 from service.storage.sqlite.database import Database
 from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.files import FORGET_UNOWNED
 from service.storage.sqlite.jobs import INSERT_PICTURE
-from service.storage.sqlite.rows import picture_row
-from service.storage.sqlite.words import search_text
+from service.storage.words import search_text
 
 FIND_IMPORT: Final = "SELECT 1 FROM imports WHERE owner = ? AND digest = ?"
 INSERT_IMPORT: Final = "INSERT OR IGNORE INTO imports (owner, digest) VALUES (?, ?)"
@@ -100,5 +100,5 @@ def _insert_job(connection: sqlite3.Connection, owner: str, history_id: int, job
     id_ = connection.execute(INSERT_ENDED_JOB, (*row, *times, kind, reason)).lastrowid
     assert id_ is not None  # noqa: S101 - the type allows None for statements that insert nothing
     connection.execute(INSERT_WORDS, (search_text(job.prompt), id_))
-    rows = [picture_row(id_, position, picture) for position, picture in enumerate(job.pictures)]
+    rows = [(id_, position, *picture_row(picture)) for position, picture in enumerate(job.pictures)]
     connection.executemany(INSERT_PICTURE, rows)

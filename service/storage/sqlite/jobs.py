@@ -7,7 +7,6 @@
 """
 
 import json
-import math
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -17,18 +16,18 @@ from service.costs import Drawn
 from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, Failure, ImageRequest, Job, JobState, KeptPicture
 from service.limits import UNLIMITED, Allowances
 from service.storage.arrivals import arrival_name
+from service.storage.costing import rates_of
+from service.storage.job_rows import picture_row
+from service.storage.new_work import SAME_MOMENT_S, parts_of
 from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.files import FORGET_UNOWNED, INSERT_FILE, age_unused
-from service.storage.sqlite.limits import check_new_job, check_pauses, price_of, settle
-from service.storage.sqlite.rows import found_jobs, jobs_of, picture_row
-from service.storage.sqlite.words import search_text
+from service.storage.sqlite.limits import check_new_job, check_pauses, enter_costs, price_of
+from service.storage.sqlite.rows import found_jobs, jobs_of
 from service.storage.store import Begun
+from service.storage.words import search_text
 
 RELEASED: Final = ""
 """The lease of a job that its process follows no longer."""
-
-SAME_MOMENT_S: Final = 5.0
-"""Seconds that a job may seem to begin before the one in front of it, and counts as of that moment (`searches`)."""
 
 SELECT_IDS: Final = """
     SELECT id FROM jobs WHERE owner = ? AND history_id BETWEEN ? AND ? ORDER BY history_id DESC LIMIT ?
@@ -171,7 +170,7 @@ def add_pictures(
     id_ = _id_of(connection, job)
     if connection.execute(IS_WORKING, (id_,)).fetchone():
         _insert_pictures(connection, job, pictures, now)
-        settle(connection, id_, drawn)
+        enter_costs(connection, id_, drawn)
     return _again(connection, job)
 
 
@@ -258,7 +257,7 @@ def finish(  # noqa: PLR0913, PLR0917 - all that its row says
     if connection.execute(IS_WORKING, (id_,)).fetchone():
         _insert_pictures(connection, job, pictures, now)
         _end(connection, id_, shortfall, links, now)
-        settle(connection, id_, drawn)
+        enter_costs(connection, id_, drawn)
     return _again(connection, job)
 
 
@@ -307,7 +306,7 @@ def _links(links: Sequence[str]) -> str:
 def _insert_pictures(connection: sqlite3.Connection, job: Job, pictures: Sequence[KeptPicture], now: float) -> None:
     id_ = _id_of(connection, job)
     first: int = connection.execute(COUNT_PICTURES, (id_,)).fetchone()[0]
-    rows = [picture_row(id_, position, picture) for position, picture in enumerate(pictures, start=first)]
+    rows = [(id_, position, *picture_row(picture)) for position, picture in enumerate(pictures, start=first)]
     connection.executemany(INSERT_PICTURE, rows)
     _insert_files(connection, job.owner, pictures, now)
 
@@ -319,8 +318,8 @@ def mark_delivered(connection: sqlite3.Connection, owner: str, history_ids: Sequ
 
 def restore_picture(connection: sqlite3.Connection, job: Job, position: int, picture: KeptPicture, now: float) -> Job:
     """Replace the row of a picture whose bytes were fetched again."""
-    key, place, *columns = picture_row(_id_of(connection, job), position, picture)
-    if connection.execute(RESTORE_PICTURE, (*columns, key, place)).rowcount:
+    id_ = _id_of(connection, job)
+    if connection.execute(RESTORE_PICTURE, (*picture_row(picture), id_, position)).rowcount:
         _insert_files(connection, job.owner, [picture], now)
     return _again(connection, job)  # raises for a foreign job, which undoes the transaction
 
@@ -358,10 +357,9 @@ def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
     parameters = json.dumps(request.parameters)
     row = (new.owner, history_id, request.model, request.prompt, created_at, new.lease, parameters, new.upstream)
     price = request.price
-    rates = json.dumps({"input": price.input, "image_input": price.image_input, "output": price.output})
-    parts = math.ceil(request.count / max(1, request.native_count))
-    priced = (request.count, price.picture, price.currency, rates if price.output else "{}", bool(request.parents))
-    id_ = connection.execute(INSERT_JOB, (*row, new.fingerprint, new.submitted, parts, *priced)).lastrowid
+    priced = (request.count, price.picture, price.currency, rates_of(price), bool(request.parents))
+    values = (*row, new.fingerprint, new.submitted, parts_of(request), *priced)
+    id_ = connection.execute(INSERT_JOB, values).lastrowid
     assert id_ is not None  # noqa: S101 - the type allows None for statements that insert nothing
     connection.execute(INSERT_WORDS, (search_text(request.prompt), id_))
     parents = [(id_, at, new.owner, each.history_id, each.picture) for at, each in enumerate(request.parents)]

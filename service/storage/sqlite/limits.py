@@ -1,47 +1,20 @@
-"""The pictures and costs of each owner on a day, in the SQLite file, and the limits of new work that follow from it.
+"""The pictures and costs of each owner on a day, in the SQLite file, as `new_work` counts them for the limits.
 
-1. `check_new_job` runs in the transaction that inserts the job: a job that is refused leaves nothing, and two processes
-   that begin jobs at once cannot both take the last place. A call that joins a job never comes here.
-2. The pictures of a job count in `daily_use`, on the day of its beginning: all of them while it works, and then those
-   that came or that its image service may have charged (`jobs.counted`). Triggers keep that; deleting a job takes
-   nothing back. Jobs of an earlier server enter when they have ended, and count for no day.
-3. Only the row of today is read. After a jump of the clock another day has another row: nobody is locked out for longer
-   than a day, and the count of today goes on once the clock is right again.
-4. While a picture is drawn, its expected price counts: that of the models file, else what the last picture of the model
-   cost this owner. The cost that its answer tells takes its place, in whatever currency it is; where it tells none, an
-   estimate. The limit is checked in the currency of the new job; no two currencies are added up.
-5. A pause is a row that every process reads before a job begins, and before its image service is asked.
+Triggers keep the counts. Each function runs inside one transaction of `Database`.
 """
 
-import json
-import math
-import shutil
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from service.costs import DailyCost, Drawn, Price, Usage
+from service.costs import DailyCost, Drawn, Price
 from service.images import ImageRequest
-from service.limits import (
-    GENERATIONS_AT_ONCE,
-    GENERATIONS_QUEUED,
-    PICTURES_PER_DAY,
-    SPEND_PER_DAY,
-    UPLOADS_PER_DAY,
-    Allowances,
-    LimitError,
-)
+from service.limits import Allowances, Pair
+from service.storage import new_work
+from service.storage.costing import Priced, settle
+from service.storage.new_work import DAY_S, Counts, day_of
 from service.storage.people import EVERYBODY, Pause
-
-DAY_S: Final = 86_400
-QUEUE_AGAIN_S: Final = 30.0
-"""Wait until a full queue may have a place again: about the time of a picture."""
-
-AT_MIDNIGHT: Final = "at midnight UTC"
-DISK_AGAIN_S: Final = 600.0
-PAUSE_AGAIN_S: Final = 3600.0
-"""Wait that is told where only a person knows better."""
 
 TABLES: Final = (
     """
@@ -198,64 +171,42 @@ def check_new_job(
 
     The price of the request is the one that is to be expected (`price_of`).
     """
-    count, price = request.count, request.count * request.price.picture
-    check_pauses(connection, owner, now)
-    check_disk(connection, allowances.free_bytes)
-    working, all_working = connection.execute(COUNT_WORKING, (owner,)).fetchone()
-    day = math.floor(now / DAY_S)
-    pictures, all_pictures = connection.execute(SELECT_USE, (owner, day)).fetchone()
-    left_s = (day + 1) * DAY_S - now
-    waiting = working + count - allowances.each(GENERATIONS_AT_ONCE, owner)
-    all_waiting = all_working + count - allowances.overall(GENERATIONS_AT_ONCE)
-    allowances.check(GENERATIONS_QUEUED, owner, (waiting, all_waiting), retry_after_s=QUEUE_AGAIN_S, asked=count)
-    used = (pictures + count, all_pictures + count)
-    allowances.check(PICTURES_PER_DAY, owner, used, retry_after_s=left_s, advice=AT_MIDNIGHT, asked=count)
-    if price:
-        own, everybodys = spent(connection, owner, request.price.currency, now)
-        advice = f"{AT_MIDNIGHT}, or now with a cheaper model{' or fewer pictures' if count > 1 else ''}"
-        with_this = (own + price, everybodys + price)
-        allowances.check(SPEND_PER_DAY, owner, with_this, retry_after_s=left_s, advice=advice)
+    _check_state(connection, owner, allowances, now)
+    counts = Counts(
+        working=_pair(connection, COUNT_WORKING, owner),
+        pictures=_pair(connection, SELECT_USE, owner, day_of(now)),
+        spent=spent(connection, owner, request.price.currency, now) if request.price.picture else (0.0, 0.0),
+    )
+    new_work.check_new_job(counts, owner, request, allowances, now)
 
 
 def drawn_today(connection: sqlite3.Connection, owner: str, now: float) -> int:
     """Count the pictures of an owner that the limit of today has counted."""
-    own, _ = connection.execute(SELECT_USE, (owner, math.floor(now / DAY_S))).fetchone()
-    return int(own)
+    return int(_pair(connection, SELECT_USE, owner, day_of(now))[0])
 
 
 def check_new_upload(connection: sqlite3.Connection, owner: str, allowances: Allowances, now: float) -> None:
     """Raise `LimitError` where this owner may have no further upload link now."""
-    check_pauses(connection, owner, now)
-    check_disk(connection, allowances.free_bytes)
-    day = math.floor(now / DAY_S)
-    own, everybodys = connection.execute(COUNT_UPLOADS, (owner, day * DAY_S, (day + 1) * DAY_S)).fetchone()
-    left_s = (day + 1) * DAY_S - now
-    used = (own + 1, everybodys + 1)
-    allowances.check(UPLOADS_PER_DAY, owner, used, retry_after_s=left_s, advice=AT_MIDNIGHT)
+    _check_state(connection, owner, allowances, now)
+    today = day_of(now) * DAY_S
+    uploads = _pair(connection, COUNT_UPLOADS, owner, today, today + DAY_S)
+    new_work.check_new_upload(uploads, owner, allowances, now)
 
 
 def check_pauses(connection: sqlite3.Connection, owner: str, now: float) -> None:
     """Raise `LimitError` of kind `paused` where the operator has paused this owner, or everybody."""
-    held = [each for each in pauses(connection) if each.owner in (owner, EVERYBODY) and each.holds(now)]
-    if not held:
-        return
-    ends = [each.until for each in held if each.until is not None]
-    left_s = max(ends) - now if len(ends) == len(held) else PAUSE_AGAIN_S
-    advice = "" if len(ends) == len(held) else "or ask the operator"
-    raise LimitError(
-        "Drawing is paused by the operator of this server", retry_after_s=left_s, advice=advice, kind="paused"
-    )
+    new_work.check_pauses(pauses(connection), owner, now)
 
 
-def check_disk(connection: sqlite3.Connection, least_free: int) -> None:
-    """Raise `LimitError` where the disk of the data folder has less free than `least_free` bytes."""
+def _check_state(connection: sqlite3.Connection, owner: str, allowances: Allowances, now: float) -> None:
+    check_pauses(connection, owner, now)
     file = connection.execute("PRAGMA database_list").fetchone()[2]
-    if least_free and shutil.disk_usage(Path(file).parent).free < least_free:
-        raise LimitError(
-            f"The disk of this server has less than {least_free // 1_000_000} MB free (EASEL_DISK_FREE_MB)",
-            retry_after_s=DISK_AGAIN_S,
-            advice="or have the operator make room",
-        )
+    new_work.check_disk(Path(file).parent, allowances.free_bytes)
+
+
+def _pair(connection: sqlite3.Connection, query: str, *values: str | float) -> Pair:
+    own, everybodys = connection.execute(query, values).fetchone()
+    return own, everybodys
 
 
 def pauses(connection: sqlite3.Connection) -> list[Pause]:
@@ -284,33 +235,23 @@ def price_of(connection: sqlite3.Connection, owner: str, request: ImageRequest) 
     return request.price if last is None else replace(request.price, picture=last[0], currency=last[1])
 
 
-def spent(connection: sqlite3.Connection, owner: str, currency: str, now: float) -> tuple[float, float]:
+def spent(connection: sqlite3.Connection, owner: str, currency: str, now: float) -> Pair:
     """Return what this owner, and all of them, have spent on the day of `now` in one currency."""
-    own, everybodys = connection.execute(SELECT_SPENT, (owner, math.floor(now / DAY_S), currency)).fetchone()
-    return own, everybodys
+    return _pair(connection, SELECT_SPENT, owner, day_of(now), currency)
 
 
-def settle(connection: sqlite3.Connection, id_: int, drawn: Drawn) -> None:
-    """Keep what an answer used with its job, and its cost with the day of that, in the place of what was expected.
-
-    More pictures than were asked for are estimated at no more: a service that adds one asks nothing for it.
-    """
-    picture, currency, rates, asked, *sum_ = connection.execute(SELECT_PRICE, (id_,)).fetchone()
-    if drawn.usage is None and not picture:
+def enter_costs(connection: sqlite3.Connection, id_: int, drawn: Drawn) -> None:
+    """Keep what an answer used with its job, and its cost with the day of that, in the place of what was expected."""
+    settled = settle(Priced(*connection.execute(SELECT_PRICE, (id_,)).fetchone()), drawn)
+    if settled is None:
         return
-    price = Price(currency=currency, picture=picture, **json.loads(rates))
-    usage = price.settle(drawn.usage, min(drawn.pictures, asked))
-    if usage is None:
-        return
-    cost, cost_currency, estimated, *tokens = sum_
-    before = Usage(cost=cost, currency=cost_currency, estimated=bool(estimated))
-    whole = replace(before, input_tokens=tokens[0], output_tokens=tokens[1]) + usage
+    whole, added = settled.whole, settled.added
     values = (whole.cost, whole.currency, whole.estimated, whole.input_tokens, whole.output_tokens)
-    connection.execute(SET_USAGE, (*values, 0 if usage.cost is None else drawn.pictures, id_))
-    if usage.cost:
-        estimated = usage.cost if usage.estimated else 0.0
-        added = {"id": id_, "currency": usage.currency, "cost": usage.cost, "estimated": estimated}
-        connection.execute(ADD_COST, added)
+    connection.execute(SET_USAGE, (*values, settled.costed, id_))
+    if added.cost:
+        estimate = added.cost if added.estimated else 0.0
+        cost = {"id": id_, "currency": added.currency, "cost": added.cost, "estimated": estimate}
+        connection.execute(ADD_COST, cost)
 
 
 def costs(connection: sqlite3.Connection, owner: str | None, since: int) -> list[DailyCost]:

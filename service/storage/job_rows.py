@@ -1,0 +1,79 @@
+"""Rows of jobs and pictures as every store has them, read as `Job`s."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from service.costs import Usage
+from service.images import Failure, Job, JobState, KeptPicture, Parent
+
+
+def picture_row(picture: KeptPicture) -> tuple[str | int, ...]:
+    """The columns of a picture, as a store writes them behind its job and its position."""
+    return (
+        picture.name,
+        picture.media_type,
+        picture.width,
+        picture.height,
+        picture.size,
+        picture.note,
+        picture.source,
+        picture.part,
+    )
+
+
+def read_picture(row: Sequence[Any]) -> KeptPicture:
+    """A picture from its columns: those of `picture_row`, and whether the index of files has it."""
+    name, media_type, width, height, size, note, source, part, stored = row
+    return KeptPicture(
+        name=name,
+        media_type=media_type,
+        width=width,
+        height=height,
+        size=size,
+        note=note,
+        source=source,
+        part=part,
+        kept=bool(stored),
+    )
+
+
+def read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tuple[Parent, ...]) -> Job:
+    """A job from its columns, in the order in which they are unpacked here."""
+    history_id, owner, state, model, prompt, created_at, finished_at, failure_kind, failure_reason, *more = row
+    failure_links, parameters, upstream, tasks, submitted, delivered_at, *used = more
+    failure = Failure(kind=failure_kind, reason=failure_reason) if failure_kind is not None else None
+    return Job(
+        history_id=history_id,
+        owner=owner,
+        state=JobState(state),
+        model=model,
+        prompt=prompt,
+        created_at=created_at,
+        finished_at=finished_at,
+        pictures=pictures,
+        failure=failure if state == JobState.FAILED else None,
+        shortfall=None if state == JobState.FAILED else failure,
+        parameters=json.loads(parameters),
+        upstream=upstream,
+        tasks={} if tasks == "{}" else {int(part): task for part, task in sorted(json.loads(tasks).items())},
+        submitted=submitted,
+        links=() if failure_links == "[]" else tuple(json.loads(failure_links)),
+        delivered_at=delivered_at,
+        parents=parents,
+        usage=_read_usage(used),
+    )
+
+
+def _read_usage(columns: Sequence[Any]) -> Usage | None:
+    """Return the use of a job from its columns from `cost` on; None where nothing was told or estimated."""
+    cost, currency, estimated, input_tokens, output_tokens = columns
+    if cost is None and not input_tokens and not output_tokens:
+        return None
+    return Usage(
+        cost=cost,
+        currency=currency,
+        estimated=bool(estimated),
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+    )
