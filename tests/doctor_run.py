@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.command_process import easel
+from tests.scale.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,3 @@ def _run(folder: Path, arguments: tuple[str, ...], env: dict[str, str]) -> tuple
     with easel(folder, "doctor", "--json", *arguments, **env) as process:
         out, error = process.communicate()
     return out, error, process.returncode
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port

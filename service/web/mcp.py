@@ -204,6 +204,8 @@ class McpEndpoint:
     async def _reply(self, request: web.Request, accepts: Accepts, call: Call, share: Share) -> web.StreamResponse:
         store = None if call.session is None else partial(self._open_stored, call.session, call.version)
         stream = ReplyStream(request, accepts, self.keep_alive, store=store)
+        if call.opens_session:
+            self.keep_alive.forget(stream)  # its head has the id of the session, and a comment would come with another
         try:
             response = respond_from_cache(self.server, call)
             if response is None:

@@ -18,11 +18,12 @@ from aiohttp import web
 
 from service.commands.environment import in_container
 from tests.command_process import said
-from tests.doctor_run import doctor, free_port
+from tests.doctor_run import doctor
 from tests.emulators import flow2api, gemini, modelscope, openai_images, openrouter
 from tests.emulators.emulated import Emulated
 from tests.emulators.loopback import serving
 from tests.paths import ROOT, SERVICE
+from tests.scale.ports import free_port
 from tests.service_process import service_process
 from tests.wire import ANNA
 

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.broken_proxy import Proxy, broken_proxy
-from tests.doctor_run import Found, doctor, free_port
+from tests.doctor_run import Found, doctor
+from tests.scale.ports import free_port
 from tests.service_process import service_process
 from tests.wire import ANNA, BEN, TWO_TOKENS
 

@@ -30,6 +30,7 @@ from tests.deploy.units import check_units
 from tests.emulators import slow_pictures
 from tests.emulators.pictures import large_jpeg
 from tests.emulators.slow_pictures import SlowPictures
+from tests.scale.ports import free_ports
 from tests.service_process import launched
 from tests.wire import ANNA, LEGACY, WireClient, modern_headers, modern_params, request
 
@@ -277,15 +278,6 @@ async def check_all(names: Sequence[str], checks: Checks) -> None:
             async with asyncio.TaskGroup() as group:
                 for stand in stands:
                     group.create_task(check(stand, working))
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, each another one."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import Any, Final
 from tests.deploy.checks import CannotRunError, Checks, run, tail
 from tests.deploy.units import compose_commands
 from tests.paths import ROOT
+from tests.scale.ports import free_port
 from tests.wire import ANNA, wire_client
 
 IMAGE: Final = "localhost/easel:check"
@@ -294,12 +294,6 @@ def volume(engine: Engine) -> Iterator[str]:
         yield f"{NAME}:/app/data"
     finally:
         engine("volume", "rm", "--force", NAME, fails=True)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

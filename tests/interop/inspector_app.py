@@ -21,8 +21,8 @@ from aiohttp import ClientSession
 from tests.app_host import LOADED, AppView
 from tests.browser import Tab, browser
 from tests.interop.environments import UnavailableError, node, node_environment
-from tests.interop.oauth.check import free_port
 from tests.interop.report import explain
+from tests.scale.ports import free_port
 
 ERAS: Final = {"legacy": "initialize", "modern": "server/discover"}
 """The eras by their names in the Inspector, each with the method by which it begins."""

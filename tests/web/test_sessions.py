@@ -335,6 +335,13 @@ async def test_a_batch_is_answered_by_a_list_of_its_answers() -> None:
     ]
 
 
+async def test_a_session_that_is_opened_slowly_has_its_id() -> None:
+    """Bug: the comment of a machine that was held up went out first, with a head that had no id."""
+    async with running(silence_s=0) as url, wire_client(url) as client:
+        await client.open("2025-11-25")
+        assert client.session_id
+
+
 async def test_a_batch_with_progress_is_answered_by_one_stream() -> None:
     params = {"name": "test_tool_with_progress", "_meta": {"progressToken": "p"}}
     async with batching() as client:

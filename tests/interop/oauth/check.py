@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Final
 from tests.interop.environments import UnavailableError, node, node_environment
 from tests.interop.report import explain
 from tests.paths import ROOT
+from tests.scale.ports import free_port
 from tests.signing_in import signing_in
 
 HERE: Final = Path(__file__).parent
@@ -103,9 +103,3 @@ async def printing(*command: str, environment: dict[str, str], mark: str) -> Asy
 
 def interpreter(packages: Path) -> str:
     return str(packages / "node_modules" / ".bin" / "node")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
