@@ -72,7 +72,7 @@ class TaskKeeper(ABC):
 
     @abstractmethod
     async def save(self, record: TaskRecord) -> None:
-        """Store a record, in place of an earlier one of its id."""
+        """Store a record, in place of an earlier one of its id; a task that has ended stays as it is."""
 
     @abstractmethod
     async def load(self, owner: str, task_id: str) -> TaskRecord | None:

@@ -6,7 +6,7 @@ An upload link and its pictures belong to one request: no chat of an owner draws
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 OPEN_S: Final = 3600.0
 """Lifetime of an open link: long enough to find a photo, short enough to lie around in a chat."""
@@ -16,6 +16,10 @@ FRESH_S: Final = OPEN_S / 2
 
 KEPT_S: Final = 24 * 3600.0
 """Lifetime of sent pictures that wait to be used."""
+
+
+IdOf: TypeAlias = Callable[[str, float], str]
+"""Makes the id of an upload out of its owner and its time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,7 @@ class UploadKeeper(ABC):
     """
 
     @abstractmethod
-    async def open(self, owner: str, request: UploadRequest, now: float, id_of: Callable[[str, float], str]) -> Upload:
+    async def open(self, owner: str, request: UploadRequest, now: float, id_of: IdOf) -> Upload:
         """Return the request's open upload that has `FRESH_S` left, or a new one, at a time of its own for the owner.
 
         `id_of` makes the id out of owner and time; an upload of another id was made with another secret, and is never

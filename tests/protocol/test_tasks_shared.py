@@ -18,7 +18,8 @@ from service.protocol.subscriptions import Hub
 from service.protocol.task_records import CANCELLED, COMPLETED, ENDED, INPUT_REQUIRED, WORKING
 from service.protocol.tasks import NOBODY_ASKS, NOT_ANSWERED, NOT_STOPPED, Tasks
 from service.storage.sqlite.store import SqliteStore
-from service.storage.sqlite.tasks import MAX_UNREAD, SqliteTasks
+from service.storage.sqlite.tasks import SqliteTasks
+from service.storage.task_rows import MAX_UNREAD
 from tests.protocol.samples import NOW, TASKS, call, error, result, said, server
 from tests.wire import until
 

@@ -40,6 +40,9 @@ CONNECT_S: Final = 3.0
 ANSWER_S: Final = 4.5
 """Longest wait of a call, for a free connection and for its answers. A caller is told within five seconds."""
 
+LONG_S: Final = 3600.0
+"""Longest work of a person, such as the import of a history."""
+
 CLOSE_S: Final = 5.0
 
 STATEMENTS: Final = 200
@@ -102,24 +105,35 @@ class Database:
         """Do `work` of several statements that see the database as it was at one moment."""
         return self._hand_over(lambda one: _transact(one, BEGIN_READING, lambda: work(one, *args, **kwargs)))
 
+    def write_at_length(
+        self, work: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[R]:
+        """Do `work` as `write` does, where it may take minutes: it is that of a person who waits for it."""
+        return self._hand_over(lambda one: _transact(one, BEGIN, lambda: work(one, *args, **kwargs)), LONG_S)
+
+    async def settle(self) -> None:
+        """Wait for the work that was handed over before."""
+        if self._at_work:
+            await asyncio.wait(set(self._at_work))
+
     async def close(self) -> None:
         """Finish the work that was handed over, then let go of the database. Safe to call twice."""
         if self._closed is None:
             self._closed = asyncio.create_task(self._close())
         await asyncio.shield(self._closed)
 
-    def _hand_over(self, work: Callable[[Connection], Awaitable[R]]) -> asyncio.Future[R]:
+    def _hand_over(self, work: Callable[[Connection], Awaitable[R]], within_s: float = ANSWER_S) -> asyncio.Future[R]:
         if self._closed is not None:
             raise RuntimeError("the store is closed")
-        task = asyncio.ensure_future(self._done(work))
+        task = asyncio.ensure_future(self._done(work, within_s))
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
         return asyncio.shield(task)
 
-    async def _done(self, work: Callable[[Connection], Awaitable[R]]) -> R:
+    async def _done(self, work: Callable[[Connection], Awaitable[R]], within_s: float) -> R:
         attempt = 1
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(within_s):
                 while True:
                     try:
                         return await self._try(work)
@@ -180,3 +194,13 @@ async def _prepare(url: str) -> bool:
     if is_pooled:
         logger.info("A pooler stands before the database: statements are not kept prepared.")
     return is_pooled
+
+
+async def change(connection: Connection, statement: str, *values: object) -> int:
+    """Run one statement that changes rows; return how many there were."""
+    return int((await connection.execute(statement, *values)).rpartition(" ")[2])
+
+
+def is_text(text: str) -> bool:
+    """Tell whether the database has a place for a text: PostgreSQL knows no NUL, so that none with one stands there."""
+    return "\0" not in text

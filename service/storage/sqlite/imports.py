@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from service.images import Job
+from service.storage.import_numbers import numbered
 from service.storage.imports import Import, Imported, Imports
 from service.storage.job_rows import picture_row
 from service.storage.sqlite.database import Database
@@ -80,17 +81,11 @@ def enter(connection: sqlite3.Connection, new: Import) -> Imported:
 def _insert_jobs(connection: sqlite3.Connection, owner: str, fresh: list[Job]) -> dict[int, int]:
     """Insert jobs so that rows keep the order of their numbers; returns the numbers that were taken, old to new."""
     row = connection.execute(SELECT_NEWEST, (owner,)).fetchone()
-    newest: int = row[0] if row else 0
-    free = sorted((job for job in fresh if job.history_id > newest), key=lambda job: job.history_id)
-    late = sorted((job for job in fresh if job.history_id <= newest), key=lambda job: job.history_id)
-    following = max([newest, *(job.history_id for job in free)]) + 1
-    renumbered = {job.history_id: number for number, job in enumerate(late, start=following)}
-    for job in free:
-        _insert_job(connection, owner, job.history_id, job)
-    for job in late:
-        _insert_job(connection, owner, renumbered[job.history_id], job)
-    connection.execute(SET_NEWEST, (owner, following - 1 + len(late)))
-    return renumbered
+    entering = numbered(row[0] if row else 0, fresh)
+    for number, job in entering.jobs:
+        _insert_job(connection, owner, number, job)
+    connection.execute(SET_NEWEST, (owner, entering.newest))
+    return entering.renumbered
 
 
 def _insert_job(connection: sqlite3.Connection, owner: str, history_id: int, job: Job) -> None:

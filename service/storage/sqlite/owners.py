@@ -8,12 +8,10 @@
 Each function runs inside one transaction of `Database`.
 """
 
-import json
-import re
 import sqlite3
-from collections import defaultdict
 from typing import Final
 
+from service.storage.owner_rows import renumbered, use_of
 from service.storage.people import AtWorkError, Given, Holding, Use
 
 SELECT_HOLDING: Final = """
@@ -125,16 +123,8 @@ def give(connection: sqlite3.Connection, old: str, new: str, *, rename: bool = F
 
 def _renumber_origins(connection: sqlite3.Connection, owner: str, added: int) -> None:
     """Bring the numbers up to date in the texts that say which pictures a job started from."""
-    texts = connection.execute(SELECT_ORIGINS, (owner,)).fetchall()
-    for id_, text in texts:
-        parameters = json.loads(text)
-        mask = {"mask": _renumbered(parameters["mask"], added)} if "mask" in parameters else {}
-        parameters |= {"references": [_renumbered(each, added) for each in parameters["references"]]} | mask
-        connection.execute(SET_PARAMETERS, (json.dumps(parameters), id_))
-
-
-def _renumbered(origin: str, added: int) -> str:
-    return re.sub(r"^history_id (\d+)", lambda number: f"history_id {int(number[1]) + added}", origin)
+    for id_, text in connection.execute(SELECT_ORIGINS, (owner,)).fetchall():
+        connection.execute(SET_PARAMETERS, (renumbered(text, added), id_))
 
 
 def forget_waiting(connection: sqlite3.Connection, owner: str) -> None:
@@ -145,20 +135,4 @@ def forget_waiting(connection: sqlite3.Connection, owner: str) -> None:
 
 def use_by_month(connection: sqlite3.Connection, month: str = "") -> list[Use]:
     """Return the use of all owners by month, newest first; with `month`, such as 2026-11, of that one alone."""
-    costs: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    estimated: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for month_, owner, currency, cost, guessed in connection.execute(SELECT_COSTS_OF_MONTHS, (month,)):
-        costs[month_, owner][currency] = cost
-        estimated[month_, owner][currency] = guessed
-    return [
-        Use(
-            month=month_,
-            owner=owner,
-            pictures=pictures,
-            failed=failed,
-            seconds=seconds,
-            costs=costs[month_, owner],
-            estimated=estimated[month_, owner],
-        )
-        for month_, owner, pictures, failed, seconds in connection.execute(SELECT_USE, (month,))
-    ]
+    return use_of(connection.execute(SELECT_USE, (month,)), connection.execute(SELECT_COSTS_OF_MONTHS, (month,)))

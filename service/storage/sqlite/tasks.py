@@ -1,25 +1,20 @@
-"""The records of MCP tasks in the SQLite file.
-
-A record is one row of JSON: nothing asks for its parts but its owner, its end and its time. A task of a process that
-died is left working where its tool can tell how its work ended; any other can never be answered again, so the next
-start ends it as failed, and says so.
-"""
+"""The records of MCP tasks in the SQLite file (`task_rows`). The next start ends those of a process that died."""
 
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, replace
 from typing import Any, Final, Self
 
 import orjson
 
-from service.protocol.errors import INTERNAL_ERROR, RpcError
-from service.protocol.task_records import ENDED, FAILED, WORKING, TaskKeeper, TaskRecord
+from service.protocol.task_records import TaskKeeper, TaskRecord
 from service.storage.sqlite.database import Database
 from service.storage.sqlite.jobs import RELEASED
+from service.storage.task_rows import MAX_UNREAD, expiry_of, interrupted, is_ended, read, text_of
 
 SAVE: Final = """
     INSERT INTO tasks (id, owner, ended, expires_at, lease, record) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET ended = excluded.ended, expires_at = excluded.expires_at, record = excluded.record
+    WHERE NOT ended
 """
 LOAD: Final = "SELECT record FROM tasks WHERE id = ? AND owner = ?"
 LEASES_AT_WORK: Final = "SELECT DISTINCT lease FROM tasks WHERE NOT ended"
@@ -33,10 +28,6 @@ SEND: Final = """
 UNREAD: Final = "SELECT messages FROM tasks WHERE id = ? AND messages <> '[]'"
 RECEIVE: Final = "UPDATE tasks SET messages = '[]' WHERE id = ?"
 PURGE: Final = "DELETE FROM tasks WHERE expires_at <= ?"
-MAX_UNREAD: Final = 8_000_000
-"""Characters of a task's unread messages, beyond which none is taken: two of the largest that a client can send."""
-
-INTERRUPTED: Final = RpcError(INTERNAL_ERROR, "This server stopped while the task ran. Call the tool again.")
 
 
 class SqliteTasks(TaskKeeper):
@@ -89,15 +80,13 @@ class SqliteTasks(TaskKeeper):
 
 
 def _save(connection: sqlite3.Connection, lease: str, record: TaskRecord) -> None:
-    expires = record.created_at + record.ttl_ms / 1000
-    ended = record.status in ENDED
-    row = (record.id, record.owner, ended, expires, lease, orjson.dumps(asdict(record)).decode())
+    row = (record.id, record.owner, is_ended(record), expiry_of(record), lease, text_of(record))
     connection.execute(SAVE, row)
 
 
 def _load(connection: sqlite3.Connection, owner: str, task_id: str) -> TaskRecord | None:
     row = connection.execute(LOAD, (task_id, owner)).fetchone()
-    return None if row is None else _read(row[0])
+    return None if row is None else read(row[0])
 
 
 def _unread(connection: sqlite3.Connection, task_id: str) -> str | None:
@@ -111,10 +100,6 @@ def _receive(connection: sqlite3.Connection, task_id: str) -> list[Mapping[str, 
     return [] if unread is None else orjson.loads(unread)
 
 
-def _read(text: str) -> TaskRecord:
-    return TaskRecord(**orjson.loads(text))
-
-
 def _dead_leases(connection: sqlite3.Connection, alive: Callable[[str], bool]) -> list[str]:
     return [lease for (lease,) in connection.execute(LEASES_AT_WORK).fetchall() if not alive(lease)]
 
@@ -123,9 +108,6 @@ def _clear(connection: sqlite3.Connection, dead: Collection[str], now: float) ->
     connection.execute(PURGE, (now,))
     for lease in dead:
         for (text,) in connection.execute(UNENDED, (lease,)).fetchall():
-            record = _read(text)
-            if record.status == WORKING and record.work:  # its tool can tell how the work ended
-                continue
-            ended = replace(record, status=FAILED, message=INTERRUPTED.message, error=INTERRUPTED.body(),
-                            input_requests={}, updated_at=now)  # fmt: skip
-            _save(connection, lease, ended)
+            ended = interrupted(read(text), now)
+            if ended is not None:
+                _save(connection, lease, ended)

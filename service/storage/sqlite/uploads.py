@@ -1,24 +1,16 @@
 """Uploads in the SQLite file, beside the jobs that use them: `jobs.begin` notes the job of an upload."""
 
-import json
-import math
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
 from service.limits import UNLIMITED, Allowances
 from service.storage.sqlite.database import Database
 from service.storage.sqlite.limits import check_new_upload
-from service.storage.upload_records import FRESH_S, KEPT_S, OPEN_S, Upload, UploadKeeper, UploadRequest
+from service.storage.upload_records import FRESH_S, KEPT_S, OPEN_S, IdOf, Upload, UploadKeeper, UploadRequest
+from service.storage.upload_rows import COLUMNS, new_upload, read, text_of, values_of
 
-IdOf: TypeAlias = Callable[[str, float], str]
-"""Makes the id of an upload out of its owner and its time."""
-
-COLUMNS: Final = """
-    uploads.id, uploads.owner, uploads.request, uploads.prompt, uploads.picture, uploads.paints, uploads.created_at,
-    uploads.expires_at, uploads.names, uploads.used_at
-"""
-FIND: Final = f"SELECT {COLUMNS} FROM uploads WHERE id = ?"  # noqa: S608 - the columns are written above
+FIND: Final = f"SELECT {COLUMNS} FROM uploads WHERE id = ?"  # noqa: S608 - the columns are our own
 PURGE: Final = "DELETE FROM uploads WHERE created_at <= ?"
 FRESH: Final = f"""
     SELECT {COLUMNS} FROM uploads WHERE owner = ? AND request = ? AND names = '' AND expires_at >= ?
@@ -64,7 +56,7 @@ class SqliteUploads(UploadKeeper):
         return await self._database.read(_first, FIND, id_)
 
     async def receive(self, id_: str, names: Sequence[str]) -> bool:
-        return await self._database.write(_change, RECEIVE, json.dumps(list(names)), id_) > 0
+        return await self._database.write(_change, RECEIVE, text_of(names), id_) > 0
 
     async def ready(self, owner: str, key: str, since: float) -> Upload | None:
         return await self._database.write(_first, READY, owner, key, since)
@@ -80,21 +72,13 @@ class SqliteUploads(UploadKeeper):
     ) -> Upload:
         connection.execute(PURGE, (now - KEPT_S,))
         for row in connection.execute(FRESH, (owner, request.key, now + FRESH_S, now + OPEN_S)).fetchall():
-            fresh = _read(row)
+            fresh = read(row)
             if fresh.id == id_of(owner, fresh.created_at):
                 return fresh
         check_new_upload(connection, owner, self._allowances, now)
         newest: float = connection.execute(NEWEST, (owner, now + OPEN_S)).fetchone()[0]
-        created_at = max(now, math.nextafter(newest, math.inf))
-        made = Upload(
-            id=id_of(owner, created_at),
-            owner=owner,
-            request=request,
-            created_at=created_at,
-            expires_at=created_at + OPEN_S,
-        )
-        what = (request.key, request.prompt, request.picture, request.paints)
-        connection.execute(INSERT, (made.id, owner, *what, made.created_at, made.expires_at))
+        made = new_upload(owner, request, now, newest, id_of)
+        connection.execute(INSERT, values_of(made))
         return made
 
 
@@ -104,17 +88,4 @@ def _change(connection: sqlite3.Connection, statement: str, *values: object) -> 
 
 def _first(connection: sqlite3.Connection, query: str, *values: object) -> Upload | None:
     row = connection.execute(query, values).fetchone()
-    return None if row is None else _read(row)
-
-
-def _read(row: tuple[Any, ...]) -> Upload:
-    id_, owner, key, prompt, picture, paints, created_at, expires_at, names, used_at = row
-    return Upload(
-        id=id_,
-        owner=owner,
-        request=UploadRequest(key=key, prompt=prompt, picture=picture, paints=bool(paints)),
-        created_at=created_at,
-        expires_at=expires_at,
-        names=tuple(json.loads(names)) if names else (),
-        used_at=used_at,
-    )
+    return None if row is None else read(row)
