@@ -1,8 +1,9 @@
 """Run the shipped proxy configurations before a service: `python -m tests.deploy [--install] [name …]`.
 
-Names choose among `nginx`, `caddy`, `caddy-gzip` and `haproxy`. `--install` gets missing ones by apt-get, as root. It
-takes two minutes, since a generation takes 92 seconds; all cases wait at the same time. Exit status 0: all passed, 1: a
-check failed, 2: something could not be run, which must not look like success.
+Names choose among `nginx`, `caddy`, `caddy-gzip`, `haproxy`, and `replicas` for the pod of two replicas. `--install`
+gets missing programs by apt-get, as root. It takes two minutes, since a generation takes 92 seconds; all cases wait at
+the same time. Exit status 0: all passed, 1: a check failed, 2: something could not be run, which must not look like
+success.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from yarl import URL
 
 from tests.deploy.checks import CannotRunError, Checks, run
 from tests.deploy.proxies import CASES, PACKAGES, PROXIES, Authority, Case, Ports, authority, missing, running
+from tests.deploy.replicas import check_replicas
 from tests.deploy.units import check_units
 from tests.emulators import slow_pictures
 from tests.emulators.pictures import large_jpeg
@@ -38,6 +40,7 @@ DRAW_S: Final = 92.0
 """Longer than the minute after which proxies give up by default."""
 
 MODEL: Final = "gpt-image-2"
+REPLICAS: Final = "replicas"
 FIRST_S: Final = 10.0
 MOST_SILENCE_S: Final = 15.0
 """The service sends something every ten seconds; the rest is for a busy machine."""
@@ -283,7 +286,7 @@ async def check_all(names: Sequence[str], checks: Checks) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.deploy")
     parser.add_argument("--install", action="store_true", help="install missing proxies by apt-get, as root")
-    parser.add_argument("names", nargs="*", help=f"{', '.join(PROXIES)}; all when left out")
+    parser.add_argument("names", nargs="*", help=f"{', '.join((*PROXIES, REPLICAS))}; all when left out")
     options = parser.parse_args()
     checks = Checks()
     try:
@@ -294,7 +297,10 @@ def main() -> int:
             packages = " ".join(PACKAGES[name] for name in absent)
             raise CannotRunError(f"it needs {', '.join(absent)}: apt-get install {packages}, or --install")
         check_units(checks)
-        asyncio.run(check_all(options.names or list(PROXIES), checks))
+        names = options.names or [*PROXIES, REPLICAS]
+        if REPLICAS in names:
+            asyncio.run(check_replicas(checks))
+        asyncio.run(check_all([name for name in names if name != REPLICAS], checks))
     except CannotRunError as error:
         print(f"deploy-check could not be run: {error}", file=sys.stderr)
         return 2

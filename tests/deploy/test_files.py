@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 
 from service.settings_table import SETTINGS
 from tests.paths import ROOT
@@ -38,3 +39,17 @@ def test_every_package_of_the_lock_has_the_digests_of_its_files() -> None:
 def test_every_setting_that_is_named_is_one(file: Path) -> None:
     known = {setting.name for setting in SETTINGS}
     assert not set(re.findall(r"\bEASEL_[A-Z_]*[A-Z]\b", file.read_text(encoding="utf-8"))) - known
+
+
+def test_replicas_are_set_up_alike_by_compose_and_as_a_pod() -> None:
+    """Ours: `make deploy-check` runs the pod; Compose has other addresses, and nothing else that differs."""
+    compose = yaml.safe_load((DEPLOY / "compose.scale.yaml").read_text(encoding="utf-8"))["services"]
+    pod = yaml.safe_load((DEPLOY / "easel-scale.kube.yaml").read_text(encoding="utf-8"))
+    containers = {each["name"]: each for each in pod["spec"]["containers"]}
+    assert {name: each["image"] for name, each in compose.items()} == {
+        name.replace("replica", "easel"): each["image"] for name, each in containers.items()
+    }
+    assert compose["easel-1"] == compose["easel-2"]
+    given = {entry["name"] for entry in containers["replica-1"]["env"]}
+    secret = {"EASEL_SECRET", "EASEL_DATABASE_URL", "EASEL_S3_KEY_ID", "EASEL_S3_SECRET_KEY"}
+    assert set(compose["easel-1"]["environment"]) - {"EASEL_ALLOWED_HOSTS"} == given | secret
