@@ -10,41 +10,24 @@
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Final
 
-import aiohttp
 from aiohttp import web
 
 from service import image_services, logs
 from service.background import background_tasks
-from service.byte_budget import ByteBudget
+from service.composition import Parts
 from service.features.catalog import INSTRUCTIONS, offer
-from service.features.resources import PictureNotifications
 from service.gallery.access import SESSIONS, path_of_link
-from service.gallery.app_page import read_app
 from service.gallery.composition import GalleryParts
-from service.gallery.events import Events
 from service.image_models.models import Models, read_models
 from service.image_models.offered import OfferedModels
-from service.images import LOCAL_OWNER, Job
-from service.limits import DERIVATIVES, InUse
+from service.images import LOCAL_OWNER
 from service.pictures.decoders import DecodeLimits, Decoders
-from service.pictures.derivatives import Derivatives
-from service.pictures.library import Importer, Pictures
-from service.pictures.tiles import Tiles
-from service.pipeline.asking import Asking, Turns
-from service.pipeline.clock_watch import ClockWatch
-from service.pipeline.generation import Generation
-from service.pipeline.keeping import Keeping
-from service.pipeline.restoration import Restoration
-from service.pipeline.retention import Retention
-from service.pipeline.running_jobs import RunningJobs
 from service.pipeline.upstream_states import UpstreamStates
-from service.pipeline.worker import Worker
-from service.profiles import Profiles, ProfilesError, read_overrides
 from service.protocol.admission import Keys
 from service.protocol.catalog import Server
 from service.protocol.session import Sessions
@@ -52,11 +35,10 @@ from service.protocol.subscriptions import TOOLS as TOOLS_CHANGED
 from service.protocol.subscriptions import Hub
 from service.protocol.tasks import Tasks
 from service.redaction import Redactor
-from service.references.collect import REFERENCE_BYTES, GuardedDownload, References
-from service.references.uploads import Uploads
-from service.routes import PICTURES, UPLOADS
+from service.references.collect import REFERENCE_BYTES
+from service.routes import PICTURES
 from service.settings import Settings
-from service.settings_reader import SettingsError
+from service.storage.notices import Notice, TaskMessaged, TaskMoved
 from service.storage.opened import Storage
 from service.storage.secret import Secret
 from service.stores import open_stores
@@ -70,7 +52,7 @@ from service.web import protected_resource
 from service.web import upload as web_upload
 from service.web.connections import Connections
 from service.web.cross_origin import add_headers as add_cross_origin_headers
-from service.web.guard import Guard, own_names
+from service.web.guard import Guard
 from service.web.health import Monitor
 from service.web.identity import StaticTokens
 from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
@@ -141,7 +123,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         decoders = Decoders(DecodeLimits(memory_bytes=settings.decode_memory_bytes, cpu_s=settings.decode_s))
         stack.push_async_callback(decoders.close)
         states = UpstreamStates(upstreams)
-        parts = _Parts(
+        parts = Parts(
             settings=settings,
             storage=storage,
             upstreams=upstreams,
@@ -171,6 +153,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
                 events=parts.events,
                 ended=storage.ended_sessions,
                 files=storage.files,
+                notices=storage.notices,
                 models=lambda: offered.models,
             ).add_routes(app)
         Monitor(store=storage.store, generation=context.generation, states=states, hub=parts.hub).add_routes(app)
@@ -180,7 +163,8 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         await _listen(app, endpoint, listener, stack, lambda: jobs.close(settings.drain_s))
         await context.generation.resume()
         offered.changed = lambda models: _offer_anew(endpoint.server, replace(context, models=models))
-        work = [*_background(context, models_file, offered, states), storage.upkeep(), tokens.watch(parts.revoke)]
+        work = [*_background(context, models_file, offered, states), tokens.watch(parts.revoke)]
+        work += [storage.upkeep(), storage.notices.run()]
         await stack.enter_async_context(background_tasks(*work))
         yield Running(settings=settings, endpoint=endpoint, context=context)
 
@@ -233,18 +217,19 @@ async def _models_file(settings: Settings, upstreams: Mapping[str, Upstream]) ->
     return await WatchedFile.open("EASEL_MODELS_FILE", settings.models_file, partial(read_models, upstreams=upstreams))
 
 
-def _profiles(settings: Settings) -> Profiles:
-    try:
-        return Profiles(read_overrides(settings.profiles), costs=settings.show_costs)
-    except ProfilesError as error:
-        raise SettingsError("EASEL_PROFILES", str(error)) from error
-
-
 def _endpoint(settings: Settings, storage: Storage, resource: ProtectedResource | None) -> McpEndpoint:
     """Return the endpoint of a server that offers nothing yet."""
     hub = Hub(settings.allowances)
     server = Server(name="easel", version=VERSION, title="Easel", instructions=INSTRUCTIONS, hub=hub)
-    server.tasks = Tasks(keeper=storage.tasks, clock=time.time, hub=server.hub)
+    server.tasks = Tasks(
+        keeper=storage.tasks,
+        clock=time.time,
+        hub=server.hub,
+        look_s=storage.notices.look_s,
+        moved=lambda owner, task_id: storage.notices.tell(TaskMoved(owner, task_id)),
+        messaged=lambda task_id: storage.notices.tell(TaskMessaged(task_id)),
+    )
+    storage.notices.hear(partial(_hear_of_tasks, server.tasks))
     keys = Keys(
         sessions=Sessions(storage.secret.derive("session ids")),
         request_state=storage.secret.derive("request state"),
@@ -259,110 +244,10 @@ def _endpoint(settings: Settings, storage: Storage, resource: ProtectedResource 
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Parts:
-    """The opened parts, of which the pipeline and the context of the tools are composed."""
-
-    settings: Settings
-    storage: Storage
-    upstreams: Mapping[str, Upstream]
-    decoders: Decoders
-    session: aiohttp.ClientSession
-    redactor: Redactor
-    hub: Hub
-    tokens: StaticTokens
-    states: UpstreamStates
-    has_gallery: bool
-    events: Events = field(default_factory=Events)
-
-    def revoke(self, owners: Collection[str]) -> None:
-        """End the streams of owners who have no token any more."""
-        self.hub.close_owners(owners)
-        for owner in owners:
-            self.events.close(owner)
-
-    def context(self, models: Models) -> ToolContext:
-        """Compose everything that tools work with, the pipeline included: once for the process."""
-        settings, storage, public_url = self.settings, self.storage, self.settings.reached_at
-        notifications = PictureNotifications(self.hub)
-
-        def removed(owner: str) -> None:
-            notifications.removed(owner)
-            self.events.tell(owner, "changed", {})
-
-        retention = Retention(storage.store, storage.files, settings.limits, removed, clock=ClockWatch())
-        pictures = Pictures(
-            files=storage.files,
-            decoders=self.decoders,
-            url=public_url + PICTURES.path,
-            cdn_url=settings.cdn_url,
-            keeps=settings.cache,
-        )
-        uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
-
-        async def ended(job: Job) -> None:
-            if self.states.unwell or job.failure is not None:
-                self.states.ended(job)
-            if self.hub.is_heard:
-                notifications.ended(job)
-            if self.has_gallery:
-                tiles.ended(job)
-            await retention.enforce(spare=[picture.name for picture in job.pictures])
-
-        in_use = InUse(DERIVATIVES, settings.allowances)
-        derivatives = Derivatives(storage.files, storage.store, self.decoders, in_use, retention.enforce)
-        tiles = Tiles(storage.files, self.decoders, derivatives, pictures.memory.find)
-        generation = self._generation(pictures, ended)
-        return ToolContext(
-            models=models,
-            upstreams=self.upstreams,
-            store=storage.store,
-            pictures=pictures,
-            generation=generation,
-            profiles=_profiles(settings),
-            references=self._references(generation, uploads, retention),
-            uploads=uploads,
-            retention=retention,
-            redactor=self.redactor,
-            history_recent=settings.history_recent,
-            history_archive=settings.history_archive,
-            has_gallery=self.has_gallery,
-            derivatives=derivatives,
-            tiles=tiles,
-            app_html=read_app(),
-        )
-
-    def _generation(self, pictures: Pictures, ended: Callable[[Job], Awaitable[None]]) -> Generation:
-        store, jobs, settings = self.storage.store, RunningJobs(drained=self.decoders.stop), self.settings
-        turns = Turns(settings.allowances)
-        worker = Worker(
-            upstreams=self.upstreams,
-            store=store,
-            jobs=jobs,
-            asking=Asking(store=store, retries=settings.retries, prompt_suffix=settings.prompt_suffix, turns=turns),
-            keeping=Keeping(store=store, arrivals=self.storage.arrivals, pictures=pictures, jobs=jobs),
-            ended=ended,
-            budget=ByteBudget(settings.in_flight_bytes),
-        )
-        restoration = Restoration(upstreams=self.upstreams, store=store, pictures=pictures, ended=ended)
-        return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration)
-
-    def _references(self, generation: Generation, uploads: Uploads, retention: Retention) -> References:
-        storage = self.storage
-        return References(
-            store=storage.store,
-            files=storage.files,
-            importer=Importer(files=storage.files, store=storage.store, decoders=self.decoders),
-            uploads=uploads,
-            download=GuardedDownload(self.session, self.settings.allowances),
-            picture=generation.picture,
-            make_room=retention.enforce,
-            drop=retention.drop,
-            own_hosts=own_names(self.settings),
-            cdn_url=self.settings.cdn_url,
-            image_dir=self.settings.image_dir,
-            several_owners=lambda: self.settings.several_owners or len(self.tokens.names) > 1,
-        )
+def _hear_of_tasks(tasks: Tasks, notice: Notice) -> None:
+    """Look at once for the messages that another process left for a task of this one."""
+    if isinstance(notice, TaskMessaged):
+        tasks.wake(notice.task_id)
 
 
 def _offer_anew(server: Server, context: ToolContext) -> None:

@@ -16,6 +16,7 @@ from service.pictures.decoders import Decoders
 from service.pictures.library import Pictures
 from service.pictures.messages import Examined
 from service.pipeline.asking import Asking
+from service.pipeline.elsewhere import JobsElsewhere
 from service.pipeline.generation import Generation, Outcome
 from service.pipeline.keeping import Keeping
 from service.pipeline.restoration import Restoration
@@ -24,6 +25,7 @@ from service.pipeline.worker import Worker
 from service.storage.disk import DiskFiles
 from service.storage.disk_arrivals import DiskArrivals
 from service.storage.files import Arrivals
+from service.storage.notices import Notices, Silence
 from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Begun, Store
 from service.upstreams.base import Upstream
@@ -205,6 +207,7 @@ def pipeline(
     retries: int = 2,
     prompt_suffix: str = "",
     ended: Callable[[Job], Awaitable[None]] | None = None,
+    notices: Notices | None = None,
 ) -> Generation:
     """A pipeline as `app` builds it, with pauses of a test's own."""
 
@@ -221,7 +224,15 @@ def pipeline(
         ended=ended or nothing,
     )
     restoration = Restoration(upstreams=upstreams, store=store, pictures=pictures, ended=ended or nothing)
-    return Generation(store=store, pictures=pictures, jobs=jobs, worker=worker, restoration=restoration, pause=pause)
+    return Generation(
+        store=store,
+        pictures=pictures,
+        jobs=jobs,
+        worker=worker,
+        restoration=restoration,
+        elsewhere=JobsElsewhere(notices or Silence(), jobs),
+        pause=pause,
+    )
 
 
 @asynccontextmanager

@@ -29,9 +29,10 @@ from service.pictures.messages import PREVIEW_TYPE
 from service.protocol.call import Call
 from service.protocol.catalog import ResourceEntry
 from service.protocol.jsonrpc import Result
-from service.protocol.subscriptions import RESOURCES, Hub, ResourceUpdated
+from service.protocol.subscriptions import RESOURCES, Hub, ResourceUpdated, TaskChanged
 from service.redaction import visible, visible_in
 from service.storage.files import StoredFile
+from service.storage.notices import AnythingChanged, HistoryChanged, JobChanged, Notice, TaskMoved
 from service.storage.store import Store
 from service.tools.base import SCHEMAS
 from service.tools.history_text import request_lines
@@ -199,3 +200,16 @@ class PictureNotifications:
     def removed(self, owner: str) -> None:
         """Notify that pictures of an owner were removed."""
         self.hub.publish(RESOURCES, owner=owner)
+
+    def hear(self, notice: Notice) -> None:
+        """Notify of what another process tells; it tells of a job that ended, and not whether it has pictures."""
+        match notice:
+            case JobChanged(owner, history_id, ended=True):
+                self.hub.publish(ResourceUpdated(f"{HISTORY}{history_id}"), owner=owner)
+                self.hub.publish(RESOURCES, owner=owner)
+            case HistoryChanged(owner):
+                self.hub.publish(RESOURCES, owner=owner)
+            case TaskMoved(owner, task_id):
+                self.hub.publish(TaskChanged(task_id), owner=owner)
+            case AnythingChanged():
+                self.hub.publish(RESOURCES)

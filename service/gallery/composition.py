@@ -1,12 +1,11 @@
 """The composition of the gallery out of the parts of the running service."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from aiohttp import web
 
-from service.background import background_tasks
 from service.gallery.access import Access
 from service.gallery.daily import daily_limits
 from service.gallery.drawing import Orders
@@ -21,6 +20,7 @@ from service.references.collect import REFERENCE_BYTES
 from service.settings import Settings
 from service.storage.ended_sessions import EndedSessions
 from service.storage.files import Files
+from service.storage.notices import Notices
 from service.tools.context import ToolContext
 from service.web.guard import Guard
 from service.web.identity import StaticTokens
@@ -41,6 +41,7 @@ class GalleryParts:
     events: Events
     ended: EndedSessions
     files: Files
+    notices: Notices
     models: Callable[[], Models]
 
     def add_routes(self, app: web.Application) -> None:
@@ -52,14 +53,10 @@ class GalleryParts:
         gallery.add_routes(app)
         SignIn(access=access, pages=pages).add_routes(app)
         app.on_shutdown.append(self._close)
-        app.cleanup_ctx.append(self._watch)
+        self.notices.hear(Elsewhere(events=self.events, heard=gallery.heard).hear, lambda: self.events.owners)
 
     async def _close(self, _: web.Application) -> None:
         self.events.close()
-
-    async def _watch(self, _: web.Application) -> AsyncIterator[None]:
-        async with background_tasks(Elsewhere(store=self.context.store, events=self.events).watch()):
-            yield
 
     def _access(self) -> Access:
         return Access(

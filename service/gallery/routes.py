@@ -131,11 +131,11 @@ class Gallery:
 
     def entry(self, job: Job, url: str, children: list[tuple[int, int]] | None = None) -> dict[str, Any]:
         """Return a job as the page reads it. One that was ordered here is delivered, once it is shown as done."""
-        running = self.generation.jobs.find((job.owner, job.history_id)) if job.state is JobState.WORKING else None
+        newest = self.generation.newest(job) if job.state is JobState.WORKING else None
         if job.state is not JobState.WORKING and self.orders.note_shown(job.owner, job.history_id):
             self.generation.delivered(job)
-        newest = None if running is None else running.newest
-        return job_entry(job, url, newest, children, costs=self.costs)
+        told = None if newest is None else (newest.message, newest.percent)
+        return job_entry(job, url, told, children, costs=self.costs)
 
     async def jobs(self, request: web.Request, identity: Identity) -> web.Response:
         """Answer with one page of the history."""
@@ -301,8 +301,8 @@ class Gallery:
         return await send_whole(request, self.files, entry["name"], headers)
 
     def heard(self, owner: str, history_id: int) -> None:
-        """Tell the open pages of an owner that a job has begun, goes on, or has ended."""
-        if self.generation.jobs.find((owner, history_id)) is None:
+        """Tell the open pages of an owner that a job has begun, goes on, or has ended, here or elsewhere."""
+        if not self.generation.is_at_work(owner, history_id):
             self.events.forget(owner, history_id)
         elif not self.events.is_due(owner, history_id):
             return

@@ -10,32 +10,35 @@
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-import orjson
-
-from service.images import ImageRequest, Job, JobState, KeptPicture, Reference, WorkError
+from service.images import ImageRequest, Job, JobState, KeptPicture, WorkError
 from service.pictures.library import Pictures
+from service.pipeline.elsewhere import JobsElsewhere
+from service.pipeline.fingerprint import fingerprint_of
 from service.pipeline.parts import Part
 from service.pipeline.reference_preparation import NOT_CHARGED
 from service.pipeline.restoration import DELETED, RESTORE_S, Restoration
-from service.pipeline.running_jobs import RunningJob, RunningJobs, Waiter, finish_despite_cancel
+from service.pipeline.running_jobs import RunningJob, RunningJobs, Step, Waiter, finish_despite_cancel
 from service.pipeline.worker import CANCELLED_KIND, Worker
+from service.storage.notices import StopWanted
 from service.storage.store import Begun, Store
 from service.troubles import STORAGE
 
 logger = logging.getLogger(__name__)
 
-LOOK_S: Final = 1.0
-"""Between two looks at a job that another process is working on."""
-
 RESUME_EACH_S: Final = 300.0
 """Between two looks for jobs that nobody follows: those of processes that died, and those that outlast a deadline."""
+
+STOPPED_S: Final = 5.0
+"""Longest wait until another process has cancelled a job."""
+
+STOP_LOOK_S: Final = 1.0
+"""Between two looks whether it has."""
 
 STOPPING: Final = "This server is being stopped and takes nothing new. Nothing was charged. Call again in a minute."
 
@@ -75,6 +78,8 @@ class Generation:
     jobs: RunningJobs
     worker: Worker
     restoration: Restoration
+    elsewhere: JobsElsewhere
+    resume_each_s: float = RESUME_EACH_S
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def generate(self, owner: str, request: ImageRequest, waiter: Waiter, *, upstream: str) -> Outcome:
@@ -100,9 +105,9 @@ class Generation:
             self._follow(job)
 
     async def keep_resuming(self) -> None:
-        """Resume every `RESUME_EACH_S` seconds, until cancelled."""
+        """Resume every `resume_each_s` seconds, until cancelled."""
         while True:
-            await self.pause(RESUME_EACH_S)
+            await self.pause(self.resume_each_s)
             try:
                 await self.resume()
             except WorkError as error:
@@ -115,25 +120,59 @@ class Generation:
             await self._wait(job, waiter)
 
     async def stop(self, job: Job) -> bool:
-        """Cancel a job that is at work, for its owner. Returns False where another process works on it."""
+        """Cancel a job that is at work, for its owner. Returns False where another process works on it, and goes on."""
         running = self.jobs.find((job.owner, job.history_id)) or await self._claim(job)
-        if running is not None:
-            await running.stop()
-            await self._end_unbegun(job)
-        return running is not None
+        if running is None:
+            return await self._stop_elsewhere(job, for_good=True)
+        await running.stop()
+        await self._end_unbegun(job)
+        return True
 
     async def cancel(self, owner: str, history_id: int) -> bool:
-        """Cancel a job that no call waits for; return False where another process works on it."""
+        """Cancel a job that no call waits for; return False where another process works on it, and goes on."""
         job = await self.store.job(owner, history_id)
         if job is None or job.state is not JobState.WORKING:
             return True
         running = self.jobs.find((owner, history_id)) or await self._claim(job)
+        if running is None:
+            return await self._stop_elsewhere(job, for_good=False)
+        await running.cancel()
+        await self._end_unbegun(job)
+        return True
+
+    async def _stop_elsewhere(self, job: Job, *, for_good: bool) -> bool:
+        """Have the process cancel a job that works on it; return whether its row says that it has ended."""
+        asked = False
+        with self.elsewhere.waiting(job, Waiter(until=asyncio.get_running_loop().time() + STOPPED_S)) as wait:
+            while True:
+                # Looking for a process to claim it from ended it, if that died.
+                current = await self.store.job(job.owner, job.history_id)
+                if current is None or current.state is not JobState.WORKING:
+                    return True
+                wanted = StopWanted(job.owner, job.history_id, for_good)
+                asked = asked or await self.elsewhere.notices.ask_to_stop(wanted)
+                if not asked or not wait.waiter.left_s:
+                    return False
+                await wait.next(self.pause(min(STOP_LOOK_S, wait.waiter.left_s)))
+
+    def stop_here(self, wanted: StopWanted) -> None:
+        """Cancel a job that is at work here, as another process was asked to."""
+        running = self.jobs.find((wanted.owner, wanted.history_id))
         if running is not None:
-            await running.cancel()
-            await self._end_unbegun(job)
-            return True
-        current = await self.store.job(owner, history_id)  # looking for a process to claim it from ends it, if it died
-        return current is None or current.state is not JobState.WORKING
+            self.jobs.run_in_background(running.stop() if wanted.for_good else running.cancel())
+
+    def newest(self, job: Job) -> Step | None:
+        """Return the newest step of a job at work, here or elsewhere, where it is known."""
+        running = self.jobs.find((job.owner, job.history_id))
+        if running is not None:
+            return running.newest
+        self.elsewhere.ask_for_progress(job.owner, job.history_id)
+        return self.elsewhere.newest(job.owner, job.history_id)
+
+    def is_at_work(self, owner: str, history_id: int) -> bool:
+        """Tell whether a job is at work here, or steps of it were heard of elsewhere."""
+        found = self.jobs.find((owner, history_id))
+        return found is not None or self.elsewhere.newest(owner, history_id) is not None
 
     async def _end_unbegun(self, job: Job) -> None:
         """Have the row say that a job was cancelled whose turn to be resumed had not come."""
@@ -320,38 +359,20 @@ class Generation:
         """
         if waiter.report is not None:
             waiter.report(f"history_id {job.history_id} is being drawn", None)
-        left_s = waiter.left_s
-        while left_s > 0:
-            await self.pause(min(LOOK_S, left_s))
-            left_s -= LOOK_S
-            if (running := self.jobs.find((job.owner, job.history_id)) or await self._claim(job)) is not None:
-                return running
-            current = await self.store.job(job.owner, job.history_id)
-            if current is None or current.state is not JobState.WORKING:
-                break
+        look_s, left_s = self.elsewhere.notices.look_s, waiter.left_s
+        with self.elsewhere.waiting(job, waiter) as wait:
+            while left_s > 0:
+                current = await self.store.job(job.owner, job.history_id)
+                if current is None or current.state is not JobState.WORKING:
+                    break
+                self.elsewhere.ask_for_progress(job.owner, job.history_id)
+                hinted = await wait.next(self.pause(min(look_s, left_s)))
+                left_s = min(left_s - (0 if hinted else look_s), waiter.left_s)
+                if (running := self.jobs.find((job.owner, job.history_id))) is not None:
+                    return running
+                if not hinted and (running := await self._claim(job)) is not None:
+                    return running
         return None
-
-
-async def fingerprint_of(owner: str, upstream: str, request: ImageRequest) -> str:
-    """Return 64 hexadecimal digits that are the same for two requests of which only the first is paid for.
-
-    They stand for owner, image service, model, prompt, every parameter, and the references in their order: one that we
-    keep is known by its name, which its bytes decide; one that the service reads itself by its URL; the bytes of any
-    other are hashed in a thread. A mask is known in the same way.
-    """
-    references = [await _name_of(each) for each in request.references]
-    mask = [] if request.mask is None else [await _name_of(request.mask)]
-    parameters = {name: value for name, value in request.parameters.items() if name not in ("references", "mask")}
-    parts = [owner, upstream, request.model, request.prompt, parameters, references, *mask]
-    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-async def _name_of(reference: Reference) -> str:
-    return reference.name or reference.url or await asyncio.to_thread(_digest, reference)
-
-
-def _digest(reference: Reference) -> str:
-    return hashlib.sha256(reference.data).hexdigest()
 
 
 def _came_to_nothing(job: Job) -> bool:

@@ -71,16 +71,18 @@ class Waiter:
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One step of a job's progress, perhaps with a picture that is ready."""
+class Step:
+    """One step of a job's progress, perhaps with the name or the own URL of a picture that is ready."""
 
     message: str
     percent: float | None
-    picture: KeptPicture | None = None
+    picture: str = ""
 
     def tell(self, waiter: Waiter) -> None:
         """Report the step to one waiter."""
-        link = f": {self.picture.link(waiter.pictures_url)}" if self.picture and waiter.pictures_url else ""
+        link = ""
+        if self.picture and waiter.pictures_url:
+            link = f": {self.picture if '/' in self.picture else waiter.pictures_url + self.picture}"
         _report(waiter, self.message + link, self.percent)
 
 
@@ -102,7 +104,7 @@ class RunningJob:
         self.ended: Job | None = None
         """The job as its row says, once it has come to its end."""
         self._abandoned_s = abandoned_s
-        self._newest: _Step | None = None
+        self._newest: Step | None = None
         self.heard: Callable[[], None] = lambda: None
         """Called after each report. It neither waits nor raises."""
         self._waiters: list[Waiter] = []
@@ -134,23 +136,23 @@ class RunningJob:
 
     async def report(self, message: str, percent: float | None = None) -> None:
         """Report progress to the waiters; later ones get the newest message when they come. Never waits."""
-        self._tell(_Step(message, percent))
+        self._tell(Step(message, percent))
 
     async def report_picture(self, number: int, count: int, picture: KeptPicture, percent: float | None) -> None:
         """Report that one of several pictures is there, with its link as each waiter reaches it. Never waits."""
         of = f" of {count}" if number <= count else ""
-        self._tell(_Step(f"Picture {number}{of} is ready", percent, picture))
+        self._tell(Step(f"Picture {number}{of} is ready", percent, picture.link("")))
 
-    def _tell(self, step: "_Step") -> None:
+    def _tell(self, step: "Step") -> None:
         self._newest = step
         self.heard()
         for waiter in self._waiters:
             step.tell(waiter)
 
     @property
-    def newest(self) -> tuple[str, float | None] | None:
-        """The newest progress that was reported."""
-        return None if self._newest is None else (self._newest.message, self._newest.percent)
+    def newest(self) -> Step | None:
+        """The newest step that was reported."""
+        return self._newest
 
     async def wait(self, waiter: Waiter) -> Job | None:
         """Wait until the job has ended, or the waiter's time has. Raises the mistake of ours that ended it.
@@ -304,6 +306,9 @@ class RunningJobs:
         """Called with the owner and number of a job that begins here, reports or ends. It neither waits nor raises."""
         self.hearers: Container[str] = ()
         """The owners for whose jobs it is called."""
+        self.reported: Callable[[str, int], None] = lambda *_: None
+        """Called so with each report of a job in one of `awaited`, for which calls in other processes wait."""
+        self.awaited: tuple[Container[JobKey], ...] = ()
         self._abandoned_s = abandoned_s
         self.closing = False
         self._running: set[asyncio.Task[Job | None]] = set()
@@ -370,6 +375,8 @@ class RunningJobs:
     def _tell(self, key: JobKey) -> None:
         if key[0] in self.hearers:
             self.heard(*key)
+        if any(key in each for each in self.awaited):
+            self.reported(*key)
 
     async def _when_free(self, job: RunningJob, work: Work, before: RunningJob | None) -> Job | None:
         """Do the work in its turn, after that of an earlier run which is about to end."""

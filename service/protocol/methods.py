@@ -27,8 +27,9 @@ from service.protocol.subscriptions import (
     read_filter,
     read_level,
 )
+from service.protocol.task_endings import CANCELLED_ENDING
 from service.protocol.task_records import COMPLETED, WORKING, TaskRecord
-from service.protocol.tasks import CANCELLED_ENDING, NOT_STOPPED, Tasks
+from service.protocol.tasks import NOT_STOPPED, Tasks
 
 Handler: TypeAlias = Callable[[Server, Call], Awaitable[Result]]
 

@@ -182,6 +182,11 @@ class Hub:
             self._sessions.pop(subscription.session_id, None)
         self.is_heard = bool(self._modern or self._sessions)
 
+    @property
+    def owners(self) -> set[str]:
+        """The owners who have a subscription."""
+        return {subscription.owner for subscription in self._all()}
+
     def streams_of(self, session_id: str) -> list[Subscription]:
         """Return the open streams of a legacy session."""
         return list(self._sessions.get(session_id, ()))

@@ -14,21 +14,20 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.channel import NULL_CHANNEL, Channel
-from service.protocol.client_requests import ClientRequest, ClientResult, UnaskableError, tool_error
+from service.protocol.client_requests import ClientRequest, ClientResult
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, RpcError
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import Hub, TaskChanged
+from service.protocol.task_endings import BROKEN, ending_of
 from service.protocol.task_records import (
-    CANCELLED,
     COMPLETED,
     ENDED,
-    FAILED,
     INPUT_REQUIRED,
     MAX_STATUS_MESSAGE,
     WORKING,
@@ -160,7 +159,7 @@ class _TaskChannel(Channel):
             record = self._changed(self.record, **changes)
             await self._tasks.keeper.save(record)
             self.record = record
-        self._tasks.hub.publish(TaskChanged(record.id), record.owner)
+        self._tasks.publish(record)
 
     def _changed(self, record: TaskRecord, **changes: Any) -> TaskRecord:
         return replace(record, updated_at=self._tasks.clock(), **changes)
@@ -213,6 +212,10 @@ class Tasks:
     look_s: float = LOOK_S
     confirmed_s: float = CONFIRMED_S
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    moved: Callable[[str, str], None] = lambda owner, task_id: None  # noqa: ARG005 - the signature
+    """Tells other processes of a task of an owner whose status has changed. It neither waits nor raises."""
+    messaged: Callable[[str], None] = lambda task_id: None  # noqa: ARG005 - the signature
+    """Tells them of a task for which a message was left."""
     running: dict[str, _Running] = field(default_factory=dict)
     _endings: set[asyncio.Task[None]] = field(default_factory=set)
     _unfetched: OrderedDict[str, DeliveryCallbacks] = field(default_factory=OrderedDict)
@@ -243,9 +246,13 @@ class Tasks:
     def own(self, call: Call, channel: _TaskChannel, task_id: str) -> None:
         """Hold a task until its work has ended."""
         self.running[task_id] = _Running(call, channel)
-        ending = asyncio.create_task(self._finish(call, channel, task_id))
-        self._endings.add(ending)
-        ending.add_done_callback(self._endings.discard)
+        self._go_on_with(self._finish(call, channel, task_id))
+
+    def _go_on_with(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run some work whose end `close` waits for."""
+        task = asyncio.create_task(work)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
 
     async def exists(self, owner: str, task_id: str) -> bool:
         """Return whether this owner has such a task."""
@@ -276,7 +283,7 @@ class Tasks:
         running = self.running.get(record.id)
         if running is not None:
             await running.channel.resolve(responses)
-        elif record.status == INPUT_REQUIRED and not await self.keeper.send(record.id, {"responses": responses}):
+        elif record.status == INPUT_REQUIRED and not await self._send(record, {"responses": responses}):
             raise RpcError(INVALID_PARAMS, NOBODY_ASKS)
 
     async def cancel(self, record: TaskRecord) -> bool:
@@ -289,7 +296,7 @@ class Tasks:
         running = self.running.get(record.id)
         if running is not None and not running.is_left:
             running.cancel()
-        elif not await self.keeper.send(record.id, {"cancel": True}):
+        elif not await self._send(record, {"cancel": True}):
             return False
         else:
             await self._confirmed(record)
@@ -299,8 +306,25 @@ class Tasks:
         """Store the end of a task that no process runs, by the changes of its record."""
         ended = replace(record, **ending, input_requests={}, updated_at=self.clock())
         await self.keeper.save(ended)
-        self.hub.publish(TaskChanged(record.id), record.owner)
+        self.publish(record)
         return ended
+
+    def publish(self, record: TaskRecord) -> None:
+        """Tell the listeners of a task, here and elsewhere, that its status has changed."""
+        self.hub.publish(TaskChanged(record.id), record.owner)
+        self.moved(record.owner, record.id)
+
+    def wake(self, task_id: str) -> None:
+        """Look for the messages of other processes at once, if the task runs here."""
+        if task_id in self.running:
+            self._go_on_with(self._take_messages(task_id))
+
+    async def _send(self, record: TaskRecord, message: Mapping[str, Any]) -> bool:
+        """Leave a message for the process that runs a task; False where none does."""
+        sent = await self.keeper.send(record.id, message)
+        if sent:
+            self.messaged(record.id)
+        return sent
 
     async def _confirmed(self, record: TaskRecord) -> None:
         """Wait until the task of another process has ended."""
@@ -341,7 +365,7 @@ class Tasks:
             del self.running[task_id]
             return
         # A result that cannot be stored, such as one that is no JSON, must not leave a task that works for ever.
-        for ending in (_ending(channel.work), BROKEN):
+        for ending in (ending_of(channel.work), BROKEN):
             try:
                 await channel.save(**ending, input_requests={})
                 break
@@ -355,8 +379,9 @@ class Tasks:
 
     async def _take_messages(self, task_id: str) -> None:
         """Do what other processes were asked to do with a task that runs here."""
-        running = self.running[task_id]
         for message in await _logged(self.keeper.receive(task_id)) or ():
+            if (running := self.running.get(task_id)) is None:
+                return
             match message:
                 case {"cancel": True}:
                     running.cancel()
@@ -371,30 +396,3 @@ async def _logged(work: Awaitable[R]) -> R | None:
     except Exception:
         logger.exception("the messages of a task were not looked up")
         return None
-
-
-def _ending(work: asyncio.Future[Result]) -> Mapping[str, Any]:
-    """Return the changes of the record for ended work: a bug is an internal error, whose details stay in the log."""
-    if work.cancelled():
-        return CANCELLED_ENDING
-    error = work.exception()
-    if error is None:
-        return {"status": COMPLETED, "message": "", "result": work.result()}
-    if isinstance(error, UnaskableError):
-        return {"status": COMPLETED, "message": "", "result": tool_error(str(error))}
-    if isinstance(error, RpcError):
-        return _failure(error)
-    logger.error("a task failed", exc_info=error)
-    return BROKEN
-
-
-def _failure(error: RpcError) -> dict[str, Any]:
-    return {"status": FAILED, "message": error.message[:MAX_STATUS_MESSAGE], "error": error.body()}
-
-
-CANCELLED_ENDING: Final[Mapping[str, Any]] = {"status": CANCELLED, "message": "Cancelled."}
-
-BROKEN: Final[Mapping[str, Any]] = _failure(
-    RpcError(INTERNAL_ERROR, "Internal error. The server's log has the details.")
-)
-"""The end of a task that met a bug of ours."""

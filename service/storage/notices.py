@@ -8,9 +8,8 @@
    of a text than a person reads in a line.
 """
 
-import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, fields, replace
 from typing import Final, TypeAlias
 
@@ -56,15 +55,16 @@ class JobProgress:
 
 @dataclass(frozen=True)
 class StopWanted:
-    """A job is to be cancelled wherever it is at work; the records say so as well."""
+    """A job is to be cancelled where it is at work: unless a call waits for it there, or `for_good`, whoever waits."""
 
     owner: str
     history_id: int
+    for_good: bool = False
 
 
 @dataclass(frozen=True)
-class FilesChanged:
-    """Pictures of an owner were removed."""
+class HistoryChanged:
+    """The history of an owner, or its pictures, have changed in a way that no other notice tells."""
 
     owner: str
 
@@ -99,7 +99,7 @@ Notice: TypeAlias = (
     | JobAwaited
     | JobProgress
     | StopWanted
-    | FilesChanged
+    | HistoryChanged
     | TaskMoved
     | TaskMessaged
     | SessionEnded
@@ -109,7 +109,7 @@ Notice: TypeAlias = (
 KINDS: Final = {
     each.__name__: each
     for each in (
-        JobChanged, JobAwaited, JobProgress, StopWanted, FilesChanged, TaskMoved, TaskMessaged, SessionEnded,
+        JobChanged, JobAwaited, JobProgress, StopWanted, HistoryChanged, TaskMoved, TaskMessaged, SessionEnded,
         AnythingChanged,
     )
 }  # fmt: skip
@@ -138,12 +138,10 @@ def decode(payload: str) -> tuple[Notice | None, str]:
 class Notices(ABC):
     """Tells the other processes of a storage what happens here, and hears what happens there."""
 
-    tells: bool = True
-    """False where others hear of nothing but that somebody wrote."""
-
     def __init__(self) -> None:
         """Begin without hearers."""
         self._hearers: list[Hearer] = []
+        self._interests: list[Callable[[], Iterable[str]]] = []
 
     @property
     @abstractmethod
@@ -155,18 +153,42 @@ class Notices(ABC):
         """Tell the others soon. Never waits and never raises; equal notices at once are one."""
 
     @abstractmethod
+    async def ask_to_stop(self, wanted: StopWanted) -> bool:
+        """Leave word with the process that works on a job, which reaches it for sure; False where there is no way."""
+
+    @abstractmethod
     async def run(self) -> None:
         """Carry notices both ways until cancelled."""
 
-    @contextlib.contextmanager
-    def hearing(self, hearer: Hearer) -> Iterator[None]:
-        """Have `hearer` called with each notice of another process until the block ends."""
-        self._hearers.append(hearer)
-        try:
-            yield
-        finally:
-            self._hearers.remove(hearer)
+    def hear(self, hearer: Hearer, interest: Callable[[], Iterable[str]] = tuple) -> None:
+        """Have `hearer` called with each notice of another process, from now on.
 
-    def _hear(self, notice: Notice) -> None:
-        for each in tuple(self._hearers):
-            each(notice)
+        `interest` names the owners of whose history it has to hear, at each moment.
+        """
+        self._hearers.append(hearer)
+        self._interests.append(interest)
+
+    @property
+    def interesting(self) -> frozenset[str]:
+        """The owners whose history is of interest here now."""
+        return frozenset(owner for interest in self._interests for owner in interest())
+
+    def _heard(self, notice: Notice) -> None:
+        for hearer in self._hearers:
+            hearer(notice)
+
+
+class Silence(Notices):
+    """No notices, where no other process is."""
+
+    look_s = 1.0
+
+    def tell(self, notice: Notice) -> None:
+        """Tell nobody."""
+
+    async def ask_to_stop(self, wanted: StopWanted) -> bool:  # noqa: ARG002 - there is nobody
+        """Find nobody to stop it."""
+        return False
+
+    async def run(self) -> None:
+        """Have nothing to carry."""

@@ -20,9 +20,11 @@ from service.storage.file_system import share_of
 from service.storage.files import Arrivals, Files
 from service.storage.imports import Imports
 from service.storage.lease import Lease
+from service.storage.notices import Notices
 from service.storage.people import People, as_sent
 from service.storage.secret import Secret
 from service.storage.sqlite.imports import SqliteImports
+from service.storage.sqlite.notices import SqliteNotices
 from service.storage.sqlite.people import SqlitePeople
 from service.storage.sqlite.store import SqliteStore
 from service.storage.sqlite.tasks import SqliteTasks
@@ -47,6 +49,7 @@ class Storage:
     imports: Imports
     ended_sessions: EndedSessions
     people: People
+    notices: Notices
     upkeep: Callable[[], Coroutine[Any, Any, None]]
 
     async def stored_tokens(self) -> tuple[StaticToken, ...]:
@@ -99,5 +102,6 @@ async def open_storage(
         imports=SqliteImports(store.database),
         ended_sessions=ended,
         people=SqlitePeople(store.database),
+        notices=SqliteNotices(store),
         upkeep=store.database.keep_log_empty,
     )

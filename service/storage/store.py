@@ -229,10 +229,6 @@ class Store(ABC):
     def totals(self, owner: str) -> Awaitable[Totals]:
         """Count this owner's jobs and pictures."""
 
-    @abstractmethod
-    def changes_elsewhere(self) -> Awaitable[int]:
-        """A number that is another one once somebody beside this store has written."""
-
     # Short lists of an owner, newest first, at most `limit`.
 
     @abstractmethod

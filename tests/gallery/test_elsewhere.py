@@ -1,15 +1,14 @@
-"""Pages hear of what another process of the data folder writes."""
+"""Pages hear of what other processes do."""
 
 import asyncio
 from pathlib import Path
 
 from service.gallery.elsewhere import Elsewhere
 from service.gallery.events import Events
-from service.images import ImageRequest
+from service.storage.notices import AnythingChanged, HistoryChanged, JobChanged, JobProgress, TaskMoved
 from tests.conftest import Serve
 from tests.gallery.visitor import visitor
 from tests.seeded_history import seeded_history
-from tests.stores import Clock, open_sqlite
 
 CHANGED = b"event: changed\ndata: {}\n\n"
 
@@ -25,30 +24,19 @@ async def test_a_page_hears_of_what_another_process_draws(serve: Serve, tmp_path
                     break
 
 
-async def test_only_owners_whose_history_changed_are_told(tmp_path: Path, clock: Clock) -> None:
-    here, there = await open_sqlite(tmp_path, clock), await open_sqlite(tmp_path, clock)
-    events = Events()
+async def test_pages_of_the_owner_are_told_and_no_others() -> None:
+    events, heard = Events(), list[tuple[str, int]]()
+    elsewhere = Elsewhere(events=events, heard=lambda owner, history_id: heard.append((owner, history_id)))
     with events.stream("anna") as anna, events.stream("ben") as ben:
-        watching = asyncio.create_task(Elsewhere(store=here, events=events, look_s=0.005).watch())
-        async with asyncio.timeout(10):
-            assert await anna.waiting.get() == await ben.waiting.get() == CHANGED, "what came before the page was open"
-            begun = await there.begin("anna", ImageRequest(model="m", prompt="a fox"), "kiln", "")
-            assert await anna.waiting.get() == CHANGED
-            await there.finish(begun.job, [])
-            assert await anna.waiting.get() == CHANGED
-            await there.delete("anna", begun.job.history_id)
-            assert await anna.waiting.get() == CHANGED
-        assert ben.waiting.empty()
-        watching.cancel()
-    await here.close()
-    await there.close()
-
-
-async def test_nothing_is_asked_while_no_page_is_open(tmp_path: Path, clock: Clock) -> None:
-    store, events = await open_sqlite(tmp_path, clock), Events()
-    watching = asyncio.create_task(Elsewhere(store=store, events=events, look_s=0).watch())
-    await store.close()  # a question would be a mistake of ours, which ends the watch
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert not watching.done()
-    watching.cancel()
+        for notice in (
+            JobChanged("anna", 7),
+            JobProgress("anna", 7, "Mixing colours"),
+            JobChanged("cat", 8, ended=True),
+            TaskMoved("anna", "an-id"),
+            HistoryChanged("anna"),
+        ):
+            elsewhere.hear(notice)
+        assert heard == [("anna", 7), ("anna", 7)]
+        assert (anna.waiting.get_nowait(), anna.waiting.empty(), ben.waiting.empty()) == (CHANGED, True, True)
+        elsewhere.hear(AnythingChanged())
+        assert anna.waiting.get_nowait() == ben.waiting.get_nowait() == CHANGED

@@ -14,10 +14,12 @@ import pytest
 from service.image_models.models import Model, Models
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
 from service.pictures.decoders import Decoders
-from service.pipeline.generation import LOOK_S, Generation, fingerprint_of
+from service.pipeline.fingerprint import fingerprint_of
+from service.pipeline.generation import Generation
 from service.pipeline.running_jobs import AT_ONCE, Waiter
 from service.storage.disk import DiskFiles
 from service.storage.disk_arrivals import DiskArrivals
+from service.storage.notices import Silence
 from service.storage.sqlite.store import SqliteStore
 from service.tools.results import describe
 from service.upstreams.base import RemoteTask, Upstream
@@ -331,7 +333,7 @@ async def test_a_job_of_another_process_is_watched_until_it_ends(tmp_path: Path)
         making = asyncio.create_task(one.make())
         await kiln.asked.wait()
         assert (await two.wait()).state is JobState.DONE
-    assert looks == [LOOK_S] * 3
+    assert looks == [Silence.look_s] * 3
     assert kiln.asked_for == ["vase 1"]
 
 
@@ -340,10 +342,10 @@ async def test_watching_ends_when_patience_does(tmp_path: Path) -> None:
     async with process(tmp_path, kiln) as one, process(tmp_path, kiln, "second", pause=looks.append) as two:
         making = asyncio.create_task(one.make())
         await kiln.asked.wait()
-        assert (await two.wait(patience_s=3 * LOOK_S)).state is JobState.WORKING
+        assert (await two.wait(patience_s=3 * Silence.look_s)).state is JobState.WORKING
         kiln.fired.set()
         await making
-    assert looks == pytest.approx([LOOK_S] * 3, abs=0.1)
+    assert looks == pytest.approx([Silence.look_s] * 3, abs=0.1)
 
 
 @pytest.mark.parametrize(

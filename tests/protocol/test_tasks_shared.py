@@ -195,3 +195,41 @@ async def test_messages_that_nobody_reads_are_bounded(tmp_path: Path) -> None:
         for _ in range(2):
             await other.send("tasks/update", taskId=task_id, inputResponses={"x": "x" * (MAX_UNREAD // 2)})
         assert (await other.refused("tasks/update", taskId=task_id, inputResponses=ADA))["code"] == INVALID_PARAMS
+
+
+async def test_a_process_that_is_woken_takes_its_messages_at_once(tmp_path: Path) -> None:
+    """Ours: replicas look for messages seldom, and tell each other of those that they leave."""
+    async with processes(tmp_path) as (one, other):
+        one.tasks.look_s = 3600
+        other.tasks.messaged = one.tasks.wake
+        task_id = await one.start("ask")
+        await one.status(task_id, INPUT_REQUIRED)
+        one.tasks.wake("no task of anybody")
+        await other.send("tasks/update", taskId=task_id, inputResponses=ADA)
+        await other.status(task_id, COMPLETED)
+
+
+async def test_a_task_that_has_just_ended_takes_no_message(tmp_path: Path) -> None:
+    async with processes(tmp_path) as (one, other):
+        one.tasks.look_s = 3600
+        task_id = await one.start("ask")
+        await one.status(task_id, INPUT_REQUIRED)
+        await other.send("tasks/update", taskId=task_id, inputResponses=ADA)
+        running = one.tasks.running.pop(task_id)
+        await one.tasks._take_messages(task_id)
+        one.tasks.running[task_id] = running
+        assert await one.status(task_id, INPUT_REQUIRED) == INPUT_REQUIRED
+        running.cancel()
+
+
+async def test_other_processes_are_told_of_each_status(tmp_path: Path) -> None:
+    """Ours: a listener of any replica hears of a task."""
+    async with processes(tmp_path) as (one, _):
+        told: list[tuple[str, str]] = []
+        one.tasks.moved = lambda owner, task_id: told.append((owner, task_id))
+        task_id = await one.start("ask")
+        await one.status(task_id, INPUT_REQUIRED)
+        await one.send("tasks/update", taskId=task_id, inputResponses=ADA)
+        await one.status(task_id, COMPLETED)
+        assert set(told) == {("anna", task_id)}
+        assert len(told) >= 2

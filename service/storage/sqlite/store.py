@@ -194,9 +194,6 @@ class SqliteStore(Store):
     def drawn_today(self, owner: str) -> Awaitable[int]:
         return self.database.read(sqlite_limits.drawn_today, owner, self._clock())
 
-    def changes_elsewhere(self) -> Awaitable[int]:
-        return self.database.changes_elsewhere()
-
     def totals(self, owner: str) -> Awaitable[Totals]:
         return self.database.read(queries.totals, owner)
 

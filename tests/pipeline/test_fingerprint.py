@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from service.images import ImageRequest, Reference
-from service.pipeline.generation import fingerprint_of
+from service.pipeline.fingerprint import fingerprint_of
 
 FOX = ImageRequest(model="pencil-1", prompt="a fox", seed=7, loras={"a/b": 0.5, "c/d": 1.0})
 CAT = Reference(data=b"cat", name="c" * 32, origin="cat.png of the image folder")
