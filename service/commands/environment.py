@@ -43,10 +43,11 @@ def environment(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
         return dict(variables)
     except OSError as error:
         raise SettingsError(str(file), f"cannot be read: {error.strerror}") from error
-    return _read(file, data) | dict(variables)
+    return read_settings(file, data) | dict(variables)
 
 
-def _read(file: Path, data: bytes) -> dict[str, str]:
+def read_settings(file: Path, data: bytes) -> dict[str, str]:
+    """Return the variables of a file of settings with these bytes. Raises `SettingsError`."""
     try:
         text = data.decode("utf-8-sig")  # Notepad begins a file with a byte order mark
     except UnicodeDecodeError as error:

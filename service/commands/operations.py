@@ -5,21 +5,23 @@ They read the same settings as the service, and print their own steps. All error
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
+from service.commands import move as move_command
 from service.commands import people
+from service.commands.progress import MEGABYTE, ProgressLine
 from service.settings import Settings
 from service.storage.backup import Report, back_up
 from service.storage.backup import restore as restore_backup
 from service.storage.backup_folder import BackupError
+from service.storage.moving.records import MoveError
 from service.storage.people import AtWorkError
 from service.tokens import TokensError
 
-COMMANDS: Final = ("backup", "restore", "token", "history", "usage", "doctor")
-ERRORS: Final = (AtWorkError, BackupError, people.PeopleError, TokensError)
+COMMANDS: Final = ("backup", "restore", "token", "history", "usage", "doctor", "move")
+ERRORS: Final = (AtWorkError, BackupError, MoveError, people.PeopleError, TokensError)
 """Errors that end one of the commands, with the words for the person."""
 
 Run = Callable[[Settings, argparse.Namespace], int]
@@ -37,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--costs", action="store_true", help="the costs instead, by day, person and model")
     usage.add_argument("--month", metavar="YYYY-MM", default="", help="one month alone, such as 2026-11")
     _add_doctor(commands)
+    _add_move(commands)
     return read
 
 
@@ -97,6 +100,18 @@ def _add_doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
     looked.add_argument("--token", default="", help="a token that the running service takes; - to type it")
 
 
+def _add_move(commands: "Commands[argparse.ArgumentParser]") -> None:
+    help_ = "take everything to another database and another place of the pictures, or back, while no service runs"
+    moved = _command(commands, "move", help_, _move)
+    moved.add_argument(
+        "--to", type=Path, required=True, metavar="FILE", help="the settings of the new place, in the form of .env"
+    )
+
+
+def _move(settings: Settings, options: argparse.Namespace) -> int:
+    return move_command.run(settings, options.to)
+
+
 def _backup(settings: Settings, options: argparse.Namespace) -> int:
     return backup(settings, options.target)
 
@@ -136,35 +151,6 @@ def _history_delete(settings: Settings, options: argparse.Namespace) -> int:
 def _usage(settings: Settings, options: argparse.Namespace) -> int:
     shown = people.costs if options.costs else people.usage
     return shown(settings, month=options.month, as_json=options.json)
-
-
-EVERY_S: Final = 10.0
-"""Seconds between two lines of progress in a file; a terminal has one line that changes."""
-
-EVERY_ON_A_TERMINAL_S: Final = 0.2
-MEGABYTE: Final = 1_000_000
-
-
-class ProgressLine:
-    """Writes how far the work is: one line that changes on a terminal, else a line now and then."""
-
-    def __init__(self, verb: str, output: TextIO) -> None:
-        """Write such lines as "Copied: 12 of 130 pictures, 40 of 450 MB" with this verb."""
-        self._verb = verb
-        self._output = output
-        self._is_terminal = output.isatty()
-        self._every_s = EVERY_ON_A_TERMINAL_S if self._is_terminal else EVERY_S
-        self._said = time.monotonic()
-
-    def __call__(self, done: int, number: int, done_bytes: int, size: int) -> None:
-        """Write that so many of the pictures, and of their bytes, are done, unless that was said a moment ago."""
-        now, is_end = time.monotonic(), done == number
-        if now - self._said < self._every_s and not (is_end and self._is_terminal):
-            return
-        self._said = now
-        line = f"{self._verb}: {done} of {number} pictures, {done_bytes // MEGABYTE} of {-(-size // MEGABYTE)} MB"
-        end = "\n" if is_end or not self._is_terminal else ""
-        print(f"\r{line}" if self._is_terminal else line, end=end, file=self._output, flush=True)
 
 
 def backup(settings: Settings, target: Path) -> int:

@@ -75,6 +75,12 @@ class DiskFiles(Files):
         except OSError as error:
             raise storage_error("The picture could not be stored", trouble_of(error) or OTHER, error) from error
 
+    async def keep_named(self, name: str, data: bytes) -> None:
+        try:
+            await asyncio.to_thread(self._keep_named, name, data)
+        except OSError as error:
+            raise storage_error("The picture could not be stored", trouble_of(error) or OTHER, error) from error
+
     async def keep_derived(self, name: str, derivative: Derivative, data: bytes) -> bool:
         try:
             return await asyncio.to_thread(self._keep_derived, name, derivative.of(name), data)
@@ -116,6 +122,10 @@ class DiskFiles(Files):
 
     def _keep(self, owner: str, data: bytes, media_type: str) -> str:
         name = mint(self._key, owner, data, media_type)
+        self._keep_named(name, data)
+        return name
+
+    def _keep_named(self, name: str, data: bytes) -> None:
         path = self.path(name)
         found = _plain_file(path)
         if found is None or found.st_size != len(data):
@@ -124,7 +134,6 @@ class DiskFiles(Files):
         # Also for a file that was there: another process may have renamed it a moment ago and not come this far.
         sync_folder(path.parent)
         sync_folder(self._folder)
-        return name
 
     def _keep_derived(self, name: str, derived: str, data: bytes) -> bool:
         if NAME.fullmatch(name) is None or _plain_file(self.path(name)) is None:

@@ -10,9 +10,10 @@ import asyncio
 import errno
 import hashlib
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from service.storage.data_folder import PRIVATE_FILE, PRIVATE_FOLDER, needing, sync_folder
 from service.storage.ended_sessions import EndedSessions
@@ -22,6 +23,9 @@ PERIOD_S: Final = 30 * 24 * 3600
 
 LOOK_S: Final = 0.1
 """Time between two looks at the files. No client can tell it from the time that its DELETE was under way."""
+
+
+DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 class DiskSessions(EndedSessions):
@@ -102,6 +106,31 @@ class DiskSessions(EndedSessions):
 
     def _period(self) -> int:
         return int(self._clock() // PERIOD_S)
+
+
+def all_ends(folder: Path) -> Iterator[tuple[bytes, float, bool]]:
+    """Yield the ends in a folder: the digest, when it may be forgotten, and whether it is of a thing for one use.
+
+    Files are read meanwhile, without a thread.
+    """
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.name.isdecimal():
+            ends = (int(file.name) + 1) * PERIOD_S - 1.0
+            for digest in sorted(set(file.read_text("ascii", "replace").split())):
+                if DIGEST.fullmatch(digest):
+                    yield bytes.fromhex(digest), ends, (folder / f"{file.name}.{digest}").exists()
+
+
+def write_ends(folder: Path, ends: Iterable[Sequence[Any]]) -> None:
+    """Write ends as `all_ends` yields them to a folder, made if need be. Files are written without a thread."""
+    folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
+    for digest, expires, is_taken in ends:
+        period = int(expires // PERIOD_S)
+        lines = {str(period): f"\n{digest.hex()}\n"} | ({f"{period}.{digest.hex()}": ""} if is_taken else {})
+        for name, line in lines.items():
+            file = os.open(folder / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
+            os.write(file, line.encode())
+            os.close(file)
 
 
 def _digest(session_id: str) -> str:

@@ -96,6 +96,10 @@ class Files(ABC):
         """
 
     @abstractmethod
+    async def keep_named(self, name: str, data: bytes) -> None:
+        """Store bytes under the name that they have at another place of the same secret, as `keep` does."""
+
+    @abstractmethod
     async def keep_derived(self, name: str, derivative: Derivative, data: bytes) -> bool:
         """Store a derivative of the picture of this name, as `keep` does; False where the picture is gone."""
 

@@ -1,14 +1,13 @@
 """`backup` and `restore` as a person types them, beside a service that runs; and the parser of all these commands."""
 
 import asyncio
-import io
 import shutil
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from service.commands.operations import COMMANDS, ProgressLine, parser
+from service.commands.operations import COMMANDS, parser
 from tests.command_process import banner_of, easel, said, value_of
 from tests.wire import wire_client
 
@@ -28,6 +27,7 @@ def test_the_help_of_the_whole_names_them(tmp_path: Path) -> None:
         (("backup",), "the following arguments are required: TARGET"),
         (("token",), "the following arguments are required: step"),
         (("token", "make", "anna"), "invalid choice: 'make'"),
+        (("move",), "the following arguments are required: --to"),
         (("history", "give", "anna"), "the following arguments are required: NEW"),
         (("usage", "--month", "november"), "--month: 'november' is no month such as 2026-11"),
         (("token", "add", "a name"), "'a name' is no name: up to 64 letters of a to z, digits, and _ . -"),
@@ -39,7 +39,14 @@ def test_a_wrong_word_is_told(tmp_path: Path, arguments: tuple[str, ...], words:
 
 def test_every_command_has_its_work() -> None:
     """Ours: a command without would end with a trace."""
-    for words in (["backup", "x"], ["restore", "x"], ["token", "list"], ["history", "delete", "x"], ["usage"]):
+    for words in (
+        ["backup", "x"],
+        ["restore", "x"],
+        ["token", "list"],
+        ["history", "delete", "x"],
+        ["usage"],
+        ["move", "--to", "x"],
+    ):
         assert callable(parser().parse_args(words).run)
 
 
@@ -114,24 +121,3 @@ def test_damaged_pictures_are_left_out_when_that_is_asked_for(tmp_path: Path) ->
     assert "--skip-damaged" in said(tmp_path, "restore", "target", status=2)
     text = said(tmp_path, "restore", "target", "--skip-damaged")
     assert f"Damaged, and left out: {picture.name}. The history says that they are gone." in text
-
-
-class Terminal(io.StringIO):
-    """Output that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("output", "written"),
-    [
-        pytest.param(Terminal(), "\rCopied: 2 of 2 pictures, 3 of 3 MB\n", id="terminal"),
-        pytest.param(io.StringIO(), "", id="file, of a moment's work"),
-    ],
-)
-def test_progress_is_one_line_on_a_terminal_and_rare_in_a_file(output: io.StringIO, written: str) -> None:
-    line = ProgressLine("Copied", output)
-    line(1, 2, 1_500_000, 3_000_000)
-    line(2, 2, 3_000_000, 3_000_000)
-    assert output.getvalue() == written

@@ -67,8 +67,11 @@ class S3Files(Files):
 
     async def keep(self, owner: str, data: bytes, media_type: str) -> str:
         name = await asyncio.to_thread(mint, self._key, owner, data, media_type)
-        await self._bucket.put(name, data, _headers(name))
+        await self.keep_named(name, data)
         return name
+
+    async def keep_named(self, name: str, data: bytes) -> None:
+        await self._bucket.put(name, data, _headers(name))
 
     async def keep_derived(self, name: str, derivative: Derivative, data: bytes) -> bool:
         if not await self._holds(name):

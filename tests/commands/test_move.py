@@ -1,0 +1,164 @@
+"""`move` as a person types it: to PostgreSQL and a bucket, and back; and all that it refuses."""
+
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from service.storage.disk import DiskFiles
+from service.storage.opened import open_storage
+from tests.command_process import banner_of, easel, said
+from tests.emulators.pictures import png
+from tests.installation import contents, fill
+from tests.scale import seaweed
+from tests.scale.postgres import PASSWORD, Server, database_of
+
+MANY = 400
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with seaweed.running(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(postgres_server: Server) -> AsyncIterator[str]:
+    async with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+async def old(tmp_path: Path) -> Path:
+    """The data folder of the installation that is moved."""
+    await fill(tmp_path / "old")
+    return tmp_path / "old"
+
+
+def written(file: Path, **settings: str) -> str:
+    """The name of a file of settings."""
+    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return file.name
+
+
+def scaled(tmp_path: Path, database: str, bucket: str, **more: str) -> dict[str, str]:
+    """Settings for PostgreSQL and a bucket."""
+    return {
+        "EASEL_DATA_DIR": str(tmp_path / "replica"),
+        "EASEL_DATABASE_URL": database,
+        "EASEL_FILES_URL": f"s3://{seaweed.BUCKET}/{database_of(database)}",
+        "EASEL_S3_ENDPOINT": bucket,
+        "EASEL_S3_KEY_ID": seaweed.KEY_ID,
+        "EASEL_S3_SECRET_KEY": seaweed.SECRET_KEY,
+        **more,
+    }
+
+
+async def test_an_installation_goes_to_postgresql_and_a_bucket_and_comes_back_the_same(
+    tmp_path: Path, old: Path, database: str, bucket: str
+) -> None:
+    before = contents(old)
+    away = scaled(tmp_path, database, bucket)
+    target = written(tmp_path / "scale.env", **away)
+    told = said(tmp_path, "move", "--to", target, EASEL_DATA_DIR=str(old))
+    place = database.partition("@")[2]
+    assert f"Moved to postgresql://{place}: totals 2, jobs 7, pictures 6" in told
+    assert f"In the bucket easel: {len(before.pictures)} pictures, of which {len(before.pictures)} were new." in told
+    assert "Start the service with the settings of scale.env" in told
+    assert f"Every replica needs the secret in {tmp_path / 'replica' / 'secret'}" in told
+    assert PASSWORD not in told
+    assert [each.name for each in (tmp_path / "replica" / "files").glob("*/*")] == []
+    shutil.rmtree(old)
+    back = written(tmp_path / "back.env", EASEL_DATA_DIR=str(tmp_path / "back"))
+    told = said(tmp_path, "move", "--to", back, status=0, **away)
+    assert f"In {tmp_path / 'back' / 'files'}: {len(before.pictures)} pictures" in told
+    assert "Every replica" not in told
+    assert contents(tmp_path / "back") == before
+
+
+async def test_a_move_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Ours: many gigabytes take hours, and machines are started anew."""
+    await fill(tmp_path / "old")
+    await add_pictures(tmp_path / "old")
+    before = contents(tmp_path / "old")
+    new = tmp_path / "new"
+    target = written(tmp_path / "new.env", EASEL_DATA_DIR=str(new))
+    with easel(tmp_path, "move", "--to", target, EASEL_DATA_DIR=str(tmp_path / "old")) as process:
+        until = time.monotonic() + 30
+        while len(list(new.glob("files/*/*"))) < MANY / 10:
+            assert time.monotonic() < until
+            assert process.poll() is None, "it was killed while it copied"
+        process.kill()
+    assert not (new / "easel.db").exists(), "nothing counts before everything is there"
+    copied = len(list(new.glob("files/*/*")))
+    assert MANY / 10 <= copied < len(before.pictures)
+    told = said(tmp_path, "move", "--to", target, EASEL_DATA_DIR=str(tmp_path / "old"))
+    assert f"{len(before.pictures)} pictures, of which {len(before.pictures) - copied} were new" in told
+    assert contents(new) == before
+
+
+async def add_pictures(data: Path) -> None:
+    """Keep so many pictures more that a copy of them takes a moment."""
+    key = b"k" * 32
+    names = {}
+    (data / "scratch").mkdir()
+    files = await DiskFiles.open(data / "files", data / "scratch", key)
+    for number in range(MANY):
+        bytes_ = png(1, (8, 8)) + number.to_bytes(4, "big")
+        names[await files.keep("ann", bytes_, "image/png")] = len(bytes_)
+    (data / "scratch").rmdir()
+    async with AsyncExitStack() as stack:
+        storage = await open_storage(data, stack)
+        for name, size in names.items():
+            await storage.store.add_file("ann", name, size)
+
+
+def test_it_is_refused_while_a_service_runs(tmp_path: Path, database: str) -> None:
+    """Ours: a picture that is drawn meanwhile would be nowhere."""
+    target = written(tmp_path / "new.env", EASEL_DATABASE_URL=database)
+    with easel(tmp_path) as process:
+        banner_of(process)
+        told = said(tmp_path, "move", "--to", target, status=2)
+    assert "a service, or another move, runs on" in told
+    assert "Traceback" not in told
+
+
+async def test_another_secret_is_refused(tmp_path: Path, old: Path, database: str) -> None:
+    """Ours: every link that people have would lead nowhere."""
+    env = {"EASEL_DATABASE_URL": database, "EASEL_DATA_DIR": str(tmp_path / "replica")}
+    foreign = written(tmp_path / "foreign.env", **env, EASEL_SECRET="0123456789abcdef" * 4)
+    assert "the new place has another secret" in said(
+        tmp_path, "move", "--to", foreign, status=2, EASEL_DATA_DIR=str(old)
+    )
+    without = written(tmp_path / "without.env", **env)
+    told = said(
+        tmp_path, "move", "--to", without, status=2, EASEL_DATA_DIR=str(old), EASEL_SECRET="f0" * 16 + "1234" * 8
+    )
+    assert "the new settings have no EASEL_SECRET" in told
+    ours = written(tmp_path / "ours.env", **env, EASEL_SECRET=(old / "secret").read_bytes().hex())
+    told = said(tmp_path, "move", "--to", ours, EASEL_DATA_DIR=str(old))
+    assert "Every replica needs the secret" not in told
+    assert not (tmp_path / "replica" / "secret").exists()
+
+
+@pytest.mark.parametrize(("settings", "words"), [
+    pytest.param(None, "--to: new.env cannot be read: No such file or directory", id="no file"),
+    pytest.param("EASEL_PORT=x", "--to: new.env: EASEL_PORT", id="a wrong setting"),
+    pytest.param("EASEL_LOG=error", "new.env names the places where everything is", id="the same place"),
+    pytest.param(
+        "EASEL_DATABASE_URL=postgresql://u:secret-word@127.0.0.1:1/x",
+        "postgresql://127.0.0.1:1/x: the database does not answer",
+        id="nobody there",
+    ),
+])  # fmt: skip
+def test_a_target_that_cannot_be_is_told(tmp_path: Path, settings: str | None, words: str) -> None:
+    said(tmp_path, "token", "add", "anna")  # which makes a data folder
+    if settings is not None:
+        (tmp_path / "new.env").write_text(settings)
+    told = said(tmp_path, "move", "--to", "new.env", status=2)
+    assert words in told
+    assert "Traceback" not in told
+    assert "secret-word" not in told
