@@ -13,14 +13,15 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import aiohttp
 import pytest
+from yarl import URL
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 FLAGS: Final = (
@@ -100,12 +101,13 @@ def _install() -> None:
 
 @dataclass
 class Tab:
-    """One page. `errors` are exceptions that nobody caught in it, and what its policy refused."""
+    """One page. `errors` are exceptions that nobody caught in it, and what its policy refused; `origins` its places."""
 
     socket: aiohttp.ClientWebSocketResponse
     session: str = ""
     context: str = ""
     errors: list[str] = field(default_factory=list)
+    origins: set[str] = field(default_factory=set)
     _ids: "itertools.count[int]" = field(default_factory=itertools.count)
     _waiting: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
 
@@ -116,6 +118,8 @@ class Tab:
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
         """One command of the DevTools protocol, and its result."""
+        if method == "Page.navigate" and params["url"].startswith("http"):
+            self.origins.add(str(URL(params["url"]).origin()))
         id_ = next(self._ids)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[id_] = answer
@@ -221,50 +225,124 @@ class Tab:
 OpenTab: TypeAlias = Callable[[], AbstractAsyncContextManager[Tab]]
 
 
-@asynccontextmanager
-async def browser() -> AsyncIterator[OpenTab]:
-    """A browser of its own, with nothing in it; gives what opens a tab of an own profile in it."""
-    with tempfile.TemporaryDirectory(prefix="easel-browser-", ignore_cleanup_errors=True) as profile:
-        process = await asyncio.create_subprocess_exec(
-            chromium(), *FLAGS, f"--user-data-dir={profile}",
-            env={**os.environ, "TMPDIR": profile},  # it leaves empty folders where it keeps temporary files
+@dataclass(frozen=True)
+class _Place:
+    """A profile and its one page in the browser."""
+
+    context: str
+    target: str
+
+
+class _Process:
+    """A running browser, with nothing in it at first; and the places that are free for a next visitor."""
+
+    def __init__(self) -> None:
+        self.free: list[_Place] = []
+        self._profile = tempfile.TemporaryDirectory(prefix="easel-browser-", ignore_cleanup_errors=True)
+        self._process = subprocess.Popen(
+            [chromium(), *FLAGS, f"--user-data-dir={self._profile.name}"],
+            env={**os.environ, "TMPDIR": self._profile.name},  # it leaves empty folders where it keeps temporary files
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        try:
-            port = await _port(Path(profile), process)
-            yield lambda: _tab(port)
-        finally:
-            process.terminate()
-            await process.wait()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    async def port(self) -> str:
+        """Where it listens: the first line of a file that it writes."""
+        written = Path(self._profile.name) / "DevToolsActivePort"
+        async with asyncio.timeout(START_S):
+            while not (written.exists() and "\n" in written.read_text()):
+                assert self.is_running, "the browser ended at its start"
+                await asyncio.sleep(0.02)
+        return written.read_text().splitlines()[0]
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+        self._profile.cleanup()
 
 
-async def _port(profile: Path, process: asyncio.subprocess.Process) -> str:
-    """Where it listens: the first line of a file that it writes."""
-    async with asyncio.timeout(START_S):
-        while True:
-            assert process.returncode is None, "the browser ended at its start"
-            written = profile / "DevToolsActivePort"
-            if written.exists() and "\n" in written.read_text():
-                return written.read_text().splitlines()[0]
-            await asyncio.sleep(0.02)
+class _Kept:
+    """The browser that is kept from one block to the next, where one is."""
+
+    is_wanted = False
+    process: _Process | None = None
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Let all that use a browser inside of this block use the same one: its start costs a second of processor time."""
+    _Kept.is_wanted = True
+    try:
+        yield
+    finally:
+        _Kept.is_wanted = False
+        if _Kept.process is not None:
+            _Kept.process.end()
+            _Kept.process = None
 
 
 @asynccontextmanager
-async def _tab(port: str) -> AsyncIterator[Tab]:
+async def browser() -> AsyncIterator[OpenTab]:
+    """A browser; gives what opens a tab in it, in which nothing is of any other."""
+    process = _Kept.process if _Kept.process is not None and _Kept.process.is_running else _Process()
+    if _Kept.is_wanted:
+        _Kept.process = process
+    try:
+        port = await process.port()
+        yield lambda: _tab(port, process.free)
+    finally:
+        if _Kept.process is not process:
+            await asyncio.to_thread(process.end)
+
+
+@asynccontextmanager
+async def _tab(port: str, free: list[_Place]) -> AsyncIterator[Tab]:
+    """A tab in a free place, or in a new one, which costs half a second of processor time."""
     async with aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{port}/json/version") as answer:
             address = (await answer.json(content_type=None))["webSocketDebuggerUrl"]
         async with session.ws_connect(address, max_msg_size=0) as socket:
-            tab = Tab(socket)
-            listening = asyncio.create_task(tab.listen())
+            top = Tab(socket)
+            listening = asyncio.create_task(top.listen())
             try:
-                tab.context = (await tab.send("Target.createBrowserContext"))["browserContextId"]
-                target = await tab.send("Target.createTarget", url="about:blank", browserContextId=tab.context)
-                attached = await tab.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-                tab.session = attached["sessionId"]
-                for domain in DOMAINS:
-                    await tab.send(f"{domain}.enable")
-                yield tab
+                place = free.pop() if free else await _new_place(top)
+                try:
+                    tab = await _enter(top, place)
+                    yield tab
+                    await _clean(tab)
+                except BaseException:
+                    await top.send("Target.disposeBrowserContext", browserContextId=place.context)
+                    raise
+                free.append(place)
             finally:
                 await socket.close()
                 await listening
+
+
+async def _new_place(top: Tab) -> _Place:
+    context = (await top.send("Target.createBrowserContext"))["browserContextId"]
+    target = await top.send("Target.createTarget", url="about:blank", browserContextId=context)
+    return _Place(context, target["targetId"])
+
+
+async def _enter(top: Tab, place: _Place) -> Tab:
+    attached = await top.send("Target.attachToTarget", targetId=place.target, flatten=True)
+    tab = replace(top, context=place.context, session=attached["sessionId"])
+    for domain in DOMAINS:
+        await tab.send(f"{domain}.enable")
+    return tab
+
+
+async def _clean(tab: Tab) -> None:
+    """Leave nothing for the next one. What was emulated ends with our connection."""
+    tab.origins.add(await tab.run("window.name = '', location.origin"))
+    await tab.send("Page.navigate", url="about:blank")
+    await tab.until("location.href === 'about:blank' && document.readyState === 'complete'")
+    for origin in tab.origins - {"null"}:
+        await tab.send("Storage.clearDataForOrigin", origin=origin, storageTypes="all")
+    await tab.send("Storage.clearCookies")
+    await tab.send("Network.clearBrowserCache")
+    await tab.send("Page.resetNavigationHistory")

@@ -11,7 +11,7 @@ import pytest
 from service.app import Running, running
 from service.settings import Settings
 from service.storage.store import Store
-from tests import forked_service
+from tests import browser, forked_service
 from tests.emulators import authorization_server
 from tests.emulators.authorization_server import AuthorizationServer
 from tests.engines import Engine, SqliteEngine
@@ -76,6 +76,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _forked_service() -> Iterator[None]:
     with forked_service.installed():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_browser() -> Iterator[None]:
+    with browser.kept():
         yield
 
 

@@ -28,5 +28,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def bucket(session: aiohttp.ClientSession, place: S3) -> Bucket:
+def bucket(session: aiohttp.ClientSession, place: S3, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket that is waited for as long as a busy machine needs: its patience is none of what these tests are for."""
+    monkeypatch.setattr("service.storage.s3.bucket.TIMEOUT", aiohttp.ClientTimeout(total=None, sock_read=60))
     return Bucket(session, place)
