@@ -164,7 +164,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         await context.generation.resume()
         offered.changed = lambda models: _offer_anew(endpoint.server, replace(context, models=models))
         work = [*_background(context, models_file, offered, states), tokens.watch(parts.revoke)]
-        work += [storage.upkeep(), storage.notices.run()]
+        work += [storage.upkeep(), storage.notices.run(), parts.room.keep(context.retention.enforce)]
         await stack.enter_async_context(background_tasks(*work))
         yield Running(settings=settings, endpoint=endpoint, context=context)
 

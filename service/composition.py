@@ -6,6 +6,7 @@ own listeners.
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import aiohttp
 
@@ -27,6 +28,7 @@ from service.pipeline.generation import Generation
 from service.pipeline.keeping import Keeping
 from service.pipeline.restoration import Restoration
 from service.pipeline.retention import Retention
+from service.pipeline.room import Room
 from service.pipeline.running_jobs import RunningJobs
 from service.pipeline.upstream_states import UpstreamStates
 from service.pipeline.worker import Worker
@@ -62,6 +64,11 @@ class Parts:
     has_gallery: bool
     events: Events = field(default_factory=Events)
 
+    @cached_property
+    def room(self) -> Room:
+        """The way to the replica that makes room for all."""
+        return Room(self.storage.notices, self.storage.replica)
+
     def revoke(self, owners: Collection[str]) -> None:
         """End the streams of owners who have no token any more."""
         self.hub.close_owners(owners)
@@ -79,7 +86,15 @@ class Parts:
             self.events.tell(owner, "changed", {})
             storage.notices.tell(HistoryChanged(owner))
 
-        retention = Retention(storage.store, storage.files, settings.limits, removed, clock=ClockWatch())
+        retention = Retention(
+            storage.store,
+            storage.files,
+            settings.limits,
+            removed,
+            clock=ClockWatch(),
+            replica=storage.replica,
+            ask_leader=self.room.ask,
+        )
         pictures = Pictures(
             files=storage.files,
             decoders=self.decoders,
@@ -128,7 +143,13 @@ class Parts:
             upstreams=self.upstreams,
             store=store,
             jobs=jobs,
-            asking=Asking(store=store, retries=settings.retries, prompt_suffix=settings.prompt_suffix, turns=turns),
+            asking=Asking(
+                store=store,
+                retries=settings.retries,
+                prompt_suffix=settings.prompt_suffix,
+                turns=turns,
+                replica=self.storage.replica,
+            ),
             keeping=Keeping(store=store, arrivals=self.storage.arrivals, pictures=pictures, jobs=jobs),
             ended=ended,
             budget=ByteBudget(settings.in_flight_bytes),
@@ -142,7 +163,8 @@ class Parts:
             restoration=restoration,
             elsewhere=JobsElsewhere(self.storage.notices, jobs),
         )
-        generation.elsewhere.stop = generation.stop_here
+        generation.elsewhere.stop = self.storage.replica.stop = generation.stop_here
+        self.storage.replica.lost = jobs.abandon
         return generation
 
     def _references(self, generation: Generation, uploads: Uploads, retention: Retention) -> References:

@@ -23,7 +23,8 @@ VALUES = {
 
 CONTRACTS = {
     "storage.store", "storage.upload_records", "storage.files", "storage.imports", "storage.ended_sessions",
-    "storage.people", "storage.notices", "storage.moving.records", "upstreams.base", "protocol.task_records",
+    "storage.people", "storage.notices", "storage.replicas", "storage.moving.records", "upstreams.base",
+    "protocol.task_records",
 }  # fmt: skip
 
 BELOW = {*CONTRACTS, "image_models", "pictures"}

@@ -24,6 +24,7 @@ from service.images import ImageRequest, Job, Picture, Progress, WorkError
 from service.limits import GENERATIONS_AT_ONCE, UNLIMITED, Allowances
 from service.pipeline.parts import Part, Parts
 from service.pipeline.running_jobs import RunningJob, finish_despite_cancel
+from service.storage.replicas import Replica
 from service.storage.store import Store
 from service.upstreams.base import RemoteTask, Upstream
 
@@ -136,6 +137,7 @@ class Asking:
     retries: int
     prompt_suffix: str
     turns: Turns = field(default_factory=Turns)
+    replica: Replica = field(default_factory=Replica)
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def reserve(self, owner: str, request: ImageRequest, upstream: Upstream | None) -> Part | None:
@@ -175,6 +177,8 @@ class Asking:
         sent, attempt = replace(part.request, prompt=prompt), 0
         while True:
             _check_others(parts)
+            if upstream.charges:
+                await self.replica.check()  # one that was stopped for long, and wakes, finds its job at another
             if upstream.charges and not part.charged:
                 await self._mark_asked(job, part)
                 _check_others(parts)

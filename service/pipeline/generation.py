@@ -339,6 +339,9 @@ class Generation:
         ended = await running.wait(waiter)
         if running.stopped:  # else a call that joined it would begin it anew
             raise WorkError(f"history_id {job.history_id} was deleted meanwhile.", kind=DELETED)
+        if ended is None and running.abandoned:
+            again = await self._watch(job, waiter)
+            return None if again is None else await again.wait(waiter)
         return ended
 
     async def _claim(self, job: Job) -> RunningJob | None:

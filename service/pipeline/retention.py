@@ -20,7 +20,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from service.images import WorkError
@@ -28,6 +28,7 @@ from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.running_jobs import finish_despite_cancel
 from service.settings import Limits
 from service.storage.files import Files, ListedFile
+from service.storage.replicas import Replica
 from service.storage.store import Store
 
 logger = logging.getLogger(__name__)
@@ -62,18 +63,28 @@ class Retention:
     removed: Callable[[str], None]
     clock: ClockWatch
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    replica: Replica = field(default_factory=Replica)
+    ask_leader: Callable[[], None] = lambda: None
+    """Asks the replica that leads to keep to the limits. It neither waits nor raises."""
 
     async def watch(self) -> None:
         """Reconcile index and disk once, then keep to the limits every `ROUND_S` seconds, until cancelled."""
-        await _trying(self._check())
+        if self.replica.leads:
+            await _trying(self._check())
         await _trying(self._compare_clock())
         while True:
             await self.enforce()
             await self.pause(ROUND_S)
 
     async def enforce(self, spare: Collection[str] = ()) -> None:
-        """Remove the pictures over the limits, but none of `spare`. One query while there are none. Never raises."""
-        await _trying(self._enforce(spare))
+        """Remove the pictures over the limits, but none of `spare`. One query while there are none. Never raises.
+
+        Of several replicas one does so for all, as soon as it hears that it should.
+        """
+        if self.replica.leads:
+            await _trying(self._enforce(spare))
+        else:
+            self.ask_leader()
 
     async def keep_newest(self, owner: str, count: int) -> int:
         """Remove all but the `count` newest of an owner's pictures. Returns how many went."""

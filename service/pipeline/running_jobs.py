@@ -116,6 +116,8 @@ class RunningJob:
 
         self.is_held_up = False
         """True while its row or a picture of it cannot be written."""
+        self.abandoned = False
+        """True once another process has taken it over, or ended it."""
 
     def hold_up(self, why: WorkError) -> None:
         """Let no call wait any longer, now and later: the job cannot come to its end while `why` lasts.
@@ -349,6 +351,16 @@ class RunningJobs:
             await asyncio.wait(set(self._running))
         while self._beside:
             await asyncio.wait(set(self._beside))
+
+    async def abandon(self) -> None:
+        """Stop all jobs, which other processes follow or have ended; calls that wait here wait for those then."""
+        jobs = set(self._running)
+        for job in self._latest.values():
+            job.abandoned = True
+        for task in jobs:
+            task.cancel()
+        if jobs:
+            await asyncio.wait(jobs)
 
     def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a short task beside the jobs, such as a note about one that has ended; `close` waits for it."""

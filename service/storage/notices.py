@@ -90,6 +90,11 @@ class SessionEnded:
 
 
 @dataclass(frozen=True)
+class RoomWanted:
+    """The replica that leads should see whether pictures have to go."""
+
+
+@dataclass(frozen=True)
 class AnythingChanged:
     """Anything may have changed: what is shown has to be read again."""
 
@@ -103,6 +108,7 @@ Notice: TypeAlias = (
     | TaskMoved
     | TaskMessaged
     | SessionEnded
+    | RoomWanted
     | AnythingChanged
 )
 
@@ -110,7 +116,7 @@ KINDS: Final = {
     each.__name__: each
     for each in (
         JobChanged, JobAwaited, JobProgress, StopWanted, HistoryChanged, TaskMoved, TaskMessaged, SessionEnded,
-        AnythingChanged,
+        RoomWanted, AnythingChanged,
     )
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from service.storage.imports import Imports
 from service.storage.lease import Lease
 from service.storage.notices import Notices
 from service.storage.people import People, as_sent
+from service.storage.replicas import Replica
 from service.storage.secret import Secret
 from service.storage.sqlite.imports import SqliteImports
 from service.storage.sqlite.notices import SqliteNotices
@@ -50,6 +51,7 @@ class Storage:
     ended_sessions: EndedSessions
     people: People
     notices: Notices
+    replica: Replica
     upkeep: Callable[[], Coroutine[Any, Any, None]]
 
     async def stored_tokens(self) -> tuple[StaticToken, ...]:
@@ -103,5 +105,6 @@ async def open_storage(
         ended_sessions=ended,
         people=SqlitePeople(store.database),
         notices=SqliteNotices(store),
+        replica=Replica(),
         upkeep=store.database.keep_log_empty,
     )

@@ -11,6 +11,7 @@ from service.images import Failure, ImageRequest, JobState, Picture, WorkError
 from service.limits import Allowances
 from service.pipeline.asking import LONGEST_PAUSE_S, Turns
 from service.pipeline.running_jobs import JobKey, RunningJob, Work
+from service.storage.replicas import Replica
 from tests.emulators.pictures import png
 from tests.pipeline_fixture import FOX, Asleep, Pencil, ask, pipeline_fixture
 
@@ -188,3 +189,21 @@ async def test_a_job_whose_task_cannot_be_written_down_is_not_left_working(tmp_p
             await pipeline.generation.generate("anna", FOX, waiter, upstream="pencil")
         job = await pipeline.job()
     assert (job.state, job.submitted, pencil.asked) == ("failed", 0, [])
+
+
+class Stopped(Replica):
+    """A process that was taken for dead while it was stopped."""
+
+    async def check(self) -> None:
+        raise WorkError("This server was out of reach for a while.", kind="lease")
+
+
+async def test_a_process_that_was_taken_for_dead_asks_for_nothing(tmp_path: Path) -> None:
+    """Ours: another one has told that the picture may be charged, and the same call begins it anew there."""
+    pencil = Pencil()
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        asking = replace(pipeline.generation.worker.asking, replica=Stopped())
+        generation = replace(pipeline.generation, worker=replace(pipeline.generation.worker, asking=asking))
+        job = (await generation.generate("anna", FOX, pipeline.waiter, upstream="pencil")).job
+    assert job.failure is not None
+    assert (job.failure.kind, pencil.asked) == ("lease", [])

@@ -17,6 +17,7 @@ from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.retention import BATCH, DAY_S, ROUND_S, SETTLED_S, Retention
 from service.settings import Limits
 from service.storage.disk import DiskFiles
+from service.storage.replicas import Replica
 from service.storage.sqlite.files import INSERT_FILE, NAMED_AT_ONCE
 from service.storage.sqlite.store import SqliteStore
 from service.storage.store import FilesTotal, OwnedFile
@@ -464,3 +465,19 @@ async def test_a_leap_of_the_clock_makes_no_picture_old(cellar: Cellar, leap_s: 
         cellar.clock.now += 3600
         await retention.enforce()
     assert await cellar.left() == ["before", "by the wrong clock"]
+
+
+async def test_a_replica_that_does_not_lead_asks_the_leader(cellar: Cellar) -> None:
+    """Ours: a hundred replicas would look through the same files, after every picture of each."""
+
+    class Follower(Replica):
+        leads = False
+
+    asked: list[str] = []
+    await cellar.draw("1")
+    await cellar.draw("22")
+    retention = replace(
+        cellar.retention(Limits(entries=1)), replica=Follower(), ask_leader=lambda: asked.append("room")
+    )
+    await retention.enforce()
+    assert (await cellar.left(), asked) == (["1", "22"], ["room"])

@@ -342,3 +342,16 @@ async def test_a_second_cancellation_does_not_cut_the_first_one_short() -> None:
     undone.set()
     await asyncio.wait({first, second})
     assert jobs.find(("anna", 1)) is None
+
+
+async def test_jobs_that_others_took_over_are_stopped_and_their_calls_let_go() -> None:
+    """Ours: a replica that was stopped for long, and wakes, works on nothing that another one follows."""
+    jobs, works = RunningJobs(), [Work(), Work()]
+    running = [jobs.start(("anna", number), work) for number, work in enumerate(works)]
+    calls = [asyncio.create_task(job.wait(FIRST)) for job in running]
+    await asyncio.gather(*(work.begun.wait() for work in works))
+    await jobs.abandon()
+    assert [await call for call in calls] == [None, None]
+    assert all(job.abandoned for job in running)
+    assert ([work.undone for work in works], jobs.at_work) == ([1, 1], 0)
+    await jobs.abandon()

@@ -1,0 +1,30 @@
+"""The contract of a process among the replicas of a storage; by itself it is that of a process that is the only one."""
+
+from collections.abc import Awaitable, Callable
+
+from service.storage.notices import StopWanted
+
+
+async def _nothing() -> None:
+    """Stop nothing."""
+
+
+class Replica:
+    """This process among the replicas. `living` counts those that live, this one among them."""
+
+    living = 1
+
+    def __init__(self) -> None:
+        """Begin with nothing to stop."""
+        self.lost: Callable[[], Awaitable[None]] = _nothing
+        """Stops the jobs that are at work here: this process was taken for dead, and they are others' now."""
+        self.stop: Callable[[StopWanted], None] = lambda _: None
+        """Stops a job that is at work here. It neither waits nor raises."""
+
+    @property
+    def leads(self) -> bool:
+        """True where this process does what one of them does for all."""
+        return True
+
+    async def check(self) -> None:
+        """Make sure that this process was not taken for dead, before it has anything charged. Raises `WorkError`."""
