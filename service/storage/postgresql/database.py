@@ -14,18 +14,21 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeAlias, TypeVar
 
 import asyncpg
 
 from service.images import WorkError
+from service.storage.postgresql import connections
+from service.storage.postgresql.connections import Connections
 from service.storage.postgresql.schema import migrate
 from service.storage.postgresql.troubles import refusal, tries_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Connection: TypeAlias = connections.Connection
 """A connection that one piece of work has for itself."""
 
 logger = logging.getLogger(__name__)
@@ -43,7 +46,7 @@ ANSWER_S: Final = 4.5
 LONG_S: Final = 3600.0
 """Longest work of a person, such as the import of a history."""
 
-CLOSE_S: Final = 5.0
+CLOSED: Final = "the store is closed"
 
 STATEMENTS: Final = 200
 """Statements that a connection keeps prepared; there are fewer."""
@@ -57,10 +60,10 @@ BEGIN_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 class Database:
     """One database, open for reading and writing."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, is_pooled: bool) -> None:
+    def __init__(self, opened: Connections, *, is_pooled: bool) -> None:
         """Take over the connections; `is_pooled` tells of a pooler before the database."""
         self.is_pooled: Final = is_pooled
-        self._pool = pool
+        self._connections = opened
         self._at_work: set[asyncio.Task[Any]] = set()
         self._closed: asyncio.Task[None] | None = None
 
@@ -69,20 +72,17 @@ class Database:
         """Connect, and bring the tables up to date. Raises `WorkError` or `SchemaError` where that cannot be."""
         try:
             is_pooled = await _prepare(url)
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=0,
-                max_size=CONNECTIONS,
-                max_inactive_connection_lifetime=IDLE_S,
-                timeout=CONNECT_S,
-                statement_cache_size=0 if is_pooled else STATEMENTS,
-                max_cached_statement_lifetime=0,
-                reset=_leave,
-                server_settings={"application_name": "easel"},
-            )
         except Exception as error:
             raise refusal(error) from error
-        return cls(pool, is_pooled=is_pooled)
+        connect = partial(
+            asyncpg.connect,
+            url,
+            timeout=CONNECT_S,
+            statement_cache_size=0 if is_pooled else STATEMENTS,
+            max_cached_statement_lifetime=0,
+            server_settings={"application_name": "easel"},
+        )
+        return cls(Connections(connect, CONNECTIONS, IDLE_S), is_pooled=is_pooled)
 
     def write(
         self, work: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
@@ -90,14 +90,19 @@ class Database:
         """Do `work` in one transaction: wholly or not at all."""
         return self._hand_over(lambda one: _transact(one, BEGIN, lambda: work(one, *args, **kwargs)))
 
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Do `work` of a single statement that changes nothing. It ends with its caller, and is spared a task."""
+        if self._closed is not None:
+            raise RuntimeError(CLOSED)
+        return await self._done(lambda one: work(one, *args, **kwargs), ANSWER_S)
+
     def call(
         self, work: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[R]:
         """Do `work` that is a single statement, which is a transaction by itself."""
         return self._hand_over(lambda one: work(one, *args, **kwargs))
-
-    read = call
-    """The same, by the name that says what for."""
 
     def read_together(
         self, work: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
@@ -124,7 +129,7 @@ class Database:
 
     def _hand_over(self, work: Callable[[Connection], Awaitable[R]], within_s: float = ANSWER_S) -> asyncio.Future[R]:
         if self._closed is not None:
-            raise RuntimeError("the store is closed")
+            raise RuntimeError(CLOSED)
         task = asyncio.ensure_future(self._done(work, within_s))
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
@@ -147,23 +152,19 @@ class Database:
             raise refusal(error) from error
 
     async def _try(self, work: Callable[[Connection], Awaitable[R]]) -> R:
-        connection = await self._pool.acquire()
+        connection = await self._connections.take()
         try:
             return await work(connection)
         except asyncio.CancelledError:
             connection.terminate()  # nobody waits until a server answers that answers too late
             raise
         finally:
-            await self._pool.release(connection)
+            self._connections.give_back(connection)
 
     async def _close(self) -> None:
         if self._at_work:
             await asyncio.wait(self._at_work)
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await self._pool.close()
-        except TimeoutError:
-            self._pool.terminate()
+        await self._connections.close()
 
 
 async def _transact(connection: Connection, begin: str, work: Callable[[], Awaitable[R]]) -> R:
@@ -176,10 +177,6 @@ async def _transact(connection: Connection, begin: str, work: Callable[[], Await
         raise
     await connection.execute("COMMIT")
     return result
-
-
-async def _leave(_: Connection) -> None:
-    """Leave a connection as it is when its work ends: nothing of ours outlives a transaction in it."""
 
 
 async def _prepare(url: str) -> bool:
