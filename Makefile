@@ -16,7 +16,7 @@ RECENT := import sys; assert sys.version_info >= (3, 11)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run demo test check coverage bench bench-growth bench-gallery soak kills interop image container-check deploy-check lock audit clean
+.PHONY: help run demo test check coverage bench bench-growth bench-gallery bench-scale soak kills test-scale interop image container-check deploy-check lock audit clean
 
 help:
 	@echo 'make run       start the service; Ctrl-C stops it'
@@ -27,8 +27,10 @@ help:
 	@echo 'make bench     compare the speed with other servers on the same work; ARGS="history --rounds 3" for some rows'
 	@echo 'make bench-growth  queries of a million generations, a cache of 100,000 files, 5,000 streams, starts'
 	@echo 'make bench-gallery  measure the gallery in a browser'
+	@echo 'make bench-scale  what PostgreSQL and a bucket cost, and a calculation for a hundred replicas'
 	@echo 'make soak      a day of a team in half an hour, and what grows; ARGS="--minutes 2" for a short one'
 	@echo 'make kills     kill the service 200 times, and count the pictures that were paid for and are lost'
+	@echo 'make test-scale  kill and halt replicas under thousands of calls; ARGS="--calls 300 --kills 3" for a short one'
 	@echo 'make interop   real MCP clients against the service; installs them once'
 	@echo 'make image     build the container image $(IMAGE), with podman or docker'
 	@echo 'make container-check  build it, run it hardened, and check how it lives; BUILD_OPTIONS are for the build'
@@ -66,11 +68,17 @@ bench-growth: $(VENV)/installed-dev
 bench-gallery: $(VENV)/installed-dev
 	@exec $(BIN)/python -m benchmarks.gallery $(ARGS)
 
+bench-scale: $(VENV)/installed-dev
+	@exec $(BIN)/python -m benchmarks.replicas $(ARGS)
+
 soak: $(VENV)/installed-dev
 	@exec $(BIN)/python -m benchmarks.soak $(ARGS)
 
 kills: $(VENV)/installed-dev
 	@exec $(BIN)/python -m tests.kills --kills 200 $(ARGS)
+
+test-scale: $(VENV)/installed-dev
+	@exec $(BIN)/python -m tests.scale $(ARGS)
 
 interop: $(VENV)/installed-dev
 	@exec $(BIN)/python -m tests.interop $(ARGS)

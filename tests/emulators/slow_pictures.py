@@ -7,10 +7,12 @@ of ModelScope's API. `told` holds the prompts whose whole answer (bytes, URLs, o
 import asyncio
 import base64
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 from aiohttp import web
 
@@ -37,17 +39,23 @@ class SlowPictures:
     downloading: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by the first download."""
 
-    _drawn: int = 0
-    _tasks: dict[str, float] = field(default_factory=dict)
+    small: bool = False
+    """Pictures of kilobytes, for a test of many."""
+
+    prompts: list[str] = field(default_factory=list)
+    """The prompt of each charge. Pictures and tasks are named after its place here, counted from 1."""
+
+    looks: dict[str, list[float]] = field(default_factory=dict)
+    """By task: when it was given, and each time that it was asked about, in seconds since the epoch."""
 
     async def draw(self, request: web.Request) -> web.StreamResponse:
         """Both `images/generations`: a task where ModelScope's header asks for one."""
         prompt = str((await request.json())["prompt"])
         self.charges[prompt] += 1
-        self._drawn += 1
-        number = self._drawn
+        self.prompts.append(prompt)
+        number = len(self.prompts)
         if "X-ModelScope-Async-Mode" in request.headers:
-            self._tasks[str(number)] = asyncio.get_running_loop().time()
+            self.looks[str(number)] = [time.time()]
             return await self._answer(request, prompt, {"task_id": str(number)})
         await asyncio.sleep(self.draw_s)
         if "[links]" in prompt:
@@ -58,9 +66,10 @@ class SlowPictures:
 
     async def poll(self, request: web.Request) -> web.Response:
         task = request.match_info["id"]
-        if task not in self._tasks:  # the service asks once for a task that nobody has, to try its key
+        if task not in self.looks:  # the service asks once for a task that nobody has, to try its key
             return web.json_response({"errors": {"message": "task not found"}}, status=404)
-        if asyncio.get_running_loop().time() - self._tasks[task] < self.draw_s:
+        self.looks[task].append(time.time())
+        if self.looks[task][-1] - self.looks[task][0] < self.draw_s:
             return web.json_response({"task_id": task, "task_status": "PROCESSING"})
         links = [f"{self.url}/files/{task}-1.jpeg"]
         return web.json_response({"task_id": task, "task_status": "SUCCEED", "output_images": links})
@@ -70,8 +79,13 @@ class SlowPictures:
         return await self._dripped(request, self.picture(request.match_info["name"].partition(".")[0]))
 
     def picture(self, name: str) -> bytes:
-        """Megabytes that differ for each name, and are whole for a decoder."""
-        return pictures.large_jpeg() + name.encode()
+        """Bytes that differ for each name, and are whole for a decoder."""
+        return (_small() if self.small else pictures.large_jpeg()) + name.encode()
+
+    def drawn(self, prompt: str) -> set[bytes]:
+        """All pictures that were drawn for a prompt."""
+        numbers = [number for number, each in enumerate(self.prompts, 1) if each == prompt]
+        return {self.picture(f"{number}-{place}") for number in numbers for place in (1, 2)}
 
     async def _dripped(self, request: web.Request, data: bytes) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "image/jpeg", "Content-Length": str(len(data))})
@@ -103,9 +117,14 @@ class SlowPictures:
         }
 
 
+@cache
+def _small() -> bytes:
+    return pictures.jpeg(1, (256, 256))
+
+
 @asynccontextmanager
-async def running(draw_s: float, download_s: float) -> AsyncIterator[SlowPictures]:
-    emulator = SlowPictures(draw_s=draw_s, download_s=download_s)
+async def running(draw_s: float, download_s: float, *, small: bool = False) -> AsyncIterator[SlowPictures]:
+    emulator = SlowPictures(draw_s=draw_s, download_s=download_s, small=small)
     app = web.Application(client_max_size=2**26)
     app.router.add_post("/v1/images/generations", emulator.draw)
     app.router.add_get("/v1/tasks/{id}", emulator.poll)
