@@ -119,7 +119,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         url = settings.reached_at + settings.path
         resource = await stack.enter_async_context(protected_resource.opened(settings.oauth, url, session))
         endpoint = _endpoint(settings, storage, resource)
-        tokens = await StaticTokens.open(settings, logs.hide, redactor.add, read_stored=read_stored)
+        tokens = await StaticTokens.open(settings, logs.follow, redactor.follow, read_stored=read_stored)
         decoders = Decoders(DecodeLimits(memory_bytes=settings.decode_memory_bytes, cpu_s=settings.decode_s))
         stack.push_async_callback(decoders.close)
         states = UpstreamStates(upstreams)

@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final
@@ -55,6 +55,11 @@ class SecretFilter(logging.Filter):
     def hide(self, secret: str) -> None:
         """Replace one more secret from now on."""
         self._redactor.add(secret)
+        self._cleaned = {}
+
+    def follow(self, secrets: Iterable[str]) -> None:
+        """Replace these secrets from now on, in the place of those that were followed before."""
+        self._redactor.follow(secrets)
         self._cleaned = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -144,6 +149,7 @@ class Log(LogWriter):
         secret_filter = SecretFilter(secrets)
         super().__init__(sys.stderr, settle, secret_filter.filter)
         self.hide: Final = secret_filter.hide
+        self.follow: Final = secret_filter.follow
         self.addFilter(is_worth_a_line)
         self.setFormatter(formatter)
 
@@ -152,6 +158,12 @@ def hide(secret: str) -> None:
     """Keep a secret that was made after `set_up` out of the log."""
     for log in _logs():
         log.hide(secret)
+
+
+def follow(secrets: Collection[str]) -> None:
+    """Keep secrets that change out of the log, in the place of those that were followed before."""
+    for log in _logs():
+        log.follow(secrets)
 
 
 def dropped() -> int:

@@ -10,8 +10,10 @@ Both are fast enough for the event loop: some 20 ns a character, however many se
 import base64
 import html
 import re
+import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -53,7 +55,12 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._short: tuple[str, ...] = ()
-        self._long: dict[str, set[tuple[str, int]]] = {}
+        self._long: dict[str, tuple[str, ...]] = {}
+        """The forms that hold these characters. One tuple serves all of a form, or memory would be thrice as much."""
+        self._held: Counter[str] = Counter()
+        """The forms, and by how many secrets."""
+        self._followed: frozenset[str] = frozenset()
+        self._changing = threading.Lock()
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
@@ -61,12 +68,41 @@ class Redactor:
 
         Any thread may do so, as the reader of a file of tokens does, while others clean their texts.
         """
-        for secret in secrets:
-            for form in _forms(secret) if len(secret) >= SHORTEST else ():
-                if len(form) < PART:
-                    self._short = tuple({*self._short, form})
-                for at in range(len(form) - _GRAM + 1) if len(form) >= PART else ():
-                    self._long.setdefault(form[at : at + _GRAM], set()).add((form, at))
+        with self._changing:
+            for form in _forms_of(secrets):
+                self._hold(form)
+
+    def follow(self, secrets: Iterable[str]) -> None:
+        """Replace these secrets in the place of those that were followed before, as `add` does. They change often."""
+        with self._changing:
+            before, self._followed = self._followed, frozenset(secrets)
+            for form in _forms_of(self._followed - before):
+                self._hold(form)
+            for form in _forms_of(before - self._followed):
+                self._let_go(form)
+
+    def _hold(self, form: str) -> None:
+        self._held[form] += 1
+        if self._held[form] > 1:
+            return
+        if len(form) < PART:
+            self._short = (*self._short, form)
+            return
+        alone = (form,)
+        for gram in _grams(form):
+            others = self._long.get(gram)
+            self._long[gram] = alone if others is None else (*others, form)
+
+    def _let_go(self, form: str) -> None:
+        self._held[form] -= 1
+        if self._held[form]:
+            return
+        del self._held[form]
+        self._short = tuple(each for each in self._short if each != form)
+        for gram in _grams(form) if len(form) >= PART else ():
+            others = tuple(each for each in self._long.pop(gram) if each != form)
+            if others:
+                self._long[gram] = others
 
     def clean(self, text: str) -> str:
         """Return the text with every secret, and every part of one that is long enough, replaced."""
@@ -109,8 +145,9 @@ class Redactor:
         spans: list[tuple[int, int]] = []
         known = self._long
         for at in range(0, len(folded) - _GRAM + 1, _STEP):
-            if (found := known.get(folded[at : at + _GRAM])) is not None:
-                extents = [_extent(folded, at, *each) for each in tuple(found)]  # others may add meanwhile
+            gram = folded[at : at + _GRAM]
+            if (forms := known.get(gram)) is not None:
+                extents = [_extent(folded, at, form, offset) for form in forms for offset in _places(gram, form)]
                 spans += [(start, stop) for start, stop in extents if stop - start >= PART]
         return spans
 
@@ -167,6 +204,26 @@ def _decoded(escape: re.Match[str]) -> str:
         character = html.unescape(f"&{escape['entity']}")
         return character if len(character) == 1 else " "
     return escape["literal"] or ""
+
+
+def _forms_of(secrets: Iterable[str]) -> Iterator[str]:
+    """Yield the forms of each secret that is long enough."""
+    for secret in secrets:
+        if len(secret) >= SHORTEST:
+            yield from _forms(secret)
+
+
+def _grams(form: str) -> set[str]:
+    """Return the characters of a form that are looked up, from each place on."""
+    return {form[at : at + _GRAM] for at in range(len(form) - _GRAM + 1)}
+
+
+def _places(gram: str, form: str) -> Iterator[int]:
+    """Yield the places of some characters in a form."""
+    at = form.find(gram)
+    while at >= 0:
+        yield at
+        at = form.find(gram, at + 1)
 
 
 def _forms(secret: str) -> set[str]:

@@ -1,5 +1,6 @@
 """Texts from outside: no secret in any shape, and nothing that only a model reads."""
 
+import pickle
 import time
 import unicodedata
 from collections.abc import Callable
@@ -186,3 +187,34 @@ def test_a_text_that_shows_all_that_it_is_is_not_made_anew() -> None:
     """Ours: it runs on the event loop. The longest prompt, of 32,000 characters, takes less than a millisecond."""
     text = "画一只猫在月亮上　" * 3500
     assert visible(text) is text
+
+
+def test_secrets_that_change_leave_nothing_behind() -> None:
+    """Bug: each token of a file that changed stayed for good, with 65 kB in each redactor."""
+    redactor = Redactor([KEY])
+
+    def kept() -> tuple[int, int]:
+        return len(pickle.dumps((redactor._long, redactor._short, redactor._held))), len(redactor._long)
+
+    before = kept()
+    for number in range(1000):
+        token = f"token-{number:04}-of-some-person"
+        redactor.follow([token, KEY, "n0b0dy"])
+        assert redactor.clean(f"{token}, {KEY} and n0b0dy") == f"{HIDDEN}, {HIDDEN} and {HIDDEN}"
+    assert redactor.clean("token-0998-of-some-person") != HIDDEN
+    redactor.follow([])
+    assert redactor.clean(KEY) == HIDDEN
+    assert kept() == before
+
+
+def test_a_secret_is_replaced_as_long_as_one_source_has_it() -> None:
+    redactor = Redactor()
+    redactor.follow([KEY])
+    redactor.add(KEY)
+    redactor.follow([])
+    assert redactor.clean(KEY) == HIDDEN
+
+
+def test_a_secret_of_one_letter_again_and_again_is_replaced() -> None:
+    """Ours: its characters are found at every place of it."""
+    assert Redactor(["a" * 40]).clean(f"b{'a' * 40}b") == f"b{HIDDEN}b"

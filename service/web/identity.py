@@ -10,7 +10,7 @@ import hmac
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias
@@ -89,23 +89,17 @@ class StaticTokens:
 
     @classmethod
     async def open(
-        cls, settings: Settings, *hide: Callable[[str], None], read_stored: Stored | None = None
+        cls, settings: Settings, *follow: Callable[[Collection[str]], None], read_stored: Stored | None = None
     ) -> "StaticTokens":
         """Read the tokens of the settings, of their file, and those that are stored; raises `SettingsError`.
 
-        Each `hide` is called with every token that stands plainly in the file, now or later.
+        Each `follow` is called with the tokens that stand plainly in the file, at each reading, by a thread.
         """
         fixed = static_tokens(settings.tokens.items())
         stored = await read_stored() if read_stored is not None else ()
         if settings.tokens_file is None:
             return cls(fixed, None, stored, read_stored)
-        loop = asyncio.get_running_loop()
-
-        def hide_on_loop(token: str) -> None:  # a thread reads the file
-            for each in hide:
-                loop.call_soon_threadsafe(each, token)
-
-        read = partial(read_file, taken=[token.digest for token in fixed], hide=hide_on_loop)
+        read = partial(_read_file, _Plain(follow), [token.digest for token in fixed])
         file = await WatchedFile.open("EASEL_TOKENS_FILE", settings.tokens_file, read)
         return cls(fixed, file, stored, read_stored)
 
@@ -161,6 +155,33 @@ class StaticTokens:
         """Tell whether the token of this digest, in hexadecimal digits, is there and good now."""
         now = time.time()
         return any(each.digest.hex() == digest and not each.problem(now) for each in self._tokens)
+
+
+class _Plain:
+    """The tokens that stand plainly in a file, of its last good reading."""
+
+    def __init__(self, follow: Sequence[Callable[[Collection[str]], None]]) -> None:
+        self._follow = follow
+        self._good: frozenset[str] = frozenset()
+
+    def tell(self, written: Collection[str], *, is_good: bool) -> None:
+        """Tell the followers of a reading. The tokens of the last good one stay: they are good, or came just now."""
+        both = self._good.union(written)
+        if is_good:
+            self._good = frozenset(written)
+        for each in self._follow:
+            each(both)
+
+
+def _read_file(plain: _Plain, taken: Collection[bytes], data: bytes) -> tuple[StaticToken, ...]:
+    written: list[str] = []
+    is_good = False
+    try:
+        tokens = read_file(data, taken, written.append)
+        is_good = True
+    finally:
+        plain.tell(written, is_good=is_good)
+    return tokens
 
 
 def bearer_token(request: web.Request) -> str:
