@@ -84,7 +84,7 @@ def copy(data: bytes, max_bytes: int) -> JpegCopy:
     decoded = decode(data, within(LARGE_PIXELS))
     picture = on_white(decoded.picture)
     for side, quality in product(sizes_of_copies(picture.size), COPY_QUALITIES):
-        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        picture.thumbnail((side, side), Image.Resampling.HAMMING)
         encoded = _jpeg(picture, quality)
         if len(encoded) <= max_bytes:
             break
