@@ -21,10 +21,11 @@ from service.protocol.jsonrpc import Result
 from service.protocol.session import Sessions
 from service.settings import Settings
 from service.storage.disk_sessions import DiskSessions
+from service.web.connections import Bounds, Connections
 from service.web.guard import Guard
 from service.web.mcp import MAX_BODY_BYTES, McpEndpoint
 from service.web.sessions import add_routes
-from service.web.sockets import listen
+from service.web.sockets import Listener, listen
 
 
 async def echo(call: Call, arguments: Mapping[str, Any]) -> Result:
@@ -46,7 +47,8 @@ async def serve(port: int) -> None:
         add_routes(app, "/mcp", McpEndpoint(server=server, keys=keys), ended)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         await runner.setup()
-        await web.SockSite(runner, listen("127.0.0.1", port)[0]).start()
+        assert runner.server is not None, "it was set up"  # noqa: S101 - aiohttp's type covers a runner that was not
+        Listener(listen("127.0.0.1", port), Connections(Bounds())).start(app, runner.server)
         gc.freeze()  # as `service.serve` does
         await asyncio.Event().wait()
 

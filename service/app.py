@@ -197,7 +197,7 @@ async def _listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     assert runner.server is not None, "it was set up"  # noqa: S101 - aiohttp's type covers a runner that was not
-    listener.start(runner.server)
+    listener.start(app, runner.server)
     stack.push_async_callback(endpoint.close, GRACE_S)
     stack.push_async_callback(drain)
     stack.push_async_callback(listener.stop)

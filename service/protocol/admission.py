@@ -168,7 +168,9 @@ def find_session(pairs: Iterable[tuple[str, str]], keys: Keys, arrival: Arrival)
 
 def _admit(context: _Context, message: Message) -> Single:
     sent = context.headers.get(PROTOCOL_VERSION) if context.headers is not None else None
-    era = Era.MODERN if _names_version(message) else ERA_OF.get(sent, Era.MODERN)
+    era = ERA_OF.get(sent, Era.MODERN)
+    if era is not Era.MODERN and _names_version(message):
+        era = Era.MODERN
     try:
         if isinstance(message, Malformed):
             raise message.error
@@ -211,7 +213,7 @@ def _admit_item(context: _Context, message: Message) -> Single:
 
 
 def _names_version(message: Message) -> bool:
-    if not isinstance(message, Request | Notification):
+    if isinstance(message, Response | Malformed):
         return False
     meta = message.params.get("_meta")
     return isinstance(meta, dict) and META_VERSION in meta

@@ -108,6 +108,8 @@ class Era(Enum):
     LEGACY = "legacy"
     MODERN = "modern"
 
+    __hash__ = object.__hash__  # a member is the only one of its kind; Enum's own hash runs Python for each lookup
+
 
 BOTH: Final = frozenset(Era)
 LEGACY: Final = frozenset({Era.LEGACY})

@@ -7,8 +7,7 @@ Per-response fields, Caching).
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -49,8 +48,7 @@ CACHING: Final[Mapping[str, Mapping[str, Any]]] = {
 """Caching hints of the methods that must give them."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncodedResponse:
+class EncodedResponse(NamedTuple):
     """One encoded JSON-RPC response, and the HTTP status it has when it is the whole HTTP answer.
 
     The transport runs the callbacks of `delivery` once the client has it whole. A task keeps its callbacks for itself.

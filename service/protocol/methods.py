@@ -4,7 +4,7 @@ A handler takes the server and the call, returns a plain dict and raises `RpcErr
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -94,7 +94,7 @@ async def listen(server: Server, call: Call) -> Result:
     with hub.streams.hold(call.owner), hub.names.hold(call.owner, names_in(wanted)):
         granted = await _granted(server, call, wanted)
         # A stream lasts for days: what else came with it is let go.
-        call.request, call.headers = replace(call.request, params={}), None
+        call.request, call.headers = call.request._replace(params={}), None
         await _stream_changes(server, call, granted)
     return {"_meta": {SUBSCRIPTION_ID: call.id}}
 

@@ -22,7 +22,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from service.hosts import Network
 from service.web.guard import error_response
-from service.web.response import SERVER
+from service.web.response import SERVER, Sent
 
 logger = logging.getLogger(__name__)
 
@@ -139,6 +139,11 @@ class Connection(web.RequestHandler):
             return
         super().data_received(data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on, where reading was paused; aiohttp would have its parser look for more each time a body is read."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def begin(self, body: Any) -> None:
         """Note that a head has ended: from here on its request is handled."""
         self._body, self.head_bytes, self._head_tail, self.head_due = body, 0, b"", None
@@ -148,6 +153,10 @@ class Connection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the response, with our words where aiohttp has its own, and wait for another request."""
+        if isinstance(resp, Sent) and not self._upgraded:  # nothing is left to do, for which aiohttp has four steps
+            request._finish()
+            self._pool.wait(self)
+            return resp, False
         if isinstance(resp, web.HTTPException):
             allowed = resp.headers.get(hdrs.ALLOW)
             resp = refusal(resp.status, {} if allowed is None else {hdrs.ALLOW: allowed})
@@ -191,6 +200,8 @@ class Connection(web.RequestHandler):
 
     def _takes_head(self, data: bytes) -> bool:
         """Count the bytes of a head; return whether they are few enough to be read."""
+        if not self.head_bytes and 0 <= data.find(END_OF_HEAD) <= MAX_HEAD_BYTES:
+            return True  # nearly every head comes in one piece
         if self.head_due is None:
             self.head_due = self._loop.time() + self._pool.bounds.head_s
         # Its end may come in two pieces, and the body right behind the second one.

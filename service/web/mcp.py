@@ -110,7 +110,7 @@ class McpEndpoint:
             share.end()
 
     async def _post(self, request: web.Request, accepts: Accepts, share: Share) -> web.StreamResponse:
-        headers = request.headers
+        headers, identity = request.headers, request[IDENTITY]
         OF_REQUEST.set(headers.get(TRACEPARENT, ""))
         try:
             # Nearly every body has come with its head.
@@ -123,12 +123,13 @@ class McpEndpoint:
             return error_response(408, f"The body did not arrive within {self.body_deadline_s:g} seconds.")
         if len(body) > MAX_BODY_BYTES:
             return error_response(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
-        admitted, size = admit(headers.items(), body, self.keys, self._arrival_of(request)), len(body)
+        admitted, size = admit(headers.items(), body, self.keys, self._arrival_of(request, identity)), len(body)
         del body  # it is not held as long as its calls run
-        if request[IDENTITY].scopes is not SCOPES and (missing := self._missing_scopes(request, admitted)):
+        if identity.scopes is not SCOPES and (missing := self._missing_scopes(identity, admitted)):
             return step_up(self.resource, missing, admitted.id if isinstance(admitted, Call) else None)
         try:
-            self._count(admitted, request[IDENTITY].owner)
+            if not isinstance(admitted, Call):
+                self._count(admitted, identity.owner)
             share.receive(size)
         except LimitError as full:
             if isinstance(admitted, Call):
@@ -145,22 +146,22 @@ class McpEndpoint:
                 self._take(message)
                 return web.Response(status=202)
 
-    def _arrival_of(self, request: web.Request) -> Arrival:
-        arrival = arrival_of(request)
+    def _arrival_of(self, request: web.Request, identity: Identity) -> Arrival:
+        arrival = arrival_of(request, identity)
         if self.links_follow_host:
             arrival.reached_at = loopback_url_of(request.scheme, request.headers.get(hdrs.HOST, ""))
         if self.open_gallery is not None:
-            arrival.open_gallery = partial(self.open_gallery, request[IDENTITY])
+            arrival.open_gallery = partial(self.open_gallery, identity)
         return arrival
 
-    def _missing_scopes(self, request: web.Request, admitted: Admitted) -> list[str]:
+    def _missing_scopes(self, identity: Identity, admitted: Admitted) -> list[str]:
         """Return the scopes that a message needs, or the messages of a batch together, and its token does not grant.
 
         A batch is refused whole, before anything of it ran: a client asks for all scopes at once and sends it again.
         """
         items = admitted.items if isinstance(admitted, Batch) else (admitted,)
         needed = {scope_needed(self.server, each) for each in items if isinstance(each, Call)}
-        return sorted(each for each in needed if each is not None and each not in request[IDENTITY].scopes)
+        return sorted(each for each in needed if each is not None and each not in identity.scopes)
 
     def _count(self, admitted: Admitted, owner: str) -> None:
         """Count a message that is no call, or each of a batch; raises `LimitError`. Dispatch counts calls.
@@ -327,10 +328,10 @@ def terms_of(content_type: str, encoding: str | None, *accept: str) -> Accepts |
     return accepts
 
 
-def arrival_of(request: web.Request) -> Arrival:
+def arrival_of(request: web.Request, identity: Identity) -> Arrival:
     """Return the facts of a request that admission needs."""
     hint = request.query.get(HINT, "")[:MAX_HINT] if "?" in request.raw_path else ""
-    return Arrival(owner=request[IDENTITY].owner, now=time.time(), nonce=make_nonce, client_hint=hint)
+    return Arrival(owner=identity.owner, now=time.time(), nonce=make_nonce, client_hint=hint)
 
 
 @lru_cache(maxsize=256)  # a client sends the same with every request

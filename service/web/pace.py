@@ -5,6 +5,7 @@ nothing else is read or answered.
 """
 
 import asyncio
+import time
 from collections import deque
 from typing import Final
 
@@ -25,12 +26,11 @@ class Pace:
 
     def turn(self) -> asyncio.Future[None] | None:
         """Return the future that a request awaits before it begins; None where it may begin now."""
-        loop = asyncio.get_running_loop()
         if self._round_ends is None:
-            self._round_ends = loop.time() + ROUND_S
-            loop.call_soon(self._begin_round)
-        elif self._waiting or loop.time() > self._round_ends:
-            waiting = loop.create_future()
+            self._round_ends = time.monotonic() + ROUND_S
+            asyncio.get_running_loop().call_soon(self._begin_round)
+        elif self._waiting or time.monotonic() > self._round_ends:
+            waiting = asyncio.get_running_loop().create_future()
             self._waiting.append(waiting)
             return waiting
         return None
@@ -45,6 +45,5 @@ class Pace:
                 waiting.set_result(None)
                 begun += 1
         if self._waiting:
-            loop = asyncio.get_running_loop()
-            self._round_ends = loop.time() + ROUND_S
-            loop.call_soon(self._begin_round)
+            self._round_ends = time.monotonic() + ROUND_S
+            asyncio.get_running_loop().call_soon(self._begin_round)

@@ -62,7 +62,7 @@ class SessionRoutes:
         accept = request.headers.getall(hdrs.ACCEPT, [])
         if not Accepts(accept).sse:
             return error_response(406, NO_STREAM)
-        arrival = arrival_of(request)
+        arrival = arrival_of(request, request[IDENTITY])
         found = find_session(request.headers.items(), self._endpoint.keys, arrival)
         if isinstance(found, Refused):
             return response_of(found)
@@ -93,7 +93,7 @@ class SessionRoutes:
         """End a session, here and for every process on this data folder."""
         if _is_modern(request):
             return _post_only()
-        found = find_session(request.headers.items(), self._endpoint.keys, arrival_of(request))
+        found = find_session(request.headers.items(), self._endpoint.keys, arrival_of(request, request[IDENTITY]))
         if isinstance(found, Refused):
             return response_of(found)
         session, _ = found

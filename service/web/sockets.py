@@ -21,6 +21,7 @@ from service.hosts import Network, counted_as, read_address
 from service.limits import CONNECTIONS, Allowances
 from service.settings_reader import SettingsError
 from service.web.connections import Bounds, Connection, Connections, begun_by, raw_refusal
+from service.web.known_routes import KnownRoutes
 
 if sys.platform != "win32":  # Windows counts no descriptors
     import resource
@@ -139,9 +140,10 @@ class Listener:
         self._connections = connections
         self._accepting: list[asyncio.Task[None]] = []
 
-    def start(self, server: web.Server) -> None:
-        """Serve until `stop`. Needs a running loop."""
+    def start(self, app: web.Application, server: web.Server) -> None:
+        """Serve an application by its server, until `stop`. Needs a running loop."""
         server.request_factory = begun_by(server.request_factory)
+        server.request_handler = KnownRoutes(app, server.request_handler).handle
         self._accepting = [asyncio.create_task(self._accept(server, each)) for each in self._sockets]
 
     async def stop(self) -> None:

@@ -9,6 +9,7 @@ A lost connection is no error: messages are dropped then, but for those that a l
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Final, Protocol
@@ -71,10 +72,9 @@ class KeepAlive:
 
     def watch(self, response: Silent) -> None:
         """Start sending comments on this response when it is silent."""
-        loop = asyncio.get_running_loop()
-        self._new[response] = loop.time() + self._first_s
+        self._new[response] = time.monotonic() + self._first_s  # as the loop counts
         if self._timer is None:
-            self._timer = loop.call_later(self._first_s, self._tick)
+            self._timer = asyncio.get_running_loop().call_later(self._first_s, self._tick)
 
     def forget(self, response: Silent) -> None:
         """Stop sending comments on this response: it has ended, or its client is gone."""

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,7 +164,7 @@ async def test_only_what_is_the_same_for_everybody_is_answered_again() -> None:
 async def test_what_was_encoded_before_is_the_same_message_under_any_id(id_: int | str, method: str) -> None:
     given, asked = server(echo), call(method)
     first = result(await respond(given, asked))
-    asked.request = replace(asked.request, id=id_)
+    asked.request = asked.request._replace(id=id_)
     again = respond_from_cache(given, asked)
     assert again is not None
     assert json.loads(again.body) == {"jsonrpc": "2.0", "id": id_, "result": first}

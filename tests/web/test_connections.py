@@ -119,7 +119,7 @@ async def site(bounds: Bounds) -> AsyncIterator[Site]:
     await runner.setup()
     assert runner.server is not None
     listener = Listener([listening], here.pool)
-    listener.start(runner.server)
+    listener.start(app, runner.server)
     try:
         yield here
     finally:

@@ -1,8 +1,11 @@
 """Results of reads that are kept in memory as long as nobody, in whichever process, has committed anything.
 
 SQLite tells by a number that another connection has changed the file (sqlite.org/pragma.html#pragma_data_version). To
-ask for it takes two microseconds and waits for nobody, so that the loop asks by itself; the way to a thread and back
-takes thirty times as long. The number is asked for before the read: a result is never older than its number.
+ask for it takes a few system calls and waits for nobody, so that the loop asks by itself; the way to a thread and back
+takes ten times as long. The number is asked for before the read: a result is never older than its number.
+
+One look serves all reads in one round of the loop. Each belongs to a message that came before the round began, so that
+whatever its sender knew to be written is older than the look.
 """
 
 import asyncio
@@ -24,6 +27,7 @@ class KeptReads:
         self._connection = connection
         self._version: int | None = None
         self._kept: dict[Hashable, Any] = {}
+        self._has_looked = False
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -48,7 +52,9 @@ class KeptReads:
         self._connection.close()
 
     def _look(self) -> int | None:
-        """Return the number of the file as it is now, without the results of another one; None where nobody knows."""
+        """Return the number of the file in this round, without the results of another one; None where nobody knows."""
+        if self._has_looked:
+            return self._version
         try:
             version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error:  # the read that follows has words for it
@@ -56,7 +62,12 @@ class KeptReads:
         if version != self._version:
             self._version = version
             self._kept.clear()
+        self._has_looked = True
+        asyncio.get_running_loop().call_soon(self._begin_round)
         return version
+
+    def _begin_round(self) -> None:
+        self._has_looked = False
 
 
 def _connect(path: Path) -> sqlite3.Connection:
