@@ -27,9 +27,9 @@ import aiohttp
 from PIL import Image, ImageDraw
 
 from benchmarks.serving import served
+from service.storage.records.words import search_text
 from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.store import SqliteStore
-from service.storage.words import search_text
 from tests.browser import Tab, browser
 
 SHAPES: Final = ((1024, 1024), (1344, 768), (768, 1344), (1152, 896))

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from service.storage.records.words import search_text
 from service.storage.sqlite.database import transact
 from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.schema import STATEMENTS, create_tables
-from service.storage.words import search_text
 
 OWNER: Final = "local"
 MODELS: Final = ("qwen-image", "flux-dev", "gpt-image-2", "seedream-4", "kolors")

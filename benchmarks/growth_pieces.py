@@ -24,6 +24,7 @@ from benchmarks.serving import ROOT, Served, launched
 from benchmarks.wire import modern
 from service.costs import Drawn
 from service.images import ImageRequest, KeptPicture
+from service.storage.records.new_work import NewJob
 from service.storage.sqlite import jobs
 
 Numbers: TypeAlias = dict[str, float]
@@ -78,7 +79,7 @@ def _write(connection: sqlite3.Connection, number: int) -> None:
     request = ImageRequest(model="qwen-image", prompt=f"an old lighthouse in the snow, watercolour, no {number}")
     name = f"{number:032x}.png"
     picture = KeptPicture(name=name, media_type="image/png", width=1024, height=1024, size=1_400_000)
-    new = jobs.NewJob(
+    new = NewJob(
         owner=OWNER,
         request=request,
         upstream="kiln",

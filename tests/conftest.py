@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from tests.engines import Engine, SqliteEngine
 from tests.loop_watchdog import Watchdog, watched
 from tests.scale import postgres
 from tests.scale.postgres import Server
-from tests.stores import STORES, Clock, Factory
+from tests.stores import ENGINES, Clock, Factory, make_tables, open_postgres, open_sqlite
 from tests.wire import WireClient, wire_client
 
 LONGEST_FIRST: Final = (
@@ -142,10 +143,20 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     return SqliteEngine(tmp_path)
 
 
-@pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    """An empty store: what is asked of it must hold for every implementation."""
-    factory: Factory = request.param
+@pytest.fixture(params=ENGINES)
+async def factory(request: pytest.FixtureRequest) -> AsyncIterator[Factory]:
+    """Opens stores on one empty database: what is asked of them must hold for every engine."""
+    if request.param == "sqlite":
+        yield open_sqlite
+        return
+    server: Server = request.getfixturevalue("postgres_server")
+    async with server.database(make_tables) as url:
+        yield partial(open_postgres, url)
+
+
+@pytest.fixture
+async def store(factory: Factory, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
+    """An empty store."""
     opened = await factory(tmp_path, clock)
     yield opened
     await opened.close()

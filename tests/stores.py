@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from service.images import Failure, ImageRequest, Job, KeptPicture
+from service.storage.postgresql.database import Database
+from service.storage.postgresql.leases import Held
+from service.storage.postgresql.store import PostgresStore
 from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Store
 
@@ -34,8 +35,18 @@ async def open_sqlite(folder: Path, clock: Clock) -> SqliteStore:
     )
 
 
-STORES: Final = [pytest.param(open_sqlite, id="sqlite")]
-"""What the tests of the contract run on. A second store is one more row."""
+async def open_postgres(url: str, folder: Path, clock: Clock) -> PostgresStore:
+    """A store on the database of this URL, whatever the folder; two of them are of one process."""
+    return await PostgresStore.open(await Database.open(url), Held("this process"), clock, folder=folder)
+
+
+async def make_tables(url: str) -> None:
+    """Bring the tables of a database up to date."""
+    await (await Database.open(url)).close()
+
+
+ENGINES: Final = ("sqlite", "postgresql")
+"""What the tests of the contract run on."""
 
 
 def picture(name: str, size: int = 1000, note: str = "", source: str = "") -> KeptPicture:

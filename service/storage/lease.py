@@ -24,6 +24,9 @@ from filelock import BaseFileLock, FileLock, Timeout
 from service.storage.data_folder import PRIVATE_FOLDER, DataFolderError, needing
 
 LEASE_ID: Final = re.compile(r"[0-9a-f]{32}")
+RELEASED: Final = ""
+"""The lease of a job, or of a task, that its process follows no longer."""
+
 GATE_TIMEOUT_S: Final = 10
 """The gate is held for milliseconds. A wait of this length means a stopped process, or a broken file system."""
 

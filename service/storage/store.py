@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.costs import DailyCost, Drawn
-from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent
+from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent, WorkError
 from service.settings import Limits
 
 
@@ -72,6 +72,14 @@ class Page:
     at_least: bool = False
 
 
+COUNTED: Final = 10_000
+COUNTED_WORDS: Final = 1_000
+"""Matches that are counted one by one, without words and with some; a page says of more that they are at least so many.
+
+With words each is a meeting of several lists.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FilesTotal:
     """Count and bytes of stored files, and when the oldest was stored; None without any file."""
@@ -87,6 +95,15 @@ class OwnedFile:
 
     owner: str
     name: str
+
+
+def still_made(history_id: int) -> WorkError:
+    """Return the error of the deletion of a job that is at work."""
+    return WorkError(
+        f"history_id {history_id} is still being made and cannot be deleted. Call `history` with it to wait for its "
+        "end, then delete it.",
+        kind="working",
+    )
 
 
 class Store(ABC):

@@ -17,8 +17,9 @@ from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.retention import BATCH, DAY_S, ROUND_S, SETTLED_S, Retention
 from service.settings import Limits
 from service.storage.disk import DiskFiles
+from service.storage.records.removal import NAMED_AT_ONCE
 from service.storage.replicas import Replica
-from service.storage.sqlite.files import INSERT_FILE, NAMED_AT_ONCE
+from service.storage.sqlite.files import INSERT_FILE
 from service.storage.sqlite.store import SqliteStore
 from service.storage.store import FilesTotal, OwnedFile
 from tests.stores import Clock, begin, picture

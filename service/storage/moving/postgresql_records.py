@@ -25,7 +25,7 @@ from service.storage.moving.records import (
 )
 from service.storage.postgresql.schema import SchemaError, migrate
 from service.storage.postgresql.troubles import trouble_of
-from service.storage.words import search_text
+from service.storage.records.words import search_text
 from service.storage_urls import DATABASE_URL, DatabaseUrl
 
 CONNECT_S: Final = 10.0
@@ -48,8 +48,8 @@ FOLLOWING: Final = (
     "SELECT setval(pg_get_serial_sequence('jobs', 'id'), max(id)) FROM jobs",
 )
 FORGET_DERIVED: Final = "UPDATE files SET derived = 0 WHERE derived <> 0"
-SELECT_PROMPTS: Final = "SELECT id, owner, history_id, prompt FROM jobs WHERE id > $1 ORDER BY id LIMIT $2"
-PROMPTS: Final = ("job_id", "owner", "history_id", "words")
+SELECT_PROMPTS: Final = "SELECT id, prompt FROM jobs WHERE id > $1 ORDER BY id LIMIT $2"
+INSERT_WORDS: Final = "SELECT insert_words(id, words) FROM unnest($1::bigint[], $2::text[]) AS entered (id, words)"
 
 
 class PostgresRecords(Records):
@@ -150,8 +150,8 @@ class _Writer(RecordWriter):
             await self._connection.execute(statement)
         last = 0
         while jobs := await self._connection.fetch(SELECT_PROMPTS, last, BATCH):
-            words = [(id_, owner, number, search_text(prompt)) for id_, owner, number, prompt in jobs]
-            await self._connection.copy_records_to_table("prompts", records=words, columns=PROMPTS)
+            words = [search_text(prompt) for _, prompt in jobs]
+            await self._connection.execute(INSERT_WORDS, [id_ for id_, _ in jobs], words)
             last = jobs[-1][0]
 
 

@@ -26,9 +26,9 @@ from service.storage.moving.records import (
     Rows,
     Table,
 )
+from service.storage.records.words import search_text
 from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.schema import STATEMENTS, VERSION, version_of
-from service.storage.words import search_text
 from service.troubles import described
 
 R = TypeVar("R")

@@ -167,6 +167,13 @@ class Database:
         await self._connections.close()
 
 
+async def first_row(connection: Connection, query: str, *values: object) -> asyncpg.Record:
+    """Return the first row of a query that always has one."""
+    row = await connection.fetchrow(query, *values)
+    assert row is not None, query  # noqa: S101 - as the caller wrote the query
+    return row
+
+
 async def _transact(connection: Connection, begin: str, work: Callable[[], Awaitable[R]]) -> R:
     await connection.execute(begin)
     try:

@@ -13,9 +13,9 @@ from typing import Any, Final
 from service.images import Job
 from service.storage.import_numbers import numbered
 from service.storage.imports import Import, Imported, Imports
-from service.storage.job_rows import picture_row
 from service.storage.postgresql.database import Connection, Database, change, is_text
-from service.storage.words import search_text
+from service.storage.records.job_rows import picture_row
+from service.storage.records.words import search_text
 
 FIND_IMPORT: Final = "SELECT EXISTS (SELECT FROM imports WHERE owner = $1 AND digest = $2)"
 INSERT_IMPORT: Final = "INSERT INTO imports (owner, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING"
@@ -50,10 +50,7 @@ INSERT_JOBS: Final = """
     )
     RETURNING history_id, id
 """
-INSERT_WORDS: Final = """
-    INSERT INTO prompts (owner, job_id, history_id, words)
-    SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[])
-"""
+INSERT_WORDS: Final = "SELECT insert_words(id, words) FROM unnest($1::bigint[], $2::text[]) AS entered (id, words)"
 INSERT_PICTURES: Final = """
     INSERT INTO pictures (job_id, position, name, media_type, width, height, size, note, source, part)
     SELECT * FROM unnest(
@@ -109,8 +106,8 @@ async def _insert_jobs(connection: Connection, owner: str, fresh: Sequence[Job])
     entering = numbered(await connection.fetchval(HOLD_NEWEST, owner), fresh)
     rows = _columns([_job_row(*each) for each in entering.jobs], 11)
     ids: dict[int, int] = {row[0]: row[1] for row in await connection.fetch(INSERT_JOBS, owner, *rows)}
-    words = [(ids[number], number, search_text(job.prompt)) for number, job in entering.jobs]
-    await connection.execute(INSERT_WORDS, owner, *_columns(words, 3))
+    words = [(ids[number], search_text(job.prompt)) for number, job in entering.jobs]
+    await connection.execute(INSERT_WORDS, *_columns(words, 2))
     pictures = [
         (ids[number], position, *picture_row(picture))
         for number, job in entering.jobs

@@ -3,31 +3,24 @@
 1. A name belongs to one owner, since it is keyed by owner and bytes: one row serves every picture, reference and upload
    of that name. Storing the file again makes it new.
 2. A file is used by a picture of a job, by a job that works, and by an upload that no job has used yet.
-3. For want of room the files that nothing uses go first: references that were drawn from, and those of calls that came
-   to nothing. Then go pictures and waiting uploads. Of both kinds the oldest of that owner go who holds most, so that
-   nobody loses a picture to the greed of another. Files that were taken over from an earlier server stay.
-4. Triggers delete pictures, words, lineage and counts of a job with it. The lineage of its children stays: they say
+3. Triggers delete pictures, words, lineage and counts of a job with it. The lineage of its children stays: they say
    which number they came from, though it is gone.
 
 Each function runs inside one transaction of `Database`.
 """
 
-import heapq
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
 from typing import Final
 
-from service.images import JobState, WorkError
+from service.images import JobState
 from service.settings import Limits
-from service.storage.store import FilesTotal, OwnedFile
+from service.storage.records.removal import Kind, files_to_remove
+from service.storage.store import FilesTotal, OwnedFile, still_made
 
 AT_ONCE: Final = 200
 """Jobs that one transaction deletes: some twenty milliseconds, during which no other process writes."""
-
-NAMED_AT_ONCE: Final = 1000
-"""Files that are named for want of room before some of them are removed: half a second with thousands of owners."""
 
 FORGET_UNOWNED: Final = "DELETE FROM files WHERE name = ? AND owner = '' AND owner <> ?"
 INSERT_FILE: Final = """
@@ -50,23 +43,27 @@ COUNT_OF_OWNER: Final = """
     SELECT coalesce(sum(entries), 0), coalesce(sum(bytes), 0), (SELECT min(stored_at) FROM files WHERE owner = ?1)
     FROM file_totals WHERE owner = ?1
 """
-COUNT_OF_EACH: Final = """
-    SELECT owner, entries - coalesce(old_entries, 0), bytes - coalesce(old_bytes, 0)
-    FROM file_totals LEFT JOIN (
-        SELECT owner, count(*) AS old_entries, sum(size + derived) AS old_bytes FROM files
-        WHERE stored_at <> 0 AND name IN (SELECT name FROM old_files) GROUP BY owner
-    ) USING (owner)
-    WHERE entries > 0
-"""
-"""The room that each owner holds of the limits: files of an earlier server count for none (`limited_files`)."""
-
 NEWEST_TIME: Final = "SELECT coalesce(max(stored_at), 0) FROM files"
-NEWEST_OF_ALL: Final = "SELECT name FROM files ORDER BY stored_at DESC, name DESC LIMIT 1"
-NEWEST_OF_OWNER: Final = "SELECT name FROM files WHERE owner = ? ORDER BY stored_at DESC, name DESC LIMIT 1"
-TOO_OLD: Final = "SELECT owner, name, size + derived FROM limited_files WHERE stored_at < ? ORDER BY stored_at, name"
-COUNT_UNUSED: Final = "SELECT owner, count(*), sum(size + derived) FROM unused_files GROUP BY owner"
-UNUSED_OF_OWNER: Final = "SELECT name, size + derived FROM unused_files WHERE owner = ? ORDER BY stored_at, name"
-IDLE_OF_OWNER: Final = "SELECT name, size + derived FROM limited_files WHERE owner = ? ORDER BY stored_at, name"
+ANSWERS: Final[Mapping[Kind, str]] = {
+    Kind.TOO_OLD: """
+        SELECT owner, name, size + derived FROM limited_files WHERE stored_at < :before ORDER BY stored_at, name
+    """,
+    Kind.HELD: """
+        SELECT owner, entries - coalesce(old_entries, 0), bytes - coalesce(old_bytes, 0)
+        FROM file_totals LEFT JOIN (
+            SELECT owner, count(*) AS old_entries, sum(size + derived) AS old_bytes FROM files
+            WHERE stored_at <> 0 AND name IN (SELECT name FROM old_files) GROUP BY owner
+        ) USING (owner)
+        WHERE entries > 0
+    """,
+    Kind.UNUSED: "SELECT owner, count(*), sum(size + derived) FROM unused_files GROUP BY owner",
+    Kind.UNUSED_OF: "SELECT name, size + derived FROM unused_files WHERE owner = :owner ORDER BY stored_at, name",
+    Kind.IDLE_OF: "SELECT name, size + derived FROM limited_files WHERE owner = :owner ORDER BY stored_at, name",
+    Kind.NEWEST: "SELECT name FROM files ORDER BY stored_at DESC, name DESC LIMIT 1",
+    Kind.NEWEST_OF: "SELECT name FROM files WHERE owner = :owner ORDER BY stored_at DESC, name DESC LIMIT 1",
+}
+"""The statements that answer the questions of a removal. Rows are read when they are wanted."""
+
 BEYOND_NEWEST: Final = """
     SELECT name FROM idle_files WHERE name IN (
         SELECT name FROM files WHERE owner = ? ORDER BY stored_at DESC, name DESC LIMIT -1 OFFSET ?
@@ -150,86 +147,15 @@ def files_over_limits(
     connection: sqlite3.Connection, limits: Limits, before: float, spare: Collection[str]
 ) -> list[OwnedFile]:
     """Name the files to remove: the too old ones, then those for which an owner, or all together, have no room."""
-    removal = _Removal(connection, spare)
-    for owner, name, size in connection.execute(TOO_OLD, (before,)):
-        removal.take(owner, name, size)
-    each, together = _Room(limits.owner_entries, limits.owner_size), _Room(limits.entries, limits.size)
-    for owner in removal.held if each != NO_LIMIT else ():
-        removal.shed([owner], each, NEWEST_OF_OWNER, owner)
-    removal.shed(removal.held, together, NEWEST_OF_ALL)
-    return list(removal.named.values())
-
-
-@dataclass
-class _Room:
-    """A number of files and their bytes; as a limit, 0 is none."""
-
-    entries: int = 0
-    size: int = 0
-
-    def share_of(self, limit: "_Room") -> float:
-        """The part of a limit that this is, by number or by bytes, whichever is more."""
-        by_number = self.entries / limit.entries if limit.entries else 0.0
-        return max(by_number, self.size / limit.size if limit.size else 0.0)
-
-    def lose(self, size: int) -> None:
-        """Count one file less."""
-        self.entries -= 1
-        self.size -= size
-
-
-NO_LIMIT: Final = _Room()
-
-
-class _Removal:
-    """The files that are to be removed, by name, and the room that each owner holds without them."""
-
-    def __init__(self, connection: sqlite3.Connection, spare: Collection[str]) -> None:
-        self.named: dict[str, OwnedFile] = {}
-        self._connection = connection
-        self._spare = set(spare)
-        self.held = self._count(COUNT_OF_EACH)
-
-    def take(self, owner: str, name: str, size: int) -> bool:
-        """Name a file, unless it is spared or named already."""
-        if name in self._spare or name in self.named:
-            return False
-        self.named[name] = OwnedFile(owner=owner, name=name)
-        self.held[owner].lose(size)
-        return True
-
-    def shed(self, owners: Collection[str], limit: _Room, newest: str, *values: str) -> None:
-        """Name files of these owners until they are within a limit. The `newest` is spared, however large it is."""
-        left = _Room(sum(self.held[each].entries for each in owners), sum(self.held[each].size for each in owners))
-        if left.share_of(limit) <= 1:
-            return
-        self._spare.update(name for (name,) in self._connection.execute(newest, values))
-        # One owner alone need not be compared with others.
-        unused = (
-            self._count(COUNT_UNUSED) if len(owners) > 1 else {owner: replace(self.held[owner]) for owner in owners}
-        )
-        self._shed_from(unused, left, limit, UNUSED_OF_OWNER)
-        self._shed_from({owner: replace(self.held[owner]) for owner in owners}, left, limit, IDLE_OF_OWNER)
-
-    def _shed_from(self, held: Mapping[str, _Room], left: _Room, limit: _Room, query: str) -> None:
-        """Name one file after the other, each the oldest of the owner who then holds most of such files."""
-        files = {owner: self._files(query, owner) for owner in held}
-        most = [(-room.share_of(limit), owner) for owner, room in held.items()]
-        heapq.heapify(most)
-        while most and left.share_of(limit) > 1 and len(self.named) < NAMED_AT_ONCE:
-            owner = heapq.heappop(most)[1]
-            taken = next((size for name, size in files[owner] if self.take(owner, name, size)), None)
-            if taken is not None:
-                left.lose(taken)
-                held[owner].lose(taken)
-                heapq.heappush(most, (-held[owner].share_of(limit), owner))
-
-    def _count(self, query: str) -> dict[str, _Room]:
-        return {owner: _Room(*room) for owner, *room in self._connection.execute(query)}
-
-    def _files(self, query: str, owner: str) -> Iterator[tuple[str, int]]:
-        """The files of an owner that a query finds, looked for when the first is wanted."""
-        yield from self._connection.execute(query, (owner,))
+    choice = files_to_remove(limits, before, spare)
+    question = next(choice)
+    while True:
+        values = {"owner": question.owner, "before": question.before, "most": question.most}
+        try:
+            question = choice.send(connection.execute(ANSWERS[question.kind], values))
+        except StopIteration as chosen:
+            named: list[OwnedFile] = chosen.value
+            return named
 
 
 def unused_files(connection: sqlite3.Connection, owner: str, names: Collection[str] | None = None) -> list[str]:
@@ -248,11 +174,7 @@ def delete_job(connection: sqlite3.Connection, owner: str, history_id: int) -> l
         return None
     id_, state = row
     if state == JobState.WORKING:
-        raise WorkError(
-            f"history_id {history_id} is still being made and cannot be deleted. Call `history` with it to wait "
-            "for its end, then delete it.",
-            kind="working",
-        )
+        raise still_made(history_id)
     names = [name for (name,) in connection.execute(SELECT_NAMES, (id_,))]
     connection.execute(DELETE_JOB, (id_,))
     return age_unused(connection, owner, names)

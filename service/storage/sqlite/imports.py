@@ -12,12 +12,12 @@ from typing import Final
 from service.images import Job
 from service.storage.import_numbers import numbered
 from service.storage.imports import Import, Imported, Imports
-from service.storage.job_rows import picture_row
+from service.storage.records.job_rows import picture_row
+from service.storage.records.words import search_text
 from service.storage.sqlite.database import Database
 from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.files import FORGET_UNOWNED
 from service.storage.sqlite.jobs import INSERT_PICTURE
-from service.storage.words import search_text
 
 FIND_IMPORT: Final = "SELECT 1 FROM imports WHERE owner = ? AND digest = ?"
 INSERT_IMPORT: Final = "INSERT OR IGNORE INTO imports (owner, digest) VALUES (?, ?)"

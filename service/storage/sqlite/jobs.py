@@ -9,25 +9,22 @@
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from service.costs import Drawn
-from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, Failure, ImageRequest, Job, JobState, KeptPicture
-from service.limits import UNLIMITED, Allowances
+from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, Failure, Job, JobState, KeptPicture
 from service.storage.arrivals import arrival_name
-from service.storage.costing import rates_of
-from service.storage.job_rows import picture_row
-from service.storage.new_work import SAME_MOMENT_S, parts_of
+from service.storage.lease import RELEASED
+from service.storage.records.costing import rates_of
+from service.storage.records.job_rows import picture_row
+from service.storage.records.new_work import SAME_MOMENT_S, NewJob, parts_of
+from service.storage.records.words import search_text
 from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.files import FORGET_UNOWNED, INSERT_FILE, age_unused
 from service.storage.sqlite.limits import check_new_job, check_pauses, enter_costs, price_of
 from service.storage.sqlite.rows import found_jobs, jobs_of
 from service.storage.store import Begun
-from service.storage.words import search_text
-
-RELEASED: Final = ""
-"""The lease of a job that its process follows no longer."""
 
 SELECT_IDS: Final = """
     SELECT id FROM jobs WHERE owner = ? AND history_id BETWEEN ? AND ? ORDER BY history_id DESC LIMIT ?
@@ -115,24 +112,6 @@ CLAIM_JOB: Final = "UPDATE jobs SET lease = ? WHERE id = ? AND lease = ? AND sta
 
 Only: TypeAlias = tuple[str | None, int | None]
 """The owner and the `history_id` of one job; None for all."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewJob:
-    """A job that is to begin, followed by the process that `lease` stands for.
-
-    It joins one that ended with links left only if that ended after `failed_since`.
-    """
-
-    owner: str
-    request: ImageRequest
-    upstream: str
-    fingerprint: str
-    lease: str
-    created_at: float
-    failed_since: float
-    submitted: int = 0
-    allowances: Allowances = UNLIMITED
 
 
 def begin(connection: sqlite3.Connection, new: NewJob) -> tuple[Begun, str | None]:

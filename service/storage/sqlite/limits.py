@@ -11,10 +11,10 @@ from typing import Final
 from service.costs import DailyCost, Drawn, Price
 from service.images import ImageRequest
 from service.limits import Allowances, Pair
-from service.storage import new_work
-from service.storage.costing import Priced, settle
-from service.storage.new_work import DAY_S, Counts, day_of
 from service.storage.people import EVERYBODY, Pause
+from service.storage.records import new_work
+from service.storage.records.costing import Priced, settle
+from service.storage.records.new_work import DAY_S, Counts, day_of
 
 TABLES: Final = (
     """
@@ -201,7 +201,8 @@ def check_pauses(connection: sqlite3.Connection, owner: str, now: float) -> None
 def _check_state(connection: sqlite3.Connection, owner: str, allowances: Allowances, now: float) -> None:
     check_pauses(connection, owner, now)
     file = connection.execute("PRAGMA database_list").fetchone()[2]
-    new_work.check_disk(Path(file).parent, allowances.free_bytes)
+    is_full = new_work.is_disk_full(Path(file).parent, allowances.free_bytes)
+    new_work.check_disk(allowances.free_bytes, is_full=is_full)
 
 
 def _pair(connection: sqlite3.Connection, query: str, *values: str | float) -> Pair:

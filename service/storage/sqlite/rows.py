@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from service.images import Job, Parent
-from service.storage.job_rows import read_job, read_picture
+from service.storage.records.job_rows import read_job, read_picture
 
 SELECT_JOBS: Final = """
     SELECT jobs.id, has_parents,

@@ -16,19 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from service.storage import store
 from service.storage.sqlite.database import LARGEST_INTEGER, within_range
 from service.storage.sqlite.facets import Facets
 from service.storage.sqlite.files import id_after_newest
 from service.storage.sqlite.rows import found_jobs, jobs_of
 from service.storage.sqlite.words import match_expression
 from service.storage.store import Page, Search
-
-COUNTED: Final = 10_000
-COUNTED_WORDS: Final = 1_000
-"""Matches that are counted one by one, without words and with some; a page says of more that they are at least so many.
-
-With words each is a meeting of several lists.
-"""
 
 WORDS_OF_BEGINNING: Final = 40
 """Words that a beginning may have to be looked up as these. More are left to the index, which merges all lists."""
@@ -92,7 +86,7 @@ def page(connection: sqlite3.Connection, owner: str, search: Search, limit: int,
     if query is None:
         return NOTHING
     total = _counted(connection, facets, search, entries)
-    most = COUNTED_WORDS if search.query.strip() else COUNTED
+    most = store.COUNTED_WORDS if search.query.strip() else store.COUNTED
     wanted = min(within_range(limit) + 1, LARGEST_INTEGER)
     if before is None and search.query.strip():  # the lists of words are gone through once
         ids = query.ids(connection, first, last, max(wanted, most + 1))

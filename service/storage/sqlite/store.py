@@ -19,6 +19,8 @@ from service.settings import Limits
 from service.storage.arrivals import arrival_name
 from service.storage.data_folder import DataFolderError
 from service.storage.files import Arrivals
+from service.storage.lease import RELEASED
+from service.storage.records.new_work import NewJob
 from service.storage.sqlite import files, jobs, queries, searches
 from service.storage.sqlite import limits as sqlite_limits
 from service.storage.sqlite.database import LARGEST_INTEGER, Database, within_range
@@ -98,7 +100,7 @@ class SqliteStore(Store):
         submitted: int = 0,
     ) -> Begun:
         now = self._clock()
-        new = jobs.NewJob(
+        new = NewJob(
             owner=owner,
             request=request,
             upstream=upstream,
@@ -271,7 +273,7 @@ class SqliteStore(Store):
         """
         free = await self._dead_leases()
         arrived = await self._arrived() if free else ()
-        dead = [lease for lease in free if lease != jobs.RELEASED]
+        dead = [lease for lease in free if lease != RELEASED]
         ended = await self.database.write(jobs.interrupt, dead, arrived, self._clock()) if dead else 0
         if ended:
             logger.info("jobs of a process that stopped, which are now failed: %s", ended)
@@ -290,8 +292,8 @@ class SqliteStore(Store):
         )
 
     def _is_dead(self, lease: str) -> bool:
-        if lease in {jobs.RELEASED, self._lease}:
-            return lease == jobs.RELEASED
+        if lease in {RELEASED, self._lease}:
+            return lease == RELEASED
         try:
             return not self._alive(lease)
         except DataFolderError as error:  # dead is for good, so it has to be sure

@@ -7,8 +7,8 @@ from typing import Any, Final, Self
 import orjson
 
 from service.protocol.task_records import TaskKeeper, TaskRecord
+from service.storage.lease import RELEASED
 from service.storage.sqlite.database import Database
-from service.storage.sqlite.jobs import RELEASED
 from service.storage.task_rows import MAX_UNREAD, expiry_of, interrupted, is_ended, read, text_of
 
 SAVE: Final = """

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from service.storage.words import LISTED, query_terms
+from service.storage.records.words import LISTED, query_terms
 
 
 def match_expression(query: str, words_of: Callable[[str], Sequence[str] | None]) -> str | None:

@@ -15,7 +15,7 @@ import pytest
 from benchmarks import growth_queries
 from benchmarks.growth_data import history
 from benchmarks.growth_queries import QUERIES
-from service.storage.sqlite import searches
+from service.storage import store as contract
 
 SMALL: Final = 300
 LARGE: Final = 3_000
@@ -57,8 +57,8 @@ def steps_of(connection: sqlite3.Connection, name: str, count: int) -> int:
 def test_a_query_takes_as_many_steps_in_a_history_ten_times_as_long(
     histories: tuple[sqlite3.Connection, ...], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searches, "COUNTED", 20)
-    monkeypatch.setattr(searches, "COUNTED_WORDS", 20)
+    monkeypatch.setattr(contract, "COUNTED", 20)
+    monkeypatch.setattr(contract, "COUNTED_WORDS", 20)
     monkeypatch.setattr(growth_queries, "COMPLETED", 10)
     few, many = (steps_of(each, name, count) for each, count in zip(histories, (SMALL, LARGE), strict=True))
     assert many <= 2 * few + 600

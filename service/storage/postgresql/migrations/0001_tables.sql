@@ -106,9 +106,12 @@ CREATE TABLE prompts (
     job_id bigint PRIMARY KEY REFERENCES jobs ON DELETE CASCADE,
     owner text COLLATE "C" NOT NULL,
     history_id bigint NOT NULL,
+    model text COLLATE "C" NOT NULL,
+    has_parents boolean NOT NULL,
+    failed boolean NOT NULL,
     words text NOT NULL
 );
-COMMENT ON TABLE prompts IS 'The words of prompts, as the search finds them.';
+COMMENT ON TABLE prompts IS 'The words of prompts with the facets of their jobs, as the search finds them (0003).';
 
 CREATE TABLE totals (
     owner text COLLATE "C" PRIMARY KEY,
@@ -299,8 +302,12 @@ BEGIN
         VALUES (NEW.owner, NEW.model, NEW.state, NEW.has_parents, 1)
         ON CONFLICT (owner, model, state, has_parents) DO UPDATE SET jobs = c.jobs + 1;
     END IF;
-    IF NEW.owner <> OLD.owner OR NEW.history_id <> OLD.history_id THEN
-        UPDATE prompts SET owner = NEW.owner, history_id = NEW.history_id WHERE job_id = NEW.id;
+    IF (NEW.owner, NEW.history_id, NEW.model, NEW.has_parents, NEW.state = 'failed')
+        <> (OLD.owner, OLD.history_id, OLD.model, OLD.has_parents, OLD.state = 'failed')
+    THEN
+        UPDATE prompts SET owner = NEW.owner, history_id = NEW.history_id, model = NEW.model,
+            has_parents = NEW.has_parents, failed = NEW.state = 'failed'
+        WHERE job_id = NEW.id;
     END IF;
     RETURN NULL;
 END $$;

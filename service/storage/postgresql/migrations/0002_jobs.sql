@@ -29,11 +29,11 @@ SELECT jobs.id, jobs.owner, jobs.history_id, json_build_array(
     CASE WHEN has_parents THEN (
         SELECT json_agg(json_build_array(parent, picture) ORDER BY position) FROM lineage WHERE job_id = jobs.id
     ) ELSE '[]' END
-)::text AS job
+) AS job
 FROM jobs;
 COMMENT ON VIEW job_values IS 'Jobs with their pictures and parents, as job_rows.py reads them.';
 
-CREATE FUNCTION job_value(row_id bigint) RETURNS text LANGUAGE sql STABLE AS
+CREATE FUNCTION job_value(row_id bigint) RETURNS json LANGUAGE sql STABLE AS
 $$ SELECT job FROM job_values WHERE id = row_id $$;
 
 CREATE FUNCTION tell_job(lease text, owner text, history_id bigint, ended boolean) RETURNS void LANGUAGE plpgsql AS $$
@@ -69,6 +69,11 @@ LANGUAGE sql STABLE AS $$
     ORDER BY history_id DESC LIMIT 1
 $$;
 
+CREATE FUNCTION insert_words(row_id bigint, words_ text) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO prompts (job_id, owner, history_id, model, has_parents, failed, words)
+    SELECT id, owner, history_id, model, has_parents, state = 'failed', words_ FROM jobs WHERE id = row_id
+$$;
+
 CREATE FUNCTION begin_job(new jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     owner_ text := new ->> 'owner';
@@ -78,7 +83,7 @@ DECLARE
     today bigint := day_of(now_);
     picture_price double precision := new ->> 'price';
     currency_ text := new ->> 'currency';
-    found jobs;
+    job jobs;
     paused json;
     used record;
     working record;
@@ -86,19 +91,21 @@ DECLARE
     number record;
     facts json;
 BEGIN
-    SELECT * INTO found FROM job_to_join(owner_, new ->> 'fingerprint', (new ->> 'failed_since')::double precision);
-    IF found.id IS NULL THEN
+    SELECT * INTO job FROM job_to_join(owner_, new ->> 'fingerprint', (new ->> 'failed_since')::double precision);
+    IF job.id IS NULL THEN
         PERFORM pg_advisory_xact_lock(1700885349, 1);
-        SELECT * INTO found
+        SELECT * INTO job
         FROM job_to_join(owner_, new ->> 'fingerprint', (new ->> 'failed_since')::double precision);
     END IF;
-    IF found.id IS NOT NULL THEN
+    IF job.id IS NOT NULL THEN
         RETURN json_build_array(
-            CASE WHEN found.state = 'working' AND found.tasks = '{}' AND found.lease <> lease_
-                AND NOT lives(found.lease) THEN 'dead' ELSE 'joined' END,
-            job_value(found.id)
+            CASE WHEN job.state = 'working' AND job.tasks = '{}' AND job.lease <> lease_
+                AND NOT lives(job.lease) THEN 'dead' ELSE 'joined' END,
+            job_value(job.id)
         );
     END IF;
+    -- A replica that is late with its renewal, and that nobody has found dead yet, must not lose the job to one who does.
+    UPDATE leases SET seen_at = clock_timestamp() WHERE id = lease_ AND seen_at < clock_timestamp() - interval '10 s' / 2;
     PERFORM FROM leases WHERE id = lease_ FOR KEY SHARE;
     IF NOT FOUND THEN
         RETURN '["lost"]';
@@ -166,23 +173,22 @@ BEGIN
         (new ->> 'parts')::integer, count_, picture_price, currency_, new ->> 'rates',
         jsonb_array_length(new -> 'parents') > 0
     )
-    RETURNING * INTO found;
-    INSERT INTO prompts (job_id, owner, history_id, words)
-    VALUES (found.id, owner_, found.history_id, new ->> 'words');
-    IF found.has_parents THEN
+    RETURNING * INTO job;
+    PERFORM insert_words(job.id, new ->> 'words');
+    IF job.has_parents THEN
         INSERT INTO lineage (job_id, position, owner, parent, picture)
-        SELECT found.id, place - 1, owner_, (parent ->> 0)::bigint, (parent ->> 1)::integer
+        SELECT job.id, place - 1, owner_, (parent ->> 0)::bigint, (parent ->> 1)::integer
         FROM jsonb_array_elements(new -> 'parents') WITH ORDINALITY AS given (parent, place);
     END IF;
     IF jsonb_array_length(new -> 'files') > 0 THEN
         INSERT INTO working_files (job_id, name, fresh)
-        SELECT found.id, file ->> 0, (file ->> 1)::boolean FROM jsonb_array_elements(new -> 'files') AS given (file)
+        SELECT job.id, file ->> 0, (file ->> 1)::boolean FROM jsonb_array_elements(new -> 'files') AS given (file)
         ON CONFLICT DO NOTHING;
-        UPDATE uploads SET history_id = found.history_id, used_at = now_
+        UPDATE uploads SET history_id = job.history_id, used_at = now_
         WHERE id IN (SELECT jsonb_array_elements_text(new -> 'uploads')) AND owner = owner_ AND used_at IS NULL;
     END IF;
-    PERFORM tell_job(lease_, owner_, found.history_id, false);
-    RETURN json_build_array('begun', job_value(found.id), picture_price);
+    PERFORM tell_job(lease_, owner_, job.history_id, false);
+    RETURN json_build_array('begun', job_value(job.id), picture_price);
 END $$;
 
 CREATE FUNCTION store_pictures(job jobs, pictures_ jsonb, now_ double precision) RETURNS void LANGUAGE plpgsql AS $$

@@ -25,6 +25,7 @@ from service.limits import (
     GENERATIONS_QUEUED,
     PICTURES_PER_DAY,
     SPEND_PER_DAY,
+    UNLIMITED,
     UPLOADS_PER_DAY,
     Allowances,
     LimitError,
@@ -43,6 +44,24 @@ PAUSE_AGAIN_S: Final = 3600.0
 
 SAME_MOMENT_S: Final = 5.0
 """Seconds that a job may seem to begin before the one in front of it, and counts as of that moment (`Search`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    """A job that is to begin, followed by the process that `lease` stands for.
+
+    It joins one that ended with links left only if that ended after `failed_since`.
+    """
+
+    owner: str
+    request: ImageRequest
+    upstream: str
+    fingerprint: str
+    lease: str
+    created_at: float
+    failed_since: float
+    submitted: int = 0
+    allowances: Allowances = UNLIMITED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +124,9 @@ def is_disk_full(folder: Path, least_free: int) -> bool:
     return bool(least_free) and shutil.disk_usage(folder).free < least_free
 
 
-def check_disk(folder: Path, least_free: int) -> None:
-    """Raise `LimitError` where the disk of a folder has less free than `least_free` bytes."""
-    if is_disk_full(folder, least_free):
+def check_disk(least_free: int, *, is_full: bool) -> None:
+    """Raise `LimitError` where the disk of the data folder is full: it has less free than `least_free` bytes."""
+    if is_full:
         raise LimitError(
             f"The disk of this server has less than {least_free // 1_000_000} MB free (EASEL_DISK_FREE_MB)",
             retry_after_s=DISK_AGAIN_S,

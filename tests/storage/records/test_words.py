@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.storage.words import Term, fold, query_terms, search_text
+from service.storage.records.words import Term, fold, query_terms, search_text
 
 
 @pytest.mark.parametrize(("prompt", "words"), [

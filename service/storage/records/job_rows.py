@@ -49,8 +49,8 @@ def read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tup
         state=JobState(state),
         model=model,
         prompt=prompt,
-        created_at=created_at,
-        finished_at=finished_at,
+        created_at=float(created_at),
+        finished_at=_fraction(finished_at),
         pictures=pictures,
         failure=failure if state == JobState.FAILED else None,
         shortfall=None if state == JobState.FAILED else failure,
@@ -59,10 +59,15 @@ def read_job(row: Sequence[Any], pictures: tuple[KeptPicture, ...], parents: tup
         tasks={} if tasks == "{}" else {int(part): task for part, task in sorted(json.loads(tasks).items())},
         submitted=submitted,
         links=() if failure_links == "[]" else tuple(json.loads(failure_links)),
-        delivered_at=delivered_at,
+        delivered_at=_fraction(delivered_at),
         parents=parents,
         usage=_read_usage(used),
     )
+
+
+def _fraction(number: float | None) -> float | None:
+    """Return a number as a fraction, also where the row was told as JSON, which has whole ones without a point."""
+    return None if number is None else float(number)
 
 
 def _read_usage(columns: Sequence[Any]) -> Usage | None:
@@ -71,7 +76,7 @@ def _read_usage(columns: Sequence[Any]) -> Usage | None:
     if cost is None and not input_tokens and not output_tokens:
         return None
     return Usage(
-        cost=cost,
+        cost=_fraction(cost),
         currency=currency,
         estimated=bool(estimated),
         input_tokens=input_tokens,

@@ -8,7 +8,8 @@ import pytest
 from service.costs import Price
 from service.images import ImageRequest
 from service.limits import UNLIMITED, Allowances, LimitError
-from service.storage.new_work import (
+from service.storage.people import EVERYBODY, Pause
+from service.storage.records.new_work import (
     Counts,
     check_disk,
     check_new_job,
@@ -18,7 +19,6 @@ from service.storage.new_work import (
     is_disk_full,
     parts_of,
 )
-from service.storage.people import EVERYBODY, Pause
 
 NOON = 20_000 * 86_400 + 43_200.0
 FOX = ImageRequest(model="m", prompt="a fox", price=Price(picture=0.1))
@@ -88,10 +88,10 @@ def test_the_longest_of_several_pauses_is_waited_for() -> None:
 
 def test_a_full_disk_takes_no_new_work(tmp_path: Path) -> None:
     assert not is_disk_full(tmp_path, 0)
-    check_disk(tmp_path, 1)
+    check_disk(1, is_full=is_disk_full(tmp_path, 1))
     assert is_disk_full(tmp_path, 10**18)
     with pytest.raises(LimitError, match="EASEL_DISK_FREE_MB"):
-        check_disk(tmp_path, 10**18)
+        check_disk(10**18, is_full=True)
 
 
 def test_days_and_parts_are_whole() -> None:

@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from service.images import ImageRequest, JobState, Parent, Reference
+from service.storage import store as contract
 from service.storage.sqlite import searches
 from service.storage.store import Page, Search, Store
 from tests.stores import POLICY, Clock, begin, made
@@ -177,8 +178,8 @@ async def test_what_is_deleted_is_found_no_more(store: Store) -> None:
 
 async def test_many_matches_are_counted_so_far(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours: a page of a word that stands in a million prompts takes no longer than that of a rare one."""
-    monkeypatch.setattr(searches, "COUNTED", 3)
-    monkeypatch.setattr(searches, "COUNTED_WORDS", 3)
+    monkeypatch.setattr(contract, "COUNTED", 3)
+    monkeypatch.setattr(contract, "COUNTED_WORDS", 3)
     for number in range(4):
         await made(store, f"a fox {number}", model="m")
     many = [Search(query="fox"), Search(model="m", newest=50, beyond=0, query="fox"), Search(since=0.0, until=1e9)]

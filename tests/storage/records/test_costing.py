@@ -3,7 +3,7 @@
 import json
 
 from service.costs import FREE, Drawn, Price, Usage
-from service.storage.costing import Priced, rates_of, settle
+from service.storage.records.costing import Priced, rates_of, settle
 
 TOKENS = Price(currency="EUR", picture=0.1, input=1.0, image_input=2.0, output=4.0)
 

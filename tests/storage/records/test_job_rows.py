@@ -2,7 +2,7 @@
 
 from service.costs import Usage
 from service.images import Failure, JobState, KeptPicture, Parent
-from service.storage.job_rows import picture_row, read_job, read_picture
+from service.storage.records.job_rows import picture_row, read_job, read_picture
 
 PICTURE = KeptPicture(name="a.png", media_type="image/png", width=2, height=3, size=4, note="n", source="s", part=1)
 

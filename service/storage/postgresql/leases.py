@@ -1,0 +1,60 @@
+"""The leases of replicas: a row for each that lives, which it renews by the clock of the database.
+
+1. A lease that was not renewed for `DEAD_S` is dead once another replica finds it: that one takes its row away in the
+   transaction that ends and gives away its jobs. So a replica that wakes up later finds itself without a lease.
+2. Every step of a working job holds only for the lease of its row. `LeaseLostError` tells the replica that lost it.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from service.images import WorkError
+
+if TYPE_CHECKING:
+    from service.storage.postgresql.database import Connection
+
+DEAD_S: Final = 10
+"""Seconds without a sign of life. The functions of the migrations have the same number."""
+
+IS_ALIVE: Final = (
+    f"EXISTS (SELECT FROM leases WHERE id = {{}} AND seen_at > clock_timestamp() - interval '{DEAD_S} seconds')"
+)
+"""A condition of SQL on the lease that is put in the place of the braces."""
+
+INSERT_LEASE: Final = "INSERT INTO leases (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp()"
+RENEW: Final = "UPDATE leases SET seen_at = clock_timestamp() WHERE id = $1"
+DELETE_LEASE: Final = "DELETE FROM leases WHERE id = $1"
+
+
+class LeaseLostError(WorkError):
+    """This replica was taken for dead: another one follows the job, or has ended it. Nothing was written."""
+
+    def __init__(self) -> None:
+        """Say so to the person whose call meets it."""
+        super().__init__(
+            "This server was out of reach for a while, and another one goes on with the work.\n"
+            "Call `history` to see how it ends.",
+            kind="lease",
+        )
+
+
+class Held:
+    """The lease of this replica. One that was lost is replaced by a new `id`, under which new work begins."""
+
+    def __init__(self, lease_id: str) -> None:
+        self.id = lease_id
+
+
+async def claim_lease(connection: "Connection", lease: str) -> None:
+    """Enter a lease, as that of a replica that lives."""
+    await connection.execute(INSERT_LEASE, lease)
+
+
+async def renew_lease(connection: "Connection", lease: str) -> bool:
+    """Give a sign of life; False where the lease is dead."""
+    done: str = await connection.execute(RENEW, lease)
+    return done == "UPDATE 1"
+
+
+async def release_lease(connection: "Connection", lease: str) -> None:
+    """Give a lease up: its jobs can be taken up from now on."""
+    await connection.execute(DELETE_LEASE, lease)
