@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 DATABASE_URL: Final = "EASEL_DATABASE_URL"
+NO_DRIVER: Final = "needs one more package: pip install -r requirements-scale.txt"
 FILES_URL: Final = "EASEL_FILES_URL"
 PUBLIC_URL: Final = "EASEL_FILES_PUBLIC_URL"
 ENDPOINT: Final = "EASEL_S3_ENDPOINT"

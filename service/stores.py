@@ -18,7 +18,7 @@ from service.storage.s3.bucket import Bucket
 from service.storage.s3.files import S3Files
 from service.storage.secret import Secret, SecretError
 from service.storage.sqlite.people import SqlitePeople
-from service.storage_urls import FILES_URL, S3
+from service.storage_urls import DATABASE_URL, FILES_URL, NO_DRIVER, S3, DatabaseUrl
 from service.upstreams.connector import client_session
 
 
@@ -50,6 +50,8 @@ async def open_people(settings: Settings) -> People:
 
     Raises `SettingsError`.
     """
+    if settings.database is not None:
+        return await _open_people(settings.database)
     path = settings.data_dir / "easel.db"
     if not path.is_file():
         raise SettingsError("EASEL_DATA_DIR", f"{path} is not there: name the data folder of the service")
@@ -57,6 +59,17 @@ async def open_people(settings: Settings) -> People:
         return await SqlitePeople.open(path)
     except DataFolderError as error:
         raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
+
+
+async def _open_people(place: DatabaseUrl) -> People:
+    try:
+        from service.storage.postgresql.people import PostgresPeople  # noqa: PLC0415 - its driver is an extra
+    except ImportError as error:
+        raise SettingsError(DATABASE_URL, NO_DRIVER) from error
+    try:
+        return await PostgresPeople.open(place.url)
+    except WorkError as error:
+        raise SettingsError(DATABASE_URL, f"{place.shown} cannot be used: {error}") from error
 
 
 async def _open_bucket(session: aiohttp.ClientSession, place: S3, key: bytes) -> S3Files:

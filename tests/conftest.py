@@ -15,7 +15,7 @@ from service.storage.store import Store
 from tests import browser, forked_service
 from tests.emulators import authorization_server
 from tests.emulators.authorization_server import AuthorizationServer
-from tests.engines import Engine, SqliteEngine
+from tests.engines import Engine, PostgresEngine, SqliteEngine
 from tests.loop_watchdog import Watchdog, watched
 from tests.scale import postgres
 from tests.scale.postgres import Server
@@ -137,10 +137,15 @@ def clock() -> Clock:
     return Clock(1_000.0)
 
 
-@pytest.fixture(params=["sqlite"])
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+@pytest.fixture(params=ENGINES)
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
     """An empty database: what is asked of it must hold for every engine."""
-    return SqliteEngine(tmp_path)
+    if request.param == "sqlite":
+        yield SqliteEngine(tmp_path)
+        return
+    server: Server = request.getfixturevalue("postgres_server")
+    async with server.database(make_tables) as url:
+        yield PostgresEngine(url)
 
 
 @pytest.fixture(params=ENGINES)

@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+
 from service.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
 from service.storage.imports import Imports
 from service.storage.people import People
+from service.storage.postgresql.database import Database
+from service.storage.postgresql.imports import PostgresImports
+from service.storage.postgresql.leases import Held
+from service.storage.postgresql.people import PostgresPeople
+from service.storage.postgresql.store import PostgresStore
+from service.storage.postgresql.tasks import PostgresTasks
+from service.storage.postgresql.uploads import PostgresUploads
 from service.storage.sqlite.imports import SqliteImports
 from service.storage.sqlite.people import SqlitePeople
 from service.storage.sqlite.store import SqliteStore
@@ -94,3 +103,40 @@ class SqliteEngine(Engine):
     async def text(self) -> str:
         with closing(sqlite3.connect(self._path)) as connection:
             return "\n".join(connection.iterdump())
+
+
+class PostgresEngine(Engine):
+    """A database of a PostgreSQL server."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def open(
+        self, lease: str = "a", clock: Callable[[], float] = lambda: NOW, allowances: Allowances = UNLIMITED
+    ) -> Process:
+        database = await Database.open(self._url)
+        held = Held(lease)
+        store = await PostgresStore.open(database, held, clock, allowances=allowances)
+        return Process(
+            store=store,
+            tasks=await PostgresTasks.open(database, held, clock),
+            uploads=PostgresUploads(database, allowances),
+            imports=PostgresImports(database),
+            people=PostgresPeople(database),
+        )
+
+    async def die(self, lease: str) -> None:
+        await self._run("UPDATE leases SET seen_at = '-infinity' WHERE id = $1", lease)
+
+    async def count(self, table: str) -> int:
+        return len(await self._run(f"SELECT FROM {table}"))
+
+    async def text(self) -> str:
+        return "\n".join(str(dict(row)) for row in await self._run("SELECT * FROM tokens"))
+
+    async def _run(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self._url)
+        try:
+            return await connection.fetch(statement, *values)
+        finally:
+            await connection.close()

@@ -13,12 +13,10 @@ import json
 import logging
 import os
 import shutil
-import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import closing
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -31,6 +29,7 @@ from service import image_services, logs, troubles
 from service.app import AGENT, with_auto_token
 from service.commands.bucket import look_at_bucket
 from service.commands.environment import environment, in_container
+from service.commands.history_check import has_stored_tokens, known_secret, look_at_history
 from service.commands.public_url import MEGABYTE, Finding, State, Way
 from service.hosts import is_loopback
 from service.image_models.comparison import ask, compare
@@ -45,8 +44,6 @@ from service.settings_table import SETTINGS, names_without_effect, unknown_names
 from service.storage.data_folder import ENTRIES, DataFolderError, foreign_owner, needing
 from service.storage.file_system import kind_of, share_of, wal_problem
 from service.storage.lease import living
-from service.storage.secret import Secret
-from service.storage.sqlite import tokens as sqlite_tokens
 from service.stores import secret_of
 from service.tokens import TokensError, read_file
 from service.upstreams.base import Offers
@@ -60,6 +57,7 @@ CLOCK_S: Final = 60.0
 """Seconds that a clock may be off: expiries and the pace of limits bear that much."""
 
 NAMED: Final = 5
+DATA_FOLDER: Final = "data folder"
 OWN_MACHINE: Final = (
     "inside a container 127.0.0.1 is the container itself: write host.containers.internal (Podman), "
     "host.docker.internal (Docker) or the name of the other container instead"
@@ -106,6 +104,7 @@ async def examine(token: str = "") -> AsyncIterator[Finding]:
         yield finding
     if settings is None:
         return
+    settings = replace(settings, stored_tokens=await has_stored_tokens(settings))
     full, own_token = await asyncio.to_thread(_with_tokens, settings)
     redactor = Redactor([*image_services.secrets_of(full), token, own_token])
     async for finding in _of_everything(full, token or own_token, redactor, inside=in_container(env)):
@@ -115,8 +114,12 @@ async def examine(token: str = "") -> AsyncIterator[Finding]:
 async def _of_everything(settings: Settings, token: str, redactor: Redactor, *, inside: bool) -> AsyncIterator[Finding]:
     for finding in _access(settings, inside=inside):
         yield finding
-    for finding in await asyncio.to_thread(lambda: [*_data_folder(settings, inside=inside), *_image_folder(settings)]):
+    folders = await asyncio.to_thread(lambda: [*_data_folder(settings, inside=inside), *_image_folder(settings)])
+    for finding in folders:
         yield finding
+    if settings.database is not None or (DATA_FOLDER, State.FAIL) not in {(each.check, each.state) for each in folders}:
+        async for finding in look_at_history(settings):
+            yield finding
     async with client_session(settings.proxies, AGENT) as session:
         if settings.s3 is not None:
             yield await look_at_bucket(session, settings.s3)
@@ -161,21 +164,10 @@ def _wrong_files(settings: Settings) -> Iterator[str]:
 
 
 def _with_tokens(settings: Settings) -> tuple[Settings, str]:
-    """Return the settings as a start on the data folder completes them, and a token that the service takes, or ""."""
-    path = settings.data_dir / "easel.db"
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            has_stored = bool(sqlite_tokens.all_tokens(connection))
-    except sqlite3.Error:  # not there yet, or one that a check names
-        has_stored = False
-    settings = replace(settings, stored_tokens=has_stored)
+    """Return the settings with the token that a start makes, and a token that the service takes, or ""."""
     if settings.auto_token:
-        try:
-            if (secret := secret_of(settings)) is None and (settings.data_dir / "secret").is_file():
-                secret = Secret.open(settings.data_dir, settings.data_dir)
-            settings = settings if secret is None else with_auto_token(settings, secret)
-        except (DataFolderError, SettingsError):
-            return settings, ""  # a check names it
+        secret = known_secret(settings)
+        settings = settings if secret is None else with_auto_token(settings, secret)
     written = list(settings.tokens.values())
     if settings.tokens_file is not None:
         try:
@@ -227,7 +219,7 @@ def _tokens(settings: Settings) -> Finding:
 
 def _data_folder(settings: Settings, *, inside: bool) -> Iterator[Finding]:
     """Yield the findings about the data folder. All of it blocks."""
-    check, data = "data folder", settings.data_dir.absolute()
+    check, data = DATA_FOLDER, settings.data_dir.absolute()
     there = next(each for each in (data, *data.parents) if each.exists())
     problem, processes = _locked_out(data, there), 0
     try:
@@ -244,7 +236,6 @@ def _data_folder(settings: Settings, *, inside: bool) -> Iterator[Finding]:
         yield Finding(check, State.WARN, message)
     yield _file_system(there)
     yield _space(there, settings.allowances.free_bytes)
-    yield from _history(data)
 
 
 def _locked_out(data: Path, there: Path) -> str:
@@ -283,23 +274,6 @@ def _space(folder: Path, least: int) -> Finding:
         message = f"{free // MEGABYTE} MB are free: make room, or let the service keep less (EASEL_CACHE_MAX_MB)"
         return Finding("disk", State.WARN, message)
     return Finding("disk", State.OK, f"{free // MEGABYTE} MB are free")
-
-
-def _history(data: Path) -> Iterator[Finding]:
-    """Yield a finding about the database, where there is one."""
-    path = data / "easel.db"
-    if not path.is_file():
-        return
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.Error as error:
-        said = str(error)
-    if said == "ok":
-        yield Finding("history", State.OK, "the database is whole")
-    else:
-        cure = "stop the service, move the data folder away, and run `python -m service restore BACKUP`"
-        yield Finding("history", State.FAIL, f"{path} is damaged ({said}): {cure}")
 
 
 def _image_folder(settings: Settings) -> Iterator[Finding]:

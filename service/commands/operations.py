@@ -158,6 +158,7 @@ def backup(settings: Settings, target: Path) -> int:
 
     Raises `BackupError`.
     """
+    _refuse_database(settings, "pg_dump --format=custom --file=easel.dump", "keep it with")
     elsewhere = settings.s3 is not None
     report = back_up(settings.data_dir, target, ProgressLine("Copied", sys.stderr), elsewhere=elsewhere)
     if settings.s3 is not None:
@@ -179,12 +180,25 @@ def backup(settings: Settings, target: Path) -> int:
 
 def restore(settings: Settings, source: Path, *, skip_damaged: bool) -> int:
     """Bring a backup into the data folder. Returns the exit status. Raises `BackupError`."""
+    _refuse_database(settings, "pg_restore --dbname", "put back")
     progress = ProgressLine("Checked and copied", sys.stderr)
     report = restore_backup(source, settings.data_dir, progress, skip_damaged=skip_damaged)
     print(f"Restored {source} to {settings.data_dir}: the history and {_counted(report)}. Start the service.")
     if report.missing:
         print(f"Damaged, and left out: {_listed(report)}. The history says that they are gone.")
     return 0
+
+
+def _refuse_database(settings: Settings, command: str, then: str) -> None:
+    """Raise `BackupError` where the history is in PostgreSQL, which has means of its own."""
+    if settings.database is None:
+        return
+    pictures = f"the bucket {settings.s3.bucket}" if settings.s3 is not None else str(settings.data_dir / "files")
+    secret = "EASEL_SECRET" if settings.secret or settings.secret_file else str(settings.data_dir / "secret")
+    raise BackupError(
+        f"the history is in {settings.database.shown}: use `{command}` with that URL, and {then} the pictures in "
+        f"{pictures} and the secret in {secret}"
+    )
 
 
 def _counted(report: Report) -> str:

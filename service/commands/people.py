@@ -1,7 +1,8 @@
 """The commands `token`, `history` and `usage`: the people of a service, and all that is theirs.
 
-1. They work on the data folder, whether services run on it or not: these take tokens anew every two seconds.
-2. A token is shown once, when it is made; the data folder has its digest alone.
+1. They work on the data folder or the database, whether services run on it or not: these take tokens anew every two
+   seconds.
+2. A token is shown once, when it is made; its digest alone is kept.
 3. A history is given away, or deleted, only when its name has no token any more and nothing of it is being drawn.
 """
 
@@ -34,7 +35,7 @@ PREFIX: Final = "easel_"
 """Begins every token made here, so that a person, or a scanner for secrets, knows one that was left lying about."""
 
 TOKEN_BYTES: Final = 24
-HOW_SOON: Final = "A service that runs on this folder knows it within 2 seconds."
+HOW_SOON: Final = "A service that runs knows it within 2 seconds."
 
 
 class PeopleError(Exception):
@@ -188,7 +189,7 @@ def _check_month(month: str) -> None:
 
 async def _make_folder(settings: Settings) -> None:
     """Make a data folder that is not there: the first token may come before the first start."""
-    if not (settings.data_dir / "easel.db").exists():
+    if settings.database is None and not (settings.data_dir / "easel.db").exists():
         async with contextlib.AsyncExitStack() as stack:
             await open_stores(settings, stack)
 

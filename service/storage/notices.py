@@ -95,11 +95,6 @@ class RoomWanted:
 
 
 @dataclass(frozen=True)
-class Echo:
-    """A notice to oneself, which shows that notices come."""
-
-
-@dataclass(frozen=True)
 class AnythingChanged:
     """Anything may have changed: what is shown has to be read again."""
 
@@ -114,7 +109,6 @@ Notice: TypeAlias = (
     | TaskMessaged
     | SessionEnded
     | RoomWanted
-    | Echo
     | AnythingChanged
 )
 
@@ -122,7 +116,7 @@ KINDS: Final = {
     each.__name__: each
     for each in (
         JobChanged, JobAwaited, JobProgress, StopWanted, HistoryChanged, TaskMoved, TaskMessaged, SessionEnded,
-        RoomWanted, Echo, AnythingChanged,
+        RoomWanted, AnythingChanged,
     )
 }  # fmt: skip
 

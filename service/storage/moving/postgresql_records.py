@@ -23,6 +23,7 @@ from service.storage.moving.records import (
     Rows,
     Table,
 )
+from service.storage.postgresql.leases import DEAD_S
 from service.storage.postgresql.schema import SchemaError, migrate
 from service.storage.postgresql.troubles import trouble_of
 from service.storage.records.words import search_text
@@ -33,7 +34,9 @@ BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout = 
 LOCK: Final = "LOCK TABLE leases IN SHARE ROW EXCLUSIVE MODE"
 """The first statement: the moment that is read comes after it."""
 
-LIVING: Final = "SELECT count(*) FROM leases WHERE lives(id)"
+LIVING: Final = f"SELECT count(*) FROM leases WHERE seen_at > clock_timestamp() - interval '{DEAD_S} s'"  # noqa: S608 - a number
+"""Unlike a replica, a move does not wait for those that a database which was gone has silenced."""
+
 FORGET_DEAD: Final = "DELETE FROM leases"
 
 WITH_TRIGGERS: Final = ("jobs", "pictures", "lineage", "files")
@@ -67,7 +70,7 @@ class PostgresRecords(Records):
             if living:
                 raise MoveError(
                     f"{living} {'replica runs' if living == 1 else 'replicas run'} on {self.shown}: stop them first "
-                    "and wait ten seconds, so that nothing is drawn meanwhile"
+                    f"and wait {DEAD_S} seconds, so that nothing is drawn meanwhile"
                 )
             await connection.execute(FORGET_DEAD)
             yield _Reader(connection)

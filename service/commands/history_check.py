@@ -1,0 +1,76 @@
+"""The findings of `doctor` about the history: the SQLite file of the data folder, or the database of the settings."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+from service.commands.public_url import Finding, State
+from service.settings import Settings
+from service.settings_reader import SettingsError
+from service.storage.data_folder import DataFolderError
+from service.storage.secret import Secret
+from service.storage.sqlite import tokens as sqlite_tokens
+from service.storage_urls import DATABASE_URL, NO_DRIVER
+from service.stores import secret_of
+
+
+async def look_at_history(settings: Settings) -> AsyncIterator[Finding]:
+    """Yield the findings about the place of the history."""
+    if settings.database is None:
+        for finding in await asyncio.to_thread(_of_file, settings.data_dir.absolute()):
+            yield finding
+        return
+    try:
+        from service.commands import database  # noqa: PLC0415 - its driver is an extra
+    except ImportError:
+        yield Finding("database", State.FAIL, f"{DATABASE_URL} {NO_DRIVER}")
+        return
+    async for finding in database.look_at_database(settings, await asyncio.to_thread(known_secret, settings)):
+        yield finding
+
+
+async def has_stored_tokens(settings: Settings) -> bool:
+    """Tell whether there are tokens of `token add`; False where there is no history yet, or one that a check names."""
+    if settings.database is None:
+        return await asyncio.to_thread(_has_stored_tokens, settings.data_dir / "easel.db")
+    try:
+        from service.commands import database  # noqa: PLC0415 - as above
+    except ImportError:
+        return False
+    return await database.has_stored_tokens(settings.database.url)
+
+
+def known_secret(settings: Settings) -> Secret | None:
+    """Return the secret that a start would find; None where it would make one, or where a check names the fault."""
+    try:
+        if (secret := secret_of(settings)) is None and (settings.data_dir / "secret").is_file():
+            secret = Secret.open(settings.data_dir, settings.data_dir)
+    except (DataFolderError, SettingsError):
+        return None
+    return secret
+
+
+def _has_stored_tokens(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return bool(sqlite_tokens.all_tokens(connection))
+    except sqlite3.Error:
+        return False
+
+
+def _of_file(data: Path) -> list[Finding]:
+    """Return a finding about the database in a data folder, where there is one."""
+    path = data / "easel.db"
+    if not path.is_file():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        said = str(error)
+    if said == "ok":
+        return [Finding("history", State.OK, "the database is whole")]
+    cure = "stop the service, move the data folder away, and run `python -m service restore BACKUP`"
+    return [Finding("history", State.FAIL, f"{path} is damaged ({said}): {cure}")]
