@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,12 +79,12 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
 @asynccontextmanager
 async def calling(
-    client: WireClient, tool: str, id_: object = 1
+    client: WireClient, tool: str, id_: object = 1, arguments: Mapping[str, Any] | None = None
 ) -> AsyncIterator[tuple[AsyncIterator[Event], asyncio.StreamWriter]]:
     """Call a tool over a connection of one's own, to break it."""
     url = URL(client.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
-    params = {"name": tool, "_meta": {"progressToken": "p"}}
+    params = {"name": tool, "arguments": dict(arguments or {}), "_meta": {"progressToken": "p"}}
     body = json.dumps(request("tools/call", params, id_)).encode()
     head = [
         "POST /mcp HTTP/1.1",
@@ -94,6 +94,7 @@ async def calling(
         f"Mcp-Session-Id: {client.session_id}",
         f"Content-Length: {len(body)}",
         "Connection: close",
+        *(f"{name}: {value}" for name, value in client.headers.items()),
     ]
     writer.write("\r\n".join([*head, "", ""]).encode() + body)
     while (await reader.readline()).strip():

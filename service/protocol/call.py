@@ -20,6 +20,7 @@ from service.protocol.client import COMPLETES_ELICITATION, Client, Era
 from service.protocol.client_requests import ClientRequest, ClientResult, check_capabilities
 from service.protocol.headers import Headers
 from service.protocol.jsonrpc import Request, RequestId, is_request_id, notification_message
+from service.protocol.origins import Origin
 from service.protocol.round_trips import RoundTrips
 from service.protocol.session import Session
 from service.protocol.subscriptions import passes
@@ -289,9 +290,11 @@ class Call:
             await self.channel.become_task(self, required=required)
 
     async def remember(self, work: str) -> None:
-        """Write down the words by which the tool's `resume` can tell how the work of this task ended."""
+        """Note the words by which the tool's `resume` can tell how the work ended: of a task they are written down."""
         if self.is_task:
             await self.channel.remember(work)
+        elif self.session is not None:
+            self.channel.note_origin(Origin(self.params["name"], self.id, work))
 
     def leave_running(self) -> None:
         """End the handler of a task here; its work, which was remembered, goes on elsewhere. Of a call, do nothing."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from service.protocol.client_requests import ClientRequest, ClientResult, UnaskableError, missing_capabilities
+from service.protocol.origins import Origin
 
 if TYPE_CHECKING:  # a call has a channel
     from service.protocol.call import Call
@@ -61,6 +62,9 @@ class Channel(ABC):
 
     async def remember(self, work: str) -> None:  # noqa: B027 - a call ends with its process
         """Write down the words by which the tool can tell later how the task's work ended."""
+
+    def note_origin(self, origin: Origin) -> None:  # noqa: B027 - its answer comes, or does not
+        """Note what the answer comes from, for a client that comes again for it, perhaps to another replica."""
 
     def leave_running(self) -> None:  # noqa: B027 - a call is to be answered
         """End the handler and not the task, where its work was remembered."""

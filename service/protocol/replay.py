@@ -14,6 +14,7 @@ from typing import Final
 
 from service.limits import REPLAY_MEGABYTES, Allowances
 from service.protocol.call import DeliveryCallbacks
+from service.protocol.origins import MARK
 
 KEEP_ALIVE: Final = b": still here\n\n"
 """A comment. Clients ignore it; it keeps proxies and clients from taking a silent stream for a dead one."""
@@ -56,6 +57,7 @@ class Stream:
         "delivery",
         "id",
         "newest",
+        "origin",
         "owner",
         "primed",
         "readers",
@@ -71,6 +73,8 @@ class Stream:
         self.session_id = session_id
         self.owner = owner
         self.primed = primed
+        self.origin = ""
+        """The origin of the stream in the ids of its events (`origins.py`), from where it is known on."""
         self.newest = 0
         """The number of the newest event."""
         self.size = 0
@@ -83,10 +87,15 @@ class Stream:
         self._news: asyncio.Event | None = None
         """Set for all readers at once; a reader that finds nothing new waits for the next event, which sets it."""
 
+    @property
+    def place(self) -> str:
+        """The id of the newest event."""
+        return f"{self.id}{self.origin}-{self.newest}"
+
     def append(self, message: bytes) -> bytes:
         """Store one message for the readers; returns its event."""
         self.newest += 1
-        event = frame(message, f"{self.id}-{self.newest}")
+        event = frame(message, self.place)
         if self._grow is not None:
             self._frames.append(event)
             self.size += len(event)
@@ -178,8 +187,8 @@ class Streams:
 
     def find(self, event_id: str, session_id: str) -> tuple[Stream, int] | None:
         """Return the stream of an event of this session and the event's number; None when it is not stored any more."""
-        stream_id, _, number = event_id.rpartition("-")
-        stream = self._all.streams.get(stream_id)
+        name, _, number = event_id.rpartition("-")
+        stream = self._all.streams.get(name.partition(MARK)[0])
         if stream is None or stream.session_id != session_id or not number.isdecimal() or len(number) > 9:
             return None
         return (stream, int(number)) if int(number) <= stream.newest else None

@@ -95,6 +95,11 @@ class RoomWanted:
 
 
 @dataclass(frozen=True)
+class Echo:
+    """A notice to oneself, which shows that notices come."""
+
+
+@dataclass(frozen=True)
 class AnythingChanged:
     """Anything may have changed: what is shown has to be read again."""
 
@@ -109,6 +114,7 @@ Notice: TypeAlias = (
     | TaskMessaged
     | SessionEnded
     | RoomWanted
+    | Echo
     | AnythingChanged
 )
 
@@ -116,7 +122,7 @@ KINDS: Final = {
     each.__name__: each
     for each in (
         JobChanged, JobAwaited, JobProgress, StopWanted, HistoryChanged, TaskMoved, TaskMessaged, SessionEnded,
-        RoomWanted, AnythingChanged,
+        RoomWanted, Echo, AnythingChanged,
     )
 }  # fmt: skip
 

@@ -114,7 +114,9 @@ class Tool:
         call: Call,
         history_id: str,
     ) -> Result | None:
-        """Return the result of the job that a task began; None while both are at work."""
+        """Return the result of the job that a task or a call began; None while both are at work."""
+        if not re.fullmatch(r"[1-9][0-9]{0,17}", history_id):
+            return failed("There is no such generation.")
         try:
             outcome = await context.generation.result_if_ended(call.owner, int(history_id))
             if outcome is None:
@@ -214,7 +216,7 @@ def waiter_of(call: Call, patience_s: float, pictures_url: str = "") -> Waiter:
     return Waiter(
         report=None if progress is None else progress.report,
         until=asyncio.get_running_loop().time() + patience_s,
-        begun=(lambda history_id: call.remember(str(history_id))) if call.is_task else None,
+        begun=(lambda history_id: call.remember(str(history_id))) if call.is_task or call.session else None,
         leaving=lambda: leaving(call),
         pictures_url=pictures_url,
     )

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -18,12 +18,14 @@ from aiohttp import hdrs, web
 from service.authorization import LOOK
 from service.limits import LimitError
 from service.protocol.admission import Arrival, Refused, find_session
+from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.client import ERA_OF, Era
 from service.protocol.headers import LAST_EVENT_ID, PROTOCOL_VERSION, Headers
-from service.protocol.jsonrpc import notification_message
+from service.protocol.jsonrpc import Request, Result, notification_message, result_message
+from service.protocol.origins import read_origin
 from service.protocol.replay import KEEP_ALIVE, Stream, frame
 from service.protocol.session import Session
-from service.protocol.subscriptions import Change, ResourceUpdated, TaskChanged, notification_of
+from service.protocol.subscriptions import Change, ResourceUpdated, TaskChanged, notification_of, passes
 from service.storage.ended_sessions import EndedSessions
 from service.web.guard import error_response
 from service.web.identity import IDENTITY
@@ -40,6 +42,17 @@ BEAT_S: Final = 20.0
 MAX_ENDED: Final = 10_000
 """Sessions of one owner that this process ends: each end is remembered until the id would expire, for a month."""
 
+LOOK_S: Final = 1.0
+"""Seconds between two looks whether work of another process has ended."""
+
+NOTHING_KEPT: Final = (
+    "Nothing is kept from this Last-Event-ID on: its stream is another session's, or old, or was another process's "
+    "before its work had begun. Send the request again; what was begun is not paid for twice."
+)
+NOT_REPLAYED: Final = (
+    "Messages between this Last-Event-ID and the result were those of another process, and are not sent again. The "
+    "result follows once the picture is there."
+)
 NO_STREAM: Final = "A GET is answered by a stream: Accept must list text/event-stream."
 
 
@@ -81,13 +94,44 @@ class SessionRoutes:
             return await self._stream(request, session, self._changes(session, arrival.client_hint))
         place = self._endpoint.streams.find(last, session.id)
         if place is None:
-            return error_response(
-                400, "Nothing is kept from this Last-Event-ID on: its stream is another session's, or old."
-            )
+            return await self._open_elsewhere(request, arrival, session, last)
         stream, after = place
         if stream.is_over(after):
             return _nothing_follows(stream)
-        return await self._stream(request, session, stream.follow(after), of=stream)
+        return await self._stream(request, session, stream.follow(after), lambda: stream.delivery)
+
+    async def _open_elsewhere(
+        self, request: web.Request, arrival: Arrival, session: Session, last: str
+    ) -> web.StreamResponse:
+        """Resume a stream of another process, or of an earlier one: its call is answered once its work has ended."""
+        origin = read_origin(last)
+        tool = None if origin is None else self._endpoint.server.tools.get(origin.tool)
+        if origin is None or tool is None or tool.resume is None:
+            return error_response(400, NOTHING_KEPT)
+        again = Request(id=origin.request_id, method="tools/call", params={"name": origin.tool})
+        call = Call(
+            request=again,
+            era=Era.LEGACY,
+            version=session.version,
+            owner=session.owner,
+            client=session.client,
+            client_hint=arrival.client_hint,
+            session=session,
+            log_level=self._endpoint.server.memory.level_of(session.id),
+        )
+        answer = self._answer_elsewhere(call, partial(tool.resume, call, origin.work))
+        return await self._stream(request, session, answer, lambda: call.delivery)
+
+    async def _answer_elsewhere(
+        self, call: Call, resume: Callable[[], Awaitable[Result | None]]
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield a word that nothing before is sent again, and then the result once there is one."""
+        if passes("notice", call.log_level):
+            params = {"level": "notice", "logger": "easel", "data": NOT_REPLAYED}
+            yield frame(notification_message("notifications/message", params))
+        while (result := await resume()) is None:  # noqa: ASYNC110 - its end is in the records, whoever does the work
+            await asyncio.sleep(LOOK_S)
+        yield frame(result_message(call.id, result))
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """End a session, here and for every process on this data folder."""
@@ -136,9 +180,13 @@ class SessionRoutes:
             hub.forget(subscription)
 
     async def _stream(
-        self, request: web.Request, session: Session, events: AsyncGenerator[bytes, None], of: Stream | None = None
+        self,
+        request: web.Request,
+        session: Session,
+        events: AsyncGenerator[bytes, None],
+        delivery: Callable[[], DeliveryCallbacks | None] = lambda: None,
     ) -> web.StreamResponse:
-        """Send events as they come, perhaps those `of` a call, and now and then a comment."""
+        """Send events as they come, perhaps those of a call that has a `delivery`, and now and then a comment."""
         response, expires = RawResponse(request), request[IDENTITY].expires
         response.begin(NO_HEADERS)
         response.put(KEEP_ALIVE)
@@ -154,7 +202,7 @@ class SessionRoutes:
             if silent is not None:
                 self._keep_alive.forget(silent)
             await events.aclose()
-        await _end(response, of if whole else None)
+        await _end(response, delivery() if whole else None)
         return response.sent
 
     async def _send(self, response: RawResponse, session: Session, events: AsyncGenerator[bytes, None]) -> bool:
@@ -205,11 +253,11 @@ async def _write(response: RawResponse, chunk: bytes) -> bool:
     )
 
 
-async def _end(response: RawResponse, of: Stream | None) -> None:
+async def _end(response: RawResponse, delivery: DeliveryCallbacks | None) -> None:
     """End a stream, and run the delivery callbacks of the call whose events have all arrived."""
     sent = response.end() and await response.flush(WRITE_DEADLINE_S, whole=True)
-    if sent and of is not None and of.delivery is not None:
-        of.delivery.run()
+    if sent and delivery is not None:
+        delivery.run()
 
 
 def _nothing_follows(stream: Stream) -> web.Response:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from service.protocol.call import Call, DeliveryCallbacks
+from service.protocol.origins import Origin
 from service.protocol.pending_requests import ClientChannel, PendingRequests
 from service.protocol.replay import EVENT, KEEP_ALIVE, Stream, priming
 from service.web.response import FITS_BYTES, NO_HEADERS, SENT_LAST, RawResponse
@@ -109,7 +110,7 @@ class ReplyStream:
 
     __slots__ = (
         *("_accepts", "_call_ended", "_deadline_s", "_deliveries", "_gone", "_keep_alive", "_last", "_response"),
-        *("_store", "_stored", "hung_up"),
+        *("_origin", "_store", "_stored", "hung_up"),
     )
 
     def __init__(
@@ -131,6 +132,7 @@ class ReplyStream:
         self._gone = False
         self._keep_alive = keep_alive
         self._last: bytes | None = None
+        self._origin = ""
         self._store = store
         self._stored: Stream | None = None
         if accepts.sse:
@@ -157,6 +159,14 @@ class ReplyStream:
         """Send one message without waiting; dropped on the wire, though not from the store, for a slow reader."""
         if self._accepts.sse:
             self._put(message, optional=True)
+
+    def note_origin(self, origin: Origin) -> None:
+        """Note what the result comes from; a client of an open stream learns the new id by an empty event."""
+        self._origin = origin.written()
+        if self._stored is not None:
+            self._stored.origin = self._origin
+            if self._stored.primed and not self._gone:
+                self._put_chunk(priming(self._stored.place), optional=True)
 
     def beat(self) -> bool:
         """Send a comment, unless the client has not read the bytes before; return whether it is still there."""
@@ -255,7 +265,8 @@ class ReplyStream:
         if self._response.begun or self._store is None:
             return b""
         self._stored = self._store()
-        return priming(f"{self._stored.id}-0") if self._stored.primed else b""
+        self._stored.origin = self._origin
+        return priming(self._stored.place) if self._stored.primed else b""
 
     def _event_of(self, message: bytes) -> bytes:
         """Return the event of a message, which is stored where events are."""
@@ -300,6 +311,10 @@ class StreamChannel(ClientChannel):
     def open(self) -> None:
         """Send the head of the stream."""
         self._stream.open()
+
+    def note_origin(self, origin: Origin) -> None:
+        """Note it in the ids of events."""
+        self._stream.note_origin(origin)
 
     def hang_up(self, call: Call) -> None:
         """End the connection of a call whose client can come again for its result."""
