@@ -1,10 +1,9 @@
-"""Tasks of several processes on one file: a request that reaches another process does what it says, or says so."""
+"""Tasks of several processes on one database: a request that reaches another process does what it says, or says so."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +14,10 @@ from service.protocol.dispatch import respond
 from service.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS
 from service.protocol.jsonrpc import Result
 from service.protocol.subscriptions import Hub
-from service.protocol.task_records import CANCELLED, COMPLETED, ENDED, INPUT_REQUIRED, WORKING
+from service.protocol.task_records import CANCELLED, COMPLETED, ENDED, INPUT_REQUIRED, WORKING, TaskKeeper
 from service.protocol.tasks import NOBODY_ASKS, NOT_ANSWERED, NOT_STOPPED, Tasks
-from service.storage.sqlite.store import SqliteStore
-from service.storage.sqlite.tasks import SqliteTasks
 from service.storage.task_rows import MAX_UNREAD
+from tests.engines import Engine
 from tests.protocol.samples import NOW, TASKS, call, error, result, said, server
 from tests.wire import until
 
@@ -33,7 +31,7 @@ LOOK_S = 0.01
 class Process:
     """One of the processes: it offers a tool that works until `go_on`, and one that asks for a name."""
 
-    def __init__(self, keeper: SqliteTasks) -> None:
+    def __init__(self, keeper: TaskKeeper) -> None:
         self.tasks = Tasks(keeper=keeper, clock=lambda: NOW, hub=Hub(), look_s=LOOK_S, confirmed_s=5)
         self.began, self.go_on = asyncio.Event(), asyncio.Event()
         self.leaves = False
@@ -85,26 +83,26 @@ class Process:
 
 
 @asynccontextmanager
-async def processes(folder: Path, *dead: str) -> AsyncIterator[list[Process]]:
-    """Two processes on one file, of which some are dead to the other."""
+async def processes(engine: Engine, *dead: str) -> AsyncIterator[list[Process]]:
+    """Two processes on one database, of which some are dead to the other."""
     both: list[Process] = []
-    stores = [await SqliteStore.open(folder / "easel.db", lease, lambda _: True) for lease in ("a", "b")]
+    opened = [await engine.open(lease) for lease in ("a", "b")]
+    for lease in dead:
+        await engine.die(lease)
     try:
-        for lease, store in zip(("a", "b"), stores, strict=True):
-            keeper = await SqliteTasks.open(store.database, lease, lambda each: each not in dead, lambda: NOW)
-            both.append(Process(keeper))
+        both += [Process(each.tasks) for each in opened]
         yield both
     finally:
         for process in both:
             process.go_on.set()
             await process.tasks.close(0)
-        for store in stores:
-            await store.close()
+        for each in opened:
+            await each.close()
 
 
-async def test_a_task_of_another_process_is_cancelled_before_the_answer_says_so(tmp_path: Path) -> None:
+async def test_a_task_of_another_process_is_cancelled_before_the_answer_says_so(engine: Engine) -> None:
     """Bug: the other process said yes to `tasks/cancel`, and the task went on."""
-    async with processes(tmp_path) as (one, other):
+    async with processes(engine) as (one, other):
         task_id = await one.start("work")
         await one.began.wait()
         assert (await other.send("tasks/cancel", taskId=task_id)).keys() == {"resultType", "_meta"}
@@ -113,9 +111,9 @@ async def test_a_task_of_another_process_is_cancelled_before_the_answer_says_so(
         assert await other.send("tasks/cancel", taskId=task_id)
 
 
-async def test_a_process_that_does_not_answer_is_named_instead_of_a_success(tmp_path: Path) -> None:
+async def test_a_process_that_does_not_answer_is_named_instead_of_a_success(engine: Engine) -> None:
     """Ours: one that hangs is alive all the same. The next look of it cancels the task after all."""
-    async with processes(tmp_path) as (one, other):
+    async with processes(engine) as (one, other):
         one.tasks.look_s, other.tasks.confirmed_s = 3600, 0.05
         task_id = await one.start("work")
         await one.began.wait()
@@ -123,9 +121,9 @@ async def test_a_process_that_does_not_answer_is_named_instead_of_a_success(tmp_
         assert await other.status(task_id, WORKING, *ENDED) == WORKING
 
 
-async def test_a_task_whose_process_died_is_cancelled_by_its_tool(tmp_path: Path) -> None:
+async def test_a_task_whose_process_died_is_cancelled_by_its_tool(engine: Engine) -> None:
     """Ours: what it began may go on at an image service."""
-    async with processes(tmp_path, "a") as (one, other):
+    async with processes(engine, "a") as (one, other):
         task_id = await one.start("work")
         await one.began.wait()
         await other.send("tasks/cancel", taskId=task_id)
@@ -133,9 +131,9 @@ async def test_a_task_whose_process_died_is_cancelled_by_its_tool(tmp_path: Path
         assert await other.status(task_id, *ENDED) == CANCELLED
 
 
-async def test_a_task_that_its_handler_left_is_cancelled_by_its_tool(tmp_path: Path) -> None:
+async def test_a_task_that_its_handler_left_is_cancelled_by_its_tool(engine: Engine) -> None:
     """Bug: no handler ran any more, so nothing was cancelled, and the answer was a success."""
-    async with processes(tmp_path) as (one, other):
+    async with processes(engine) as (one, other):
         one.leaves = True
         tasks = [await one.start("work"), await one.start("work")]
         await until(lambda: not one.tasks.running)
@@ -145,8 +143,8 @@ async def test_a_task_that_its_handler_left_is_cancelled_by_its_tool(tmp_path: P
         assert [await one.status(each, *ENDED) for each in tasks] == [CANCELLED] * 2
 
 
-async def test_work_that_the_tool_cannot_stop_is_named_instead_of_a_success(tmp_path: Path) -> None:
-    async with processes(tmp_path, "a") as (one, other):
+async def test_work_that_the_tool_cannot_stop_is_named_instead_of_a_success(engine: Engine) -> None:
+    async with processes(engine, "a") as (one, other):
         other.stops = False
         task_id = await one.start("work")
         await one.began.wait()
@@ -154,9 +152,9 @@ async def test_work_that_the_tool_cannot_stop_is_named_instead_of_a_success(tmp_
         assert await other.status(task_id, WORKING, *ENDED) == WORKING
 
 
-async def test_an_answer_that_reaches_another_process_comes_to_the_task(tmp_path: Path) -> None:
+async def test_an_answer_that_reaches_another_process_comes_to_the_task(engine: Engine) -> None:
     """Bug: the other process took it and dropped it, and the task waited until it expired."""
-    async with processes(tmp_path) as (one, other):
+    async with processes(engine) as (one, other):
         task_id = await one.start("ask")
         await other.status(task_id, INPUT_REQUIRED)
         await other.send("tasks/update", taskId=task_id, inputResponses=ADA)
@@ -165,9 +163,9 @@ async def test_an_answer_that_reaches_another_process_comes_to_the_task(tmp_path
         assert task["result"]["content"][0]["text"] == "Ada"
 
 
-async def test_an_answer_for_a_process_that_died_is_refused(tmp_path: Path) -> None:
+async def test_an_answer_for_a_process_that_died_is_refused(engine: Engine) -> None:
     """Ours: nobody would ever read it."""
-    async with processes(tmp_path, "a") as (one, other):
+    async with processes(engine, "a") as (one, other):
         task_id = await one.start("ask")
         await one.status(task_id, INPUT_REQUIRED)
         refused = await other.refused("tasks/update", taskId=task_id, inputResponses=ADA)
@@ -175,9 +173,9 @@ async def test_an_answer_for_a_process_that_died_is_refused(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("method", ["tasks/update", "tasks/cancel"])
-async def test_a_task_of_somebody_else_gets_no_message(tmp_path: Path, method: str) -> None:
+async def test_a_task_of_somebody_else_gets_no_message(engine: Engine, method: str) -> None:
     """Attack: the id of a task of another process and another owner is tried."""
-    async with processes(tmp_path) as (one, other):
+    async with processes(engine) as (one, other):
         task_id = await one.start("work")
         await one.began.wait()
         params = {"inputResponses": ADA} if method == "tasks/update" else {}
@@ -186,9 +184,9 @@ async def test_a_task_of_somebody_else_gets_no_message(tmp_path: Path, method: s
         assert await other.status(task_id, WORKING, *ENDED) == WORKING
 
 
-async def test_messages_that_nobody_reads_are_bounded(tmp_path: Path) -> None:
+async def test_messages_that_nobody_reads_are_bounded(engine: Engine) -> None:
     """Attack: a client answers without end for a process that hangs."""
-    async with processes(tmp_path) as (one, other):
+    async with processes(engine) as (one, other):
         one.tasks.look_s = 3600
         task_id = await one.start("ask")
         await one.status(task_id, INPUT_REQUIRED)
@@ -197,9 +195,9 @@ async def test_messages_that_nobody_reads_are_bounded(tmp_path: Path) -> None:
         assert (await other.refused("tasks/update", taskId=task_id, inputResponses=ADA))["code"] == INVALID_PARAMS
 
 
-async def test_a_process_that_is_woken_takes_its_messages_at_once(tmp_path: Path) -> None:
+async def test_a_process_that_is_woken_takes_its_messages_at_once(engine: Engine) -> None:
     """Ours: replicas look for messages seldom, and tell each other of those that they leave."""
-    async with processes(tmp_path) as (one, other):
+    async with processes(engine) as (one, other):
         one.tasks.look_s = 3600
         other.tasks.messaged = one.tasks.wake
         task_id = await one.start("ask")
@@ -209,8 +207,8 @@ async def test_a_process_that_is_woken_takes_its_messages_at_once(tmp_path: Path
         await other.status(task_id, COMPLETED)
 
 
-async def test_a_task_that_has_just_ended_takes_no_message(tmp_path: Path) -> None:
-    async with processes(tmp_path) as (one, other):
+async def test_a_task_that_has_just_ended_takes_no_message(engine: Engine) -> None:
+    async with processes(engine) as (one, other):
         one.tasks.look_s = 3600
         task_id = await one.start("ask")
         await one.status(task_id, INPUT_REQUIRED)
@@ -222,9 +220,9 @@ async def test_a_task_that_has_just_ended_takes_no_message(tmp_path: Path) -> No
         running.cancel()
 
 
-async def test_other_processes_are_told_of_each_status(tmp_path: Path) -> None:
+async def test_other_processes_are_told_of_each_status(engine: Engine) -> None:
     """Ours: a listener of any replica hears of a task."""
-    async with processes(tmp_path) as (one, _):
+    async with processes(engine) as (one, _):
         told: list[tuple[str, str]] = []
         one.tasks.moved = lambda owner, task_id: told.append((owner, task_id))
         task_id = await one.start("ask")
