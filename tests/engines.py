@@ -5,7 +5,7 @@ The tests of `tests/storage/contract` run on each of them.
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,12 @@ import asyncpg
 
 from service.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
+from service.storage.disk_sessions import DiskSessions
+from service.storage.ended_sessions import EndedSessions
 from service.storage.imports import Imports
 from service.storage.people import People
 from service.storage.postgresql.database import Database
+from service.storage.postgresql.ended_sessions import PostgresSessions
 from service.storage.postgresql.imports import PostgresImports
 from service.storage.postgresql.leases import Held
 from service.storage.postgresql.people import PostgresPeople
@@ -35,6 +38,10 @@ from service.storage.upload_records import UploadKeeper
 NOW: Final = 1_800_000_000.0
 
 
+async def nothing() -> None:
+    """Do nothing: the clock of the test brings it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Process:
     """All that one process has of the database. Closing the store lets go of it."""
@@ -44,6 +51,9 @@ class Process:
     uploads: UploadKeeper
     imports: Imports
     people: People
+    sessions: EndedSessions
+    catch_up: Callable[[], Awaitable[None]] = nothing
+    """Brings the process up to the ends that others noted, as it does by itself in a moment."""
 
     async def close(self) -> None:
         await self.store.close()
@@ -90,6 +100,7 @@ class SqliteEngine(Engine):
             uploads=SqliteUploads(store.database, allowances),
             imports=SqliteImports(store.database),
             people=SqlitePeople(store.database),
+            sessions=DiskSessions(self._path.parent / "ended-sessions", clock),
         )
 
     async def die(self, lease: str) -> None:
@@ -117,12 +128,15 @@ class PostgresEngine(Engine):
         database = await Database.open(self._url)
         held = Held(lease)
         store = await PostgresStore.open(database, held, clock, allowances=allowances)
+        sessions = await PostgresSessions.open(database, clock)
         return Process(
             store=store,
             tasks=await PostgresTasks.open(database, held, clock),
             uploads=PostgresUploads(database, allowances),
             imports=PostgresImports(database),
             people=PostgresPeople(database),
+            sessions=sessions,
+            catch_up=sessions.look,
         )
 
     async def die(self, lease: str) -> None:

@@ -1,6 +1,5 @@
 """The ended sessions of one folder: seen by every process, durable, and gone when nobody needs them."""
 
-import asyncio
 import stat
 from pathlib import Path
 
@@ -25,30 +24,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-async def test_what_one_process_ends_has_ended_for_every_other(tmp_path: Path) -> None:
-    """Ours: a session may be spoken to through any process on the folder, now or after a restart."""
-    clock = Clock()
-    first, second = DiskSessions(tmp_path, clock), DiskSessions(tmp_path, clock)
-    assert not second.contains("a")
-    await first.add("a", NOW + 1)
-    await second.add("b", NOW + LIFETIME_S)
-    clock.now += LOOK_S
-    for process in (first, second, DiskSessions(tmp_path, clock)):
-        assert [process.contains(each) for each in ("a", "b", "c")] == [True, True, False]
-
-
-@pytest.mark.parametrize("age", [0, LIFETIME_S / 3, LIFETIME_S - 1])
-@pytest.mark.parametrize("restart", [False, True])
-async def test_an_end_is_remembered_for_as_long_as_its_session_would_live(
-    tmp_path: Path, age: float, restart: bool
-) -> None:
-    clock = Clock()
-    ended = DiskSessions(tmp_path, clock)
-    await ended.add("a", NOW - age + LIFETIME_S)
-    clock.now = NOW - age + LIFETIME_S - 0.001
-    assert (DiskSessions(tmp_path, clock) if restart else ended).contains("a")
 
 
 async def test_a_file_goes_when_all_of_its_sessions_would_be_over(tmp_path: Path) -> None:
@@ -141,14 +116,10 @@ async def test_a_clock_that_is_put_back_hides_no_end(tmp_path: Path) -> None:
     assert here.contains("a")
 
 
-async def test_what_may_be_taken_once_is_taken_by_one_process(tmp_path: Path) -> None:
-    """Ours: a one-time link that two processes are asked for at the same moment opens one session."""
+async def test_the_marks_of_what_was_taken_go_with_their_period(tmp_path: Path) -> None:
     clock = Clock()
-    processes = [DiskSessions(tmp_path, clock) for _ in range(5)]
-    taken = await asyncio.gather(*(each.take("link", NOW + 600) for each in processes * 4))
-    assert sum(taken) == 1
-    assert all(each.contains("link") for each in processes)
-    assert not await DiskSessions(tmp_path, clock).take("link", NOW + 600), "after a restart neither"
+    assert await DiskSessions(tmp_path, clock).take("link", NOW + 600)
+    assert len(names_in(tmp_path)) == 2
     clock.now += 2 * PERIOD_S
     DiskSessions(tmp_path, clock)
     assert names_in(tmp_path) == []
