@@ -162,6 +162,7 @@ class Parts:
             worker=worker,
             restoration=restoration,
             elsewhere=JobsElsewhere(self.storage.notices, jobs),
+            resume_each_s=self.storage.replica.claims_each_s,
         )
         generation.elsewhere.stop = self.storage.replica.stop = generation.stop_here
         self.storage.replica.lost = jobs.abandon

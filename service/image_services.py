@@ -108,7 +108,7 @@ def secrets_of(settings: Settings) -> list[str]:
     endpoints = [endpoint for each in UPSTREAMS if (endpoint := each.endpoint(settings)) is not None]
     keys = [*settings.tokens.values(), *(each.key for each in endpoints if each.key), *settings.proxies.secrets]
     keys += [settings.s3.secret_key] if settings.s3 else []
-    keys += [settings.database.password] if settings.database else []
+    keys += [each.password for each in (settings.database, settings.listen) if each is not None and each.password]
     return [*filter(None, [*keys, settings.secret])]
 
 

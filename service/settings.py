@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ from service.limits import LIMITS, Allowances, LimitsError, read_exceptions, rea
 from service.routes import PICTURES, RESERVED, UPLOADS
 from service.settings_reader import BY_NAME, SettingsError, SettingsReader, shown
 from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, USUAL_ROOTS
-from service.storage_urls import S3, DatabaseUrl, StorageUrlError, read_database, read_s3
+from service.storage_urls import S3, DatabaseUrl, StorageUrlError, read_database, read_listen, read_s3
 from service.tokens import read_pairs
 
 
@@ -82,6 +82,7 @@ class Settings:
     secret: str = field(repr=False)
     secret_file: Path | None
     database: DatabaseUrl | None
+    listen: DatabaseUrl | None
     s3: S3 | None
     image_dir: Path | None
     models_file: Path
@@ -188,7 +189,8 @@ class Settings:
             data_dir=read.path("EASEL_DATA_DIR"),
             secret=read.text("EASEL_SECRET"),
             secret_file=read.secret_file(),
-            database=read.database(),
+            database=read.database(read_database),
+            listen=read.database(read_listen),
             s3=read.s3(),
             image_dir=read.path("EASEL_IMAGE_DIR") if read.text("EASEL_IMAGE_DIR") else None,
             models_file=read.models_file(),
@@ -284,10 +286,10 @@ class _Reader(SettingsReader):
             raise self.error("EASEL_SECRET_FILE", "names a second secret beside EASEL_SECRET: set one of the two")
         return self.path("EASEL_SECRET_FILE")
 
-    def database(self) -> DatabaseUrl | None:
-        """Return the database of the records; None for the file in the data folder."""
+    def database(self, read: Callable[[Callable[[str], str]], DatabaseUrl | None]) -> DatabaseUrl | None:
+        """Return the database of the records, or the other way to it; None where it is not set."""
         try:
-            return read_database(self.text)
+            return read(self.text)
         except StorageUrlError as error:
             raise self.error(error.setting, str(error)) from error
 

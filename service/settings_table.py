@@ -78,6 +78,9 @@ SETTINGS: Final = (
     Setting("EASEL_DATABASE_URL", "", "PostgreSQL database of the history, instead of the data folder: several "
             "replicas share it",
             example="postgresql://easel:password@db.example.com:5432/easel"),
+    Setting("EASEL_DATABASE_LISTEN_URL", "", "the same database past a pooler such as PgBouncer, for replicas to hear "
+            "of each other; EASEL_DATABASE_URL when empty",
+            example="postgresql://easel:password@db.example.com:5432/easel"),
     Setting("EASEL_FILES_URL", "", "bucket and folder that keep the pictures, instead of the data folder: at S3, or a "
             "server of its API",
             example="s3://bucket/easel"),

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 DATABASE_URL: Final = "EASEL_DATABASE_URL"
 NO_DRIVER: Final = "needs one more package: pip install -r requirements-scale.txt"
+LISTEN_URL: Final = "EASEL_DATABASE_LISTEN_URL"
 FILES_URL: Final = "EASEL_FILES_URL"
 PUBLIC_URL: Final = "EASEL_FILES_PUBLIC_URL"
 ENDPOINT: Final = "EASEL_S3_ENDPOINT"
@@ -42,9 +43,16 @@ class DatabaseUrl:
     shown: str
 
 
-def read_database(text: Callable[[str], str]) -> DatabaseUrl | None:
+def read_listen(text: Callable[[str], str]) -> DatabaseUrl | None:
+    """Read the setting of the way to the database past a pooler; None where there is none. Raises `StorageUrlError`."""
+    if text(LISTEN_URL) and not text(DATABASE_URL):
+        raise StorageUrlError(LISTEN_URL, f"means nothing without {DATABASE_URL}: set that too, or neither")
+    return read_database(text, LISTEN_URL)
+
+
+def read_database(text: Callable[[str], str], name: str = DATABASE_URL) -> DatabaseUrl | None:
     """Read the setting of the database; None where it is not set. Raises `StorageUrlError`."""
-    written = text(DATABASE_URL)
+    written = text(name)
     if not written:
         return None
     try:
@@ -54,11 +62,11 @@ def read_database(text: Callable[[str], str]) -> DatabaseUrl | None:
         sound = False
     if not sound:
         raise StorageUrlError(
-            DATABASE_URL, "is not a PostgreSQL database; write postgresql://user:password@host:5432/database, with "
+            name, "is not a PostgreSQL database; write postgresql://user:password@host:5432/database, with "
             "signs such as @ and / in the password as %40 and %2F",
         )  # fmt: skip
     if len(parts.path) < 2 or "/" in parts.path[1:]:
-        raise StorageUrlError(DATABASE_URL, "names no database; write its name at the end, as …@host:5432/easel")
+        raise StorageUrlError(name, "names no database; write its name at the end, as …@host:5432/easel")
     place = parts.netloc.rpartition("@")[2]
     return DatabaseUrl(
         url=written, password=unquote(parts.password or ""), shown=f"postgresql://{place}{unquote(parts.path)}"

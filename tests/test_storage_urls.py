@@ -95,3 +95,31 @@ def test_a_mistake_in_the_database_names_no_secret(url: str, complaint: str) -> 
         Settings.from_env({"EASEL_DATABASE_URL": url})
     assert str(stopped.value).startswith(complaint)
     assert "cret" not in str(stopped.value)
+
+
+def test_the_way_past_a_pooler_is_another_way_to_the_database() -> None:
+    """Ours: PgBouncer in transaction mode passes no notices on."""
+    database, direct = "postgresql://easel:one@pool:6432/easel", "postgresql://easel:two@db:5432/easel"
+    settings = Settings.from_env({"EASEL_DATABASE_URL": database, "EASEL_DATABASE_LISTEN_URL": direct})
+    assert settings.listen is not None
+    assert (settings.listen.shown, Settings.from_env({"EASEL_DATABASE_URL": database}).listen) == (
+        "postgresql://db:5432/easel",
+        None,
+    )
+    assert {"one", "two"} <= set(secrets_of(settings))
+
+
+@pytest.mark.parametrize(
+    ("env", "complaint"),
+    [
+        ({"EASEL_DATABASE_LISTEN_URL": "postgresql://db/easel"}, "EASEL_DATABASE_LISTEN_URL: means nothing without"),
+        (
+            {"EASEL_DATABASE_URL": "postgresql://db/easel", "EASEL_DATABASE_LISTEN_URL": "db:5432"},
+            "EASEL_DATABASE_LISTEN_URL: is not a PostgreSQL database",
+        ),
+    ],
+)
+def test_a_way_that_is_none_is_told(env: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_env(env)
+    assert str(refused.value).startswith(complaint)

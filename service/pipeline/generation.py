@@ -26,13 +26,11 @@ from service.pipeline.restoration import DELETED, RESTORE_S, Restoration
 from service.pipeline.running_jobs import RunningJob, RunningJobs, Step, Waiter, finish_despite_cancel
 from service.pipeline.worker import CANCELLED_KIND, Worker
 from service.storage.notices import StopWanted
+from service.storage.replicas import Replica
 from service.storage.store import Begun, Store
 from service.troubles import STORAGE
 
 logger = logging.getLogger(__name__)
-
-RESUME_EACH_S: Final = 300.0
-"""Between two looks for jobs that nobody follows: those of processes that died, and those that outlast a deadline."""
 
 STOPPED_S: Final = 5.0
 """Longest wait until another process has cancelled a job."""
@@ -79,7 +77,7 @@ class Generation:
     worker: Worker
     restoration: Restoration
     elsewhere: JobsElsewhere
-    resume_each_s: float = RESUME_EACH_S
+    resume_each_s: float = Replica.claims_each_s
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def generate(self, owner: str, request: ImageRequest, waiter: Waiter, *, upstream: str) -> Outcome:

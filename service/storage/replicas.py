@@ -13,6 +13,8 @@ class Replica:
     """This process among the replicas. `living` counts those that live, this one among them."""
 
     living = 1
+    claims_each_s = 300.0
+    """Seconds between two looks for jobs that nobody follows: those of dead processes, and those that were let go."""
 
     def __init__(self) -> None:
         """Begin with nothing to stop."""

@@ -60,6 +60,8 @@ def since_boot() -> float:
 class PostgresReplica(Replica):
     """This replica, as long as it lives. Its lease was claimed when the store was opened."""
 
+    claims_each_s = 3.0
+
     def __init__(
         self, database: Database, lease: Held, notices: PostgresNotices, clock: Callable[[], float] = since_boot
     ) -> None:
