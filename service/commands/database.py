@@ -35,6 +35,14 @@ OLDEST: Final = 14
 CONNECTIONS_EACH: Final = 10
 """Connections that a replica opens when it is busy."""
 
+UNHEARD: Final = (
+    "no notice comes through, as behind PgBouncer in transaction mode: replicas hear of each other seconds later"
+)
+OTHER_SECRET: Final = (
+    "it is another one than that of the replicas on this database, so that links and sessions of theirs are lost here: "
+    "give all the same EASEL_SECRET"
+)
+
 SELECT_FACTS: Final = """
     SELECT current_setting('server_version_num')::integer / 10000 AS version,
         current_setting('server_version') AS shown,
@@ -143,8 +151,7 @@ async def _of_secret(connection: Connection, secret: Secret | None) -> AsyncIter
     if agreed == secret.fingerprint:
         yield Finding("secret", State.OK, "it is that of the other replicas")
     else:
-        message = "it is another one than that of the replicas on this database, so that links and sessions of theirs "
-        yield Finding("secret", State.FAIL, f"{message}are lost here: give all the same EASEL_SECRET")
+        yield Finding("secret", State.FAIL, OTHER_SECRET)
 
 
 async def _of_notices(settings: Settings, *, is_pooled: bool) -> Finding:
@@ -153,8 +160,7 @@ async def _of_notices(settings: Settings, *, is_pooled: bool) -> Finding:
     pooled = "a pooler stands before it, which is found out and allowed for; " if is_pooled else ""
     if await _hears_itself(url):
         return Finding(CHECK, State.OK, f"{pooled}replicas hear of each other at once")
-    message = f"{pooled}no notice comes through, as behind PgBouncer in transaction mode: replicas hear of each other "
-    return Finding(CHECK, State.WARN, f"{message}seconds later. Let {name} lead to PostgreSQL itself")
+    return Finding(CHECK, State.WARN, f"{pooled}{UNHEARD}; let {name} lead to PostgreSQL itself")
 
 
 def _listening(settings: Settings) -> tuple[str, str]:
