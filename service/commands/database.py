@@ -19,7 +19,7 @@ from service.storage.postgresql import tokens
 from service.storage.postgresql.schema import migrations
 from service.storage.postgresql.troubles import trouble_of
 from service.storage.secret import Secret
-from service.storage_urls import DATABASE_URL
+from service.storage_urls import DATABASE_URL, LISTEN_URL
 
 CHECK: Final = "database"
 CONNECT_S: Final = 3.0
@@ -38,7 +38,7 @@ CONNECTIONS_EACH: Final = 10
 UNHEARD: Final = (
     "no notice comes through, as behind PgBouncer in transaction mode: replicas hear of each other seconds later"
 )
-OTHER_SECRET: Final = (
+UNLIKE: Final = (
     "it is another one than that of the replicas on this database, so that links and sessions of theirs are lost here: "
     "give all the same EASEL_SECRET"
 )
@@ -82,9 +82,7 @@ async def look_at_database(settings: Settings, secret: Secret | None) -> AsyncIt
                     yield finding
             yield await _of_notices(settings, is_pooled=facts["process"] != connection.get_server_pid())
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        trouble = trouble_of(error)
-        said = f"{trouble.fact}: {trouble.advice}" if trouble is not None else str(error)
-        yield Finding(CHECK, State.FAIL, f"{DATABASE_URL}: {shown}: {said}")
+        yield Finding(CHECK, State.FAIL, f"{DATABASE_URL}: {shown}: {_said(error)}")
 
 
 async def has_stored_tokens(url: str) -> bool:
@@ -151,32 +149,36 @@ async def _of_secret(connection: Connection, secret: Secret | None) -> AsyncIter
     if agreed == secret.fingerprint:
         yield Finding("secret", State.OK, "it is that of the other replicas")
     else:
-        yield Finding("secret", State.FAIL, OTHER_SECRET)
+        yield Finding("secret", State.FAIL, UNLIKE)
 
 
 async def _of_notices(settings: Settings, *, is_pooled: bool) -> Finding:
-    """Return the finding about notices between replicas."""
-    url, name = _listening(settings)
-    pooled = "a pooler stands before it, which is found out and allowed for; " if is_pooled else ""
-    if await _hears_itself(url):
-        return Finding(CHECK, State.OK, f"{pooled}replicas hear of each other at once")
-    return Finding(CHECK, State.WARN, f"{pooled}{UNHEARD}; let {name} lead to PostgreSQL itself")
-
-
-def _listening(settings: Settings) -> tuple[str, str]:
-    """Return the URL that notices are heard by, and the setting to change where none come."""
+    """Return the finding about notices between replicas, which may be heard by a way of their own."""
     assert settings.database is not None  # noqa: S101 - the caller looked
-    return settings.database.url, DATABASE_URL
+    way = settings.listen or settings.database
+    pooled = "a pooler stands before it, which is found out and allowed for; " if is_pooled else ""
+    try:
+        is_heard = await _hears_itself(way.url, settings.database.url)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return Finding(CHECK, State.FAIL, f"{LISTEN_URL}: {way.shown}: {_said(error)}")
+    if is_heard:
+        return Finding(CHECK, State.OK, f"{pooled}replicas hear of each other at once")
+    return Finding(CHECK, State.WARN, f"{pooled}{UNHEARD}; let {LISTEN_URL} lead to PostgreSQL itself")
 
 
-async def _hears_itself(url: str) -> bool:
+async def _hears_itself(heard_by: str, told_by: str) -> bool:
     """Listen on a channel of nobody else, tell something there by another connection, and return whether it comes."""
     channel = f"easel_{secrets.token_hex(8)}"
     heard = asyncio.Event()
-    async with _connected(url) as listening, _connected(url) as telling:
+    async with _connected(heard_by) as listening, _connected(told_by) as telling:
         await listening.add_listener(channel, lambda *_: heard.set())
         await telling.execute(f"NOTIFY {channel}")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ECHO_S):
                 await heard.wait()
     return heard.is_set()
+
+
+def _said(error: Exception) -> str:
+    trouble = trouble_of(error)
+    return f"{trouble.fact}: {trouble.advice}" if trouble is not None else str(error)

@@ -98,11 +98,23 @@ async def test_a_pooler_that_passes_no_notice_on_is_told_with_the_setting(tmp_pa
     """Ours: PgBouncer in transaction mode drops LISTEN without a word, and calls would wait for seconds."""
     async with pooled(url) as behind:
         found = await looked(tmp_path, behind)
-    assert found.state("database") == "warn"
-    message = found.message("database")
-    assert "a pooler stands before it" in message
-    assert "no notice comes through, as behind PgBouncer in transaction mode" in message
-    assert "lead to PostgreSQL itself" in message
+        assert found.state("database") == "warn"
+        message = found.message("database")
+        assert "a pooler stands before it" in message
+        assert "no notice comes through, as behind PgBouncer in transaction mode" in message
+        assert "let EASEL_DATABASE_LISTEN_URL lead to PostgreSQL itself" in message
+        found = await looked(tmp_path, behind, EASEL_DATABASE_LISTEN_URL=url)
+        assert found.state("database") == "ok"
+        assert "replicas hear of each other at once" in found.message("database")
+
+
+async def test_a_way_for_notices_that_leads_nowhere_is_told(tmp_path: Path, url: str) -> None:
+    found = await looked(tmp_path, url, EASEL_DATABASE_LISTEN_URL="postgresql://easel:another-word@127.0.0.1:1/easel")
+    assert "EASEL_DATABASE_LISTEN_URL: postgresql://127.0.0.1:1/easel: the database does not" in found.message(
+        "database"
+    )
+    assert found.failed == ["database"]
+    assert "another-word" not in found.text
 
 
 @pytest.mark.parametrize(("wrong", "words"), [
