@@ -140,7 +140,10 @@ async def test_while_the_bucket_is_down_it_says_so_and_goes_on_afterwards(serve:
     proxy = Proxy(target=server)
     async with broken_proxy(proxy) as url, started(serve, bucket(url, "three")) as (easel, client):
         kept = image(await client.call("generate", {"prompt": "a fox"}))
+        shown = image(await client.call("generate", {"prompt": "a hare"}))
+        assert [(await status_of(client, shown["url"]))[0] for _ in range(2)] == [200, 200], "it is in memory now"
         proxy.status = 503
+        assert (await status_of(client, shown["url"]))[0] == 200, "what is in memory is still shown"
         async with client.session.get(kept["url"]) as answer:
             assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
             assert "cannot be reached just now" in await answer.text()

@@ -114,6 +114,12 @@ class Files(ABC):
         """
         return None
 
+    look_holds_s: float = 0.0
+    """Seconds for which a look that found a file may hold, where each takes a round trip to a storage elsewhere."""
+
+    removals: int = 0
+    """A number that is another one once this process has removed files, which ends what earlier looks found."""
+
     @abstractmethod
     async def read(self, name: str) -> bytes | None:
         """All bytes behind a name, or None when there are none or the disk cannot read them, which is logged."""

@@ -4,21 +4,32 @@
    is. The least recently used goes first, and one that is being sent stays, since its bytes are in memory anyway.
 2. Each answer from memory looks for the file first, by two calls of the system that take microseconds (`Files.stamp`).
    So a picture that was removed is gone at once, whichever process removed it.
-3. Where a storage cannot tell at once whether a file is there, its answer is waited for; the bytes alone are spared.
+3. Where a storage cannot tell at once whether a file is there, it is asked, and its answer holds for a moment
+   (`Files.look_holds_s`). A storage that is out of reach takes nothing away: it is told by no answer that a picture is
+   gone.
 """
 
+import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+from service.images import WorkError
 from service.storage.files import Files
 from service.web.picture_response import Served
 
 HOT_BYTES: Final = 64_000_000
 LARGEST_SHARE: Final = 8
 """One picture takes an eighth of the memory at most: it is sent from its file otherwise, as quickly."""
+
+LOOK_S: Final = 1.0
+"""Longest wait for a storage to say whether a picture is there."""
+
+AWAY_S: Final = 2.0
+"""Seconds for which a storage that said nothing is not asked again."""
 
 MOST_ASKED: Final = 4096
 """Pictures of which it is remembered that they were asked for once."""
@@ -31,6 +42,8 @@ class _Held:
     served: Served
     stamps: tuple[Hashable, ...]
     sending: int = 0
+    seen: tuple[float, int] = (-math.inf, 0)
+    """The time of the loop until which a look holds, and the number of removals at that look."""
 
 
 class HotPictures:
@@ -55,6 +68,33 @@ class HotPictures:
             return None
         self._held.move_to_end((source, varies))
         return held.served
+
+    async def confirm(self, source: str, *, varies: bool) -> Served | None:
+        """Return what is held of a file, once the storage has said that it is there, or where it says nothing at all.
+
+        None where nothing is held, or the file is gone.
+        """
+        held = self._held.get((source, varies))
+        if held is None or None not in held.stamps:
+            return None
+        now = asyncio.get_running_loop().time()
+        if held.seen[0] <= now or held.seen[1] != self._files.removals:
+            removals, is_there = self._files.removals, await self._is_there(source)
+            if is_there is False:
+                if self._held.get((source, varies)) is held:
+                    self._forget(source, varies)
+                return None
+            holds_s = self._files.look_holds_s if is_there else AWAY_S
+            held.seen = (now + holds_s, removals)
+        return held.served
+
+    async def _is_there(self, source: str) -> bool | None:
+        """Ask the storage for a picture, with which its derivatives go; None where it says nothing in time."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return await self._files.find(source.partition("~")[0]) is not None
+        except (TimeoutError, WorkError):
+            return None
 
     async def warm(self, served: Served) -> Served:
         """Return a picture that was just found with its bytes, where they are held or are to be from now on."""

@@ -133,7 +133,9 @@ async def _find(request: web.Request) -> Served | web.Response:
         return _absent()
     hot = request.app[HOT]
     source = name if asked is None else asked.of(name)
-    if (held := hot.find(source, varies=asked is not None and FORMAT not in request.query)) is not None:
+    varies = asked is not None and FORMAT not in request.query
+    held = hot.find(source, varies=varies) or await hot.confirm(source, varies=varies)
+    if held is not None:
         return held
     stored = await request.app[FILES].find(name)
     if stored is None:

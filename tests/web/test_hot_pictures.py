@@ -2,15 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient
 
+from service.images import WorkError
 from service.storage.disk import DiskFiles
-from service.storage.files import Derivative, OpenRange
+from service.storage.files import Derivative, OpenRange, StoredFile
+from service.troubles import STORAGE
 from service.web.hot_pictures import HotPictures
 from service.web.images import add_routes
 from service.web.picture_response import Served
@@ -43,12 +46,15 @@ class SharedFiles(CountedFiles):
         return None
 
 
+Kind = TypeVar("Kind", bound=CountedFiles)
+
+
 @pytest.fixture
 async def files(tmp_path: Path) -> CountedFiles:
     return await open_files(tmp_path, CountedFiles)
 
 
-async def open_files(tmp_path: Path, kind: type[CountedFiles]) -> CountedFiles:
+async def open_files(tmp_path: Path, kind: type[Kind]) -> Kind:
     (tmp_path / "scratch").mkdir()
     return await kind.open(tmp_path / "files", tmp_path / "scratch", b"k" * 32)
 
@@ -166,6 +172,52 @@ async def test_a_storage_that_cannot_tell_at_once_is_asked(tmp_path: Path, servi
     assert files.opens == 1
     files.path(name).unlink()
     assert b" 404 Not Found" in await ask(client, name)
+
+
+class RemoteFiles(SharedFiles):
+    """Files elsewhere: a look holds for a minute, and the way there may be closed."""
+
+    look_holds_s = 60.0
+    looks = 0
+    is_away = False
+
+    async def find(self, name: str) -> StoredFile | None:
+        self.looks += 1
+        if self.is_away:
+            raise WorkError("The storage cannot be reached.", kind=STORAGE)
+        return await super().find(name)
+
+    async def remove(self, names: Collection[str]) -> list[str]:
+        self.removals += 1
+        return await super().remove(names)
+
+
+async def test_a_storage_elsewhere_is_asked_once_in_a_while(tmp_path: Path, serving: Serving) -> None:
+    files = await open_files(tmp_path, RemoteFiles)
+    name, other = [await files.keep("local", PICTURE + end, "image/png") for end in (b"1", b"2")]
+    client = await serving(files)
+    for _ in range(6):
+        assert b" 200 OK" in await ask(client, name)
+    assert files.looks == 3, "two until it was in memory, and one that holds"
+    await files.remove([other])
+    assert b" 200 OK" in await ask(client, name)
+    assert files.looks == 4, "after a removal here nothing is taken for granted"
+    await files.remove([name])
+    assert b" 404 Not Found" in await ask(client, name)
+
+
+async def test_what_is_in_memory_is_shown_while_the_storage_is_away(tmp_path: Path, serving: Serving) -> None:
+    files = await open_files(tmp_path, RemoteFiles)
+    name, cold = [await files.keep("local", PICTURE + end, "image/png") for end in (b"1", b"2")]
+    client = await serving(files)
+    for _ in range(2):
+        await ask(client, name)
+    files.is_away = True
+    looks = files.looks
+    for _ in range(3):
+        assert b" 200 OK" in await ask(client, name)
+    assert files.looks == looks + 1, "a storage that says nothing is left alone for a moment"
+    assert b" 503 Service Unavailable" in await ask(client, cold)
 
 
 async def test_the_memory_has_its_bound(files: CountedFiles) -> None:

@@ -23,6 +23,8 @@ from service.troubles import storage_error
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 256 * 1024
+LOOK_HOLDS_S: Final = 2.0
+"""A picture that another replica removed may come from memory so much longer."""
 
 
 class S3Range(OpenRange):
@@ -44,6 +46,8 @@ class S3Range(OpenRange):
 
 class S3Files(Files):
     """Keeps pictures in a bucket that any number of processes may share."""
+
+    look_holds_s = LOOK_HOLDS_S
 
     def __init__(self, bucket: Bucket, key: bytes) -> None:
         self._bucket = bucket
@@ -104,6 +108,7 @@ class S3Files(Files):
 
     async def remove(self, names: Collection[str]) -> list[str]:
         ours = [name for name in names if NAME.fullmatch(name)]
+        self.removals += 1
         try:
             left = await self._bucket.delete(ours)
             left |= await self._bucket.delete([each.of(name) for name in ours for each in DERIVATIVES])
