@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What the modules of a folder may import beside the values and each other. Modules that lie in no folder compose."""
 
-UNTESTED = {"images", "protocol.catalog", "tools.context", *CONTRACTS}
+UNTESTED = {"images", "protocol.catalog", "storage.records.engine", "tools.context", *CONTRACTS}
 """Values and abstract classes: what they promise is tested where it is kept."""
 
 ENGINES = (["sqlite"], ["postgresql"])

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Any, Final
 
 from service.settings import Limits
 from service.storage.postgresql.database import Connection, change, first_row
@@ -54,18 +54,21 @@ DELETE_ENDED: Final = """
 """
 NUMBER_AFTER: Final = "SELECT number_after($1, $2)"
 
+SELECT_FIRST: Final = """
+    SELECT true AS is_old, owner, name, size + derived AS bytes, stored_at, NULL::bigint AS entries FROM limited_files
+    WHERE stored_at < $1
+    UNION ALL
+    SELECT false, owner, NULL, bytes - coalesce(old_bytes, 0), NULL, entries - coalesce(old_entries, 0)
+    FROM file_totals LEFT JOIN (
+        SELECT owner, count(*) AS old_entries, sum(size + derived)::bigint AS old_bytes FROM files
+        WHERE stored_at <> 0 AND name IN (SELECT name FROM old_files) GROUP BY owner
+    ) AS old USING (owner)
+    WHERE entries > 0
+    ORDER BY stored_at, name
+"""
+"""The answers to the first two questions, which are asked after every picture; mostly there is no third."""
+
 ANSWERS: Final[Mapping[Kind, str]] = {
-    Kind.TOO_OLD: """
-        SELECT owner, name, size + derived FROM limited_files WHERE stored_at < $1 ORDER BY stored_at, name
-    """,
-    Kind.HELD: """
-        SELECT owner, entries - coalesce(old_entries, 0), bytes - coalesce(old_bytes, 0)
-        FROM file_totals LEFT JOIN (
-            SELECT owner, count(*) AS old_entries, sum(size + derived)::bigint AS old_bytes FROM files
-            WHERE stored_at <> 0 AND name IN (SELECT name FROM old_files) GROUP BY owner
-        ) AS old USING (owner)
-        WHERE entries > 0
-    """,
     Kind.UNUSED: "SELECT owner, count(*), sum(size + derived)::bigint FROM unused_files GROUP BY owner",
     Kind.UNUSED_OF: """
         SELECT name, size + derived FROM unused_files WHERE owner = $1 ORDER BY stored_at, name LIMIT $2
@@ -76,35 +79,41 @@ ANSWERS: Final[Mapping[Kind, str]] = {
     Kind.NEWEST: "SELECT name FROM files ORDER BY stored_at DESC, name DESC LIMIT 1",
     Kind.NEWEST_OF: "SELECT name FROM files WHERE owner = $1 ORDER BY stored_at DESC, name DESC LIMIT 1",
 }
-"""The statements that answer the questions of a removal."""
-
-
-def _values(question: Question) -> tuple[str | float, ...]:
-    """Return the values of the statement that answers a question."""
-    match question.kind:
-        case Kind.TOO_OLD:
-            return (question.before,)
-        case Kind.UNUSED_OF | Kind.IDLE_OF:
-            return question.owner, question.most
-        case Kind.NEWEST_OF:
-            return (question.owner,)
-        case _:
-            return ()
+"""The statements that answer the other questions of a removal."""
 
 
 async def files_over_limits(
     connection: Connection, limits: Limits, before: float, spare: Collection[str]
 ) -> list[OwnedFile]:
-    """Name the files to remove: the too old ones, then those for which an owner, or all together, have no room."""
+    """Name the files to remove: the too old ones, then those for which an owner, or all together, have no room.
+
+    A file that is used or removed between two of the statements is told by the next of them.
+    """
     choice = files_to_remove(limits, before, spare)
     question = next(choice)
+    first = await connection.fetch(SELECT_FIRST, before)
+    known: dict[Kind, list[tuple[Any, ...]]] = {
+        Kind.TOO_OLD: [(row["owner"], row["name"], row["bytes"]) for row in first if row["is_old"]],
+        Kind.HELD: [(row["owner"], row["entries"], row["bytes"]) for row in first if not row["is_old"]],
+    }
     while True:
-        rows = await connection.fetch(ANSWERS[question.kind], *_values(question))
+        rows = known[question.kind] if question.kind in known else await _answer(connection, question)
         try:
-            question = choice.send(map(tuple, rows))
+            question = choice.send(rows)
         except StopIteration as chosen:
             named: list[OwnedFile] = chosen.value
             return named
+
+
+async def _answer(connection: Connection, question: Question) -> list[tuple[Any, ...]]:
+    match question.kind:
+        case Kind.UNUSED_OF | Kind.IDLE_OF:
+            values: tuple[str | int, ...] = (question.owner, question.most)
+        case Kind.NEWEST_OF:
+            values = (question.owner,)
+        case _:
+            values = ()
+    return [tuple(row) for row in await connection.fetch(ANSWERS[question.kind], *values)]
 
 
 async def add_file(connection: Connection, owner: str, name: str, size: int, now: float) -> bool:

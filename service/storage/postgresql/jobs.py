@@ -20,7 +20,7 @@ from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, Job, KeptPicture,
 from service.limits import GENERATIONS_AT_ONCE, GENERATIONS_QUEUED, PICTURES_PER_DAY, ROUNDING, SPEND_PER_DAY
 from service.storage.people import Pause
 from service.storage.postgresql.database import Connection
-from service.storage.postgresql.leases import IS_ALIVE, LeaseLostError
+from service.storage.postgresql.leases import LeaseLostError
 from service.storage.postgresql.values import dumped, loaded
 from service.storage.records.costing import Priced, Settlement, rates_of, settle
 from service.storage.records.job_rows import picture_row, read_job, read_picture
@@ -52,12 +52,12 @@ SELECT_WORKING: Final = "SELECT owner, history_id FROM jobs WHERE state = 'worki
 SELECT_BETWEEN: Final = """
     SELECT job FROM job_values WHERE owner = $1 AND history_id BETWEEN $2 AND $3 ORDER BY history_id DESC LIMIT $4
 """
-IS_ANY_LEFT: Final = f"""
+IS_ANY_LEFT: Final = """
     SELECT EXISTS (
-        SELECT FROM jobs WHERE state = 'working' AND lease <> $1 AND NOT {IS_ALIVE.format("lease")}
+        SELECT FROM jobs WHERE state = 'working' AND lease <> $1 AND NOT lives(lease)
             AND (lease <> '' OR $2::boolean)
     )
-"""  # noqa: S608 - the condition is our own
+"""
 CLAIM_JOBS: Final = "SELECT claim_jobs($1)"
 
 

@@ -15,13 +15,7 @@ if TYPE_CHECKING:
 DEAD_S: Final = 10
 """Seconds without a sign of life. The functions of the migrations have the same number."""
 
-IS_ALIVE: Final = (
-    f"EXISTS (SELECT FROM leases WHERE id = {{}} AND seen_at > clock_timestamp() - interval '{DEAD_S} seconds')"
-)
-"""A condition of SQL on the lease that is put in the place of the braces."""
-
 INSERT_LEASE: Final = "INSERT INTO leases (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp()"
-RENEW: Final = "UPDATE leases SET seen_at = clock_timestamp() WHERE id = $1"
 DELETE_LEASE: Final = "DELETE FROM leases WHERE id = $1"
 
 
@@ -47,12 +41,6 @@ class Held:
 async def claim_lease(connection: "Connection", lease: str) -> None:
     """Enter a lease, as that of a replica that lives."""
     await connection.execute(INSERT_LEASE, lease)
-
-
-async def renew_lease(connection: "Connection", lease: str) -> bool:
-    """Give a sign of life; False where the lease is dead."""
-    done: str = await connection.execute(RENEW, lease)
-    return done == "UPDATE 1"
 
 
 async def release_lease(connection: "Connection", lease: str) -> None:

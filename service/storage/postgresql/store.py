@@ -235,7 +235,7 @@ class PostgresStore(Store):
     def files_over_limits(
         self, limits: Limits, before: float, spare: Collection[str] = ()
     ) -> Awaitable[list[OwnedFile]]:
-        return self.database.read_together(files.files_over_limits, limits, before, spare)
+        return self.database.read(files.files_over_limits, limits, before, spare)
 
     def files_beyond_newest(self, owner: str, count: int) -> Awaitable[list[str]]:
         return self.database.read(files.files_beyond_newest, plain(owner), within_range(count))

@@ -410,7 +410,7 @@ DECLARE
     ended integer := 0;
 BEGIN
     -- Who is found dead is dead for good: its row goes in the transaction that ends and gives away its jobs.
-    DELETE FROM leases WHERE id <> lease_ AND seen_at <= clock_timestamp() - interval '10 s';
+    DELETE FROM leases WHERE id <> lease_ AND NOT lives(id);
     FOR job IN
         SELECT * FROM jobs
         WHERE state = 'working' AND lease <> lease_

@@ -1,0 +1,89 @@
+"""The whole service with its records in PostgreSQL: alone, with a second replica, and while the database is away."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from service.app import running
+from service.settings import Settings
+from service.settings_reader import SettingsError
+from tests.conftest import Serve
+from tests.scale.postgres import Server, database_of
+from tests.stores import make_tables
+from tests.wire import WireClient, wire_client
+
+
+@pytest.fixture
+async def url(postgres_server: Server) -> AsyncIterator[str]:
+    async with postgres_server.database(make_tables) as url:
+        yield url
+
+
+async def status_of(client: WireClient, url: str) -> int:
+    async with client.session.get(url) as answer:
+        return answer.status
+
+
+async def test_a_picture_is_in_the_database_and_not_in_the_data_folder(
+    serve: Serve, url: str, tmp_path: Path, postgres_server: Server
+) -> None:
+    async with serve(EASEL_DATABASE_URL=url) as easel, wire_client(easel.mcp_url) as client:
+        drawn = await client.call("generate", {"prompt": "a fox"})
+        assert not drawn.get("isError")
+        assert "1 picture" in (await client.call("cache", {}))["content"][0]["text"]
+    async with serve(EASEL_DATABASE_URL=url) as easel, wire_client(easel.mcp_url) as client:
+        shown = await client.call("history", {"history_id": 1})
+        assert not shown.get("isError"), "it outlives the process"
+    assert not (tmp_path / "data" / "easel.db").exists()
+    async with postgres_server.connected(database_of(url)) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM jobs WHERE state = 'done'") == 1
+        assert await connection.fetchval("SELECT count(*) FROM leases") == 0, "who ends lets go of the lease"
+
+
+async def test_two_replicas_have_one_history(serve: Serve, url: str, tmp_path: Path) -> None:
+    async with serve(EASEL_DATABASE_URL=url) as one, wire_client(one.mcp_url) as first:
+        await first.call("generate", {"prompt": "a fox"})
+        env = {"EASEL_PORT": "0", "EASEL_LOG": "error", "EASEL_DRAIN_S": "0", "EASEL_DATABASE_URL": url}
+        settings = Settings.from_env(env | {"EASEL_DATA_DIR": str(tmp_path / "other")})
+        async with running(settings) as two, wire_client(two.mcp_url) as second:
+            assert "a fox" in (await second.call("history", {}))["content"][0]["text"]
+            await second.call("generate", {"prompt": "a hen"})
+        assert "a hen" in (await first.call("history", {}))["content"][0]["text"]
+
+
+async def test_while_the_database_is_away_calls_say_so(serve: Serve, url: str, postgres_server: Server) -> None:
+    """Ours: the service is up, and not ready; nobody has to start it anew."""
+    async with serve(EASEL_DATABASE_URL=url) as easel, wire_client(easel.mcp_url) as client:
+        await client.call("generate", {"prompt": "a fox"})
+        postgres_server.stop()
+        try:
+            assert await status_of(client, f"{easel.origin}/readyz") == 503
+            assert await status_of(client, f"{easel.origin}/healthz") == 200
+            refused = await client.call("generate", {"prompt": "a hen"})
+            assert refused["isError"]
+            assert "the database does not answer" in refused["content"][0]["text"]
+        finally:
+            postgres_server.start()
+        assert not (await client.call("generate", {"prompt": "a hen"})).get("isError")
+        assert await status_of(client, f"{easel.origin}/readyz") == 200
+
+
+async def test_a_database_that_cannot_be_used_stops_the_start(serve: Serve, url: str) -> None:
+    with pytest.raises(SettingsError, match=r"EASEL_DATABASE_URL: .*refuses this server") as stopped:
+        async with serve(EASEL_DATABASE_URL=url.replace("test_", "other_")):
+            pass
+    assert "password" not in str(stopped.value).partition("refuses")[0]
+
+
+async def test_without_the_driver_the_start_names_its_package(
+    serve: Serve, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "service.storage.postgresql.records", raising=False)
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    for name in [each for each in sys.modules if each.startswith("service.storage.postgresql.")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(SettingsError, match=r"EASEL_DATABASE_URL: .*requirements-scale"):
+        async with serve(EASEL_DATABASE_URL=url):
+            pass
