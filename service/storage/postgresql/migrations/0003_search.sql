@@ -1,11 +1,11 @@
 -- The search in a history: words of prompts with facets, newest first, all in one statement.
 --
 -- 1. The index of words (GIN) has a list of rows for each token, and meets several lists without reading a row. Besides
---    the words as words.py writes them, and the beginnings of words, tokens are the owner, the model with the owner,
---    whether a job has parents or failed, and the stretch of numbers in which it lies.
--- 2. A frequent word has many rows, of which a page shows the newest. So the newest stretch is looked through first, then
---    a longer one, and all only where those have not enough. Of what an index does not tell, that words stand behind each
---    other or that a long word begins so, the rows are asked.
+--    the words as words.py writes them, and the beginnings of words, tokens are the owner with each set of facets, since
+--    long lists take long to meet, the failed ones, and the stretch of numbers in which a job lies.
+-- 2. A frequent word has many rows, of which a page shows the newest. So the newest stretches are looked through first,
+--    and then as many older ones as will have enough by what was found so far; all where those are too many. Of what an
+--    index does not tell, that words stand behind each other or that a long word begins so, the rows are asked.
 -- 3. Without words an index of the facets has all that is asked for, in the order of numbers.
 -- 4. Each function sees one moment of the database.
 
@@ -16,12 +16,13 @@ CREATE FUNCTION token_of(word text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL
 RETURN CASE WHEN octet_length(word) > 64 THEN '#' || md5(word) ELSE word END;
 COMMENT ON FUNCTION token_of IS 'A word as the index has it, which takes none of 2,700 bytes.';
 
-CREATE FUNCTION facet_tokens(owner text, model text, has_parents boolean, failed boolean) RETURNS text[]
+CREATE FUNCTION facet_token(owner text, model text, has_parents boolean) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN ARRAY[token_of(':o' || owner)]
-    || CASE WHEN model IS NOT NULL THEN ARRAY[token_of(':m' || owner || ' ' || model)] END
-    || CASE WHEN has_parents THEN ARRAY[':p'] WHEN NOT has_parents THEN ARRAY[':-'] END
-    || CASE WHEN failed THEN ARRAY[':f'] END;
+RETURN token_of(
+    CASE WHEN has_parents THEN ':p' WHEN NOT has_parents THEN ':-' ELSE ':' END
+    || length(owner) || ' ' || owner || coalesce(' ' || model, '')
+);
+COMMENT ON FUNCTION facet_token IS 'The jobs of an owner, or those of them that have these facets.';
 
 CREATE FUNCTION stretch_token(owner text, size integer, number bigint) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -31,8 +32,12 @@ COMMENT ON FUNCTION stretch_token IS 'The stretch of 2^size numbers of an owner 
 CREATE FUNCTION prompt_tokens(
     owner text, history_id bigint, model text, has_parents boolean, failed boolean, words text
 ) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN facet_tokens(owner, model, has_parents, failed)
-    || stretch_token(owner, 15, history_id) || stretch_token(owner, 18, history_id)
+RETURN ARRAY[
+        facet_token(owner, NULL, NULL), facet_token(owner, model, NULL), facet_token(owner, NULL, has_parents),
+        facet_token(owner, model, has_parents)
+    ]
+    || CASE WHEN failed THEN ARRAY[':f'] END
+    || stretch_token(owner, 12, history_id) || stretch_token(owner, 16, history_id)
     || ARRAY(
         SELECT token_of(word) FROM string_to_table(words, ' ') AS word WHERE word <> ''
         UNION ALL
@@ -100,21 +105,24 @@ DECLARE
     since_ double precision := search ->> 'since';
     until_ double precision := search ->> 'until';
     behind text[] := ARRAY(SELECT jsonb_array_elements_text(search -> 'behind'));
-    tokens text[] := facet_tokens(
-            owner_, search ->> 'model', (search ->> 'has_parents')::boolean, state_ = 'failed'
-        ) || ARRAY(SELECT token_of(word) FROM jsonb_array_elements_text(search -> 'tokens') AS word);
-    needs_job boolean := state_ IN ('done', 'working') OR since_ IS NOT NULL OR until_ IS NOT NULL;
+    tokens text[] := ARRAY[facet_token(owner_, search ->> 'model', (search ->> 'has_parents')::boolean)]
+        || CASE WHEN state_ = 'failed' THEN ARRAY[':f'] END
+        || ARRAY(SELECT token_of(word) FROM jsonb_array_elements_text(search -> 'tokens') AS word);
+    -- The rows of the index say whether a job failed; few are at work.
+    working_ bigint[] := CASE WHEN state_ IN ('done', 'working') THEN
+        ARRAY(SELECT id FROM jobs WHERE owner = owner_ AND state = 'working') END;
+    most_stretches CONSTANT integer := 16;
     size integer;
-    lowest bigint;
-    places text;
-    numbers bigint[];
+    span bigint := 2 << 12;  -- of the newest stretch there may be little yet
+    looked bigint := 0;
+    high bigint := last_;
+    low bigint;
+    older bigint[];
+    numbers bigint[] := '{}';
 BEGIN
-    FOREACH size IN ARRAY ARRAY[15, 18, 0] LOOP
-        CONTINUE WHEN size > 0 AND (last_ - first_) >> (size + 3) = 0;  -- all are hardly more
-        -- Two stretches: of the newest there may be little yet.
-        lowest := CASE WHEN size = 0 THEN first_ ELSE greatest(first_, ((last_ >> size) - 1) << size) END;
-        places := CASE WHEN size = 0 THEN 'tokens @> $1' ELSE
-            'tokens @> ($1 || stretch_token($2, $9, $4)) OR tokens @> ($1 || stretch_token($2, $9, $3))' END;
+    LOOP
+        size := CASE WHEN span <= most_stretches << 12 THEN 12 WHEN span <= most_stretches << 16 THEN 16 ELSE 0 END;
+        low := CASE WHEN size = 0 THEN first_ ELSE greatest(first_, ((high - span) >> size << size) + (1 << size)) END;
         EXECUTE format(
             $query$
             SELECT ARRAY(
@@ -127,16 +135,33 @@ BEGIN
                 ORDER BY history_id DESC LIMIT $10
             )
             $query$,
-            replace(places, 'tokens', 'prompt_tokens(owner, history_id, model, has_parents, failed, words)'),
-            CASE WHEN needs_job THEN $condition$
+            replace(
+                CASE WHEN size = 0 THEN 'tokens @> $1'
+                -- Of two stretches the index goes by their own short lists; of more it meets those of the words first.
+                WHEN looked = 0 THEN
+                    'tokens @> ($1 || stretch_token($2, $9, $4)) OR tokens @> ($1 || stretch_token($2, $9, $3))'
+                ELSE
+                    'tokens @> $1 AND tokens && ARRAY('
+                    'SELECT stretch_token($2, $9, each << $9) FROM generate_series($3 >> $9, $4 >> $9) AS each)'
+                END,
+                'tokens', 'prompt_tokens(owner, history_id, model, has_parents, failed, words)'
+            ),
+            CASE state_ WHEN 'done' THEN 'AND NOT failed AND job_id <> ALL ($6)' WHEN 'working' THEN 'AND job_id = ANY ($6)'
+            ELSE '' END
+            || CASE WHEN since_ IS NOT NULL OR until_ IS NOT NULL THEN $condition$
                 AND EXISTS (
-                    SELECT FROM jobs WHERE jobs.id = job_id AND ($6 IS NULL OR state = $6)
+                    SELECT FROM jobs WHERE jobs.id = job_id
                         AND ($7 IS NULL OR created_at >= $7) AND ($8 IS NULL OR created_at < $8)
                 )
-            $condition$ END
+            $condition$ ELSE '' END
         )
-        INTO numbers USING tokens, owner_, lowest, last_, behind, state_, since_, until_, size, most;
-        EXIT WHEN cardinality(numbers) >= most OR lowest <= first_;
+        INTO older USING tokens, owner_, low, high, behind, working_, since_, until_, size, most - cardinality(numbers);
+        numbers := numbers || older;
+        EXIT WHEN cardinality(numbers) >= most OR low <= first_;
+        looked := looked + high - low + 1;
+        high := low - 1;
+        -- As many as will do by what was found so far, and a fifth more; where nothing was found, all.
+        span := greatest(2 * span, 1.2 * (most - cardinality(numbers)) * looked / greatest(cardinality(numbers), 0.1));
     END LOOP;
     RETURN numbers;
 END $$;
