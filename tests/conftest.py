@@ -145,7 +145,7 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         return
     server: Server = request.getfixturevalue("postgres_server")
     async with server.database(make_tables) as url:
-        yield PostgresEngine(url)
+        yield PostgresEngine(url, tmp_path)
 
 
 @pytest.fixture(params=ENGINES)

@@ -73,6 +73,10 @@ class Engine(ABC):
         """Let a process be one that was killed, for those that look for it from now on."""
 
     @abstractmethod
+    async def change_by_hand(self, statement: str) -> None:
+        """Run a statement that every engine knows, as somebody would beside all processes."""
+
+    @abstractmethod
     async def count(self, table: str) -> int:
         """The number of rows in a table."""
 
@@ -106,6 +110,10 @@ class SqliteEngine(Engine):
     async def die(self, lease: str) -> None:
         self._alive.discard(lease)
 
+    async def change_by_hand(self, statement: str) -> None:
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            connection.execute(statement)
+
     async def count(self, table: str) -> int:
         with closing(sqlite3.connect(self._path)) as connection:
             counted: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own name
@@ -119,15 +127,16 @@ class SqliteEngine(Engine):
 class PostgresEngine(Engine):
     """A database of a PostgreSQL server."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Path) -> None:
         self._url = url
+        self._folder = folder
 
     async def open(
         self, lease: str = "a", clock: Callable[[], float] = lambda: NOW, allowances: Allowances = UNLIMITED
     ) -> Process:
         database = await Database.open(self._url)
         held = Held(lease)
-        store = await PostgresStore.open(database, held, clock, allowances=allowances)
+        store = await PostgresStore.open(database, held, clock, allowances=allowances, folder=self._folder)
         sessions = await PostgresSessions.open(database, clock)
         return Process(
             store=store,
@@ -141,6 +150,9 @@ class PostgresEngine(Engine):
 
     async def die(self, lease: str) -> None:
         await self._run("UPDATE leases SET seen_at = '-infinity' WHERE id = $1", lease)
+
+    async def change_by_hand(self, statement: str) -> None:
+        await self._run(statement)
 
     async def count(self, table: str) -> int:
         return len(await self._run(f"SELECT FROM {table}"))

@@ -1,6 +1,5 @@
 """What the index of files adds to the contract: uploads that wait, other processes, and rows deleted by hand."""
 
-import asyncio
 import json
 import sqlite3
 from collections.abc import Collection
@@ -11,8 +10,7 @@ import pytest
 
 from service.images import ImageRequest, Job, Parent, Reference
 from service.settings import Limits
-from service.storage.sqlite.files import AT_ONCE, delete_some_jobs, id_after_newest
-from service.storage.sqlite.store import SqliteStore
+from service.storage.sqlite.files import delete_some_jobs, id_after_newest
 from service.storage.store import Store, Totals
 from tests.stores import POLICY, Clock, begin, made, open_sqlite
 
@@ -55,34 +53,6 @@ async def test_an_upload_that_waits_goes_in_its_turn_and_not_first(tmp_path: Pat
     await store.close()
 
 
-async def test_a_file_that_a_job_of_another_process_refers_to_stays(tmp_path: Path, clock: Clock) -> None:
-    """Ours: one process makes room while another draws from a picture."""
-    one, two = await open_sqlite(tmp_path, clock), await open_sqlite(tmp_path, clock)
-    await keep(one, clock, "a.png", "b.png", "c.png")
-    job = await begin(two, request=referring("a.png"))
-    assert await over(one, entries=1) == ["b.png"]
-    await two.finish(job, [])
-    assert await over(one, entries=1) == ["a.png", "b.png"]
-    await one.close()
-    await two.close()
-
-
-async def test_files_of_uploads_that_wait_to_be_used_stay(tmp_path: Path, clock: Clock) -> None:
-    store = await open_sqlite(tmp_path, clock)
-    uploads = [
-        ("not yet", "", None),
-        ("waiting", json.dumps(["waiting.png", "a.png"]), None),
-        ("used", json.dumps(["used.png"]), 5.0),
-    ]
-    await store.database.write(lambda connection: connection.executemany(UPLOAD, uploads))
-    await store.add_file("ann", "waiting.png", 10)
-    await store.add_file("ann", "used.png", 10)
-    job = await made(store, "one", "a.png", "b.png", "waiting.png")
-    assert await store.delete("ann", job.history_id) == ["b.png"]
-    assert await store.clear("ann") == ["b.png", "used.png"]
-    await store.close()
-
-
 async def test_a_picture_that_a_mask_is_painted_over_stays(tmp_path: Path, clock: Clock) -> None:
     """Ours: for want of room others go first; whoever deletes it has it deleted."""
     store = await open_sqlite(tmp_path, clock)
@@ -96,18 +66,6 @@ async def test_a_picture_that_a_mask_is_painted_over_stays(tmp_path: Path, clock
     await store.close()
 
 
-async def test_a_long_history_is_cleared_while_others_write(tmp_path: Path, clock: Clock) -> None:
-    """Ours: nobody waits for more than a few of the deletions; what is begun meanwhile stays."""
-    one, two = await open_sqlite(tmp_path, clock), await open_sqlite(tmp_path, clock)
-    await asyncio.gather(*(made(one, "p", f"{n}.png") for n in range(2 * AT_ONCE + 1)))
-    clearing = asyncio.create_task(one.clear("ann"))
-    new = [await begin(two) for _ in range(20)]
-    assert len(await clearing) == 2 * AT_ONCE + 1
-    assert await one.jobs("ann", 1000) == new[::-1]
-    await one.close()
-    await two.close()
-
-
 async def test_what_ends_or_begins_while_a_history_is_cleared_stays(tmp_path: Path, clock: Clock) -> None:
     """Ours: nobody loses a picture that came after they asked."""
     store = await open_sqlite(tmp_path, clock)
@@ -118,21 +76,6 @@ async def test_what_ends_or_begins_while_a_history_is_cleared_stays(tmp_path: Pa
     ended_later = await store.finish(working, [])
     assert not await store.database.write(delete_some_jobs, "ann", newest, before.created_at)
     assert await store.jobs("ann", 10) == [begun_later, ended_later]
-    await store.close()
-
-
-async def test_what_a_dead_process_left_working_can_be_deleted(tmp_path: Path) -> None:
-    """Ours: nobody has to restart the service to be rid of it."""
-    path, dead = tmp_path / "easel.sqlite3", set[str]()
-    other = await SqliteStore.open(path, "other", lambda _: True)
-    jobs = [await begin(other) for _ in range(3)]
-    goes_on = await other.remember_task(jobs[2], "vase 1")
-    await other.close()
-    store = await SqliteStore.open(path, "new", lambda lease: lease not in dead)
-    dead.add("other")
-    assert await store.delete("ann", jobs[0].history_id) == []
-    assert await store.clear("ann") == []
-    assert await store.jobs("ann", 10) == [goes_on]
     await store.close()
 
 

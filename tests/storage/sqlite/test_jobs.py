@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from service.images import INTERRUPTED
 from service.storage.lease import Lease
 from service.storage.sqlite.jobs import SELECT_TO_JOIN
 from service.storage.sqlite.store import SqliteStore
@@ -63,59 +62,6 @@ async def test_two_processes_that_begin_at_once_make_one_job(tmp_path: Path) -> 
         await writer.communicate(b"")
 
 
-async def test_work_of_a_dead_process_is_ended_and_not_joined(tmp_path: Path) -> None:
-    """Ours: it died while we live, and nobody will ever finish what it began."""
-    other = await opened(tmp_path, "other")
-    left = [(await again(other, fingerprint=name)).job for name in ("f", "asked")]
-    await other.mark_submitted(left[1])
-    await other.close()
-    dead = set[str]()
-    store = await SqliteStore.open(tmp_path / "easel.sqlite3", "new", lambda lease: lease not in dead)
-    assert (await again(store)).job == left[0]
-    dead.add("other")
-    for job, told in zip(left, ("Nothing was charged", "may have charged"), strict=True):
-        begun = await again(store, fingerprint="f" if job is left[0] else "asked")
-        ended = await store.job("ann", job.history_id)
-        assert not begun.joined
-        assert ended is not None
-        assert ended.failure is not None
-        assert (ended.state, ended.failure.kind) == ("failed", "interrupted")
-        assert told in ended.failure.reason
-    assert (await store.totals("ann")).working == 2
-    await store.close()
-
-
-async def test_who_waits_for_work_of_a_process_that_dies_learns_its_end(tmp_path: Path) -> None:
-    """Ours: another process tells it, without a restart and without asking for the same again."""
-    other = await opened(tmp_path, "other")
-    job = (await again(other)).job
-    await other.close()
-    dead = set[str]()
-    store = await SqliteStore.open(tmp_path / "easel.sqlite3", "new", lambda lease: lease not in dead)
-    assert await store.claim_one("ann", job.history_id) is None
-    assert await store.job("ann", job.history_id) == job
-    dead.add("other")
-    assert await store.claim_one("ann", job.history_id) is None
-    ended = await store.job("ann", job.history_id)
-    assert ended is not None
-    assert ended.failure == INTERRUPTED
-    await store.close()
-
-
-async def test_work_that_goes_on_without_its_process_is_joined(tmp_path: Path) -> None:
-    """Ours: the image service has it, and it is paid for, whoever follows it."""
-    other = await opened(tmp_path, "other")
-    job = await other.remember_task((await again(other)).job, "vase 1")
-    await other.close()
-    store = await opened(tmp_path, "new", "other")
-    assert await again(store) == Begun(job=job, joined=True)
-    claimed = await store.claim_one("ann", job.history_id)
-    await store.release(job)
-    assert claimed == job
-    assert (await again(store)).joined
-    await store.close()
-
-
 async def test_to_look_for_a_job_to_join_reads_few_rows(tmp_path: Path) -> None:
     """Ours: every call asks, and what was delivered long ago is not even in the index."""
     store = await opened(tmp_path, "one")
@@ -145,6 +91,3 @@ async def test_a_real_kill_is_seen_by_who_begins_the_same(tmp_path: Path) -> Non
     assert [job.state for job in await store.jobs("ann", 10)] == ["working", "failed"]
     await store.close()
     lease.release()
-
-
-# What is told.
