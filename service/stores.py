@@ -5,6 +5,7 @@ import contextlib
 import logging
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 
@@ -22,12 +23,16 @@ from service.storage.records.engine import Records
 from service.storage.s3.arrivals import S3Arrivals
 from service.storage.s3.bucket import Bucket
 from service.storage.s3.files import S3Files
-from service.storage.secret import Secret, SecretError
+from service.storage.secret import MAKE_ONE, Secret, SecretError
 from service.storage.sqlite.people import SqlitePeople
-from service.storage_urls import DATABASE_URL, FILES_URL, NO_DRIVER, DatabaseUrl
+from service.storage_urls import DATABASE_URL, FILES_URL, LISTEN_URL, NO_DRIVER, DatabaseUrl
 from service.upstreams.connector import client_session
 
 logger = logging.getLogger(__name__)
+
+SECRET: Final = "secret"  # noqa: S105 - its name
+FOLDER: Final = "place of pictures"
+"""The facts that replicas agree upon, in the words of a complaint."""
 
 
 async def open_stores(
@@ -47,7 +52,11 @@ async def open_stores(
         if session is None:
             session = await stack.enter_async_context(client_session(settings.proxies, "easel"))
         bucket = Bucket(session, settings.s3)
-    records = None if settings.database is None else partial(_open_database, settings.database, settings.listen)
+    records = None
+    if settings.database is not None:
+        if secret is None:
+            raise SettingsError("EASEL_SECRET", _no_secret(settings))
+        records = partial(_open_database, settings, settings.database, secret)
     places = Places(
         files=partial(_open_bucket, bucket) if bucket else None,
         # Of a replica that died any other one finishes what arrived there.
@@ -56,9 +65,9 @@ async def open_stores(
     )
     if records and not bucket:
         logger.warning(
-            "EASEL_DATABASE_URL is set without EASEL_FILES_URL: pictures stay in the data folder, where replicas that "
-            "have another one do not find them."
-        )
+            "Pictures stay in %s: all replicas have to share that folder, or use a bucket (%s).",
+            settings.data_dir, FILES_URL,
+        )  # fmt: skip
     try:
         return await open_storage(settings.data_dir, stack, allowances, places, secret)
     except (DataFolderError, WorkError) as error:  # the latter: a history that is damaged beyond its first page
@@ -100,8 +109,9 @@ async def _open_bucket(bucket: Bucket, key: bytes) -> S3Files:
 
 
 async def _open_database(  # noqa: PLR0913, PLR0917 - as the records of any engine are opened
+    settings: Settings,
     place: DatabaseUrl,
-    listen: DatabaseUrl | None,
+    secret: Secret,
     data: Path,
     lease: Lease,
     arrivals: Arrivals,
@@ -109,13 +119,39 @@ async def _open_database(  # noqa: PLR0913, PLR0917 - as the records of any engi
     stack: contextlib.AsyncExitStack,
 ) -> Records:
     try:
-        from service.storage.postgresql.records import open_records  # noqa: PLC0415 - its driver is an extra
+        from service.storage.postgresql.agreement import DisagreementError  # noqa: PLC0415 - its driver is an extra
+        from service.storage.postgresql.records import Ways, open_records  # noqa: PLC0415 - as above
     except ImportError as missing:
         raise SettingsError(DATABASE_URL, NO_DRIVER) from missing
+    if settings.s3 is None:  # each data folder has a secret of its own, also where another one counts
+        folder = (await asyncio.to_thread(Secret.open, data, lease.folder)).fingerprint
+    else:
+        folder = f"s3://{settings.s3.bucket}/{settings.s3.prefix}"
+    direct = settings.listen or place
+    ways = Ways(
+        url=place.url,
+        listen_url=direct.url,
+        setting=LISTEN_URL,
+        facts={SECRET: secret.fingerprint, FOLDER: folder},
+    )
     try:
-        return await open_records(place, listen, data, lease, arrivals, allowances, stack)
+        return await open_records(ways, data, lease, arrivals, allowances, stack)
+    except DisagreementError as error:
+        setting = "EASEL_SECRET" if error.name == SECRET else FILES_URL
+        raise SettingsError(
+            setting,
+            f"the replicas that run on {place.shown} have another {error.name}: give this one the same, or stop them "
+            "all first, and wait ten seconds",
+        ) from error
     except WorkError as error:
         raise SettingsError(DATABASE_URL, f"{place.shown} cannot be used: {error}") from error
+
+
+def _no_secret(settings: Settings) -> str:
+    return (
+        f"must be set with {DATABASE_URL}, to the same text for all replicas; make one with: {MAKE_ONE}, or take that "
+        f"of a data folder along: xxd -p -c 64 {settings.data_dir / 'secret'}"
+    )
 
 
 def secret_of(settings: Settings) -> Secret | None:

@@ -36,6 +36,8 @@ class PostgresSessions(EndedSessions):
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         """Begin with an empty copy; `open` fills it."""
+        self.ended: Callable[[], None] = lambda: None
+        """Tells other replicas that a session has ended. It neither waits nor raises."""
         self._database = database
         self._clock = clock
         self._ends: dict[bytes, float] = {}
@@ -101,6 +103,7 @@ class PostgresSessions(EndedSessions):
         except WorkError as error:
             raise OSError(str(error)) from error
         self._ends[digest] = expires
+        self.ended()
         return is_first
 
 

@@ -6,6 +6,8 @@ The replica has a lease in the database by the id of its claim in the data folde
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,8 @@ from service.images import WorkError
 from service.limits import Allowances
 from service.storage.files import Arrivals
 from service.storage.lease import Lease
+from service.storage.notices import SessionEnded
+from service.storage.postgresql.agreement import agree
 from service.storage.postgresql.database import Database
 from service.storage.postgresql.ended_sessions import PostgresSessions
 from service.storage.postgresql.imports import PostgresImports
@@ -24,15 +28,26 @@ from service.storage.postgresql.store import PostgresStore
 from service.storage.postgresql.tasks import PostgresTasks
 from service.storage.postgresql.uploads import PostgresUploads
 from service.storage.records.engine import Records
-from service.storage_urls import DATABASE_URL, LISTEN_URL, DatabaseUrl
 
 SWEEP_S: Final = 10.0
 """Between two looks for tasks whose replica is dead."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ways:
+    """The ways to the database: `url`, and `listen_url` past a pooler, of which `setting` is the name.
+
+    `facts` are those that all replicas have to agree upon.
+    """
+
+    url: str
+    listen_url: str
+    setting: str
+    facts: Mapping[str, str]
+
+
 async def open_records(  # noqa: PLR0913, PLR0917 - the places and limits of all parts
-    place: DatabaseUrl,
-    listen: DatabaseUrl | None,
+    ways: Ways,
     data: Path,
     lease: Lease,
     arrivals: Arrivals,
@@ -41,18 +56,19 @@ async def open_records(  # noqa: PLR0913, PLR0917 - the places and limits of all
 ) -> Records:
     """Connect to the database, bring its tables up to date, and have `stack` close all. Raises `WorkError`.
 
-    Notices come by the address to `listen` at where there is one, past a pooler that would not pass them on.
     The data folder is that of this replica alone: its disk must have room for what is under way.
     """
-    database, held = await Database.open(place.url), Held(lease.id)
+    database, held = await Database.open(ways.url), Held(lease.id)
     stack.push_async_callback(database.close)
+    await database.write(agree, held.id, ways.facts)
     store = await PostgresStore.open(database, held, time.time, allowances=allowances, arrivals=arrivals, folder=data)
     stack.push_async_callback(_let_go, database, held)
     tasks = await PostgresTasks.open(database, held, time.time)
     sessions = await PostgresSessions.open(database, time.time)
 
-    direct, setting = (listen, LISTEN_URL) if listen else (place, DATABASE_URL)
-    notices = PostgresNotices(database, held, direct.url, setting)
+    notices = PostgresNotices(database, held, ways.listen_url, ways.setting)
+    notices.hear(lambda notice: sessions.look_soon() if isinstance(notice, SessionEnded) else None)
+    sessions.ended = lambda: notices.tell(SessionEnded())
     await notices.start()
     stack.push_async_callback(notices.close)
     replica = PostgresReplica(database, held, notices)

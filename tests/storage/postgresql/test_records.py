@@ -21,6 +21,11 @@ async def url(postgres_server: Server) -> AsyncIterator[str]:
         yield url
 
 
+def shared(url: str, secret: str = "0123456789abcdef" * 4) -> dict[str, str]:
+    """The settings that all replicas have."""
+    return {"EASEL_DATABASE_URL": url, "EASEL_SECRET": secret}
+
+
 async def status_of(client: WireClient, url: str) -> int:
     async with client.session.get(url) as answer:
         return answer.status
@@ -29,11 +34,11 @@ async def status_of(client: WireClient, url: str) -> int:
 async def test_a_picture_is_in_the_database_and_not_in_the_data_folder(
     serve: Serve, url: str, tmp_path: Path, postgres_server: Server
 ) -> None:
-    async with serve(EASEL_DATABASE_URL=url) as easel, wire_client(easel.mcp_url) as client:
+    async with serve(**shared(url)) as easel, wire_client(easel.mcp_url) as client:
         drawn = await client.call("generate", {"prompt": "a fox"})
         assert not drawn.get("isError")
         assert "1 picture" in (await client.call("cache", {}))["content"][0]["text"]
-    async with serve(EASEL_DATABASE_URL=url) as easel, wire_client(easel.mcp_url) as client:
+    async with serve(**shared(url)) as easel, wire_client(easel.mcp_url) as client:
         shown = await client.call("history", {"history_id": 1})
         assert not shown.get("isError"), "it outlives the process"
     assert not (tmp_path / "data" / "easel.db").exists()
@@ -43,10 +48,10 @@ async def test_a_picture_is_in_the_database_and_not_in_the_data_folder(
 
 
 async def test_two_replicas_have_one_history(serve: Serve, url: str, tmp_path: Path) -> None:
-    async with serve(EASEL_DATABASE_URL=url) as one, wire_client(one.mcp_url) as first:
+    async with serve(**shared(url)) as one, wire_client(one.mcp_url) as first:
         await first.call("generate", {"prompt": "a fox"})
-        env = {"EASEL_PORT": "0", "EASEL_LOG": "error", "EASEL_DRAIN_S": "0", "EASEL_DATABASE_URL": url}
-        settings = Settings.from_env(env | {"EASEL_DATA_DIR": str(tmp_path / "other")})
+        env = {"EASEL_PORT": "0", "EASEL_LOG": "error", "EASEL_DRAIN_S": "0", **shared(url)}
+        settings = Settings.from_env(env | {"EASEL_DATA_DIR": str(tmp_path / "data")})
         async with running(settings) as two, wire_client(two.mcp_url) as second:
             assert "a fox" in (await second.call("history", {}))["content"][0]["text"]
             await second.call("generate", {"prompt": "a hen"})
@@ -55,7 +60,7 @@ async def test_two_replicas_have_one_history(serve: Serve, url: str, tmp_path: P
 
 async def test_while_the_database_is_away_calls_say_so(serve: Serve, url: str, postgres_server: Server) -> None:
     """Ours: the service is up, and not ready; nobody has to start it anew."""
-    async with serve(EASEL_DATABASE_URL=url) as easel, wire_client(easel.mcp_url) as client:
+    async with serve(**shared(url)) as easel, wire_client(easel.mcp_url) as client:
         await client.call("generate", {"prompt": "a fox"})
         postgres_server.stop()
         try:
@@ -72,7 +77,7 @@ async def test_while_the_database_is_away_calls_say_so(serve: Serve, url: str, p
 
 async def test_a_database_that_cannot_be_used_stops_the_start(serve: Serve, url: str) -> None:
     with pytest.raises(SettingsError, match=r"EASEL_DATABASE_URL: .*refuses this server") as stopped:
-        async with serve(EASEL_DATABASE_URL=url.replace("test_", "other_")):
+        async with serve(**shared(url.replace("test_", "other_"))):
             pass
     assert "password" not in str(stopped.value).partition("refuses")[0]
 
@@ -85,5 +90,32 @@ async def test_without_the_driver_the_start_names_its_package(
     for name in [each for each in sys.modules if each.startswith("service.storage.postgresql.")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(SettingsError, match=r"EASEL_DATABASE_URL: .*requirements-scale"):
+        async with serve(**shared(url)):
+            pass
+
+
+async def test_without_a_secret_for_all_the_start_says_how_to_make_one(serve: Serve, url: str) -> None:
+    with pytest.raises(SettingsError, match=r"^EASEL_SECRET: must be set with EASEL_DATABASE_URL.*openssl rand -hex 32"):
         async with serve(EASEL_DATABASE_URL=url):
             pass
+
+
+@pytest.mark.parametrize(
+    ("folder", "secret", "complaint"),
+    [
+        ("data", "fedcba9876543210" * 4, r"^EASEL_SECRET: the replicas that run on postgresql://.* have another secret"),
+        ("other", "0123456789abcdef" * 4, r"^EASEL_FILES_URL: .* have another place of pictures"),
+    ],
+)
+async def test_a_replica_that_would_not_find_what_others_made_is_refused(  # noqa: PLR0917 - fixtures and a table
+    serve: Serve, url: str, tmp_path: Path, folder: str, secret: str, complaint: str
+) -> None:
+    """Ours: half of all links, sessions or pictures would be dead, by turns."""
+    async with serve(**shared(url)):
+        settings = Settings.from_env(
+            {"EASEL_PORT": "0", "EASEL_LOG": "error", "EASEL_DATA_DIR": str(tmp_path / folder), **shared(url, secret)}
+        )
+        with pytest.raises(SettingsError, match=complaint) as refused:
+            async with running(settings):
+                pass
+        assert secret not in str(refused.value)

@@ -1,0 +1,65 @@
+"""The facts that replicas agree upon when they start."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.storage.postgresql.agreement import DisagreementError, agree
+from service.storage.postgresql.database import Database
+from tests.scale.postgres import Server, database_of
+
+OURS = {"secret": "one", "place of pictures": "s3://easel/"}
+
+
+async def tables(url: str) -> None:
+    await (await Database.open(url)).close()
+
+
+@pytest.fixture
+async def url(postgres_server: Server) -> AsyncIterator[str]:
+    async with postgres_server.database(tables) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    opened = await Database.open(url)
+    yield opened
+    await opened.close()
+
+
+async def test_replicas_with_the_same_facts_start_side_by_side(database: Database) -> None:
+    await asyncio.gather(*(database.write(agree, f"lease {number}", OURS) for number in range(5)))
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_one_with_another_fact_is_refused_and_leaves_nothing(
+    database: Database, url: str, postgres_server: Server, name: str
+) -> None:
+    """Ours: half of all links and sessions would be dead, or half of the pictures not found."""
+    await database.write(agree, "first", OURS)
+    with pytest.raises(DisagreementError) as refused:
+        await database.write(agree, "second", {**OURS, name: "another"})
+    assert refused.value.name == name
+    async with postgres_server.connected(database_of(url)) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM leases") == 1
+    await database.write(agree, "third", OURS)
+
+
+async def test_of_two_that_start_at_once_one_is_refused(database: Database) -> None:
+    starting = [database.write(agree, name, {"secret": name}) for name in ("one", "two")]
+    ended = await asyncio.gather(*starting, return_exceptions=True)
+    assert [type(each) for each in ended if each is not None] == [DisagreementError]
+
+
+async def test_where_nobody_else_lives_another_fact_counts_from_now_on(
+    database: Database, url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ours: a secret that leaked has to be changed; the log says what that ends."""
+    await database.write(agree, "first", OURS)
+    await postgres_server.run("DELETE FROM leases", database_of(url))
+    await database.write(agree, "second", {**OURS, "secret": "new"})
+    assert "The secret is another one than before" in caplog.text
+    with pytest.raises(DisagreementError):
+        await database.write(agree, "third", OURS)
