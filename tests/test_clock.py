@@ -4,7 +4,6 @@ The clock is that of libfaketime (https://github.com/wolfcw/libfaketime), which 
 system's; the clock that counts from the start of the machine stays as it is.
 """
 
-import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faked_clock import clock_of
 from tests.faults import Faulty, faulty
 
-SPEC = importlib.util.find_spec("libfaketime")
-LIBRARY = Path((SPEC.submodule_search_locations or [""])[0] if SPEC else "") / "vendor/libfaketime/src/libfaketime.so.1"
 YEAR = 365
 
 
@@ -52,11 +50,7 @@ async def leaping(folder: Path, links: dict[str, str] | None = None) -> AsyncIte
     if not clock.exists():
         clock.write_text("+0d\n")
     settings = {
-        "LD_PRELOAD": str(LIBRARY),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        **clock_of(clock),
         "EASEL_CACHE_MAX_DAYS": "30",
         "EASEL_PICTURES_PER_DAY": "4",
     }

@@ -1,5 +1,6 @@
 """`doctor` about the database of EASEL_DATABASE_URL: what is wrong with it is named with its cure."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from service.storage.secret import Secret
 from tests.doctor_run import Found, doctor
+from tests.faked_clock import clock_of
 from tests.scale.pooler import pooled
 from tests.scale.postgres import PASSWORD, Server, database_of
 from tests.stores import make_tables
@@ -134,6 +136,17 @@ async def test_a_database_that_cannot_be_reached_is_told(
     assert words in found.message("database")
     assert found.failed == ["database"]
     assert "another-password" not in found.text
+
+
+@pytest.mark.parametrize(("ahead", "words"), [("+5m", "behind"), ("-5m", "ahead of"), ("+10s", "")])
+async def test_a_clock_that_is_off_is_told(tmp_path: Path, url: str, ahead: str, words: str) -> None:
+    """Ours: people see the times of one replica after those of another."""
+    (tmp_path / "clock").write_text(ahead)
+    found = await looked(tmp_path, url, **clock_of(tmp_path / "clock"))
+    told = re.findall(
+        r"its clock is (?:29|30). s (.*) that of this machine: set both by NTP", found.message("database")
+    )
+    assert told == ([words] if words else [])
 
 
 async def test_tokens_of_the_database_count(tmp_path: Path, url: str, postgres_server: Server) -> None:

@@ -10,13 +10,15 @@ import pytest
 
 from service.storage.disk import DiskFiles
 from service.storage.opened import open_storage
-from tests.command_process import banner_of, easel, said
+from tests.command_process import banner_of, easel, said, value_of
 from tests.emulators.pictures import png
 from tests.installation import contents, fill
 from tests.scale import seaweed
 from tests.scale.postgres import PASSWORD, Server, database_of
+from tests.wire import wire_client
 
 MANY = 400
+ANN = "a-token-of-ann-0123456789"
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,24 @@ async def test_an_installation_goes_to_postgresql_and_a_bucket_and_comes_back_th
     assert f"In {tmp_path / 'back' / 'files'}: {len(before.pictures)} pictures" in told
     assert "Every replica" not in told
     assert contents(tmp_path / "back") == before
+
+
+async def test_a_replica_goes_on_where_the_folder_was(tmp_path: Path, old: Path, database: str, bucket: str) -> None:
+    """Ours: links in chats, tokens and numbers of the history are those of before, and the next number follows."""
+    away = scaled(tmp_path, database, bucket)
+    said(tmp_path, "move", "--to", written(tmp_path / "scale.env", **away), status=0, EASEL_DATA_DIR=str(old))
+    picture = next((old / "files").glob("*/*"))
+    with easel(tmp_path, **away) as process:
+        banner = banner_of(process)
+        async with wire_client(value_of(banner, "MCP endpoint"), ANN) as client:
+            async with client.session.get(f"{client.url.rpartition('/')[0]}/mcp-cache/{picture.name}") as answer:
+                assert await answer.read() == picture.read_bytes()
+            found = (await client.call("history", {"query": "一只猫"}))["structuredContent"]["entries"]
+            assert [each["history_id"] for each in found] == [1]
+            drawn = await client.call("generate", {"prompt": "a lighthouse"})
+            assert drawn["structuredContent"]["history_id"] == 41
+    told = said(tmp_path, "move", "--to", written(tmp_path / "x.env", EASEL_DATA_DIR="x"), status=2, **away)
+    assert "1 replica runs on" in told, "one that was killed lives for ten seconds more"
 
 
 async def test_a_move_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:

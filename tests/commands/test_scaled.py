@@ -5,15 +5,56 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_process import said
+from tests.command_process import banner_of, easel, said, value_of
+from tests.old_folder import newest
 from tests.scale.postgres import Server, database_of
 from tests.stores import make_tables
+from tests.wire import wire_client
+
+TOKENS = "alice:a-token-of-alice"
+ALICE = "a-token-of-alice"
 
 
 @pytest.fixture
 async def url(postgres_server: Server) -> AsyncIterator[str]:
     async with postgres_server.database(make_tables) as url:
         yield url
+
+
+async def test_people_and_their_histories_are_looked_after_beside_a_service(tmp_path: Path, url: str) -> None:
+    """Ours: a token, a name, a history, a pause: none of them needs to know where the rows are."""
+
+    def told(*arguments: str, tokens: str = TOKENS) -> str:
+        return said(tmp_path, *arguments, EASEL_DATABASE_URL=url, EASEL_TOKENS=tokens)
+
+    with easel(tmp_path, EASEL_DATABASE_URL=url, EASEL_TOKENS=TOKENS) as process:
+        endpoint = value_of(banner_of(process), "MCP endpoint")
+        async with wire_client(endpoint, ALICE) as client:
+            await client.call("generate", {"prompt": "a fox"})
+        assert "The token of ben, good until it is revoked" in told("token", "add", "ben")
+        assert "alice  -" in told("token", "list")
+        assert "Revoked: 1 token of ben." in told("token", "revoke", "ben")
+        assert "alice" in told("usage")
+        assert "Paused: alice until it is resumed" in told("pause", "alice")
+        async with wire_client(endpoint, ALICE) as client:
+            refused = await client.call("generate", {"prompt": "an owl"})
+            assert "Drawing is paused" in refused["content"][0]["text"]
+        assert "Resumed: alice." in told("resume", "alice")
+    given = told("history", "give", "alice", "carol", tokens="carol:a-token-of-carol")
+    assert "Given to carol: 1 entry of the history and 1 picture of alice" in given
+    told("token", "add", "dora")
+    assert "dora is dana now, with 1 token" in told("token", "rename", "dora", "dana")
+    deleted = told("history", "delete", "carol", "--yes")
+    assert "Deleted: 1 entry of the history and 1 picture of carol" in deleted
+    assert not list((tmp_path / "data" / "files").glob("*/*"))
+    assert not (tmp_path / "data" / "easel.db").exists()
+
+
+async def test_the_history_of_an_earlier_server_is_taken_over(tmp_path: Path, url: str) -> None:
+    newest().write(tmp_path / "old")
+    assert "entries: 10 of 10" in said(tmp_path, "import", "old", EASEL_DATABASE_URL=url)
+    assert said(tmp_path, "import", "old", EASEL_DATABASE_URL=url).startswith("Nothing new in old")
+    assert not (tmp_path / "data" / "easel.db").exists()
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
