@@ -17,7 +17,7 @@ from benchmarks.serving import CACHE
 GRAIN: Final = 0.79
 """Standard deviation of the noise, which gives the file its weight."""
 
-SIDES: Final = {"200 kB": 436, "2 MB": 1400, "1.1 MB": 1024, "4.2 MB": 2048}
+SIDES: Final = {"20 kB": 140, "200 kB": 436, "2 MB": 1400, "1.1 MB": 1024, "4.2 MB": 2048}
 HEAD: Final = 33
 """Signature and first chunk of a PNG."""
 

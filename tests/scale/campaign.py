@@ -85,6 +85,8 @@ async def run(plan: Plan, folder: Path, server: Server, bucket: str) -> Findings
         connection = await asyncpg.connect(replicas.database)
         stack.push_async_callback(connection.close)
         await _settle(connection)
+        for replica in replicas.replicas:
+            await replica.up.wait()
         findings = await judge(connection, session, replicas.urls[0], callers, painter)
         findings.seconds, findings.kills = seconds, sum(replica.kills for replica in replicas.replicas)
         findings.complaints = _complaints(replicas.replicas)

@@ -32,7 +32,7 @@ SELECT_ROWS: Final = """
     FROM jobs ORDER BY owner, history_id
 """
 
-Row: TypeAlias = "asyncpg.Record"
+Row: TypeAlias = "asyncpg.Record | dict[str, Any]"
 
 
 @dataclass
@@ -76,13 +76,13 @@ async def judge(
     shown = {name: await _history(WireClient(session, url, _token(name))) for name in OWNERS}
     answered = [told for told in callers.told if told.state == "done"]
     lost = await asyncio.gather(*_looked_at(session, answered, shown, painter))
-    takeovers = sorted(_longest_silences(rows, painter))
+    takeovers = sorted(longest_silences(rows, painter))
     every = [row for of_prompt in rows.values() for row in of_prompt]
     findings = Findings(_numbers(callers, every, painter))
     findings.numbers["longest silence of a task, s"] = f"{max(takeovers, default=(0.0, ''))[0]:.1f}"
     findings.faults = {
-        "charges = rows with pictures, and of the others at most those that say so": list(_charges(rows, painter)),
-        "no request has two jobs at once, and none is drawn again before it was delivered": list(_doubles(rows)),
+        "charges = rows with pictures, and of the others at most those that say so": list(wrong_charges(rows, painter)),
+        "no request has two jobs at once, and none is drawn again before it was delivered": list(doubles(rows)),
         "every answered picture is in the history and at its URL": [each for each in lost if each],
         "no row is left at work": [f"{row['prompt']}" for row in every if row["state"] == "working"],
         f"a task goes on within {TAKEOVER_S:.0f} s": [
@@ -111,7 +111,8 @@ def _numbers(callers: Callers, rows: Sequence[Row], painter: SlowPictures) -> di
     }
 
 
-def _charges(rows: Mapping[str, Sequence[Row]], painter: SlowPictures) -> Iterator[str]:
+def wrong_charges(rows: Mapping[str, Sequence[Row]], painter: SlowPictures) -> Iterator[str]:
+    """Name the prompts that were charged more or less often than their rows say."""
     for prompt in rows.keys() | painter.charges.keys():
         of_prompt = rows.get(prompt, ())
         done = sum(row["state"] == "done" for row in of_prompt)
@@ -126,7 +127,8 @@ def _may_be_charged(row: Row) -> bool:
     return "charged" in reason and "Nothing was charged" not in reason
 
 
-def _doubles(rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+def doubles(rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    """Name the jobs that began although another one for the same was at work, or had a picture to hand out."""
     for prompt, of_prompt in rows.items():
         for earlier, later in pairwise(of_prompt):
             number = f"{prompt}: {earlier['history_id']} and {later['history_id']}"
@@ -138,7 +140,7 @@ def _doubles(rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
                 yield f"{number} although the first was delivered later than the second began"
 
 
-def _longest_silences(rows: Mapping[str, Sequence[Row]], painter: SlowPictures) -> Iterator[tuple[float, str]]:
+def longest_silences(rows: Mapping[str, Sequence[Row]], painter: SlowPictures) -> Iterator[tuple[float, str]]:
     """The longest time in which nobody asked about a task whose job was at work, for each of them."""
     for prompt, of_prompt in rows.items():
         for row in of_prompt:
@@ -170,6 +172,11 @@ async def _history(client: WireClient) -> dict[int, dict[str, Any]]:
         before = {"before": page["next_before"]}
 
 
+def _name(url: str) -> str:
+    """Of a picture: without a proxy its address is that of the replica that was asked."""
+    return url.rpartition("/")[2]
+
+
 def _looked_at(
     session: aiohttp.ClientSession,
     answered: Sequence[Told],
@@ -182,7 +189,8 @@ def _looked_at(
     async def look(told: Told) -> str:
         entry = shown[told.asked.owner].get(told.entry["history_id"], {})
         title = f"{told.asked.prompt} ({told.asked.owner}, {told.entry['history_id']})"
-        if entry.get("state") != "done" or [each["url"] for each in entry["images"]] != told.pictures:
+        names = [_name(image["url"]) for image in entry.get("images", [])]
+        if entry.get("state") != "done" or names != [_name(url) for url in told.pictures]:
             return f"{title}: told {told.pictures}, the history has {entry}"
         drawn = painter.drawn(told.asked.prompt)
         for picture in told.pictures:
