@@ -60,6 +60,7 @@ from service.web.pages import HomePage
 from service.web.protected_resource import ProtectedResource
 from service.web.response import name_the_server
 from service.web.sessions import add_routes
+from service.web.shared_rate import keep_in_sum
 from service.web.sockets import Listener, bounds_of, listen, listen_beside
 
 logger = logging.getLogger(__name__)
@@ -165,6 +166,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         offered.changed = lambda models: _offer_anew(endpoint.server, replace(context, models=models))
         work = [*_background(context, models_file, offered, states), tokens.watch(parts.revoke)]
         work += [storage.upkeep(), storage.notices.run(), parts.room.keep(context.retention.enforce)]
+        work.append(keep_in_sum(endpoint.server.call_rate, storage.replica))
         await stack.enter_async_context(background_tasks(*work))
         yield Running(settings=settings, endpoint=endpoint, context=context)
 

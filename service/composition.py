@@ -138,7 +138,7 @@ class Parts:
 
     def _generation(self, pictures: Pictures, ended: Callable[[Job], Awaitable[None]]) -> Generation:
         store, jobs, settings = self.storage.store, RunningJobs(drained=self.decoders.stop), self.settings
-        turns = Turns(settings.allowances)
+        turns = Turns(settings.allowances, self.storage.replica)
         worker = Worker(
             upstreams=self.upstreams,
             store=store,

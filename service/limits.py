@@ -6,6 +6,9 @@
 3. A refusal costs nothing and leaves nothing: it says which limit it was, and when to try again.
 4. A limit is checked where the work begins: those of pictures in the database (`storage/sqlite/limits.py`), that of
    requests in `call_rate.py`, by a monotonic clock and for each process.
+5. Several replicas hold in sum what costs money or what one owner could take from others: pictures and uploads of a
+   day, spend, what waits, pictures at once, requests within a minute. What protects the memory of one process holds for
+   each: connections, calls and downloads at once, megabytes, streams, subscriptions, sessions, archives.
 """
 
 import math

@@ -6,7 +6,8 @@ So many pictures of each owner, and of all, are at work at once; the others wait
    another owner's by one turn.
 2. A generation that is cancelled while it waits leaves the queue, and takes no turn from anybody.
 3. How many may wait is decided when a job begins, from the database (`storage/sqlite/limits.py`); the turns themselves
-   are those of this process.
+   are those of this process. Of several replicas each has its share of the limit, by the number of those that live: so
+   the limit holds in sum at no round trip, as long as there are no more replicas than pictures at once.
 4. A request that need not wait has its turn before its job begins, so that one write says both: that the job has begun,
    and that its image service is asked.
 """
@@ -14,6 +15,7 @@ So many pictures of each owner, and of all, are at work at once; the others wait
 import asyncio
 import contextlib
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,9 +47,10 @@ LONGEST_PAUSE_S: Final = 60.0
 class Turns:
     """The turns of one process."""
 
-    def __init__(self, allowances: Allowances = UNLIMITED) -> None:
-        """Let as many generations work at once as the allowances say."""
+    def __init__(self, allowances: Allowances = UNLIMITED, replica: Replica | None = None) -> None:
+        """Let as many generations work at once as the allowances say: here the share of one of several replicas."""
         self._allowances = allowances
+        self._replica = replica or Replica()
         self._at_work: dict[str, int] = {}
         self._waiting: dict[str, deque[tuple[asyncio.Future[None], int]]] = {}
         """The queue of each owner who has one, in the order in which their turns come, with the pictures of each."""
@@ -118,11 +121,15 @@ class Turns:
         """Take the places that the next of this owner's queue needs; return False where there are none."""
         return self._take_places(owner, self._waiting[owner][0][1])
 
+    def _share(self, limit: float) -> float:
+        """Return the part of a limit that this replica has. Each draws one picture at a time at least."""
+        return limit if math.isinf(limit) else max(1.0, limit // self._replica.living)
+
     def _take_places(self, owner: str, pictures: int) -> bool:
         """Take places at work for so many pictures of this owner; return False where there are none."""
         own, everybodys = self._at_work.get(owner, 0), self.at_work
-        each = self._allowances.each(GENERATIONS_AT_ONCE, owner)
-        overall = self._allowances.overall(GENERATIONS_AT_ONCE)
+        each = self._share(self._allowances.each(GENERATIONS_AT_ONCE, owner))
+        overall = self._share(self._allowances.overall(GENERATIONS_AT_ONCE))
         if (own and own + pictures > each) or (everybodys and everybodys + pictures > overall):
             return False
         self._at_work[owner] = own + pictures

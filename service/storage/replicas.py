@@ -1,6 +1,6 @@
 """The contract of a process among the replicas of a storage; by itself it is that of a process that is the only one."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from service.storage.notices import StopWanted
 
@@ -13,6 +13,8 @@ class Replica:
     """This process among the replicas. `living` counts those that live, this one among them."""
 
     living = 1
+    shares = False
+    """True where other processes may have the same limits."""
     claims_each_s = 300.0
     """Seconds between two looks for jobs that nobody follows: those of dead processes, and those that were let go."""
 
@@ -27,6 +29,13 @@ class Replica:
     def leads(self) -> bool:
         """True where this process does what one of them does for all."""
         return True
+
+    async def share(self, taken: Mapping[str, float]) -> Mapping[str, float]:
+        """Tell the others how many seconds of each limit were used up here; return those of all together.
+
+        A second is earned back in a second. Raises `WorkError` where they cannot be told now.
+        """
+        return taken
 
     async def check(self) -> None:
         """Make sure that this process was not taken for dead, before it has anything charged. Raises `WorkError`."""

@@ -11,6 +11,7 @@ import pytest
 from service.limits import Allowances
 from service.pipeline.asking import Turns
 from service.storage.people import Pause
+from service.storage.replicas import Replica
 from service.storage.sqlite.limits import pause
 from service.upstreams.base import Upstream
 from tests.pipeline_fixture import FOX, Gated, PipelineFixture, ask, pipeline_fixture
@@ -179,3 +180,16 @@ async def test_a_request_for_several_pictures_takes_as_many_places() -> None:
     assert await waiting
     turns.give_back("anna", 5)
     assert not await turns.take("anna", nobody)
+
+
+async def test_of_several_replicas_each_has_its_share() -> None:
+    """Ours: the limit of pictures at once is that of all together."""
+
+    class OneOfThree(Replica):
+        living = 3
+
+    def begun(each: float) -> int:
+        turns = Turns(Allowances(pairs={"generations_at_once": (each, 0)}), OneOfThree())
+        return sum(turns.take_at_once("ann") for _ in range(100))
+
+    assert [begun(each) for each in (8, 3, 1, 0)] == [2, 1, 1, 100]

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import orjson
@@ -35,6 +35,14 @@ AGAIN_S: Final = 1.0
 FRESH_S: Final = DEAD_S - 2.0
 """Age up to which a renewal counts without a look."""
 
+SHARE: Final = """
+    INSERT INTO taken_requests AS t (owner, earned_back_at)
+    SELECT owner, clock_timestamp() + make_interval(secs => seconds)
+    FROM unnest($1::text[], $2::double precision[]) AS new (owner, seconds) ORDER BY owner
+    ON CONFLICT (owner) DO UPDATE
+    SET earned_back_at = greatest(t.earned_back_at, clock_timestamp()) + (excluded.earned_back_at - clock_timestamp())
+    RETURNING owner, extract(epoch FROM earned_back_at - clock_timestamp())::double precision
+"""
 RENEW_AND_LOOK: Final = f"""
     WITH renewed AS (
         UPDATE leases SET seen_at = clock_timestamp()
@@ -61,6 +69,7 @@ class PostgresReplica(Replica):
     """This replica, as long as it lives. Its lease was claimed when the store was opened."""
 
     claims_each_s = 3.0
+    shares = True
 
     def __init__(
         self, database: Database, lease: Held, notices: PostgresNotices, clock: Callable[[], float] = since_boot
@@ -88,6 +97,9 @@ class PostgresReplica(Replica):
     @property
     def leads(self) -> bool:
         return self._notices.leads
+
+    async def share(self, taken: Mapping[str, float]) -> Mapping[str, float]:
+        return await self._database.call(_share, taken)
 
     async def check(self) -> None:
         if self._clock() - self._renewed_at >= FRESH_S and not await self.renew():
@@ -118,6 +130,12 @@ class PostgresReplica(Replica):
         lease = secrets.token_hex(16)
         await self._database.call(claim_lease, lease)
         self._lease.id = lease
+
+
+async def _share(connection: Connection, taken: Mapping[str, float]) -> dict[str, float]:
+    """Add seconds to those of owners that are not earned back yet; return those of each owner."""
+    rows = await connection.fetch(SHARE, list(taken), list(taken.values()))
+    return {row[0]: row[1] for row in rows}
 
 
 async def _renew(connection: Connection, lease: str) -> tuple[bool, int, list[tuple[str, int, bool]]]:

@@ -144,3 +144,11 @@ async def test_after_a_database_that_was_gone_for_all_nobody_is_dead(life: Life,
 async def test_a_replica_that_alone_is_silent_is_dead(life: Life) -> None:
     await life.sql("INSERT INTO leases VALUES ('two', clock_timestamp() - interval '11 s')")
     assert await life.leases() == {"one": True, "two": False}
+
+
+async def test_what_replicas_take_of_a_limit_adds_up_and_is_earned_back(life: Life) -> None:
+    """Ours: of the time by the clock of the database, whatever the replicas' own clocks say."""
+    assert await life.replica.share({"anna": 10.0, "": 4.0}) == pytest.approx({"anna": 10.0, "": 4.0}, abs=0.5)
+    assert await life.replica.share({"anna": 5.0}) == pytest.approx({"anna": 15.0}, abs=1)
+    await life.sql("UPDATE taken_requests SET earned_back_at = earned_back_at - interval '60 s'")
+    assert await life.replica.share({"anna": 1.0}) == pytest.approx({"anna": 1.0}, abs=0.5)

@@ -26,3 +26,10 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER renew_silent_leases BEFORE INSERT ON leases EXECUTE FUNCTION renew_silent_leases();
+
+CREATE UNLOGGED TABLE taken_requests (
+    owner text COLLATE "C" PRIMARY KEY,
+    earned_back_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE taken_requests IS
+    'When all requests that replicas took of an owner, or of all (an empty name), will have been earned back.';
