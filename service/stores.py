@@ -55,7 +55,7 @@ async def open_stores(
     records = None
     if settings.database is not None:
         if secret is None:
-            raise SettingsError("EASEL_SECRET", _no_secret(settings))
+            raise SettingsError("EASEL_SECRET", no_secret(settings))
         records = partial(_open_database, settings, settings.database, secret)
     places = Places(
         files=partial(_open_bucket, bucket) if bucket else None,
@@ -147,7 +147,8 @@ async def _open_database(  # noqa: PLR0913, PLR0917 - as the records of any engi
         raise SettingsError(DATABASE_URL, f"{place.shown} cannot be used: {error}") from error
 
 
-def _no_secret(settings: Settings) -> str:
+def no_secret(settings: Settings) -> str:
+    """Return the advice for settings of replicas without EASEL_SECRET, which they have to share."""
     return (
         f"must be set with {DATABASE_URL}, to the same text for all replicas; make one with: {MAKE_ONE}, or take that "
         f"of a data folder along: xxd -p -c 64 {settings.data_dir / 'secret'}"

@@ -13,7 +13,7 @@ from service.storage.data_folder import DataFolderError
 from service.storage.secret import Secret
 from service.storage.sqlite import tokens as sqlite_tokens
 from service.storage_urls import DATABASE_URL, NO_DRIVER
-from service.stores import secret_of
+from service.stores import no_secret, secret_of
 
 
 async def look_at_history(settings: Settings) -> AsyncIterator[Finding]:
@@ -27,6 +27,8 @@ async def look_at_history(settings: Settings) -> AsyncIterator[Finding]:
     except ImportError:
         yield Finding("database", State.FAIL, f"{DATABASE_URL} {NO_DRIVER}")
         return
+    if not settings.secret and settings.secret_file is None:
+        yield Finding("secret", State.FAIL, f"EASEL_SECRET: {no_secret(settings)}")
     async for finding in database.look_at_database(settings, await asyncio.to_thread(known_secret, settings)):
         yield finding
 

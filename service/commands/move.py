@@ -11,6 +11,7 @@ import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 
@@ -19,7 +20,7 @@ from service.commands.progress import ProgressLine
 from service.images import WorkError
 from service.settings import Settings
 from service.settings_reader import SettingsError
-from service.storage.backup_folder import SECRET, copy
+from service.storage.backup_folder import SECRET
 from service.storage.data_folder import PRIVATE_FOLDER, DataFolderError
 from service.storage.disk import DiskFiles
 from service.storage.disk_arrivals import DiskArrivals
@@ -34,6 +35,8 @@ from service.storage.s3.files import S3Files
 from service.storage.secret import SECRET_BYTES, Secret
 from service.stores import secret_of
 from service.upstreams.connector import client_session
+
+TELL_IT: Final = "give it that of now, as EASEL_SECRET (`xxd -p -c 64 {}/secret` prints the one of a data folder)"
 
 
 def run(settings: Settings, target: Path) -> int:
@@ -135,16 +138,16 @@ def _one_secret(old: Settings, new: Settings) -> Secret:
             f"{old.data_dir / SECRET} is not there: let EASEL_DATA_DIR or EASEL_SECRET name the secret of now"
         )
     there = secret_of(new)
-    if there is None and written is not None:
-        raise MoveError("the new settings have no EASEL_SECRET: write that of now into them, or every link is lost")
+    if there is None and new.database is not None:
+        raise MoveError(f"the new settings have no EASEL_SECRET, which replicas share: {TELL_IT.format(old.data_dir)}")
     if there is None and (there := _secret_in(new.data_dir)) is None:
         new.data_dir.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
-        copy(old.data_dir / SECRET, new.data_dir / SECRET)
+        secret.write(new.data_dir)
         return secret
     if there.fingerprint != secret.fingerprint:
         raise MoveError(
-            "the new place has another secret, with which every link and session would be lost: give it that of now, "
-            f"as EASEL_SECRET_FILE or EASEL_SECRET (`xxd -p -c 64 {old.data_dir / SECRET}` tells it)"
+            "the new place has another secret, with which every link and session would be lost: "
+            f"{TELL_IT.format(old.data_dir)}"
         )
     return secret
 
@@ -174,5 +177,3 @@ def _tell(new: Settings, target: Path, moved: Moved) -> None:
             f"Not there, and left out: {len(pictures.missing)}, such as {listed}. The history says that they are gone."
         )
     print(f"Start the service with the settings of {target}. The old place is as it was; remove it when all is well.")
-    if new.database is not None and not new.secret and new.secret_file is None:
-        print(f"Every replica needs the secret in {new.data_dir / SECRET}: give it to each as EASEL_SECRET_FILE.")

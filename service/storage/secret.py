@@ -82,6 +82,11 @@ class Secret:
             )
         return cls(value)
 
+    def write(self, data: Path) -> None:
+        """Make it the secret of a data folder, which has none."""
+        write_durably(data / "secret", self._value)
+        sync_folder(data)
+
     def derive(self, purpose: str) -> bytes:
         """The key for one purpose, such as "picture names": 32 bytes, the same at every start."""
         return hmac.digest(self._value, purpose.encode(), "sha256")

@@ -24,7 +24,7 @@ async def url(postgres_server: Server) -> AsyncIterator[str]:
 
 
 async def looked(folder: Path, url: str, **env: str) -> Found:
-    found = await doctor(folder, EASEL_DATABASE_URL=url, **env)
+    found = await doctor(folder, EASEL_DATABASE_URL=url, **{"EASEL_SECRET": SECRET, **env})
     assert PASSWORD not in found.text
     return found
 
@@ -84,16 +84,22 @@ async def test_a_user_without_rights_is_told(tmp_path: Path, url: str, postgres_
         await postgres_server.run("DROP OWNED BY reader; DROP ROLE reader", database_of(url))
 
 
+async def test_replicas_without_a_secret_of_the_settings_are_told(tmp_path: Path, url: str) -> None:
+    found = await looked(tmp_path, url, EASEL_SECRET="")
+    assert found.failed == ["secret"]
+    assert "EASEL_SECRET: must be set with EASEL_DATABASE_URL" in found.message("secret")
+
+
 async def test_another_secret_than_that_of_the_replicas_is_told(
     tmp_path: Path, url: str, postgres_server: Server
 ) -> None:
     await postgres_server.run(TOLD_APART, database_of(url))
-    found = await looked(tmp_path, url, EASEL_SECRET=SECRET)
+    found = await looked(tmp_path, url)
     assert found.failed == ["secret"]
     assert "give all the same EASEL_SECRET" in found.message("secret")
     async with postgres_server.connected(database_of(url)) as connection:
         await connection.execute("UPDATE facts SET value = $1", Secret.read(SECRET).fingerprint)
-    assert (await looked(tmp_path, url, EASEL_SECRET=SECRET)).state("secret") == "ok"
+    assert (await looked(tmp_path, url)).state("secret") == "ok"
 
 
 async def test_a_pooler_that_passes_no_notice_on_is_told_with_the_setting(tmp_path: Path, url: str) -> None:

@@ -1,6 +1,7 @@
 """`move` as a person types it: to PostgreSQL and a bucket, and back; and all that it refuses."""
 
 import shutil
+import stat
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -63,27 +64,26 @@ async def test_an_installation_goes_to_postgresql_and_a_bucket_and_comes_back_th
     tmp_path: Path, old: Path, database: str, bucket: str
 ) -> None:
     before = contents(old)
-    away = scaled(tmp_path, database, bucket)
+    away = scaled(tmp_path, database, bucket, EASEL_SECRET=before.secret.hex())
     target = written(tmp_path / "scale.env", **away)
     told = said(tmp_path, "move", "--to", target, EASEL_DATA_DIR=str(old))
     place = database.partition("@")[2]
     assert f"Moved to postgresql://{place}: totals 2, jobs 7, pictures 6" in told
     assert f"In the bucket easel: {len(before.pictures)} pictures, of which {len(before.pictures)} were new." in told
     assert "Start the service with the settings of scale.env" in told
-    assert f"Every replica needs the secret in {tmp_path / 'replica' / 'secret'}" in told
     assert PASSWORD not in told
+    assert before.secret.hex() not in told
     assert [each.name for each in (tmp_path / "replica" / "files").glob("*/*")] == []
     shutil.rmtree(old)
     back = written(tmp_path / "back.env", EASEL_DATA_DIR=str(tmp_path / "back"))
     told = said(tmp_path, "move", "--to", back, status=0, **away)
     assert f"In {tmp_path / 'back' / 'files'}: {len(before.pictures)} pictures" in told
-    assert "Every replica" not in told
     assert contents(tmp_path / "back") == before
 
 
 async def test_a_replica_goes_on_where_the_folder_was(tmp_path: Path, old: Path, database: str, bucket: str) -> None:
     """Ours: links in chats, tokens and numbers of the history are those of before, and the next number follows."""
-    away = scaled(tmp_path, database, bucket)
+    away = scaled(tmp_path, database, bucket, EASEL_SECRET=(old / "secret").read_bytes().hex())
     said(tmp_path, "move", "--to", written(tmp_path / "scale.env", **away), status=0, EASEL_DATA_DIR=str(old))
     picture = next((old / "files").glob("*/*"))
     with easel(tmp_path, **away) as process:
@@ -138,7 +138,7 @@ async def add_pictures(data: Path) -> None:
 
 def test_it_is_refused_while_a_service_runs(tmp_path: Path, database: str) -> None:
     """Ours: a picture that is drawn meanwhile would be nowhere."""
-    target = written(tmp_path / "new.env", EASEL_DATABASE_URL=database)
+    target = written(tmp_path / "new.env", EASEL_DATABASE_URL=database, EASEL_SECRET="0123456789abcdef" * 4)
     with easel(tmp_path) as process:
         banner_of(process)
         told = said(tmp_path, "move", "--to", target, status=2)
@@ -154,14 +154,21 @@ async def test_another_secret_is_refused(tmp_path: Path, old: Path, database: st
         tmp_path, "move", "--to", foreign, status=2, EASEL_DATA_DIR=str(old)
     )
     without = written(tmp_path / "without.env", **env)
-    told = said(
-        tmp_path, "move", "--to", without, status=2, EASEL_DATA_DIR=str(old), EASEL_SECRET="f0" * 16 + "1234" * 8
+    told = said(tmp_path, "move", "--to", without, status=2, EASEL_DATA_DIR=str(old))
+    assert (
+        f"have no EASEL_SECRET, which replicas share: give it that of now, as EASEL_SECRET (`xxd -p -c 64 {old}" in told
     )
-    assert "the new settings have no EASEL_SECRET" in told
-    ours = written(tmp_path / "ours.env", **env, EASEL_SECRET=(old / "secret").read_bytes().hex())
-    told = said(tmp_path, "move", "--to", ours, EASEL_DATA_DIR=str(old))
-    assert "Every replica needs the secret" not in told
-    assert not (tmp_path / "replica" / "secret").exists()
+    assert not (tmp_path / "replica").exists()
+
+
+async def test_a_data_folder_gets_the_secret_of_the_settings(tmp_path: Path, old: Path) -> None:
+    """Ours: whoever goes back to one machine need not know of it any more."""
+    secret = (old / "secret").read_bytes()
+    (old / "secret").unlink()
+    target = written(tmp_path / "new.env", EASEL_DATA_DIR=str(tmp_path / "new"))
+    said(tmp_path, "move", "--to", target, EASEL_DATA_DIR=str(old), EASEL_SECRET=secret.hex())
+    assert (tmp_path / "new" / "secret").read_bytes() == secret
+    assert stat.S_IMODE((tmp_path / "new" / "secret").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(("settings", "words"), [
@@ -169,13 +176,14 @@ async def test_another_secret_is_refused(tmp_path: Path, old: Path, database: st
     pytest.param("EASEL_PORT=x", "--to: new.env: EASEL_PORT", id="a wrong setting"),
     pytest.param("EASEL_LOG=error", "new.env names the places where everything is", id="the same place"),
     pytest.param(
-        "EASEL_DATABASE_URL=postgresql://u:secret-word@127.0.0.1:1/x",
+        "EASEL_DATABASE_URL=postgresql://u:secret-word@127.0.0.1:1/x\nEASEL_SECRET_FILE=data/digits",
         "postgresql://127.0.0.1:1/x: the database does not answer",
         id="nobody there",
     ),
 ])  # fmt: skip
 def test_a_target_that_cannot_be_is_told(tmp_path: Path, settings: str | None, words: str) -> None:
     said(tmp_path, "token", "add", "anna")  # which makes a data folder
+    (tmp_path / "data" / "digits").write_text((tmp_path / "data" / "secret").read_bytes().hex())
     if settings is not None:
         (tmp_path / "new.env").write_text(settings)
     told = said(tmp_path, "move", "--to", "new.env", status=2)

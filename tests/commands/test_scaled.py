@@ -13,6 +13,7 @@ from tests.wire import wire_client
 
 TOKENS = "alice:a-token-of-alice"
 ALICE = "a-token-of-alice"
+SECRET = "0123456789abcdef" * 4
 
 
 @pytest.fixture
@@ -25,9 +26,9 @@ async def test_people_and_their_histories_are_looked_after_beside_a_service(tmp_
     """Ours: a token, a name, a history, a pause: none of them needs to know where the rows are."""
 
     def told(*arguments: str, tokens: str = TOKENS) -> str:
-        return said(tmp_path, *arguments, EASEL_DATABASE_URL=url, EASEL_TOKENS=tokens)
+        return said(tmp_path, *arguments, EASEL_DATABASE_URL=url, EASEL_SECRET=SECRET, EASEL_TOKENS=tokens)
 
-    with easel(tmp_path, EASEL_DATABASE_URL=url, EASEL_TOKENS=TOKENS) as process:
+    with easel(tmp_path, EASEL_DATABASE_URL=url, EASEL_SECRET=SECRET, EASEL_TOKENS=TOKENS) as process:
         endpoint = value_of(banner_of(process), "MCP endpoint")
         async with wire_client(endpoint, ALICE) as client:
             await client.call("generate", {"prompt": "a fox"})
@@ -52,8 +53,8 @@ async def test_people_and_their_histories_are_looked_after_beside_a_service(tmp_
 
 async def test_the_history_of_an_earlier_server_is_taken_over(tmp_path: Path, url: str) -> None:
     newest().write(tmp_path / "old")
-    assert "entries: 10 of 10" in said(tmp_path, "import", "old", EASEL_DATABASE_URL=url)
-    assert said(tmp_path, "import", "old", EASEL_DATABASE_URL=url).startswith("Nothing new in old")
+    assert "entries: 10 of 10" in said(tmp_path, "import", "old", EASEL_DATABASE_URL=url, EASEL_SECRET=SECRET)
+    assert said(tmp_path, "import", "old", EASEL_DATABASE_URL=url, EASEL_SECRET=SECRET).startswith("Nothing new in old")
     assert not (tmp_path / "data" / "easel.db").exists()
 
 
@@ -66,7 +67,7 @@ def test_a_backup_is_made_by_the_means_of_the_database(
 ) -> None:
     told = said(tmp_path, *arguments, status=2, EASEL_DATABASE_URL=url)
     assert f"/{database_of(url)}: {words}" in told
-    assert "the secret in" in told
+    assert "the secret in" in told, "where a service had none of the settings"
     assert list(tmp_path.iterdir()) == []
 
 
