@@ -59,15 +59,17 @@ IS_ANY_LEFT: Final = """
     )
 """
 CLAIM_JOBS: Final = "SELECT claim_jobs($1)"
+END_UNHEARD: Final = "SELECT end_unheard($1)"
 
 
-async def begin(connection: Connection, new: NewJob, *, is_disk_full: bool) -> tuple[Begun, bool, bool]:
-    """Join a job of the same fingerprint, or insert a new one; raises `LimitError` beyond the limits.
+async def begin(connection: Connection, new: NewJob, begin_id: str, *, is_disk_full: bool) -> tuple[Begun, bool, bool]:
+    """Join a job of the same fingerprint, or insert a new one by this id; raises `LimitError` beyond the limits.
 
     The second value tells that the replica of a joined job is dead, unless the job can be followed; the third that no
     picture of a new job has a price.
     """
-    said, *values = loaded(await connection.fetchval(BEGIN_JOB, dumped(_row(new) | {"is_disk_full": is_disk_full})))
+    row = _row(new) | {"begin_id": begin_id, "is_disk_full": is_disk_full}
+    said, *values = loaded(await connection.fetchval(BEGIN_JOB, dumped(row)))
     match said:
         case "refused":
             _refuse(new, values[0], is_disk_full=is_disk_full)
@@ -143,9 +145,12 @@ async def change(connection: Connection, change_: Mapping[str, Any]) -> Job:
 
 
 async def change_and_settle(connection: Connection, change_: Mapping[str, Any], drawn: Drawn) -> Job:
-    """Do a step of a working job with an answer that drew pictures, and enter their cost; in one transaction."""
+    """Do a step of a working job with an answer that drew pictures, and enter their cost; in one transaction.
+
+    Pictures that are there already have been entered with their cost.
+    """
     said, job, *more = _told(change_, await connection.fetchval(CHANGE_JOB, dumped({**change_, "priced": True})))
-    if said != "changed":
+    if said != "changed" or more == [None]:
         return read(job)
     [[id_, *columns]] = more
     settled = settle(Priced(*columns), drawn)
@@ -243,6 +248,19 @@ async def claim(  # noqa: PLR0913 - all that decides whose a job is
     }
     ended, taken = loaded(await connection.fetchval(CLAIM_JOBS, dumped(claim_)))
     return ended, [read(job) for job in taken or ()]
+
+
+async def end_unheard(connection: Connection, lease: str, begin_ids: Collection[str], now: float) -> int:
+    """End the jobs that began by these ids, and of which this replica did not hear; returns how many there were."""
+    change_ = {
+        "lease": lease,
+        "begin_ids": list(begin_ids),
+        "now": now,
+        "kind": INTERRUPTED.kind,
+        "reason": INTERRUPTED.reason,
+    }
+    ended: int = await connection.fetchval(END_UNHEARD, dumped(change_))
+    return ended
 
 
 async def jobs_between(connection: Connection, owner: str, first: int, last: int, limit: int) -> list[Job]:

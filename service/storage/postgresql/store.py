@@ -6,13 +6,14 @@ concern: `jobs`, `files` for stored files and deletion, `searches` and `queries`
 
 import logging
 import math
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
 from service.costs import DailyCost, Drawn
-from service.images import Failure, ImageRequest, Job, KeptPicture, Parent
+from service.images import Failure, ImageRequest, Job, KeptPicture, Parent, WorkError
 from service.limits import UNLIMITED, Allowances
 from service.settings import Limits
 from service.storage.arrivals import arrival_name
@@ -24,6 +25,7 @@ from service.storage.postgresql.leases import Held, claim_lease
 from service.storage.postgresql.values import LARGEST_INTEGER, dumped, plain, within_range
 from service.storage.records.new_work import NewJob, is_disk_full
 from service.storage.store import LINKS_LAST_S, Begun, FilesTotal, OwnedFile, Page, Search, Store, Totals
+from service.troubles import STORAGE
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class PostgresStore(Store):
         self._folder = folder
         self._clock = clock
         self._unpriced: set[tuple[str, int]] = set()
+        self._unheard: set[str] = set()
+        """Ids of jobs that may have begun, though their call was told that the database does not answer."""
         self._moment = ("", 0)
 
     @classmethod
@@ -97,7 +101,7 @@ class PostgresStore(Store):
         )
         is_full = self._folder is not None and is_disk_full(self._folder, self._allowances.free_bytes)
         while True:
-            begun, is_dead, is_unpriced = await self.database.call(jobs.begin, new, is_disk_full=is_full)
+            begun, is_dead, is_unpriced = await self._begin(new, is_disk_full=is_full)
             key = begun.job.owner, begun.job.history_id
             if is_unpriced:
                 self._unpriced.add(key)
@@ -252,6 +256,16 @@ class PostgresStore(Store):
     async def close(self) -> None:
         await self.database.close()
 
+    async def _begin(self, new: NewJob, *, is_disk_full: bool) -> tuple[Begun, bool, bool]:
+        """Begin a job, or join one. Where the answer is lost, one may have begun: it is looked for and ended later."""
+        begin_id = secrets.token_hex(8)
+        try:
+            return await self.database.call(jobs.begin, new, begin_id, is_disk_full=is_disk_full)
+        except WorkError as error:
+            if error.kind == STORAGE:
+                self._unheard.add(begin_id)
+            raise
+
     def _step(self, job: Job, **more: object) -> Mapping[str, Any]:
         return jobs.step(job, self.lease.id, self._clock(), **more)
 
@@ -277,6 +291,12 @@ class PostgresStore(Store):
 
         No order is needed with other writes: nobody starts a job for a lease that is dead, or receives its pictures.
         """
+        if unheard := tuple(self._unheard):
+            if await self.database.call(jobs.end_unheard, self.lease.id, unheard, self._clock()):
+                logger.warning(
+                    "A job had begun though the database did not answer: it is ended; nothing was asked for."
+                )
+            self._unheard.difference_update(unheard)
         if not await self.database.read(jobs.is_any_left, self.lease.id, released=takes or ends):
             return []
         arrived = await self._arrived()

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 import pytest
 
 from service.costs import Price
 from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, ImageRequest, Job, JobState, WorkError
 from service.limits import UNLIMITED, Allowances, LimitError
+from service.storage.postgresql import jobs
 from service.storage.postgresql.database import Connection, Database
 from service.storage.postgresql.leases import Held, LeaseLostError
 from service.storage.postgresql.store import PostgresStore
@@ -156,6 +158,41 @@ async def test_work_of_a_dead_replica_is_ended_by_who_begins_the_same(replica: O
     assert not begun.joined
     assert ended is not None
     assert ended.failure == INTERRUPTED
+
+
+async def test_a_job_whose_beginning_was_not_heard_is_ended(replica: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: the answer of a commit can be lost with the connection. Nobody waits for such a job, or is charged."""
+    store = await replica("a")
+    answers = jobs.begin
+
+    async def lose_the_answer(*args: Any, **kwargs: Any) -> object:
+        await answers(*args, **kwargs)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(jobs, "begin", lose_the_answer)
+    with pytest.raises(WorkError, match="does not answer"):
+        await store.begin("ann", REQUEST, "kiln", "f", submitted=1)
+    monkeypatch.undo()
+    kept = await begin(store)
+    assert await store.claim() == []
+    ended = await store.job("ann", 1)
+    assert ended is not None
+    assert (ended.state, ended.failure, await store.drawn_today("ann")) == (JobState.FAILED, INTERRUPTED, 1)
+    assert await store.job("ann", kept.history_id) == kept, "of those that were heard none is ended"
+
+
+async def test_pictures_whose_storing_was_not_heard_are_there_once(replica: Open) -> None:
+    """Ours: who did not hear that they are stored stores them again, until it is heard."""
+    store = await replica("a")
+    fox = ImageRequest(model="m", prompt="a fox", count=3, price=Price(picture=0.1))
+    job = await begin(store, request=fox)
+    parts = [picture("a.png"), picture("a.png")]
+    first = await store.add_pictures(job, parts)
+    assert await store.add_pictures(job, parts) == first
+    assert first.usage is not None
+    assert first.usage.cost == pytest.approx(0.2)
+    done = await store.finish(job, [replace(picture("a.png"), part=1)])
+    assert [each.part for each in done.pictures] == [0, 0, 1]
 
 
 async def test_replicas_hear_of_jobs(url: str, replica: Open, postgres_server: Server) -> None:

@@ -30,6 +30,7 @@ CREATE TABLE jobs (
     upstream text NOT NULL,
     fingerprint text COLLATE "C" NOT NULL,
     lease text COLLATE "C" NOT NULL,
+    begin_id text NOT NULL DEFAULT '',
     stop_wanted boolean NOT NULL DEFAULT false,
     parts integer NOT NULL DEFAULT 1,
     tasks jsonb NOT NULL DEFAULT '{}',
@@ -54,6 +55,7 @@ CREATE TABLE jobs (
     UNIQUE (owner, history_id)
 );
 COMMENT ON COLUMN jobs.lease IS 'The replica that follows a working job; empty once it was let go.';
+COMMENT ON COLUMN jobs.begin_id IS 'By this a replica finds the job that it began when the answer was lost.';
 COMMENT ON COLUMN jobs.tasks IS 'The ids at the image service, by the part of the job.';
 COMMENT ON COLUMN jobs.submitted IS 'Pictures that may be charged.';
 COMMENT ON COLUMN jobs.counted IS 'Pictures that count for the limits of a day.';

@@ -161,16 +161,16 @@ BEGIN
     ON CONFLICT (owner) DO UPDATE SET newest = t.newest + 1
     RETURNING newest, latest INTO number;
     INSERT INTO jobs (
-        owner, history_id, state, model, prompt, created_at, lease, parameters, upstream, fingerprint, submitted, parts,
-        counted, price, currency, rates, has_parents
+        owner, history_id, state, model, prompt, created_at, lease, begin_id, parameters, upstream, fingerprint,
+        submitted, parts, counted, price, currency, rates, has_parents
     )
     VALUES (
         owner_, number.newest, 'working', new ->> 'model', new ->> 'prompt',
         -- Two replicas may come here in another order than they looked at their clocks.
         CASE WHEN number.latest > now_ AND number.latest - now_ < (new ->> 'same_moment')::double precision
             THEN number.latest ELSE now_ END,
-        lease_, new ->> 'parameters', new ->> 'upstream', new ->> 'fingerprint', (new ->> 'submitted')::integer,
-        (new ->> 'parts')::integer, count_, picture_price, currency_, new ->> 'rates',
+        lease_, new ->> 'begin_id', new ->> 'parameters', new ->> 'upstream', new ->> 'fingerprint',
+        (new ->> 'submitted')::integer, (new ->> 'parts')::integer, count_, picture_price, currency_, new ->> 'rates',
         jsonb_array_length(new -> 'parents') > 0
     )
     RETURNING * INTO job;
@@ -191,14 +191,24 @@ BEGIN
     RETURN json_build_array('begun', job_value(job.id), picture_price);
 END $$;
 
-CREATE FUNCTION store_pictures(job jobs, pictures_ jsonb, now_ double precision) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION store_pictures(job jobs, pictures_ jsonb, now_ double precision) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO pictures (job_id, position, name, media_type, width, height, size, note, source, part)
-    SELECT job.id, (SELECT count(*) FROM pictures WHERE job_id = job.id) + place - 1, p ->> 0, p ->> 1,
-        (p ->> 2)::integer, (p ->> 3)::integer, (p ->> 4)::bigint, p ->> 5, p ->> 6, (p ->> 7)::integer
-    FROM jsonb_array_elements(pictures_) WITH ORDINALITY AS given (p, place);
-    PERFORM store_files(job.owner, pictures_, now_);
+    SELECT job.id,
+        (SELECT count(*) FROM pictures WHERE job_id = job.id) + row_number() OVER (ORDER BY place) - 1,
+        p ->> 0, p ->> 1, (p ->> 2)::integer, (p ->> 3)::integer, (p ->> 4)::bigint, p ->> 5, p ->> 6,
+        (p ->> 7)::integer
+    FROM jsonb_array_elements(pictures_) WITH ORDINALITY AS given (p, place)
+    -- A step whose answer was lost is done again by who did not hear it.
+    WHERE NOT EXISTS (
+        SELECT FROM pictures WHERE job_id = job.id AND name = p ->> 0 AND part = (p ->> 7)::integer
+    );
+    IF FOUND THEN
+        PERFORM store_files(job.owner, pictures_, now_);
+    END IF;
+    RETURN FOUND;
 END $$;
+COMMENT ON FUNCTION store_pictures IS 'Adds pictures to a job; false where all of them are there already.';
 
 CREATE FUNCTION store_files(owner_ text, pictures_ jsonb, now_ double precision) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -275,6 +285,7 @@ DECLARE
     paused json;
     job jobs;
     fresh text[];
+    are_new boolean := true;
     priced json;
 BEGIN
     IF added > 0 THEN
@@ -302,7 +313,7 @@ BEGIN
         WHERE id = job.id;
     END IF;
     IF jsonb_array_length(pictures_) > 0 THEN
-        PERFORM store_pictures(job, pictures_, now_);
+        are_new := store_pictures(job, pictures_, now_);
     END IF;
     IF ending IS NOT NULL THEN
         IF (ending ->> 'failed')::boolean THEN
@@ -315,7 +326,7 @@ BEGIN
     ELSIF jsonb_array_length(pictures_) > 0 THEN
         PERFORM tell_job(lease_, job.owner, job.history_id, false);
     END IF;
-    IF (change ->> 'priced')::boolean THEN
+    IF (change ->> 'priced')::boolean AND are_new THEN
         SELECT json_build_array(
             id, price, currency, rates, greatest(counted - costed, 0), cost, cost_currency, estimated, input_tokens,
             output_tokens
@@ -417,6 +428,9 @@ BEGIN
             AND NOT EXISTS (SELECT FROM leases WHERE leases.id = jobs.lease)
         ORDER BY id FOR UPDATE SKIP LOCKED
     LOOP
+        -- Another replica may have taken it since this statement began: what is locked is the row as it is now, but its
+        -- lease was looked for among those of then.
+        CONTINUE WHEN job.lease = lease_ OR EXISTS (SELECT FROM leases WHERE id = job.lease);
         IF job.tasks <> '{}' OR arrival_name(job.owner, job.history_id) = ANY (arrived) THEN
             IF (claim ->> 'takes')::boolean
                 AND (only_owner IS NULL OR job.owner = only_owner AND job.history_id = only_number)
@@ -438,6 +452,27 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION claim_jobs IS
     'Ends as interrupted what dead replicas left and nobody can follow, and gives what can be followed to the claimer.';
+
+CREATE FUNCTION end_unheard(change jsonb) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    job jobs;
+    ended integer := 0;
+BEGIN
+    FOR job IN
+        SELECT * FROM jobs
+        WHERE lease = change ->> 'lease' AND state = 'working'
+            AND begin_id IN (SELECT jsonb_array_elements_text(change -> 'begin_ids'))
+        FOR UPDATE
+    LOOP
+        UPDATE jobs SET submitted = 0 WHERE id = job.id;
+        PERFORM end_job(
+            job, change ->> 'kind', change ->> 'reason', '[]', (change ->> 'now')::double precision, job.lease
+        );
+        ended := ended + 1;
+    END LOOP;
+    RETURN ended;
+END $$;
+COMMENT ON FUNCTION end_unheard IS 'Ends jobs that nobody works on, as their replica did not hear that they began.';
 
 CREATE FUNCTION delete_job(owner_ text, number bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
