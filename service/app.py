@@ -38,7 +38,7 @@ from service.redaction import Redactor
 from service.references.collect import REFERENCE_BYTES
 from service.routes import PICTURES
 from service.settings import Settings
-from service.storage.notices import Notice, TaskMessaged, TaskMoved
+from service.storage.notices import CallCancelled, Notice, TaskMessaged, TaskMoved
 from service.storage.opened import Storage
 from service.storage.secret import Secret
 from service.stores import open_stores
@@ -231,25 +231,30 @@ def _endpoint(settings: Settings, storage: Storage, resource: ProtectedResource 
         moved=lambda owner, task_id: storage.notices.tell(TaskMoved(owner, task_id)),
         messaged=lambda task_id: storage.notices.tell(TaskMessaged(task_id)),
     )
-    storage.notices.hear(partial(_hear_of_tasks, server.tasks))
     keys = Keys(
         sessions=Sessions(storage.secret.derive("session ids")),
         request_state=storage.secret.derive("request state"),
         is_ended=storage.ended_sessions.contains,
     )
-    return McpEndpoint(
+    endpoint = McpEndpoint(
         server=server,
         keys=keys,
         resource=resource,
         links_follow_host=not settings.public_url,
         open_gallery=partial(path_of_link, storage.secret.derive(SESSIONS)),
     )
+    endpoint.calls.cancelled_elsewhere = lambda *call: storage.notices.tell(CallCancelled(*call))
+    storage.notices.hear(partial(_hear_of_calls, endpoint, server.tasks))
+    return endpoint
 
 
-def _hear_of_tasks(tasks: Tasks, notice: Notice) -> None:
-    """Look at once for the messages that another process left for a task of this one."""
-    if isinstance(notice, TaskMessaged):
-        tasks.wake(notice.task_id)
+def _hear_of_calls(endpoint: McpEndpoint, tasks: Tasks, notice: Notice) -> None:
+    """Cancel the call, or look for the messages of the task, of which another process was told."""
+    match notice:
+        case CallCancelled(session, request_id, reason):
+            endpoint.calls.cancel_for(session, request_id, reason)
+        case TaskMessaged(task_id):
+            tasks.wake(task_id)
 
 
 def _offer_anew(server: Server, context: ToolContext) -> None:

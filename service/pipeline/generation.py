@@ -104,12 +104,16 @@ class Generation:
 
     async def keep_resuming(self) -> None:
         """Resume every `resume_each_s` seconds, until cancelled."""
+        level = logging.WARNING
         while True:
             await self.pause(self.resume_each_s)
             try:
                 await self.resume()
-            except WorkError as error:
-                logger.warning("Jobs that nobody follows could not be looked for: %s", error)
+            except WorkError as error:  # said once for a trouble that lasts
+                logger.log(level, "Jobs that nobody follows could not be looked for: %s", error.fact)
+                level = logging.DEBUG
+            else:
+                level = logging.WARNING
 
     async def wait(self, owner: str, history_id: int, waiter: Waiter) -> None:
         """Wait for a working job to end, within the waiter's patience. One that nobody follows is resumed."""

@@ -85,6 +85,15 @@ class TaskMessaged:
 
 
 @dataclass(frozen=True)
+class CallCancelled:
+    """A call of a session was cancelled by its client. `session` is a digest of the session's id."""
+
+    session: str
+    request_id: int | str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class SessionEnded:
     """A session was ended."""
 
@@ -112,6 +121,7 @@ Notice: TypeAlias = (
     | HistoryChanged
     | TaskMoved
     | TaskMessaged
+    | CallCancelled
     | SessionEnded
     | RoomWanted
     | Echo
@@ -121,8 +131,8 @@ Notice: TypeAlias = (
 KINDS: Final = {
     each.__name__: each
     for each in (
-        JobChanged, JobAwaited, JobProgress, StopWanted, HistoryChanged, TaskMoved, TaskMessaged, SessionEnded,
-        RoomWanted, Echo, AnythingChanged,
+        JobChanged, JobAwaited, JobProgress, StopWanted, HistoryChanged, TaskMoved, TaskMessaged, CallCancelled,
+        SessionEnded, RoomWanted, Echo, AnythingChanged,
     )
 }  # fmt: skip
 

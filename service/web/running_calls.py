@@ -7,8 +7,9 @@ pile up.
 """
 
 import asyncio
+import hashlib
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -26,6 +27,8 @@ class RunningCalls:
     """The running calls by session and request id, their tasks, and the shares of requests that are in use."""
 
     allowances: Allowances = UNLIMITED
+    cancelled_elsewhere: Callable[[str, RequestId, str], None] = lambda *_: None
+    """Tells other processes of a cancelled call: the digest of its session, its request id, and the reason."""
     _tasks: dict[Call, asyncio.Task[Any]] = field(default_factory=dict)
     _waiting: dict[Call, asyncio.Future[None]] = field(default_factory=dict)
     _by_request: dict[_Key, Call] = field(default_factory=dict)
@@ -56,13 +59,23 @@ class RunningCalls:
             waiting.set_result(None)
 
     def cancel(self, session: Session, request_id: object, reason: object = None) -> None:
-        """Cancel a session's call by its request id, if it runs."""
+        """Cancel a session's call by its request id, if it runs; where it does not, it may run elsewhere."""
         if not isinstance(request_id, str | int) or isinstance(request_id, bool):  # JSON's true would be found as 1
             return
-        call = self._by_request.get((session.id, request_id))
-        if call is not None:
-            call.cancel_reason = read_reason(reason)
-            self._tasks[call].cancel()
+        if (session.id, request_id) in self._by_request:
+            self._cancel((session.id, request_id), read_reason(reason))
+        else:
+            self.cancelled_elsewhere(digest_of(session.id), request_id, read_reason(reason))
+
+    def cancel_for(self, session: str, request_id: RequestId, reason: str) -> None:
+        """Cancel a call, if it runs, of a session by the digest of its id, as another process was asked to."""
+        for key in [each for each in self._by_request if each[1] == request_id and digest_of(each[0]) == session]:
+            self._cancel(key, reason)
+
+    def _cancel(self, key: _Key, reason: str) -> None:
+        call = self._by_request[key]
+        call.cancel_reason = reason
+        self._tasks[call].cancel()
 
     async def close(self, grace_s: float) -> None:
         """Give running calls `grace_s` seconds to end, cancel the rest and wait for them."""
@@ -145,6 +158,11 @@ class Share:
         self.receive(0)
         if self._calls:
             self._running.in_use.give_back(self._owner, len(self._calls))
+
+
+def digest_of(session_id: str) -> str:
+    """Return a form of a session's id by which nobody can use the session."""
+    return hashlib.sha256(session_id.encode()).hexdigest()[:32]
 
 
 def _start(work: Coroutine[Any, Any, EncodedResponse]) -> asyncio.Task[EncodedResponse]:

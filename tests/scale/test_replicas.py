@@ -91,6 +91,7 @@ async def test_they_behave_as_one(tmp_path: Path, postgres_server: Server, bucke
         await _a_listener_hears_of_the_other(both)
         await _a_task_is_read_and_cancelled_anywhere(both)
         await _a_job_is_deleted_from_anywhere(both)
+        await _a_call_of_a_session_is_cancelled_from_anywhere(both)
 
 
 async def _a_call_elsewhere_joins_and_hears(both: Replicas) -> None:
@@ -154,6 +155,20 @@ async def _a_job_is_deleted_from_anywhere(both: Replicas) -> None:
     assert not deleted.get("isError"), deleted
     assert (await drawing)["isError"]
     assert await both.rows("SELECT count(*) FROM jobs WHERE state = 'working'") == [(0,)]
+
+
+async def _a_call_of_a_session_is_cancelled_from_anywhere(both: Replicas) -> None:
+    await both.here.open()
+    both.there.session_id = both.here.session_id
+    arguments = {"prompt": "cancelled [inline]", **INLINE}
+    call = asyncio.create_task(both.here.legacy("tools/call", {"name": "generate", "arguments": arguments}, "seven"))
+    await both.until_charged(5)
+    cancelled = {"requestId": "seven", "reason": "enough"}
+    notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled}
+    assert (await both.there.post(notice, {"Mcp-Session-Id": both.there.session_id})).status == 202
+    assert (await call).message == {}
+    [(kind,)] = await both.rows("SELECT failure_kind FROM jobs WHERE prompt LIKE 'cancelled%'")
+    assert kind == "cancelled"
 
 
 async def test_one_that_is_killed_and_one_that_is_halted_lose_nothing_and_pay_once(

@@ -149,3 +149,30 @@ async def test_at_the_end_calls_get_their_grace_and_no_more(era: Era) -> None:
     await calls.close(0.05)
     await asyncio.wait(handlers)
     assert (quick.ended, stuck.ended) == ("done", "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("session", "request_id", "ended"),
+    [(SESSION, 7, "cancelled"), (OTHER, 7, "done"), (SESSION, 8, "done")],
+    ids=["the session's own call", "another session", "another id"],
+)
+async def test_a_call_is_cancelled_where_it_runs_whichever_process_hears_of_it(
+    session: Session, request_id: int, ended: str
+) -> None:
+    """Ours: a load balancer sends the cancellation where it likes; others are told of none that runs here."""
+    here, there, work = RunningCalls(), RunningCalls(), Work()
+    told: list[tuple[str, int | str, str]] = []
+    here.cancelled_elsewhere = lambda *cancelled: told.append(cancelled)
+    there.cancelled_elsewhere = lambda *cancelled: told.append(cancelled)
+    running = call(id_=7)
+    handler = asyncio.create_task(here.run_apart(running, work.run()))
+    await work.began.wait()
+    there.cancel(session, request_id, "enough")
+    [cancelled] = told
+    assert session.id != cancelled[0]
+    here.cancel_for(*cancelled)
+    work.go_on.set()
+    await handler
+    assert (work.ended, running.cancel_reason) == (ended, "enough" if ended == "cancelled" else None)
+    here.cancel(SESSION, 9)
+    assert len(told) == 2
