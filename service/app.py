@@ -67,6 +67,9 @@ logger = logging.getLogger(__name__)
 
 VERSION: Final = "0.1.0"
 AGENT: Final = f"easel/{VERSION}"
+START_PATIENCE_S: Final = 30.0
+"""Seconds that a start waits for a database or a bucket that does not answer: all may begin with the machine."""
+
 GRACE_S: Final = 6.0
 """Seconds that calls may go on once no job runs any more: their answers go out."""
 
@@ -107,7 +110,9 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         for each in sockets:
             stack.callback(each.close)
         session = await stack.enter_async_context(client_session(settings.proxies, AGENT))
-        storage = await open_stores(settings, stack, session, allowances=settings.allowances)
+        storage = await open_stores(
+            settings, stack, session, allowances=settings.allowances, patience_s=START_PATIENCE_S
+        )
         read_stored = None if settings.is_own_use else storage.stored_tokens
         tokens_stored = read_stored is not None and bool(await read_stored())
         settings = replace(settings, port=sockets[0].getsockname()[1], stored_tokens=tokens_stored)

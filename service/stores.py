@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 import aiohttp
 
@@ -26,9 +27,16 @@ from service.storage.s3.files import S3Files
 from service.storage.secret import MAKE_ONE, Secret, SecretError
 from service.storage.sqlite.people import SqlitePeople
 from service.storage_urls import DATABASE_URL, FILES_URL, LISTEN_URL, NO_DRIVER, DatabaseUrl
+from service.troubles import AwayError
 from service.upstreams.connector import client_session
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PAUSE_S: Final = 0.5
+"""Seconds between two tries to reach a storage that may be starting."""
 
 SECRET: Final = "secret"  # noqa: S105 - its name
 FOLDER: Final = "place of pictures"
@@ -41,10 +49,12 @@ async def open_stores(
     session: aiohttp.ClientSession | None = None,
     *,
     allowances: Allowances = UNLIMITED,
+    patience_s: float = 0,
 ) -> Storage:
     """Open the storage of the settings, and have `stack` close it. A command has no `session`, and gets one.
 
-    Raises `SettingsError` where it cannot be used.
+    A database or a bucket that does not answer may be about to start as well: it is waited for so long. Raises
+    `SettingsError` where it cannot be used.
     """
     secret = await asyncio.to_thread(secret_of, settings)
     bucket = None
@@ -56,9 +66,9 @@ async def open_stores(
     if settings.database is not None:
         if secret is None:
             raise SettingsError("EASEL_SECRET", no_secret(settings))
-        records = partial(_open_database, settings, settings.database, secret)
+        records = partial(_once_it_answers, patience_s, partial(_open_database, settings, settings.database, secret))
     places = Places(
-        files=partial(_open_bucket, bucket) if bucket else None,
+        files=partial(_once_it_answers, patience_s, partial(_open_bucket, bucket)) if bucket else None,
         # Of a replica that died any other one finishes what arrived there.
         arrivals=partial(S3Arrivals, bucket) if bucket and records else None,
         records=records,
@@ -72,6 +82,21 @@ async def open_stores(
         return await open_storage(settings.data_dir, stack, allowances, places, secret)
     except (DataFolderError, WorkError) as error:  # the latter: a history that is damaged beyond its first page
         raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
+
+
+async def _once_it_answers(
+    patience_s: float, opened: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Open a storage elsewhere, again and again while it does not answer."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + patience_s
+    while True:
+        try:
+            return await opened(*args, **kwargs)
+        except SettingsError as error:
+            if not isinstance(error.__cause__, AwayError) or loop.time() >= ends:
+                raise
+            await asyncio.sleep(PAUSE_S)  # nothing tells when it has started
 
 
 async def open_people(settings: Settings) -> People:

@@ -25,10 +25,18 @@ SAID_EACH_S: Final = 60.0
 
 
 class Trouble(NamedTuple):
-    """One row: the fact, and the advice for the person who runs the server."""
+    """One row: the fact, and the advice for the person who runs the server.
+
+    `is_away`: nothing answers at all, as before it has started.
+    """
 
     fact: str
     advice: str
+    is_away: bool = False
+
+
+class AwayError(WorkError):
+    """A storage elsewhere does not answer."""
 
 
 FULL: Final = Trouble("the disk is full", "make room on the disk of EASEL_DATA_DIR")
@@ -119,7 +127,8 @@ def storage_error(what: str, trouble: Trouble, error: BaseException | None = Non
     if now - _said.get(trouble, -SAID_EACH_S) >= SAID_EACH_S:
         _said[trouble] = now
         logger.error("%s: %s%s. To mend it: %s.", what, trouble.fact, words, trouble.advice)
-    return WorkError(f"{what}: {trouble.fact}{words}.\nWhoever runs this server should {trouble.advice}.", kind=STORAGE)
+    kind = AwayError if trouble.is_away else WorkError
+    return kind(f"{what}: {trouble.fact}{words}.\nWhoever runs this server should {trouble.advice}.", kind=STORAGE)
 
 
 def described(error: BaseException) -> str:

@@ -33,8 +33,11 @@ class Proxy:
     """Its own answer to everything."""
     redirect: str = ""
     """The address that it sends everybody to."""
+    asked: int = 0
+    """Requests that came."""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.asked += 1
         if self.redirect:
             return web.Response(status=308, headers={"Location": self.redirect + request.path})
         if self.status or not request.path.startswith(self.only):

@@ -171,11 +171,28 @@ async def test_while_the_bucket_is_down_it_says_so_and_goes_on_afterwards(serve:
     ],
 )
 async def test_a_bucket_that_cannot_be_used_stops_the_start(
-    serve: Serve, server: str, change: dict[str, str], complaint: str
+    serve: Serve, server: str, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], complaint: str
 ) -> None:
+    monkeypatch.setattr("service.app.START_PATIENCE_S", 0.0)
     with pytest.raises(SettingsError) as stopped:
         async with serve(**bucket(server) | change):
             pass
     assert str(stopped.value).startswith("EASEL_FILES_URL: cannot be used: ")
     assert complaint in str(stopped.value)
     assert "another-secret" not in str(stopped.value)
+
+
+async def test_a_start_waits_for_a_bucket_that_is_about_to_start(serve: Serve, server: str) -> None:
+    """Ours: when a machine has begun, a service that gave up at once would stay away for good."""
+    proxy = Proxy(target=server, status=503)
+
+    async def start(url: str) -> str:
+        async with serve(**bucket(url, "five")) as easel:
+            return easel.origin
+
+    async with broken_proxy(proxy) as url, asyncio.TaskGroup() as group:
+        starting = group.create_task(start(url))
+        await until(lambda: proxy.asked > 0)
+        assert not starting.done()
+        proxy.status = 0
+    assert starting.result().startswith("http://127.0.0.1:")

@@ -289,15 +289,16 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help=f"{', '.join((*PROXIES, REPLICAS))}; all when left out")
     options = parser.parse_args()
     checks = Checks()
+    names = options.names or [*PROXIES, REPLICAS]
+    programs = {"caddy" if name == REPLICAS else name.partition("-")[0] for name in names}
     try:
-        if options.install and missing():
+        if options.install and (absent := missing(programs)):
             run("apt-get", "update")
-            run("apt-get", "install", "--yes", "--no-install-recommends", *(PACKAGES[name] for name in missing()))
-        if absent := missing():
+            run("apt-get", "install", "--yes", "--no-install-recommends", *(PACKAGES[name] for name in absent))
+        if absent := missing(programs):
             packages = " ".join(PACKAGES[name] for name in absent)
             raise CannotRunError(f"it needs {', '.join(absent)}: apt-get install {packages}, or --install")
         check_units(checks)
-        names = options.names or [*PROXIES, REPLICAS]
         if REPLICAS in names:
             asyncio.run(check_replicas(checks))
         asyncio.run(check_all([name for name in names if name != REPLICAS], checks))

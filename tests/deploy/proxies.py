@@ -9,7 +9,7 @@ import datetime as dt
 import re
 import shutil
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +69,9 @@ class Authority:
         return self.folder / "root.pem"
 
 
-def missing() -> list[str]:
+def missing(programs: Collection[str] = PACKAGES) -> list[str]:
     """Return the programs that are not here."""
-    return [name for name in PACKAGES if shutil.which(name, path=PATH) is None]
+    return [name for name in programs if shutil.which(name, path=PATH) is None]
 
 
 PATH: Final = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin:/bin"

@@ -14,7 +14,9 @@ from service.troubles import Trouble, storage_error
 UNUSABLE: Final = "The history could not be read or written"
 
 AWAY: Final = Trouble(
-    "the database does not answer", "look whether the PostgreSQL of EASEL_DATABASE_URL runs and can be reached"
+    "the database does not answer",
+    "look whether the PostgreSQL of EASEL_DATABASE_URL runs and can be reached",
+    is_away=True,
 )
 BUSY: Final = Trouble(
     "the database answers too late", "look at the load of the PostgreSQL of EASEL_DATABASE_URL, and at its locks"

@@ -49,7 +49,7 @@ MOST_XML: Final = 8_000_000
 """Bytes of an answer in XML: a thousand keys take some hundred kilobytes."""
 
 SLOW: Final = Trouble(
-    "the bucket does not answer", "look at the storage that EASEL_FILES_URL names, and at the network"
+    "the bucket does not answer", "look at the storage that EASEL_FILES_URL names, and at the network", is_away=True
 )
 NO_BUCKET: Final = "NoSuchBucket"
 
