@@ -80,7 +80,7 @@ class Pod:
     def _command(self, name: str, arguments: list[str]) -> list[str]:
         if name == "caddy":
             site = self.folder / "Caddyfile"
-            options = "{\n\tadmin off\n\tpersist_config off\n}\n"
+            options = "{\n\tadmin off\n}\n"
             site.write_text(options + self.moved((DEPLOY / "Caddyfile.scale").read_text(encoding="utf-8")))
             return ["caddy", "run", "--adapter", "caddyfile", "--config", str(site)]
         if name == "s3":
@@ -144,8 +144,9 @@ async def check_replicas(checks: Checks) -> None:
         async with running(Path(folder)) as pod:
             ready = [await pod.ready(f"http://127.0.0.1:{pod.ports[port]}/readyz") for port in ("8867", "8868")]
             checks.that("both replicas of the pod are ready", all(ready), pod.log("replica-1") + pod.log("replica-2"))
-            checks.that("Caddy leads to them", await pod.ready(f"{pod.url}/readyz"), pod.log("caddy"))
-            if all(ready):
+            leads = await pod.ready(f"{pod.url}/readyz")
+            checks.that("Caddy leads to them", leads, pod.log("caddy"))
+            if all(ready) and leads:
                 async with wire_client(f"{pod.url}/mcp", ANNA) as client:
                     await _goes_on(pod, client, checks)
 
