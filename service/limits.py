@@ -4,7 +4,7 @@
    or `EACH/ALL`, such as `200/1000`; 0 is no limit, and a part that is left out stays at its default.
 2. `EASEL_LIMITS` gives single owners limits of their own: `alice.pictures_per_day=50, bob.spend_per_day=2`.
 3. A refusal costs nothing and leaves nothing: it says which limit it was, and when to try again.
-4. A limit is checked where the work begins: those of pictures in the database (`storage/sqlite/limits.py`), that of
+4. A limit is checked where the work begins: those of pictures in the database (`storage/records/new_work.py`), that of
    requests in `call_rate.py`, by a monotonic clock and for each process.
 5. Several replicas hold in sum what costs money or what one owner could take from others: pictures and uploads of a
    day, spend, what waits, pictures at once, requests within a minute. What protects the memory of one process holds for

@@ -6,11 +6,8 @@ nothing but a missing Chromium is a reason to skip, and under CI it is a failure
 
 import asyncio
 import base64
-import fcntl
-import functools
 import itertools
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,8 +17,9 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import aiohttp
-import pytest
 from yarl import URL
+
+from tests.debian import program
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 FLAGS: Final = (
@@ -69,34 +67,9 @@ MIDDLE: Final = """(() => {
 })()"""
 
 
-@functools.cache
 def chromium() -> str:
     """The browser's path; skips the test without one, or fails it under CI."""
-    path = _find()
-    if path is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install()
-        path = _find()
-    if path is None:
-        reason = f"NO BROWSER: install one of {', '.join(NAMES)} (apt-get install chromium) to test the page"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return path
-
-
-def _find() -> str | None:
-    return next(filter(None, map(shutil.which, NAMES)), None)
-
-
-def _install() -> None:
-    """One process at a time; whoever comes second finds it there. What apt-get says is shown when it fails."""
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with (Path(tempfile.gettempdir()) / "easel-chromium.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _find() is not None:
-            return
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", "-qq", *command], env=quiet, timeout=900, check=False)  # noqa: S607 - wherever it is
+    return program("chromium", *NAMES)
 
 
 @dataclass

@@ -1,14 +1,15 @@
 """Jobs in the database: how they begin, go on and end. Each step is one statement (`migrations/0002_jobs.sql`).
 
-| step | messages to the database |
+| step of a `generate` | messages to the database |
 | --- | --- |
 | begin or join, with the count of all limits, and asked for | 1 |
-| asked for later than it began, refused, a task, a shortfall | 1 each |
 | pictures that came, and the end | 1; 4 where a price or a use has to be settled |
+| room of files after it (`files.files_over_limits`) | 1 |
 | delivered | 1 |
+| in all | 4; 7 with a price |
 
-So a `generate` of one picture takes 3, and 6 with a price; behind a pooler, where no statement stays prepared, each
-takes two.
+One each take: asked for later than it began, refused, a task, a shortfall, a part of several. Behind a pooler, where no
+statement stays prepared, each statement takes two.
 """
 
 from collections.abc import Collection, Mapping, Sequence
