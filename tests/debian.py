@@ -1,6 +1,6 @@
 """Programs of Debian's packages that a few tests run: looked for once, and installed where that can be.
 
-Root with apt-get installs a missing one, as in continuous integration. Elsewhere the test is skipped; under CI it fails.
+Root with apt-get installs a missing one, as in continuous integration. Others skip the test; under CI it fails.
 """
 
 import fcntl

@@ -5,8 +5,8 @@ So many pictures of each owner, and of all, are at work at once; the others wait
 1. An owner's generations come in their order. Between owners the turns go round, so that hundreds of one owner delay
    another owner's by one turn.
 2. A generation that is cancelled while it waits leaves the queue, and takes no turn from anybody.
-3. How many may wait is decided when a job begins, from the database (`storage/records/new_work.py`); the turns themselves
-   are those of this process. Of several replicas each has its share of the limit, by the number of those that live: so
+3. How many may wait is decided when a job begins, from the database (`storage/records/new_work.py`); the turns are
+   those of this process. Of several replicas each has its share of the limit, by the number of those that live: so
    the limit holds in sum at no round trip, as long as there are no more replicas than pictures at once.
 4. A request that need not wait has its turn before its job begins, so that one write says both: that the job has begun,
    and that its image service is asked.
