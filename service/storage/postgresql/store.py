@@ -4,11 +4,14 @@ It owns the connections (`database`), knows the time and its own lease, and hand
 concern: `jobs`, `files` for stored files and deletion, `searches` and `queries` for all that only reads.
 """
 
+import asyncio
 import logging
 import math
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -55,6 +58,7 @@ class PostgresStore(Store):
         self._unheard: set[str] = set()
         """Ids of jobs that may have begun, though their call was told that the database does not answer."""
         self._moment = ("", 0)
+        self._deliveries: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
     @classmethod
     async def open(  # noqa: PLR0913 - as for `__init__`
@@ -87,6 +91,8 @@ class PostgresStore(Store):
         join_failed: bool = True,
         submitted: int = 0,
     ) -> Begun:
+        if owner in self._deliveries:  # of which nobody may have waited: what was handed over is not joined again
+            await asyncio.wait(set(self._deliveries[owner]))
         now = self._clock()
         new = NewJob(
             owner=owner,
@@ -151,7 +157,15 @@ class PostgresStore(Store):
 
     def mark_delivered(self, owner: str, history_ids: Sequence[int]) -> Awaitable[None]:
         ids = [within_range(history_id) for history_id in history_ids]
-        return self.database.call(jobs.mark_delivered, plain(owner), ids, self._clock())
+        noted = self.database.call(jobs.mark_delivered, plain(owner), ids, self._clock())
+        self._deliveries[owner].add(noted)
+        noted.add_done_callback(partial(self._delivered, owner))
+        return noted
+
+    def _delivered(self, owner: str, noted: asyncio.Future[None]) -> None:
+        self._deliveries[owner].discard(noted)
+        if not self._deliveries[owner]:
+            del self._deliveries[owner]
 
     def restore_picture(self, job: Job, position: int, picture: KeptPicture) -> Awaitable[Job]:
         step = self._step(job, position=position, pictures=jobs.rows_of([picture]))

@@ -68,6 +68,16 @@ async def test_a_done_job_is_joined_until_it_is_delivered(store: Store) -> None:
     assert (new.joined, new.job.history_id) == (False, done.history_id + 1)
 
 
+async def test_a_delivery_that_nobody_waits_for_counts_at_once(store: Store) -> None:
+    """Bug: who asked again as soon as the picture was there got that picture, and not another one."""
+    for number in range(1, 6):
+        begun = await again(store)
+        assert (begun.job.history_id, begun.joined) == (number, False)
+        await store.finish(begun.job, [picture(f"{number}.png")])
+        noted = store.mark_delivered("ann", [number])
+    await noted
+
+
 async def test_a_job_whose_pictures_are_gone_is_not_joined(store: Store) -> None:
     """Ours: nobody is handed an empty frame; a picture that was brought back counts again."""
     job = (await again(store)).job
