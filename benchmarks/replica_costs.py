@@ -1,6 +1,7 @@
 """Processor time of a call on SQLite and on PostgreSQL: two services in turn, and every ratio within its round."""
 
 import os
+import secrets
 import statistics
 import sys
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ async def measured(server: Server, folder: Path, rounds: int) -> Rounds:
         for engine in ENGINES:
             env = {**UNLIMITED, **upstream.settings(images.port), "EASEL_DATA_DIR": str(folder / engine)}
             if engine == "PostgreSQL":
-                env["EASEL_DATABASE_URL"] = database
+                env |= {"EASEL_DATABASE_URL": database, "EASEL_SECRET": secrets.token_hex(32)}
             started = launched(replica_command, cores, env, CACHE / "replicas.log")
             services[engine] = await stack.enter_async_context(started)
             await made(services[engine], SMALL, "by URL", SEEDED, AT_ONCE)

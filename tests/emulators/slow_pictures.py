@@ -16,13 +16,11 @@ from functools import cache
 
 from aiohttp import web
 
+from service.limits import LIMITS
 from tests.emulators import pictures
 from tests.emulators.loopback import serving
 
 KEY = "sk-slow-0123456789"
-LIMITS = ("CALLS_PER_MINUTE", "GENERATIONS_AT_ONCE", "GENERATIONS_QUEUED", "PICTURES_PER_DAY", "SPEND_PER_DAY")
-"""Limits that a test with many calls is not about."""
-
 PIECES = 8
 """Parts in which a picture is sent."""
 
@@ -113,7 +111,7 @@ class SlowPictures:
             "MODELSCOPE_BASE_URL": self.url,
             "MODELSCOPE_API_KEY": KEY,
             "EASEL_MODELSCOPE_POLL_S": "0.1",
-            **{f"EASEL_{limit}": "0" for limit in LIMITS},
+            **{limit.setting: "0" if limit.overall is None else "0/0" for limit in LIMITS},
         }
 
 
