@@ -9,10 +9,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import upstream, wire
+from benchmarks import peers, upstream, wire
 from benchmarks.generating import made, still
 from benchmarks.load import Expected, press
-from benchmarks.peers import UNLIMITED
 from benchmarks.serving import CACHE, Served, launched
 from tests.scale.postgres import Server
 
@@ -35,17 +34,19 @@ Rounds = dict[str, dict[str, list[float]]]
 
 
 async def measured(server: Server, folder: Path, rounds: int) -> Rounds:
-    """Measure so many rounds. The pictures are in the data folder of both."""
-    cores = os.sched_getaffinity(0)
+    """Measure so many rounds: the services on one core and all else on another, pictures in the data folder of both."""
+    first, second = peers.cores()
+    os.sched_setaffinity(0, {second})
+    os.sched_setaffinity(server.pid, {second})
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(server.database())
-        images = await stack.enter_async_context(launched(upstream.command, cores, {}))
+        images = await stack.enter_async_context(launched(upstream.command, {second}, {}))
         services: dict[str, Served] = {}
         for engine in ENGINES:
-            env = {**UNLIMITED, **upstream.settings(images.port), "EASEL_DATA_DIR": str(folder / engine)}
+            env = {**peers.UNLIMITED, **upstream.settings(images.port), "EASEL_DATA_DIR": str(folder / engine)}
             if engine == "PostgreSQL":
                 env |= {"EASEL_DATABASE_URL": database, "EASEL_SECRET": secrets.token_hex(32)}
-            started = launched(replica_command, cores, env, CACHE / "replicas.log")
+            started = launched(replica_command, {first}, env, CACHE / "replicas.log")
             services[engine] = await stack.enter_async_context(started)
             await made(services[engine], SMALL, "by URL", SEEDED, AT_ONCE)
         found: Rounds = {}

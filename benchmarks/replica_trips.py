@@ -80,7 +80,7 @@ async def measured(server: Server, bucket: str, folder: Path) -> dict[str, Any]:
             replicas.append(Replica(service, records[1], files[1]))
         idle = await _idle(replicas)
         calls = await _by_call(replicas, set(idle["trips"]))
-        own = Served(server.port, int((server.folder / "data" / "postmaster.pid").read_text().split()[0]))
+        own = Served(server.port, server.pid)
         load = await _load(replicas, own)
         notices = {str(count): await _notices(database, own, count) for count in LISTENERS}
         return {"idle": idle, "calls": calls, "load": load, "notices": notices}

@@ -66,6 +66,11 @@ class Server:
         """The URL of a database of this server, as a person writes it into a setting."""
         return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def pid(self) -> int:
+        """The process of the server, the parent of those that serve its connections."""
+        return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+
     def start(self) -> None:
         """Start the server, also one that was stopped. It takes connections when this returns."""
         options = shlex.join(["-p", str(self.port), *(f"-c{name}={value}" for name, value in SETTINGS.items())])
@@ -80,7 +85,7 @@ class Server:
         """Halt every process of the server (SIGSTOP): connections stay, and nothing answers any more."""
         async with self.connected() as connection:
             rows = await connection.fetch("SELECT pid FROM pg_stat_activity")
-        self._paused = [int((self.folder / "data" / "postmaster.pid").read_text().split()[0])]
+        self._paused = [self.pid]
         self._paused += [row["pid"] for row in rows]
         self._signal(signal.SIGSTOP)
 

@@ -1,5 +1,6 @@
 """Pages of a history: the jobs of an owner that match a search. The search itself is `migrations/0003_search.sql`."""
 
+from functools import lru_cache
 from typing import Any, Final
 
 from service.storage import store
@@ -10,6 +11,10 @@ from service.storage.records.words import LISTED, Term, query_terms
 from service.storage.store import Page, Search
 
 SEARCH_JOBS: Final = "SELECT search_jobs($1)"
+PAGES_KEPT: Final = 64
+MOST_KEPT: Final = 50_000
+"""Characters of a page that is kept: to read the jobs takes five times as long as to compare it."""
+
 NOTHING: Final = Page(jobs=[], more=False, total=0)
 
 
@@ -34,11 +39,21 @@ async def page(connection: Connection, owner: str, search: Search, limit: int, b
         "most": most,
         **words,
     }
-    counted, is_whole, jobs = loaded(await connection.fetchval(SEARCH_JOBS, dumped(asked)))
+    told: str = await connection.fetchval(SEARCH_JOBS, dumped(asked))
+    return (_kept_page if len(told) <= MOST_KEPT else _page)(told, wanted, most)
+
+
+def _page(told: str, wanted: int, most: int) -> Page:
+    """Read a page as the database tells it."""
+    counted, is_whole, jobs = loaded(told)
     found = [read(each) for each in jobs]
     return Page(
         jobs=found[: wanted - 1], more=len(found) == wanted, total=counted if is_whole else most, at_least=not is_whole
     )
+
+
+_kept_page = lru_cache(maxsize=PAGES_KEPT)(_page)
+"""The same; of a page that is told as before the jobs are those that were read then. Nobody changes a job."""
 
 
 def _words(query: str) -> dict[str, Any] | None:
