@@ -69,12 +69,15 @@ class LogWriter(logging.Handler):
             self._put([record])
             return
         is_urgent = record.levelno >= logging.WARNING
-        if self._taken + _size_of(record) > (ROOM if is_urgent else ROOM * 3 // 4):
+        size = _size_of(record)
+        if self._taken + size > (ROOM if is_urgent else ROOM * 3 // 4):
             self._drop(1)
             return
         was_idle = not self._lines
-        self._tell_gap()
-        self._add(record)
+        if self._missing:
+            self._tell_gap()
+        self._lines.append(record)
+        self._taken += size
         if is_urgent or was_idle:
             self._is_urgent |= is_urgent
             self._changed.notify_all()
@@ -104,20 +107,17 @@ class LogWriter(logging.Handler):
             return
         self._thread = thread
 
-    def _add(self, record: logging.LogRecord) -> None:
-        self._lines.append(record)
-        self._taken += _size_of(record)
-
     def _drop(self, lines: int) -> None:
         self.dropped += lines
         self._missing += lines
 
     def _tell_gap(self) -> None:
         """Put a line in the place of those that were dropped."""
-        if self._missing:
-            words = f"{self._missing} lines of the log are missing here: standard error did not take them fast enough."
-            self._add(logging.LogRecord(__name__, logging.WARNING, __file__, 0, words, None, None))
-            self._missing = 0
+        words = f"{self._missing} lines of the log are missing here: standard error did not take them fast enough."
+        line = logging.LogRecord(__name__, logging.WARNING, __file__, 0, words, None, None)
+        self._lines.append(line)
+        self._taken += _size_of(line)
+        self._missing = 0
 
     def _run(self) -> None:
         while batch := self._next():
@@ -127,7 +127,7 @@ class LogWriter(logging.Handler):
                 self._taken -= size
                 if not written:
                     self._drop(len(batch))
-                elif not self._taken:
+                elif self._missing and not self._taken:
                     self._tell_gap()
                 self._changed.notify_all()
 

@@ -323,15 +323,11 @@ _BINARY: Final = frozenset({"data", "base64", "blob"})
 
 def visible_in(value: Any) -> Any:
     """Return a result, or a part of one, without the characters that nobody sees."""
-    match value:
-        case str():
-            return visible(value)
-        case dict():
-            return {name: each if name in _BINARY else visible_in(each) for name, each in value.items()}
-        case list():
-            return [visible_in(each) for each in value]
-        case _:
-            return value
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {name: each if name in _BINARY else visible_in(each) for name, each in value.items()}
+    return [visible_in(each) for each in value] if isinstance(value, list) else value
 
 
 def _seen(found: regex.Match[str]) -> str:

@@ -9,15 +9,18 @@
 """
 
 import logging
+import math
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from functools import cache
+from itertools import accumulate
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from service.images import Job
 from service.logs import FIELDS, dropped
@@ -31,14 +34,6 @@ values.ValueClass = values.MutexValue
 COUNTS: Final = CollectorRegistry()
 """The counts of this process."""
 
-CALLS: Final = Counter("easel_calls", "Calls of tools that have ended.", ("tool", "outcome"), registry=COUNTS)
-CALL_SECONDS: Final = Histogram(
-    "easel_call_duration_seconds",
-    "Seconds from the beginning to the end of a call.",
-    ("tool",),
-    buckets=(0.01, 0.1, 1, 5, 15, 30, 60, 120, 300),
-    registry=COUNTS,
-)
 GENERATIONS: Final = Counter(
     "easel_generations",
     "Generations that have ended: done, or the kind of failure.",
@@ -71,6 +66,43 @@ class _LogCollector(Collector):
 
 COUNTS.register(_LogCollector())
 
+CALL_SECONDS: Final = (0.01, 0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, math.inf)
+"""The upper bounds of the durations of calls that are counted together."""
+
+
+class _Calls(Collector):
+    """The calls that have ended. Each is counted on the loop; the library's counters take a lock three times for it."""
+
+    def __init__(self) -> None:
+        self._ended: dict[tuple[str, str], int] = {}
+        self._lasted: dict[str, list[int]] = {}
+        self._seconds: dict[str, float] = {}
+
+    def count(self, tool: str, outcome: str, seconds: float) -> None:
+        """Count one more."""
+        self._ended[tool, outcome] = self._ended.get((tool, outcome), 0) + 1
+        self._seconds[tool] = self._seconds.get(tool, 0.0) + seconds
+        lasted = self._lasted.get(tool) or self._lasted.setdefault(tool, [0] * len(CALL_SECONDS))
+        lasted[bisect_left(CALL_SECONDS, seconds)] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the counts. A thread asks for them, and takes a copy, while others are counted."""
+        words = "Calls of tools that have ended."
+        calls = CounterMetricFamily("easel_calls", words, labels=("tool", "outcome"))
+        for (tool, outcome), number in self._ended.copy().items():
+            calls.add_metric((tool, outcome), number)
+        yield calls
+        words = "Seconds from the beginning to the end of a call."
+        durations = HistogramMetricFamily("easel_call_duration_seconds", words, labels=("tool",))
+        for tool, lasted in self._lasted.copy().items():
+            up_to = zip(map(floatToGoString, CALL_SECONDS), map(float, accumulate(lasted)), strict=True)
+            durations.add_metric((tool,), list(up_to), self._seconds[tool])
+        yield durations
+
+
+CALLS: Final = _Calls()
+COUNTS.register(CALLS)
+
 CANCELLED: Final = "cancelled"
 """The kind of a generation that its client did not want any more: nobody has to mend anything."""
 
@@ -101,18 +133,7 @@ def call_ended(tool: str, owner: str, outcome: str, seconds: float) -> None:
     """Log and count the end of a call: done, failed, cancelled, or error for a bug."""
     extra = {"fields": {"seconds": round(seconds, 3)}}
     logger.info("%s: %s in %.2f s for %s", tool, outcome, seconds, owner, extra=extra)
-    _calls(tool, outcome).inc()
-    _call_seconds(tool).observe(seconds)
-
-
-@cache  # of the names of tools and four outcomes: to look a series up takes longer than to count
-def _calls(tool: str, outcome: str) -> Counter:
-    return CALLS.labels(tool, outcome)
-
-
-@cache
-def _call_seconds(tool: str) -> Histogram:
-    return CALL_SECONDS.labels(tool)
+    CALLS.count(tool, outcome, seconds)
 
 
 def generation_ended(job: Job, ended: Job | None, seconds: float, setting: str) -> None:

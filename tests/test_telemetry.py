@@ -9,9 +9,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.registry import Collector
 
 from service.logs import FIELDS, JsonFormatter, SecretFilter, fields
-from service.telemetry import COUNTS, OF_REQUEST, call_began, trace_headers
+from service.telemetry import CALL_SECONDS, COUNTS, OF_REQUEST, _Calls, call_began, trace_headers
 from tests.command_process import banner_of, easel, value_of
 from tests.conftest import Serve
 from tests.emulators import flow2api
@@ -150,6 +152,23 @@ async def test_calls_and_generations_are_counted_by_their_outcome(serve: Serve) 
         env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
         await generate(serve, env, "a fox [error-policy]")
     assert [counted(name, **labels) for name, labels in names] == [each + 1 for each in before]
+
+
+def test_the_durations_of_calls_are_counted_as_the_library_counts_them() -> None:
+    """Ours: a count takes a tenth of the library's time, and says the same."""
+    seconds = [0.0, 0.01, 0.011, 0.5, 1.0, 300.0, 301.0]
+    library = CollectorRegistry()
+    theirs = Histogram("theirs", "Theirs.", ("tool",), buckets=CALL_SECONDS, registry=library)
+    ours = _Calls()
+    for each in seconds:
+        ours.count("generate", "done", each)
+        theirs.labels("generate").observe(each)
+
+    def samples(collector: Collector) -> set[tuple[str, str, float]]:
+        found = [each for family in collector.collect() for each in family.samples if each.labels.get("tool")]
+        return {(each.name.rpartition("_")[2], each.labels.get("le", ""), each.value) for each in found}
+
+    assert {each for each in samples(theirs) if each[0] != "created"} == samples(ours) - {("total", "", 7)}
 
 
 async def test_a_process_counts_for_itself_whatever_the_environment_says(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def find_excess(arguments: object) -> list[str]:
     for _ in range(MOST_LEVELS):
         children: list[object] = []
         for value in level:
-            nested = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+            nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
             count += len(nested)
             if count > MOST_VALUES:
                 return [

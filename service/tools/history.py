@@ -175,10 +175,12 @@ def _search(context: ToolContext, arguments: Arguments) -> Search:
     )
 
 
+FILTERS: Final = ("query", "model", "state")
+
+
 def _filters(arguments: Arguments) -> dict[str, str]:
     """Return the filters that are filled in."""
-    filters = {name: arguments.get(name, "").strip() for name in ("query", "model", "state")}
-    return {name: value for name, value in filters.items() if value}
+    return {name: value for name in FILTERS if (value := arguments.get(name, "").strip())}
 
 
 def _scope(arguments: Arguments) -> str:

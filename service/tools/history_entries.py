@@ -21,9 +21,12 @@ LONGEST: Final = 2000
 """Characters of the texts of a job whose entry is kept: a prompt may have thousands."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Entry:
-    """One entry: its words, and its fields as a fragment that the encoder of the answer takes as it is."""
+    """One entry: its words, and its fields as a fragment that the encoder of the answer takes as it is.
+
+    `job` is replaced by an equal one alone: to compare two takes longer than to see that they are the same.
+    """
 
     job: Job
     pictures_url: str
@@ -56,6 +59,7 @@ class Entries:
                 return kept
             if len(self._kept) >= self._most:
                 del self._kept[next(iter(self._kept))]
+        kept.job = job
         self._kept[key] = kept
         return kept
 
