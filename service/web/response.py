@@ -4,7 +4,8 @@ aiohttp's own responses take as long as a whole cheap call does: an object, head
 each step, a write for the head and one for every chunk. Here the head is put together from cached parts.
 
 1. `whole` writes a JSON response; `begin`, `put` and `end` write a stream of events, `file` and `more` a file. None of
-   them waits.
+   them waits. Events that nobody waits for go out together at the end of the round of the loop, or with the next write:
+   progress that is told right before a result costs no packet of its own.
 2. `flush` waits until the client has taken the written bytes.
 3. The handler returns `sent` then, which tells aiohttp that nothing is left to do.
 """
@@ -68,7 +69,7 @@ SENT_LAST: Final = Sent(keep_alive=False)
 class RawResponse:
     """The response to one request. A write returns whether the connection is still there."""
 
-    __slots__ = ("_chunked", "_head", "_is_old", "_request", "begun", "sent")
+    __slots__ = ("_chunked", "_head", "_held", "_is_old", "_request", "begun", "sent")
 
     def __init__(self, request: web.Request) -> None:
         """Begin the response to a request, of which nothing is written yet."""
@@ -79,6 +80,7 @@ class RawResponse:
         self._is_old = request.version.minor == 0
         self._chunked = False
         self._head = b""
+        self._held = b""
 
     @property
     def waiting(self) -> int:
@@ -114,13 +116,17 @@ class RawResponse:
         self._head = self._head_of(200, _EVENTS if self._is_old else _EVENTS + _CHUNKS, headers) + b"\r\n"
 
     def put(self, chunk: bytes, headers: Mapping[str, str] = NO_HEADERS, *, optional: bool = False) -> bool:
-        """Write a chunk of the stream, which begins with it; an `optional` one is left out for a slow reader."""
+        """Write a chunk of the stream, which begins with it.
+
+        An `optional` one is left out for a slow reader, and may go out a moment later.
+        """
         if not self.begun:
             self.begin(headers)
         if optional and self.waiting > FITS_BYTES:
             return True
         head, self._head = self._head, b""
-        return self._write(head + (b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk))
+        data = head + (b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk)
+        return self._hold(data) if optional else self._write(data)
 
     def end(self, chunk: bytes = b"", headers: Mapping[str, str] = NO_HEADERS) -> bool:
         """Write the last chunk, if any, and end the stream."""
@@ -155,12 +161,29 @@ class RawResponse:
                 transport.set_write_buffer_limits()
         return self._request.transport is not None and not transport.is_closing()
 
+    def _hold(self, data: bytes) -> bool:
+        """Write bytes at the end of the round, or before the next ones."""
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            return False
+        if not self._held:
+            asyncio.get_running_loop().call_soon(self._release)
+        self._held += data
+        self._request.writer.output_size += len(data)
+        return True
+
+    def _release(self) -> None:
+        if self._held:
+            self._write(b"")
+
     def _write(self, data: bytes | memoryview) -> bool:
         transport = self._request.transport
         if transport is None or transport.is_closing():
             return False
         # The count tells aiohttp that a response has begun: it writes none of its own after it.
         self._request.writer.output_size += len(data)
+        if self._held:
+            data, self._held = b"".join((self._held, data)), b""
         transport.write(data)
         return not transport.is_closing()
 

@@ -100,6 +100,35 @@ async def test_a_stream_goes_in_chunks_where_the_version_has_them(
     assert (given, stayed) == (body, stays)
 
 
+async def test_an_event_that_nobody_waits_for_goes_out_though_nothing_follows() -> None:
+    """Ours: progress is held for the end of the round, and the next word may come minutes later."""
+    is_read = asyncio.Event()
+
+    async def one(answer: RawResponse) -> None:
+        assert answer.put(b"one\n\n", optional=True)
+        await is_read.wait()
+
+    async with connected(one) as (reader, writer), asyncio.timeout(5):
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"5\r\none\n\n\r\n")
+        is_read.set()
+
+
+async def test_events_stay_in_order_and_a_failure_after_them_begins_no_other_answer() -> None:
+    async def mixed(answer: RawResponse) -> None:
+        answer.put(b"one\n\n", optional=True)
+        answer.put(b"two\n\n", optional=True)
+        answer.put(b"three\n\n")
+        answer.put(b"four\n\n", optional=True)
+        raise ValueError
+
+    async with connected(mixed) as (reader, writer), asyncio.timeout(5):
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head, body = (await reader.read()).split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 200")
+    assert body == b"5\r\none\n\n\r\n5\r\ntwo\n\n\r\n7\r\nthree\n\n\r\n6\r\nfour\n\n\r\n"
+
+
 async def test_a_stream_may_be_empty() -> None:
     async def nothing(answer: RawResponse) -> None:
         answer.begin({})
