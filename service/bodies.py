@@ -14,9 +14,17 @@ class Readable(Protocol):
         ...
 
 
-async def read_limited(body: Readable, limit: int) -> bytes:
-    """Read a body to its end, or one byte more than `limit`, by which the caller sees that it is larger."""
-    taken = io.BytesIO()  # it grows in place and gives its bytes away, where joining pieces would copy them all
+async def read_limited(body: Readable, limit: int, told: int = 0) -> bytes:
+    """Read a body to its end, or one byte more than `limit`, by which the caller sees that it is larger.
+
+    Memory for the length that was `told` is taken at once: to grow piece by piece copies what is there many times.
+    """
+    taken = io.BytesIO()  # it gives its bytes away, where joining pieces would copy them all
+    if PIECE < told <= limit:
+        taken.seek(told - 1)
+        taken.write(b"\0")
+        taken.seek(0)
     while taken.tell() <= limit and (piece := await body.read(min(PIECE, limit + 1 - taken.tell()))):
         taken.write(piece)
+    taken.truncate()  # there may be fewer than were told
     return taken.getvalue()

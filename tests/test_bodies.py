@@ -36,3 +36,11 @@ async def test_of_a_larger_body_one_byte_more_than_the_limit_is_read(step: int) 
     body = Arriving(b"x" * 2 * LIMIT, step)
     assert len(await read_limited(body, LIMIT)) == LIMIT + 1
     assert len(body.rest) == LIMIT - 1
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE + 1, LIMIT, LIMIT + 5])
+@pytest.mark.parametrize("told", [1, PIECE + 2, LIMIT - 1, LIMIT, LIMIT + 1, 2**40])
+async def test_a_body_comes_whole_whatever_length_was_told(size: int, told: int) -> None:
+    """Ours: a length is the word of a stranger. One beyond the limit takes no memory."""
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    assert await read_limited(Arriving(body, PIECE), LIMIT, told) == body[: LIMIT + 1]

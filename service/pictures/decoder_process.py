@@ -30,7 +30,7 @@ from service.pictures.colour import LARGEST_PROFILE
 from service.pictures.conversion import convert
 from service.pictures.masks import alpha_mask, marked_copy, read_mask
 from service.pictures.messages import BadPictureError, Value, read_head, read_strings, write_message
-from service.pictures.previews import copy, derive, examine, take_in
+from service.pictures.previews import copy, derive, examine, shrink, take_in
 
 if sys.platform != "win32":
     import resource
@@ -39,6 +39,7 @@ WORK: Final[Mapping[str, Callable[..., Value]]] = {
     "examine": examine,
     "take_in": take_in,
     "copy": copy,
+    "shrink": shrink,
     "convert": convert,
     "derive": derive,
     "read_mask": read_mask,

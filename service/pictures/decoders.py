@@ -184,6 +184,10 @@ class Decoders:
         """Return a JPEG of at most `max_bytes` of a picture that is kept. Raises `BadPictureError`."""
         return await self._run(JpegCopy, Lane.OTHER, owner, data, "copy", max_bytes=max_bytes)
 
+    async def shrink(self, owner: str, preview: bytes, max_bytes: int) -> bytes:
+        """Return a preview that is larger in at most `max_bytes`. Raises `BadPictureError`."""
+        return (await self._run(JpegCopy, Lane.OTHER, owner, preview, "shrink", max_bytes=max_bytes)).data
+
     async def convert(self, owner: str, data: bytes, rules: ReferenceRules) -> ConvertedPicture:
         """Return a picture as a model of these rules takes it. Raises `BadPictureError`."""
         limits = {"most_bytes": rules.most_bytes, "most_pixels": rules.most_pixels}

@@ -201,7 +201,7 @@ class Pictures:
         """Return a preview in at most so many bytes; None for 0, which leaves no room for any."""
         if len(preview) <= max_bytes:
             return preview
-        return (await self.decoders.copy(owner, preview, max_bytes)).data if max_bytes else None
+        return await self.decoders.shrink(owner, preview, max_bytes) if max_bytes else None
 
 
 HEIC_PROBLEM: Final = (

@@ -81,9 +81,18 @@ def copy(data: bytes, max_bytes: int) -> JpegCopy:
 
     A picture that is smaller than a side is not encoded for that side again.
     """
+    return _fitting(data, max_bytes)
+
+
+def shrink(preview: bytes, max_bytes: int) -> JpegCopy:
+    """Encode a preview anew that has more than `max_bytes`: of its own size the best quality fits even less."""
+    return _fitting(preview, max_bytes, left_out=1)
+
+
+def _fitting(data: bytes, max_bytes: int, left_out: int = 0) -> JpegCopy:
     decoded = decode(data, within(LARGE_PIXELS))
     picture = on_white(decoded.picture)
-    for side, quality in product(sizes_of_copies(picture.size), COPY_QUALITIES):
+    for side, quality in list(product(sizes_of_copies(picture.size), COPY_QUALITIES))[left_out:]:
         picture.thumbnail((side, side), Image.Resampling.HAMMING)
         encoded = _jpeg(picture, quality)
         if len(encoded) <= max_bytes:

@@ -246,7 +246,7 @@ async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> b
     if (response.content_length or 0) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
     await room_for(UNKNOWN_BYTES if response.content_length is None else response.content_length)
-    data = await read_limited(response.content, max_bytes)
+    data = await read_limited(response.content, max_bytes, response.content_length or 0)
     if len(data) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
     is_page = response.content_type in PAGES or data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html"))

@@ -8,7 +8,7 @@ from PIL import ExifTags, Image, ImageCms, ImageDraw
 from service.images import EXTENSIONS, WorkError
 from service.pictures.colour import SRGB_CURVE, profile_by_numbers
 from service.pictures.messages import PREVIEW_SIDE, Examined
-from service.pictures.previews import PREVIEW_BYTES, copy, derive, examine, sizes_of_copies, take_in
+from service.pictures.previews import PREVIEW_BYTES, copy, derive, examine, shrink, sizes_of_copies, take_in
 from service.storage.files import WIDTHS
 from tests.pictures.samples import RED, WHITE, corner_marked, difference, encoded, likeness, noise
 
@@ -169,6 +169,14 @@ def test_a_copy_fits_its_limit_and_says_what_it_cost(
     assert (image.format, image.size, max(image.size)) == ("JPEG", (copied.width, copied.height), longest)
     assert len(copied.data) <= max_bytes
     assert copied.reduced is reduced
+
+
+@pytest.mark.parametrize("max_bytes", [1_000, 10_000, 30_000, 60_000, 120_000])
+def test_a_preview_that_is_shrunk_is_the_copy_of_it_that_fits(max_bytes: int) -> None:
+    """Ours: what is left out is the one try that cannot fit."""
+    preview = examine(encoded(Image.effect_noise((900, 900), 60).convert("RGB"))).preview
+    assert len(preview) > max_bytes
+    assert shrink(preview, max_bytes) == copy(preview, max_bytes)
 
 
 def test_a_copy_is_encoded_once_for_each_size_and_quality() -> None:
