@@ -85,13 +85,14 @@ class Guard:
             answer = self._check_names(request)
             if answer is not None:
                 return _respond(answer)
+            path = request.path
             if request.match_info.http_exception is not None or (
-                (request.path == HOME or request.path.startswith(WITHOUT_TOKEN))
-                and not (hdrs.AUTHORIZATION in request.headers and request.path.startswith(SHOWING_MORE))
+                (path == HOME or path.startswith(WITHOUT_TOKEN))
+                and not (hdrs.AUTHORIZATION in request.headers and path.startswith(SHOWING_MORE))
             ):
                 return handler(request)
             if request.method == hdrs.METH_GET and self._is_browsed(request):
-                return _respond(to_home(request.path))
+                return _respond(to_home(path))
             if self.is_open:
                 if (refusal := self._refuse_exposed(request)) is not None:
                     return _respond(refusal)

@@ -167,7 +167,7 @@ class RawResponse:
         if transport is None or transport.is_closing():
             return False
         if not self._held:
-            asyncio.get_running_loop().call_soon(self._release)
+            self._request.task.get_loop().call_soon(self._release)
         self._held += data
         self._request.writer.output_size += len(data)
         return True

@@ -11,6 +11,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from service.limits import CALLS_AT_ONCE, REQUEST_MEGABYTES, UNLIMITED, Allowances, InUse
@@ -38,13 +39,18 @@ class RunningCalls:
         self.in_use = InUse(CALLS_AT_ONCE, self.allowances)
         self.bytes_in_use = InUse(REQUEST_MEGABYTES, self.allowances, unit=1_000_000)
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of all calls. Python 3.11 asks the system for the process each time that it is asked for."""
+        return asyncio.get_running_loop()
+
     def task_of(self, call: Call) -> asyncio.Task[Any] | None:
         """Return the task of a call, while it runs."""
         return self._tasks.get(call)
 
     def add(self, call: Call) -> None:
         """Take in a call that runs in the current task."""
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None, "a coroutine runs in a task"  # noqa: S101 - asyncio has no other way
         self._tasks[call] = task
 
@@ -92,9 +98,9 @@ class RunningCalls:
         A cancellation of the caller, as by a lost connection, leaves the task running.
         """
         # A future is a fraction of the price of `asyncio.wait`, and can be done without the task.
-        waiting = self._waiting[call] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting[call] = self._loop.create_future()
         try:
-            task = _start(work)
+            task = _start(work, self._loop)
             if not task.done():
                 self._remember(call, task, waiting)
                 await waiting
@@ -165,9 +171,10 @@ def digest_of(session_id: str) -> str:
     return hashlib.sha256(session_id.encode()).hexdigest()[:32]
 
 
-def _start(work: Coroutine[Any, Any, EncodedResponse]) -> asyncio.Task[EncodedResponse]:
+def _start(
+    work: Coroutine[Any, Any, EncodedResponse], loop: asyncio.AbstractEventLoop
+) -> asyncio.Task[EncodedResponse]:
     """Return a task for a call. From Python 3.12 it runs to its first wait at once, and a cheap one is over by then."""
-    loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):
         return asyncio.Task(work, loop=loop, eager_start=True)
     return loop.create_task(work)
