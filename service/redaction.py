@@ -129,7 +129,8 @@ class Redactor:
         """Tell whether texts that a person wrote hold a secret, or a part, that is in one by no accident."""
         if not self._long:
             return False
-        spans = (span for text in texts for span in self._long_spans(_Plain(text).folded))
+        long_enough = (text for text in texts if len(text) >= CHOSEN)  # decoding its escapes makes none longer
+        spans = (span for text in long_enough for span in self._long_spans(_Plain(text).folded))
         return any(stop - start >= CHOSEN for start, stop in spans)
 
     def _spans(self, folded: str) -> list[tuple[int, int]]:
