@@ -382,6 +382,8 @@ CREATE FUNCTION picture_was_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE totals SET pictures = pictures - 1, picture_bytes = picture_bytes - OLD.size
     WHERE owner = (SELECT owner FROM jobs WHERE id = OLD.job_id);
+    -- Locked first: another picture of the name may have been added by whoever held the lock.
+    PERFORM FROM files WHERE name = OLD.name FOR UPDATE;
     UPDATE files SET drawn = false
     WHERE name = OLD.name AND NOT EXISTS (SELECT FROM pictures WHERE name = OLD.name);
     RETURN NULL;

@@ -224,7 +224,7 @@ END $$;
 CREATE FUNCTION store_file(owner_ text, name_ text, size_ bigint, now_ double precision) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
-    is_new boolean;
+    file record;
 BEGIN
     IF owner_ <> '' THEN
         DELETE FROM files WHERE name = name_ AND owner = '';
@@ -236,8 +236,11 @@ BEGIN
         greatest(now_, (SELECT max(stored_at) FROM files))
     )
     ON CONFLICT (name) DO UPDATE SET stored_at = greatest(f.stored_at, excluded.stored_at), drawn = excluded.drawn
-    RETURNING xmax = 0 INTO is_new;
-    RETURN is_new;
+    RETURNING drawn, xmax = 0 AS is_new INTO file;
+    IF NOT file.drawn THEN  -- now that the row is locked: a picture of the name may have been added meanwhile
+        UPDATE files SET drawn = true WHERE name = name_ AND EXISTS (SELECT FROM pictures WHERE name = name_);
+    END IF;
+    RETURN file.is_new;
 END $$;
 
 CREATE FUNCTION end_job(
