@@ -21,9 +21,12 @@ SELECT_CHILDREN: Final = """
     WHERE parent = $2 AND lineage.owner = $1 ORDER BY history_id, position
 """
 SELECT_WITH_PICTURES: Final = """
-    SELECT job FROM kept_jobs JOIN job_values USING (owner, history_id)
-    WHERE kept_jobs.owner = $1 AND kept_jobs.history_id <= $2 ORDER BY kept_jobs.history_id DESC LIMIT $3
+    SELECT job FROM (
+        SELECT owner, history_id FROM kept_jobs WHERE owner = $1 AND history_id <= $2 ORDER BY history_id DESC LIMIT $3
+    ) AS kept JOIN job_values USING (owner, history_id) ORDER BY history_id DESC
 """
+"""Found before they are read: joined first, all newer jobs would be gone through."""
+
 SELECT_BEGINNING: Final = """
     SELECT history_id FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS stretch (first, last, place)
     CROSS JOIN LATERAL (
