@@ -114,7 +114,7 @@ class Database:
         self, work: Callable[Concatenate[Connection, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[R]:
         """Do `work` as `write` does, where it may take minutes: it is that of a person who waits for it."""
-        return self._hand_over(lambda one: _transact(one, BEGIN, lambda: work(one, *args, **kwargs)), LONG_S)
+        return self._hand_over(lambda one: _transact(one, BEGIN, lambda: work(one, *args, **kwargs)), within_s=LONG_S)
 
     async def settle(self) -> None:
         """Wait for the work that was handed over before."""

@@ -6,6 +6,7 @@ stands in `old_files` are subject to no limit of room; one that its owner delete
 A history may have tens of thousands of entries: each table gets its rows by one statement.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -74,7 +75,7 @@ class PostgresImports(Imports):
         return dict(await self._database.read(_old_files))
 
     async def enter(self, new: Import) -> Imported:
-        return await self._database.write_at_length(enter, new)
+        return await self._database.write_at_length(enter, new, await asyncio.to_thread(_words_of, new))
 
     async def find(self, old_name: str) -> str | None:
         if not is_text(old_name):
@@ -83,13 +84,18 @@ class PostgresImports(Imports):
         return found
 
 
-async def enter(connection: Connection, new: Import) -> Imported:
+def _words_of(new: Import) -> dict[str, str]:
+    """Return the words of all prompts, before a transaction that must not wait for them: they may take seconds."""
+    return {each.job.prompt: search_text(each.job.prompt) for each in new.jobs}
+
+
+async def enter(connection: Connection, new: Import, words_of: Mapping[str, str]) -> Imported:
     """Enter an import inside one transaction. Of two replicas that import the same, the second enters nothing."""
     identities = sorted({each.identity for each in new.jobs})
     entered = {row[0] for row in await connection.fetch(INSERT_ENTRIES, new.owner, identities)}
     by_identity = {each.identity: each.job for each in reversed(new.jobs)}  # of two copies the first one enters
     fresh = [job for identity, job in by_identity.items() if identity in entered]
-    renumbered = await _insert_jobs(connection, new.owner, fresh)
+    renumbered = await _insert_jobs(connection, new.owner, fresh, words_of)
     files = await change(connection, INSERT_OLD_FILES, list(new.files), [each.name for each in new.files.values()])
     kept = list({each.name: each for each in new.files.values()}.values())
     names = [each.name for each in kept]
@@ -100,13 +106,15 @@ async def enter(connection: Connection, new: Import) -> Imported:
     return Imported(jobs=len(fresh), files=files, renumbered=renumbered)
 
 
-async def _insert_jobs(connection: Connection, owner: str, fresh: Sequence[Job]) -> dict[int, int]:
+async def _insert_jobs(
+    connection: Connection, owner: str, fresh: Sequence[Job], words_of: Mapping[str, str]
+) -> dict[int, int]:
     """Insert jobs under their numbers; returns the numbers that were taken, old to new."""
     await connection.execute(ADD_OWNER, owner)
     entering = numbered(await connection.fetchval(HOLD_NEWEST, owner), fresh)
     rows = _columns([_job_row(*each) for each in entering.jobs], 11)
     ids: dict[int, int] = {row[0]: row[1] for row in await connection.fetch(INSERT_JOBS, owner, *rows)}
-    words = [(ids[number], search_text(job.prompt)) for number, job in entering.jobs]
+    words = [(ids[number], words_of[job.prompt]) for number, job in entering.jobs]
     await connection.execute(INSERT_WORDS, *_columns(words, 2))
     pictures = [
         (ids[number], position, *picture_row(picture))

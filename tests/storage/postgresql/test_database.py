@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 
 import asyncpg
@@ -86,6 +87,30 @@ async def test_close_waits_for_the_work(url: str) -> None:
     assert all(each.done() for each in handed_over)
     with pytest.raises(RuntimeError, match="the store is closed"):
         await one.read(said)
+    await other.close()
+
+
+async def test_work_that_was_handed_over_can_be_waited_for_by_others(database: Database) -> None:
+    """Ours: a question about deliveries comes after those that nobody awaits."""
+    for number in range(10):
+        database.call(say, f"{number}")
+    await database.settle()
+    assert len(await database.read(said)) == 10
+
+
+async def test_the_work_of_a_person_may_take_longer_than_an_answer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: an import of ten thousand entries is no reason to tell that the database is away."""
+    other = await Database.open(url)
+
+    async def slowly(connection: Connection) -> None:
+        await connection.execute("SELECT pg_sleep(0.5)")
+        await say(connection, "a")
+
+    monkeypatch.setattr(other, "_hand_over", partial(other._hand_over, within_s=0.2))
+    with pytest.raises(WorkError, match="answers too late"):
+        await other.write(slowly)
+    await other.write_at_length(slowly)
+    assert await other.read(said) == ["a"]
     await other.close()
 
 
