@@ -14,6 +14,7 @@ import asyncpg
 
 from service.commands.public_url import Finding, State
 from service.settings import Settings
+from service.storage.moving.records import TABLES
 from service.storage.people import as_sent
 from service.storage.postgresql import tokens
 from service.storage.postgresql.schema import migrations
@@ -58,8 +59,9 @@ SELECT_FACTS: Final = """
 SELECT_MAY_WRITE: Final = """
     SELECT bool_and(has_table_privilege(format('%I.%I', schemaname, tablename), privilege))
     FROM pg_tables CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
-    WHERE schemaname = current_schema()
+    WHERE schemaname = current_schema() AND tablename = ANY($1::text[])
 """
+OURS: Final = ["leases", *(table.name for table in TABLES)]
 SELECT_DONE: Final = "SELECT number FROM easel_migrations"
 SELECT_FINGERPRINT: Final = "SELECT value FROM facts WHERE name = 'secret'"
 
@@ -129,7 +131,7 @@ async def _of_tables(connection: Connection, facts: asyncpg.Record) -> list[Find
             return [Finding(CHECK, State.OK, "it has no tables yet: the first start makes them")]
         message = "its user may not make tables: grant it CREATE on the schema, or make it the owner of the database"
         return [Finding(CHECK, State.FAIL, message)]
-    if not await connection.fetchval(SELECT_MAY_WRITE):
+    if not await connection.fetchval(SELECT_MAY_WRITE, OURS):
         message = "its user may not read and write the tables: let it be the one that made them"
         return [Finding(CHECK, State.FAIL, message)]
     done, wanted = {row[0] for row in await connection.fetch(SELECT_DONE)}, migrations().keys()

@@ -50,6 +50,10 @@ async def test_an_empty_database_will_do_where_tables_can_be_made(tmp_path: Path
 
 
 READER = "CREATE ROLE reader LOGIN PASSWORD 'r'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"
+WRITER = """
+    CREATE ROLE writer LOGIN PASSWORD 'w';
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO writer
+"""
 TOLD_APART = "INSERT INTO facts (name, value) VALUES ('secret', 'another')"
 
 
@@ -88,6 +92,17 @@ async def test_replicas_without_a_secret_of_the_settings_are_told(tmp_path: Path
     found = await looked(tmp_path, url, EASEL_SECRET="")
     assert found.failed == ["secret"]
     assert "EASEL_SECRET: must be set with EASEL_DATABASE_URL" in found.message("secret")
+
+
+async def test_tables_of_others_in_the_same_database_are_nobodys_business(
+    tmp_path: Path, url: str, postgres_server: Server
+) -> None:
+    await postgres_server.run(f"{WRITER}; CREATE TABLE theirs (x int)", database_of(url))
+    try:
+        of_writer = url.replace(url.partition("://")[2].partition("@")[0], "writer:w")
+        assert "its tables are those of this release" in (await looked(tmp_path, of_writer)).message("database")
+    finally:
+        await postgres_server.run("DROP OWNED BY writer; DROP ROLE writer", database_of(url))
 
 
 async def test_another_secret_than_that_of_the_replicas_is_told(
