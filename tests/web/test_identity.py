@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -128,3 +130,24 @@ async def test_a_service_that_had_tokens_stays_closed_without_a_good_one() -> No
     app.router.add_get("/mcp", tell)
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/mcp")).status == 401
+
+
+async def test_followers_are_told_the_tokens_of_a_reading_and_of_the_good_one_before_it(tmp_path: Path) -> None:
+    """Bug: each token that a file ever had was hidden for good. What is under way may still show the last ones."""
+    path = tmp_path / "tokens"
+    path.write_text(f"anna {ANNA}\n")
+    told: list[Collection[str]] = []
+    tokens = await StaticTokens.open(Settings.from_env({"EASEL_TOKENS_FILE": str(path)}), told.append)
+    file = tokens._file
+    assert file is not None
+    for number, text in enumerate([f"anna {ANNA}1", f"anna {ANNA}22", "anna short", f"anna {ANNA}333"]):
+        path.write_text(f"{text}\n")
+        os.utime(path, (number, number))
+        await file.refresh()
+    assert told == [
+        {ANNA},
+        {ANNA, f"{ANNA}1"},
+        {f"{ANNA}1", f"{ANNA}22"},
+        {f"{ANNA}22"},  # the last is no token, and those before it are still good
+        {f"{ANNA}22", f"{ANNA}333"},
+    ]
