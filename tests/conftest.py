@@ -12,7 +12,7 @@ import pytest
 from service.app import Running, running
 from service.settings import Settings
 from service.storage.store import Store
-from tests import browser, forked_service
+from tests import browser, forked_service, memory_folders
 from tests.emulators import authorization_server
 from tests.emulators.authorization_server import AuthorizationServer
 from tests.engines import Engine, PostgresEngine, SqliteEngine
@@ -47,6 +47,11 @@ LONGEST_FIRST: Final = (
 """Files of ten seconds or more each. A worker that took one of them last would be waited for by the others."""
 
 Serve = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+def pytest_configure() -> None:
+    """Choose where temporary folders lie, before the first is made."""
+    memory_folders.use()
 
 
 @pytest.fixture(autouse=True)

@@ -172,5 +172,7 @@ async def _trying(work: Awaitable[None]) -> None:
     """Do the work; a failure is logged, and the next round tries again: no call waits for room to be made."""
     try:
         await work
-    except (OSError, WorkError) as error:
+    except WorkError as error:
+        logger.info("No room could be made: %s", error)  # the log has the trouble already, with what mends it
+    except OSError as error:
         logger.warning("No room could be made: %s", error)

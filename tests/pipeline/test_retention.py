@@ -401,7 +401,7 @@ async def test_it_looks_again_every_hour_for_what_has_become_too_old(cellar: Cel
 async def test_a_round_that_fails_is_logged_and_ends_nothing(cellar: Cellar, caplog: pytest.LogCaptureFixture) -> None:
     """Ours: the picture that was just made is not to be lost for want of room for the next."""
     await cellar.store.database.write(lambda connection: connection.execute("ALTER TABLE file_totals RENAME TO away"))
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         await cellar.retention(Limits(entries=1)).enforce()
     assert "No room could be made: The history could not be read or written" in caplog.text
 
