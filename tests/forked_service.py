@@ -205,6 +205,9 @@ def main() -> None:
         strict.enter_context(warnings.catch_warnings())
         warnings.simplefilter("error")  # none comes from an import: a process that says all would have shown it
         import service.commands.main  # noqa: F401, PLC0415 - all that it may need
+        from service.gallery.page import GalleryPages  # noqa: PLC0415 - as above
+
+        GalleryPages.read()  # which no two processes do differently
 
         strict.close()
         assert threading.active_count() == 1, "a fork takes one thread along"

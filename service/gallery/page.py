@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -125,8 +126,9 @@ class GalleryPages:
     form: str
 
     @classmethod
+    @cache  # packing it is a third of the work of a start, and the files are those of this version
     def read(cls) -> "GalleryPages":
-        """Read the folder."""
+        """Read the folder, once in a process."""
         words = read_words()
         return cls(
             words=words,

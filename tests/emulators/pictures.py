@@ -1,7 +1,7 @@
 """Real pictures for emulators: plausible sizes in pixels, a colour of its own for each number, made in no time."""
 
 import io
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from PIL import Image
@@ -18,6 +18,7 @@ def colour(number: int) -> tuple[int, int, int]:
     return mixed >> 16, mixed >> 8 & 255, mixed & 255
 
 
+@lru_cache(maxsize=64)  # some ask for hundreds of millions of pixels, each time half a second
 def png(number: int, size: Size = (1024, 1024)) -> bytes:
     """One colour, one bit for a pixel: some hundred bytes, in less than a millisecond."""
     picture = Image.new("P", size, 0)
