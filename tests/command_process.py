@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.paths import ROOT
 
-HANGS_S = 30
+HANGS_S = 90
 """After so long a process is ended, and its test fails."""
 Process = subprocess.Popen[str]
 

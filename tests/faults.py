@@ -22,7 +22,7 @@ from tests.emulators.openai_images import OpenAiImages
 from tests.service_process import launched
 from tests.wire import WireClient
 
-SOON_S: Final = 10
+SOON_S: Final = 30
 """The longest that a caller waits for the news of a fault."""
 
 SERVICE: Final = (sys.executable, "-m", "service")

@@ -47,7 +47,7 @@ class Stream:
     events: AsyncIterator[Event]
 
     async def next(self) -> Event:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await anext(self.events)
 
     async def ended(self) -> bool:

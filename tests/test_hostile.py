@@ -45,7 +45,7 @@ from tests.wire import (
     wire_client,
 )
 
-PATIENCE_S: Final = 5
+PATIENCE_S: Final = 20
 """No answer takes so long; what does is stuck."""
 
 TOKEN: Final = "hostile-0123456789"

@@ -29,7 +29,7 @@ from tests.paths import ROOT
 TRANSCRIPTS: Final = {path.stem: path.read_text() for path in sorted((ROOT / "tests" / "transcripts").glob("*.json"))}
 KIND: Final = re.compile(r"<(any|text|time)(?::(\w+))?>")
 NAME: Final = re.compile(r"<(\w+)>")
-PATIENCE_S: Final = 10
+PATIENCE_S: Final = 30
 
 
 class Conversation:

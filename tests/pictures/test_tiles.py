@@ -54,7 +54,7 @@ class Place:
         making.cancel()
 
     async def until_made(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while len(self.made) < count:  # noqa: ASYNC110 - it announces nothing
                 await asyncio.sleep(0.002)
 

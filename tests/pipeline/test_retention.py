@@ -410,7 +410,7 @@ async def test_who_goes_away_while_room_is_made_leaves_index_and_disk_agreed(cel
     """Ours: a client that cancels its call must not leave pictures that are there and not there."""
     jobs = [await cellar.draw(f"{number:03}") for number in range(BATCH + 5)]
     clearing = asyncio.create_task(cellar.retention().keep_newest("anna", 0))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         await cellar.store.seen.forgetting.wait()
     clearing.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -446,7 +446,7 @@ async def started(cellar: Cellar) -> None:
     watch = Retention(
         cellar.store, cellar.files, NO_LIMITS, lambda _: None, ClockWatch(cellar.clock, cellar.clock), pause
     ).watch()
-    async with background_tasks(watch), asyncio.timeout(10):
+    async with background_tasks(watch), asyncio.timeout(20):
         await reached.wait()
 
 

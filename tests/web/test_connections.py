@@ -38,14 +38,14 @@ class Client:
 
     async def answer(self) -> bytes:
         """The head and the body of one answer."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             head = await self.reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"(?i)content-length: (\d+)", head)
             return head + await self.reader.readexactly(int(length[1]) if length else 0)
 
     async def ended(self) -> bytes:
         """All that comes until the end of the connection."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with contextlib.suppress(ConnectionError):
                 return await self.reader.read()
         return b""

@@ -34,7 +34,7 @@ async def connected(write: Write) -> AsyncIterator[tuple[asyncio.StreamReader, a
 
 async def exchange(write: Write, version: str = "1.1", *lines: str) -> tuple[str, dict[str, str], bytes, bool]:
     """Status line, headers and body of one answer, and whether the connection stayed for another."""
-    async with connected(write) as (reader, writer), asyncio.timeout(5):
+    async with connected(write) as (reader, writer), asyncio.timeout(20):
         sent = "".join(f"{line}\r\n" for line in (f"GET / HTTP/{version}", "Host: localhost", *lines, "")).encode()
         writer.write(sent)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -165,7 +165,7 @@ async def test_a_client_that_does_not_read_is_cut_off(whole: bool) -> None:
         answer.whole(LONG, 200, {})
         over.set_result(await answer.flush(0.05, whole=whole))
 
-    async with connected(large) as (_, writer), asyncio.timeout(5):
+    async with connected(large) as (_, writer), asyncio.timeout(20):
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # of a write transport, which reads as well
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert await over is False
@@ -190,7 +190,7 @@ async def test_a_write_to_a_client_that_is_gone_says_so() -> None:
             )
         )
 
-    async with connected(late) as (_, writer), asyncio.timeout(5):
+    async with connected(late) as (_, writer), asyncio.timeout(20):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await began.wait()
         writer.transport.abort()
@@ -204,7 +204,7 @@ async def test_a_client_that_goes_while_it_is_waited_for_has_not_taken_it() -> N
         answer.whole(LONG, 200, {})
         asyncio.get_running_loop().call_soon(over.set_result, answer.flush(60, whole=True))
 
-    async with connected(large) as (_, writer), asyncio.timeout(5):
+    async with connected(large) as (_, writer), asyncio.timeout(20):
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # see above
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         waiting = asyncio.create_task(await over)
@@ -221,6 +221,6 @@ async def test_a_bug_after_a_stream_began_breaks_it_off() -> None:
         answer.put(b"one\n\n")
         raise ZeroDivisionError
 
-    async with connected(broken) as (reader, writer), asyncio.timeout(5):
+    async with connected(broken) as (reader, writer), asyncio.timeout(20):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await reader.read()).endswith(b"5\r\none\n\n\r\n")

@@ -77,7 +77,7 @@ async def test_silence_is_broken_by_comments() -> None:
         return await stream.finish(DONE, 404, {})
 
     async with answering(handle, silence_s=0.01) as session, session.get("/") as answer:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await answer.content.readexactly(2 * len(KEEP_ALIVE)) == 2 * KEEP_ALIVE
         heard.set()
         assert (await answer.read()).endswith(frame(DONE))
@@ -163,7 +163,7 @@ async def test_a_client_that_does_not_read_is_cut_off(accept: str) -> None:
             over.set()
 
     async with answering(handle, deadline_s=0.05) as session, deaf(session, accept):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await over.wait()
 
 
@@ -179,7 +179,7 @@ async def test_comments_to_a_client_that_does_not_read_do_not_pile_up() -> None:
         over.set_result((goes_on, stream._response.waiting - before))
         return await stream.end()
 
-    async with answering(handle) as session, deaf(session), asyncio.timeout(5):
+    async with answering(handle) as session, deaf(session), asyncio.timeout(20):
         assert await over == ({True}, 0)
 
 
@@ -194,7 +194,7 @@ async def test_a_client_that_is_gone_is_told_no_comments() -> None:
         over.set_result((stream.beat(), stream.beat(), await stream.send(b"2")))
         return await stream.end()
 
-    async with answering(handle) as session, deaf(session) as writer, asyncio.timeout(5):
+    async with answering(handle) as session, deaf(session) as writer, asyncio.timeout(20):
         await began.wait()
         writer.transport.abort()
         assert await over == (False, False, False)
@@ -213,7 +213,7 @@ async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> No
         return await stream.finish(DONE, 200, {})
 
     async with answering(handle) as session, deaf(session) as writer:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await waits.wait()
             assert not delivered.is_set()
             writer.transport.abort()
@@ -222,7 +222,7 @@ async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> No
 
 async def all_of(kept: Stream) -> list[bytes]:
     """What a client is told that comes again for everything; fails when the stream does not end."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return [event async for event in kept.follow(0)]
 
 
@@ -271,7 +271,7 @@ async def test_hanging_up_on_a_client_that_is_gone_is_no_error() -> None:
     async with answering(handle, keep=kept) as session, deaf(session) as writer:
         await until(lambda: bool(kept.size))
         writer.transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await over.wait()
         assert (await all_of(kept))[-1] == frame(DONE, "s-2")
 

@@ -42,7 +42,7 @@ async def test_an_end_is_forgotten_when_its_session_would_be_over(database: Data
 async def test_an_end_that_became_visible_late_is_seen(database: Database) -> None:
     """Ours: a transaction may commit after another one that took its time later."""
     ended = await opened(database)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         took, commits = asyncio.Event(), asyncio.Event()
         late = database.write(end_slowly, took, commits)
         await took.wait()

@@ -28,7 +28,7 @@ async def test_owners_of_interest_whose_history_changed_are_told_of(tmp_path: Pa
     heard: asyncio.Queue[Notice] = asyncio.Queue()
     notices = SqliteNotices(here, each_s=0.005)
     notices.hear(heard.put_nowait, lambda: ["anna", "ben"])
-    async with listening(notices), asyncio.timeout(10):
+    async with listening(notices), asyncio.timeout(20):
         first = {await heard.get(), await heard.get()}
         assert first == {HistoryChanged("anna"), HistoryChanged("ben")}, "what came before anybody listened"
         begun = await there.begin("anna", ImageRequest(model="m", prompt="a fox"), "kiln", "")
