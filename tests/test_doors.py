@@ -474,7 +474,7 @@ def rows_of_a_module(path: Path) -> Iterator[str]:
     """Routes, parts of a query, and notifications that a module takes."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="router"), attr=add)):
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="router"), attr=add)) if add.startswith("add_"):
                 yield f"route {path.name} {add}"
             case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="query")), args=[asked, *_]):
                 yield f"query {ast.unparse(asked)}"
