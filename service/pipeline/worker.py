@@ -40,6 +40,7 @@ from service.pipeline.keeping import Keeping, arrivals_left, download
 from service.pipeline.parts import Part, Parts, split
 from service.pipeline.reference_preparation import NOT_CHARGED, prepared
 from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
+from service.storage.replicas import LOST
 from service.storage.store import Store
 from service.troubles import STORAGE
 from service.upstreams.base import RemoteTask, Upstream
@@ -91,6 +92,7 @@ class Worker:
             ended = await work
         except WorkError as error:
             setting = error.setting
+            running.abandoned = error.kind == LOST
             ended = await self._failed(job, running, error)
         except asyncio.CancelledError:
             cancelled = await finish_despite_cancel(self.cancel(job))

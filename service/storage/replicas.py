@@ -1,8 +1,12 @@
 """The contract of a process among the replicas of a storage; by itself it is that of a process that is the only one."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from service.storage.notices import StopWanted
+
+LOST: Final = "lease"
+"""The kind of a failure of a process that was taken for dead: another one follows the job, or has ended it."""
 
 
 async def _nothing() -> None:

@@ -8,6 +8,7 @@
 from typing import TYPE_CHECKING, Final
 
 from service.images import WorkError
+from service.storage.replicas import LOST
 
 if TYPE_CHECKING:
     from service.storage.postgresql.database import Connection
@@ -27,7 +28,7 @@ class LeaseLostError(WorkError):
         super().__init__(
             "This server was out of reach for a while, and another one goes on with the work.\n"
             "Call `history` to see how it ends.",
-            kind="lease",
+            kind=LOST,
         )
 
 

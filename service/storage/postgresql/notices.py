@@ -11,6 +11,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import secrets
 from collections.abc import Sequence
@@ -29,7 +30,10 @@ ECHO_S: Final = 2.0
 """Longest wait for a notice to oneself. One takes a millisecond."""
 
 AGAIN_S: Final = 1.0
-"""Pause before a connection that broke is opened again, and between two tries to lead."""
+"""Pause before a connection that broke is opened again."""
+
+LEAD_EVERY: Final = 10
+"""So many of these pauses are between two tries to lead: pictures can wait a moment until they are removed."""
 
 LOOK_AGAIN_S: Final = 60.0
 """Pause before a connection that passes no notices on is tried again."""
@@ -117,12 +121,12 @@ class PostgresNotices(Notices):
 
     async def _keep_listening(self) -> None:
         try:
-            while True:
+            for number in itertools.count():
                 if self._connection is None:
                     await self.start()
                     if self.is_heard:
                         self._heard(AnythingChanged())
-                elif not self._leads:
+                elif not self._leads and number % LEAD_EVERY == 0:
                     await self._try_to_lead()
                 await asyncio.sleep(AGAIN_S if self.is_heard or self._connection is None else LOOK_AGAIN_S)
                 if self._connection is not None and (not self.is_heard or self._connection.is_closed()):

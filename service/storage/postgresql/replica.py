@@ -7,7 +7,7 @@
 3. Before an image service is asked for something that costs, a lease that was not renewed of late is looked at: a
    process that wakes up asks for nothing twice.
 4. Where nobody could renew a lease, as the database itself was gone, nobody is taken for dead: whoever comes back first
-   renews those of all (`migrations/0020_replicas.sql`).
+   renews those of all (`all_are_silent` in the migrations).
 """
 
 import asyncio

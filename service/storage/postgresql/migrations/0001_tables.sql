@@ -31,7 +31,7 @@ CREATE TABLE jobs (
     fingerprint text COLLATE "C" NOT NULL,
     lease text COLLATE "C" NOT NULL,
     begin_id text NOT NULL DEFAULT '',
-    stop_wanted boolean NOT NULL DEFAULT false,
+    stop_wanted boolean,
     parts integer NOT NULL DEFAULT 1,
     tasks jsonb NOT NULL DEFAULT '{}',
     submitted integer NOT NULL DEFAULT 0,
@@ -56,6 +56,8 @@ CREATE TABLE jobs (
 );
 COMMENT ON COLUMN jobs.lease IS 'The replica that follows a working job; empty once it was let go.';
 COMMENT ON COLUMN jobs.begin_id IS 'By this a replica finds the job that it began when the answer was lost.';
+COMMENT ON COLUMN jobs.stop_wanted IS
+    'Set where that replica is to cancel it: true whoever waits, false unless a call waits for it there.';
 COMMENT ON COLUMN jobs.tasks IS 'The ids at the image service, by the part of the job.';
 COMMENT ON COLUMN jobs.submitted IS 'Pictures that may be charged.';
 COMMENT ON COLUMN jobs.counted IS 'Pictures that count for the limits of a day.';

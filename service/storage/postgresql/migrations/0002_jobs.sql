@@ -46,8 +46,16 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION tell_job IS 'Tells other replicas of a job, in the form of service/storage/notices.py.';
 
-CREATE FUNCTION lives(lease text) RETURNS boolean LANGUAGE sql STABLE AS
-$$ SELECT EXISTS (SELECT FROM leases WHERE id = lease AND seen_at > clock_timestamp() - interval '10 s') $$;
+CREATE FUNCTION all_are_silent() RETURNS boolean LANGUAGE sql STABLE AS
+$$ SELECT coalesce(max(seen_at) < clock_timestamp() - interval '6 s', false) FROM leases $$;
+COMMENT ON FUNCTION all_are_silent IS
+    'True where no replica could renew its lease twice in a row: the database was gone, and nobody is dead for that.';
+
+CREATE FUNCTION lives(lease text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM leases WHERE id = lease AND (seen_at > clock_timestamp() - interval '10 s' OR all_are_silent())
+    )
+$$;
 COMMENT ON FUNCTION lives IS 'True while a replica lives. One that was not seen for ten seconds does not, once it is found.';
 
 CREATE FUNCTION pauses_of(owner_ text, now_ double precision) RETURNS json LANGUAGE sql STABLE AS $$
