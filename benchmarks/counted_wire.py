@@ -18,6 +18,7 @@ LENGTH_BYTES: Final = 4
 SSL_REQUEST: Final = 80877103
 LONGEST_NAME: Final = 70
 CONNECTING: Final = "(connecting)"
+PREPARING: Final = "(preparing)"
 REQUEST: Final = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) (\S+) HTTP/1\.1\r\n")
 OWN_NAME: Final = re.compile(r"[0-9a-f]{16,}[^/?]*")
 
@@ -104,7 +105,7 @@ class PostgresWatcher:
         elif kind == b"P":
             name, _, rest = body.partition(b"\0")
             self._statements[name] = shown(rest)
-            self._name = f"(preparing) {self._statements[name]}"
+            self._name = f"{PREPARING} {self._statements[name]}"
         elif kind == b"B":
             name = body.partition(b"\0")[2].partition(b"\0")[0]
             self._name = self._statements.get(name, "?")

@@ -93,7 +93,7 @@ def _hundred(trips: Mapping[str, Any]) -> list[str]:
         ["round trips a second, at rest", f"{at_rest:.2f}", f"{HUNDRED * at_rest:.0f}"],
         ["round trips a second, drawing", f"{load['trips'] * PER_MINUTE / 60:.1f}", f"{load['trips'] * per_s:.0f}"],
         ["notices a second, sent", f"{told * PER_MINUTE / 60:.1f}", f"{told * per_s:.0f}"],
-        ["notices a second, received by each", f"{told * PER_MINUTE / 60:.1f}", f"{told * per_s:.0f}"],
+        ["notices a second, received", f"{told * PER_MINUTE / 60:.1f}", f"{HUNDRED * told * per_s:,.0f}"],
         [
             "requests to the bucket a second",
             f"{load['requests'] * PER_MINUTE / 60:.1f}",
@@ -105,7 +105,6 @@ def _hundred(trips: Mapping[str, Any]) -> list[str]:
     limits = {
         f"the database's {DATABASE_CORES} cores": most_database,
         "one core for each replica": most_replicas,
-        "notices, which are committed one after the other": many["per_s"] / told if told else float("inf"),
     }
     first = min(limits, key=lambda name: limits[name])
     listed = "; ".join(f"{name}: {most:.0f} generations a second" for name, most in sorted(limits.items(), key=_most))
@@ -116,8 +115,8 @@ def _hundred(trips: Mapping[str, Any]) -> list[str]:
         f"{database_ms:.1f} ms with the notices to {HUNDRED}.",
         f"**Connections saturate first**: PostgreSQL takes 100 by default (`max_connections`), which "
         f"{100 // (POOL + 1)} busy replicas reach; "
-        f"from there on PgBouncer belongs before it. With it: {listed}. So of the work itself "
-        f"{first} come to their end first.",
+        f"from there on PgBouncer belongs before it, with `EASEL_DATABASE_LISTEN_URL` past it for one connection of "
+        f"each. Of the work itself, at full load: {listed}. So {first} come to their end first.",
     ]
 
 

@@ -15,7 +15,7 @@ from service.storage.postgresql.database import Database
 from service.storage.postgresql.leases import Held
 from service.storage.postgresql.store import PostgresStore
 from service.storage.store import Search, Store
-from tests.scale.postgres import SETTINGS, Server, database_of
+from tests.scale.postgres import Server, database_of
 
 Ask: TypeAlias = Callable[[Store, int], Awaitable[object]]
 
@@ -115,7 +115,7 @@ async def measured(server: Server, count: int) -> dict[str, Any]:
     return {
         "rows": count,
         "tries": TRIES,
-        "memory": SETTINGS["shared_buffers"],
+        "memory": server.settings["shared_buffers"],
         "filled_s": filled_s,
         "size_mb": size / 1e6,
         "milliseconds": milliseconds,

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from benchmarks import wire
-from benchmarks.counted_wire import Counts, HttpWatcher, PostgresWatcher, counted
+from benchmarks.counted_wire import CONNECTING, PREPARING, Counts, HttpWatcher, PostgresWatcher, counted
 from benchmarks.generating import still
 from benchmarks.load import ask
 from benchmarks.peers import UNLIMITED
@@ -39,6 +39,9 @@ DRAW_S: Final = 0.3
 INLINE: Final = "gpt-image-1.5"
 TASK: Final = "Qwen/Qwen-Image"
 NAME: Final = re.compile(rb"/mcp-cache/([\w.-]+)")
+OF_CONNECTING: Final = (CONNECTING, PREPARING, "'jit'", "typeinfo_tree")
+"""Parts of the names of messages that a connection needs once: its beginning, and asyncpg's questions for types."""
+
 LISTENERS: Final = (1, 100)
 NOTICES: Final = 3000
 
@@ -100,7 +103,7 @@ async def _idle(replicas: list[Replica]) -> dict[str, Any]:
         replica.bucket.clear()
     cpu = sum(replica.served.cpu_s() for replica in replicas)
     await asyncio.sleep(IDLE_S)
-    trips = sum((replica.database.trips for replica in replicas), Counter[str]())
+    trips = sum((lasting(replica.database.trips) for replica in replicas), Counter[str]())
     requests = sum((replica.bucket.trips for replica in replicas), Counter[str]())
     every = REPLICAS * IDLE_S
     return {
@@ -156,7 +159,8 @@ async def _by_call(replicas: list[Replica], of_rest: set[str]) -> dict[str, dict
             clear()
             await work()
             await asyncio.sleep(0.3)
-            trips += Counter({name: n for name, n in replicas[0].database.trips.items() if name not in of_rest})
+            here_alone = lasting(replicas[0].database.trips)
+            trips += Counter({name: count for name, count in here_alone.items() if name not in of_rest})
             requests += replicas[0].bucket.trips
         found[kind] = {
             "trips": {name: count / EACH for name, count in trips.items()},
@@ -183,7 +187,7 @@ async def _load(replicas: list[Replica], server: Served) -> dict[str, Any]:
         await still(replica.served)
     return {
         "seconds": time.perf_counter() - began,
-        "trips": sum(replica.database.trips.total() for replica in replicas) / LOAD,
+        "trips": sum(lasting(replica.database.trips).total() for replica in replicas) / LOAD,
         "requests": sum(replica.bucket.trips.total() for replica in replicas) / LOAD,
         "notices": sum(replica.database.notices for replica in replicas) / LOAD / REPLICAS,
         "connections": max(replica.database.most_connections for replica in replicas),
@@ -192,8 +196,13 @@ async def _load(replicas: list[Replica], server: Served) -> dict[str, Any]:
     }
 
 
+def lasting(trips: Counter[str]) -> Counter[str]:
+    """Return the round trips without those that a connection needs once."""
+    return Counter({name: count for name, count in trips.items() if not any(part in name for part in OF_CONNECTING)})
+
+
 async def _notices(database: str, server: Served, listeners: int) -> dict[str, float]:
-    """Processor time of the database for one notice, and notices a second, with so many that listen."""
+    """Processor time of the database for one notice, with so many that listen."""
     async with AsyncExitStack() as stack:
         connections = []
         for _ in range(listeners + 1):
@@ -204,14 +213,13 @@ async def _notices(database: str, server: Served, listeners: int) -> dict[str, f
         heard = Counter[str]()
         for hearer in hearers:
             await hearer.add_listener("bench", lambda *_: heard.update(["notices"]))
-        cpu, began = server.all_cpu_s(), time.perf_counter()
+        cpu = server.all_cpu_s()
         for number in range(NOTICES):
             await sender.execute(f"NOTIFY bench, '{number}'")
-        sent = time.perf_counter() - began
         async with asyncio.timeout(60):
             while heard["notices"] < NOTICES * listeners:  # noqa: ASYNC110 - each of them counts by itself
                 await asyncio.sleep(0.01)
-        return {"cpu_us": (server.all_cpu_s() - cpu) / NOTICES * 1e6, "per_s": NOTICES / sent}
+        return {"cpu_us": (server.all_cpu_s() - cpu) / NOTICES * 1e6}
 
 
 async def called(port: int, tool: str, arguments: dict[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
@@ -59,6 +59,7 @@ class Server:
 
     folder: Path
     port: int
+    settings: Mapping[str, str] = field(default_factory=lambda: SETTINGS)
     _templates: set[str] = field(default_factory=set)
     _paused: list[int] = field(default_factory=list)
 
@@ -73,7 +74,7 @@ class Server:
 
     def start(self) -> None:
         """Start the server, also one that was stopped. It takes connections when this returns."""
-        options = shlex.join(["-p", str(self.port), *(f"-c{name}={value}" for name, value in SETTINGS.items())])
+        options = shlex.join(["-p", str(self.port), *(f"-c{name}={value}" for name, value in self.settings.items())])
         log = self.folder / "log"
         _run("pg_ctl", "start", "--wait", f"--timeout={READY_S}", "-D", self._data, "-l", str(log), "-o", options)
 
@@ -143,8 +144,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Server]:
-    """Run a server without any database but its own."""
+def running(**changed: str) -> Iterator[Server]:
+    """Run a server without any database but its own, by `SETTINGS` but for those that are `changed`."""
     folder = Path(tempfile.mkdtemp(prefix="easel-postgres-"))
     guard = subprocess.Popen(
         ["/bin/sh", "-c", GUARD, "guard", str(folder)],
@@ -158,7 +159,7 @@ def running() -> Iterator[Server]:
             shutil.chown(folder, ACCOUNT["user"], ACCOUNT["group"])
         _initialize(folder)
         [port] = free_ports(1)
-        server = Server(folder, port)
+        server = Server(folder, port, SETTINGS | changed)
         server.start()
         yield server
     finally:
