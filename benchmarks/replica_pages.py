@@ -50,7 +50,11 @@ def _costs(costs: Mapping[str, Mapping[str, list[float]]]) -> str:
         for name, of_call in costs.items()
     ]
     head = ["milliseconds of the service", *ENGINES, "ratio", ""]
-    note = "Of the service, with its decoders; pictures on the disk in both. Medians over the rounds."
+    note = (
+        "Of the service, with its decoders; pictures on the disk in both. Medians over the rounds. SQLite answers "
+        "`cache` and `history` from memory as long as nobody writes; PostgreSQL is asked each time, since another "
+        "replica may have written: the difference is that one round trip."
+    )
     return f"{markdown(head, rows)}\n\n{note}"
 
 
@@ -103,8 +107,8 @@ def _hundred(trips: Mapping[str, Any]) -> list[str]:
         ["cores of the database", "", f"{database_ms * per_s / 1000:.2f}"],
     ]
     limits = {
-        f"the database's {DATABASE_CORES} cores": most_database,
-        "one core for each replica": most_replicas,
+        f"a database with {DATABASE_CORES} cores": most_database,
+        f"{HUNDRED} replicas with a core each": most_replicas,
     }
     first = min(limits, key=lambda name: limits[name])
     listed = "; ".join(f"{name}: {most:.0f} generations a second" for name, most in sorted(limits.items(), key=_most))
@@ -116,7 +120,7 @@ def _hundred(trips: Mapping[str, Any]) -> list[str]:
         f"**Connections saturate first**: PostgreSQL takes 100 by default (`max_connections`), which "
         f"{100 // (POOL + 1)} busy replicas reach; "
         f"from there on PgBouncer belongs before it, with `EASEL_DATABASE_LISTEN_URL` past it for one connection of "
-        f"each. Of the work itself, at full load: {listed}. So {first} come to their end first.",
+        f"each. Of the work itself, at full load: {listed}. So {first} comes to its end first.",
     ]
 
 

@@ -140,15 +140,16 @@ async def _by_call(replicas: list[Replica], of_rest: set[str]) -> dict[str, dict
         replicas[0].database.clear()
         replicas[0].bucket.clear()
 
+    # Those that draw here come last: a replica makes tiles in a quiet moment after them, whose messages would count.
     kinds: dict[str, Callable[[], Awaitable[object]]] = {
-        "generate, picture in the answer": lambda: draw("inline", INLINE),
-        "generate, two pictures by URL": lambda: draw("links", INLINE),
-        "generate, by a task": lambda: draw("task", TASK),
         "generate, joined at another replica": join,
         "history, 5 entries": lambda: called(here, "history", {}),
         "cache": lambda: called(here, "cache", {}),
         "a picture of another replica": fetch_of_another,
         "the same again": lambda: fetched(here, names[-1]),
+        "generate, picture in the answer": lambda: draw("inline", INLINE),
+        "generate, two pictures by URL": lambda: draw("links", INLINE),
+        "generate, by a task": lambda: draw("task", TASK),
     }
     found: dict[str, dict[str, dict[str, float]]] = {}
     for kind, work in kinds.items():

@@ -57,10 +57,11 @@ def main() -> None:
     if wrong:
         parser.error(f"there is no piece {wrong[0]}; there are {', '.join(PIECES)}")
     results: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    where = machine()  # before anything is bound to a core
     for piece in asked.pieces or PIECES:
         print(f"{piece}: measuring", file=sys.stderr, flush=True)
         results[piece] = asyncio.run(measured(piece, asked.rounds, asked.rows))
-        results |= {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "commit": commit(), "machine": machine()}
+        results |= {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "commit": commit(), "machine": where}
         RESULTS.parent.mkdir(parents=True, exist_ok=True)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     section = replica_pages.section(results)
