@@ -1,24 +1,24 @@
 """`move` as a person types it: to PostgreSQL and a bucket, and back; and all that it refuses."""
 
+import asyncio
 import shutil
+import signal
 import stat
-import time
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from service.storage.disk import DiskFiles
-from service.storage.opened import open_storage
 from tests.command_process import banner_of, easel, said, value_of
-from tests.emulators.pictures import png
 from tests.installation import contents, fill
+from tests.paths import ROOT
 from tests.scale import seaweed
 from tests.scale.postgres import PASSWORD, Server, database_of
 from tests.wire import wire_client
 
-MANY = 400
+COPIED = 4
 ANN = "a-token-of-ann-0123456789"
 
 
@@ -99,41 +99,19 @@ async def test_a_replica_goes_on_where_the_folder_was(tmp_path: Path, old: Path,
     assert "1 replica runs on" in told, "one that was killed lives for ten seconds more"
 
 
-async def test_a_move_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+async def test_a_move_that_was_killed_goes_on_where_it_was(tmp_path: Path, old: Path) -> None:
     """Ours: many gigabytes take hours, and machines are started anew."""
-    await fill(tmp_path / "old")
-    await add_pictures(tmp_path / "old")
-    before = contents(tmp_path / "old")
+    before = contents(old)
     new = tmp_path / "new"
-    target = written(tmp_path / "new.env", EASEL_DATA_DIR=str(new))
-    with easel(tmp_path, "move", "--to", target, EASEL_DATA_DIR=str(tmp_path / "old")) as process:
-        until = time.monotonic() + 30
-        while len(list(new.glob("files/*/*"))) < MANY / 10:
-            assert time.monotonic() < until
-            assert process.poll() is None, "it was killed while it copied"
-        process.kill()
+    killed = [sys.executable, "-m", "tests.crashing_move", str(old), str(new), str(COPIED)]
+    ended = await asyncio.to_thread(subprocess.run, killed, cwd=ROOT, check=False)
+    assert ended.returncode == -signal.SIGKILL
     assert not (new / "easel.db").exists(), "nothing counts before everything is there"
-    copied = len(list(new.glob("files/*/*")))
-    assert MANY / 10 <= copied < len(before.pictures)
-    told = said(tmp_path, "move", "--to", target, EASEL_DATA_DIR=str(tmp_path / "old"))
-    assert f"{len(before.pictures)} pictures, of which {len(before.pictures) - copied} were new" in told
+    assert len(list(new.glob("files/*/*"))) == COPIED < len(before.pictures)
+    target = written(tmp_path / "new.env", EASEL_DATA_DIR=str(new))
+    told = said(tmp_path, "move", "--to", target, EASEL_DATA_DIR=str(old))
+    assert f"{len(before.pictures)} pictures, of which {len(before.pictures) - COPIED} were new" in told
     assert contents(new) == before
-
-
-async def add_pictures(data: Path) -> None:
-    """Keep so many pictures more that a copy of them takes a moment."""
-    key = b"k" * 32
-    names = {}
-    (data / "scratch").mkdir()
-    files = await DiskFiles.open(data / "files", data / "scratch", key)
-    for number in range(MANY):
-        bytes_ = png(1, (8, 8)) + number.to_bytes(4, "big")
-        names[await files.keep("ann", bytes_, "image/png")] = len(bytes_)
-    (data / "scratch").rmdir()
-    async with AsyncExitStack() as stack:
-        storage = await open_storage(data, stack)
-        for name, size in names.items():
-            await storage.store.add_file("ann", name, size)
 
 
 def test_it_is_refused_while_a_service_runs(tmp_path: Path, database: str) -> None:

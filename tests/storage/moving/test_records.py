@@ -22,6 +22,7 @@ OF_REPLICAS: Final = {"easel_migrations", "facts", "leases", "taken_requests"}
 
 NOT_MOVED: Final = {
     ("files", "derived"): "smaller copies are made anew",
+    ("jobs", "begin_id"): "tells a replica of a job whose beginning it did not hear of",
     ("jobs", "stop_wanted"): "asked of a replica that runs",
     ("tasks", "unread"): "counted from the messages",
     ("ended_sessions", "noted_at"): "the moment at which it came here",
