@@ -45,6 +45,7 @@ BY_STATE: Final[Mapping[str, Trouble]] = {
 
 BY_CLASS: Final[Mapping[str, Trouble]] = {
     "08": AWAY,
+    "40": BUSY,
     "28": REFUSED,
     "53": BROKEN,
     "57": AWAY,
@@ -56,8 +57,13 @@ BY_CLASS: Final[Mapping[str, Trouble]] = {
 TRIES: Final[Mapping[str, int]] = {
     "40001": 5,
     "40P01": 5,
+    "0A000": 2,
 }
-"""How often work is done that met another transaction: the one was undone wholly, and may find its way free now."""
+"""How often work is done that was undone wholly: it met another transaction, and may find its way free now.
+
+The last one stands for a statement that is kept prepared and whose tables a later release has changed: asyncpg prepares
+it anew.
+"""
 
 
 def tries_of(error: BaseException) -> int:
@@ -70,7 +76,7 @@ def trouble_of(error: BaseException) -> Trouble | None:
     match error:
         case asyncpg.PostgresError():
             state = _state(error)
-            return BUSY if state in TRIES else BY_STATE.get(state) or BY_CLASS.get(state[:2])
+            return BY_STATE.get(state) or BY_CLASS.get(state[:2])
         case TimeoutError():
             return BUSY
         case OSError() | asyncpg.InternalClientError():

@@ -133,6 +133,17 @@ async def test_work_that_meets_other_work_is_done_again(url: str, database: Data
     assert [row[0] for row in values] == ["ba", "ab"]
 
 
+async def test_a_table_that_a_later_release_changes_is_read_on(database: Database) -> None:
+    """Ours: replicas are updated one after the other, and the first one brings the tables up to date."""
+
+    async def all_of(connection: Connection) -> int:
+        return len(await connection.fetch("SELECT * FROM facts"))
+
+    assert (await database.write(all_of), await database.read(all_of)) == (0, 0)
+    await database.call(lambda one: one.execute("ALTER TABLE facts ADD more text"))
+    assert (await database.write(all_of), await database.read(all_of)) == (0, 0)
+
+
 async def test_a_mistake_of_ours_stays_what_it_is(database: Database) -> None:
     await database.write(say, "a")
     with pytest.raises(asyncpg.UniqueViolationError):
