@@ -56,13 +56,13 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while True:
+    kind = await reader.readexactly(1)
+    if kind == NO_TLS:  # the answer to a request for TLS, of one byte; later an N is a message as others are
+        writer.write(kind)
         kind = await reader.readexactly(1)
-        if kind == NO_TLS and not writer.is_closing():  # to a request for TLS, of one byte
-            writer.write(kind)
-            kind = await reader.readexactly(1)
+    while True:
         length = await reader.readexactly(4)
         body = await reader.readexactly(int.from_bytes(length, "big") - 4)
-        if kind == NOTICE:
-            continue
-        writer.write(kind + length + (ANOTHER_PROCESS + body[4:] if kind == KEY_DATA else body))
+        if kind != NOTICE:
+            writer.write(kind + length + (ANOTHER_PROCESS + body[4:] if kind == KEY_DATA else body))
+        kind = await reader.readexactly(1)

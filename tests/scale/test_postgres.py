@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from tests.paths import ROOT
+from tests.scale.pooler import pooled
 from tests.scale.postgres import Server, database_of
 
 LONG_S = 30.0
@@ -82,3 +83,12 @@ def test_a_server_whose_tests_were_killed_stops_and_leaves_no_folder() -> None:
         time.sleep(0.05)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_pooler_passes_all_on_but_notices_and_the_process(postgres_server: Server) -> None:
+    """Bug: a remark of the server, which is an N as well, was taken for the answer to a request for TLS."""
+    async with postgres_server.database() as url, pooled(url) as behind:
+        connection = await asyncpg.connect(behind, timeout=5, command_timeout=5)
+        await connection.execute("CREATE TABLE IF NOT EXISTS a (b int); CREATE TABLE IF NOT EXISTS a (b int)")
+        assert await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid()
+        await connection.close()
