@@ -33,6 +33,7 @@ from service.storage.s3.arrivals import S3Arrivals
 from service.storage.s3.bucket import Bucket
 from service.storage.s3.files import S3Files
 from service.storage.secret import SECRET_BYTES, Secret
+from service.storage_urls import DATABASE_URL, NO_DRIVER
 from service.stores import secret_of
 from service.upstreams.connector import client_session
 
@@ -113,7 +114,10 @@ async def _open_place(settings: Settings, secret: Secret, session: aiohttp.Clien
     key = secret.derive("picture names")
     records: Records = FolderRecords(settings.data_dir)
     if settings.database is not None:
-        from service.storage.moving.postgresql_records import PostgresRecords  # noqa: PLC0415 - its driver is an extra
+        try:
+            from service.storage.moving.postgresql_records import PostgresRecords  # noqa: PLC0415 - its driver is an extra
+        except ImportError as missing:
+            raise MoveError(f"{DATABASE_URL} {NO_DRIVER}") from missing
 
         records = PostgresRecords(settings.database)
     files: Files
