@@ -207,7 +207,7 @@ class PictureNotifications:
             case JobChanged(owner, history_id, ended=True):
                 self.hub.publish(ResourceUpdated(f"{HISTORY}{history_id}"), owner=owner)
                 self.hub.publish(RESOURCES, owner=owner)
-            case HistoryChanged(owner):
+            case HistoryChanged(owner, surely=True):
                 self.hub.publish(RESOURCES, owner=owner)
             case TaskMoved(owner, task_id):
                 self.hub.publish(TaskChanged(task_id), owner=owner)

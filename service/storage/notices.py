@@ -64,9 +64,13 @@ class StopWanted:
 
 @dataclass(frozen=True)
 class HistoryChanged:
-    """The history of an owner, or its pictures, have changed in a way that no other notice tells."""
+    """The history of an owner, or its pictures, have changed in a way that no other notice tells.
+
+    Not `surely` where it was looked at for the first time: a page that was read just before may be older.
+    """
 
     owner: str
+    surely: bool = True
 
 
 @dataclass(frozen=True)

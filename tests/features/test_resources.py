@@ -23,6 +23,7 @@ from service.protocol.errors import INVALID_PARAMS
 from service.protocol.subscriptions import RESOURCES, TOOLS, Change, Hub, ResourceUpdated, Subscription
 from service.storage.disk import DiskFiles
 from service.storage.files import StoredFile
+from service.storage.notices import HistoryChanged
 from service.tools.results import describe, structure
 from tests.emulators.pictures import large_jpeg, png
 from tests.protocol.samples import SESSION, call, error, result, server
@@ -328,3 +329,13 @@ async def test_what_was_removed_is_told_to_whom_it_may_concern() -> None:
     anna, ben = hub.open([RESOURCES], "anna"), hub.open([RESOURCES], "ben")
     PictureNotifications(hub).removed("anna")
     assert (await told(anna), await told(ben)) == ({RESOURCES}, set())
+
+
+async def test_who_listens_is_told_of_what_another_process_surely_did() -> None:
+    """Bug: each new listener was told that the list had changed, once others were looked for the first time."""
+    hub = Hub()
+    anna = hub.open([RESOURCES], "anna")
+    PictureNotifications(hub).hear(HistoryChanged("anna", surely=False))
+    ben = hub.open([RESOURCES], "ben")
+    PictureNotifications(hub).hear(HistoryChanged("ben"))
+    assert (await told(anna), await told(ben)) == (set(), {RESOURCES})

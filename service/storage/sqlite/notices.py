@@ -35,11 +35,12 @@ class SqliteNotices(Silence):
         """Look as long as the service runs."""
         written = -1
         while True:
-            if owners := self.interesting:
+            owners = self.interesting
+            self._seen = {owner: state for owner, state in self._seen.items() if owner in owners}
+            if owners:
                 try:
                     now = await self._store.database.changes_elsewhere()
-                    if now != written or owners - self._seen.keys():
-                        await self._look(owners)
+                    await self._look(owners if now != written else owners - self._seen.keys())
                     written = now
                 except WorkError as error:
                     logger.debug("The store could not be asked for changes: %s", error)
@@ -47,10 +48,9 @@ class SqliteNotices(Silence):
 
     async def _look(self, owners: frozenset[str]) -> None:
         """Tell of the owners whose history has changed since the look before."""
-        before, self._seen = self._seen, {}
         for owner in owners:
             newest = await self._store.jobs(owner, 1)
             state = (newest[0].history_id if newest else 0, await self._store.totals(owner))
+            if self._seen.get(owner) != state:
+                self._heard(HistoryChanged(owner, surely=owner in self._seen))
             self._seen[owner] = state
-            if before.get(owner) != state:
-                self._heard(HistoryChanged(owner))
