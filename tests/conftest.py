@@ -30,6 +30,7 @@ LONGEST_FIRST: Final = (
     "tests/conformance/test_conformance.py",
     "tests/commands/test_people.py",
     "tests/test_clock.py",
+    "tests/scale/test_campaign.py",
     "tests/web/test_upload_page.py",
     "tests/gallery/test_in_a_browser.py",
     "tests/test_hostile.py",
