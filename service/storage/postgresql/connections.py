@@ -60,6 +60,13 @@ class Connections:
                 self._look = asyncio.get_running_loop().call_later(self._idle_s, self._close_idle)
         self._wake()
 
+    def cut_idle(self) -> None:
+        """Cut off those that nobody uses: whoever asks next opens a new one."""
+        idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            self._opened.discard(connection)
+            connection.terminate()
+
     async def close(self) -> None:
         """Close all; what does not close in time is cut off."""
         if self._look is not None:

@@ -149,6 +149,8 @@ class Database:
         except WorkError:
             raise
         except Exception as error:
+            if isinstance(error, TimeoutError):
+                self._connections.cut_idle()  # they may lead nowhere too, as after a network that dropped everything
             raise refusal(error) from error
 
     async def _try(self, work: Callable[[Connection], Awaitable[R]]) -> R:

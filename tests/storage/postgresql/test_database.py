@@ -181,6 +181,30 @@ async def test_a_server_that_hangs_is_not_waited_for(
     assert await database.read(said) == ["a"]
 
 
+async def test_after_one_late_answer_no_old_connection_is_tried(
+    postgres_server: Server, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours: after a network that dropped everything each of them would be waited for in turn."""
+    together = asyncio.Barrier(4)
+
+    async def process_number(connection: Connection) -> int:
+        number: int = await connection.fetchval("SELECT pg_backend_pid()")
+        await together.wait()
+        return number
+
+    before = set(await asyncio.gather(*(database.read(process_number) for _ in range(4))))
+    monkeypatch.setattr(module, "ANSWER_S", 0.3)
+    await postgres_server.pause()
+    try:
+        with pytest.raises(WorkError, match="the database answers too late"):
+            await database.read(said)
+    finally:
+        postgres_server.resume()
+    monkeypatch.undo()
+    after = set(await asyncio.gather(*(database.read(process_number) for _ in range(4))))
+    assert (len(before), len(after), before & after) == (4, 4, set())
+
+
 async def test_a_connection_that_was_ended_while_idle_is_replaced(
     postgres_server: Server, url: str, database: Database
 ) -> None:
