@@ -26,7 +26,7 @@ from service.pipeline.restoration import DELETED, RESTORE_S, Restoration
 from service.pipeline.running_jobs import RunningJob, RunningJobs, Step, Waiter, finish_despite_cancel
 from service.pipeline.worker import CANCELLED_KIND, Worker
 from service.storage.notices import StopWanted
-from service.storage.replicas import Replica
+from service.storage.replicas import LOST, Replica
 from service.storage.store import Begun, Store
 from service.troubles import STORAGE
 
@@ -322,6 +322,9 @@ class Generation:
         try:
             return await begin(order.owner, order.request, order.upstream, order.fingerprint)
         except WorkError as error:
+            if error.kind == LOST:  # nothing has begun: it begins with another lease
+                await self.worker.asking.replica.begin_anew()
+                return await begin(order.owner, order.request, order.upstream, order.fingerprint)
             if error.kind != STORAGE:
                 raise
             raise WorkError(f"{error} {NOT_CHARGED} Call again then.", kind=STORAGE) from error

@@ -41,5 +41,8 @@ class Replica:
         """
         return taken
 
+    async def begin_anew(self) -> None:
+        """Take new work again, where this process was taken for dead. Raises `WorkError`."""
+
     async def check(self) -> None:
         """Make sure that this process was not taken for dead, before it has anything charged. Raises `WorkError`."""

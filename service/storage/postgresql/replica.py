@@ -101,6 +101,9 @@ class PostgresReplica(Replica):
     async def share(self, taken: Mapping[str, float]) -> Mapping[str, float]:
         return await self._database.call(_share, taken)
 
+    async def begin_anew(self) -> None:
+        await self.renew()
+
     async def check(self) -> None:
         if self._clock() - self._renewed_at >= FRESH_S and not await self.renew():
             raise LeaseLostError

@@ -123,3 +123,13 @@ async def test_a_replica_that_would_not_find_what_others_made_is_refused(  # noq
             async with running(settings):
                 pass
         assert secret not in str(refused.value)
+
+
+async def test_a_replica_that_was_taken_for_dead_takes_the_next_call(
+    serve: Serve, url: str, postgres_server: Server
+) -> None:
+    """Bug: calls at a replica that had just woken were told to look into the history, where nothing was."""
+    async with serve(**shared(url)) as easel, wire_client(easel.mcp_url) as client:
+        await postgres_server.run("DELETE FROM leases", database_of(url))
+        drawn = await client.call("generate", {"prompt": "a fox"})
+        assert not drawn.get("isError"), drawn
