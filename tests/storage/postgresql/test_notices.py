@@ -20,6 +20,7 @@ from service.storage.postgresql import notices as module
 from service.storage.postgresql.database import Database
 from service.storage.postgresql.leases import Held
 from service.storage.postgresql.notices import LOOK_S, LOOK_UNHEARD_S, MOST_WAITING, PostgresNotices
+from tests.scale.pooler import pooled
 from tests.scale.postgres import Server, database_of
 from tests.wire import until
 
@@ -124,6 +125,17 @@ async def test_a_connection_that_passes_nothing_on_is_found_and_its_setting_name
             assert two.notices.leads
     assert "passes no notices on" in caplog.text
     assert SETTING in caplog.text
+
+
+async def test_past_a_pooler_notices_come_and_through_it_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: all else goes through the pooler, the notices that are told as well."""
+    monkeypatch.setattr(module, "ECHO_S", 0.5)
+    async with pooled(url) as pool, replicas(pool, "one", "two", listen_url=url) as (one, two):
+        one.notices.tell(HistoryChanged("anna"))
+        await until(lambda: two.heard == [HistoryChanged("anna")])
+        assert (one.notices.look_s, sum(each.notices.leads for each in (one, two))) == (LOOK_S, 1)
+        async with replicas(pool, "three") as (three,):
+            assert (three.notices.is_heard, three.notices.look_s) == (False, LOOK_UNHEARD_S)
 
 
 async def test_a_direct_url_that_leads_nowhere_stops_nothing(url: str) -> None:
