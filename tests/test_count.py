@@ -163,7 +163,7 @@ async def test_several_tasks_survive_a_kill_and_each_is_charged_once(tmp_path: P
     async with modelscope.running() as upstream:
         async with service_process(tmp_path / "data", **of_modelscope(upstream)) as (process, client):
             call = asyncio.create_task(client.call("generate", asked))
-            while upstream.drawn < 3:
+            while len({each.target for each in upstream.polls}) < 3:  # then all three ids are known and kept
                 await upstream.polled.wait()
                 upstream.polled.clear()
             process.kill()

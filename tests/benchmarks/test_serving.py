@@ -9,7 +9,9 @@ from benchmarks.serving import Served, free_port
 
 
 async def test_processes_that_a_peer_started_count_with_it() -> None:
-    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    work = "sum(range(3_000_000))"  # several of the ticks in which the system counts
+    child = f"{work}; print(1, flush=True); input()"
+    code = f"{work}; import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
