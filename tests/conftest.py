@@ -1,6 +1,5 @@
 """Fixtures: the whole service on a free port of loopback, and a client for it; a store of each kind."""
 
-import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -12,7 +11,6 @@ import pytest
 
 from service.app import Running, running
 from service.settings import Settings
-from service.storage.sqlite.notices import SqliteNotices
 from service.storage.store import Store
 from tests import browser, forked_service, memory_folders
 from tests.emulators import authorization_server
@@ -105,16 +103,6 @@ def real_starts() -> Iterator[None]:
     """For a test that says something of the start itself: its processes are interpreters of their own."""
     with forked_service.real_starts():
         yield
-
-
-@pytest.fixture
-def unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a test that counts what its listeners hear: the look for other processes tells each of them once in vain."""
-
-    async def look_never(_: SqliteNotices) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(SqliteNotices, "run", look_never)
 
 
 @pytest.fixture

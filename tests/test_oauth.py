@@ -175,7 +175,7 @@ async def test_what_one_subject_has_another_does_not_find(serve: Serve, issuer: 
 
 
 async def test_a_subscription_is_told_of_its_own_subjects_pictures_alone(
-    unwatched: None, serve: Serve, issuer: AuthorizationServer
+    serve: Serve, issuer: AuthorizationServer
 ) -> None:
     async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
         async with with_token(easel, issuer, "draw") as anna, with_token(easel, issuer, "draw", sub="ben") as ben:
@@ -209,9 +209,7 @@ async def test_calls_go_on_when_the_server_signs_with_a_new_key(serve: Serve, is
         assert (await client.modern("server/discover")).status == 200
 
 
-async def test_a_subscription_ends_when_its_token_expires(
-    unwatched: None, serve: Serve, issuer: AuthorizationServer
-) -> None:
+async def test_a_subscription_ends_when_its_token_expires(serve: Serve, issuer: AuthorizationServer) -> None:
     """Ours: a token is checked when a stream begins, and a stream may last for days."""
     async with serve(EASEL_OAUTH_ISSUER=issuer.url) as easel:
         almost_over = int(time.time()) - LEEWAY_S + 2

@@ -71,7 +71,7 @@ async def test_nothing_of_another_person_exists(serve: Serve) -> None:
                 assert "result" in (await anna.modern("resources/read", {"uri": uri})).message
 
 
-async def test_who_listens_is_told_when_a_picture_is_there(unwatched: None, easel: Running, client: WireClient) -> None:
+async def test_who_listens_is_told_when_a_picture_is_there(easel: Running, client: WireClient) -> None:
     hub = easel.endpoint.server.hub
     mine, strange = (hub.open([RESOURCES, ResourceUpdated("easel://history/1")], each) for each in (LOCAL_OWNER, "ben"))
     await draw(client)
