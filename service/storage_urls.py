@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 DATABASE_URL: Final = "EASEL_DATABASE_URL"
 NO_DRIVER: Final = "needs one more package: pip install -r requirements-scale.txt"
@@ -65,12 +65,14 @@ def read_database(text: Callable[[str], str], name: str = DATABASE_URL) -> Datab
             name, "is not a PostgreSQL database; write postgresql://user:password@host:5432/database, with "
             "signs such as @ and / in the password as %40 and %2F",
         )  # fmt: skip
-    if len(parts.path) < 2 or "/" in parts.path[1:]:
-        raise StorageUrlError(name, "names no database; write its name at the end, as …@host:5432/easel")
+    if len(parts.path) < 2 or re.search("[/@]", parts.path[1:]):
+        raise StorageUrlError(
+            name, "names no database; write its name at the end, as …@host:5432/easel, and signs such as @ and / in "
+            "the password as %40 and %2F",
+        )  # fmt: skip
     place = parts.netloc.rpartition("@")[2]
-    return DatabaseUrl(
-        url=written, password=unquote(parts.password or ""), shown=f"postgresql://{place}{unquote(parts.path)}"
-    )
+    password = unquote(parts.password or "") or parse_qs(parts.query).get("password", [""])[-1]
+    return DatabaseUrl(url=written, password=password, shown=f"postgresql://{place}{unquote(parts.path)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,6 +79,15 @@ def test_a_database_is_shown_without_its_password() -> None:
     assert "to/p@secret" in secrets_of(settings)
 
 
+def test_a_password_behind_the_place_is_a_secret_too() -> None:
+    settings = Settings.from_env(
+        {"EASEL_DATABASE_URL": "postgresql://easel@db/art?password=to%2Fpsecret&sslmode=prefer"}
+    )
+    assert settings.database is not None
+    assert settings.database.shown == "postgresql://db/art"
+    assert "to/psecret" in secrets_of(settings)
+
+
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
@@ -88,6 +97,7 @@ def test_a_database_is_shown_without_its_password() -> None:
         ("postgresql://db:70000/easel", "EASEL_DATABASE_URL: is not a PostgreSQL database"),
         ("postgresql://easel:secret@db", "EASEL_DATABASE_URL: names no database"),
         ("postgresql://db/easel/x", "EASEL_DATABASE_URL: names no database"),
+        ("postgresql://easel:12/secret@db", "EASEL_DATABASE_URL: names no database"),  # 12 looks like a port
     ],
 )
 def test_a_mistake_in_the_database_names_no_secret(url: str, complaint: str) -> None:

@@ -17,8 +17,8 @@ from service.settings import Settings
 from service.storage.moving.records import TABLES
 from service.storage.people import as_sent
 from service.storage.postgresql import tokens
-from service.storage.postgresql.schema import migrations
-from service.storage.postgresql.troubles import trouble_of
+from service.storage.postgresql.schema import ANOTHER, ENCODING, migrations
+from service.storage.postgresql.troubles import MISWRITTEN, trouble_of
 from service.storage.secret import Secret
 from service.storage_urls import DATABASE_URL, LISTEN_URL
 
@@ -47,6 +47,7 @@ UNLIKE: Final = (
 SELECT_FACTS: Final = """
     SELECT current_setting('server_version_num')::integer / 10000 AS version,
         current_setting('server_version') AS shown,
+        current_setting('server_encoding') AS encoding,
         pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only,
         coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
         to_regclass('easel_migrations') IS NOT NULL AS has_tables,
@@ -110,6 +111,8 @@ def _of_facts(facts: asyncpg.Record) -> list[Finding]:
     if facts["version"] < OLDEST:
         message = f"PostgreSQL {facts['shown']} gets no corrections any more: upgrade it to {OLDEST} or newer"
         found.append(Finding(CHECK, State.WARN, message))
+    if facts["encoding"] != ENCODING:
+        found.append(Finding(CHECK, State.FAIL, f"its encoding is {facts['encoding']}: {ANOTHER}"))
     if facts["is_read_only"]:
         message = f"it is read-only: let {DATABASE_URL} name the primary server, not a copy that follows it"
         found.append(Finding(CHECK, State.FAIL, message))
@@ -183,4 +186,4 @@ async def _hears_itself(heard_by: str, told_by: str) -> bool:
 
 def _said(error: Exception) -> str:
     trouble = trouble_of(error)
-    return f"{trouble.fact}: {trouble.advice}" if trouble is not None else str(error)
+    return f"{trouble.fact}: {trouble.advice}" if trouble not in {None, MISWRITTEN} else str(error)

@@ -159,6 +159,26 @@ async def test_a_database_that_cannot_be_reached_is_told(
     assert "another-password" not in found.text
 
 
+async def test_a_wrong_option_of_the_url_is_told_by_its_name(tmp_path: Path, url: str) -> None:
+    for option, words in (
+        ("sslmode=bogus", "`sslmode` parameter must be one of"),
+        ("no_such_setting=1", '"no_such_sett'),
+    ):
+        found = await looked(tmp_path, f"{url}?{option}")
+        assert words in found.message("database")
+
+
+async def test_a_database_without_a_place_for_every_letter_is_told(tmp_path: Path, postgres_server: Server) -> None:
+    name = "doctor_of_latin_letters"
+    await postgres_server.run(f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0")
+    try:
+        found = await looked(tmp_path, postgres_server.url(name))
+        assert "its encoding is LATIN1: make another one" in found.message("database")
+        assert found.failed == ["database"]
+    finally:
+        await postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.mark.parametrize(("ahead", "words"), [("+5m", "behind"), ("-5m", "ahead of"), ("+10s", "")])
 async def test_a_clock_that_is_off_is_told(tmp_path: Path, url: str, ahead: str, words: str) -> None:
     """Ours: people see the times of one replica after those of another."""

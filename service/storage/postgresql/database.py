@@ -22,8 +22,9 @@ import asyncpg
 from service.images import WorkError
 from service.storage.postgresql import connections
 from service.storage.postgresql.connections import Connections
-from service.storage.postgresql.schema import migrate
-from service.storage.postgresql.troubles import refusal, tries_of
+from service.storage.postgresql.schema import check_encoding, migrate
+from service.storage.postgresql.troubles import MISWRITTEN, UNUSABLE, refusal, tries_of
+from service.troubles import storage_error
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -190,10 +191,14 @@ async def _transact(connection: Connection, begin: str, work: Callable[[], Await
 
 async def _prepare(url: str) -> bool:
     """Bring the tables up to date; return whether a pooler stands before the database."""
-    connection = await asyncpg.connect(url, timeout=CONNECT_S, statement_cache_size=0)
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_S, statement_cache_size=0)
+    except (asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError, asyncpg.CantChangeRuntimeParamError):
+        raise storage_error(UNUSABLE, MISWRITTEN) from None  # before any statement of ours: an option of the URL
     try:
         process: int = await connection.fetchval("SELECT pg_backend_pid()")
         is_pooled = process != connection.get_server_pid()
+        await check_encoding(connection)
         await migrate(connection)
     finally:
         await connection.close(timeout=CONNECT_S)

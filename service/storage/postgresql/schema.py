@@ -4,7 +4,9 @@
    changes a table adds a file; a file that a release had is never changed.
 2. Several replicas may start at once: an advisory lock lets one of them work, and the others find it done. It ends with
    the transaction, so that a pooler cannot leave it behind.
-3. A database that a later release has changed is refused: its rows must not be misread.
+3. A database of another encoding than UTF8 is refused: it has no place for most letters, such as those of a picture's
+   note.
+4. A database that a later release has changed is refused: its rows must not be misread.
 """
 
 import re
@@ -32,6 +34,9 @@ SELECT_NEWEST: Final = "SELECT coalesce(max(number), 0) FROM easel_migrations"
 SELECT_DONE: Final = "SELECT number FROM easel_migrations"
 INSERT_DONE: Final = "INSERT INTO easel_migrations (number) VALUES ($1)"
 
+ENCODING: Final = "UTF8"
+ANOTHER: Final = "make another one, with CREATE DATABASE easel ENCODING 'UTF8' TEMPLATE template0"
+
 
 class SchemaError(WorkError):
     """The tables cannot be used by this release. One line."""
@@ -45,6 +50,13 @@ def migrations(folder: Path = FOLDER) -> dict[int, str]:
     """Return the migrations by their numbers, in order."""
     files = {int(found[1]): each for each in folder.iterdir() if (found := NAME.fullmatch(each.name))}
     return {number: files[number].read_text(encoding="utf-8") for number in sorted(files)}
+
+
+async def check_encoding(connection: "Connection") -> None:
+    """Raise `SchemaError` for a database that cannot keep every text."""
+    encoding: str = await connection.fetchval("SHOW server_encoding")
+    if encoding != ENCODING:
+        raise SchemaError(f"the database has the encoding {encoding}: {ANOTHER}")
 
 
 async def migrate(connection: "Connection", wanted: Mapping[int, str] | None = None) -> None:

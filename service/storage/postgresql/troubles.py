@@ -4,6 +4,7 @@ An error of the server or of the network is no mistake of ours and none of the c
 `service/troubles.py`. One that a wrong statement or value causes stays as it is.
 """
 
+import ssl
 from collections.abc import Mapping
 from typing import Final
 
@@ -24,6 +25,18 @@ BUSY: Final = Trouble(
 REFUSED: Final = Trouble(
     "the database refuses this server", "correct the user, the password or the database in EASEL_DATABASE_URL"
 )
+FORBIDDEN: Final = Trouble(
+    "the user of the database may not do that there",
+    "make the user in EASEL_DATABASE_URL the owner of the database, or grant it CREATE on the schema",
+)
+UNSAFE: Final = Trouble(
+    "no encrypted connection to the database comes about",
+    "set up TLS at PostgreSQL, or correct sslmode and sslrootcert in EASEL_DATABASE_URL",
+)
+MISWRITTEN: Final = Trouble(
+    "the database's URL has an option that is none",
+    "correct what stands behind the ? in EASEL_DATABASE_URL, as `python -m service doctor` says",
+)
 CROWDED: Final = Trouble(
     "the database takes no more connections", "raise max_connections of PostgreSQL, or put PgBouncer before it"
 )
@@ -38,6 +51,7 @@ BY_STATE: Final[Mapping[str, Trouble]] = {
     "53100": FULL,
     "53300": CROWDED,
     "3D000": REFUSED,
+    "42501": FORBIDDEN,
     "55P03": BUSY,
     "57014": BUSY,
 }
@@ -65,6 +79,9 @@ The last one stands for a statement that is kept prepared and whose tables a lat
 it anew.
 """
 
+NO_TLS: Final = "rejected SSL upgrade"
+"""asyncpg's words where the server has no TLS and the URL demands it."""
+
 
 def tries_of(error: BaseException) -> int:
     """Return how often work that ends with this error is done at most."""
@@ -77,8 +94,14 @@ def trouble_of(error: BaseException) -> Trouble | None:
         case asyncpg.PostgresError():
             state = _state(error)
             return BY_STATE.get(state) or BY_CLASS.get(state[:2])
+        case asyncpg.ClientConfigurationError():
+            return MISWRITTEN
         case TimeoutError():
             return BUSY
+        case ssl.SSLError():
+            return UNSAFE
+        case ConnectionError() if NO_TLS in str(error):
+            return UNSAFE
         case OSError() | asyncpg.InternalClientError():
             return AWAY
         case asyncpg.InterfaceError() if "closed" in str(error):  # an idle connection, as the network sees it first

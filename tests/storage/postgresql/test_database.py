@@ -13,6 +13,7 @@ from service.images import WorkError
 from service.storage.postgresql import database as module
 from service.storage.postgresql.database import Connection, Database
 from service.storage.postgresql.schema import SchemaError
+from service.troubles import AwayError
 from tests.scale.postgres import Server, database_of
 
 END_CONNECTIONS: Final = """
@@ -253,3 +254,41 @@ async def test_a_database_of_a_later_release_is_refused(url: str, database: Data
     await database.call(lambda one: one.execute("INSERT INTO easel_migrations VALUES (9999)"))
     with pytest.raises(SchemaError, match="migration 9999"):
         await Database.open(url)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("sslmode=bogus", "an option that is none"),
+        ("no_such_setting=1", "an option that is none"),
+        ("sslmode=require", "no encrypted connection"),
+    ],
+)
+async def test_a_wrong_option_of_the_url_is_told_in_a_sentence(url: str, option: str, words: str) -> None:
+    """Ours: nobody waits half a minute for it, as for a database that starts."""
+    with pytest.raises(WorkError, match=words) as refused:
+        await Database.open(f"{url}?{option}")
+    assert not isinstance(refused.value, AwayError)
+
+
+async def test_a_user_without_rights_is_told_in_a_sentence(postgres_server: Server, url: str) -> None:
+    """Since PostgreSQL 15 a user makes tables in no database but its own."""
+    name = f"guest_{database_of(url)}"
+    await postgres_server.run(f"CREATE USER {name} PASSWORD 'guest'")
+    try:
+        place = url.partition("@")[2]
+        with pytest.raises(WorkError, match="make the user in EASEL_DATABASE_URL the owner"):
+            await Database.open(f"postgresql://{name}:guest@{place}")
+    finally:
+        await postgres_server.run(f"DROP USER {name}")
+
+
+async def test_a_database_without_a_place_for_every_letter_is_refused(postgres_server: Server) -> None:
+    """Ours: a picture whose note is Chinese would be paid for, and then could not be stored."""
+    name = "test_of_latin_letters"
+    await postgres_server.run(f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0")
+    try:
+        with pytest.raises(SchemaError, match="encoding LATIN1: make another one"):
+            await Database.open(postgres_server.url(name))
+    finally:
+        await postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,5 +1,7 @@
 """Troubles of the database: which errors are told as one, and which are mistakes of ours."""
 
+import ssl
+
 import asyncpg
 import pytest
 
@@ -23,6 +25,9 @@ from service.storage.postgresql.troubles import refusal, tries_of, trouble_of
         (asyncpg.DiskFullError("full"), "disk of the database is full"),
         (asyncpg.ReadOnlySQLTransactionError("standby"), "read-only"),
         (asyncpg.InternalServerError("oops"), "error of its own"),
+        (asyncpg.InsufficientPrivilegeError("schema public"), "may not do that"),
+        (ssl.SSLError("certificate verify failed"), "no encrypted connection"),
+        (asyncpg.ClientConfigurationError("`sslmode` parameter must be"), "an option that is none"),
     ],
 )
 def test_an_error_of_the_server_is_told_in_a_sentence(error: Exception, words: str) -> None:
