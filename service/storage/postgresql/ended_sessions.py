@@ -28,7 +28,10 @@ LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 INSERT: Final = "INSERT INTO ended_sessions (digest, expires_at, taken) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 SELECT_NEW: Final = "SELECT digest, expires_at, noted_at FROM ended_sessions WHERE noted_at >= $1"
-PURGE: Final = "DELETE FROM ended_sessions WHERE expires_at <= $1"
+PURGE: Final = """
+    DELETE FROM ended_sessions WHERE expires_at <= least($1, extract(epoch FROM clock_timestamp())::double precision)
+"""
+"""Over by both clocks: a replica whose own is hours ahead must not let a link that was taken be taken again."""
 
 
 class PostgresSessions(EndedSessions):

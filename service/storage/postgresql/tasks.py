@@ -36,7 +36,10 @@ RECEIVE: Final = """
 """
 """One round trip, which nearly always finds nothing."""
 
-PURGE: Final = "DELETE FROM tasks WHERE expires_at <= $1"
+PURGE: Final = """
+    DELETE FROM tasks WHERE expires_at <= least($1, extract(epoch FROM clock_timestamp())::double precision)
+"""
+"""Over by both clocks: a replica whose own is hours ahead must not remove the tasks that others work on."""
 LEFT: Final = """
     SELECT record FROM tasks WHERE NOT ended AND lease <> $1 AND NOT lives(lease)
     FOR UPDATE SKIP LOCKED

@@ -1,8 +1,13 @@
 """Records of MCP tasks: kept by owner, discarded in time, and told when their process died."""
 
+from dataclasses import replace
+
 from service.protocol.task_records import COMPLETED, FAILED, INPUT_REQUIRED, WORKING, TaskRecord
 from tests.engines import NOW, Engine, Process
 from tests.storage.contract.conftest import Open
+
+PAST = 1_700_000_000.0
+"""Before now by every clock: PostgreSQL removes a record once it has expired by its own clock as well."""
 
 
 def record(task_id: str = "t", status: str = WORKING, **more: object) -> TaskRecord:
@@ -67,12 +72,12 @@ async def test_a_task_of_a_process_that_lives_is_left_alone(open_process: Open) 
 
 
 async def test_what_has_expired_is_removed_at_the_next_start(engine: Engine, open_process: Open) -> None:
-    first = await open_process("a")
-    await first.tasks.save(record("old", COMPLETED, ttl_ms=1000))
-    await first.tasks.save(record("older", ttl_ms=1000))
-    await first.tasks.save(record("new"))
+    first = await open_process("a", lambda: PAST)
+    of_then = [record("old", COMPLETED, ttl_ms=1000), record("older", ttl_ms=1000), record("new")]
+    for each in of_then:
+        await first.tasks.save(replace(each, created_at=PAST))
     await engine.die("a")
-    second = await open_process("b", lambda: NOW + 1)
+    second = await open_process("b", lambda: PAST + 1)
     assert await second.tasks.load("anna", "old") is None
     assert await second.tasks.load("anna", "older") is None
     assert await second.tasks.load("anna", "new") is not None

@@ -1,6 +1,7 @@
 """Ended sessions in PostgreSQL: known here at once, and to every other replica a moment later."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,7 +13,10 @@ from tests.scale.postgres import Server
 from tests.stores import Clock
 from tests.wire import until
 
-NOW = 1_800_000_000.0
+NOW = 1_700_000_000.0
+"""In the past: an end is removed once it is over by the clock of the database as well."""
+
+HOURS = 10 * 3600.0
 
 
 @pytest.fixture
@@ -37,6 +41,15 @@ async def test_an_end_is_forgotten_when_its_session_would_be_over(database: Data
     assert (await opened(database, NOW + LIFETIME_S - 1)).contains("a")
     assert not (await opened(database, NOW + LIFETIME_S)).contains("a")
     assert await database.read(count) == 0
+
+
+async def test_a_clock_that_is_ahead_lets_nothing_be_taken_twice(database: Database) -> None:
+    """Ours: a one-time link, at a replica whose clock is hours off, or after its start."""
+    right = time.time()
+    assert await (await opened(database, right)).take("link", right + 600)
+    ahead = await opened(database, right + HOURS)
+    await ahead.forget_old()
+    assert not await (await opened(database, right)).take("link", right + 600)
 
 
 async def test_an_end_that_became_visible_late_is_seen(database: Database) -> None:
