@@ -108,8 +108,11 @@ class PostgresNotices(Notices):
         """Listen, or find that nothing is heard, before the first call waits for a notice."""
         try:
             await self._listen()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, WorkError) as error:
+        except (
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError, WorkError
+        ) as error:  # fmt: skip
             self._note_trouble(error)
+            await self.close()  # nothing was found out about this connection: the next one is tried soon
 
     async def close(self) -> None:
         """Let go of the connection, and of the lock with it."""

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 
+from service.images import WorkError
 from service.storage.notices import (
     AnythingChanged,
     HistoryChanged,
@@ -20,6 +21,7 @@ from service.storage.postgresql import notices as module
 from service.storage.postgresql.database import Database
 from service.storage.postgresql.leases import Held
 from service.storage.postgresql.notices import LOOK_S, LOOK_UNHEARD_S, MOST_WAITING, PostgresNotices
+from service.troubles import STORAGE
 from tests.scale.pooler import pooled
 from tests.scale.postgres import Server, database_of
 from tests.wire import until
@@ -142,6 +144,24 @@ async def test_a_direct_url_that_leads_nowhere_stops_nothing(url: str) -> None:
     async with replicas(url, "one", "two", listen_url="postgresql://easel:x@127.0.0.1:1/easel") as (one, _):
         one.notices.tell(HistoryChanged("anna"))
         assert one.notices.look_s == LOOK_UNHEARD_S
+
+
+async def test_a_notice_to_oneself_that_cannot_be_told_is_tried_again_soon(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours: while a database comes back, one connection may be opened and the next one refused."""
+    monkeypatch.setattr(module, "AGAIN_S", 0.01)
+    hears, tries = PostgresNotices._hears_itself, []
+
+    async def hears_at_last(notices: PostgresNotices) -> bool:
+        tries.append(notices)
+        if len(tries) == 1:
+            raise WorkError("The database does not answer.", kind=STORAGE)
+        return await hears(notices)
+
+    monkeypatch.setattr(PostgresNotices, "_hears_itself", hears_at_last)
+    async with asyncio.timeout(20), replicas(url, "one") as (one,):
+        await until(lambda: one.notices.is_heard)
 
 
 async def test_one_replica_leads_and_another_one_after_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
