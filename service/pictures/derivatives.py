@@ -79,19 +79,25 @@ class Derivatives:
 
     async def is_wanted(self, name: str, derivative: Derivative) -> bool:
         """Tell whether a derivative is neither kept nor being made, of a picture that is kept."""
-        key = derivative.of(name)
-        there = await self._files.find(key) is not None or await self._store.owner_of_file(name) is None
-        return not there and key not in self._works
+        return derivative.of(name) not in self._works and await self._is_missing(name, derivative)
 
     async def keep(self, name: str, derivative: Derivative, data: bytes) -> None:
         """Keep a derivative that was made elsewhere, unless somebody has asked for it meanwhile."""
-        if await self.is_wanted(name, derivative):
-            work = self._works[derivative.of(name)] = _Work()
-            work.ready.set_result(data)
-            try:
+        key = derivative.of(name)
+        if key in self._works:
+            return
+        work = self._works[key] = _Work()  # before any look: of several at once one is kept and counted
+        work.ready.set_result(data)
+        try:
+            if await self._is_missing(name, derivative):
                 await self._keep(name, derivative, data)
-            finally:
-                del self._works[derivative.of(name)]
+        finally:
+            del self._works[key]
+
+    async def _is_missing(self, name: str, derivative: Derivative) -> bool:
+        """Tell whether a derivative is not kept, of a picture that is."""
+        is_there = await self._files.find(derivative.of(name)) is not None
+        return not is_there and await self._store.owner_of_file(name) is not None
 
     async def close(self) -> None:
         """End all work; a decoder that is at it ends with it."""
