@@ -24,7 +24,7 @@ from service.storage.moving.records import (
     Table,
 )
 from service.storage.postgresql.leases import DEAD_S
-from service.storage.postgresql.schema import SchemaError, migrate
+from service.storage.postgresql.schema import SchemaError, check_encoding, migrate
 from service.storage.postgresql.troubles import trouble_of
 from service.storage.records.words import search_text
 from service.storage_urls import DATABASE_URL, DatabaseUrl
@@ -100,6 +100,7 @@ class PostgresRecords(Records):
         try:
             connection = await asyncpg.connect(self._place.url, timeout=CONNECT_S, statement_cache_size=0)
             try:
+                await check_encoding(connection)
                 await migrate(connection)
                 await connection.execute(BEGIN)
                 await connection.execute(LOCK)

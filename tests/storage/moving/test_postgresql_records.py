@@ -51,6 +51,17 @@ async def test_a_place_that_has_a_record_is_refused(postgres_server: Server, dat
         await PostgresRecords(database).check_empty()
 
 
+async def test_a_place_that_no_service_would_start_on_is_refused(postgres_server: Server) -> None:
+    name = "moved_to_latin_letters"
+    await postgres_server.run(f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0")
+    try:
+        url = postgres_server.url(name)
+        with pytest.raises(MoveError, match="encoding LATIN1: make another one"):
+            await PostgresRecords(DatabaseUrl(url=url, password="", shown=name)).check_empty()
+    finally:
+        await postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 async def test_a_text_with_a_sign_that_postgresql_lacks_is_moved_with_another(database: DatabaseUrl) -> None:
     """Ours: a prompt of an earlier release may have a NUL, and must not keep everybody from moving."""
     values: dict[str, object] = dict.fromkeys(JOBS.columns, 0) | dict.fromkeys(
