@@ -23,6 +23,7 @@ from service.images import WorkError
 from service.storage.notices import CHANNEL, AnythingChanged, Echo, Notice, Notices, StopWanted, decode, encode
 from service.storage.postgresql.database import CONNECT_S, Connection, Database
 from service.storage.postgresql.leases import Held
+from service.storage.postgresql.troubles import trouble_of
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class PostgresNotices(Notices):
         self._setting = setting
         self._connection: asyncpg.Connection[Any] | None = None
         self._leads = False
+        self._trouble_is_told = False
+        """Said once for a trouble that lasts."""
         self._waiting: dict[str, None] = {}
         self._wanted = asyncio.Event()
         self._echo: asyncio.Future[None] | None = None
@@ -150,6 +153,7 @@ class PostgresNotices(Notices):
         await connection.add_listener(CHANNEL, self._take)
         self.is_heard = await self._hears_itself()
         if self.is_heard:
+            self._trouble_is_told = False
             await self._try_to_lead()
         else:
             logger.warning(
@@ -203,7 +207,14 @@ class PostgresNotices(Notices):
             self.is_heard = self._leads = False
 
     def _note_trouble(self, error: Exception) -> None:
-        logger.debug("No notices are heard now: %s", type(error).__name__)
+        level = logging.DEBUG if self._trouble_is_told else logging.WARNING
+        self._trouble_is_told = True
+        trouble = trouble_of(error)
+        why = trouble.fact if trouble is not None else type(error).__name__
+        logger.log(
+            level, "No notices of other replicas are heard now: %s. It is tried again; where it lasts, look at %s.",
+            why, self._setting,
+        )  # fmt: skip
 
 
 async def _fetch(connection: Connection, statement: str, *values: object) -> Sequence[asyncpg.Record]:

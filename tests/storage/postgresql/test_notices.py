@@ -140,10 +140,24 @@ async def test_past_a_pooler_notices_come_and_through_it_none(url: str, monkeypa
             assert (three.notices.is_heard, three.notices.look_s) == (False, LOOK_UNHEARD_S)
 
 
-async def test_a_direct_url_that_leads_nowhere_stops_nothing(url: str) -> None:
+async def test_a_direct_url_that_leads_nowhere_stops_nothing_and_is_told_once(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[object] = []
+    listen = PostgresNotices._listen
+
+    async def counted(notices: PostgresNotices) -> None:
+        tries.append(notices)
+        await listen(notices)
+
+    monkeypatch.setattr(module, "AGAIN_S", 0.01)
+    monkeypatch.setattr(PostgresNotices, "_listen", counted)
     async with replicas(url, "one", "two", listen_url="postgresql://easel:x@127.0.0.1:1/easel") as (one, _):
         one.notices.tell(HistoryChanged("anna"))
         assert one.notices.look_s == LOOK_UNHEARD_S
+        await until(lambda: tries.count(one.notices) > 2)
+    told = [each for each in caplog.messages if "the database does not answer" in each and SETTING in each]
+    assert len(told) == 2, "one line of each replica"
 
 
 async def test_a_notice_to_oneself_that_cannot_be_told_is_tried_again_soon(
