@@ -25,7 +25,7 @@ from service.storage.moving.records import (
 )
 from service.storage.postgresql.leases import DEAD_S
 from service.storage.postgresql.schema import SchemaError, check_encoding, migrate
-from service.storage.postgresql.troubles import trouble_of
+from service.storage.postgresql.troubles import MISWRITTEN, NO_OPTION, trouble_of
 from service.storage.records.words import search_text
 from service.storage_urls import DATABASE_URL, DatabaseUrl
 
@@ -98,7 +98,10 @@ class PostgresRecords(Records):
     async def _locked(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
         """Open a transaction in which no replica can start; it is kept when the block ends in order."""
         try:
-            connection = await asyncpg.connect(self._place.url, timeout=CONNECT_S, statement_cache_size=0)
+            try:
+                connection = await asyncpg.connect(self._place.url, timeout=CONNECT_S, statement_cache_size=0)
+            except NO_OPTION as error:
+                raise MoveError(f"{DATABASE_URL}: {self.shown}: {MISWRITTEN.fact}: {error}") from error
             try:
                 await check_encoding(connection)
                 await migrate(connection)

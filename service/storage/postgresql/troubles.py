@@ -79,6 +79,11 @@ The last one stands for a statement that is kept prepared and whose tables a lat
 it anew.
 """
 
+NO_OPTION: Final = (
+    asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError, asyncpg.CantChangeRuntimeParamError
+)  # fmt: skip
+"""Errors by which a server refuses to connect for an option of the URL. Of a statement they are mistakes of ours."""
+
 NO_TLS: Final = "rejected SSL upgrade"
 """asyncpg's words where the server has no TLS and the URL demands it."""
 

@@ -62,6 +62,11 @@ async def test_a_place_that_no_service_would_start_on_is_refused(postgres_server
         await postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+async def test_an_option_that_is_none_is_told_by_its_name(database: DatabaseUrl) -> None:
+    with pytest.raises(MoveError, match="an option that is none: .*no_such_setting"):
+        await PostgresRecords(replace(database, url=f"{database.url}?no_such_setting=1")).check_empty()
+
+
 async def test_a_text_with_a_sign_that_postgresql_lacks_is_moved_with_another(database: DatabaseUrl) -> None:
     """Ours: a prompt of an earlier release may have a NUL, and must not keep everybody from moving."""
     values: dict[str, object] = dict.fromkeys(JOBS.columns, 0) | dict.fromkeys(
