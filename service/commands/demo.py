@@ -1,6 +1,7 @@
 """The first minute: start the service on a free port, be its client once, and show each step.
 
-It draws with the built-in sketch whatever is configured, so that trying it out costs nothing.
+It draws with the built-in sketch and into the data folder whatever is configured, so that trying it out costs nothing,
+and leaves the database and the bucket of replicas alone.
 """
 
 import json
@@ -21,6 +22,7 @@ PROMPT = "A lighthouse above the sea at dusk, waves, a first star"
 async def demo(settings: Settings) -> int:
     """Print every step; returns 0 when the picture arrived, 1 when it did not."""
     settings = replace(turned_off(settings), host="127.0.0.1", port=0, public_url="").without_tokens()
+    settings = replace(settings, database=None, listen=None, s3=None)
     async with running(settings) as service, aiohttp.ClientSession() as session:
         print(f"1. started        {service.mcp_url}")
         client = _Client(session, f"{service.mcp_url}?client=inspector")  # which is shown everything
@@ -38,9 +40,6 @@ async def demo(settings: Settings) -> int:
         listed = await client.call("history", {"limit": 1})
         print(f"7. history        {indent(listed['content'][0]['text'], ' ' * 18).strip()}")
         name = image["url"].rpartition("/")[2]
-        if settings.s3 is not None:
-            print(f"\nThe picture: {name} in the bucket {settings.s3.bucket}")
-            return 0 if answer.status == 200 else 1
         path = settings.data_dir.absolute() / "files" / name[:2] / name
         print(f"\nThe picture: {path}")
         return 0 if answer.status == 200 and path.is_file() else 1
