@@ -144,6 +144,7 @@ async def _reader(log: Path | None) -> AsyncIterator[int | None]:
     if log is None:
         yield None
         return
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         read, write = os.pipe()
         process = await asyncio.create_subprocess_exec("cat", stdin=read, stdout=file)
