@@ -53,6 +53,7 @@ def main() -> None:
     file = CACHE / "chosen.json" if asked.only else FILE
     results = Results.read(file) if asked.resume and file.exists() else Results.begin(file)
     asyncio.run(measure(asked, results))
+    results.write()
     results = Results.read(file)  # rounded, as the figures in docs/ are, of which the pages are made anew
     text = pages.report(results)
     print(text)
