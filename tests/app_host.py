@@ -84,9 +84,9 @@ class Host:
     refuses: Mapping[str, str] = field(default_factory=dict)
     """The message of the error of each method that is refused."""
     resizes: bool = True
-    """Whether the frame gets the height that the view tells."""
+    """True: the frame gets the height that the view tells."""
     lets_pictures_in: bool = True
-    """Whether the list of origins of the view is heeded."""
+    """True: the list of origins of the view is heeded."""
 
     def page(self) -> str:
         """Return the page of the host."""

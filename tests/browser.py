@@ -148,7 +148,7 @@ class Tab:
         return [each for each in targets if each["type"] == "iframe" and each["browserContextId"] == self.context]
 
     async def text(self, id_: str) -> str:
-        """What an element says to a person."""
+        """The text of an element, as a person reads it."""
         text: str = await self.run(f"document.getElementById({id_!r}).innerText")
         return text
 
@@ -190,7 +190,7 @@ class Tab:
         await self.send("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=",".join(languages))
 
     async def screenshot(self, path: Path) -> None:
-        """What a person sees, as a PNG."""
+        """The page as a person sees it, as a PNG."""
         shot = await self.send("Page.captureScreenshot")
         await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
 
@@ -223,7 +223,7 @@ class _Process:
         return self._process.poll() is None
 
     async def port(self) -> str:
-        """Where it listens: the first line of a file that it writes."""
+        """Its address: the first line of a file that it writes."""
         written = Path(self._profile.name) / "DevToolsActivePort"
         async with asyncio.timeout(START_S):
             while not (written.exists() and "\n" in written.read_text()):

@@ -113,7 +113,7 @@ class _Popen(subprocess.Popen[Any]):
 
 
 def _request(args: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the template is asked for, or None for a process that is started as usual."""
+    """The order to the template, or None for a process that is started as usual."""
     env = options.get("env") or {}
     is_service = isinstance(args, list | tuple) and list(args[:3]) == COMMAND and env.get("PYTHONPATH") == str(ROOT)
     if not is_service or any(options.get(each) for each in OF_ITS_OWN):

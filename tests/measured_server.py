@@ -22,7 +22,7 @@ NOTHING = {"type": "object", "properties": {}}
 
 
 async def state(call: Call, arguments: Arguments) -> Result:
-    """What this process holds now, in bytes and counts."""
+    """The holdings of this process now, in bytes and counts."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])  # noqa: ASYNC240 - no disk is behind it
     held = {

@@ -25,7 +25,7 @@ def use() -> None:
 
 
 def _free_memory() -> int:
-    """What programs can have without swapping: a file system in memory may be promised more than there is."""
+    """Memory that programs can have without swapping: a file system in it may be promised more than there is."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         name, _, amount = line.partition(":")
         if name == "MemAvailable":

@@ -41,7 +41,7 @@ class Moments:
     def __init__(self) -> None:
         self.passed: list[str] = []
         self.at: dict[str, Callable[[], object]] = {}
-        """What is done at a step, in the same turn of the loop."""
+        """The work at a step, in the same turn of the loop."""
         self._awaited = ""
         self._there = asyncio.Event()
 
@@ -186,7 +186,7 @@ class PipelineFixture:
         return Waiter(report=self.hear, leaving=lambda: DisconnectReason.CANCELLED)
 
     def hear(self, message: str, percent: float | None = None) -> None:
-        """Where progress goes; what is said is a moment too."""
+        """A place for progress; each line of it is a moment too."""
         self.moments.pass_(message)
         self.said.append((message, percent))
 

@@ -1,4 +1,4 @@
-"""Where references and uploads come together, for their tests: a real store, real files, a clock that a test sets."""
+"""References and uploads together, for their tests: a real store, real files, a clock that a test sets."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

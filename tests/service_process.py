@@ -58,7 +58,7 @@ async def launched(
 
 
 async def printed_url(process: asyncio.subprocess.Process) -> str:
-    """Where it says that it listens."""
+    """The address at which it says that it listens."""
     assert process.stdout is not None
     async for line in process.stdout:
         if found := re.search(rb"MCP endpoint +(\S+)", line):

@@ -51,7 +51,7 @@ class Stream:
             return await anext(self.events)
 
     async def ended(self) -> bool:
-        """Whether there is nothing more; waits for it."""
+        """True where nothing more comes; waits for it."""
         try:
             await self.next()
         except StopAsyncIteration:

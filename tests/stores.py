@@ -46,7 +46,7 @@ async def make_tables(url: str) -> None:
 
 
 ENGINES: Final = ("sqlite", "postgresql")
-"""What the tests of the contract run on."""
+"""The stores on which the tests of the contract run."""
 
 
 def picture(name: str, size: int = 1000, note: str = "", source: str = "") -> KeptPicture:

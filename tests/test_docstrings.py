@@ -1,4 +1,4 @@
-"""Docstrings of `service/` and `benchmarks/`: each names its subject. Their form is ruff's business (pydocstyle)."""
+"""Docstrings of service, benchmarks and tests: each names its subject. Their form is the business of ruff (pydocstyle)."""
 
 import ast
 import re
@@ -12,7 +12,12 @@ from tests.paths import ROOT, SERVICE
 RIDDLE = re.compile(r"(What|Where|Who|Whom|Whose|Whether|Whatever|Whoever|Wherever)\b")
 """Beginnings that leave the reader to find out the noun: "What is left then." says nothing of the thing itself."""
 
-MODULES = sorted([*SERVICE.rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
+MODULES = sorted(
+    path
+    for folder in (SERVICE, ROOT / "benchmarks", ROOT / "tests")
+    for path in folder.rglob("*.py")
+    if "node_modules" not in path.parts
+)
 
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:

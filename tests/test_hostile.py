@@ -1,4 +1,4 @@
-"""Whatever comes over the wire, from anybody: answered or refused at once, with no more memory than it takes.
+"""Anything over the wire, from anybody: answered or refused at once, with no more memory than it takes.
 
 1. Bytes, JSON, headers and orders of messages as hypothesis makes them up, against a server that runs all the while.
 2. Many clients and bad ones, against a server in a process of its own, which says what it holds.
@@ -107,7 +107,7 @@ def target() -> Iterator[Target]:
 
 @dataclass
 class Answer:
-    """What came back: the status, and the message where it was JSON."""
+    """An answer: the status, and the message where it was JSON."""
 
     status: int
     kind: str
@@ -138,7 +138,7 @@ def send(target: Target, method: str, headers: Mapping[str, str] | list[tuple[st
 
 
 def check(target: Target, answer: Answer) -> None:
-    """What holds for every answer."""
+    """The rules of every answer."""
     assert answer.status < 500, answer
     assert b"Traceback" not in answer.body
     assert target.faults == []
@@ -283,7 +283,7 @@ def encode(value: object) -> bytes:
 
 
 def has_id(value: object) -> bool:
-    """Whether the id of a message is one that an answer must repeat."""
+    """True where the id of a message is one that an answer must repeat."""
     id_ = value.get("id") if isinstance(value, dict) else None
     readable = isinstance(id_, str | int) and not isinstance(id_, bool)
     return readable and not (isinstance(id_, int) and not -(2**63) <= id_ < 2**64) and "\\ud8" not in repr(id_)
@@ -518,7 +518,7 @@ STREAMS_BYTES: Final = 48 * 1024 * 1024
 """48 kB a stream: half of it is aiohttp's connection and request, the rest tasks and buffers."""
 
 LEAK_BYTES: Final = 8 * 1024 * 1024
-"""What the allocator may keep between two rounds of the same; a leak of 8 kB a stream would be as much."""
+"""Memory that the allocator may keep between two equal rounds; a leak of 8 kB a stream would be as much."""
 
 SLOW_BYTES: Final = 8 * 1024 * 1024
 """A reader that does not read may cost the buffers of its connection, and one notice of each kind."""
@@ -536,7 +536,7 @@ class Measured:
         return held
 
     async def settled(self, files: int, tasks: int) -> dict[str, int]:
-        """What it holds, once it holds no more connections and tasks than this."""
+        """Its holdings, once it holds no more connections and tasks than this."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 held = await self.held()

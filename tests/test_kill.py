@@ -22,7 +22,7 @@ KILLS = [(answers, more) for answers in (0, 1, 2) for more in (0, 1, 2, 3)]
 
 @dataclass
 class Told:
-    """What clients were told before a kill."""
+    """The answers to clients before a kill."""
 
     answers: list[dict[str, Any]] = field(default_factory=list)
     begun: set[str] = field(default_factory=set)

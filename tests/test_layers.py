@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "gallery": {*BELOW, "pipeline", "protocol", "references", "tools.context", "web", "aiohttp", "orjson"},
     "commands": {"*"},
 }
-"""What the modules of a folder may import beside the values and each other. Modules that lie in no folder compose."""
+"""Folders that the modules of a folder may import beside the values and each other. Modules in no folder compose."""
 
 UNTESTED = {"images", "protocol.catalog", "storage.records.engine", "tools.context", *CONTRACTS}
 """Values and abstract classes: what they promise is tested where it is kept."""

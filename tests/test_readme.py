@@ -42,7 +42,7 @@ def test_the_layout_names_every_file_of_the_service_and_none_that_is_gone() -> N
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a file is named by a pattern, or lies in a folder that is."""
+    """True where a file is named by a pattern, or lies in a folder that is."""
     return name.startswith(pattern) if pattern.endswith("/") else fnmatch(name, pattern) and "/" not in name[8:]
 
 

@@ -90,7 +90,7 @@ class Conversation:
         raise AssertionError("It never came.") from differed
 
     def fill(self, value: Any) -> Any:
-        """What is sent, with what the names in it stand for."""
+        """The message that is sent, with the values of the names in it."""
         match value:
             case str() if (whole := NAME.fullmatch(value)) and whole[1] in self.names:
                 return self.names[whole[1]]
@@ -125,7 +125,7 @@ class Conversation:
 
 
 def is_of(kind: str, actual: object) -> bool:
-    """Whether a value is of a placeholder's kind."""
+    """True where a value is of a placeholder's kind."""
     match kind, actual:
         case "any", _:
             return actual is not None

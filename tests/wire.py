@@ -1,4 +1,4 @@
-"""What tests send: messages and headers of both eras, and a small client that keeps nothing but its session id."""
+"""Messages and headers of both eras for tests, and a small client that keeps nothing but its session id."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def modern_headers(method: str, name: str | None = None) -> dict[str, str]:
 
 @dataclass
 class Heard:
-    """What came back: status, headers, the response message, and the notifications before it."""
+    """An answer: status, headers, the response message, and the notifications before it."""
 
     status: int
     headers: Mapping[str, str]

@@ -16,7 +16,7 @@ from tests.paths import ROOT
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What a demo printed, and how it ended."""
+    """The output of a demo, and how it ended."""
 
     status: int | None
     text: str

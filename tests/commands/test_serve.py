@@ -1,4 +1,4 @@
-"""What a person is told at the start. How the process ends is in `test_main.py`, where it is one."""
+"""The words of a start to a person. How the process ends is in `test_main.py`, where it is one."""
 
 import json
 from dataclasses import replace
@@ -22,7 +22,7 @@ def greeted(**env: str) -> str:
 
 
 def entry_of(text: str) -> dict[str, Any]:
-    """What is pasted into a client, as the client reads it."""
+    """The entry that is pasted into a client, as the client reads it."""
     line = text.partition("Paste into your client:\n")[2].splitlines()[0]
     entry: dict[str, Any] = json.loads(line)["mcpServers"]["easel"]
     return entry

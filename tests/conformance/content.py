@@ -1,4 +1,4 @@
-"""What the fixture's tools, prompts and resources hold: small, real pictures and sounds, and words."""
+"""The contents of the fixture's tools, prompts and resources: small, real pictures and sounds, and words."""
 
 import base64
 import io

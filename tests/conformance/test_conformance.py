@@ -71,7 +71,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
 
 def is_installed() -> bool:
-    """Whether what lies here is what the lock file names."""
+    """True where the packages here are those of the lock file."""
     try:
         present = json.loads((MODULES / ".package-lock.json").read_text())["packages"]
     except (OSError, ValueError):
@@ -129,7 +129,7 @@ async def run(revision: str, results: Path, *options: str) -> Run:
 
 
 def read_checks(results: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """What the suite wrote: a folder for each scenario, named by it and the time."""
+    """The output of the suite: a folder for each scenario, named by it and the time."""
     for file in sorted(results.glob("*/checks.json")):
         yield re.sub(r"^server-(.*)-\d{4}-\d\d-\d\dT.*$", r"\1", file.parent.name), json.loads(file.read_text())
 

@@ -1,4 +1,4 @@
-"""What the suite leaves out, against the fixture over HTTP: headers, logs, subscriptions, request state, tasks."""
+"""Rules that the suite leaves out, against the fixture over HTTP: headers, logs, subscriptions, state, tasks."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What the whole service offers beside its tools: resources, prompts, completions, and notices of what is new."""
+"""The offers of the whole service beside its tools: resources, prompts, completions, and notices of news."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What may complete an argument: models, shapes, and the caller's own numbers and names."""
+"""Completions of an argument: models, shapes, and the caller's own numbers and names."""
 
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is in both lists, only in the file, or only upstream; and the file brought up to date."""
+"""Models in both lists, only in the file, or only upstream; and the file brought up to date."""
 
 import asyncio
 import json

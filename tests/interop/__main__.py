@@ -38,7 +38,7 @@ WHOLE: Final = {"EASEL_PROFILES": "*:structured=on"}
 
 @dataclass(frozen=True)
 class Target:
-    """What answers: its URL, or its command over stdio."""
+    """The server that answers: its URL, or its command over stdio."""
 
     name: str
     url: str = ""
@@ -62,7 +62,7 @@ class Client:
     through: tuple[str, ...] = ()
     over_stdio: bool = True
     gives_up: bool = True
-    """Whether it has a timeout that can be set."""
+    """True: it has a timeout that can be set."""
     known: dict[str, str] = field(default_factory=dict)
     """Steps that fail by the client's own doing, and why."""
 

@@ -1,4 +1,4 @@
-"""Where the clients live: Python environments and npm packages in `.cache/interop`, made when first needed.
+"""The homes of the clients: Python environments and npm packages in `.cache/interop`, made when first needed.
 
 What is pinned: the versions below, and `npm/package-lock.json`. Another version here makes another environment.
 """
@@ -76,7 +76,7 @@ async def node(packages: Path = NPM) -> Path:
 
 
 def node_environment(folder: Path) -> dict[str, str]:
-    """What a process needs to find the packages; what they write goes into the cache too, not to the person's home."""
+    """Variables by which a process finds the packages; their files go into the cache too, not to the person's home."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     path = f"{folder / 'node_modules' / '.bin'}{os.pathsep}{os.environ['PATH']}"

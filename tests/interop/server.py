@@ -30,7 +30,7 @@ def object_of(kind: str, *names: str) -> dict[str, Any]:
 
 
 def more_tools(hub: Hub) -> dict[str, ToolEntry]:
-    """What the suite has no tool for: structured output, a call that is cancelled, a resource that changes."""
+    """Tools that the suite lacks: structured output, a call that is cancelled, a resource that changes."""
     cancelled: Counter[str] = Counter()
 
     async def add(call: Call, arguments: Arguments) -> Result:

@@ -86,7 +86,7 @@ class Talk(ABC):
 
 
 def answer_form(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """What the person fills in: something of the right type everywhere."""
+    """The person's answers to a form: something of the right type everywhere."""
     return {name: ANSWERS[each["type"]] for name, each in schema.get("properties", {}).items()}
 
 

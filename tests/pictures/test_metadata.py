@@ -1,4 +1,4 @@
-"""What stays of a picture and what does not: by pictures as Pillow writes them, read again by Pillow."""
+"""Metadata that stays in a picture, and metadata that goes: by pictures that Pillow writes and reads again."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""What Pillow makes of good, damaged, huge and misnamed pictures. All pictures are made here, none is a file."""
+"""Previews of good, damaged, huge and misnamed pictures. All pictures are made here, none is a file."""
 
 import io
 

@@ -111,7 +111,7 @@ class Two:
         await until(lambda: sum(isinstance(each, kind) for each in self.wire.told) >= count)
 
     def ended(self, owner: str = "anna", history_id: int = 1) -> None:
-        """What a storage tells of itself once a row has ended."""
+        """The notice that a storage itself tells once a row has ended."""
         self.wire.ends[1].tell(JobChanged(owner, history_id, ended=True))
 
 

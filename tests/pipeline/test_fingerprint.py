@@ -1,4 +1,4 @@
-"""What makes two requests the same."""
+"""The fingerprint that makes two requests the same."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a call may do with pictures, with a real store and real files; the upstreams are a few lines each.
+"""Calls and their pictures, with a real store and real files; the upstreams are a few lines each.
 
 Whatever ends a call, its row says how that stands: nothing stays `working` that nobody works on. Paying once is in
 `test_generation_pay_once.py`, going on after a stop in `test_generation_resume.py`.

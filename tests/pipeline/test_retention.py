@@ -42,7 +42,7 @@ class TickingClock(Clock):
 
 @dataclass
 class WatchedStore:
-    """What the store was asked; and whether it stops where a crash would."""
+    """The questions to the store; and a stop where a crash would be."""
 
     asked: list[str] = field(default_factory=list)
     crashes: bool = False
@@ -95,11 +95,11 @@ class Cellar:
         return picture(await self.files.keep(owner, data, "image/png"), size=len(data))
 
     async def left(self) -> list[str]:
-        """What the bytes on disk say, sorted."""
+        """The bytes on disk as text, sorted."""
         return sorted(path.read_text() for path in self.folder.rglob("*") if path.is_file())
 
     async def kept(self, job: Job) -> list[bool]:
-        """What the history says of a job's pictures."""
+        """The pictures of a job as the history has them."""
         found = await self.store.job(job.owner, job.history_id)
         return [each.kept for each in found.pictures] if found else []
 
@@ -436,7 +436,7 @@ async def written(cellar: Cellar, name: str, when: float) -> None:
 
 
 async def started(cellar: Cellar) -> None:
-    """What a process does before it first pauses."""
+    """The steps of a process before it first pauses."""
     reached = asyncio.Event()
 
     async def pause(_: float) -> None:

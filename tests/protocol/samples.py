@@ -1,4 +1,4 @@
-"""What tests of the protocol are made of: calls without an edge, small servers, and somewhere to send messages to."""
+"""Parts for tests of the protocol: calls without an edge, small servers, and a place to send messages to."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ class Outbox(ClientChannel):
         self.pending = pending or PendingRequests()
         self.takes_messages = takes_messages
         self.reached = True
-        """Whether the client is there."""
+        """True while the client is there."""
         self.opened = 0
         self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 

@@ -1,4 +1,4 @@
-"""What a handler can do for its caller. Above all `ask`: one text, four ways to the person."""
+"""The means of a handler towards its caller. Above all `ask`: one text, four ways to the person."""
 
 import asyncio
 import gc

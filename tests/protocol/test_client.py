@@ -1,4 +1,4 @@
-"""What a client says of itself, read with distrust."""
+"""The facts that a client tells of itself, read with distrust."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What may be asked, how it goes on the wire, and what counts as an answer."""
+"""Questions to a client: which may be asked, how they go on the wire, and which values count as an answer."""
 
 from typing import Any
 

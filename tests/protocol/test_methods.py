@@ -177,7 +177,7 @@ class Listening:
         self.answer = asyncio.create_task(respond(given, listening))
 
     async def acknowledged(self) -> Any:
-        """What the server agreed to, which comes first of all."""
+        """The acknowledgement of the server, which comes first of all."""
         first = await self.outbox.next()
         assert first["method"] == "notifications/subscriptions/acknowledged"
         return first["params"]["notifications"]

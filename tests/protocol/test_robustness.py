@@ -1,4 +1,4 @@
-"""Whatever comes in, in whatever order: admission and dispatch never raise, and an error names its request.
+"""Messages of any kind in any order: admission and dispatch never raise, and an error names its request.
 
 Requests are made of parts that are right, nearly right and absurd, so that most get far before they fail.
 """
@@ -179,7 +179,7 @@ RIGHT = st.fixed_dictionaries(
         "requestState": st.none(),
     },
 )
-"""What gets a call into its handler; the rest of its params may be anything."""
+"""Params that get a call into its handler; the rest of them may be anything."""
 
 
 @st.composite

@@ -39,7 +39,7 @@ EVERY = (TOOLS, PROMPTS, RESOURCES, FOX, CAT, ONE, TWO)
 
 
 async def told(subscription: Subscription) -> list[Change]:
-    """What a subscription still has to tell, by closing it."""
+    """The notices that a subscription still has to tell, by closing it."""
     subscription.close()
     notices = []
     while (notice := await subscription.next()) is not None:

@@ -44,7 +44,7 @@ class At:
     fixture: ReferenceFixture
     references: References
     gone: dict[str, bytes] = field(default_factory=dict)
-    """What the image service still has of pictures whose files were removed, by name."""
+    """The pictures that the image service still has, though their files were removed, by name."""
 
     async def collect(self, model: Model = FIVE, owner: str = "anna", **arguments: Any) -> tuple[Reference, ...]:
         return await self.references.collect(owner, arguments, model, MODELS)
@@ -55,7 +55,7 @@ class At:
         return reference
 
     async def problem(self, model: Model = FIVE, owner: str = "anna", **arguments: Any) -> str:
-        """What a call is told."""
+        """The progress that a call is told."""
         with pytest.raises(WorkError) as caught:
             await self.collect(model, owner, **arguments)
         assert caught.value.kind == "reference"

@@ -1,4 +1,4 @@
-"""What the values of `image_url` are taken for."""
+"""Values of `image_url`, and their meaning."""
 
 import base64
 from collections.abc import Callable

@@ -40,7 +40,7 @@ class Asked:
 
 @dataclass
 class Told:
-    """What one caller was told. `entry` is the last structured answer; without any the caller gave up."""
+    """The answers to one caller. `entry` is the last structured one; without any the caller gave up."""
 
     asked: Asked
     entry: dict[str, Any] = field(default_factory=dict)

@@ -158,7 +158,7 @@ async def _settle(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 
 
 def _complaints(replicas: Sequence[Replica]) -> list[str]:
-    """What the logs say that must not be there."""
+    """Lines of the logs that must not be there."""
     return [
         f"{replica.log}: {line}"
         for replica in replicas

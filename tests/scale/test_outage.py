@@ -37,7 +37,7 @@ async def drawing(serve: Serve, url: str) -> AsyncIterator[tuple[Running, WireCl
 
 
 async def told(call: "asyncio.Task[dict[str, Any]]", since: float) -> str:
-    """What a call is told, which takes no longer than it may."""
+    """The answer to a call, which takes no longer than it may."""
     result = await call
     assert time.monotonic() - since < TOLD_S
     return str(result["content"][0]["text"])

@@ -51,7 +51,7 @@ class Replicas:
         await until(lambda: sum(self.upstream.charges.values()) >= count, 20)
 
     async def has(self, condition: str) -> bool:
-        """Whether a job is so."""
+        """True where a job is so."""
         return bool(await self.rows(f"SELECT 1 FROM jobs WHERE {condition}"))  # noqa: S608 - a test's own words
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ INDEX_MATCHES_PROMPTS = "SELECT (SELECT group_concat(rowid) FROM prompts), (SELE
 
 @dataclass
 class Told:
-    """What the writers were told before they were killed."""
+    """The answers to the writers before they were killed."""
 
     leases: list[str] = field(default_factory=list)
     begun: list[int] = field(default_factory=list)
@@ -83,7 +83,7 @@ def check_files(data: Path, jobs: dict[int, Job]) -> None:
 
 
 async def check_sums(store: SqliteStore, jobs: list[Job]) -> None:
-    """What triggers keep is what a count would give; the index of words has the rows that there are, and is whole."""
+    """Sums that triggers keep are those of a count; the index of words has the rows that there are, and is whole."""
     done = [job for job in jobs if job.pictures]
     assert await store.totals("local") == Totals(
         working=0,

@@ -1,4 +1,4 @@
-"""What a model is told about wrong arguments: which, why, and what is allowed."""
+"""Words to a model about wrong arguments: which, why, and which are allowed."""
 
 from typing import Any
 

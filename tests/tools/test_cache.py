@@ -33,7 +33,7 @@ async def draw(client: WireClient, number: int) -> list[str]:
 
 
 async def statuses(client: WireClient, urls: list[str]) -> list[int]:
-    """What each URL answers."""
+    """The answer of each URL."""
     found = []
     for url in urls:
         async with client.session.get(url) as answer:

@@ -1,4 +1,4 @@
-"""What a handler learns of its answer over HTTP, and does to it: first byte, delivery, cancellation, client."""
+"""A handler and its answer over HTTP: first byte, delivery, cancellation, client."""
 
 import asyncio
 import json

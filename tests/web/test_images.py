@@ -93,14 +93,14 @@ async def test_a_picture_comes_whole_and_with_every_header(files: DiskFiles, cli
 
 
 def assert_lasting(headers: Mapping[str, str], name: str) -> None:
-    """What 200, 206 and 304 all say."""
+    """The headers that 200, 206 and 304 share."""
     assert headers["ETag"] == f'"{name}"'
     assert headers["Cache-Control"] == "private, max-age=31536000, immutable"
     assert_safe(headers)
 
 
 def assert_safe(headers: Mapping[str, str]) -> None:
-    """What every answer says."""
+    """The headers of every answer."""
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
     assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"

@@ -221,7 +221,7 @@ async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> No
 
 
 async def all_of(kept: Stream) -> list[bytes]:
-    """What a client is told that comes again for everything; fails when the stream does not end."""
+    """The messages to a client that comes again for everything; fails when the stream does not end."""
     async with asyncio.timeout(20):
         return [event async for event in kept.follow(0)]
 

@@ -58,7 +58,7 @@ class Open:
 
 
 def assert_closed(headers: Any) -> None:
-    """What every answer of this route says: kept nowhere, framed nowhere, its address told to nobody."""
+    """The headers of every answer of this route: kept nowhere, framed nowhere, its address told to nobody."""
     assert headers["Cache-Control"] == "no-store"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -208,7 +208,7 @@ async def test_a_body_that_is_not_as_said_is_refused(at: Open, sizes: str) -> No
 
 
 async def raw(at: Open, *lines: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
-    """What the service answers to a request as it stands, before its body is complete."""
+    """The answer of the service to a request as it stands, before its body is complete."""
     reader, writer = await asyncio.open_connection("127.0.0.1", at.server.port)
     head = [*lines, "Host: localhost", "Connection: close", "", ""]
     writer.write("\r\n".join(head).encode() + body)

@@ -74,13 +74,13 @@ async def person(open_tab: OpenTab, tmp_path: Path) -> AsyncIterator[Person]:
 
 
 async def visible(tab: Tab, id_: str) -> bool:
-    """Whether an element can be seen."""
+    """True where an element can be seen."""
     seen: bool = await tab.run(f"document.getElementById({id_!r}).getClientRects().length > 0")
     return seen
 
 
 async def entries(tab: Tab) -> list[str]:
-    """What each chosen picture says, an error after a "!"."""
+    """The text of each chosen picture, an error after a "!"."""
     script = (
         "[...document.querySelectorAll('#pictures li')]"
         ".map((each) => (each.className === 'bad' ? '! ' : '') + each.querySelector('.about').innerText)"
@@ -90,7 +90,7 @@ async def entries(tab: Tab) -> list[str]:
 
 
 async def fits(tab: Tab) -> bool:
-    """Whether nothing of the page lies beside the screen."""
+    """True where nothing of the page lies beside the screen."""
     inside: bool = await tab.run(
         "document.documentElement.scrollWidth <= innerWidth && [...document.querySelectorAll('main *')]"
         ".every((each) => each.getBoundingClientRect().right <= innerWidth + 0.5)"

@@ -12,7 +12,7 @@ from tests.stores import POLICY, Clock, begin, made
 
 
 async def prompts(store: Store, query: str) -> list[str]:
-    """What a query finds, newest first; the count must agree."""
+    """The matches of a query, newest first; the count must agree."""
     page = await store.page("ann", Search(query=query), 100)
     assert (page.total, page.more) == (len(page.jobs), False)
     return [job.prompt for job in page.jobs]

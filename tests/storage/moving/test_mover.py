@@ -82,7 +82,7 @@ async def test_a_service_goes_on_with_what_came_back(tmp_path: Path, database: D
 
 
 class BrokenError(Exception):
-    """What a test breaks a move with."""
+    """The fault by which a test breaks a move."""
 
 
 class BrokenRecords(FolderRecords):

@@ -1,4 +1,4 @@
-"""What each query reads of a long history: some rows more than it shows, and none of the others.
+"""Rows that each query reads of a long history: some more than it shows, and none of the others.
 
 `make bench` measures the same with a million rows.
 """

@@ -1,4 +1,4 @@
-"""What an answer puts in the place of the costs that were expected of a job."""
+"""Costs of an answer, in the place of those that were expected of a job."""
 
 import json
 

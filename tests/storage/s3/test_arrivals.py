@@ -1,4 +1,4 @@
-"""What arrived, in a bucket of a real server, where other replicas find it."""
+"""Arrivals in a bucket of a real server, where other replicas find them."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What the index of files adds to the contract: uploads that wait, other processes, and rows deleted by hand."""
+"""The index of files beyond the contract: uploads that wait, other processes, and rows deleted by hand."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""What each query costs as a history grows: no more, by the steps that SQLite takes, and nothing is sorted or scanned.
+"""The cost of each query as a history grows: no more, by the steps of SQLite, and nothing is sorted or scanned.
 
 `make bench-growth` measures the same with a million rows.
 """

@@ -1,4 +1,4 @@
-"""What SQLite adds to the contract of every store: dead processes, and disks that refuse."""
+"""The store of SQLite beyond the contract of every store: dead processes, and disks that refuse."""
 
 import resource
 from pathlib import Path
