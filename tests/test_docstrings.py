@@ -1,4 +1,4 @@
-"""Docstrings of service, benchmarks and tests: each names its subject. Their form is the business of ruff (pydocstyle)."""
+"""Docstrings of service, benchmarks and tests: each names its subject. Their form is the business of ruff."""
 
 import ast
 import re
