@@ -3,10 +3,13 @@
 A replica that starts compares its own with those in the database. While others live, another one is refused: half of
 all links and sessions would be dead, or half of the pictures not found. Where nobody else lives, its own count from
 then on.
+
+The clocks agree as well: rows have the times of replicas. One that is hours ahead would make its files the newest for
+hours, and give up work of others as too old.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from service.images import WorkError
@@ -27,6 +30,15 @@ UPSERT: Final = """
 """
 
 
+MOST_APART_S: Final = 900.0
+"""Seconds that the clocks of replica and database may be apart: S3 takes no signature beyond them either."""
+
+NOTED_S: Final = 60.0
+"""Seconds from which the log says so: people see times by either."""
+
+SELECT_NOW: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
+
+
 class DisagreementError(WorkError):
     """A replica has another fact than those that live. `name` is that of the fact."""
 
@@ -36,8 +48,25 @@ class DisagreementError(WorkError):
         self.name = name
 
 
-async def agree(connection: Connection, lease: str, facts: Mapping[str, str]) -> None:
-    """Enter a lease as that of a replica with these facts. Raises `DisagreementError`. Work of one transaction."""
+class ClockError(WorkError):
+    """The clock of this machine cannot be that of the database. One line."""
+
+    def __init__(self, off: float) -> None:
+        """Say how far it is off."""
+        way = "ahead of" if off > 0 else "behind"
+        super().__init__(f"the clock of this machine is {abs(off):.0f} s {way} its own: set both by NTP", kind=STORAGE)
+
+
+async def agree(connection: Connection, lease: str, facts: Mapping[str, str], clock: Callable[[], float]) -> None:
+    """Enter a lease as that of a replica with these facts, at the time of `clock`. Work of one transaction.
+
+    Raises `DisagreementError` and `ClockError`.
+    """
+    off = clock() - await connection.fetchval(SELECT_NOW)
+    if abs(off) > MOST_APART_S:
+        raise ClockError(off)
+    if abs(off) > NOTED_S:
+        logger.warning("The clock of this machine is %.0f s off that of the database: set both by NTP.", abs(off))
     await connection.execute(ONE_AT_A_TIME)
     known = {str(row[0]): str(row[1]) for row in await connection.fetch(SELECT)}
     changed = [name for name, value in facts.items() if known.get(name, value) != value]

@@ -60,7 +60,7 @@ async def open_records(  # noqa: PLR0913, PLR0917 - the places and limits of all
     """
     database, held = await Database.open(ways.url), Held(lease.id)
     stack.push_async_callback(database.close)
-    await database.write(agree, held.id, ways.facts)
+    await database.write(agree, held.id, ways.facts, time.time)
     store = await PostgresStore.open(database, held, time.time, allowances=allowances, arrivals=arrivals, folder=data)
     stack.push_async_callback(_let_go, database, held)
     tasks = await PostgresTasks.open(database, held, time.time)

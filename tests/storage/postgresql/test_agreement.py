@@ -1,11 +1,12 @@
 """The facts that replicas agree upon when they start."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
-from service.storage.postgresql.agreement import DisagreementError, agree
+from service.storage.postgresql.agreement import ClockError, DisagreementError, agree
 from service.storage.postgresql.database import Database
 from tests.scale.postgres import Server, database_of
 
@@ -30,7 +31,7 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 async def test_replicas_with_the_same_facts_start_side_by_side(database: Database) -> None:
-    await asyncio.gather(*(database.write(agree, f"lease {number}", OURS) for number in range(5)))
+    await asyncio.gather(*(database.write(agree, f"lease {number}", OURS, time.time) for number in range(5)))
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -38,17 +39,17 @@ async def test_one_with_another_fact_is_refused_and_leaves_nothing(
     database: Database, url: str, postgres_server: Server, name: str
 ) -> None:
     """Ours: half of all links and sessions would be dead, or half of the pictures not found."""
-    await database.write(agree, "first", OURS)
+    await database.write(agree, "first", OURS, time.time)
     with pytest.raises(DisagreementError) as refused:
-        await database.write(agree, "second", {**OURS, name: "another"})
+        await database.write(agree, "second", {**OURS, name: "another"}, time.time)
     assert refused.value.name == name
     async with postgres_server.connected(database_of(url)) as connection:
         assert await connection.fetchval("SELECT count(*) FROM leases") == 1
-    await database.write(agree, "third", OURS)
+    await database.write(agree, "third", OURS, time.time)
 
 
 async def test_of_two_that_start_at_once_one_is_refused(database: Database) -> None:
-    starting = [database.write(agree, name, {"secret": name}) for name in ("one", "two")]
+    starting = [database.write(agree, name, {"secret": name}, time.time) for name in ("one", "two")]
     ended = await asyncio.gather(*starting, return_exceptions=True)
     assert [type(each) for each in ended if each is not None] == [DisagreementError]
 
@@ -57,9 +58,25 @@ async def test_where_nobody_else_lives_another_fact_counts_from_now_on(
     database: Database, url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ours: a secret that leaked has to be changed; the log says what that ends."""
-    await database.write(agree, "first", OURS)
+    await database.write(agree, "first", OURS, time.time)
     await postgres_server.run("DELETE FROM leases", database_of(url))
-    await database.write(agree, "second", {**OURS, "secret": "new"})
+    await database.write(agree, "second", {**OURS, "secret": "new"}, time.time)
     assert "The secret is another one than before" in caplog.text
     with pytest.raises(DisagreementError):
-        await database.write(agree, "third", OURS)
+        await database.write(agree, "third", OURS, time.time)
+
+
+@pytest.mark.parametrize(("ahead_s", "words"), [(7200, "7200 s ahead of its own"), (-7200, "7200 s behind its own")])
+async def test_a_clock_that_is_hours_off_is_refused(
+    database: Database, url: str, postgres_server: Server, ahead_s: float, words: str
+) -> None:
+    """Ours: its files would be the newest for hours, and work of others would be given up as too old."""
+    with pytest.raises(ClockError, match=words):
+        await database.write(agree, "first", OURS, lambda: time.time() + ahead_s)
+    async with postgres_server.connected(database_of(url)) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM leases") == 0
+
+
+async def test_a_clock_that_is_minutes_off_is_noted(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    await database.write(agree, "first", OURS, lambda: time.time() - 120)
+    assert "is 120 s off that of the database" in caplog.text
