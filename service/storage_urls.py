@@ -90,6 +90,11 @@ class S3:
     secret_key: str = field(repr=False)
     public_url: str = ""
 
+    @property
+    def shown(self) -> str:
+        """The folder as EASEL_FILES_URL names it."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
 
 def read_s3(text: Callable[[str], str], url: Callable[[str], str]) -> S3 | None:
     """Read the settings of S3 by their names; `url` reads and checks one that is a URL. None where they are not set.

@@ -151,7 +151,7 @@ async def _open_database(  # noqa: PLR0913, PLR0917 - as the records of any engi
     if settings.s3 is None:  # each data folder has a secret of its own, also where another one counts
         folder = (await asyncio.to_thread(Secret.open, data, lease.folder)).fingerprint
     else:
-        folder = f"s3://{settings.s3.bucket}/{settings.s3.prefix}"
+        folder = settings.s3.shown
     direct = settings.listen or place
     ways = Ways(
         url=place.url,

@@ -122,6 +122,8 @@ def greeting(settings: Settings, upstreams: Mapping[str, Upstream], models: Mode
         f"  MCP endpoint  {settings.origin}{settings.path}",
         f"  Pictures      {settings.reached_at}{PICTURES.path}<name>",
         f"  Data folder   {settings.data_dir}",
+        *([f"  Database      {settings.database.shown}"] if settings.database else []),
+        *([f"  Bucket        {settings.s3.shown}"] if settings.s3 else []),
         *([f"  Sign-in       {settings.oauth.issuer}"] if settings.oauth else []),
         *_image_folder(settings),
         *(f"  Image service {upstream.describe()}" for upstream in upstreams.values()),

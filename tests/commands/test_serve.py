@@ -43,6 +43,18 @@ def test_it_says_all_that_a_newcomer_needs() -> None:
     assert "claude mcp add --transport http easel http://127.0.0.1:8866/mcp\n" in text
 
 
+def test_it_names_the_database_and_the_bucket_of_replicas_without_their_passwords() -> None:
+    text = greeted(
+        EASEL_DATABASE_URL="postgresql://easel:topsecret@db.example.com/easel",
+        EASEL_FILES_URL="s3://pictures/easel",
+        EASEL_S3_KEY_ID="key",
+        EASEL_S3_SECRET_KEY="topsecret",
+        EASEL_SECRET="topsecret" * 8,
+    )
+    assert "  Database      postgresql://db.example.com/easel\n  Bucket        s3://pictures/easel/\n" in text
+    assert "topsecret" not in text
+
+
 def test_clients_are_given_the_public_url() -> None:
     """Ours: behind a reverse proxy the address that we listen on is of no use to anybody else."""
     text = greeted(EASEL_PUBLIC_URL="https://easel.example.com/art/", EASEL_TOKENS="anna:topsecret-0123456789")
