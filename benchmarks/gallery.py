@@ -133,9 +133,12 @@ def fill(data: Path, count: int) -> None:
     with sqlite3.connect(data / "easel.db") as database:
         database.executemany(
             "INSERT INTO jobs (id, owner, history_id, state, model, prompt, parameters, upstream, fingerprint, lease,"
-            " created_at, finished_at, delivered_at) VALUES (?1, 'local', ?1, 'done', ?2, ?3, '{}', 'kiln', '', '', ?4,"
-            " ?4 + 1, ?4 + 1)",
-            ((number, f"model-{number % 5}", PROMPTS[number % 4], began + number) for number in range(1, count + 1)),
+            " created_at, finished_at, delivered_at)"
+            " VALUES (?, 'local', ?, 'done', ?, ?, '{}', 'kiln', '', '', ?, ?, ?)",
+            (
+                (number, number, f"model-{number % 5}", PROMPTS[number % 4], *(began + number + s for s in (0, 1, 1)))
+                for number in range(1, count + 1)
+            ),
         )
         database.executemany(
             INSERT_WORDS, ((search_text(PROMPTS[number % 4]), number) for number in range(1, count + 1))

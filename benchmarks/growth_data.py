@@ -55,7 +55,7 @@ INSERT_JOBS: Final = """
         id, owner, history_id, state, model, prompt, parameters, upstream, fingerprint, lease, created_at, finished_at,
         delivered_at, failure_kind, failure_reason, has_parents
     )
-    VALUES (?1, ?2, ?1, ?3, ?4, ?5, ?6, 'kiln', ?7, '', ?8, ?8 + 20, ?8 + 21, ?9, ?9, ?10)
+    VALUES (?, ?, ?, ?, ?, ?, ?, 'kiln', ?, '', ?, ?, ?, ?, ?, ?)
 """
 INSERT_PICTURES: Final = """
     INSERT INTO pictures (job_id, position, name, media_type, width, height, size, note, source)
@@ -117,7 +117,11 @@ def fill(connection: sqlite3.Connection, count: int) -> None:
 
 def _insert(connection: sqlite3.Connection, some: list[Row], kept_after: float) -> None:
     done = [row for row in some if row.state == "done"]
-    connection.executemany(INSERT_JOBS, [row.job for row in some])
+    jobs = []
+    for row in some:
+        number, owner, *middle, at, failure, has_parents = row.job
+        jobs.append((number, owner, number, *middle, at, row.at + 20, row.at + 21, failure, failure, has_parents))
+    connection.executemany(INSERT_JOBS, jobs)
     connection.executemany(INSERT_WORDS, [(search_text(row.prompt), row.number) for row in some])
     connection.executemany(INSERT_PICTURES, [(row.number, row.name) for row in done])
     stored = [(row.name, OWNER, row.at + 20) for row in done if row.number > kept_after]

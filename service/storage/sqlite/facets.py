@@ -75,7 +75,8 @@ SELECT_NAME: Final = "SELECT id FROM names WHERE name = ?"
 SELECT_ANOTHER: Final = "SELECT 1 FROM totals WHERE owner <> ? LIMIT 1"
 SELECT_COUNT: Final = """
     SELECT coalesce(sum(jobs), 0) FROM job_counts
-    WHERE owner = ?1 AND (?2 IS NULL OR model = ?2) AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR has_parents = ?4)
+    WHERE owner = ? AND model = coalesce(?, model) AND state = coalesce(?, state)
+        AND has_parents = coalesce(?, has_parents)
 """
 
 

@@ -25,8 +25,9 @@ AT_ONCE: Final = 200
 FORGET_UNOWNED: Final = "DELETE FROM files WHERE name = ? AND owner = '' AND owner <> ?"
 INSERT_FILE: Final = """
     INSERT INTO files (name, owner, size, drawn, stored_at)
-    VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM pictures WHERE name = ?1),
-        max(?4, (SELECT coalesce(max(stored_at), 0) FROM files)))
+    SELECT new.name, owner, size, EXISTS (SELECT 1 FROM pictures WHERE pictures.name = new.name),
+        max(new.stored_at, (SELECT coalesce(max(stored_at), 0) FROM files))
+    FROM (SELECT ? AS name, ? AS owner, ? AS size, ? AS stored_at) AS new WHERE true
     ON CONFLICT (name) DO UPDATE SET stored_at = max(stored_at, excluded.stored_at), drawn = excluded.drawn
 """
 """A file is never older than one before it, also when the clock was set back: the oldest go first."""
@@ -40,8 +41,8 @@ COUNT_ALL: Final = """
     SELECT coalesce(sum(entries), 0), coalesce(sum(bytes), 0), (SELECT min(stored_at) FROM files) FROM file_totals
 """
 COUNT_OF_OWNER: Final = """
-    SELECT coalesce(sum(entries), 0), coalesce(sum(bytes), 0), (SELECT min(stored_at) FROM files WHERE owner = ?1)
-    FROM file_totals WHERE owner = ?1
+    SELECT coalesce(sum(entries), 0), coalesce(sum(bytes), 0), (SELECT min(stored_at) FROM files WHERE owner = ?)
+    FROM file_totals WHERE owner = ?
 """
 NEWEST_TIME: Final = "SELECT coalesce(max(stored_at), 0) FROM files"
 ANSWERS: Final[Mapping[Kind, str]] = {
@@ -128,7 +129,7 @@ def forget_files(connection: sqlite3.Connection, names: Collection[str]) -> None
 
 def files_total(connection: sqlite3.Connection, owner: str | None) -> FilesTotal:
     """Count the files of an owner, or with None those of everybody."""
-    query, values = (COUNT_ALL, ()) if owner is None else (COUNT_OF_OWNER, (owner,))
+    query, values = (COUNT_ALL, ()) if owner is None else (COUNT_OF_OWNER, (owner, owner))
     entries, size, oldest = connection.execute(query, values).fetchone()
     return FilesTotal(entries=entries, bytes=size, oldest=oldest)
 

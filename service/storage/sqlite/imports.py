@@ -27,11 +27,13 @@ SELECT_OLD_FILES: Final = "SELECT old_name, name FROM old_files"
 FIND_OLD_FILE: Final = "SELECT name FROM old_files WHERE old_name = ?"
 SELECT_NEWEST: Final = "SELECT newest FROM totals WHERE owner = ?"
 SET_NEWEST: Final = """
-    INSERT INTO totals (owner, newest) VALUES (?1, ?2) ON CONFLICT (owner) DO UPDATE SET newest = max(newest, ?2)
+    INSERT INTO totals (owner, newest) VALUES (?, ?)
+    ON CONFLICT (owner) DO UPDATE SET newest = max(newest, excluded.newest)
 """
 INSERT_DATED_FILE: Final = """
     INSERT INTO files (name, owner, size, drawn, stored_at)
-    VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM pictures WHERE name = ?1), ?4)
+    SELECT new.name, owner, size, EXISTS (SELECT 1 FROM pictures WHERE pictures.name = new.name), stored_at
+    FROM (SELECT ? AS name, ? AS owner, ? AS size, ? AS stored_at) AS new WHERE true
     ON CONFLICT (name) DO UPDATE SET drawn = excluded.drawn
 """
 """Unlike a new file, one of an earlier server may be older than those before it: `cache` keeps the newest."""

@@ -107,11 +107,11 @@ Of `daily_costs`, `cost` is all that was spent or is expected on that day, and `
 """
 
 SELECT_USE: Final = """
-    SELECT coalesce(sum(pictures) FILTER (WHERE owner = ?1), 0), coalesce(sum(pictures), 0)
-    FROM daily_use WHERE day = ?2
+    SELECT coalesce(sum(pictures) FILTER (WHERE owner = ?), 0), coalesce(sum(pictures), 0)
+    FROM daily_use WHERE day = ?
 """
 COUNT_WORKING: Final = """
-    SELECT coalesce(sum(places) FILTER (WHERE owner = ?1), 0), coalesce(sum(places), 0) FROM (
+    SELECT coalesce(sum(places) FILTER (WHERE owner = ?), 0), coalesce(sum(places), 0) FROM (
         SELECT owner, iif(parts = 1, iif(tasks = '{}', counted, 0), counted - counted * (
             SELECT count(*) FROM (
                 SELECT CAST(key AS INTEGER) FROM json_each(tasks) UNION SELECT part FROM pictures WHERE job_id = jobs.id
@@ -126,7 +126,7 @@ Of several parts, those that have a task or a picture take none; the others take
 """
 
 COUNT_UPLOADS: Final = """
-    SELECT count(*) FILTER (WHERE owner = ?1), count(*) FROM uploads WHERE created_at >= ?2 AND created_at < ?3
+    SELECT count(*) FILTER (WHERE owner = ?), count(*) FROM uploads WHERE created_at >= ? AND created_at < ?
 """
 ADD_COST: Final = """
     INSERT INTO daily_costs (day, owner, model, currency, cost, estimated)
@@ -147,8 +147,8 @@ SELECT_LAST: Final = """
     WHERE owner = ? AND model = ? AND cost IS NOT NULL AND costed > 0 ORDER BY id DESC LIMIT 1
 """
 SELECT_SPENT: Final = """
-    SELECT coalesce(sum(cost) FILTER (WHERE owner = ?1), 0.0), coalesce(sum(cost), 0.0)
-    FROM daily_costs WHERE day = ?2 AND currency = ?3
+    SELECT coalesce(sum(cost) FILTER (WHERE owner = ?), 0.0), coalesce(sum(cost), 0.0)
+    FROM daily_costs WHERE day = ? AND currency = ?
 """
 SELECT_COSTS: Final = """
     SELECT day, owner, model, currency, cost, estimated FROM daily_costs

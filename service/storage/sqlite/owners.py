@@ -17,8 +17,8 @@ from service.storage.people import AtWorkError, Given, Holding, Use
 SELECT_HOLDING: Final = """
     SELECT coalesce(max(newest), 0), coalesce(sum(working), 0), coalesce(sum(done + failed), 0),
         coalesce(sum(pictures), 0),
-        (SELECT count(*) FROM files WHERE owner = ?1)
-    FROM totals WHERE owner = ?1
+        (SELECT count(*) FROM files WHERE owner = ?)
+    FROM totals WHERE owner = ?
 """
 SELECT_OWNERS: Final = "SELECT owner FROM totals UNION SELECT owner FROM file_totals WHERE entries > 0 ORDER BY owner"
 SELECT_LAST_ROW: Final = "SELECT coalesce(max(id), 0) FROM jobs"
@@ -79,21 +79,21 @@ RENAME: Final = (
 FORGET_WAITING: Final = ("DELETE FROM uploads WHERE owner = ?", "DELETE FROM tasks WHERE owner = ?")
 SELECT_USE: Final = """
     SELECT strftime('%Y-%m', day * 86400, 'unixepoch') AS month, owner, sum(received), sum(failed), sum(seconds)
-    FROM daily_use WHERE ?1 IN ('', strftime('%Y-%m', day * 86400, 'unixepoch'))
+    FROM daily_use WHERE ? IN ('', strftime('%Y-%m', day * 86400, 'unixepoch'))
     GROUP BY month, owner ORDER BY month DESC, owner
 """
 
 
 SELECT_COSTS_OF_MONTHS: Final = """
     SELECT strftime('%Y-%m', day * 86400, 'unixepoch') AS month, owner, currency, sum(cost), sum(estimated)
-    FROM daily_costs WHERE ?1 IN ('', strftime('%Y-%m', day * 86400, 'unixepoch'))
+    FROM daily_costs WHERE ? IN ('', strftime('%Y-%m', day * 86400, 'unixepoch'))
     GROUP BY month, owner, currency HAVING sum(cost) > 1e-9 ORDER BY currency
 """
 
 
 def holding(connection: sqlite3.Connection, owner: str) -> Holding:
     """Return all that an owner has."""
-    newest, working, ended, pictures, files = connection.execute(SELECT_HOLDING, (owner,)).fetchone()
+    newest, working, ended, pictures, files = connection.execute(SELECT_HOLDING, (owner, owner)).fetchone()
     return Holding(newest=newest, working=working, ended=ended, pictures=pictures, files=files)
 
 

@@ -22,18 +22,18 @@ SELECT_CHILDREN: Final = """
 """
 SELECT_WITH_PICTURES: Final = """
     SELECT job_id AS id FROM kept_jobs
-    WHERE owner = ?1 AND job_id <= (
-        SELECT id FROM jobs WHERE owner = ?1 AND history_id <= ?2 ORDER BY history_id DESC LIMIT 1
+    WHERE owner = ? AND job_id <= (
+        SELECT id FROM jobs WHERE owner = ? AND history_id <= ? ORDER BY history_id DESC LIMIT 1
     )
-    ORDER BY job_id DESC LIMIT ?3
+    ORDER BY job_id DESC LIMIT ?
 """
 SELECT_IDS_BETWEEN: Final = """
     SELECT history_id FROM jobs WHERE owner = ? AND history_id BETWEEN ? AND ? ORDER BY history_id DESC LIMIT ?
 """
 MOST_DIGITS: Final = len(str(LARGEST_INTEGER))
 SELECT_NEWEST_NAMES: Final = """
-    SELECT name FROM files WHERE owner = ?1 AND substr(name, 1, length(?2)) = ?2
-    ORDER BY stored_at DESC, name DESC LIMIT ?3
+    SELECT name FROM files WHERE owner = ? AND instr(name, ?) = 1
+    ORDER BY stored_at DESC, name DESC LIMIT ?
 """
 SELECT_NAMES_BETWEEN: Final = """
     SELECT name FROM files WHERE +owner = ? AND name >= ? AND name < ?
@@ -69,7 +69,7 @@ def counts(connection: sqlite3.Connection, owner: str) -> tuple[Totals, FilesTot
 def jobs_with_pictures(connection: sqlite3.Connection, owner: str, limit: int, before: int | None) -> list[Job]:
     """Jobs of which a picture's file is stored."""
     last = LARGEST_INTEGER if before is None else within_range(before - 1)
-    return found_jobs(connection, owner, SELECT_WITH_PICTURES, (owner, last, within_range(limit)))
+    return found_jobs(connection, owner, SELECT_WITH_PICTURES, (owner, owner, last, within_range(limit)))
 
 
 def history_ids(connection: sqlite3.Connection, owner: str, beginning: str, limit: int) -> list[int]:

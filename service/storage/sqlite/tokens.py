@@ -15,8 +15,8 @@ SELECT: Final = f"SELECT {COLUMNS} FROM tokens ORDER BY name, created_at, digest
 COUNT: Final = "SELECT count(*) FROM tokens WHERE revoked_at IS NULL"
 INSERT: Final = "INSERT INTO tokens (digest, name, created_at, expires_at) VALUES (?, ?, ?, ?)"
 REVOKE: Final = """
-    UPDATE tokens SET revoked_at = ?1
-    WHERE name = ?2 AND revoked_at IS NULL AND substr(lower(hex(digest)), 1, length(?3)) = ?3
+    UPDATE tokens SET revoked_at = ?
+    WHERE name = ? AND revoked_at IS NULL AND instr(lower(hex(digest)), ?) = 1
 """
 RENAME: Final = "UPDATE tokens SET name = ? WHERE name = ? AND revoked_at IS NULL"
 FORGET: Final = "DELETE FROM tokens"
