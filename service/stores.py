@@ -66,9 +66,9 @@ async def open_stores(
     if settings.database is not None:
         if secret is None:
             raise SettingsError("EASEL_SECRET", no_secret(settings))
-        records = partial(_once_it_answers, patience_s, partial(_open_database, settings, settings.database, secret))
+        records = partial(once_it_answers, patience_s, partial(_open_database, settings, settings.database, secret))
     places = Places(
-        files=partial(_once_it_answers, patience_s, partial(_open_bucket, bucket)) if bucket else None,
+        files=partial(once_it_answers, patience_s, partial(_open_bucket, bucket)) if bucket else None,
         # Of a replica that died any other one finishes what arrived there.
         arrivals=partial(S3Arrivals, bucket) if bucket and records else None,
         records=records,
@@ -84,17 +84,16 @@ async def open_stores(
         raise SettingsError("EASEL_DATA_DIR", f"cannot be used: {error}") from error
 
 
-async def _once_it_answers(
-    patience_s: float, opened: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-) -> T:
+async def once_it_answers(patience_s: float, opened: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
     """Open a storage elsewhere, again and again while it does not answer."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + patience_s
     while True:
         try:
             return await opened(*args, **kwargs)
-        except SettingsError as error:
-            if not isinstance(error.__cause__, AwayError) or loop.time() >= ends:
+        except (SettingsError, AwayError) as error:
+            is_away = isinstance(error, AwayError) or isinstance(error.__cause__, AwayError)
+            if not is_away or loop.time() >= ends:
                 raise
             await asyncio.sleep(PAUSE_S)  # nothing tells when it has started
 
