@@ -41,7 +41,7 @@ from service.settings import Settings
 from service.storage.notices import CallCancelled, Notice, TaskMessaged, TaskMoved
 from service.storage.opened import Storage
 from service.storage.secret import Secret
-from service.stores import open_stores
+from service.stores import START_PATIENCE_S, open_stores
 from service.tools.arguments import load_validators
 from service.tools.context import ToolContext
 from service.upstreams.base import Upstream
@@ -67,9 +67,6 @@ logger = logging.getLogger(__name__)
 
 VERSION: Final = "0.1.0"
 AGENT: Final = f"easel/{VERSION}"
-START_PATIENCE_S: Final = 30.0
-"""Seconds that a start waits for a database or a bucket that does not answer: all may begin with the machine."""
-
 GRACE_S: Final = 6.0
 """Seconds that calls may go on once no job runs any more: their answers go out."""
 

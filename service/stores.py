@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
+START_PATIENCE_S: Final = 30.0
+"""Seconds to wait for a database or a bucket that does not answer: all may begin with the machine."""
+
 PAUSE_S: Final = 0.5
 """Seconds between two tries to reach a storage that may be starting."""
 

@@ -34,14 +34,10 @@ from service.storage.s3.bucket import Bucket
 from service.storage.s3.files import S3Files
 from service.storage.secret import SECRET_BYTES, Secret
 from service.storage_urls import DATABASE_URL, NO_DRIVER
-from service.stores import once_it_answers, secret_of
+from service.stores import START_PATIENCE_S, once_it_answers, secret_of
 from service.upstreams.connector import client_session
 
 TELL_IT: Final = "give it that of now, as EASEL_SECRET (`xxd -p -c 64 {}/secret` prints the one of a data folder)"
-
-
-PATIENCE_S: Final = 30.0
-"""Seconds that a bucket is waited for that does not answer."""
 
 
 def run(settings: Settings, target: Path) -> int:
@@ -129,7 +125,7 @@ async def _open_place(settings: Settings, secret: Secret, session: aiohttp.Clien
     if settings.s3 is None:
         files = await DiskFiles.open(settings.data_dir / "files", scratch, key)
     else:
-        files = await once_it_answers(PATIENCE_S, S3Files.open, Bucket(session, settings.s3), key)
+        files = await once_it_answers(START_PATIENCE_S, S3Files.open, Bucket(session, settings.s3), key)
     if settings.s3 is None or settings.database is None:
         arrivals = await DiskArrivals.open(settings.data_dir / "arrived", scratch)
     else:
