@@ -20,8 +20,8 @@ from tests.emulators import flow2api
 from tests.paths import ROOT
 from tests.wire import ANNA, TWO_TOKENS, WireClient, modern_headers, modern_params, request, wire_client
 
-STOP_S = 2
-"""How long an idle service may take to stop: what a person at a terminal waits without a second Ctrl-C."""
+STOP_S = 8
+"""An idle service that has not stopped by then waits for what it need not: `ENGINE_KILLS_S`, say."""
 
 ENGINE_KILLS_S = 10
 """Podman, Docker and Kubernetes kill a container that has not stopped by then, or later."""

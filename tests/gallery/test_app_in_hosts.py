@@ -124,7 +124,7 @@ async def test_a_picture_that_outlasts_its_call_is_followed(world: Drawn, serve:
             assert asked["_meta"] == {FROM_VIEW: True}
             await host.see("seen.text.includes('being drawn') && !seen.images.length")
             upstream.go_on.set()
-            await asyncio.wait_for(drawing, 10)
+            await asyncio.wait_for(drawing, 20)
             seen = await host.see(LOADED)
             assert "being drawn" not in seen["text"]
             assert len(await tab.run("all('tools/call')")) < 5
@@ -154,7 +154,7 @@ async def test_a_host_that_calls_no_tools_is_asked_in_words(world: Drawn, serve:
                 "content": [{"type": "text", "text": "Show the picture of history_id 1."}],
             }
             upstream.go_on.set()
-            await asyncio.wait_for(drawing, 10)
+            await asyncio.wait_for(drawing, 20)
             await host.call("history", history_id=1)
             seen = await host.see(LOADED)
             assert "All pictures" not in seen["buttons"]

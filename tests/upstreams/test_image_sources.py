@@ -149,7 +149,10 @@ def test_a_field_nested_without_end_is_left() -> None:
     "text", ["![](" * 40_000, "![a" * 60_000, "data: ;" * 30_000, "<img src=" * 20_000, "](" * 90_000]
 )
 def test_no_text_takes_long_to_search(text: str) -> None:
-    """Ours: everybody waits meanwhile. A second is far more than it takes, and far less than a quadratic search."""
-    began = time.perf_counter()
+    """Ours: everybody waits meanwhile. A second is far more than it takes, and far less than a quadratic search.
+
+    It is one of the processor, which other work does not lengthen.
+    """
+    began = time.thread_time()
     in_text(text)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1

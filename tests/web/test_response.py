@@ -108,7 +108,7 @@ async def test_an_event_that_nobody_waits_for_goes_out_though_nothing_follows() 
         assert answer.put(b"one\n\n", optional=True)
         await is_read.wait()
 
-    async with connected(one) as (reader, writer), asyncio.timeout(5):
+    async with connected(one) as (reader, writer), asyncio.timeout(20):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"5\r\none\n\n\r\n")
         is_read.set()
@@ -122,7 +122,7 @@ async def test_events_stay_in_order_and_a_failure_after_them_begins_no_other_ans
         answer.put(b"four\n\n", optional=True)
         raise ValueError
 
-    async with connected(mixed) as (reader, writer), asyncio.timeout(5):
+    async with connected(mixed) as (reader, writer), asyncio.timeout(20):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         head, body = (await reader.read()).split(b"\r\n\r\n", 1)
     assert head.startswith(b"HTTP/1.1 200")

@@ -15,7 +15,7 @@ def connections() -> list[sqlite3.Connection]:
 
 def test_all_connections_read_at_once_and_end_closed(connections: list[sqlite3.Connection]) -> None:
     threads = ReaderThreads("test", connections)
-    meeting = threading.Barrier(3, timeout=10)
+    meeting = threading.Barrier(3, timeout=60)
     seen: list[sqlite3.Connection] = []
 
     def meet(connection: sqlite3.Connection) -> None:
