@@ -4,6 +4,7 @@ A call becomes an `ImageRequest`, an upstream turns it into `Picture`s, the pipe
 the whole story of it is one `Job`. Values only: nothing here opens, reads or waits.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -157,6 +158,11 @@ class ImageRequest:
     def parents(self) -> tuple[Parent, ...]:
         """The earlier pictures that it starts from."""
         return tuple(each.parent for each in self.references if each.parent is not None)
+
+    @property
+    def parts(self) -> int:
+        """The number of requests to its image service that draw its pictures."""
+        return math.ceil(self.count / max(1, self.native_count))
 
 
 @dataclass(frozen=True, kw_only=True)

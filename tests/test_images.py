@@ -49,3 +49,8 @@ def test_use_of_several_answers_adds_up_and_is_an_estimate_if_one_is() -> None:
 
 def test_costs_in_two_currencies_have_no_sum() -> None:
     assert (Usage(cost=1.0) + Usage(cost=2.0, currency="CNY")).cost is None
+
+
+def test_a_request_has_as_many_parts_as_draw_its_pictures() -> None:
+    asked = [ImageRequest(model="m", prompt="p", count=count, native_count=4) for count in (1, 4, 5)]
+    assert [each.parts for each in asked] == [1, 1, 2]

@@ -23,17 +23,8 @@ from service.storage.people import Pause
 from service.storage.postgresql.database import Connection
 from service.storage.postgresql.leases import LeaseLostError
 from service.storage.postgresql.values import dumped, loaded
-from service.storage.records.costing import Priced, Settlement, rates_of, settle
-from service.storage.records.job_rows import picture_row, read_job, read_picture
-from service.storage.records.new_work import (
-    SAME_MOMENT_S,
-    Counts,
-    NewJob,
-    check_disk,
-    check_new_job,
-    check_pauses,
-    parts_of,
-)
+from service.storage.records.job_rows import Priced, Settlement, picture_row, rates_of, read_job, read_picture, settle
+from service.storage.records.new_work import SAME_MOMENT_S, Counts, NewJob, check_disk, check_new_job, check_pauses
 from service.storage.records.words import search_text
 from service.storage.store import Begun
 
@@ -98,7 +89,7 @@ def _row(new: NewJob) -> dict[str, Any]:
         "parameters": dumped(request.parameters),
         "upstream": new.upstream,
         "submitted": new.submitted,
-        "parts": parts_of(request),
+        "parts": request.parts,
         "count": request.count,
         "price": request.price.picture,
         "currency": request.price.currency,

@@ -132,8 +132,3 @@ def check_disk(least_free: int, *, is_full: bool) -> None:
             retry_after_s=DISK_AGAIN_S,
             advice="or have the operator make room",
         )
-
-
-def parts_of(request: ImageRequest) -> int:
-    """Return the number of parts of a job: requests to its image service."""
-    return math.ceil(request.count / max(1, request.native_count))

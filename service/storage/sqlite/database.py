@@ -15,23 +15,27 @@
 import asyncio
 import contextlib
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
+from queue import SimpleQueue
+from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 from service.images import WorkError
 from service.storage.data_folder import DataFolderError, make_private_file
 from service.storage.file_system import check_mode
-from service.storage.sqlite.reader_threads import ReaderThreads
 from service.storage.sqlite.schema import create_tables
 from service.storage.sqlite.upgrade import CONVERSIONS, TIMEOUT_S, Conversions, needs_upgrade, upgrade
 from service.troubles import GONE, OTHER, described, storage_error, trouble_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+Reading: TypeAlias = Callable[[sqlite3.Connection], None]
+"""A piece of work that hands its outcome on by itself, and raises nothing."""
 
 READERS: Final = 2
 """Connections for short reads; there is another one for long ones."""
@@ -52,6 +56,38 @@ UNUSABLE: Final = "The history could not be read or written"
 
 LARGEST_INTEGER: Final = 2**63 - 1
 """The largest number that SQLite keeps. A `history_id` beyond it is nobody's."""
+
+
+class ReaderThreads:
+    """Threads that read, each on a connection of its own until `close`, in the order in which they are asked.
+
+    They are fewer and simpler than those of `ThreadPoolExecutor`, whose bookkeeping takes longer than a short query.
+    """
+
+    def __init__(self, name: str, connections: Sequence[sqlite3.Connection]) -> None:
+        self._asked: SimpleQueue[Reading | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._serve, args=(each,), name=f"sqlite-{name}", daemon=True)
+            for each in connections
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, reading: Reading) -> None:
+        """Have the next free thread do it."""
+        self._asked.put(reading)
+
+    def close(self) -> None:
+        """Finish what was asked, and close the connections. Blocks."""
+        for _ in self._threads:
+            self._asked.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self, connection: sqlite3.Connection) -> None:
+        while (reading := self._asked.get()) is not None:
+            reading(connection)
+        connection.close()
 
 
 class Database:

@@ -16,9 +16,8 @@ from service.costs import Drawn
 from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, Failure, Job, JobState, KeptPicture
 from service.storage.arrivals import arrival_name
 from service.storage.lease import RELEASED
-from service.storage.records.costing import rates_of
-from service.storage.records.job_rows import picture_row
-from service.storage.records.new_work import SAME_MOMENT_S, NewJob, parts_of
+from service.storage.records.job_rows import picture_row, rates_of
+from service.storage.records.new_work import SAME_MOMENT_S, NewJob
 from service.storage.records.words import search_text
 from service.storage.sqlite.facets import INSERT_WORDS
 from service.storage.sqlite.files import FORGET_UNOWNED, INSERT_FILE, age_unused
@@ -337,7 +336,7 @@ def _insert(connection: sqlite3.Connection, new: NewJob) -> int:
     row = (new.owner, history_id, request.model, request.prompt, created_at, new.lease, parameters, new.upstream)
     price = request.price
     priced = (request.count, price.picture, price.currency, rates_of(price), bool(request.parents))
-    values = (*row, new.fingerprint, new.submitted, parts_of(request), *priced)
+    values = (*row, new.fingerprint, new.submitted, request.parts, *priced)
     id_ = connection.execute(INSERT_JOB, values).lastrowid
     assert id_ is not None  # noqa: S101 - the type allows None for statements that insert nothing
     connection.execute(INSERT_WORDS, (search_text(request.prompt), id_))

@@ -13,7 +13,7 @@ from service.images import ImageRequest
 from service.limits import Allowances, Pair
 from service.storage.people import EVERYBODY, Pause
 from service.storage.records import new_work
-from service.storage.records.costing import Priced, settle
+from service.storage.records.job_rows import Priced, settle
 from service.storage.records.new_work import DAY_S, Counts, day_of
 
 TABLES: Final = (
@@ -108,7 +108,7 @@ Of `daily_costs`, `cost` is all that was spent or is expected on that day, and `
 
 SELECT_USE: Final = """
     SELECT coalesce(sum(pictures) FILTER (WHERE owner = ?), 0), coalesce(sum(pictures), 0)
-    FROM daily_use WHERE day = ?
+    FROM daily_use WHERE day = CAST(? / 86400 AS INTEGER)
 """
 COUNT_WORKING: Final = """
     SELECT coalesce(sum(places) FILTER (WHERE owner = ?), 0), coalesce(sum(places), 0) FROM (
@@ -148,7 +148,7 @@ SELECT_LAST: Final = """
 """
 SELECT_SPENT: Final = """
     SELECT coalesce(sum(cost) FILTER (WHERE owner = ?), 0.0), coalesce(sum(cost), 0.0)
-    FROM daily_costs WHERE day = ? AND currency = ?
+    FROM daily_costs WHERE day = CAST(? / 86400 AS INTEGER) AND currency = ?
 """
 SELECT_COSTS: Final = """
     SELECT day, owner, model, currency, cost, estimated FROM daily_costs
@@ -171,23 +171,26 @@ def check_new_job(
 
     The price of the request is the one that is to be expected (`price_of`).
     """
-    _check_state(connection, owner, allowances, now)
+    held = pauses(connection)
     counts = Counts(
         working=_pair(connection, COUNT_WORKING, owner),
-        pictures=_pair(connection, SELECT_USE, owner, day_of(now)),
+        pictures=_pair(connection, SELECT_USE, owner, now),
         spent=spent(connection, owner, request.price.currency, now) if request.price.picture else (0.0, 0.0),
     )
+    new_work.check_pauses(held, owner, now)
+    new_work.check_disk(allowances.free_bytes, is_full=_is_disk_full(connection, allowances))
     new_work.check_new_job(counts, owner, request, allowances, now)
 
 
 def drawn_today(connection: sqlite3.Connection, owner: str, now: float) -> int:
     """Count the pictures of an owner that the limit of today has counted."""
-    return int(_pair(connection, SELECT_USE, owner, day_of(now))[0])
+    return int(_pair(connection, SELECT_USE, owner, now)[0])
 
 
 def check_new_upload(connection: sqlite3.Connection, owner: str, allowances: Allowances, now: float) -> None:
     """Raise `LimitError` where this owner may have no further upload link now."""
-    _check_state(connection, owner, allowances, now)
+    check_pauses(connection, owner, now)
+    new_work.check_disk(allowances.free_bytes, is_full=_is_disk_full(connection, allowances))
     today = day_of(now) * DAY_S
     uploads = _pair(connection, COUNT_UPLOADS, owner, today, today + DAY_S)
     new_work.check_new_upload(uploads, owner, allowances, now)
@@ -198,11 +201,9 @@ def check_pauses(connection: sqlite3.Connection, owner: str, now: float) -> None
     new_work.check_pauses(pauses(connection), owner, now)
 
 
-def _check_state(connection: sqlite3.Connection, owner: str, allowances: Allowances, now: float) -> None:
-    check_pauses(connection, owner, now)
+def _is_disk_full(connection: sqlite3.Connection, allowances: Allowances) -> bool:
     file = connection.execute("PRAGMA database_list").fetchone()[2]
-    is_full = new_work.is_disk_full(Path(file).parent, allowances.free_bytes)
-    new_work.check_disk(allowances.free_bytes, is_full=is_full)
+    return new_work.is_disk_full(Path(file).parent, allowances.free_bytes)
 
 
 def _pair(connection: sqlite3.Connection, query: str, *values: str | float) -> Pair:
@@ -238,7 +239,7 @@ def price_of(connection: sqlite3.Connection, owner: str, request: ImageRequest) 
 
 def spent(connection: sqlite3.Connection, owner: str, currency: str, now: float) -> Pair:
     """Return what this owner, and all of them, have spent on the day of `now` in one currency."""
-    return _pair(connection, SELECT_SPENT, owner, day_of(now), currency)
+    return _pair(connection, SELECT_SPENT, owner, now, currency)
 
 
 def enter_costs(connection: sqlite3.Connection, id_: int, drawn: Drawn) -> None:

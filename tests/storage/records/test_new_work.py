@@ -17,7 +17,6 @@ from service.storage.records.new_work import (
     check_pauses,
     day_of,
     is_disk_full,
-    parts_of,
 )
 
 NOON = 20_000 * 86_400 + 43_200.0
@@ -94,6 +93,5 @@ def test_a_full_disk_takes_no_new_work(tmp_path: Path) -> None:
         check_disk(10**18, is_full=True)
 
 
-def test_days_and_parts_are_whole() -> None:
+def test_days_are_whole() -> None:
     assert (day_of(NOON), day_of(-1.0)) == (20_000, -1)
-    assert [parts_of(replace(FOX, count=count, native_count=4)) for count in (1, 4, 5)] == [1, 1, 2]
