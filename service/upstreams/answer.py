@@ -17,11 +17,13 @@ import io
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from service.byte_budget import UNKNOWN_BYTES, room_for
 from service.images import Usage
@@ -31,7 +33,7 @@ from service.upstreams.error_body import ERRORS, reported_error, sanitize
 from service.upstreams.errors import UpstreamError, upstream_error
 from service.upstreams.image_sources import Raw, Source
 from service.upstreams.kinds import Kind
-from service.upstreams.tasks import find_task
+from service.upstreams.tasks import find_task, is_task_id
 
 MAX_ANSWER: Final = 100 * 1024 * 1024
 """Bytes of one answer: several pictures of the largest size, inline."""
@@ -62,6 +64,12 @@ HEAD_BYTES: Final = 16
 
 IGNORED_FIELDS: Final = (b"id", b"retry")
 """SSE fields into which image services put nothing."""
+
+ADDRESS_HEADERS: Final = ("Operation-Location", "Location")
+"""Headers that name the address to ask at beside HTTP 202; the first one is Azure's."""
+
+WITHOUT_REASON: Final = frozenset({Kind.LOST, Kind.NO_IMAGE})
+"""Kinds of failure of an answer that holds no picture and does not say why."""
 
 Step = TypeVar("Step")
 """A sign of progress that an answer holds before its picture: a thought, the number of a partial picture."""
@@ -334,7 +342,7 @@ async def listen(
     if steps := answer.end():
         await report(steps)
     if not answer.pictures():
-        raise _explained(answer, response.status)
+        raise _explained(answer, response)
 
 
 async def read_piece(response: aiohttp.ClientResponse, answer: ImageAnswer[Any]) -> bytes:
@@ -346,8 +354,26 @@ async def read_piece(response: aiohttp.ClientResponse, answer: ImageAnswer[Any])
     return await response.content.readany()
 
 
-def _explained(answer: ImageAnswer[Step], status: int) -> UpstreamError:
+def _explained(answer: ImageAnswer[Step], response: aiohttp.ClientResponse) -> UpstreamError:
     """Return the error for an answer without a picture. HTTP 202 says by itself that the work goes on elsewhere."""
     error = answer.without_picture()
-    is_taken_in = status == HTTPStatus.ACCEPTED and error.kind in {Kind.LOST, Kind.NO_IMAGE}
-    return UpstreamError(Kind.ACCEPTED) if is_taken_in else error
+    if response.status != HTTPStatus.ACCEPTED:
+        return error
+    address = _address_to_ask_at(response)
+    is_same = error.kind == Kind.ACCEPTED and error.task in address
+    if address and (is_same or error.kind in WITHOUT_REASON):
+        return UpstreamError(Kind.ACCEPTED, detail=f"Its task there is {sanitize(address)}.").keeping(task=address)
+    return UpstreamError(Kind.ACCEPTED) if error.kind in WITHOUT_REASON else error
+
+
+def _address_to_ask_at(response: aiohttp.ClientResponse) -> str:
+    """Return path and query of the address that the headers name, empty where they name none (RFC 9110, 15.3.3).
+
+    The host is left out, as `find_task` leaves it out.
+    """
+    for named in filter(None, (response.headers.get(name) for name in ADDRESS_HEADERS)):
+        with suppress(ValueError):
+            address = response.url.join(URL(named)).raw_path_qs
+            if address != "/" and is_task_id(address):
+                return address
+    return ""

@@ -1,8 +1,8 @@
 """Tasks of gateways: a request of the Images or chat API that is answered with a task, asked about until it has ended.
 
-1. The question goes to the address that the answer named, then to the routes that gateways have: `tasks/<id>` of
-   APIMart and its kin, `images/tasks/<id>` of sub2api and SVRouter, `images/generations/<id>`. It goes to the
-   configured origin alone, with the key: nobody else gets it. The one that knows the task is asked from then on.
+1. The question goes to the address that the answer or its `Location` named, then to the routes that gateways have:
+   `tasks/<id>` of APIMart and its kin, `images/tasks/<id>` of sub2api and SVRouter, `images/generations/<id>`. It goes
+   to the configured origin alone, with the key: nobody else gets it. The one that knows the task is asked from then on.
 2. No question is charged. One that fails, or that the gateway is too busy for, is asked again; `Retry-After` counts.
 3. A gateway may not know a task in the first moments. One that it does not know for `KNOWN_S` seconds is given up.
 4. The pictures are read as those of any answer, from `output.image_urls`, `result.images[].url`, `data[]`, ….

@@ -8,6 +8,7 @@ Answers: streaming, `image_generation.partial_image` and `.completed` events, or
 with one body though a stream was asked for. A partial picture is never the result.
 """
 
+import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -139,6 +140,9 @@ TASK_ROUTES: Final[Mapping[str, str]] = {"async": "{path}/async", "tasks": "imag
 
 NO_TASKS: Final = "openai has no route %s, so it is asked for the picture itself: turn OPENAI_ASYNC off"
 
+WITHOUT_ROUTE_S: Final = 3600.0
+"""Seconds in which a route for tasks that was not there is not asked again: a gateway may get it by an upgrade."""
+
 NO_TRANSPARENCY: Final = (
     "It draws no transparent background with this model here, and nothing was charged: leave `background` out, or "
     "choose another model."
@@ -170,6 +174,9 @@ class OpenAiUpstream(HttpUpstream):
         super().__init__(session, endpoint, max_file_bytes=max_file_bytes, timeouts=timeouts)
         self._streams = self._base.host == OFFICIAL if streams is None else streams
         self._task_route = TASK_ROUTES.get(task_routes, "")
+        self.without_route_s = WITHOUT_ROUTE_S
+        self._missing_until: dict[str, float] = {}
+        """Times of the event loop until which routes for tasks are taken to be missing, by the routes."""
 
     async def offers(self) -> Offers:
         """Return the models whose names look like image models. Relays may have more than they list."""
@@ -184,7 +191,10 @@ class OpenAiUpstream(HttpUpstream):
 
     async def generate(self, request: ImageRequest, progress: Progress) -> list[Picture] | RemoteTask:
         """Draw the pictures, from references where there are any. A gateway may answer with a task."""
-        wanted = draft(await self._readable(request), streams=self._streams, task_route=self._task_route)
+        readable = await self._readable(request)
+        wanted = draft(readable, streams=self._streams, task_route=self._task_route)
+        if self._missing_until.get(wanted.route, 0.0) > asyncio.get_running_loop().time():
+            wanted = draft(readable, streams=self._streams)
         await progress(f"Asking {request.model} for a picture", 0)
         try:
             answer, left_out = await self._ask(wanted, request.count, progress)
@@ -226,7 +236,10 @@ class OpenAiUpstream(HttpUpstream):
             body = await read_start(response)
             if response.status in NO_ROUTE and wanted.task_route:
                 logger.warning(NO_TASKS, wanted.route)
+                self._missing_until[wanted.route] = asyncio.get_running_loop().time() + self.without_route_s
                 return replace(wanted, task_route=""), ""
+            if response.status in NO_ROUTE:
+                self._missing_until.clear()  # it may be the model that is not there, and not the route for tasks
             better = amended(wanted, body) if may_amend and response.status in REFUSED else None
             if better is None:
                 error = upstream_error(response.status, body, response.headers)

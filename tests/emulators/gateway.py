@@ -26,6 +26,8 @@ FORMS: Final[Mapping[str, str]] = {
 }
 SCENARIOS: Final[Mapping[str, str]] = {
     **FORMS,
+    "task-header": "HTTP 202 without a body, and the address in `Location`",
+    "task-at": "the id in HTTP 202, and the address in `Operation-Location`, as Azure names it",
     "task-each": "a task for each picture that was asked for",
     "second-fails": "the second task fails",
     "image-urls": "the picture is in `output.image_urls`",
@@ -58,8 +60,8 @@ class Gateway(OpenAiImages):
     """One running gateway."""
 
     tasks: dict[str, Task] = field(default_factory=dict)
-    has_async: bool = True
-    """It has the routes that give tasks by themselves."""
+    without: set[str] = field(default_factory=set)
+    """The routes below `images/` that it does not have."""
     asked_at: list[str] = field(default_factory=list)
     """The paths at which tasks were asked about."""
 
@@ -68,8 +70,8 @@ class Gateway(OpenAiImages):
         wanted = await asked(request)
         by_route = request.path.endswith("/async") or request.path.endswith("/images/tasks")
         self.requests.append(wanted)
-        if by_route and not self.has_async:
-            return answer(404, error("async image tasks are not enabled"))
+        if request.path.partition("/images/")[2] in self.without:
+            return answer(404, error("not found"))
         if request.headers.get("Authorization") != f"Bearer {self.key}":
             return answer(401, error("Incorrect API key provided: sk-wrong.", None, "invalid_api_key"))
         if by_route and wanted.streams:
@@ -139,6 +141,11 @@ def taken_in(task: Task, *, by_route: bool) -> web.Response:
         return answer(202, told | {"poll_url": f"/v1/images/tasks/{task.id}"}, {"Retry-After": "3"})
     if "task-top" in words:
         return answer(200, {"code": 200, "task_id": task.id})
+    if "task-header" in words:
+        return web.Response(status=202, headers={"Location": f"../operations/{task.id}?of=a%20boat"})
+    if "task-at" in words:
+        address = f"http://gateway.internal/v1/operations/{task.id}?of=a%20boat"
+        return answer(202, {"id": task.id, "status": "queued"}, {"Operation-Location": address})
     if "task-status" in words:
         return answer(202, {"id": task.id, "object": "image.task", "status": "queued"})
     told = {"status": "submitted", "task_id": task.id}
@@ -156,6 +163,7 @@ def application(emulator: Gateway) -> web.Application:
         app.router.add_post(f"/v1/images/{path}", emulator.submit)
     app.router.add_get("/v1/images/tasks/{id}", emulator.look)
     app.router.add_get("/v1/tasks/{id}", emulator.look)
+    app.router.add_get("/v1/operations/{id}", emulator.look)
     app.router.add_get("/v1/models", emulator.models)
     app.router.add_get("/files/{name}", emulator.file)
     app.router.add_get("/_charges", emulator.list_charges)

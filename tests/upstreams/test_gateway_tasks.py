@@ -109,6 +109,31 @@ async def test_a_task_is_asked_about_until_its_picture_is_there(gateway: Gateway
     assert set(gateway.asked_at) <= {"/v1/tasks/task_1", "/v1/images/tasks/task_1"}
 
 
+@pytest.mark.parametrize("scenario", ["task-header", "task-at"])
+async def test_the_address_in_a_header_is_asked_at_the_configured_origin(gateway: Gateway, scenario: str) -> None:
+    """Spec RFC 9110, 15.3.3 and 10.2.2: 202 points to a monitor; `Location` may be relative. Bug: it was not read."""
+    async with upstream(gateway) as opened:
+        task = await submitted(opened, asked(f"a boat [{scenario}]"))
+        (picture,) = await opened.follow(task, Reports())
+    assert task == RemoteTask("/v1/operations/task_1?of=a%20boat")
+    assert (set(gateway.asked_at), gateway.charges.total()) == ({"/v1/operations/task_1"}, 1)
+    assert picture.data == pictures.png(gateway.drawn)
+
+
+@pytest.mark.parametrize("location", ["/", "", "http://[", "/" + "a" * 501])
+async def test_a_header_that_names_no_address_leaves_the_task_to_the_person(location: str) -> None:
+    async def submit(_: web.Request) -> web.Response:
+        return web.Response(status=202, headers={"Location": location})
+
+    app = web.Application()
+    app.router.add_post("/v1/images/generations", submit)
+    async with serving(app) as url, aiohttp.ClientSession() as session:
+        opened = OpenAiUpstream(session, Endpoint(url=url, key="sk-1"), max_file_bytes=LIMIT)
+        with pytest.raises(UpstreamError) as caught:
+            await opened.generate(asked("a boat"), Reports())
+    assert (caught.value.kind, caught.value.may_be_charged, caught.value.task) == ("accepted", True, "")
+
+
 async def test_all_pictures_of_a_task_come(gateway: Gateway) -> None:
     assert len(await follow(gateway, "two boats", count=2)) == 2
 
@@ -180,11 +205,42 @@ async def test_edits_go_by_the_route_for_tasks_too(gateway: Gateway) -> None:
 
 async def test_a_gateway_without_these_routes_is_asked_for_the_picture_itself(gateway: Gateway) -> None:
     """Ours: a wrong setting costs no picture; the refusal cost nothing."""
-    gateway.has_async = False
+    gateway.without = {"generations/async"}
     async with upstream(gateway, task_routes="async") as opened:
         await submitted(opened, asked("a boat"))
     assert [each.path for each in gateway.requests] == ["/v1/images/generations/async", "/v1/images/generations"]
     assert gateway.charges.total() == 1
+
+
+def paths(gateway: Gateway) -> list[str]:
+    return [each.path.removeprefix("/v1/images/") for each in gateway.requests]
+
+
+async def test_a_route_that_was_not_there_is_left_out_for_a_while(gateway: Gateway) -> None:
+    """Bug: each picture was asked for twice. A gateway may get the route later, so it is tried again."""
+    gateway.without = {"generations/async", "edits/async"}
+    async with upstream(gateway, task_routes="async") as opened:
+        for _ in range(2):
+            await submitted(opened, asked("a boat"))
+        assert paths(gateway) == ["generations/async", "generations", "generations"]
+        gateway.requests.clear()
+        opened.without_route_s = 0
+        reference = Reference(data=pictures.png(3, (64, 64)), media_type="image/png")
+        for _ in range(2):
+            await submitted(opened, asked("a boat", references=(reference,)))
+        assert paths(gateway) == ["edits/async", "edits"] * 2
+
+
+async def test_a_model_that_is_not_there_does_not_speak_against_the_route(gateway: Gateway) -> None:
+    """Ours: both answer with 404, and a proxy would go on ending long requests."""
+    async with upstream(gateway, task_routes="async") as opened:
+        gateway.without = {"generations", "generations/async"}
+        with pytest.raises(UpstreamError):
+            await opened.generate(asked("a boat"), Reports())
+        gateway.without.clear()
+        gateway.requests.clear()
+        await submitted(opened, asked("a boat"))
+    assert paths(gateway) == ["generations/async"]
 
 
 async def test_a_task_is_asked_about_at_the_configured_origin_alone(gateway: Gateway) -> None:
