@@ -49,10 +49,16 @@ demo: $(VENV)/installed
 # Four files at a time: many tests wait for a process or a clock. A file's tests stay in their order, and share what it
 # installs; the longest files come first (`tests/conftest.py`). The collection beside the check leaves compiled files to
 # the four, each of which would spend ten seconds on them.
+#
+# Thousands of tests start processes, databases and browsers, and wait for them; on a machine that others use, one now and
+# then runs out of time. What fails has to pass alone afterwards, and what fails again fails the run.
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/installed-dev
 	@{ $(BIN)/python -m pytest --collect-only --quiet $(ARGS) >/dev/null 2>&1 & } ; $(MAKE) --no-print-directory check && wait
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS) || { \
+	  [ $$? -eq 1 ] || exit; echo 'Those that failed, once more, alone: their causes are to be found all the same.'; \
+	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none --exitfirst $(ARGS); \
+	}
 
 check: $(VENV)/installed-dev
 	$(BIN)/python -m ruff check .
