@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
+from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
-from service.storage.disk_arrivals import DiskArrivals
 from service.storage.lease import Lease
 from service.storage.moving.mover import Place, move
 from service.storage.moving.sqlite_records import FolderRecords

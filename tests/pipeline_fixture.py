@@ -22,8 +22,8 @@ from service.pipeline.keeping import Keeping
 from service.pipeline.restoration import Restoration
 from service.pipeline.running_jobs import DisconnectReason, RunningJobs, Waiter
 from service.pipeline.worker import Worker
+from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
-from service.storage.disk_arrivals import DiskArrivals
 from service.storage.files import Arrivals
 from service.storage.notices import Notices, Silence
 from service.storage.sqlite.store import SqliteStore

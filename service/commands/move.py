@@ -20,10 +20,10 @@ from service.commands.progress import ProgressLine
 from service.images import WorkError
 from service.settings import Settings
 from service.settings_reader import SettingsError
+from service.storage.arrivals import DiskArrivals
 from service.storage.backup_folder import SECRET
 from service.storage.data_folder import PRIVATE_FOLDER, DataFolderError
 from service.storage.disk import DiskFiles
-from service.storage.disk_arrivals import DiskArrivals
 from service.storage.files import Arrivals, Files
 from service.storage.lease import Lease
 from service.storage.moving.mover import Moved, Place, move

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from service.limits import UNLIMITED, Allowances
+from service.storage.arrivals import DiskArrivals
 from service.storage.data_folder import make_private
 from service.storage.disk import DiskFiles
-from service.storage.disk_arrivals import DiskArrivals
 from service.storage.file_system import share_of
 from service.storage.files import Arrivals, Files
 from service.storage.lease import Lease

@@ -13,8 +13,8 @@ from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkE
 from service.pictures.decoders import Decoders
 from service.pipeline.generation import Generation
 from service.pipeline.running_jobs import Waiter
+from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
-from service.storage.disk_arrivals import DiskArrivals
 from service.storage.sqlite.store import SqliteStore
 from service.upstreams.base import Upstream
 from tests.emulators.pictures import png

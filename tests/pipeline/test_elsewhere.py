@@ -15,8 +15,8 @@ from service.pictures.decoders import Decoders
 from service.pipeline import elsewhere
 from service.pipeline.generation import Generation
 from service.pipeline.running_jobs import Waiter
+from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
-from service.storage.disk_arrivals import DiskArrivals
 from service.storage.notices import AnythingChanged, HistoryChanged, JobAwaited, JobChanged, JobProgress
 from service.storage.sqlite.store import SqliteStore
 from service.upstreams.base import Upstream

@@ -17,8 +17,8 @@ from service.pictures.decoders import Decoders
 from service.pipeline.fingerprint import fingerprint_of
 from service.pipeline.generation import Generation
 from service.pipeline.running_jobs import AT_ONCE, Waiter
+from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
-from service.storage.disk_arrivals import DiskArrivals
 from service.storage.notices import Silence
 from service.storage.sqlite.store import SqliteStore
 from service.tools.results import describe

@@ -1,17 +1,20 @@
-"""The form in which pictures are stored that arrived, and their names."""
+"""Pictures that arrived and are not in the history yet: form, names, and the folder of them."""
 
 import io
+from pathlib import Path
 
 import pytest
 
 from service.costs import Usage
-from service.images import Picture
-from service.storage.arrivals import NAME, arrival_name, packed, part_name, unpacked
+from service.images import Job, JobState, Picture, WorkError
+from service.storage.arrivals import NAME, DiskArrivals, arrival_name, packed, part_name, unpacked
 
 TWO = [
     Picture(data=b"one", note="it has 1K", source="https://a/1", usage=Usage(output_tokens=7)),
     Picture(data=b"and\ntwo", note="é\n"),
 ]
+JOB = Job(history_id=7, owner="anna", state=JobState.WORKING, model="m", prompt="p", created_at=0)
+OF_JOB = arrival_name("anna", 7)
 
 
 def read(data: bytes) -> list[Picture]:
@@ -42,3 +45,43 @@ def test_a_name_is_that_of_one_job_and_says_nothing_of_its_owner() -> None:
     assert len(names) == 8
     assert all(NAME.fullmatch(name) for name in names)
     assert not [name for name in names if "anna" in name]
+
+
+@pytest.fixture
+async def arrivals(tmp_path: Path) -> DiskArrivals:
+    (tmp_path / "scratch").mkdir()
+    return await DiskArrivals.open(tmp_path / "arrived", tmp_path / "scratch")
+
+
+async def test_what_arrived_is_read_as_it_came(arrivals: DiskArrivals) -> None:
+    await arrivals.keep(JOB, TWO)
+    assert await arrivals.read(JOB) == {0: TWO}
+    assert await arrivals.listing() == {OF_JOB}
+
+
+async def test_what_is_removed_has_not_arrived(arrivals: DiskArrivals) -> None:
+    await arrivals.keep(JOB, TWO)
+    await arrivals.remove(JOB)
+    await arrivals.remove(JOB)
+    assert (await arrivals.read(JOB), await arrivals.listing()) == ({}, frozenset())
+
+
+@pytest.mark.parametrize("text", [b"", b"[", b"{}", b'[{"size": "a"}]\n', b'[{"size": 2}]\nxx'])
+async def test_a_damaged_file_is_nothing_that_arrived(arrivals: DiskArrivals, tmp_path: Path, text: bytes) -> None:
+    """Ours: a person or a disk may have been at it; the job is ended then, and says so."""
+    (tmp_path / "arrived" / OF_JOB).write_bytes(text)
+    assert await arrivals.read(JOB) == {}
+
+
+async def test_a_refusal_of_the_disk_leaves_nothing_behind(arrivals: DiskArrivals, tmp_path: Path) -> None:
+    (tmp_path / "arrived").rmdir()
+    with pytest.raises(WorkError) as raised:
+        await arrivals.keep(JOB, TWO)
+    assert raised.value.kind == "storage"
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+async def test_only_this_account_may_read_what_arrived(arrivals: DiskArrivals, tmp_path: Path) -> None:
+    await arrivals.keep(JOB, TWO)
+    folder = tmp_path / "arrived"
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / OF_JOB)] == [0o700, 0o600]

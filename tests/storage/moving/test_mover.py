@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles
-from service.storage.disk_arrivals import DiskArrivals
 from service.storage.moving.mover import Moved, Place, move
 from service.storage.moving.postgresql_records import PostgresRecords
 from service.storage.moving.records import FILES, JOBS, TABLES, MoveError, RecordWriter, Rows, Table

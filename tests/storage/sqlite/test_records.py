@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from service.limits import UNLIMITED
-from service.storage.disk_arrivals import DiskArrivals
+from service.storage.arrivals import DiskArrivals
 from service.storage.lease import Lease
 from service.storage.sqlite.records import open_records
 from tests.stores import begin
