@@ -9,7 +9,7 @@ from typing import Final
 
 from service.gallery.page import FOLDER, PLACE, bundle, read_words
 
-APP_MODULES: Final = ("words", "values", "view", "host", "shown", "app_frame", "app")
+APP_MODULES: Final = ("words", "server_texts", "values", "view", "host", "shown", "app_frame", "app")
 """The modules of the view, each after those that it imports."""
 
 APP_STYLES: Final = ("look.css", "app.css")

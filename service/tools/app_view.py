@@ -27,6 +27,12 @@ APP_URI: Final = "ui://easel/pictures.html"
 VIEW: Final = "easel/view"
 """The member of `_meta`."""
 
+REFUSAL: Final = "easel/refusal"
+"""The member of `_meta` of a failed result without pictures: its kind, for which the view has words in its language."""
+
+REFUSED: Final = "refused"
+"""The kind of a call that was not carried out."""
+
 SHARE: Final = 0.35
 """The part of an answer that the copies may take, as base64: the previews for the model take a quarter."""
 
@@ -55,6 +61,14 @@ async def with_view(
     await copies.add(_chosen(jobs, shown), room)
     view = {"jobs": shown, **({} if listed is None else {"list": dict(listed)})}
     return {**result, "_meta": {**result.get("_meta", {}), VIEW: view}}
+
+
+def with_refusal(call: Call, result: Result, kind: str) -> Result:
+    """Return a failed result with its kind, for a client that shows it. One with the data of the view says all itself."""
+    meta = result.get("_meta", {})
+    if not (call.client.shows_apps and result.get("isError")) or VIEW in meta:
+        return result
+    return {**result, "_meta": {**meta, REFUSAL: {"kind": kind}}}
 
 
 def without_thumbnails(result: Result) -> Result:
@@ -88,7 +102,7 @@ def _shown_job(job: Job, pictures_url: str, *, whole: bool) -> dict[str, Any]:
         "pictures": [_shown_picture(number, each, pictures_url) for number, each in enumerate(job.pictures, start=1)],
     }
     if job.failure is not None:
-        entry["failure"] = job.failure.fact
+        entry["failure"], entry["failure_kind"] = job.failure.fact, job.failure.kind
     return entry
 
 

@@ -32,6 +32,7 @@ from service.protocol.call import Call
 from service.protocol.catalog import ToolEntry
 from service.protocol.jsonrpc import Result
 from service.redaction import visible_in
+from service.tools.app_view import REFUSED, with_refusal
 from service.tools.arguments import checked_by, find_excess, find_unfit_texts
 from service.tools.coercion import coerce
 from service.tools.context import ToolContext
@@ -82,7 +83,10 @@ class Tool:
                 if not (problems := find_excess(arguments) or find_unfit_texts(arguments, context.redactor)):
                     given = coerce(file, arguments)
                     problems = check(given)
-                result = visible_in(refused(self.name, problems)) if problems else await self._run(context, call, given)
+                if problems:
+                    result = with_refusal(call, visible_in(refused(self.name, problems)), REFUSED)
+                else:
+                    result = await self._run(context, call, given)
             except asyncio.CancelledError:
                 outcome = "cancelled"
                 raise
@@ -133,11 +137,12 @@ class Tool:
         return await context.generation.cancel(call.owner, int(history_id))
 
     async def _run(self, context: ToolContext, call: Call, arguments: Arguments) -> Result:
+        kind = REFUSED
         try:
             result = await self.run(context, call, arguments)
         except WorkError as error:
-            result = failed(str(error))
-        return fit_to_limit(visible_in(result), context.profiles.of(call))
+            result, kind = failed(str(error)), error.kind
+        return fit_to_limit(visible_in(with_refusal(call, result, kind)), context.profiles.of(call))
 
 
 def _always(scope: str, arguments: Arguments) -> str:  # noqa: ARG001 - the signature of `ToolEntry.scope`

@@ -2,12 +2,13 @@
  * The view in a chat: the picture that is drawn there, or the history as a grid. All it knows comes from the host; what
  * it asks for goes through the host too.
  */
+import { failureText } from "./server_texts.js";
 import { currentLanguage, word } from "./words.js";
 import { altOf, argumentsOf, cut, webAddress } from "./values.js";
 import { Blank, Button, Icon, html, render, useEffect, useRef, useState } from "./view.js";
 import { dressFrame, fitFrame, isFullScreen, keepFocus } from "./app_frame.js";
 import { hostOf } from "./host.js";
-import { shownBy, textOf } from "./shown.js";
+import { sayOf, shownBy, textOf } from "./shown.js";
 
 const WAIT_S = 25; // hosts give a call up after a minute
 const BETWEEN_MS = 2000;
@@ -16,7 +17,7 @@ const TILE_ROWS = 3; // those that fit into the height of a view in a chat
 const LARGEST_DOWNLOAD = 32e6; // bytes that are handed to a host in one message
 const CALL = { "easel/from_view": true }; // without it a host that takes tasks gets one, and the view never hears of it
 
-const seen = { phase: "waiting", prompt: "", job: null, picture: 1, list: null, problem: null, text: "", refused: false, changing: false, busy: false, page: 0 };
+const seen = { phase: "waiting", prompt: "", job: null, picture: 1, list: null, problem: null, text: "", refused: "", changing: false, busy: false, page: 0 };
 
 const host = hostOf({
   "tool-input": ({ arguments: given }) => begun(given),
@@ -50,7 +51,7 @@ function begun(given = {}) {
 /** Show the result of a call. `kept` is what stays of what a person chose meanwhile. */
 function take(result, kept = {}) {
   const { jobs, list, text } = shownBy(result);
-  const there = { busy: false, changing: false, problem: null, text: "", refused: Boolean(result.isError) };
+  const there = { busy: false, changing: false, problem: null, text: "", refused: result.isError ? sayOf(result) : "" };
   if (list) return show({ ...there, phase: "list", page: 0, list: { ...list, jobs } });
   if (text !== undefined) return show({ ...there, phase: "text", text });
   show({ ...there, phase: "job", job: jobs[0], picture: 1, ...kept });
@@ -60,7 +61,7 @@ function take(result, kept = {}) {
 
 async function call(name, given) {
   const result = await host.ask("tools/call", { name, arguments: given, _meta: CALL });
-  if (result.isError && !(result._meta && result._meta["easel/view"])) throw new Error(textOf(result));
+  if (result.isError && !(result._meta && result._meta["easel/view"])) throw Object.assign(new Error(textOf(result)), { say: sayOf(result) });
   return result;
 }
 
@@ -92,18 +93,18 @@ function followAgain(job) {
 }
 
 /** Have the server do something for the person, who goes on seeing what is there meanwhile. */
-async function act(name, given, asWords) {
+async function act(name, given, asWords, kept = {}) {
   if (seen.busy) return;
   if (!host.capabilities.serverTools) return void ask(asWords);
   show({ busy: true, problem: null, changing: false });
   try {
     const result = await call(name, given);
-    take(result);
+    take(result, kept);
     if (name === "generate" && host.capabilities.updateModelContext) {
       await host.ask("ui/update-model-context", { content: (result.content || []).filter((each) => each.type === "text") }).catch(() => {});
     }
   } catch (error) {
-    show({ busy: false, problem: { say: word("app_refused"), detail: error.message } });
+    show({ busy: false, problem: { say: error.say || word("app_refused"), detail: error.message } });
   }
 }
 
@@ -127,6 +128,13 @@ function another(job) {
 
 function change(job, picture, prompt) {
   return act("generate", { prompt, history_id: job.history_id, picture }, word("app_ask_change", { id: job.history_id, prompt }));
+}
+
+/** The server has its image service asked for a picture that is gone, and sends a copy where the host lets none in. */
+async function fetchAgain(job, { picture }) {
+  await act("history", { history_id: job.history_id, picture, wait_seconds: 0 }, word("app_ask_show", { id: job.history_id }), { picture });
+  const now = seen.phase === "job" && seen.job !== job && seen.job.pictures.find((each) => each.picture === picture);
+  if (now && !now.kept) wrong(word("app_gone"));
 }
 
 async function open(url) {
@@ -201,7 +209,12 @@ function Sight({ job, picture, className = "", small = false }) {
   }, [url]);
   const source = state.url === url && url ? url : picture.data;
   if (source) return html`<img class=${className} src=${source} alt=${altOf(job)} width=${picture.width || undefined} height=${picture.height || undefined} onload=${() => fitFrame(host)} />`;
-  return html`<div class=${`gone ${className}`} role="img" aria-label=${altOf(job)}><${Icon} name=${state.failed ? "cloud" : "picture"} />${state.failed && html`<span>${word(picture.kept ? "app_not_shown" : "gone_short")}</span>`}</div>`;
+  const { serverTools, message } = host.capabilities;
+  const returns = state.failed && !small && Boolean(serverTools || message) && job.history_id > 0;
+  return html`<div class=${`gone ${className}`}>
+    <span class="gone-sign" role="img" aria-label=${altOf(job)}><${Icon} name=${state.failed ? "cloud" : "picture"} />${state.failed && html`<span>${word(picture.kept ? "app_not_shown" : "gone_short")}</span>`}</span>
+    ${returns && html`<${Button} id="fetch" icon="again" text=${word("fetch_again")} disabled=${seen.busy} onclick=${() => fetchAgain(job, picture)} />`}
+  </div>`;
 }
 
 function Drawing({ prompt, text }) {
@@ -212,11 +225,16 @@ function Drawing({ prompt, text }) {
   </div>`;
 }
 
-/** Words of the server and of models, which speak English, below a sentence of ours. */
-function Trouble({ say, detail = "", again = null, role = "alert" }) {
+/** Why nothing, or not all, was drawn. An older server names no kind. */
+function reasonOf({ failure, failure_kind: kind }) {
+  return kind ? failureText({ kind, reason: failure }) : failure;
+}
+
+/** Words of the server and of hosts, in English unless `lang` says otherwise, below a sentence of ours. */
+function Trouble({ say, detail = "", again = null, role = "alert", lang = "en" }) {
   return html`<div class="trouble" role=${role}>
     <p class="problem">${say}</p>
-    ${detail && html`<p class="soft words" lang="en" title=${detail}>${cut(detail, 300)}</p>`}
+    ${detail && html`<p class="soft words long" lang=${lang} title=${detail}>${cut(detail, 300)}</p>`}
     ${again && html`<${Button} id="try-again" icon="again" text=${word("try_again")} onclick=${again} />`}
   </div>`;
 }
@@ -275,7 +293,7 @@ function Job({ job }) {
   return html`<article class="job" aria-busy=${String(seen.busy)}>
     ${picture && html`<${Sight} key=${picture.url} job=${job} picture=${picture} className="large" />`}
     ${job.state === "working" && html`<${Working} job=${job} picture=${picture} />`}
-    ${job.failure && html`<${Trouble} say=${word(picture ? "app_failed_some" : "app_failed")} detail=${job.failure} />`}
+    ${job.failure && html`<${Trouble} say=${word(picture ? "app_failed_some" : "app_failed")} detail=${reasonOf(job)} lang=${job.failure_kind ? currentLanguage() : "en"} />`}
     ${job.pictures.length > 1 && html`<div class="strip" role="group" aria-label=${word("pictures")}>
       ${job.pictures.map((each) => html`<button type="button" id=${`picture-${each.picture}`} class="small" aria-pressed=${String(each === picture)} aria-label=${word("picture_of", { n: each.picture, all: job.pictures.length })} onclick=${() => show({ picture: each.picture })}><${Sight} job=${job} picture=${each} small /></button>`)}
     </div>`}
@@ -290,7 +308,7 @@ function Said({ text }) {
   const [address = ""] = /https?:\/\/[^\s)<>"]*[^\s)<>".,;:!?]/.exec(text) || [];
   const lang = currentLanguage() === "en" ? undefined : "en";
   return html`<div class="said" role="status">
-    ${seen.refused && html`<p class="problem">${word("app_refused")}</p>`}
+    ${seen.refused && html`<p class="problem">${seen.refused}</p>`}
     <p class="words long" lang=${lang}>${cut(text, 600)}</p>
     ${address && html`<div class="actions"><${Button} id="open" icon="open" text=${word("app_open_link")} onclick=${() => open(address)} /></div>`}
   </div>`;
@@ -312,7 +330,7 @@ function List({ list }) {
   if (!list.jobs.length) return html`<${Blank} icon="picture" title=${word(Object.keys(list.filters || {}).length ? "nothing_found" : "empty_title")} />`;
   return html`<section class="list" aria-busy=${String(seen.busy)}>
     <div class="tiles">${tiles.map((job) => html`<button type="button" class="tile" id=${`job-${job.history_id}`} key=${job.history_id} title=${altOf(job)} disabled=${seen.busy} onclick=${() => choose(job)}>
-      ${job.pictures[0] ? html`<${Sight} job=${job} picture=${job.pictures[0]} small />` : html`<span class="gone"><${Icon} name=${job.failure ? "warning" : "picture"} /><span>${cut(job.failure || job.prompt, 60)}</span></span>`}
+      ${job.pictures[0] ? html`<${Sight} job=${job} picture=${job.pictures[0]} small />` : html`<span class="gone"><${Icon} name=${job.failure ? "warning" : "picture"} /><span>${cut(job.failure ? reasonOf(job) : job.prompt, 60)}</span></span>`}
     </button>`)}</div>
     <div class="actions">
       <span class="soft">${word("app_total", { n: list.total || list.jobs.length })}</span><span class="spacer"></span>

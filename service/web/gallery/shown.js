@@ -2,7 +2,11 @@
  * What a view shows of the result of a tool. The server puts it into `_meta`; of a host that drops that, the structured
  * content is read, and else the text, whose markdown lines name the pictures.
  */
+import { refusalText } from "./server_texts.js";
+import { currentLanguage, word } from "./words.js";
+
 const VIEW = "easel/view";
+const REFUSAL = "easel/refusal";
 const MARKDOWN = /!\[([^\]]*)\]\((https?:\/\/[^\s)]+)\)/g;
 
 /** Either `{jobs, list}` or `{text}` where there is nothing to be seen. */
@@ -15,6 +19,15 @@ export function shownBy(result) {
 
 export function textOf(result) {
   return (result.content || []).filter((each) => each.type === "text").map((each) => each.text).join("\n");
+}
+
+/** Why a call failed: a sentence of ours. What the server itself said, in English, stands below it. */
+export function sayOf(result) {
+  const refusal = result._meta && result._meta[REFUSAL];
+  if (!refusal || currentLanguage() === "en") return word("app_refused");
+  const message = textOf(result);
+  const [, field = ""] = /`(\w+)`/.exec(message) || [];
+  return refusalText({ kind: refusal.kind, field, message });
 }
 
 function fromStructured(structured) {
@@ -35,6 +48,6 @@ function fromText(result) {
 }
 
 function jobOf(entry, pictures) {
-  const failure = entry.failure ? entry.failure.reason : undefined;
-  return { state: "done", model: "", prompt: "", parameters: {}, parents: [], count: pictures.length, ...entry, failure, pictures };
+  const { kind, reason } = entry.failure || {};
+  return { state: "done", model: "", prompt: "", parameters: {}, parents: [], count: pictures.length, ...entry, failure: reason, failure_kind: kind, pictures };
 }
