@@ -64,7 +64,7 @@ async def with_view(
 
 
 def with_refusal(call: Call, result: Result, kind: str) -> Result:
-    """Return a failed result with its kind, for a client that shows it. One with the data of the view says all itself."""
+    """Return a failed result with its kind, for a client that shows it. One with the data of the view needs none."""
     meta = result.get("_meta", {})
     if not (call.client.shows_apps and result.get("isError")) or VIEW in meta:
         return result

@@ -23,7 +23,8 @@ from service.upstreams.sketch_painting import SCENES, Canvas, Light
 
 NOTE: Final = (
     "This is Easel's built-in sketch, drawn without an image service. "
-    "Set FLOW2API_API_KEY, OPENAI_API_KEY or MODELSCOPE_API_KEY to turn on a real one."
+    "To turn on a real one, set its key: FLOW2API_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY, OPENROUTER_API_KEY or "
+    "MODELSCOPE_API_KEY."
 )
 
 JPEG_QUALITY: Final = 90

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from service.app import Running
+from service.image_services import UPSTREAMS
 from service.references.arguments import ARGUMENTS, FOLDER
 from tests.conftest import Serve
 from tests.emulators import flow2api
@@ -35,7 +36,7 @@ async def test_the_whole_result_stays_small(client: WireClient) -> None:
 async def test_without_an_upstream_the_sketch_draws_and_says_what_it_is(client: WireClient) -> None:
     text = (await client.call("generate", {"prompt": "a red fox"}))["content"][0]["text"]
     assert "sketch" in text
-    assert "Set FLOW2API_API_KEY, OPENAI_API_KEY or MODELSCOPE_API_KEY" in text
+    assert all(f"{each.field.upper()}_API_KEY" in text for each in UPSTREAMS)
 
 
 async def generate_schema(client: WireClient) -> dict[str, Any]:
