@@ -104,14 +104,16 @@ class Parts:
         )
         uploads = Uploads(storage.uploads, storage.secret.derive("upload links"), public_url + UPLOADS.path)
 
-        async def ended(job: Job) -> None:
+        def ended(job: Job) -> Awaitable[None]:
+            """Tell of a job that has ended; what is awaited makes room for its pictures."""
+            spare = [picture.name for picture in job.pictures]
             if self.states.unwell or job.failure is not None:
                 self.states.ended(job)
             if self.hub.is_heard:
                 notifications.ended(job)
             if self.has_gallery:
                 tiles.ended(job)
-            await retention.enforce(spare=[picture.name for picture in job.pictures])
+            return retention.enforce(spare)
 
         in_use = InUse(DERIVATIVES, settings.allowances)
         derivatives = Derivatives(storage.files, storage.store, self.decoders, in_use, retention.enforce)

@@ -127,9 +127,9 @@ class Turns:
 
     def _take_places(self, owner: str, pictures: int) -> bool:
         """Take places at work for so many pictures of this owner; return False where there are none."""
+        limits = self._allowances.each(GENERATIONS_AT_ONCE, owner), self._allowances.overall(GENERATIONS_AT_ONCE)
         own, everybodys = self._at_work.get(owner, 0), self.at_work
-        each = self._share(self._allowances.each(GENERATIONS_AT_ONCE, owner))
-        overall = self._share(self._allowances.overall(GENERATIONS_AT_ONCE))
+        each, overall = map(self._share, limits)
         if (own and own + pictures > each) or (everybodys and everybodys + pictures > overall):
             return False
         self._at_work[owner] = own + pictures
@@ -184,7 +184,7 @@ class Asking:
         sent, attempt = replace(part.request, prompt=prompt), 0
         while True:
             _check_others(parts)
-            if upstream.charges:
+            if upstream.charges and self.replica.shares:
                 await self.replica.check()  # one that was stopped for long, and wakes, finds its job at another
             if upstream.charges and not part.charged:
                 await self._mark_asked(job, part)

@@ -69,7 +69,7 @@ class Retention:
 
     async def watch(self) -> None:
         """Reconcile index and disk once, then keep to the limits every `ROUND_S` seconds, until cancelled."""
-        if self.replica.leads:
+        if self._is_to_make_room:
             await _trying(self._check())
         await _trying(self._compare_clock())
         while True:
@@ -81,10 +81,14 @@ class Retention:
 
         Of several replicas one does so for all, as soon as it hears that it should.
         """
-        if self.replica.leads:
+        if self._is_to_make_room:
             await _trying(self._enforce(spare))
         else:
             self.ask_leader()
+
+    @property
+    def _is_to_make_room(self) -> bool:
+        return not self.replica.shares or self.replica.leads
 
     async def keep_newest(self, owner: str, count: int) -> int:
         """Remove all but the `count` newest of an owner's pictures. Returns how many went."""

@@ -18,7 +18,7 @@ class Replica:
 
     living = 1
     shares = False
-    """True where other processes may have the same limits."""
+    """True where other processes work on the same storage, within the same limits. All below is for those."""
     claims_each_s = 300.0
     """Seconds between two looks for jobs that nobody follows: those of dead processes, and those that were let go."""
 

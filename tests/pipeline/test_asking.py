@@ -194,6 +194,8 @@ async def test_a_job_whose_task_cannot_be_written_down_is_not_left_working(tmp_p
 class Stopped(Replica):
     """A process that was taken for dead while it was stopped."""
 
+    shares = True
+
     async def check(self) -> None:
         raise WorkError("This server was out of reach for a while.", kind="lease")
 

@@ -472,6 +472,7 @@ async def test_a_replica_that_does_not_lead_asks_the_leader(cellar: Cellar) -> N
     """Ours: a hundred replicas would look through the same files, after every picture of each."""
 
     class Follower(Replica):
+        shares = True
         leads = False
 
     asked: list[str] = []
