@@ -27,8 +27,7 @@ from service.pipeline.elsewhere import JobsElsewhere
 from service.pipeline.generation import Generation
 from service.pipeline.keeping import Keeping
 from service.pipeline.restoration import Restoration
-from service.pipeline.retention import Retention
-from service.pipeline.room import Room
+from service.pipeline.retention import Retention, Room
 from service.pipeline.running_jobs import RunningJobs
 from service.pipeline.upstream_states import UpstreamStates
 from service.pipeline.worker import Worker

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 from PIL import Image
 
-from service.storage.file_names import NAME
+from service.storage.files import NAME
 from tests.service_process import service_process
 from tests.wire import WireClient, messages_of, modern_headers, modern_params, request
 

@@ -11,7 +11,7 @@ from service.settings import Settings
 from service.settings_reader import SettingsError
 from service.storage.data_folder import DataFolderError
 from service.storage.secret import Secret
-from service.storage.sqlite import tokens as sqlite_tokens
+from service.storage.sqlite.people import read_tokens
 from service.storage_urls import DATABASE_URL, NO_DRIVER
 from service.stores import no_secret, secret_of
 
@@ -57,7 +57,7 @@ def known_secret(settings: Settings) -> Secret | None:
 def _has_stored_tokens(path: Path) -> bool:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return bool(sqlite_tokens.all_tokens(connection))
+            return bool(read_tokens(connection))
     except sqlite3.Error:
         return False
 

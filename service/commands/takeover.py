@@ -125,7 +125,7 @@ def summary(outcome: Takeover) -> str:
 async def _take_over(settings: Settings, folders: Sequence[Path], owner: str) -> list[Takeover]:
     async with contextlib.AsyncExitStack() as stack:
         storage = await open_stores(settings, stack)
-        tokens = await storage.stored_tokens()
+        tokens = await storage.people.tokens_to_compare()
         names = {token.name for token in tokens if not token.revoked}
         if tokens and not names and not settings.needs_token and not owner:
             raise TakeoverError(

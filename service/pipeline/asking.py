@@ -24,7 +24,7 @@ from typing import Final
 from service.byte_budget import deadline
 from service.images import ImageRequest, Job, Picture, Progress, WorkError
 from service.limits import GENERATIONS_AT_ONCE, UNLIMITED, Allowances
-from service.pipeline.parts import Part, Parts
+from service.pipeline.requests import Part, Parts
 from service.pipeline.running_jobs import RunningJob, finish_despite_cancel
 from service.storage.replicas import Replica
 from service.storage.store import Store

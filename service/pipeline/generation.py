@@ -19,9 +19,7 @@ from typing import Final
 from service.images import ImageRequest, Job, JobState, KeptPicture, WorkError
 from service.pictures.library import Pictures
 from service.pipeline.elsewhere import JobsElsewhere
-from service.pipeline.fingerprint import fingerprint_of
-from service.pipeline.parts import Part
-from service.pipeline.reference_preparation import NOT_CHARGED
+from service.pipeline.requests import NOT_CHARGED, Part, fingerprint_of
 from service.pipeline.restoration import DELETED, RESTORE_S, Restoration
 from service.pipeline.running_jobs import RunningJob, RunningJobs, Step, Waiter, finish_despite_cancel
 from service.pipeline.worker import CANCELLED_KIND, Worker

@@ -20,7 +20,7 @@ from service.costs import Drawn
 from service.images import Failure, Job, KeptPicture, Picture, WorkError
 from service.pictures.library import Pictures
 from service.pipeline.asking import MAY_BE_CHARGED
-from service.pipeline.parts import Part, Parts, positions
+from service.pipeline.requests import Part, Parts, positions
 from service.pipeline.running_jobs import HELD_UP_S, RunningJob, RunningJobs, finish_despite_cancel, stored_later
 from service.storage.files import Arrivals
 from service.storage.store import Store

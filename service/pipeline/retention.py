@@ -14,6 +14,9 @@ The history keeps its rows, and says of a picture that it is gone.
 4. A file that the index does not know is entered without an owner: a crash before its row left it, or an older history
    was put back, and chats still show it. From then on the limits apply to it as to any other.
 5. Ages count only while the clock runs evenly (`clock_watch.py`): a leap of a year makes no picture old.
+6. Of several replicas the one that leads makes room for all. The others ask it by a notice (`Room`), `NOTICE_PAUSE_S`
+   after the first that needs room, for all that come meanwhile. Where a notice is lost, the next one does, or the
+   hourly round.
 """
 
 import asyncio
@@ -28,6 +31,7 @@ from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.running_jobs import finish_despite_cancel
 from service.settings import Limits
 from service.storage.files import Files, ListedFile
+from service.storage.notices import Notice, Notices, RoomWanted
 from service.storage.replicas import Replica
 from service.storage.store import Store
 
@@ -48,6 +52,8 @@ NOBODY: Final = ""
 
 BATCH: Final = 100
 """Files that are removed before the index is told."""
+
+NOTICE_PAUSE_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -180,3 +186,37 @@ async def _trying(work: Awaitable[None]) -> None:
         logger.info("No room could be made: %s", error)  # the log has the trouble already, with what mends it
     except OSError as error:
         logger.warning("No room could be made: %s", error)
+
+
+class Room:
+    """Asks the leader for room; in the leader, hears that it is wanted."""
+
+    def __init__(self, notices: Notices, replica: Replica, pause_s: float = NOTICE_PAUSE_S) -> None:
+        """Hear and ask by `notices`."""
+        self._notices = notices
+        self._replica = replica
+        self._pause_s = pause_s
+        self._asking: asyncio.TimerHandle | None = None
+        self._wanted = asyncio.Event()
+        notices.hear(self._hear)
+
+    def ask(self) -> None:
+        """Ask the leader soon. Never waits and never raises."""
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().call_later(self._pause_s, self._tell)
+
+    async def keep(self, make: Callable[[], Awaitable[None]]) -> None:
+        """Make room whenever it is wanted here, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            await make()
+            await asyncio.sleep(self._pause_s)
+
+    def _tell(self) -> None:
+        self._asking = None
+        self._notices.tell(RoomWanted())
+
+    def _hear(self, notice: Notice) -> None:
+        if isinstance(notice, RoomWanted) and self._replica.leads:
+            self._wanted.set()

@@ -1,6 +1,6 @@
 """The work on one job, from asking the image service to the end that its row tells.
 
-1. A job has one part for each request to its image service (`pipeline/parts.py`); they are at work side by side.
+1. A job has one part for each request to its image service (`pipeline/requests.py`); they are at work side by side.
 2. Draw each part in its turn (`pipeline/asking.py`): the row says that the image service is asked before it is, and
    that it refused before the pause until it is asked again.
 3. A task at the service, which goes on without us, is written down before the first question about it, and the URLs of
@@ -37,8 +37,7 @@ from service.images import (
 from service.pipeline.asking import MAY_BE_CHARGED, Asking
 from service.pipeline.clock_watch import ClockWatch
 from service.pipeline.keeping import Keeping, arrivals_left, download
-from service.pipeline.parts import Part, Parts, split
-from service.pipeline.reference_preparation import NOT_CHARGED, prepared
+from service.pipeline.requests import NOT_CHARGED, Part, Parts, prepared, split
 from service.pipeline.running_jobs import RunningJob, RunningJobs, finish_despite_cancel
 from service.storage.replicas import LOST
 from service.storage.store import Store

@@ -47,7 +47,7 @@ from service.storage.backup_folder import (
     write_sums,
 )
 from service.storage.data_folder import PRIVATE_FOLDER, sync_folder
-from service.storage.file_names import NAME as PICTURE
+from service.storage.files import NAME as PICTURE
 from service.storage.secret import SECRET_BYTES
 from service.storage.sqlite.jobs import SELECT_WORKING
 from service.storage.sqlite.schema import VERSION, version_of

@@ -19,7 +19,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from service.storage.data_folder import PRIVATE_FILE, PRIVATE_FOLDER, DataFolderError, open_new, sync_folder
-from service.storage.file_names import NAME as PICTURE
+from service.storage.files import NAME as PICTURE
 from service.storage.sqlite.files import FORGET_FILES
 from service.troubles import described
 

@@ -18,9 +18,19 @@ from pathlib import Path
 from typing import BinaryIO, Final, Self
 
 from service.storage.data_folder import PRIVATE_FOLDER, needing, sync_folder, write_durably
-from service.storage.file_names import NAME, NAME_OR_DERIVED, media_type_of, mint
 from service.storage.file_system import share_of
-from service.storage.files import DERIVATIVES, Derivative, Files, ListedFile, OpenRange, StoredFile
+from service.storage.files import (
+    DERIVATIVES,
+    NAME,
+    NAME_OR_DERIVED,
+    Derivative,
+    Files,
+    ListedFile,
+    OpenRange,
+    StoredFile,
+    media_type_of,
+    mint,
+)
 from service.troubles import OTHER, storage_error, trouble_of
 
 logger = logging.getLogger(__name__)

@@ -1,19 +1,22 @@
 """The contract of byte storage: pictures under names that we mint, never under names that somebody gives.
 
 A name is 32 hexadecimal digits and one of the extensions of `images.EXTENSIONS` or, for files of an earlier server,
-`OLD_EXTENSIONS`. It is a capability: who knows it may see the picture, so it is keyed by our secret and cannot be
-guessed from a prompt, a URL or the bytes.
+`OLD_EXTENSIONS`. It is a capability: who knows it may see the picture. So it is HMAC-SHA256 over the owner and the
+bytes, keyed by our secret and cut to 128 bits: it cannot be guessed from a prompt, a URL or the bytes, and one owner's
+name says nothing about whether another has the same picture.
 
 A picture may have *derivatives*: smaller copies, made from it when they are first asked for. They belong to it: they
 are found under its name with an addition (`Derivative`), in no list, and go with it.
 """
 
+import hmac
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Self
 
-from service.images import Job, Picture
+from service.images import EXTENSIONS, OLD_EXTENSIONS, Job, Picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,3 +171,30 @@ class Arrivals(ABC):
     @abstractmethod
     async def remove_ended(self, names: Collection[str], working: Collection[tuple[str, int]]) -> None:
         """Remove those of these names whose jobs, by owner and `history_id`, are not at work: a crash left them."""
+
+
+STORED: Final = {**EXTENSIONS, **OLD_EXTENSIONS}
+"""The media types that have a name here, and their extensions."""
+
+TYPES: Final = {extension: media_type for media_type, extension in STORED.items()}
+NAME: Final = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join(TYPES)})")
+NAME_OR_DERIVED: Final = re.compile(
+    rf"{NAME.pattern}(?:~(?:{'|'.join(map(str, WIDTHS))})\.({'|'.join(DERIVED_TYPES)}))?"
+)
+OWNER_LENGTH_BYTES: Final = 8
+
+
+def mint(key: bytes, owner: str, data: bytes, media_type: str) -> str:
+    """Return the name of some bytes of an owner. The owner's length is hashed first: no two pairs read the same."""
+    prefix = owner.encode()
+    keyed = hmac.new(key, len(prefix).to_bytes(OWNER_LENGTH_BYTES, "big") + prefix, "sha256")
+    keyed.update(data)
+    return f"{keyed.hexdigest()[:32]}.{STORED[media_type]}"
+
+
+def media_type_of(name: str) -> str | None:
+    """Return the media type of a picture or a derivative by its name; None for a name that there cannot be."""
+    matched = NAME_OR_DERIVED.fullmatch(name)
+    if matched is None:
+        return None
+    return DERIVED_TYPES[matched[2]] if matched[2] else TYPES[matched[1]]

@@ -2,10 +2,11 @@
 
 1. An entry and a file are taken over once for good: one that was deleted here since does not come back.
 2. An import enters in one transaction: after a crash the next one begins anew, and finds files that are kept already.
+3. The jobs keep their numbers where these are free, and get the next ones else (`numbered`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.images import Job
@@ -75,3 +76,26 @@ class Imports(ABC):
     @abstractmethod
     async def find(self, old_name: str) -> str | None:
         """The name here of the file that an earlier server had under this one; None for any other name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbered:
+    """Jobs in the order of the numbers that they get, the numbers that were taken, old to new, and the newest then."""
+
+    jobs: list[tuple[int, Job]]
+    renumbered: dict[int, int]
+    newest: int
+
+
+def numbered(newest: int, fresh: Iterable[Job]) -> Numbered:
+    """Number the jobs that enter a history whose newest number is given; rows keep the order of their numbers."""
+    ordered = sorted(fresh, key=lambda job: job.history_id)
+    free = [job for job in ordered if job.history_id > newest]
+    late = [job for job in ordered if job.history_id <= newest]
+    following = max([newest, *(job.history_id for job in free)]) + 1
+    renumbered = {job.history_id: number for number, job in enumerate(late, start=following)}
+    return Numbered(
+        jobs=[*((job.history_id, job) for job in free), *((renumbered[job.history_id], job) for job in late)],
+        renumbered=renumbered,
+        newest=following - 1 + len(late),
+    )

@@ -18,11 +18,9 @@ from service.storage.disk import DiskFiles
 from service.storage.file_system import share_of
 from service.storage.files import Arrivals, Files
 from service.storage.lease import Lease
-from service.storage.people import as_sent
 from service.storage.records.engine import Records
 from service.storage.secret import Secret
 from service.storage.sqlite.records import open_records as open_sqlite_records
-from service.tokens import StaticToken
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +51,6 @@ class Storage(Records):
     secret: Secret
     files: Files
     arrivals: Arrivals
-
-    async def stored_tokens(self) -> tuple[StaticToken, ...]:
-        """The tokens of `token add`, as they are compared with those that are sent."""
-        return as_sent(await self.people.tokens())
 
 
 async def open_storage(

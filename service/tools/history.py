@@ -15,8 +15,7 @@ from service.tools.app_view import with_view
 from service.tools.base import Arguments, Schema, Tool, answered, failed, waiter_of
 from service.tools.context import ToolContext
 from service.tools.history_costs import list_costs
-from service.tools.history_entries import ENTRIES
-from service.tools.history_text import counted, details_text
+from service.tools.history_text import ENTRIES, counted, details_text
 from service.tools.results import escape_markdown, show
 
 LONGEST_WAIT_S: Final = 600.0

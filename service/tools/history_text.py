@@ -1,16 +1,22 @@
 """The history in words: an entry of a list, the origin and the descendants of a picture, how to go on from it.
 
-Everything is cut short: fifty entries must fit into one answer.
+Everything is cut short: fifty entries must fit into one answer. The words and the encoded fields of entries are kept as
+long as their job stays the same (`Entries`): to make them takes longer than all the rest of a page, and the newest ones
+are asked for again and again.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Final
+
+import orjson
 
 from service.costs import cost_text
 from service.images import NOT_DRAWN, Failure, Job, JobState, Parent
-from service.tools.results import alt_text, asked_for, code_span, cut, escape_markdown, missing_lines
+from service.redaction import visible_in
+from service.tools.results import alt_text, asked_for, code_span, cut, escape_markdown, missing_lines, structure
 
 PROMPT_LENGTH: Final = 160
 LISTED_PROMPT_LENGTH: Final = 500
@@ -25,6 +31,12 @@ SHOWN_PICTURES: Final = 4
 """Pictures of one entry in a list."""
 
 SHOWN_CHILDREN: Final = 20
+
+MOST_KEPT: Final = 1000
+"""Entries that are kept, those that were shown last."""
+
+LONGEST_KEPT: Final = 2000
+"""Characters of the texts of a job whose entry is kept: a prompt may have thousands."""
 
 
 def entry_text(job: Job, pictures_url: str) -> str:
@@ -139,3 +151,54 @@ def _made_from(job: Job, children: Sequence[tuple[int, int]]) -> str:
 
 def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+@dataclass
+class Entry:
+    """One entry: its words, and its fields as a fragment that the encoder of the answer takes as it is.
+
+    `job` is replaced by an equal one alone: to compare two takes longer than to see that they are the same.
+    """
+
+    job: Job
+    pictures_url: str
+
+    @cached_property
+    def text(self) -> str:
+        """The entry in words."""
+        return entry_text(self.job, self.pictures_url)
+
+    @cached_property
+    def structure(self) -> orjson.Fragment:
+        """The entry as structured content, without characters that nobody sees."""
+        return orjson.Fragment(orjson.dumps(visible_in(structure(cut_job(self.job), self.pictures_url))))
+
+
+class Entries:
+    """The entries that were shown last. One is used again where its whole job is what it was."""
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most = most
+        self._kept: dict[tuple[str, int, str, bool], Entry] = {}
+
+    def of(self, job: Job, pictures_url: str) -> Entry:
+        """Return the entry of a job; `pictures_url` stands before the names of its pictures."""
+        key = (job.owner, job.history_id, pictures_url, job.usage is None)
+        kept = self._kept.pop(key, None)
+        if kept is None or (kept.job is not job and kept.job != job):
+            kept = Entry(job, pictures_url)
+            if _length(job) > LONGEST_KEPT:
+                return kept
+            if len(self._kept) >= self._most:
+                del self._kept[next(iter(self._kept))]
+        kept.job = job
+        self._kept[key] = kept
+        return kept
+
+
+def _length(job: Job) -> int:
+    return sum(len(each) for each in (job.prompt, *job.parameters.values()) if isinstance(each, str))
+
+
+ENTRIES: Final = Entries()
+"""The entries of this process."""

@@ -21,7 +21,7 @@ from service.costs import cost_text
 from service.images import FORMATS, Job, JobState, KeptPicture
 from service.pictures.messages import PREVIEW_TYPE
 from service.pipeline.generation import Outcome
-from service.pipeline.parts import shortfall_text
+from service.pipeline.requests import shortfall_text
 from service.profiles import Profile
 from service.protocol.call import Call
 from service.protocol.jsonrpc import Result

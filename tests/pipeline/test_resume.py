@@ -14,8 +14,8 @@ import pytest
 from service.image_models.models import Model, Models
 from service.images import ImageRequest, Job, JobState, Picture, Progress, WorkError
 from service.pictures.decoders import Decoders
-from service.pipeline.fingerprint import fingerprint_of
 from service.pipeline.generation import Generation
+from service.pipeline.requests import fingerprint_of
 from service.pipeline.running_jobs import AT_ONCE, Waiter
 from service.storage.arrivals import DiskArrivals
 from service.storage.disk import DiskFiles

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,14 +14,16 @@ import pytest
 from service.background import background_tasks
 from service.images import ImageRequest, Job, KeptPicture, Reference, WorkError
 from service.pipeline.clock_watch import ClockWatch
-from service.pipeline.retention import BATCH, DAY_S, ROUND_S, SETTLED_S, Retention
+from service.pipeline.retention import BATCH, DAY_S, ROUND_S, SETTLED_S, Retention, Room
 from service.settings import Limits
 from service.storage.disk import DiskFiles
+from service.storage.notices import JobChanged, RoomWanted
 from service.storage.records.removal import NAMED_AT_ONCE
 from service.storage.replicas import Replica
 from service.storage.sqlite.files import INSERT_FILE
 from service.storage.sqlite.store import SqliteStore
 from service.storage.store import FilesTotal, OwnedFile
+from tests.joined_notices import Wire
 from tests.stores import Clock, begin, picture
 
 NOW: Final = 1_000_000.0
@@ -483,3 +485,39 @@ async def test_a_replica_that_does_not_lead_asks_the_leader(cellar: Cellar) -> N
     )
     await retention.enforce()
     assert (await cellar.left(), asked) == (["1", "22"], ["room"])
+
+
+class Follower(Replica):
+    @property
+    def leads(self) -> bool:
+        return False
+
+
+async def test_the_leader_makes_room_once_for_all_that_ask() -> None:
+    """Ours: hundreds of pictures come within a second, and each would have the files of all looked through."""
+    wire = Wire()
+    follower, leader = Room(wire.join(), Follower(), 0.01), Room(wire.join(), Replica(), 0.01)
+    other = Room(wire.join(), Follower(), 0.01)
+    made: asyncio.Queue[str] = asyncio.Queue()
+
+    async def make(who: str) -> None:
+        made.put_nowait(who)
+
+    keeping = [
+        asyncio.create_task(room.keep(lambda who=who: make(who)))  # type: ignore[misc] # mypy reads no default of a lambda
+        for who, room in (("leader", leader), ("other", other))
+    ]
+    wire.ends[0].tell(JobChanged("anna", 7, ended=True))
+    for _ in range(100):
+        follower.ask()
+    async with asyncio.timeout(20):
+        assert await made.get() == "leader"
+    await asyncio.sleep(0.03)
+    assert (made.empty(), wire.told.count(RoomWanted())) == (True, 1)
+    follower.ask()
+    async with asyncio.timeout(20):
+        assert await made.get() == "leader"
+    for each in keeping:
+        each.cancel()
+        with suppress(asyncio.CancelledError):
+            await each

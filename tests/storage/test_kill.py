@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.images import Job
-from service.storage.file_names import NAME
+from service.storage.files import NAME
 from service.storage.lease import Lease
 from service.storage.sqlite.store import SqliteStore
 from service.storage.store import Totals

@@ -1,21 +1,29 @@
-"""The history in words: short, harmless, and each says how to go on."""
+"""The history in words: short, harmless, and each says how to go on; entries are kept while their job is the same."""
 
+import dataclasses
 from dataclasses import replace
 from typing import Final
 
+import orjson
 import pytest
 
+from service.costs import Usage
 from service.images import Failure, Job, JobState, KeptPicture, Parent
+from service.redaction import visible_in
 from service.tools.history_text import (
+    LONGEST_KEPT,
     PROMPT_LENGTH,
     REASON_LENGTH,
     SHOWN_PICTURES,
+    Entries,
     counted,
     cut_job,
     details_text,
     entry_text,
     loss_text,
 )
+from service.tools.results import structure
+from tests.stores import picture as stored
 
 URL: Final = "https://e.example/mcp-cache/"
 
@@ -167,3 +175,71 @@ def test_only_the_beginning_of_a_long_prompt_is_looked_at() -> None:
     for text in (entry_text(row, URL), details_text(row, []), loss_text(row, [])):
         assert "a fox" in text
         assert "nobody sees" not in text
+
+
+HERE = "http://h/mcp-cache/"
+
+
+def read_anew(**changes: object) -> Job:
+    """A job that is read anew, as from another page."""
+    made = Job(
+        history_id=12, owner="ann", state=JobState.DONE, model="m", prompt="a red fox", created_at=1.0,
+        pictures=(stored("a.png"),), parameters={"seed": 1}, usage=Usage(cost=0.04),
+    )  # fmt: skip
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]  # of the fields of a job
+
+
+def test_an_entry_says_what_is_made_of_its_job_anew() -> None:
+    entry = Entries().of(read_anew(prompt="a\u202e red fox"), HERE)
+    assert entry.text == entry_text(entry.job, HERE)
+    assert orjson.loads(orjson.dumps(entry.structure)) == visible_in(structure(cut_job(entry.job), HERE))
+    assert b"\\u202e" not in orjson.dumps(entry.structure)
+
+
+def test_an_entry_is_used_again_for_an_equal_job() -> None:
+    entries = Entries()
+    assert entries.of(read_anew(), HERE) is entries.of(read_anew(), HERE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": JobState.WORKING, "pictures": ()},
+        {"pictures": (dataclasses.replace(stored("a.png"), kept=False),)},
+        {"prompt": "a blue fox"},
+        {"parameters": {"seed": 2}},
+        {"usage": None},
+        {"owner": "ben"},
+    ],
+)
+def test_any_change_makes_another_entry(change: dict[str, object]) -> None:
+    """Ours: a picture that was removed is not offered; what is hidden from one client is not shown to it."""
+    entries = Entries()
+    before = entries.of(read_anew(), HERE)
+    after = entries.of(read_anew(**change), HERE)
+    assert after is not before
+    assert after.text == entry_text(read_anew(**change), HERE)
+    assert entries.of(read_anew(), HERE).text == before.text
+
+
+def test_another_address_makes_another_entry() -> None:
+    entries = Entries()
+    assert "http://h/" in entries.of(read_anew(), HERE).text
+    assert "http://other/" in entries.of(read_anew(), "http://other/mcp-cache/").text
+
+
+def test_those_that_were_shown_last_are_kept() -> None:
+    entries = Entries(most=2)
+    first = entries.of(read_anew(history_id=1), HERE)
+    entries.of(read_anew(history_id=2), HERE)
+    assert entries.of(read_anew(history_id=1), HERE) is first
+    entries.of(read_anew(history_id=3), HERE)
+    assert entries.of(read_anew(history_id=1), HERE) is first
+    assert len(entries._kept) == 2
+
+
+def test_entries_of_long_prompts_are_made_anew() -> None:
+    """Ours: the memory is bounded; a prompt may have 32,000 characters."""
+    entries = Entries()
+    entries.of(read_anew(prompt="x" * (LONGEST_KEPT + 1)), HERE)
+    assert not entries._kept

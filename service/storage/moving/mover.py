@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.images import Job, JobState
-from service.storage.file_names import NAME
-from service.storage.files import Arrivals, Files
+from service.storage.files import NAME, Arrivals, Files
 from service.storage.moving.pictures import Advance, Copied, copy_pictures
 from service.storage.moving.records import (
     FILES,

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from service.images import Job
-from service.storage.import_numbers import numbered
-from service.storage.imports import Import, Imported, Imports
+from service.storage.imports import Import, Imported, Imports, numbered
 from service.storage.postgresql.database import Connection, Database, change, is_text
 from service.storage.records.job_rows import picture_row
 from service.storage.records.words import search_text

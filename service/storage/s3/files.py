@@ -1,4 +1,4 @@
-"""Pictures as objects of a bucket: `<folder>/<name>`, the names those of `file_names.py`.
+"""Pictures as objects of a bucket: `<folder>/<name>`, the names those of `storage/files.py`.
 
 1. An object is written once: the same name always has the same bytes, so that a second write changes nothing.
 2. A picture goes before its derivatives do, and whoever keeps a derivative looks for the picture afterwards: one of the
@@ -15,8 +15,17 @@ from typing import Final, Self
 import aiohttp
 
 from service.images import WorkError
-from service.storage.file_names import NAME, media_type_of, mint
-from service.storage.files import DERIVATIVES, Derivative, Files, ListedFile, OpenRange, StoredFile
+from service.storage.files import (
+    DERIVATIVES,
+    NAME,
+    Derivative,
+    Files,
+    ListedFile,
+    OpenRange,
+    StoredFile,
+    media_type_of,
+    mint,
+)
 from service.storage.s3.bucket import REFUSED, SLOW, Bucket
 from service.troubles import storage_error
 

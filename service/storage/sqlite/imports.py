@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from service.images import Job
-from service.storage.import_numbers import numbered
-from service.storage.imports import Import, Imported, Imports
+from service.storage.imports import Import, Imported, Imports, numbered
 from service.storage.records.job_rows import picture_row
 from service.storage.records.words import search_text
 from service.storage.sqlite.database import Database

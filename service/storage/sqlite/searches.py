@@ -12,16 +12,16 @@ Each function runs inside one transaction of `Database`.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from service.storage import store
+from service.storage.records.words import LISTED, query_terms
 from service.storage.sqlite.database import LARGEST_INTEGER, within_range
 from service.storage.sqlite.facets import Facets
 from service.storage.sqlite.files import id_after_newest
 from service.storage.sqlite.rows import found_jobs, jobs_of
-from service.storage.sqlite.words import match_expression
 from service.storage.store import Page, Search
 
 WORDS_OF_BEGINNING: Final = 40
@@ -183,3 +183,23 @@ def _counted(connection: sqlite3.Connection, facets: Facets, search: Search, ent
     if newest == entries and not search.beyond:
         return facets.count(connection)
     return None
+
+
+def match_expression(query: str, words_of: Callable[[str], Sequence[str] | None]) -> str | None:
+    """Return the expression for all words of a query; None for a query without words, or with one of no prompt.
+
+    The index keeps a list for each beginning of `LISTED` letters (`prefix` of the table); of a longer one `words_of`
+    tells the words, or None for very many.
+    """
+    terms: list[str] = []
+    for term in query_terms(query):
+        if not term.is_beginning:
+            terms.append(f'"{term.words}"')
+            continue
+        words = None if len(term.words) in LISTED else words_of(term.words)
+        if words is not None and not words:
+            return None
+        # FTS5 merges the lists of all words of a beginning before it finds a row; those of given words it does not.
+        either = f'"{term.words}"*' if words is None else " OR ".join(f'"{each}"' for each in words)
+        terms.append(f"({either})")
+    return " AND ".join(terms) or None

@@ -7,8 +7,7 @@ import aiohttp
 import pytest
 
 from service.images import EXTENSIONS, WorkError
-from service.storage.file_names import mint
-from service.storage.files import DERIVATIVES
+from service.storage.files import DERIVATIVES, mint
 from service.storage.s3.bucket import Bucket
 from service.storage.s3.files import S3Files
 from service.troubles import STORAGE

@@ -1,7 +1,7 @@
 """The numbers of taken-over jobs: their own where it is free, and never one that was given before."""
 
 from service.images import Job, JobState
-from service.storage.import_numbers import numbered
+from service.storage.imports import numbered
 
 
 def job(number: int) -> Job:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.storage.sqlite.words import match_expression
+from service.storage.sqlite.searches import match_expression
 
 
 @pytest.mark.parametrize(("query", "asked"), [

@@ -8,13 +8,26 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from PIL import Image
 
-from service.images import Failure, ImageRequest, Job, KeptPicture, Picture, Progress, WorkError
+from service.images import (
+    Failure,
+    ImageRequest,
+    Job,
+    KeptPicture,
+    Picture,
+    Progress,
+    Reference,
+    ReferenceRules,
+    WorkError,
+)
+from service.pictures.masks import read_mask
 from service.pipeline.keeping import Keeping
-from service.pipeline.parts import Part, Parts, shortfall_text, split
+from service.pipeline.requests import MASK_BYTES, Part, Parts, fingerprint_of, prepared, shortfall_text, split
 from service.pipeline.running_jobs import RunningJob, Waiter
 from service.upstreams.base import RemoteTask, Upstream
 from tests.emulators.pictures import png
+from tests.pictures.samples import corner_marked, encoded, opened, photo
 from tests.pipeline_fixture import FOX, Pencil, PipelineFixture, ask, pipeline_fixture
 
 FOUR = replace(FOX, count=4)
@@ -364,3 +377,143 @@ async def test_what_finds_no_room_while_the_service_stops_is_kept_by_the_next_st
         job = await pipeline.job()
         assert await numbers(job, pipeline) == [1, 2, 3, 4]
     assert (job.state, upstream.asked) == ("done", [])
+
+
+FOX = ImageRequest(model="pencil-1", prompt="a fox", seed=7, loras={"a/b": 0.5, "c/d": 1.0})
+CAT = Reference(data=b"cat", name="c" * 32, origin="cat.png of the image folder")
+DOG = Reference(data=b"dog", name="d" * 32, origin="an upload")
+
+
+async def test_the_same_request_has_the_same_fingerprint() -> None:
+    """Ours: however its parameters are ordered, and wherever the same reference came from this time."""
+    again = ImageRequest(prompt="a fox", loras={"c/d": 1.0, "a/b": 0.5}, seed=7, model="pencil-1")
+    assert await fingerprint_of("anna", "pencil", FOX) == await fingerprint_of("anna", "pencil", again)
+    one, other = replace(FOX, references=(CAT,)), replace(FOX, references=(replace(CAT, origin="history_id 3"),))
+    assert await fingerprint_of("anna", "pencil", one) == await fingerprint_of("anna", "pencil", other)
+
+
+@pytest.mark.parametrize(
+    ("owner", "upstream", "request_"),
+    [
+        pytest.param("ben", "pencil", FOX, id="another owner"),
+        pytest.param("anna", "chalk", FOX, id="another image service"),
+        pytest.param("anna", "pencil", replace(FOX, model="pencil-2"), id="another model"),
+        pytest.param("anna", "pencil", replace(FOX, prompt="a fox "), id="another prompt"),
+        pytest.param("anna", "pencil", replace(FOX, seed=0), id="another seed"),
+        pytest.param("anna", "pencil", replace(FOX, loras={"a/b": 0.6, "c/d": 1.0}), id="another weight"),
+        pytest.param("anna", "pencil", replace(FOX, variation=2), id="another variation"),
+        pytest.param("anna", "pencil", replace(FOX, references=(CAT,)), id="a reference"),
+        pytest.param("anna", "pencil", replace(FOX, references=(Reference(url="https://e.example/a?b"),)), id="a URL"),
+        pytest.param("anna", "pencil", replace(FOX, references=(Reference(data=b"cat"),)), id="bytes without a name"),
+    ],
+)
+async def test_a_request_that_differs_has_another(owner: str, upstream: str, request_: ImageRequest) -> None:
+    """Ours: whoever asks for something else gets something else."""
+    assert await fingerprint_of(owner, upstream, request_) != await fingerprint_of("anna", "pencil", FOX)
+
+
+async def test_a_mask_makes_another_request_and_another_mask_too() -> None:
+    """Ours: a picture whose sky changes is not the one whose ground changes, and neither is one without a mask."""
+    plain = replace(FOX, references=(CAT,))
+    asked = (plain, replace(plain, mask=DOG), replace(plain, mask=CAT), replace(FOX, references=(CAT, DOG)))
+    assert len({await fingerprint_of("anna", "pencil", each) for each in asked}) == 4
+    told_otherwise = replace(plain, mask=replace(DOG, origin="painted by the person"))
+    assert await fingerprint_of("anna", "pencil", asked[1]) == await fingerprint_of("anna", "pencil", told_otherwise)
+
+
+async def test_the_order_of_references_matters() -> None:
+    """Ours: "put the first into the second" is another picture the other way round."""
+    one, other = replace(FOX, references=(CAT, DOG)), replace(FOX, references=(DOG, CAT))
+    assert await fingerprint_of("anna", "pencil", one) != await fingerprint_of("anna", "pencil", other)
+
+
+PICTURE = encoded(photo(80, 40))
+REGION = Image.new("L", (80, 40))
+REGION.paste(255, (0, 0, 20, 20))
+MASK = Reference(data=read_mask(encoded(REGION), PICTURE).data, media_type="image/png", name="m.png", origin="painted")
+
+
+def fox(*references: bytes, rules: ReferenceRules, mask: Reference | None = MASK) -> ImageRequest:
+    given = tuple(Reference(data=each, name=f"{number}.png") for number, each in enumerate(references))
+    return replace(FOX, references=given, mask=mask, rules=rules)
+
+
+async def sent(tmp_path: Path, request: ImageRequest) -> ImageRequest:
+    """The request as the image service gets it."""
+    pencil = Pencil()
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        job = await pipeline.draw(request)
+    assert job.failure is None, job.failure
+    [asked] = pencil.asked
+    return asked
+
+
+async def test_a_mask_has_the_size_of_its_picture_as_that_is_sent(tmp_path: Path) -> None:
+    """OpenAI API reference, Create image edit: the mask must have the size of the first image."""
+    request = await sent(tmp_path, fox(PICTURE, png(2), rules=ReferenceRules(most_pixels=800, mask="alpha")))
+    assert request.mask is not None
+    first, mask = opened(request.references[0].data), opened(request.mask.data)
+    assert (first.size, mask.size) == ((40, 20), (40, 20))
+    assert mask.getchannel("A").point(lambda value: 255 - value).getbbox() == (0, 0, 10, 10)
+    assert len(request.mask.data) <= MASK_BYTES
+    assert len(request.references) == 2
+    assert request.prompt == FOX.prompt
+
+
+async def test_a_picture_with_a_mask_is_a_png_like_it(tmp_path: Path) -> None:
+    """OpenAI's image generation guide, Mask requirements: the same format; the other references stay as they are."""
+    jpeg_ = encoded(photo(80, 40), "image/jpeg", quality=90)
+    request = await sent(tmp_path, fox(jpeg_, jpeg_, rules=ReferenceRules(mask="alpha")))
+    assert [each.media_type for each in request.references] == ["image/png", "image/jpeg"]
+    assert opened(request.references[0].data).tobytes() == opened(jpeg_).tobytes()
+    assert request.references[1].data == jpeg_
+
+
+async def test_a_marked_region_comes_last_and_with_words(tmp_path: Path) -> None:
+    """Ours: the prompt may speak of the second picture, which stays the second."""
+    request = await sent(tmp_path, fox(PICTURE, png(2), rules=ReferenceRules(mask="marked")))
+    assert request.mask is None
+    assert [each.origin for each in request.references][2:] == ["the marked region"]
+    assert request.references[0].data == PICTURE
+    assert request.prompt.startswith(FOX.prompt)
+    assert "The last picture is a copy of the first one, on which a region is marked in" in request.prompt
+    marked, before = opened(request.references[2].data).convert("RGB"), opened(PICTURE).convert("RGB")
+    assert marked.getpixel((60, 30)) != marked.getpixel((10, 10))
+    assert before.size == marked.size
+
+
+async def test_the_history_keeps_the_prompt_of_the_person(tmp_path: Path) -> None:
+    pencil = Pencil()
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        job = await pipeline.draw(fox(PICTURE, rules=ReferenceRules(mask="marked")))
+    assert (job.prompt, job.parameters["mask"]) == (FOX.prompt, "painted")
+    assert "rules" not in job.parameters
+
+
+async def test_the_types_of_the_model_go_before_those_of_its_service(tmp_path: Path) -> None:
+    webp = encoded(corner_marked(40, 80), "image/webp", lossless=True)
+    request = await sent(tmp_path, fox(webp, rules=ReferenceRules(types=("image/png",)), mask=None))
+    assert request.references[0].media_type == "image/png"
+    (tmp_path / "again").mkdir()
+    kept = await sent(tmp_path / "again", fox(webp, rules=ReferenceRules(), mask=None))
+    assert kept.references[0].media_type == "image/webp"
+
+
+async def test_a_reference_is_converted_once_for_equal_rules(tmp_path: Path) -> None:
+    """Ours: several requests for one call, retries and the next call start from the same bytes."""
+    async with pipeline_fixture(tmp_path, Pencil()) as pipeline:
+        pictures, rules = pipeline.generation.pictures, ReferenceRules(types=("image/jpeg",), most_pixels=500)
+        one, other = [await prepared(pictures, "anna", fox(PICTURE, rules=rules, mask=None), ()) for _ in range(2)]
+        assert one.references[0].data is other.references[0].data
+        smaller = await prepared(pictures, "anna", fox(PICTURE, rules=replace(rules, most_pixels=200), mask=None), ())
+        assert opened(smaller.references[0].data).size < opened(one.references[0].data).size
+
+
+async def test_a_mask_that_is_damaged_ends_the_job_before_it_costs_anything(tmp_path: Path) -> None:
+    pencil = Pencil()
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        cut = replace(MASK, data=MASK.data[:40])
+        job = await pipeline.draw(fox(PICTURE, rules=ReferenceRules(mask="alpha"), mask=cut))
+    assert pencil.asked == []
+    assert job.failure is not None
+    assert job.failure.reason == "The mask (painted) is damaged or cut short. Nothing was charged."

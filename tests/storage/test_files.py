@@ -5,8 +5,7 @@ import hmac
 import pytest
 
 from service.images import EXTENSIONS
-from service.storage.file_names import media_type_of, mint
-from service.storage.files import DERIVATIVES
+from service.storage.files import DERIVATIVES, media_type_of, mint
 
 KEY = b"k" * 32
 PNG = b"\x89PNG and the rest"
