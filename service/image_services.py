@@ -13,13 +13,12 @@ import aiohttp
 from service.image_models.models import Model, Models
 from service.redaction import Redactor
 from service.settings import Endpoint, Settings
-from service.upstreams.base import Upstream
+from service.upstreams.base import RedactedUpstream, Upstream
 from service.upstreams.flow2api import Flow2ApiUpstream
 from service.upstreams.gemini import GeminiUpstream
 from service.upstreams.modelscope import ModelScopeUpstream
 from service.upstreams.openai import OpenAiUpstream
 from service.upstreams.openrouter import OpenRouterUpstream
-from service.upstreams.redacted import RedactedUpstream
 from service.upstreams.tasks import Polling
 
 Connect: TypeAlias = Callable[[aiohttp.ClientSession, Endpoint, Settings], Upstream]

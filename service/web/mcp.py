@@ -41,10 +41,9 @@ from service.protocol.session import Session
 from service.telemetry import OF_REQUEST, TRACEPARENT
 from service.web.guard import error_response
 from service.web.identity import IDENTITY, Identity
-from service.web.pace import Pace
 from service.web.protected_resource import ProtectedResource
 from service.web.response import NO_HEADERS
-from service.web.running_calls import RunningCalls, Share
+from service.web.running_calls import Pace, RunningCalls, Share
 from service.web.stream import AGAIN_S, SILENCE_S, Accepts, KeepAlive, ReplyStream, StreamChannel
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024

@@ -4,15 +4,21 @@ A legacy call belongs to its session and goes on without its connection, so it i
 with its connection, and runs in the task of its request (`client.OUTLIVES_ITS_STREAM`). A request has its share until
 its response was taken and its calls have ended, whichever is later: neither unread results nor calls that were left can
 pile up.
+
+Hundreds of requests that come at once begin at a pace which leaves the loop to other work in between: a callback that
+takes a millisecond is short; five hundred of them in one round of the loop are half a second in which nothing else is
+read or answered.
 """
 
 import asyncio
 import hashlib
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from service.limits import CALLS_AT_ONCE, REQUEST_MEGABYTES, UNLIMITED, Allowances, InUse
 from service.protocol.call import Call, read_reason
@@ -21,6 +27,12 @@ from service.protocol.jsonrpc import RequestId
 from service.protocol.session import Session
 
 _Key: TypeAlias = tuple[str, RequestId]
+
+ROUND_S: Final = 0.012
+"""Seconds of one round of the loop in which requests begin."""
+
+AT_ONCE: Final = 10
+"""Waiting requests that begin in one round."""
 
 
 @dataclass
@@ -178,3 +190,36 @@ def _start(
     if sys.version_info >= (3, 12):
         return asyncio.Task(work, loop=loop, eager_start=True)
     return loop.create_task(work)
+
+
+class Pace:
+    """Lets requests begin while a round of the loop is young; the rest follow in the next rounds, in their order."""
+
+    def __init__(self) -> None:
+        """Begin between two rounds."""
+        self._round_ends: float | None = None
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def turn(self) -> asyncio.Future[None] | None:
+        """Return the future that a request awaits before it begins; None where it may begin now."""
+        if self._round_ends is None:
+            self._round_ends = time.monotonic() + ROUND_S
+            asyncio.get_running_loop().call_soon(self._begin_round)
+        elif self._waiting or time.monotonic() > self._round_ends:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            return waiting
+        return None
+
+    def _begin_round(self) -> None:
+        """Let some of those that wait begin. What is called soon runs first in the next round."""
+        self._round_ends = None
+        begun = 0
+        while self._waiting and begun < AT_ONCE:
+            waiting = self._waiting.popleft()
+            if not waiting.done():  # its client may be gone
+                waiting.set_result(None)
+                begun += 1
+        if self._waiting:
+            self._round_ends = time.monotonic() + ROUND_S
+            asyncio.get_running_loop().call_soon(self._begin_round)

@@ -8,8 +8,7 @@ import pytest
 
 from service.images import ImageRequest, Picture, Progress, WorkError
 from service.redaction import HIDDEN, Redactor
-from service.upstreams.base import Offers, RemoteTask, Upstream
-from service.upstreams.redacted import RedactedUpstream
+from service.upstreams.base import Offers, RedactedUpstream, RemoteTask, Upstream
 
 KEY = "sk-the-key-of-this-service-01"
 TAGS = "\U000e0068\U000e0069"
