@@ -84,10 +84,10 @@ _ORIGINS: Final = 10
 
 async def show(context: ToolContext, call: Call, outcome: Outcome) -> Result:
     """Return the result by the client's profile. Its pictures count as delivered once the answer has arrived."""
-    profile = context.profiles.of(call)
-    outcome = await _shrink(context, call, outcome, profile.preview_bytes)
+    profile, pictures_url = context.profiles.of(call), context.pictures.url_for(call.reached_at)
     call.on_delivered(partial(context.generation.delivered, outcome.job))
-    result = job_result(outcome, profile, context.pictures.url_for(call.reached_at))
+    outcome = await _shrink(context, call, outcome, profile.preview_bytes)
+    result = job_result(outcome, profile, pictures_url)
     return await with_view(context, call, result, [outcome.job]) if call.client.shows_apps else result
 
 

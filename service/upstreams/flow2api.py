@@ -169,7 +169,7 @@ class Flow2ApiUpstream(HttpUpstream):
 def chat_body(request: ImageRequest, choice: ModelChoice, *, for_openrouter: bool = False) -> Body:
     """Encode the request. It always asks for a stream: Flow2API before 2026-03-14 (c579630) draws nothing otherwise."""
     body: Json = {"model": choice.model, "stream": True, "messages": messages(request)}
-    return json_body(body | (openrouter_extras(request) if for_openrouter else choice.parameters()))
+    return json_body(body | (openrouter_extras(request) if for_openrouter else parameters(choice)))
 
 
 def messages(request: ImageRequest) -> list[Json]:
@@ -192,12 +192,22 @@ def is_openrouter(base: URL) -> bool:
     return host == OPENROUTER or host.endswith(f".{OPENROUTER}")
 
 
+def parameters(choice: ModelChoice) -> Json:
+    """Return the parameters of Flow2API in both forms: servers of different age read the one or the other first."""
+    top = _without_none({"aspect_ratio": choice.aspect_ratio, "image_size": choice.image_size})
+    nested = _without_none({"aspectRatio": choice.aspect_ratio, "imageSize": choice.image_size})
+    return {**top, "generationConfig": {"imageConfig": nested}} if top else {}
+
+
 def openrouter_extras(request: ImageRequest) -> Json:
     """Return the extra fields of OpenRouter, "Image generation": without `modalities` many models answer in words."""
-    wanted: Mapping[str, str | None] = {"aspect_ratio": request.aspect_ratio, "image_size": request.resolution}
-    config = {name: value for name, value in wanted.items() if value is not None}
+    config = _without_none({"aspect_ratio": request.aspect_ratio, "image_size": request.resolution})
     modalities = ["image", "text"] if request.model.startswith(TALKATIVE) else ["image"]
     return {"modalities": modalities} | ({"image_config": config} if config else {})
+
+
+def _without_none(fields: Mapping[str, str | None]) -> Json:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def is_4k(request: ImageRequest) -> bool:

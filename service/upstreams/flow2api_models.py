@@ -14,7 +14,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from yarl import URL
@@ -76,14 +76,6 @@ class ModelChoice:
     model: str
     aspect_ratio: str | None = None
     image_size: str | None = None
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the parameters in both forms: servers of different age read the one or the other first."""
-        top = {"aspect_ratio": self.aspect_ratio, "image_size": self.image_size}
-        nested = {"aspectRatio": self.aspect_ratio, "imageSize": self.image_size}
-        if not any(top.values()):
-            return {}
-        return _without_none(top) | {"generationConfig": {"imageConfig": _without_none(nested)}}
 
 
 def listed_by(models: Mapping[str, str], aliases: Mapping[str, str]) -> Listed:
@@ -166,10 +158,6 @@ def _refuse_conflicts(request: ImageRequest, full: re.Match[str]) -> None:
 
 def _refused(why: str) -> UpstreamError:
     return UpstreamError(Kind.BAD_REQUEST, detail=f"({why} Nothing was charged.)")
-
-
-def _without_none(fields: Mapping[str, str | None]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 class ModelList:

@@ -23,6 +23,7 @@ from service.upstreams.flow2api import (
     is_openrouter,
     messages,
     openrouter_extras,
+    parameters,
     stage_of,
 )
 from service.upstreams.flow2api_models import ModelChoice
@@ -229,6 +230,31 @@ async def test_three_references_go_as_parts_in_their_order(flow2api: Flow2Api) -
     assert data_of(third) == ("image/png", small.data)
     assert request.headers["Content-Length"] == str(len(request.body))
     assert "Transfer-Encoding" not in request.headers
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [
+        pytest.param(ModelChoice(model="m"), {}, id="nothing"),
+        pytest.param(
+            ModelChoice(model="m", aspect_ratio="1:1", image_size="2K"),
+            {
+                "aspect_ratio": "1:1",
+                "image_size": "2K",
+                "generationConfig": {"imageConfig": {"aspectRatio": "1:1", "imageSize": "2K"}},
+            },
+            id="both",
+        ),
+        pytest.param(
+            ModelChoice(model="m", image_size="4K"),
+            {"image_size": "4K", "generationConfig": {"imageConfig": {"imageSize": "4K"}}},
+            id="one",
+        ),
+    ],
+)
+def test_parameters_are_sent_in_both_forms(choice: ModelChoice, sent: dict[str, object]) -> None:
+    """Spec Flow2API, model_resolver.py: `generationConfig` since 2026-03-14, the top level since 2026-03-31."""
+    assert parameters(choice) == sent
 
 
 def test_openrouter_gets_its_own_words_and_no_other_does() -> None:

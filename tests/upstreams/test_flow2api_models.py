@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 import pytest
@@ -101,31 +100,6 @@ def test_what_the_server_would_ignore_is_refused(
     with pytest.raises(WorkError, match="(?s).*" + words) as raised:
         ask(model, listed, ratio, resolution)
     assert (raised.value.kind, raised.value.retries) == ("bad_request", 0)
-
-
-@pytest.mark.parametrize(
-    ("choice", "parameters"),
-    [
-        pytest.param(ModelChoice(model="m"), {}, id="nothing"),
-        pytest.param(
-            ModelChoice(model="m", aspect_ratio="1:1", image_size="2K"),
-            {
-                "aspect_ratio": "1:1",
-                "image_size": "2K",
-                "generationConfig": {"imageConfig": {"aspectRatio": "1:1", "imageSize": "2K"}},
-            },
-            id="both",
-        ),
-        pytest.param(
-            ModelChoice(model="m", image_size="4K"),
-            {"image_size": "4K", "generationConfig": {"imageConfig": {"imageSize": "4K"}}},
-            id="one",
-        ),
-    ],
-)
-def test_parameters_are_sent_in_both_forms(choice: ModelChoice, parameters: dict[str, Any]) -> None:
-    """Spec Flow2API, model_resolver.py: `generationConfig` since 2026-03-14, the top level since 2026-03-31."""
-    assert choice.parameters() == parameters
 
 
 @pytest.mark.parametrize(
