@@ -152,7 +152,7 @@ class Asking:
 
         Its job begins with its pictures marked as asked for.
         """
-        if upstream is None or request.references or request.parts > 1:
+        if upstream is None or request.references or request.count > max(1, request.native_count):
             return None
         if not self.turns.take_at_once(owner, request.count):
             return None

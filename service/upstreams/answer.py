@@ -148,6 +148,7 @@ class ImageAnswer(ABC, Generic[Step]):
 
     def __init__(self) -> None:
         """Begin an answer."""
+        self._sse = SseReader()
         self.extracted: Final = ExtractedBase64()
         self.is_finished = False
         self.is_complete = False
@@ -160,7 +161,6 @@ class ImageAnswer(ABC, Generic[Step]):
         self._head: bytes | None = b""
         self._raw = io.BytesIO()
         self._sources: list[Source] | None = None
-        self._sse = SseReader()
         self._base64 = Base64Extractor(self.extracted, json=True)
 
     @property

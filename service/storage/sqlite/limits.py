@@ -171,14 +171,14 @@ def check_new_job(
 
     The price of the request is the one that is to be expected (`price_of`).
     """
-    held = pauses(connection)
+    held, folder = pauses(connection), _folder(connection)
     counts = Counts(
         working=_pair(connection, COUNT_WORKING, owner),
         pictures=_pair(connection, SELECT_USE, owner, now),
         spent=spent(connection, owner, request.price.currency, now) if request.price.picture else (0.0, 0.0),
     )
     new_work.check_pauses(held, owner, now)
-    new_work.check_disk(allowances.free_bytes, is_full=_is_disk_full(connection, allowances))
+    new_work.check_disk(allowances.free_bytes, is_full=new_work.is_disk_full(folder, allowances.free_bytes))
     new_work.check_new_job(counts, owner, request, allowances, now)
 
 
@@ -190,7 +190,8 @@ def drawn_today(connection: sqlite3.Connection, owner: str, now: float) -> int:
 def check_new_upload(connection: sqlite3.Connection, owner: str, allowances: Allowances, now: float) -> None:
     """Raise `LimitError` where this owner may have no further upload link now."""
     check_pauses(connection, owner, now)
-    new_work.check_disk(allowances.free_bytes, is_full=_is_disk_full(connection, allowances))
+    is_full = new_work.is_disk_full(_folder(connection), allowances.free_bytes)
+    new_work.check_disk(allowances.free_bytes, is_full=is_full)
     today = day_of(now) * DAY_S
     uploads = _pair(connection, COUNT_UPLOADS, owner, today, today + DAY_S)
     new_work.check_new_upload(uploads, owner, allowances, now)
@@ -201,9 +202,8 @@ def check_pauses(connection: sqlite3.Connection, owner: str, now: float) -> None
     new_work.check_pauses(pauses(connection), owner, now)
 
 
-def _is_disk_full(connection: sqlite3.Connection, allowances: Allowances) -> bool:
-    file = connection.execute("PRAGMA database_list").fetchone()[2]
-    return new_work.is_disk_full(Path(file).parent, allowances.free_bytes)
+def _folder(connection: sqlite3.Connection) -> Path:
+    return Path(connection.execute("PRAGMA database_list").fetchone()[2]).parent
 
 
 def _pair(connection: sqlite3.Connection, query: str, *values: str | float) -> Pair:
