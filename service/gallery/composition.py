@@ -9,8 +9,7 @@ from aiohttp import web
 from service.gallery.access import Access
 from service.gallery.daily import daily_limits
 from service.gallery.drawing import Orders
-from service.gallery.elsewhere import Elsewhere
-from service.gallery.events import Events
+from service.gallery.events import Elsewhere, Events
 from service.gallery.page import GalleryPages
 from service.gallery.routes import Gallery
 from service.gallery.sign_in import SignIn

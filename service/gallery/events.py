@@ -2,15 +2,20 @@
 
 A page that reads slowly is not waited for: beyond `MOST_WAITING` events its stream ends, and it connects anew and reads
 the newest page of the history again. So events may be lost, and nothing depends on one.
+
+What other processes do, as other replicas or a chat program's own service, is heard by their notices (`Elsewhere`).
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterator, KeysView
+from collections.abc import AsyncGenerator, Callable, Iterator, KeysView
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+
+from service.storage.notices import AnythingChanged, HistoryChanged, JobChanged, JobProgress, Notice
 
 MOST_WAITING: Final = 200
 """Events that wait for one page."""
@@ -119,3 +124,23 @@ class Events:
         for each in [owner] if owner is not None else list(self._streams):
             for stream in tuple(self._streams.get(each, ())):
                 stream.end()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """Takes the notices of other processes. `heard` tells the open pages of an owner how a job stands."""
+
+    events: Events
+    heard: Callable[[str, int], None]
+
+    def hear(self, notice: Notice) -> None:
+        """Tell the open pages what a notice says."""
+        match notice:
+            case JobChanged(owner, history_id) | JobProgress(owner, history_id):
+                if owner in self.events.owners:
+                    self.heard(owner, history_id)
+            case HistoryChanged(owner):
+                self.events.tell(owner, "changed", {})
+            case AnythingChanged():
+                for owner in tuple(self.events.owners):
+                    self.events.tell(owner, "changed", {})
