@@ -16,11 +16,11 @@ from service.limits import UNLIMITED, Allowances
 from service.settings import Settings
 from service.settings_reader import SettingsError
 from service.storage.data_folder import DataFolderError
-from service.storage.files import Arrivals
 from service.storage.lease import Lease
-from service.storage.opened import Places, Storage, open_storage
+from service.storage.opened import Arrive, Places, Storage, open_storage
 from service.storage.people import People
 from service.storage.records.engine import Records
+from service.storage.s3 import ownership
 from service.storage.s3.arrivals import S3Arrivals
 from service.storage.s3.bucket import Bucket
 from service.storage.s3.files import S3Files
@@ -45,26 +45,36 @@ SECRET: Final = "secret"  # noqa: S105 - its name
 FOLDER: Final = "place of pictures"
 """The facts that replicas agree upon, in the words of a complaint."""
 
+ANOTHERS: Final = (
+    "belongs to another database, and each would remove the pictures of the other: name another folder, or, where that "
+    "database is gone for good, run `python -m service claim` with these settings"
+)
+"""The complaint about a folder of a bucket."""
 
-async def open_stores(
+
+async def open_stores(  # noqa: PLR0913 - a start and the commands have each their own
     settings: Settings,
     stack: contextlib.AsyncExitStack,
     session: aiohttp.ClientSession | None = None,
     *,
     allowances: Allowances = UNLIMITED,
     patience_s: float = 0,
+    takes_over: bool = False,
 ) -> Storage:
     """Open the storage of the settings, and have `stack` close it. A command has no `session`, and gets one.
 
-    A database or a bucket that does not answer may be about to start as well: it is waited for so long. Raises
-    `SettingsError` where it cannot be used.
+    A database or a bucket that does not answer may be about to start as well: it is waited for so long. A folder of a
+    bucket that belongs to another database is refused, or belongs to this one from now on (`takes_over`). Raises
+    `SettingsError` where one of them cannot be used.
     """
     secret = await asyncio.to_thread(secret_of, settings)
-    bucket = None
+    bucket = claim = None
     if settings.s3 is not None:
         if session is None:
             session = await stack.enter_async_context(client_session(settings.proxies, "easel"))
         bucket = Bucket(session, settings.s3)
+        way = ownership.take_over if takes_over else ownership.claim
+        claim = partial(once_it_answers, patience_s, partial(_claim, way, bucket, settings.s3.shown))
     records = None
     if settings.database is not None:
         if secret is None:
@@ -72,6 +82,7 @@ async def open_stores(
         records = partial(once_it_answers, patience_s, partial(_open_database, settings, settings.database, secret))
     places = Places(
         files=partial(once_it_answers, patience_s, partial(_open_bucket, bucket)) if bucket else None,
+        claim=claim,
         # Of a replica that died any other one finishes what arrived there.
         arrivals=partial(S3Arrivals, bucket) if bucket and records else None,
         records=records,
@@ -135,13 +146,22 @@ async def _open_bucket(bucket: Bucket, key: bytes) -> S3Files:
         raise SettingsError(FILES_URL, f"cannot be used: {error}") from error
 
 
+async def _claim(way: Callable[[Bucket, str], Awaitable[None]], bucket: Bucket, shown: str, database: str) -> None:
+    try:
+        await way(bucket, database)
+    except ownership.TakenError as error:
+        raise SettingsError(FILES_URL, f"{shown} {ANOTHERS}") from error
+    except WorkError as error:
+        raise SettingsError(FILES_URL, f"cannot be used: {error}") from error
+
+
 async def _open_database(  # noqa: PLR0913, PLR0917 - as the records of any engine are opened
     settings: Settings,
     place: DatabaseUrl,
     secret: Secret,
     data: Path,
     lease: Lease,
-    arrivals: Arrivals,
+    arrive: Arrive,
     allowances: Allowances,
     stack: contextlib.AsyncExitStack,
 ) -> Records:
@@ -162,7 +182,7 @@ async def _open_database(  # noqa: PLR0913, PLR0917 - as the records of any engi
         facts={SECRET: secret.fingerprint, FOLDER: folder},
     )
     try:
-        return await open_records(ways, data, lease, arrivals, allowances, stack)
+        return await open_records(ways, data, lease, arrive, allowances, stack)
     except DisagreementError as error:
         setting = "EASEL_SECRET" if error.name == SECRET else FILES_URL
         raise SettingsError(

@@ -17,6 +17,7 @@ from service.settings import Settings
 from service.storage.moving.records import TABLES
 from service.storage.people import as_sent
 from service.storage.postgresql import tokens
+from service.storage.postgresql.agreement import identity_of
 from service.storage.postgresql.schema import ANOTHER, ENCODING, migrations
 from service.storage.postgresql.troubles import MISWRITTEN, trouble_of
 from service.storage.secret import Secret
@@ -62,7 +63,7 @@ SELECT_MAY_WRITE: Final = """
     FROM pg_tables CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
     WHERE schemaname = current_schema() AND tablename = ANY($1::text[])
 """
-OURS: Final = ["leases", *(table.name for table in TABLES)]
+OURS: Final = ["facts", "identity", "leases", *(table.name for table in TABLES)]
 SELECT_DONE: Final = "SELECT number FROM easel_migrations"
 SELECT_FINGERPRINT: Final = "SELECT value FROM facts WHERE name = 'secret'"
 
@@ -95,6 +96,17 @@ async def has_stored_tokens(url: str) -> bool:
             return bool(as_sent(await tokens.all_tokens(connection)))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
+
+
+async def fingerprint_of(url: str) -> str | None:
+    """Return the fingerprint of a database; "" for one that has none yet, and None for one that a check names."""
+    try:
+        async with _connected(url) as connection:
+            return (await identity_of(connection)).fingerprint
+    except asyncpg.UndefinedTableError:
+        return ""
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return None
 
 
 @contextlib.asynccontextmanager

@@ -29,7 +29,7 @@ from service import image_services, logs, troubles
 from service.app import AGENT, with_auto_token
 from service.commands.bucket import look_at_bucket
 from service.commands.environment import environment, in_container
-from service.commands.history_check import has_stored_tokens, known_secret, look_at_history
+from service.commands.history_check import has_stored_tokens, known_fingerprint, known_secret, look_at_history
 from service.commands.public_url import MEGABYTE, Finding, State, Way
 from service.hosts import is_loopback
 from service.image_models.comparison import ask, compare
@@ -122,7 +122,8 @@ async def _of_everything(settings: Settings, token: str, redactor: Redactor, *, 
             yield finding
     async with client_session(settings.proxies, AGENT) as session:
         if settings.s3 is not None:
-            yield await look_at_bucket(session, settings.s3)
+            async for finding in look_at_bucket(session, settings.s3, await known_fingerprint(settings)):
+                yield finding
         async for finding in _upstreams(settings, session, redactor, inside=inside):
             yield finding
         async for finding in Way(session=session, settings=settings, token=token).look():

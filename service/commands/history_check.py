@@ -44,14 +44,35 @@ async def has_stored_tokens(settings: Settings) -> bool:
     return await database.has_stored_tokens(settings.database.url)
 
 
+async def known_fingerprint(settings: Settings) -> str | None:
+    """Return the fingerprint of the database, by which it has a folder of a bucket; "" where a start would make one.
+
+    None where a check of its own names what is wrong with the database.
+    """
+    if settings.database is None:
+        secret = await asyncio.to_thread(_secret_in, settings)
+        return "" if secret is None else secret.fingerprint
+    try:
+        from service.commands import database  # noqa: PLC0415 - as above
+    except ImportError:
+        return None
+    return await database.fingerprint_of(settings.database.url)
+
+
 def known_secret(settings: Settings) -> Secret | None:
     """Return the secret that a start would find; None where it would make one, or where a check names the fault."""
     try:
-        if (secret := secret_of(settings)) is None and (settings.data_dir / "secret").is_file():
-            secret = Secret.open(settings.data_dir, settings.data_dir)
-    except (DataFolderError, SettingsError):
+        return secret_of(settings) or _secret_in(settings)
+    except SettingsError:
         return None
-    return secret
+
+
+def _secret_in(settings: Settings) -> Secret | None:
+    try:
+        is_there = (settings.data_dir / "secret").is_file()
+        return Secret.open(settings.data_dir, settings.data_dir) if is_there else None
+    except DataFolderError:
+        return None
 
 
 def _has_stored_tokens(path: Path) -> bool:

@@ -136,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
         default="serve",
         help="serve until it is stopped (the default), import what an earlier server kept, draw one picture to show "
         "how, compare the models file with what the image services have, or pause and resume the drawing of an owner "
-        "or of all; for whoever runs it: backup, restore, token, history, usage, doctor, each with its --help",
+        "or of all; for whoever runs it: backup, restore, token, history, usage, doctor, move, claim, each with its "
+        "--help",
     )
     parser.add_argument(
         "name",

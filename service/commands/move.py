@@ -9,11 +9,11 @@
 import asyncio
 import contextlib
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
-
-import aiohttp
 
 from service.commands.environment import read_settings
 from service.commands.progress import ProgressLine
@@ -24,17 +24,18 @@ from service.storage.arrivals import DiskArrivals
 from service.storage.backup_folder import SECRET
 from service.storage.data_folder import PRIVATE_FOLDER, DataFolderError
 from service.storage.disk import DiskFiles
-from service.storage.files import Arrivals, Files
+from service.storage.files import Arrivals
 from service.storage.lease import Lease
 from service.storage.moving.mover import Moved, Place, move
 from service.storage.moving.records import MoveError, Records
 from service.storage.moving.sqlite_records import FolderRecords, check_idle
+from service.storage.s3 import ownership
 from service.storage.s3.arrivals import S3Arrivals
 from service.storage.s3.bucket import Bucket
 from service.storage.s3.files import S3Files
 from service.storage.secret import SECRET_BYTES, Secret
-from service.storage_urls import DATABASE_URL, NO_DRIVER
-from service.stores import START_PATIENCE_S, once_it_answers, secret_of
+from service.storage_urls import DATABASE_URL, FILES_URL, NO_DRIVER
+from service.stores import ANOTHERS, START_PATIENCE_S, once_it_answers, secret_of
 from service.upstreams.connector import client_session
 
 TELL_IT: Final = "give it that of now, as EASEL_SECRET (`xxd -p -c 64 {}/secret` prints the one of a data folder)"
@@ -99,20 +100,48 @@ async def _move(old: Settings, new: Settings, difference: _Difference) -> Moved:
                 lease = await asyncio.to_thread(Lease.claim, folder)
                 stack.callback(lease.release)
                 scratch[folder] = lease.folder
-            places = []
-            for each in (old, new):
-                session = await stack.enter_async_context(client_session(each.proxies, "easel"))
-                places.append(await _open_place(each, secret, session, scratch[each.data_dir.resolve()]))
-            source, target = places
+            source, target = [
+                await _open_place(each, secret, scratch[each.data_dir.resolve()], stack) for each in (old, new)
+            ]
+            await target.check_folder(source)
             progress = ProgressLine("Copied", sys.stderr)
-            return await move(source, target, progress, records=difference.records, files=difference.files)
+            places = source.place, target.place
+            moved = await move(*places, progress, records=difference.records, files=difference.files)
+            await target.take_folder()  # from the old database, where only that is another one now
+            return moved
     except (DataFolderError, WorkError) as error:
         raise MoveError(str(error).replace("\n", " ")) from error
 
 
-async def _open_place(settings: Settings, secret: Secret, session: aiohttp.ClientSession, scratch: Path) -> Place:
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """One of the places, opened. Where its pictures lie in a bucket: that, and the fingerprint of its database."""
+
+    place: Place
+    settings: Settings
+    bucket: Bucket | None = None
+    database: str = ""
+
+    async def check_folder(self, old: "_Opened") -> None:
+        """Claim a folder that is nobody's, or raise `MoveError` where it belongs neither to this nor to the old one."""
+        if self.bucket is None or self.settings.s3 is None:
+            return
+        owner = await ownership.owner_of(self.bucket)
+        if owner is None:
+            await ownership.claim(self.bucket, self.database)
+        elif owner not in {self.database, old.database}:
+            raise MoveError(f"--to: {FILES_URL}: {self.settings.s3.shown} {ANOTHERS}")
+
+    async def take_folder(self) -> None:
+        """Have the folder belong to this place's database."""
+        if self.bucket is not None:
+            await ownership.take_over(self.bucket, self.database)
+
+
+async def _open_place(settings: Settings, secret: Secret, scratch: Path, stack: contextlib.AsyncExitStack) -> _Opened:
     key = secret.derive("picture names")
     records: Records = FolderRecords(settings.data_dir)
+    identity: Callable[[], Awaitable[Secret]] = partial(asyncio.to_thread, Secret.open, settings.data_dir, scratch)
     if settings.database is not None:
         try:
             from service.storage.moving.postgresql_records import PostgresRecords  # noqa: PLC0415 - its driver is an extra
@@ -120,17 +149,22 @@ async def _open_place(settings: Settings, secret: Secret, session: aiohttp.Clien
             raise MoveError(f"{DATABASE_URL} {NO_DRIVER}") from missing
 
         records = PostgresRecords(settings.database)
-    files: Files
-    arrivals: Arrivals
+        identity = records.identity
     if settings.s3 is None:
         files = await DiskFiles.open(settings.data_dir / "files", scratch, key)
+        on_disk = await DiskArrivals.open(settings.data_dir / "arrived", scratch)
+        return _Opened(place=Place(records=records, files=files, arrivals=on_disk), settings=settings)
+    session = await stack.enter_async_context(client_session(settings.proxies, "easel"))
+    bucket = Bucket(session, settings.s3)
+    of_bucket = await once_it_answers(START_PATIENCE_S, S3Files.open, bucket, key)
+    own = await identity()
+    arrivals: Arrivals
+    if settings.database is not None:
+        arrivals = S3Arrivals(bucket, own.derive("arrivals"))
     else:
-        files = await once_it_answers(START_PATIENCE_S, S3Files.open, Bucket(session, settings.s3), key)
-    if settings.s3 is None or settings.database is None:
         arrivals = await DiskArrivals.open(settings.data_dir / "arrived", scratch)
-    else:
-        arrivals = S3Arrivals(Bucket(session, settings.s3), secret.derive("arrivals"))
-    return Place(records=records, files=files, arrivals=arrivals)
+    place = Place(records=records, files=of_bucket, arrivals=arrivals)
+    return _Opened(place=place, settings=settings, bucket=bucket, database=own.fingerprint)
 
 
 def _one_secret(old: Settings, new: Settings) -> Secret:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from service.commands import claim as claim_command
 from service.commands import move as move_command
 from service.commands import people
 from service.commands.progress import MEGABYTE, ProgressLine
@@ -20,7 +21,7 @@ from service.storage.moving.records import MoveError
 from service.storage.people import AtWorkError
 from service.tokens import TokensError
 
-COMMANDS: Final = ("backup", "restore", "token", "history", "usage", "doctor", "move")
+COMMANDS: Final = ("backup", "restore", "token", "history", "usage", "doctor", "move", "claim")
 ERRORS: Final = (AtWorkError, BackupError, MoveError, people.PeopleError, TokensError)
 """Errors that end one of the commands, with the words for the person."""
 
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--month", metavar="YYYY-MM", default="", help="one month alone, such as 2026-11")
     _add_doctor(commands)
     _add_move(commands)
+    _command(commands, "claim", "take the folder of the bucket over from a database that is gone", _claim)
     return read
 
 
@@ -110,6 +112,10 @@ def _add_move(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _move(settings: Settings, options: argparse.Namespace) -> int:
     return move_command.run(settings, options.to)
+
+
+def _claim(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001 - as the others
+    return claim_command.run(settings)
 
 
 def _backup(settings: Settings, options: argparse.Namespace) -> int:

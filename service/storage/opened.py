@@ -25,7 +25,10 @@ from service.storage.sqlite.records import open_records as open_sqlite_records
 logger = logging.getLogger(__name__)
 
 
-OpenRecords: TypeAlias = Callable[[Path, Lease, Arrivals, Allowances, contextlib.AsyncExitStack], Awaitable[Records]]
+Arrive: TypeAlias = Callable[[Secret], Awaitable[Arrivals]]
+"""Opens what has arrived for the jobs of a database, by its identity: a secret that it has of its own."""
+
+OpenRecords: TypeAlias = Callable[[Path, Lease, Arrive, Allowances, contextlib.AsyncExitStack], Awaitable[Records]]
 """Opens the records, for the process of this lease in its data folder, and has the stack close them."""
 
 
@@ -33,10 +36,12 @@ OpenRecords: TypeAlias = Callable[[Path, Lease, Arrivals, Allowances, contextlib
 class Places:
     """The places of parts that lie elsewhere than in the data folder: what opens each, and None for the others.
 
-    Files and arrivals are opened with the key that their names are made with.
+    Files and arrivals are opened with the key that their names are made with. `claim` has the place of the files belong
+    to the database of a fingerprint, before anything there is taken for its own or for left over.
     """
 
     files: Callable[[bytes], Awaitable[Files]] | None = None
+    claim: Callable[[str], Awaitable[None]] | None = None
     arrivals: Callable[[bytes], Arrivals] | None = None
     records: OpenRecords | None = None
 
@@ -50,7 +55,6 @@ class Storage(Records):
 
     secret: Secret
     files: Files
-    arrivals: Arrivals
 
 
 async def open_storage(
@@ -76,12 +80,15 @@ async def open_storage(
     secret = own if secret is None else secret
     key = secret.derive("picture names")
     files = await (places.files(key) if places.files else DiskFiles.open(data / "files", lease.folder, key))
-    arrivals: Arrivals
-    if places.arrivals:
-        arrivals = places.arrivals(secret.derive("arrivals"))
-    else:
-        arrivals = await DiskArrivals.open(data / "arrived", lease.folder)
-    arrived = await arrivals.listing()  # before the rows: a job works before its pictures arrive
-    records = await (places.records or open_sqlite_records)(data, lease, arrivals, allowances, stack)
-    await arrivals.remove_ended(arrived, await records.store.working())
-    return Storage(secret=secret, files=files, arrivals=arrivals, **vars(records))
+
+    async def arrive(identity: Secret) -> Arrivals:
+        if places.claim:
+            await places.claim(identity.fingerprint)
+        if places.arrivals:  # by a key that a new EASEL_SECRET leaves as it is: what arrived before is found
+            return places.arrivals(identity.derive("arrivals"))
+        return await DiskArrivals.open(data / "arrived", lease.folder)
+
+    records = await (places.records or open_sqlite_records)(data, lease, arrive, allowances, stack)
+    arrived = await records.arrivals.listing()  # before the rows: a job works before its pictures arrive
+    await records.arrivals.remove_ended(arrived, await records.store.working())
+    return Storage(secret=secret, files=files, **vars(records))

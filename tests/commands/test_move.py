@@ -99,6 +99,28 @@ async def test_a_replica_goes_on_where_the_folder_was(tmp_path: Path, old: Path,
     assert "1 replica runs on" in told, "one that was killed lives for ten seconds more"
 
 
+async def test_the_folder_of_a_bucket_goes_from_one_database_to_the_next(
+    tmp_path: Path, old: Path, database: str, bucket: str, postgres_server: Server
+) -> None:
+    """Ours: two databases in one folder would remove each other's pictures; the old one does not start there again."""
+    secret = (old / "secret").read_bytes().hex()
+    away = scaled(tmp_path, database, bucket, EASEL_SECRET=secret)
+    said(tmp_path, "move", "--to", written(tmp_path / "scale.env", **away), EASEL_DATA_DIR=str(old))
+    async with postgres_server.database() as second, postgres_server.database() as third:
+        on = {**away, "EASEL_DATABASE_URL": second, "EASEL_DATA_DIR": str(tmp_path / "second")}
+        said(tmp_path, "move", "--to", written(tmp_path / "second.env", **on), status=0, **away)
+        with easel(tmp_path, **on) as process:
+            banner_of(process)
+        assert "belongs to another database" in said(tmp_path, status=2, **away)
+        await fill(tmp_path / "foreign")
+        target = written(tmp_path / "third.env", **{**away, "EASEL_DATABASE_URL": third})
+        foreign = str(tmp_path / "foreign")
+        told = said(tmp_path, "move", "--to", target, status=2, EASEL_DATA_DIR=foreign, EASEL_SECRET=secret)
+        assert "--to: EASEL_FILES_URL: s3://easel/" in told
+        assert "belongs to another database" in told
+        assert "Copied" not in told
+
+
 async def test_a_move_that_was_killed_goes_on_where_it_was(tmp_path: Path, old: Path) -> None:
     """Ours: many gigabytes take hours, and machines are started anew."""
     before = contents(old)

@@ -23,10 +23,12 @@ from service.storage.moving.records import (
     Rows,
     Table,
 )
+from service.storage.postgresql.agreement import identity_of
 from service.storage.postgresql.leases import DEAD_S
 from service.storage.postgresql.schema import SchemaError, check_encoding, migrate
 from service.storage.postgresql.troubles import MISWRITTEN, NO_OPTION, trouble_of
 from service.storage.records.words import search_text
+from service.storage.secret import Secret
 from service.storage_urls import DATABASE_URL, DatabaseUrl
 
 CONNECT_S: Final = 10.0
@@ -62,6 +64,11 @@ class PostgresRecords(Records):
         """Take its address; nothing is opened yet."""
         self._place = place
         self.shown = place.shown
+
+    async def identity(self) -> Secret:
+        """Return the secret that the database has of its own, whose tables are made if need be. Raises `MoveError`."""
+        async with self._locked() as connection:
+            return await identity_of(connection)
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[RecordReader]:

@@ -4,6 +4,8 @@ A replica that starts compares its own with those in the database. While others 
 all links and sessions would be dead, or half of the pictures not found. Where nobody else lives, its own count from
 then on.
 
+The identity of the database is no fact of a replica: it comes with the tables, and every replica learns it here.
+
 The clocks agree as well: rows have the times of replicas. One that is hours ahead would make its files the newest for
 hours, and give up work of others as too old.
 """
@@ -15,6 +17,7 @@ from typing import Final
 from service.images import WorkError
 from service.storage.postgresql.database import Connection
 from service.storage.postgresql.leases import claim_lease
+from service.storage.secret import Secret
 from service.troubles import STORAGE
 
 logger = logging.getLogger(__name__)
@@ -24,6 +27,7 @@ ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(1700885349, 2)"
 
 OTHERS_LIVE: Final = "SELECT EXISTS (SELECT FROM leases WHERE id <> $1 AND lives(id))"
 SELECT: Final = "SELECT name, value FROM facts"
+SELECT_IDENTITY: Final = "SELECT secret FROM identity"
 UPSERT: Final = """
     INSERT INTO facts (name, value) SELECT * FROM unnest($1::text[], $2::text[])
     ON CONFLICT (name) DO UPDATE SET value = excluded.value
@@ -57,9 +61,10 @@ class ClockError(WorkError):
         super().__init__(f"the clock of this machine is {abs(off):.0f} s {way} its own: set both by NTP", kind=STORAGE)
 
 
-async def agree(connection: Connection, lease: str, facts: Mapping[str, str], clock: Callable[[], float]) -> None:
+async def agree(connection: Connection, lease: str, facts: Mapping[str, str], clock: Callable[[], float]) -> Secret:
     """Enter a lease as that of a replica with these facts, at the time of `clock`. Work of one transaction.
 
+    Returns the identity of the database, which is the same for all its replicas, whatever their settings are.
     Raises `DisagreementError` and `ClockError`.
     """
     off = clock() - await connection.fetchval(SELECT_NOW)
@@ -76,3 +81,9 @@ async def agree(connection: Connection, lease: str, facts: Mapping[str, str], cl
         logger.warning("The %s is another one than before: links and sessions that were made with it may end.", name)
     await connection.execute(UPSERT, list(facts), list(facts.values()))
     await claim_lease(connection, lease)
+    return await identity_of(connection)
+
+
+async def identity_of(connection: Connection) -> Secret:
+    """Return the identity of the database. Work of a single statement."""
+    return Secret.read(await connection.fetchval(SELECT_IDENTITY))

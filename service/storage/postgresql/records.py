@@ -6,7 +6,7 @@ The replica has a lease in the database by the id of its claim in the data folde
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ from service.storage.postgresql.store import PostgresStore
 from service.storage.postgresql.tasks import PostgresTasks
 from service.storage.postgresql.uploads import PostgresUploads
 from service.storage.records.engine import Records
+from service.storage.secret import Secret
 
 SWEEP_S: Final = 10.0
 """Between two looks for tasks whose replica is dead."""
@@ -50,19 +51,21 @@ async def open_records(  # noqa: PLR0913, PLR0917 - the places and limits of all
     ways: Ways,
     data: Path,
     lease: Lease,
-    arrivals: Arrivals,
+    arrive: Callable[[Secret], Awaitable[Arrivals]],
     allowances: Allowances,
     stack: contextlib.AsyncExitStack,
 ) -> Records:
-    """Connect to the database, bring its tables up to date, and have `stack` close all. Raises `WorkError`.
+    """Connect to the database, bring its tables up to date, and have `stack` close all.
 
-    The data folder is that of this replica alone: its disk must have room for what is under way.
+    The data folder is that of this replica alone: its disk must have room for what is under way. `arrive` opens the
+    arrivals by the identity of the database. Raises `WorkError`, and what `arrive` raises.
     """
     database, held = await Database.open(ways.url), Held(lease.id)
     stack.push_async_callback(database.close)
-    await database.write(agree, held.id, ways.facts, time.time)
-    store = await PostgresStore.open(database, held, time.time, allowances=allowances, arrivals=arrivals, folder=data)
+    identity = await database.write(agree, held.id, ways.facts, time.time)
     stack.push_async_callback(_let_go, database, held)
+    arrivals = await arrive(identity)
+    store = await PostgresStore.open(database, held, time.time, allowances=allowances, arrivals=arrivals, folder=data)
     tasks = await PostgresTasks.open(database, held, time.time)
     sessions = await PostgresSessions.open(database, time.time)
 
@@ -81,6 +84,7 @@ async def open_records(  # noqa: PLR0913, PLR0917 - the places and limits of all
 
     return Records(
         store=store,
+        arrivals=arrivals,
         tasks=tasks,
         uploads=PostgresUploads(database, allowances, data),
         imports=PostgresImports(database),

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.protocol.task_records import TaskKeeper
 from service.storage.ended_sessions import EndedSessions
+from service.storage.files import Arrivals
 from service.storage.imports import Imports
 from service.storage.notices import Notices
 from service.storage.people import People
@@ -16,9 +17,13 @@ from service.storage.upload_records import UploadKeeper
 
 @dataclass(frozen=True, kw_only=True)
 class Records:
-    """The parts that keep records, each as its contract. `upkeep` is work that goes on as long as they are open."""
+    """The parts that keep records, each as its contract. `upkeep` is work that goes on as long as they are open.
+
+    `arrivals` are those of their working jobs.
+    """
 
     store: Store
+    arrivals: Arrivals
     tasks: TaskKeeper
     uploads: UploadKeeper
     imports: Imports

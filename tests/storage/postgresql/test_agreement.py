@@ -51,7 +51,7 @@ async def test_one_with_another_fact_is_refused_and_leaves_nothing(
 async def test_of_two_that_start_at_once_one_is_refused(database: Database) -> None:
     starting = [database.write(agree, name, {"secret": name}, time.time) for name in ("one", "two")]
     ended = await asyncio.gather(*starting, return_exceptions=True)
-    assert [type(each) for each in ended if each is not None] == [DisagreementError]
+    assert [type(each) for each in ended if isinstance(each, BaseException)] == [DisagreementError]
 
 
 async def test_where_nobody_else_lives_another_fact_counts_from_now_on(
@@ -80,3 +80,17 @@ async def test_a_clock_that_is_hours_off_is_refused(
 async def test_a_clock_that_is_minutes_off_is_noted(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     await database.write(agree, "first", OURS, lambda: time.time() - 120)
     assert "is 120 s off that of the database" in caplog.text
+
+
+async def test_every_replica_learns_the_identity_of_the_database(
+    database: Database, url: str, postgres_server: Server
+) -> None:
+    """Ours: it names what lies elsewhere, and no setting changes it; another database has another one."""
+    first = await database.write(agree, "first", OURS, time.time)
+    assert await database.write(agree, "second", OURS, time.time) == first
+    await postgres_server.run("DELETE FROM leases", database_of(url))
+    assert await database.write(agree, "third", {**OURS, "secret": "new"}, time.time) == first
+    async with postgres_server.database() as elsewhere:
+        other = await Database.open(elsewhere)
+        assert await other.write(agree, "first", OURS, time.time) != first
+        await other.close()
