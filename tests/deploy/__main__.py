@@ -26,6 +26,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from tests.deploy.checks import CannotRunError, Checks, run
+from tests.deploy.pods import check_pod_of_replicas
 from tests.deploy.proxies import CASES, PACKAGES, PROXIES, Authority, Case, Ports, authority, missing, running
 from tests.deploy.replicas import check_replicas
 from tests.deploy.units import check_units
@@ -300,6 +301,7 @@ def main() -> int:
             raise CannotRunError(f"it needs {', '.join(absent)}: apt-get install {packages}, or --install")
         check_units(checks)
         if REPLICAS in names:
+            check_pod_of_replicas(checks)
             asyncio.run(check_replicas(checks))
         asyncio.run(check_all([name for name in names if name != REPLICAS], checks))
     except CannotRunError as error:
