@@ -6,6 +6,7 @@ They are EASEL_DATABASE_URL, and EASEL_FILES_URL with what belongs to it.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -24,6 +25,16 @@ _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _PREFIX: Final = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
 """Folders of plain letters, so that a key needs no escapes in a URL and none in a signature."""
+
+
+_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+"""Options of a database's URL that name files (postgresql.org/docs/current/libpq-connect.html)."""
+
+_CHOICES: Final = {
+    "sslmode": ("prefer", "disable", "allow", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+}
+"""Options of a database's URL that are one of several words, the one first that counts without the option."""
 
 
 class StorageUrlError(ValueError):
@@ -51,7 +62,10 @@ def read_listen(text: Callable[[str], str]) -> DatabaseUrl | None:
 
 
 def read_database(text: Callable[[str], str], name: str = DATABASE_URL) -> DatabaseUrl | None:
-    """Read the setting of the database; None where it is not set. Raises `StorageUrlError`."""
+    """Read the setting of the database; None where it is not set. Files that it names are opened.
+
+    Raises `StorageUrlError`.
+    """
     written = text(name)
     if not written:
         return None
@@ -70,9 +84,36 @@ def read_database(text: Callable[[str], str], name: str = DATABASE_URL) -> Datab
             name, "names no database; write its name at the end, as …@host:5432/easel, and signs such as @ and / in "
             "the password as %40 and %2F",
         )  # fmt: skip
+    _check_options(name, parts.query)
     place = parts.netloc.rpartition("@")[2]
     password = unquote(parts.password or "") or parse_qs(parts.query).get("password", [""])[-1]
     return DatabaseUrl(url=written, password=password, shown=f"postgresql://{place}{unquote(parts.path)}")
+
+
+def _check_options(name: str, query: str) -> None:
+    """Look at what stands behind the ? of a database's URL, as far as it can be told without the database.
+
+    A file that is not there would look like a database that is not there, for which a start waits. Raises
+    `StorageUrlError`.
+    """
+    try:
+        options = parse_qs(query, strict_parsing=bool(query))
+    except ValueError as error:
+        raise StorageUrlError(
+            name, "has something else than options behind its ?; write them as ?sslmode=require&application_name=easel"
+        ) from error
+    for option, choices in _CHOICES.items():
+        chosen = options.get(option, [choices[0]])[-1]
+        if chosen not in choices:
+            raise StorageUrlError(name, f"has {option}={chosen[:40]!r}; it is one of {', '.join(choices)}")
+    for option in _FILES:
+        for file in options.get(option, []):
+            try:
+                Path(file).open("rb").close()
+            except OSError as error:
+                raise StorageUrlError(
+                    name, f"names {file} as {option}, which cannot be read: {error.strerror}; name a file that can be"
+                ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

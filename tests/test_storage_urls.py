@@ -1,5 +1,7 @@
 """Settings of storage beyond one machine: what they mean, and how a mistake is told."""
 
+from pathlib import Path
+
 import pytest
 
 from service.image_services import secrets_of
@@ -98,6 +100,9 @@ def test_a_password_behind_the_place_is_a_secret_too() -> None:
         ("postgresql://easel:secret@db", "EASEL_DATABASE_URL: names no database"),
         ("postgresql://db/easel/x", "EASEL_DATABASE_URL: names no database"),
         ("postgresql://easel:12/secret@db", "EASEL_DATABASE_URL: names no database"),  # 12 looks like a port
+        ("postgresql://db/easel?sslmode=on", "EASEL_DATABASE_URL: has sslmode='on'; it is one of prefer, disable,"),
+        ("postgresql://db/easel?sslnegotiation=x", "EASEL_DATABASE_URL: has sslnegotiation='x'; it is one of postgres"),
+        ("postgresql://db/easel?sslmode", "EASEL_DATABASE_URL: has something else than options behind its ?; write"),
     ],
 )
 def test_a_mistake_in_the_database_names_no_secret(url: str, complaint: str) -> None:
@@ -133,3 +138,17 @@ def test_a_way_that_is_none_is_told(env: dict[str, str], complaint: str) -> None
     with pytest.raises(SettingsError) as refused:
         Settings.from_env(env)
     assert str(refused.value).startswith(complaint)
+
+
+@pytest.mark.parametrize("option", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+@pytest.mark.parametrize("name", ["EASEL_DATABASE_URL", "EASEL_DATABASE_LISTEN_URL"])
+def test_a_file_that_a_database_url_names_has_to_be_there(tmp_path: Path, name: str, option: str) -> None:
+    """Bug: it was taken for a database that does not answer, and waited for."""
+    file = tmp_path / "ca.crt"
+    urls = {"EASEL_DATABASE_URL": "postgresql://db/easel"}
+    urls[name] = f"postgresql://db/easel?sslmode=verify-ca&{option}={file}"
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_env(urls)
+    assert str(refused.value).startswith(f"{name}: names {file} as {option}, which cannot be read: No such file")
+    file.touch()
+    assert Settings.from_env(urls).database is not None

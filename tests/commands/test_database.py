@@ -160,12 +160,12 @@ async def test_a_database_that_cannot_be_reached_is_told(
 
 
 async def test_a_wrong_option_of_the_url_is_told_by_its_name(tmp_path: Path, url: str) -> None:
-    for option, words in (
-        ("sslmode=bogus", "`sslmode` parameter must be one of"),
-        ("no_such_setting=1", '"no_such_sett'),
+    for check, option, words in (
+        ("settings", "sslmode=bogus", "EASEL_DATABASE_URL: has sslmode='bogus'; it is one of prefer, disable,"),
+        ("database", "no_such_setting=1", '"no_such_sett'),
     ):
         found = await looked(tmp_path, f"{url}?{option}")
-        assert words in found.message("database")
+        assert words in found.message(check)
 
 
 async def test_a_database_without_a_place_for_every_letter_is_told(tmp_path: Path, postgres_server: Server) -> None:

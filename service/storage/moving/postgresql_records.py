@@ -26,7 +26,7 @@ from service.storage.moving.records import (
 from service.storage.postgresql.agreement import identity_of
 from service.storage.postgresql.leases import DEAD_S
 from service.storage.postgresql.schema import SchemaError, check_encoding, migrate
-from service.storage.postgresql.troubles import MISWRITTEN, NO_OPTION, trouble_of
+from service.storage.postgresql.troubles import of_connecting, trouble_of
 from service.storage.records.words import search_text
 from service.storage.secret import Secret
 from service.storage_urls import DATABASE_URL, DatabaseUrl
@@ -104,11 +104,9 @@ class PostgresRecords(Records):
     @contextlib.asynccontextmanager
     async def _locked(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
         """Open a transaction in which no replica can start; it is kept when the block ends in order."""
+        connection = None
         try:
-            try:
-                connection = await asyncpg.connect(self._place.url, timeout=CONNECT_S, statement_cache_size=0)
-            except NO_OPTION as error:
-                raise MoveError(f"{DATABASE_URL}: {self.shown}: {MISWRITTEN.fact}: {error}") from error
+            connection = await asyncpg.connect(self._place.url, timeout=CONNECT_S, statement_cache_size=0)
             try:
                 await check_encoding(connection)
                 await migrate(connection)
@@ -121,7 +119,7 @@ class PostgresRecords(Records):
         except SchemaError as error:
             raise MoveError(f"{self.shown}: {error}") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            trouble = trouble_of(error)
+            trouble = of_connecting(error) if connection is None else trouble_of(error)
             if trouble is None:
                 raise
             raise MoveError(f"{DATABASE_URL}: {self.shown}: {trouble.fact}; {trouble.advice}") from error

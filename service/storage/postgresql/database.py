@@ -23,7 +23,7 @@ from service.images import WorkError
 from service.storage.postgresql import connections
 from service.storage.postgresql.connections import Connections
 from service.storage.postgresql.schema import check_encoding, migrate
-from service.storage.postgresql.troubles import MISWRITTEN, NO_OPTION, UNUSABLE, refusal, tries_of
+from service.storage.postgresql.troubles import UNUSABLE, of_connecting, refusal, tries_of
 from service.troubles import storage_error
 
 P = ParamSpec("P")
@@ -193,8 +193,11 @@ async def _prepare(url: str) -> bool:
     """Bring the tables up to date; return whether a pooler stands before the database."""
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_S, statement_cache_size=0)
-    except NO_OPTION as error:
-        raise storage_error(UNUSABLE, MISWRITTEN) from error
+    except Exception as error:
+        trouble = of_connecting(error)
+        if trouble is None:
+            raise
+        raise storage_error(UNUSABLE, trouble) from error
     try:
         process: int = await connection.fetchval("SELECT pg_backend_pid()")
         is_pooled = process != connection.get_server_pid()

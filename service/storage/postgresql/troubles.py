@@ -35,7 +35,7 @@ UNSAFE: Final = Trouble(
 )
 MISWRITTEN: Final = Trouble(
     "the database's URL has an option that is none",
-    "correct what stands behind the ? in EASEL_DATABASE_URL, as `python -m service doctor` says",
+    "correct what stands behind the ? in EASEL_DATABASE_URL",
 )
 CROWDED: Final = Trouble(
     "the database takes no more connections", "raise max_connections of PostgreSQL, or put PgBouncer before it"
@@ -79,6 +79,17 @@ The last one stands for a statement that is kept prepared and whose tables a lat
 it anew.
 """
 
+POOLER: Final = "08P01"
+"""The code that PgBouncer gives to all that it refuses, beside the network's errors of other servers."""
+
+BY_WORDS: Final[Mapping[str, Trouble]] = {
+    "unsupported startup parameter": MISWRITTEN,
+    "does not exist": REFUSED,
+    "no such": REFUSED,
+    "authentication failed": REFUSED,
+}
+"""PgBouncer's refusals by words in them: they stay as they are, however long somebody waits."""
+
 NO_OPTION: Final = (
     asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError, asyncpg.CantChangeRuntimeParamError
 )  # fmt: skip
@@ -98,6 +109,8 @@ def trouble_of(error: BaseException) -> Trouble | None:
     match error:
         case asyncpg.PostgresError():
             state = _state(error)
+            if state == POOLER:
+                return next((found for words, found in BY_WORDS.items() if words in str(error)), AWAY)
             return BY_STATE.get(state) or BY_CLASS.get(state[:2])
         case asyncpg.ClientConfigurationError():
             return MISWRITTEN
@@ -113,6 +126,17 @@ def trouble_of(error: BaseException) -> Trouble | None:
             return AWAY
         case _:
             return None
+
+
+def of_connecting(error: BaseException) -> Trouble | None:
+    """Return the trouble of an error by which no connection came about; None for a mistake of ours.
+
+    A server that says nothing is none that has much to do: nothing else was asked of it.
+    """
+    if isinstance(error, TimeoutError):
+        return AWAY
+    trouble = MISWRITTEN if isinstance(error, NO_OPTION) else trouble_of(error)
+    return trouble._replace(fact=f"{trouble.fact} ({error})") if trouble == MISWRITTEN else trouble
 
 
 def refusal(error: BaseException) -> BaseException:

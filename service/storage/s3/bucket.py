@@ -58,9 +58,23 @@ REFUSED: Final = Trouble(
 )
 SKEWED: Final = Trouble("the clock of this machine is wrong", "set it: S3 takes no signature that is 15 minutes off")
 ABSENT: Final = Trouble("there is no such bucket", "make the bucket that EASEL_FILES_URL names, or correct its name")
+FAR: Final = Trouble(
+    "the bucket lies in another region", "correct EASEL_S3_REGION, and EASEL_S3_ENDPOINT where that names a region too"
+)
+UNSAFE: Final = Trouble(
+    "no encrypted connection to the storage comes about",
+    "correct EASEL_S3_ENDPOINT, or let this machine trust its certificate (SSL_CERT_FILE)",
+)
 ODD: Final = Trouble("the bucket answers as none does", "look at EASEL_S3_ENDPOINT")
 
-BY_CODE: Final[Mapping[str, Trouble]] = {"RequestTimeTooSkewed": SKEWED, NO_BUCKET: ABSENT}
+BY_CODE: Final[Mapping[str, Trouble]] = {
+    "RequestTimeTooSkewed": SKEWED,
+    NO_BUCKET: ABSENT,
+    "AuthorizationHeaderMalformed": FAR,
+    "PermanentRedirect": FAR,
+    "TemporaryRedirect": FAR,
+    "IllegalLocationConstraintException": FAR,
+}
 BY_STATUS: Final[Mapping[int, Trouble]] = {401: REFUSED, 403: REFUSED, 404: ABSENT, **dict.fromkeys(BUSY, SLOW)}
 
 
@@ -200,7 +214,8 @@ class Bucket:
                     return answer
                 answer.close()
             elif is_last:
-                raise storage_error("The storage of pictures could not be reached", SLOW, answer) from answer
+                trouble = UNSAFE if isinstance(answer, aiohttp.ClientSSLError) else SLOW
+                raise storage_error("The storage of pictures could not be reached", trouble, answer) from answer
             await self._pause(pause or 0)
 
     async def _try(self, request: _Request, url: URL) -> aiohttp.ClientResponse | Exception:

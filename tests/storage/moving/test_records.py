@@ -18,8 +18,8 @@ FOLLOW: Final = {"file_totals", "kept_jobs", "names", "prompts"}
 """Made anew from the others."""
 
 OF_REPLICAS: Final = {"easel_migrations", "facts", "identity", "leases", "taken_requests"}
-"""About the replicas that run, of which there is none, and what was asked of them in the last minute; and the identity of
-a database, of which each has its own."""
+"""About the replicas that run, of which there is none, and what was asked of them in the last minute; and the identity
+of a database, of which each has its own."""
 
 NOT_MOVED: Final = {
     ("files", "derived"): "smaller copies are made anew",

@@ -1,13 +1,15 @@
 """The connections to PostgreSQL: transactions, work that outlives its caller, and a server that is not there."""
 
 import asyncio
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Final
 
 import asyncpg
 import pytest
+from yarl import URL
 
 from service.images import WorkError
 from service.storage.postgresql import database as module
@@ -292,3 +294,27 @@ async def test_a_database_without_a_place_for_every_letter_is_refused(postgres_s
             await Database.open(postgres_server.url(name))
     finally:
         await postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda url: url.with_password("wrong"), "refuses this server"),
+        (lambda url: url.with_path("/nothing"), "refuses this server"),
+        (lambda url: url.with_query(foo="1"), 'option that is none .*unrecognized configuration parameter "foo"'),
+        (lambda url: url.with_query(statement_timeout="soon"), "option that is none .*statement_timeout"),
+        (lambda url: url.with_query(sslmode="require"), "no encrypted connection"),
+    ],
+)
+async def test_what_no_wait_mends_is_told_at_once(url: str, change: Callable[[URL], URL], words: str) -> None:
+    """Ours: a start waits half a minute for a server that does not answer, and for nothing else."""
+    with pytest.raises(WorkError, match=words) as refused:
+        await Database.open(str(change(URL(url))))
+    assert not isinstance(refused.value, AwayError)
+
+
+async def test_a_server_that_takes_a_connection_and_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: a start gave up at once where a machine, or the firewall before it, was not ready."""
+    monkeypatch.setattr(module, "CONNECT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(AwayError):
+        await Database.open(f"postgresql://easel@127.0.0.1:{silent.getsockname()[1]}/easel?sslmode=disable")

@@ -1,17 +1,19 @@
 """The store behind PgBouncer in transaction mode, where no statement stays prepared."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from yarl import URL
 
 from service.costs import Price
-from service.images import ImageRequest
+from service.images import ImageRequest, WorkError
 from service.storage.postgresql.database import Database
 from service.storage.postgresql.leases import Held
 from service.storage.postgresql.store import PostgresStore
 from service.storage.store import Search
+from service.troubles import AwayError
 from tests.scale import pgbouncer
 from tests.scale.postgres import Server
 from tests.stores import REQUEST, begin, make_tables, picture
@@ -49,3 +51,21 @@ async def test_replicas_whose_messages_take_turns_do_not_mix_them_up(stores: lis
     await asyncio.gather(*(draw(store, number * 4 + at) for at, store in enumerate(stores) for number in range(20)))
     begun = await asyncio.gather(*(store.begin("ann", REQUEST, "kiln", "f") for store in stores))
     assert sorted(each.joined for each in begun) == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda url: url.with_path("/nothing"), "refuses this server"),
+        (lambda url: url.with_query(statement_timeout="9"), "option that is none .*statement_timeout"),
+    ],
+)
+async def test_what_it_refuses_for_good_is_not_waited_for(
+    postgres_server: Server, tmp_path: Path, change: Callable[[URL], URL], words: str
+) -> None:
+    """Bug: it gives one code to all that it refuses, that of a broken connection, for which a start waits."""
+    with pgbouncer.running(postgres_server, tmp_path) as port:
+        there = URL(pgbouncer.behind(postgres_server.url(), port))
+        with pytest.raises(WorkError, match=words) as refused:
+            await Database.open(str(change(there)))
+    assert not isinstance(refused.value, AwayError)

@@ -12,7 +12,7 @@ from aiohttp import web
 from service.images import WorkError
 from service.storage.s3.bucket import PAUSES_S, Bucket
 from service.storage_urls import S3
-from service.troubles import STORAGE
+from service.troubles import STORAGE, AwayError
 from tests.scale import seaweed
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
@@ -117,6 +117,31 @@ async def test_a_wrong_clock_is_named(session: aiohttp.ClientSession, place: S3)
     bucket = Bucket(session, place, clock=lambda: time.time() - 3600)
     with pytest.raises(WorkError, match="the clock of this machine is wrong"):
         await bucket.put("a", b"x", TEXT)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "AuthorizationHeaderMalformed"), (301, "PermanentRedirect"), (307, "TemporaryRedirect")],
+)
+async def test_a_wrong_region_is_named(session: aiohttp.ClientSession, status: int, code: str) -> None:
+    """Spec (AWS, Error responses): what Amazon answers to the signature of another region, or at another one's door."""
+
+    async def elsewhere(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=f"<Error><Code>{code}</Code></Error>")
+
+    async with answering(elsewhere) as url:
+        with pytest.raises(WorkError, match="correct EASEL_S3_REGION") as refused:
+            await at(session, url).put("a", b"x", TEXT)
+    assert not isinstance(refused.value, AwayError)
+
+
+async def test_an_endpoint_without_tls_or_with_a_strange_certificate_is_not_waited_for(
+    session: aiohttp.ClientSession, server: str
+) -> None:
+    """Bug: it was taken for a bucket that does not answer."""
+    with pytest.raises(WorkError, match="no encrypted connection .*\n.*correct EASEL_S3_ENDPOINT") as refused:
+        await at(session, server.replace("http://", "https://")).put("a", b"x", TEXT)
+    assert not isinstance(refused.value, AwayError)
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 409])
