@@ -52,8 +52,8 @@ def _costs(costs: Mapping[str, Mapping[str, list[float]]]) -> str:
     head = ["milliseconds of the service", *ENGINES, "ratio", ""]
     note = (
         "Of the service, with its decoders; pictures on the disk in both. Medians over the rounds. SQLite answers "
-        "`cache` and `history` from memory as long as nobody writes; PostgreSQL is asked each time, since another "
-        "replica may have written: the difference is that one round trip."
+        "`cache` and `history` from memory as long as nobody writes; on PostgreSQL too, but it is asked each time "
+        "whether another replica has written, by one message for all calls that wait."
     )
     return f"{markdown(head, rows)}\n\n{note}"
 

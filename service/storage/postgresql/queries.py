@@ -7,13 +7,14 @@ from service.images import Job, Parent
 from service.storage.postgresql.database import Connection, first_row
 from service.storage.postgresql.files import COUNT_OF_OWNER
 from service.storage.postgresql.jobs import read
+from service.storage.postgresql.kept_reads import Found
 from service.storage.postgresql.values import LARGEST_INTEGER, loaded, within_range
 from service.storage.store import FilesTotal, Totals
 
 SELECT_TOTALS: Final = "SELECT working, done, failed, pictures, picture_bytes FROM totals WHERE owner = $1"
 SELECT_COUNTS: Final = f"""
     SELECT coalesce(working, 0), coalesce(done, 0), coalesce(failed, 0), coalesce(pictures, 0),
-        coalesce(picture_bytes, 0), files.*
+        coalesce(picture_bytes, 0), files.*, version_of($1)
     FROM ({COUNT_OF_OWNER}) AS files LEFT JOIN totals ON totals.owner = $1
 """  # noqa: S608 - our own statement
 SELECT_CHILDREN: Final = """
@@ -63,10 +64,10 @@ async def totals(connection: Connection, owner: str) -> Totals:
     return _totals(*(await connection.fetchrow(SELECT_TOTALS, owner) or (0, 0, 0, 0, 0)))
 
 
-async def counts(connection: Connection, owner: str) -> tuple[Totals, FilesTotal]:
+async def counts(connection: Connection, owner: str) -> Found[tuple[Totals, FilesTotal]]:
     """Jobs and files at one moment."""
-    *row, entries, size, oldest = await first_row(connection, SELECT_COUNTS, owner)
-    return _totals(*row), FilesTotal(entries=entries, bytes=size, oldest=oldest)
+    *row, entries, size, oldest, version = await first_row(connection, SELECT_COUNTS, owner)
+    return Found(version, 0, (_totals(*row), FilesTotal(entries=entries, bytes=size, oldest=oldest)))
 
 
 def _totals(working: int, done: int, failed: int, pictures: int, picture_bytes: int) -> Totals:

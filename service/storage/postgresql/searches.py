@@ -1,31 +1,28 @@
 """Pages of a history: the jobs of an owner that match a search. The search itself is `migrations/0003_search.sql`."""
 
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any, Final
 
 from service.storage import store
-from service.storage.postgresql.database import Connection
+from service.storage.postgresql.database import Connection, first_row
 from service.storage.postgresql.jobs import read
-from service.storage.postgresql.values import LARGEST_INTEGER, dumped, loaded, within_range
+from service.storage.postgresql.kept_reads import Found
+from service.storage.postgresql.values import LARGEST_INTEGER, dumped, loaded, plain, within_range
 from service.storage.records.words import LISTED, Term, query_terms
 from service.storage.store import Page, Search
 
-SEARCH_JOBS: Final = "SELECT search_jobs($1)"
-PAGES_KEPT: Final = 64
-MOST_KEPT: Final = 50_000
-"""Characters of a page that is kept: to read the jobs takes five times as long as to compare it."""
+SEARCH_JOBS: Final = "SELECT search_jobs($1), version_of($2)"
+"""Both see one moment."""
 
 NOTHING: Final = Page(jobs=[], more=False, total=0)
 
 
-async def page(connection: Connection, owner: str, search: Search, limit: int, before: int | None) -> Page:
-    """One page of a search."""
+def question(owner: str, search: Search, limit: int, before: int | None) -> Mapping[str, Any] | None:
+    """Return what the search in the database is asked for one page; None where signs without a word find nothing."""
     words = _words(search.query) if search.query.strip() else {}
     if words is None:
-        return NOTHING
-    wanted = min(within_range(limit) + 1, LARGEST_INTEGER)
-    most = store.COUNTED_WORDS if words else store.COUNTED
-    asked = {
+        return None
+    return {
         "owner": owner,
         "model": search.model or None,
         "state": search.state,
@@ -35,25 +32,25 @@ async def page(connection: Connection, owner: str, search: Search, limit: int, b
         "since": search.since,
         "until": search.until,
         "before": None if before is None else within_range(before),
-        "wanted": wanted,
-        "most": most,
+        "wanted": min(within_range(limit) + 1, LARGEST_INTEGER),
+        "most": store.COUNTED_WORDS if words else store.COUNTED,
         **words,
     }
-    told: str = await connection.fetchval(SEARCH_JOBS, dumped(asked))
-    return (_kept_page if len(told) <= MOST_KEPT else _page)(told, wanted, most)
 
 
-def _page(told: str, wanted: int, most: int) -> Page:
-    """Read a page as the database tells it."""
+async def page(connection: Connection, asked: Mapping[str, Any]) -> Found[Page]:
+    """The page that a question asks for."""
+    told, version = await first_row(connection, SEARCH_JOBS, dumped(asked), plain(asked["owner"]))
     counted, is_whole, jobs = loaded(told)
     found = [read(each) for each in jobs]
-    return Page(
-        jobs=found[: wanted - 1], more=len(found) == wanted, total=counted if is_whole else most, at_least=not is_whole
+    wanted = asked["wanted"]
+    answer = Page(
+        jobs=found[: wanted - 1],
+        more=len(found) == wanted,
+        total=counted if is_whole else asked["most"],
+        at_least=not is_whole,
     )
-
-
-_kept_page = lru_cache(maxsize=PAGES_KEPT)(_page)
-"""The same; of a page that is told as before the jobs are those that were read then. Nobody changes a job."""
+    return Found(version, len(told), answer)
 
 
 def _words(query: str) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from service.storage.files import Arrivals
 from service.storage.postgresql import files, jobs, queries, searches
 from service.storage.postgresql import limits as counts_of_days
 from service.storage.postgresql.database import Database
+from service.storage.postgresql.kept_reads import KeptReads
 from service.storage.postgresql.leases import Held, claim_lease
 from service.storage.postgresql.values import LARGEST_INTEGER, dumped, plain, within_range
 from service.storage.records.new_work import NewJob, is_disk_full
@@ -58,6 +59,7 @@ class PostgresStore(Store):
         self._unheard: set[str] = set()
         """Ids of jobs that may have begun, though their call was told that the database does not answer."""
         self._moment = ("", 0)
+        self._kept = KeptReads(database)
         self._deliveries: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
     @classmethod
@@ -183,8 +185,12 @@ class PostgresStore(Store):
         last = LARGEST_INTEGER if before is None else within_range(before - 1)
         return self.database.read(jobs.jobs_between, plain(owner), 1, last, within_range(limit))
 
-    def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Awaitable[Page]:
-        return self.database.read(searches.page, owner, search, limit, before)
+    async def page(self, owner: str, search: Search, limit: int, before: int | None = None) -> Page:
+        asked = searches.question(owner, search, limit, before)
+        if asked is None:
+            return searches.NOTHING
+        read = partial(self.database.read, searches.page, asked)
+        return await self._kept.get(plain(owner), (owner, search, limit, before), read)
 
     def children(self, owner: str, history_id: int) -> Awaitable[list[tuple[int, int]]]:
         return self.database.read(queries.children, plain(owner), within_range(history_id))
@@ -206,7 +212,7 @@ class PostgresStore(Store):
         return self.database.read(queries.totals, plain(owner))
 
     def counts(self, owner: str) -> Awaitable[tuple[Totals, FilesTotal]]:
-        return self.database.read(queries.counts, plain(owner))
+        return self._kept.get(plain(owner), owner, partial(self.database.read, queries.counts, plain(owner)))
 
     def jobs_with_pictures(self, owner: str, limit: int, before: int | None = None) -> Awaitable[list[Job]]:
         return self.database.read(queries.jobs_with_pictures, plain(owner), limit, before)
@@ -268,6 +274,7 @@ class PostgresStore(Store):
         return self.database.call(files.forget_files, tuple(names))
 
     async def close(self) -> None:
+        await self._kept.close()
         await self.database.close()
 
     async def _begin(self, new: NewJob, *, is_disk_full: bool) -> tuple[Begun, bool, bool]:

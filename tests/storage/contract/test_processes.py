@@ -1,12 +1,13 @@
 """Several processes on one database: they share what they write, and what one leaves that died is taken up or ended."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from service.images import INTERRUPTED, ImageRequest, Parent, Reference
 from service.limits import UNLIMITED
 from service.settings import Limits
 from service.storage.sqlite.files import AT_ONCE
-from service.storage.store import Begun, Store, Totals
+from service.storage.store import Begun, Search, Store, Totals
 from service.storage.upload_records import UploadRequest
 from tests.engines import NOW, Engine
 from tests.stores import POLICY, REQUEST, Clock, begin, made, picture
@@ -216,3 +217,49 @@ async def test_rows_deleted_by_hand_take_theirs_along(engine: Engine) -> None:
     assert await store.totals("bob") == Totals(working=0, done=1, failed=0, pictures=1, picture_bytes=1000)
     assert await store.jobs("bob", 10) == [left]
     await process.close()
+
+
+async def test_what_one_process_has_written_the_others_answer(engine: Engine) -> None:
+    """Ours: each keeps what it answered, and must not repeat it once another has changed anything of it."""
+    here, there, clock = await engine.open("here"), await engine.open("there"), Clock(NOW + 5)
+    late, store = await engine.open("late", clock), there.store
+
+    async def known(to: Store) -> list[object]:
+        jobs = (await to.page("ann", Search(), 9)).jobs
+        return [jobs, *await to.counts("ann")]
+
+    async def child() -> None:
+        await store.fail(await begin(store, request=referring("a.png", parent=first.history_id)), POLICY)
+
+    first = await begin(store, request=referring("ref.png"))
+    steps: list[Callable[[], Awaitable[object]]] = [
+        lambda: store.mark_submitted(first),
+        lambda: store.remember_task(first, "t"),
+        lambda: store.note_shortfall(first, POLICY),
+        lambda: store.add_pictures(first, [picture("a.png")]),
+        lambda: store.finish(first, [picture("b.png")]),
+        lambda: store.mark_delivered("ann", [first.history_id]),
+        lambda: store.add_derived("a.png", 10),
+        lambda: store.forget_files(["a.png"]),
+        lambda: store.restore_picture(first, 0, picture("c.png")),
+        lambda: late.store.add_file("ann", "up.png", 10),
+        lambda: store.forget_files(["b.png", "c.png"]),
+        lambda: late.store.add_file("ann", "up.png", 10),
+        lambda: store.unused_files("ann", ["up.png"]),
+        child,
+        lambda: there.people.give("ann", "bob"),
+        lambda: made(store, "another", "d.png"),
+        lambda: there.people.give("bob", "ann"),
+        lambda: engine.change_by_hand("UPDATE jobs SET prompt = 'by hand'"),
+        lambda: engine.change_by_hand("DELETE FROM jobs WHERE history_id = 1"),
+        lambda: store.clear("ann"),
+    ]
+    seen = [await known(here.store)]
+    for number, step in enumerate(steps):
+        await step()
+        fresh = await engine.open(f"fresh {number}")
+        seen.append(await known(here.store))
+        assert seen[-1] == await known(fresh.store), f"step {number}"
+        await fresh.close()
+    for each in (here, there, late):
+        await each.close()

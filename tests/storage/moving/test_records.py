@@ -17,9 +17,9 @@ from tests.stores import make_tables
 FOLLOW: Final = {"file_totals", "kept_jobs", "names", "prompts"}
 """Made anew from the others."""
 
-OF_REPLICAS: Final = {"easel_migrations", "facts", "identity", "leases", "taken_requests"}
-"""About the replicas that run, of which there is none, and what was asked of them in the last minute; and the identity
-of a database, of which each has its own."""
+OF_REPLICAS: Final = {"easel_migrations", "facts", "identity", "leases", "taken_requests", "versions"}
+"""About the replicas that run, of which there is none, what was asked of them in the last minute, and what they keep in
+memory; and the identity of a database, of which each has its own."""
 
 NOT_MOVED: Final = {
     ("files", "derived"): "smaller copies are made anew",
