@@ -127,7 +127,7 @@ async def references(edits: Edits) -> list[str]:
     """Files that are no pictures of the history."""
     store = edits.easel.context.store
     drawn = {each.name for job in await store.jobs("local", 10) for each in job.pictures}
-    return [name for name in await store.every_file() if name not in drawn]
+    return [name async for name in store.every_file() if name not in drawn]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ async def references(edits: Edits) -> list[str]:
 )
 async def test_a_mask_that_cannot_be_costs_nothing(edits: Edits, arguments: dict[str, Any], said: str) -> None:
     assert said in await edits.refused(**arguments)
-    assert await edits.easel.context.store.every_file() == []
+    assert [name async for name in edits.easel.context.store.every_file()] == []
 
 
 async def test_a_model_without_masks_names_those_that_have_them(serve: Serve) -> None:

@@ -98,7 +98,13 @@ class Retention:
 
     async def keep_newest(self, owner: str, count: int) -> int:
         """Remove all but the `count` newest of an owner's pictures. Returns how many went."""
-        return await self._remove(await self.store.files_beyond_newest(owner, count), owner)
+        removed = 0
+        while names := await self.store.files_beyond_newest(owner, count):
+            gone = await self._remove(names, owner)
+            removed += gone
+            if gone < len(names):  # the disk does not let them go, and the log says so
+                break
+        return removed
 
     async def delete(self, owner: str, history_id: int) -> bool:
         """Delete one job with those of its files that no other job uses. Returns False when there is no such job."""
@@ -153,7 +159,7 @@ class Retention:
 
     async def _check(self) -> None:
         """Enter the files that the index does not know, and drop the entries whose file is gone."""
-        indexed = await self.store.every_file()
+        indexed = [name async for name in self.store.every_file()]
         listed = await self.files.listing()  # after the index: what was in it had its file before
         absent, strange = await asyncio.to_thread(_compare, indexed, listed, self.clock.now() - SETTLED_S)
         # Another process may have kept one of them again since it was not seen.

@@ -1,7 +1,7 @@
 """The contract of records: jobs, and the files they use. Every query takes an owner; a foreign row does not exist."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,6 +78,10 @@ COUNTED_WORDS: Final = 1_000
 
 With words each is a meeting of several lists.
 """
+
+
+LISTED_AT_ONCE: Final = 1_000
+"""Names of files in one answer of the database, where all are wanted: they take a millisecond to read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,11 +333,21 @@ class Store(ABC):
 
     @abstractmethod
     def files_beyond_newest(self, owner: str, count: int) -> Awaitable[list[str]]:
-        """Name the files of an owner but the `count` newest, oldest first, and none that a working job refers to."""
+        """Name the files of an owner but the `count` newest, oldest first, and none that a working job refers to.
+
+        Of very many only some are named: ask again when they are gone.
+        """
 
     @abstractmethod
-    def every_file(self) -> Awaitable[list[str]]:
-        """Name the files of all owners."""
+    def files_after(self, name: str, limit: int) -> Awaitable[list[str]]:
+        """The first files of all owners behind a name, in the order of their names, at most `limit`."""
+
+    async def every_file(self) -> AsyncIterator[str]:
+        """The names of the files of all owners, in order; what is stored or removed meanwhile may be among them."""
+        last = ""
+        while names := await self.files_after(last, LISTED_AT_ONCE):
+            for last in names:
+                yield last
 
     @abstractmethod
     def newest_file(self) -> Awaitable[float]:

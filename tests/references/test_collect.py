@@ -479,7 +479,7 @@ async def refused(at: At, mask: object, owner: str = "anna", picture: bytes = BO
 
 
 async def files(at: At) -> list[str]:
-    return await at.fixture.store.every_file()
+    return [name async for name in at.fixture.store.every_file()]
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ async def test_what_was_there_before_stays_when_a_sending_is_refused(at: Open) -
     there = await importer.import_picture("anna", png(1, (8, 8)))
     status, _ = await at.post(await at.link(), png(1, (8, 8)), png(2, (8, 8)), b"no picture")
     assert status == 422
-    assert await at.fixture.store.every_file() == [there.name]
+    assert [name async for name in at.fixture.store.every_file()] == [there.name]
     assert await at.fixture.files.find(there.name) is not None
 
 
@@ -446,11 +446,11 @@ async def test_a_painted_mask_is_there_for_its_call(at: Open) -> None:
 )
 async def test_what_is_no_mask_is_named_and_the_link_still_works(at: Open, data: bytes, code: str, said: str) -> None:
     url, _ = await painting(at)
-    before = await at.fixture.store.every_file()
+    before = [name async for name in at.fixture.store.every_file()]
     status, answer = await at.post(url, data)
     assert (status, answer["files"][0]["code"]) == (422, code)
     assert said in answer["error"]["message"]
-    assert await at.fixture.store.every_file() == before
+    assert [name async for name in at.fixture.store.every_file()] == before
     assert (await at.post(url, PAINTED))[0] == 200
 
 

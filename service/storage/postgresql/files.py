@@ -13,7 +13,7 @@ from typing import Any, Final
 from service.settings import Limits
 from service.storage.postgresql.database import Connection, change, first_row
 from service.storage.postgresql.values import loaded
-from service.storage.records.removal import Kind, Question, files_to_remove
+from service.storage.records.removal import NAMED_AT_ONCE, Kind, Question, files_to_remove
 from service.storage.store import FilesTotal, OwnedFile, still_made
 
 AT_ONCE: Final = 200
@@ -34,12 +34,13 @@ COUNT_OF_OWNER: Final = """
 """
 NEWEST_TIME: Final = "SELECT coalesce(max(stored_at), 0) FROM files"
 BEYOND_NEWEST: Final = """
-    SELECT name FROM idle_files WHERE name IN (
-        SELECT name FROM files WHERE owner = $1 ORDER BY stored_at DESC, name DESC OFFSET $2
-    )
-    ORDER BY stored_at, name
+    SELECT idle_files.name FROM (
+        SELECT stored_at, name FROM files WHERE owner = $1 ORDER BY stored_at DESC, name DESC OFFSET $2 LIMIT 1
+    ) AS last, idle_files
+    WHERE owner = $1 AND (idle_files.stored_at, idle_files.name) <= (last.stored_at, last.name)
+    ORDER BY idle_files.stored_at, idle_files.name LIMIT $3
 """
-EVERY_FILE: Final = "SELECT name FROM files ORDER BY stored_at, name"
+FILES_AFTER: Final = "SELECT name FROM files WHERE name > $1 ORDER BY name LIMIT $2"
 AGE_UNUSED: Final = """
     SELECT age_unused($1, ARRAY(
         SELECT name FROM files WHERE owner = $1 AND ($2::text[] IS NULL OR name = ANY ($2)) ORDER BY name
@@ -152,13 +153,13 @@ async def files_total(connection: Connection, owner: str | None) -> FilesTotal:
 
 
 async def files_beyond_newest(connection: Connection, owner: str, count: int) -> list[str]:
-    """The files of an owner but the `count` newest, oldest first, without those that a working job refers to."""
-    return [row[0] for row in await connection.fetch(BEYOND_NEWEST, owner, count)]
+    """The oldest files of an owner behind the `count` newest, without those that a working job refers to."""
+    return [row[0] for row in await connection.fetch(BEYOND_NEWEST, owner, count, NAMED_AT_ONCE)]
 
 
-async def every_file(connection: Connection) -> list[str]:
-    """The names of all files of all owners."""
-    return [row[0] for row in await connection.fetch(EVERY_FILE)]
+async def files_after(connection: Connection, name: str, limit: int) -> list[str]:
+    """The first files behind a name."""
+    return [row[0] for row in await connection.fetch(FILES_AFTER, name, limit)]
 
 
 async def unused_files(connection: Connection, owner: str, names: Collection[str] | None = None) -> list[str]:

@@ -264,8 +264,8 @@ class PostgresStore(Store):
     def files_beyond_newest(self, owner: str, count: int) -> Awaitable[list[str]]:
         return self.database.read(files.files_beyond_newest, plain(owner), within_range(count))
 
-    def every_file(self) -> Awaitable[list[str]]:
-        return self.database.read(files.every_file)
+    def files_after(self, name: str, limit: int) -> Awaitable[list[str]]:
+        return self.database.read(files.files_after, plain(name), limit)
 
     def newest_file(self) -> Awaitable[float]:
         return self.database.read(files.newest_file)

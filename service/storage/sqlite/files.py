@@ -16,7 +16,7 @@ from typing import Final
 
 from service.images import JobState
 from service.settings import Limits
-from service.storage.records.removal import Kind, files_to_remove
+from service.storage.records.removal import NAMED_AT_ONCE, Kind, files_to_remove
 from service.storage.store import FilesTotal, OwnedFile, still_made
 
 AT_ONCE: Final = 200
@@ -66,12 +66,12 @@ ANSWERS: Final[Mapping[Kind, str]] = {
 """The statements that answer the questions of a removal. Rows are read when they are wanted."""
 
 BEYOND_NEWEST: Final = """
-    SELECT name FROM idle_files WHERE name IN (
-        SELECT name FROM files WHERE owner = ? ORDER BY stored_at DESC, name DESC LIMIT -1 OFFSET ?
+    SELECT name FROM idle_files WHERE owner = :owner AND (stored_at, name) <= (
+        SELECT stored_at, name FROM files WHERE owner = :owner ORDER BY stored_at DESC, name DESC LIMIT 1 OFFSET :count
     )
-    ORDER BY stored_at, name
+    ORDER BY stored_at, name LIMIT :most
 """
-EVERY_FILE: Final = "SELECT name FROM files ORDER BY stored_at, name"
+FILES_AFTER: Final = "SELECT name FROM files WHERE name > ? ORDER BY name LIMIT ?"
 SELECT_FILES: Final = "SELECT name FROM files WHERE owner = ? ORDER BY name"
 SELECT_SOME_FILES: Final = "SELECT name FROM files WHERE owner = ? AND name IN (SELECT value FROM json_each(?))"
 SELECT_UNUSED: Final = """
@@ -135,13 +135,14 @@ def files_total(connection: sqlite3.Connection, owner: str | None) -> FilesTotal
 
 
 def files_beyond_newest(connection: sqlite3.Connection, owner: str, count: int) -> list[str]:
-    """The files of an owner but the `count` newest, oldest first, without those that a working job refers to."""
-    return [name for (name,) in connection.execute(BEYOND_NEWEST, (owner, count))]
+    """The oldest files of an owner behind the `count` newest, without those that a working job refers to."""
+    values = {"owner": owner, "count": count, "most": NAMED_AT_ONCE}
+    return [name for (name,) in connection.execute(BEYOND_NEWEST, values)]
 
 
-def every_file(connection: sqlite3.Connection) -> list[str]:
-    """The names of all files of all owners."""
-    return [name for (name,) in connection.execute(EVERY_FILE)]
+def files_after(connection: sqlite3.Connection, name: str, limit: int) -> list[str]:
+    """The first files behind a name."""
+    return [each for (each,) in connection.execute(FILES_AFTER, (name, limit))]
 
 
 def files_over_limits(

@@ -252,8 +252,8 @@ class SqliteStore(Store):
     def files_beyond_newest(self, owner: str, count: int) -> Awaitable[list[str]]:
         return self.database.read_at_length(files.files_beyond_newest, owner, within_range(count))
 
-    def every_file(self) -> Awaitable[list[str]]:
-        return self.database.read_at_length(files.every_file)
+    def files_after(self, name: str, limit: int) -> Awaitable[list[str]]:
+        return self.database.read(files.files_after, name, limit)
 
     def newest_file(self) -> Awaitable[float]:
         return self.database.read(files.newest_file)

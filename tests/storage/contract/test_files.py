@@ -6,6 +6,9 @@ import pytest
 
 from service.images import ImageRequest, Job, Parent, Reference, WorkError
 from service.settings import Limits
+from service.storage import store as contract
+from service.storage.postgresql import files as postgresql_files
+from service.storage.sqlite import files as sqlite_files
 from service.storage.store import FilesTotal, Search, Store, Totals
 from tests.stores import POLICY, Clock, begin, made, picture
 
@@ -37,7 +40,7 @@ async def test_nothing_is_kept_at_first(store: Store) -> None:
     nothing = FilesTotal(entries=0, bytes=0, oldest=None)
     assert await store.files_total("ann") == await store.files_total(None) == nothing
     assert await over(store, before=PLENTY, entries=1, owner_entries=1) == []
-    assert await store.files_beyond_newest("ann", 0) == await store.every_file() == []
+    assert await store.files_beyond_newest("ann", 0) == await store.files_after("", 9) == []
     await store.forget_files(["a.png"])
     await store.forget_files([])
 
@@ -228,7 +231,28 @@ async def test_one_owner_makes_room_for_itself_only(store: Store, clock: Clock) 
     assert await store.files_beyond_newest("bob", 1) == ["c.png"]
     assert await store.files_beyond_newest("ann", 0) == ["b.png"]
     assert await store.files_beyond_newest("carol", 0) == []
-    assert sorted(await store.every_file()) == ["a.png", "b.png", "c.png", "d.png"]
+
+
+async def test_of_very_many_files_some_are_named_at_a_time(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours: a hundred thousand names took the database, and the loop, longer than anybody should wait for."""
+    for engine in (sqlite_files, postgresql_files):
+        monkeypatch.setattr(engine, "NAMED_AT_ONCE", 2)
+    names = [f"{letter}.png" for letter in "dacbe"]
+    await keep(store, clock, *names)
+    assert await store.files_beyond_newest("ann", 1) == names[:2]
+    await store.forget_files(names[:2])
+    assert await store.files_beyond_newest("ann", 1) == names[2:4]
+    assert await store.files_beyond_newest("ann", 3) == []
+
+
+async def test_every_file_is_named_once_in_order(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract, "LISTED_AT_ONCE", 2)
+    await keep(store, clock, "d.png", "a.png", "c.png")
+    await keep(store, clock, "b.png", "é.png", owner="bob")
+    assert [name async for name in store.every_file()] == ["a.png", "b.png", "c.png", "d.png", "é.png"]
+    assert await store.files_after("b.png", 2) == ["c.png", "d.png"]
 
 
 async def test_what_is_spared_counts_and_stays(store: Store, clock: Clock) -> None:

@@ -137,6 +137,27 @@ async def test_who_was_found_dead_begins_nothing_until_it_has_a_new_lease(replic
     assert (await renewed.totals("ann")).working == 1
 
 
+async def test_who_was_found_dead_takes_nothing_up_until_it_has_a_new_lease(replica: Open) -> None:
+    """Ours: two replicas would follow one job, since the next claim takes what no living one has."""
+    woken, other, dead = await replica("woken"), await replica("other"), await replica("dead")
+    await begin(woken, "ben")
+    job = await dead.remember_task(await begin(dead), "theirs")
+    await die(woken)
+    assert await other.claim() == []  # it ends what the first of them left
+    await die(dead)
+    assert (await woken.claim(), await woken.claim_one("ann", job.history_id)) == ([], None)
+    assert await other.claim_one("ann", job.history_id) == job
+
+
+async def test_who_is_late_lives_on_by_its_claim(replica: Open) -> None:
+    late, other, dead = await replica("late"), await replica("other"), await replica("dead")
+    job = await dead.remember_task(await begin(dead), "theirs")
+    await die(dead)
+    await die(late)
+    assert await late.claim() == [job]
+    assert await other.claim() == []
+
+
 async def test_a_replica_that_was_late_and_not_found_goes_on(replica: Open) -> None:
     """Ours: a job that it begins then is its own, and no other replica ends it."""
     late, other = await replica("late"), await replica("other")

@@ -53,6 +53,8 @@ QUERIES: Final[dict[str, tuple[Any, ...]]] = {
     "a file": (queries.SELECT_FILE, "ann", "x"),
     "a picture": (queries.SELECT_PICTURE, "ann", "x"),
     "the room of files": (files.SELECT_FIRST, 5.0),
+    "files beyond the newest": (files.BEYOND_NEWEST, "ann", SHOWN, SHOWN),
+    "every file": (files.FILES_AFTER, "8", SHOWN),
     "the newest file": (files.ANSWERS[Kind.NEWEST],),
     "the files that go first": (files.ANSWERS[Kind.IDLE_OF], "ann", SHOWN),
 }

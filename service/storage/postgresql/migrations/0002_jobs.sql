@@ -58,6 +58,16 @@ CREATE FUNCTION lives(lease text) RETURNS boolean LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION lives IS 'True while a replica lives. One that was not seen for ten seconds does not, once it is found.';
 
+CREATE FUNCTION hold_lease(lease text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    -- A replica that is late with its renewal, and that nobody has found dead yet, must not lose a job to one who does.
+    UPDATE leases SET seen_at = clock_timestamp() WHERE id = lease AND seen_at < clock_timestamp() - interval '10 s' / 2;
+    PERFORM FROM leases WHERE id = lease FOR KEY SHARE;
+    RETURN FOUND;
+END $$;
+COMMENT ON FUNCTION hold_lease IS
+    'Keeps the lease of the replica that asks until the transaction ends; false where it was found dead.';
+
 CREATE FUNCTION pauses_of(owner_ text, now_ double precision) RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_agg(json_build_array(owner, since, until)) FROM pauses
     WHERE owner IN (owner_, '') AND (until IS NULL OR now_ >= since - 3600 AND now_ < until)
@@ -112,10 +122,7 @@ BEGIN
             job_value(job.id)
         );
     END IF;
-    -- A replica that is late with its renewal, and that nobody has found dead yet, must not lose the job to one who does.
-    UPDATE leases SET seen_at = clock_timestamp() WHERE id = lease_ AND seen_at < clock_timestamp() - interval '10 s' / 2;
-    PERFORM FROM leases WHERE id = lease_ FOR KEY SHARE;
-    IF NOT FOUND THEN
+    IF NOT hold_lease(lease_) THEN
         RETURN '["lost"]';
     END IF;
 
@@ -426,6 +433,8 @@ DECLARE
     now_ double precision := claim ->> 'now';
     only_owner text := claim ->> 'owner';
     only_number bigint := claim ->> 'history_id';
+    -- Who was found dead takes nothing: its lease holds no job, so that the next one would take it once more.
+    takes boolean := (claim ->> 'takes')::boolean AND hold_lease(lease_);
     arrived text[] := ARRAY(SELECT jsonb_array_elements_text(claim -> 'arrived'));
     job jobs;
     taken bigint[];
@@ -443,9 +452,7 @@ BEGIN
         -- lease was looked for among those of then.
         CONTINUE WHEN job.lease = lease_ OR EXISTS (SELECT FROM leases WHERE id = job.lease);
         IF job.tasks <> '{}' OR arrival_name(job.owner, job.history_id) = ANY (arrived) THEN
-            IF (claim ->> 'takes')::boolean
-                AND (only_owner IS NULL OR job.owner = only_owner AND job.history_id = only_number)
-            THEN
+            IF takes AND (only_owner IS NULL OR job.owner = only_owner AND job.history_id = only_number) THEN
                 UPDATE jobs SET lease = lease_ WHERE id = job.id;
                 taken := taken || job.id;
             END IF;
