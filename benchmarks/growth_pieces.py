@@ -18,7 +18,8 @@ from typing import Final, TypeAlias
 
 from benchmarks import growth_cache
 from benchmarks.growth_data import OWNER, history
-from benchmarks.growth_queries import QUERIES
+from benchmarks.growth_store import answer, store_on
+from benchmarks.history_queries import QUERIES, Ask
 from benchmarks.peers import PEERS, cores
 from benchmarks.serving import ROOT, Served, launched
 from benchmarks.wire import modern
@@ -26,6 +27,7 @@ from service.costs import Drawn
 from service.images import ImageRequest, KeptPicture
 from service.storage.records.new_work import NewJob
 from service.storage.sqlite import jobs
+from service.storage.store import Store
 
 Numbers: TypeAlias = dict[str, float]
 
@@ -48,7 +50,12 @@ async def queries(count: int) -> Numbers:
     path = await asyncio.to_thread(history, HISTORIES, count)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA query_only = ON")
-        return {name: _least_ms(partial(ask, connection, count)) for name, ask in QUERIES.items()}
+        store = store_on(connection)
+        return {name: _least_ms(partial(_asked, ask, store, count)) for name, ask in QUERIES.items()}
+
+
+def _asked(ask: Ask, store: Store, count: int) -> None:
+    answer(ask(store, count))
 
 
 def _least_ms(work: Callable[[], object]) -> float:

@@ -1,6 +1,8 @@
 """Stores for tests: every implementation of the contract, a clock that a test sets, and jobs of few words."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +59,16 @@ def picture(name: str, size: int = 1000, note: str = "", source: str = "") -> Ke
 async def begin(store: Store, owner: str = "ann", request: ImageRequest = REQUEST, fingerprint: str = "") -> Job:
     """A job that begins, at the image service "kiln"."""
     return (await store.begin(owner, request, "kiln", fingerprint)).job
+
+
+SEEDED_AT_ONCE: Final = 10
+
+
+async def seed(works: Iterable[Awaitable[object]]) -> None:
+    """Do the works some at a time: the last of a thousand would wait longer than a store lets any call wait."""
+    left = iter(works)
+    while some := list(islice(left, SEEDED_AT_ONCE)):
+        await asyncio.gather(*some)
 
 
 async def made(store: Store, prompt: str, *names: str, owner: str = "ann", model: str = "m") -> Job:

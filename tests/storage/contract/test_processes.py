@@ -10,7 +10,7 @@ from service.storage.sqlite.files import AT_ONCE
 from service.storage.store import Begun, Search, Store, Totals
 from service.storage.upload_records import UploadRequest
 from tests.engines import NOW, Engine
-from tests.stores import POLICY, REQUEST, Clock, begin, made, picture
+from tests.stores import POLICY, REQUEST, Clock, begin, made, picture, seed
 
 NOTHING = Totals(working=0, done=0, failed=0, pictures=0, picture_bytes=0)
 
@@ -168,7 +168,7 @@ async def test_a_file_that_a_job_of_another_process_refers_to_stays(engine: Engi
 async def test_a_long_history_is_cleared_while_others_write(engine: Engine) -> None:
     """Ours: nobody waits for more than a few of the deletions; what is begun meanwhile stays."""
     one, two = await engine.open("one"), await engine.open("two")
-    await asyncio.gather(*(made(one.store, "p", f"{n}.png") for n in range(2 * AT_ONCE + 1)))
+    await seed(made(one.store, "p", f"{n}.png") for n in range(2 * AT_ONCE + 1))
     clearing = asyncio.create_task(one.store.clear("ann"))
     new = [await begin(two.store) for _ in range(20)]
     assert len(await clearing) == 2 * AT_ONCE + 1
