@@ -19,7 +19,7 @@ from aiohttp import web
 
 from service import image_services, logs
 from service.background import background_tasks
-from service.composition import Parts
+from service.composition import OpenedParts
 from service.features.catalog import INSTRUCTIONS, offer
 from service.gallery.access import SESSIONS, path_of_link
 from service.gallery.composition import GalleryParts
@@ -126,7 +126,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         decoders = Decoders(DecodeLimits(memory_bytes=settings.decode_memory_bytes, cpu_s=settings.decode_s))
         stack.push_async_callback(decoders.close)
         states = UpstreamStates(upstreams)
-        parts = Parts(
+        parts = OpenedParts(
             settings=settings,
             storage=storage,
             upstreams=upstreams,

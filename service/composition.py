@@ -48,7 +48,7 @@ from service.web.identity import StaticTokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class OpenedParts:
     """The opened parts, of which the pipeline and the context of the tools are composed."""
 
     settings: Settings

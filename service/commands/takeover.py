@@ -13,7 +13,7 @@ from typing import Final, TextIO
 
 from service.images import LOCAL_OWNER, WorkError
 from service.old_data.folder import INSIDE, NAMES, PACKAGE, holds_old_data, old_folders
-from service.old_data.takeover import Importer, Takeover
+from service.old_data.takeover import HistoryImporter, Takeover
 from service.settings import Settings
 from service.settings_reader import SettingsError
 from service.stores import open_stores
@@ -132,7 +132,7 @@ async def _take_over(settings: Settings, folders: Sequence[Path], owner: str) ->
                 "all tokens are revoked, and nobody can call: run `token add NAME`, or `token reset` to need none"
             )
         owner = owner_of(settings, names, owner)
-        importer = Importer(files=storage.files, imports=storage.imports, max_file_bytes=settings.max_file_bytes)
+        importer = HistoryImporter(files=storage.files, imports=storage.imports, max_file_bytes=settings.max_file_bytes)
         try:
             return [await importer.take_over(folder, owner, ProgressBar(sys.stderr)) for folder in folders]
         except OSError as error:

@@ -88,7 +88,7 @@ class _Copy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Importer:
+class HistoryImporter:
     """Takes over folders, for one owner each."""
 
     files: Files

@@ -57,7 +57,7 @@ MAX_BYTES: Final = 256 * 1024
 MAX_KEYS: Final = 100
 
 
-class FetchError(Exception):
+class KeysError(Exception):
     """Metadata or keys could not be fetched or used. The message says which and why."""
 
 
@@ -133,7 +133,7 @@ class IssuerKeys:
         try:
             async with asyncio.timeout(FETCH_S):
                 keys = await self._fetch()
-        except (FetchError, aiohttp.ClientError, OSError, TimeoutError, ValueError) as problem:
+        except (KeysError, aiohttp.ClientError, OSError, TimeoutError, ValueError) as problem:
             logger.warning(
                 "The keys of the authorization server could not be fetched, %d are known: %s",
                 self.known,
@@ -151,7 +151,7 @@ class IssuerKeys:
         # Up to a hundred keys take some milliseconds.
         keys = [] if document is None else await asyncio.to_thread(read_keys, document)
         if not keys:
-            raise FetchError(f"{url} holds no key that can be used.")
+            raise KeysError(f"{url} holds no key that can be used.")
         return keys
 
     async def _discover(self) -> str:
@@ -162,12 +162,12 @@ class IssuerKeys:
                 continue
             if metadata.get("issuer") != self._issuer:
                 # RFC 8414, 3.3: it MUST NOT be used.
-                raise FetchError(f"{url} names the issuer {str(metadata.get('issuer'))[:200]!r}, not {self._issuer!r}.")
+                raise KeysError(f"{url} names the issuer {str(metadata.get('issuer'))[:200]!r}, not {self._issuer!r}.")
             jwks_url = metadata.get("jwks_uri")
             if not isinstance(jwks_url, str) or not is_protected(jwks_url):
-                raise FetchError(f"{url} names no jwks_uri that begins with https://.")
+                raise KeysError(f"{url} names no jwks_uri that begins with https://.")
             return jwks_url
-        raise FetchError(f"{self._issuer} publishes no metadata (RFC 8414, OpenID Connect Discovery).")
+        raise KeysError(f"{self._issuer} publishes no metadata (RFC 8414, OpenID Connect Discovery).")
 
     async def _get(self, url: str) -> dict[str, Any] | None:
         """Return a JSON object; None where there is no such document."""
@@ -175,13 +175,13 @@ class IssuerKeys:
             if answer.status in (400, 404, 405, 410):
                 return None
             if answer.status != 200:
-                raise FetchError(f"{url} was answered with {answer.status}.")
+                raise KeysError(f"{url} was answered with {answer.status}.")
             body = await read_limited(answer.content, MAX_BYTES)
         if len(body) > MAX_BYTES:
-            raise FetchError(f"{url} is larger than {MAX_BYTES} bytes.")
+            raise KeysError(f"{url} is larger than {MAX_BYTES} bytes.")
         document = orjson.loads(body)
         if not isinstance(document, dict):
-            raise FetchError(f"{url} is no JSON object.")
+            raise KeysError(f"{url} is no JSON object.")
         return document
 
 

@@ -51,14 +51,14 @@ NAMES: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class HtmlPage:
     """A page, and the Content-Security-Policy by which only its own script and style run."""
 
     html: str
     policy: str
 
     @classmethod
-    def read(cls, name: str) -> "Page":
+    def read(cls, name: str) -> "HtmlPage":
         """Read a file beside this module, and the scripts and styles of our own that it names into it."""
         html = OWN_FILE.sub(_written_in, Path(__file__).with_name(name).read_text(encoding="utf-8"))
         sources = "; ".join(f"{kind}-src {' '.join(_hashes(html, kind))}" for kind in ("script", "style"))
@@ -91,7 +91,7 @@ class HomePage:
     """The page at `/`, for a service with these settings. Its files are read once, at the start."""
 
     settings: Settings
-    page: Page = field(default_factory=lambda: Page.read("home_page.html"))
+    page: HtmlPage = field(default_factory=lambda: HtmlPage.read("home_page.html"))
     words: Mapping[str, Mapping[str, str]] = field(default_factory=_read_words)
 
     def add_routes(self, app: web.Application) -> None:

@@ -33,7 +33,7 @@ from service.redaction import visible
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, Uploads
 from service.routes import UPLOADS
 from service.storage.upload_records import Upload
-from service.web.pages import SAFE, Page
+from service.web.pages import SAFE, HtmlPage
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ DEAD_LINKS: Final = {
 """States of a link that does not work, with status and message; the page has words of its own for each."""
 
 
-class RefusedError(Exception):
+class UploadError(Exception):
     """The whole sending is refused; `code` is a key of the page's words."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -89,8 +89,8 @@ class UploadHandler:
     discard: Callable[[str, Collection[str]], Coroutine[Any, Any, None]]
     in_use: InUse = field(default_factory=lambda: InUse(REQUEST_MEGABYTES))
     """The bytes of requests that are being received, those of this route included."""
-    page: Page = field(default_factory=lambda: Page.read("upload_page.html"))
-    mask_page: Page = field(default_factory=lambda: Page.read("mask_page.html"))
+    page: HtmlPage = field(default_factory=lambda: HtmlPage.read("upload_page.html"))
+    mask_page: HtmlPage = field(default_factory=lambda: HtmlPage.read("mask_page.html"))
     arriving: set[str] = field(default_factory=set)
     idle_s: float = IDLE_S
     total_s: float = TOTAL_S
@@ -129,7 +129,7 @@ class UploadHandler:
     def alone(self, upload: Upload) -> Iterator[None]:
         """Allow one sending at a time by each link, which bounds the memory that one link can cost."""
         if upload.id in self.arriving:
-            raise RefusedError(409, "busy", "Pictures are being sent by this link at this moment.")
+            raise UploadError(409, "busy", "Pictures are being sent by this link at this moment.")
         self.arriving.add(upload.id)
         try:
             yield
@@ -179,7 +179,7 @@ async def picture_get(request: web.Request) -> web.Response:
             raise _gone("gone" if state == "open" else state)
         with handler.in_use.hold(upload.owner, stored.size):
             return await _shown(handler, upload)
-    except (RefusedError, LimitError, WorkError) as error:
+    except (UploadError, LimitError, WorkError) as error:
         return _refused(error)
 
 
@@ -205,7 +205,7 @@ async def upload_post(request: web.Request) -> web.Response:
                 return await _receive(request, handler, upload, sizes)
     except TimeoutError:
         return _answer(408, {"error": {"code": "network", "message": "It took too long."}})
-    except (RefusedError, LimitError, WorkError) as error:
+    except (UploadError, LimitError, WorkError) as error:
         return _refused(error)
 
 
@@ -250,19 +250,19 @@ async def _store(
 def _sizes(request: web.Request, max_bytes: int, most: int) -> list[int]:
     """Return the bytes of each picture, checked before any is read."""
     if hdrs.CONTENT_ENCODING in request.headers:
-        raise RefusedError(415, "failed", "Send the bytes as they are, without Content-Encoding.")
+        raise UploadError(415, "failed", "Send the bytes as they are, without Content-Encoding.")
     if request.content_length is None:
-        raise RefusedError(411, "failed", "Send Content-Length.")
+        raise UploadError(411, "failed", "Send Content-Length.")
     text = request.query.get("sizes", str(request.content_length))
     if not SIZES.fullmatch(text) or text.count(",") >= most:
-        raise RefusedError(400, "failed", f"`sizes` must be numbers of bytes with commas between, {most} at most.")
+        raise UploadError(400, "failed", f"`sizes` must be numbers of bytes with commas between, {most} at most.")
     sizes = [int(each) for each in text.split(",")]
     if sum(sizes) != request.content_length:
-        raise RefusedError(400, "failed", "`sizes` and Content-Length do not agree.")
+        raise UploadError(400, "failed", "`sizes` and Content-Length do not agree.")
     if max(sizes) > max_bytes:
-        raise RefusedError(413, "too_large", f"A picture may have {max_bytes // 1_000_000} MB.")
+        raise UploadError(413, "too_large", f"A picture may have {max_bytes // 1_000_000} MB.")
     if sum(sizes) > MAX_TOTAL_BYTES:
-        raise RefusedError(413, "too_large_together", f"All together may have {MAX_TOTAL_BYTES // 1_000_000} MB.")
+        raise UploadError(413, "too_large_together", f"All together may have {MAX_TOTAL_BYTES // 1_000_000} MB.")
     return sizes
 
 
@@ -275,13 +275,13 @@ async def _read(request: web.Request, size: int, idle_s: float) -> bytes:
             async with asyncio.timeout(idle_s):
                 piece = await request.content.read(min(PIECE, left))
             if not piece:
-                raise RefusedError(400, "network", "The body ended before it was complete.")
+                raise UploadError(400, "network", "The body ended before it was complete.")
             pieces.append(piece)
             left -= len(piece)
     except TimeoutError as late:
-        raise RefusedError(408, "network", f"Nothing came for {idle_s:g} seconds.") from late
+        raise UploadError(408, "network", f"Nothing came for {idle_s:g} seconds.") from late
     except web.RequestPayloadError as broken:
-        raise RefusedError(400, "network", "The body ended before it was complete.") from broken
+        raise UploadError(400, "network", "The body ended before it was complete.") from broken
     return await asyncio.to_thread(b"".join, pieces)
 
 
@@ -296,10 +296,10 @@ def _most(request: web.Request) -> int:
     return max(1, min(int(text), MAX_PICTURES)) if NUMBER.fullmatch(text) else 1
 
 
-def _refused(error: RefusedError | LimitError | WorkError) -> web.Response:
+def _refused(error: UploadError | LimitError | WorkError) -> web.Response:
     """Return the answer of a refusal, of a limit, or of a disk or picture that does not do."""
     match error:
-        case RefusedError(status=status, code=code):
+        case UploadError(status=status, code=code):
             return _answer(status, {"error": {"code": code, "message": str(error)}})
         case LimitError(retry_after_s=wait_s):
             refused = _answer(429, {"error": {"code": "failed", "message": str(error)}})
@@ -311,9 +311,9 @@ def _refused(error: RefusedError | LimitError | WorkError) -> web.Response:
             return _answer(507, {"error": {"code": "failed", "message": str(error)}})
 
 
-def _gone(state: str) -> RefusedError:
+def _gone(state: str) -> UploadError:
     status, message = DEAD_LINKS[state]
-    return RefusedError(status, state, message)
+    return UploadError(status, state, message)
 
 
 def _answer(status: int, body: dict[str, Any]) -> web.Response:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.images import NOT_DRAWN, ImageRequest, Job, JobState
-from service.old_data.takeover import Importer, Takeover, type_of
+from service.old_data.takeover import HistoryImporter, Takeover, type_of
 from service.settings import Limits, Settings
 from service.storage.opened import Storage, open_storage
 from tests.emulators.pictures import png
@@ -25,7 +25,7 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
 
 
 async def take_over(storage: Storage, folder: Path, owner: str = "local", max_bytes: int = 1_000_000) -> Takeover:
-    importer = Importer(files=storage.files, imports=storage.imports, max_file_bytes=max_bytes)
+    importer = HistoryImporter(files=storage.files, imports=storage.imports, max_file_bytes=max_bytes)
     return await importer.take_over(folder, owner, lambda _done, _total: None)
 
 
@@ -317,7 +317,7 @@ async def test_a_long_history_takes_seconds(storage: Storage, tmp_path: Path) ->
 
 async def test_progress_goes_from_none_to_all(storage: Storage, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
-    importer = Importer(files=storage.files, imports=storage.imports, max_file_bytes=10**6)
+    importer = HistoryImporter(files=storage.files, imports=storage.imports, max_file_bytes=10**6)
     await importer.take_over(
         newest().write(tmp_path / "data"), "local", lambda done, total: steps.append((done, total))
     )

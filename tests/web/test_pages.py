@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 
-from service.web.pages import NAMES, Page, language_of, snippets_of
+from service.web.pages import NAMES, HtmlPage, language_of, snippets_of
 from tests.browser import browser
 from tests.conftest import Serve
 from tests.paths import SERVICE
@@ -123,7 +123,7 @@ def test_a_snippet_is_what_its_client_reads() -> None:
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere() -> None:
-    page = Page.read("home_page.html")
+    page = HtmlPage.read("home_page.html")
     assert page.policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe" not in page.policy
     assert not re.search(r"src=|https?://(?!\$)", page.html)
