@@ -110,7 +110,15 @@ TRACEPARENT: Final = "traceparent"
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 OF_REQUEST: Final[ContextVar[str]] = ContextVar(TRACEPARENT, default="")
-"""The header `traceparent` of the request that this context handles; each request sets it, "" for one without."""
+"""The header `traceparent` of the request that this context handles, "" for one without."""
+
+NO_FIELDS: Final[Mapping[str, Any]] = {}
+
+
+def request_began(traceparent: str) -> None:
+    """Begin a request in the context of an earlier one, with its header `traceparent`, "" for one without."""
+    OF_REQUEST.set(traceparent)
+    FIELDS.set(NO_FIELDS)
 
 
 def call_began(tool: str, owner: str, request_id: object, meta: object) -> None:

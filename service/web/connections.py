@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from service.hosts import Network
 from service.web.guard import error_response
+from service.web.one_task import OneTask
 from service.web.response import SERVER, Sent
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Bounds:
         return max(1, int(self.unread_s / self.look_s / 20))
 
 
-class Connection(web.RequestHandler):
+class Connection(OneTask):
     """One connection, served by aiohttp within our deadlines. It waits for a head, or handles a request."""
 
     __slots__ = (

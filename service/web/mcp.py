@@ -38,7 +38,6 @@ from service.protocol.methods import scope_needed
 from service.protocol.pending_requests import PendingRequests
 from service.protocol.replay import Stream, Streams
 from service.protocol.session import Session
-from service.telemetry import OF_REQUEST, TRACEPARENT
 from service.web.guard import error_response
 from service.web.identity import IDENTITY, Identity
 from service.web.protected_resource import ProtectedResource
@@ -110,7 +109,6 @@ class McpEndpoint:
 
     async def _post(self, request: web.Request, accepts: Accepts, share: Share) -> web.StreamResponse:
         headers, identity = request.headers, request[IDENTITY]
-        OF_REQUEST.set(headers.get(TRACEPARENT, ""))
         try:
             # Nearly every body has come with its head.
             body = request.content.read_nowait() if request.content.is_eof() else await self._body_of(request, share)
