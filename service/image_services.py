@@ -11,9 +11,10 @@ from typing import Any, Final, TypeAlias
 import aiohttp
 
 from service.image_models.models import Model, Models
+from service.pipeline.asking import RedactedUpstream
 from service.redaction import Redactor
 from service.settings import Endpoint, Settings
-from service.upstreams.base import RedactedUpstream, Upstream
+from service.upstreams.base import Upstream
 from service.upstreams.flow2api import Flow2ApiUpstream
 from service.upstreams.gemini import GeminiUpstream
 from service.upstreams.modelscope import ModelScopeUpstream

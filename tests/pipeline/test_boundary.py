@@ -7,8 +7,9 @@ from typing import ClassVar
 import pytest
 
 from service.images import ImageRequest, Picture, Progress, WorkError
+from service.pipeline.asking import RedactedUpstream
 from service.redaction import HIDDEN, Redactor
-from service.upstreams.base import Offers, RedactedUpstream, RemoteTask, Upstream
+from service.upstreams.base import Offers, RemoteTask, Upstream
 
 KEY = "sk-the-key-of-this-service-01"
 TAGS = "\U000e0068\U000e0069"
