@@ -110,7 +110,7 @@ async def running(settings: Settings, *, over_http: bool = True) -> AsyncIterato
         storage = await open_stores(
             settings, stack, session, allowances=settings.allowances, patience_s=START_PATIENCE_S
         )
-        read_stored = None if settings.is_own_use else storage.people.tokens_to_compare
+        read_stored = None if settings.is_own_use else storage.people.tokens
         tokens_stored = read_stored is not None and bool(await read_stored())
         settings = replace(settings, port=sockets[0].getsockname()[1], stored_tokens=tokens_stored)
         settings.check_exposure()

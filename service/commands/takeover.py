@@ -16,6 +16,7 @@ from service.old_data.folder import INSIDE, NAMES, PACKAGE, holds_old_data, old_
 from service.old_data.takeover import HistoryImporter, Takeover
 from service.settings import Settings
 from service.settings_reader import SettingsError
+from service.storage.people import as_sent
 from service.stores import open_stores
 
 BAR: Final = 30
@@ -125,7 +126,7 @@ def summary(outcome: Takeover) -> str:
 async def _take_over(settings: Settings, folders: Sequence[Path], owner: str) -> list[Takeover]:
     async with contextlib.AsyncExitStack() as stack:
         storage = await open_stores(settings, stack)
-        tokens = await storage.people.tokens_to_compare()
+        tokens = as_sent(await storage.people.tokens())
         names = {token.name for token in tokens if not token.revoked}
         if tokens and not names and not settings.needs_token and not owner:
             raise TakeoverError(

@@ -127,10 +127,6 @@ class People(ABC):
     def tokens(self) -> Awaitable[list[StoredToken]]:
         """Every token by its name, those that were revoked included."""
 
-    async def tokens_to_compare(self) -> tuple[StaticToken, ...]:
-        """The same, as they are compared with those that are sent."""
-        return as_sent(await self.tokens())
-
     @abstractmethod
     def add_token(self, name: str, token: str, now: float, expires_at: float | None) -> Awaitable[StoredToken]:
         """Keep the digest of a new token; raises `TokensError` where there are too many."""

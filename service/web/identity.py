@@ -20,6 +20,7 @@ from aiohttp import hdrs, web
 from service.authorization import SCOPES
 from service.images import LOCAL_OWNER, WorkError
 from service.settings import Settings
+from service.storage.people import StoredToken, as_sent
 from service.tokens import StaticToken, digest_of, read_file, static_tokens
 from service.watched_file import WatchedFile
 
@@ -59,7 +60,7 @@ class TokenError(Exception):
         self.is_guess = is_guess
 
 
-Stored: TypeAlias = Callable[[], Awaitable[tuple[StaticToken, ...]]]
+Stored: TypeAlias = Callable[[], Awaitable[Sequence[StoredToken]]]
 """Reads the tokens of `token add`, those that were revoked included."""
 
 EVERY_S: Final = 1.0
@@ -77,7 +78,7 @@ class StaticTokens:
         self,
         fixed: Iterable[StaticToken],
         file: WatchedFile[tuple[StaticToken, ...]] | None = None,
-        stored: tuple[StaticToken, ...] = (),
+        stored: Sequence[StoredToken] = (),
         read_stored: Stored | None = None,
     ) -> None:
         """Take these tokens, and those that the file has now. `read_stored` reads the stored ones again."""
@@ -111,29 +112,33 @@ class StaticTokens:
 
     async def watch(self, revoke: Callable[[Collection[str]], None], every_s: float = EVERY_S) -> None:
         """Take the tokens of file and store whenever they change, and tell which names have no good token any more."""
-        before, said = self.names, {token.digest for token in self._tokens}
+        before = self.names
         while True:
             await asyncio.sleep(every_s)
-            await self._refresh()
-            now, tokens = self.names, {token.digest for token in self._tokens}
+            is_changed = await self._refresh()
+            now = self.names
             if before - now:
                 revoke(before - now)
-            if (now, tokens) != (before, said):
-                logger.info("The tokens have changed: %d tokens, %d names", len(tokens), len(now))
-            before, said = now, tokens
+            if is_changed or now != before:
+                logger.info("The tokens have changed: %d tokens, %d names", len(self._identities), len(now))
+            before = now
 
-    async def _refresh(self) -> None:
-        if self._file is not None:
-            await self._file.refresh_settled()
+    async def _refresh(self) -> bool:
+        """Read file and store; return whether they say something else. A thousand tokens are taken only then."""
+        is_changed = self._file is not None and await self._file.refresh_settled()
         if self._read_stored is not None:
             with contextlib.suppress(WorkError):  # the last ones stay; the log has the trouble of the disk
-                self._stored = await self._read_stored()
-        self._take()
+                stored = await self._read_stored()
+                is_changed = is_changed or stored != self._stored
+                self._stored = stored
+        if is_changed:
+            self._take()
+        return is_changed
 
     def _take(self) -> None:
         self.has_stored = bool(self._stored)
         of_file = self._file.last_good if self._file else ()
-        self._tokens = (*self._fixed, *of_file, *self._stored)
+        self._tokens = (*self._fixed, *of_file, *as_sent(self._stored))
         self._identities = {each.digest: Identity(owner=each.name, token=each.digest.hex()) for each in self._tokens}
 
     def find(self, token: str) -> Identity | None:

@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from service.authorization import SCOPES
 from service.images import WorkError
 from service.settings import Settings
-from service.tokens import StaticToken, digest_of
+from service.storage.people import StoredToken
+from service.tokens import digest_of
 from service.web.guard import Guard
 from service.web.identity import IDENTITY, Identity, StaticTokens, TokenError
 
@@ -56,18 +57,19 @@ async def test_a_route_that_needs_no_token_acts_for_nobody(env: dict[str, str]) 
 class Stored:
     """The tokens of `token add`, as a test has them. While `fault` is set they cannot be read."""
 
-    def __init__(self, *tokens: StaticToken) -> None:
+    def __init__(self, *tokens: StoredToken) -> None:
         self.tokens = tokens
         self.fault: WorkError | None = None
 
-    async def __call__(self) -> tuple[StaticToken, ...]:
+    async def __call__(self) -> list[StoredToken]:
         if self.fault is not None:
             raise self.fault
-        return self.tokens
+        return [*self.tokens]
 
 
-def stored(name: str, *, expires: float | None = None, revoked: bool = False) -> StaticToken:
-    return StaticToken(name=name, digest=digest_of(f"token-of-{name}"), expires=expires, revoked=revoked)
+def stored(name: str, *, expires: float | None = None, revoked: bool = False) -> StoredToken:
+    digest, revoked_at = digest_of(f"token-of-{name}"), 0.0 if revoked else None
+    return StoredToken(name=name, digest=digest, created_at=0.0, expires_at=expires, revoked_at=revoked_at)
 
 
 @contextlib.asynccontextmanager
