@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import hypothesis
 import pytest
 
 from service.app import Running, running
@@ -57,8 +58,10 @@ Serve = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 def pytest_configure() -> None:
-    """Choose where temporary folders lie, before the first is made."""
+    """Choose where temporary folders lie, before the first is made; and let no example be late on a busy machine."""
     memory_folders.use()
+    hypothesis.settings.register_profile("easel", deadline=None)
+    hypothesis.settings.load_profile("easel")
 
 
 @pytest.fixture(autouse=True)
