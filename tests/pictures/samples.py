@@ -129,4 +129,7 @@ def likeness(one: Image.Image, other: Image.Image) -> float:
         "bb": mean(lambda at: at["b"] * at["b"]),
         "ab": mean(lambda at: at["a"] * at["b"]),
     }
-    return ImageStat.Stat(ImageMath.lambda_eval(ssim, **means)).mean[0]
+    alike: Image.Image = ImageMath.lambda_eval(ssim, **means)
+    average = alike.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # ImageStat takes floats for steps of 0 to 255
+    assert isinstance(average, float)
+    return average
