@@ -7,7 +7,9 @@ Limits, each set before the bytes of a task are read:
 - processor time: the system ends a process that needs more (Linux, macOS);
 - memory: the system gives no more, and the picture is refused (Linux alone: macOS does not keep such a limit, Windows
   has none; there the pixels of the header bound the memory);
-- when the machine or the container runs out of memory, this process is ended, and not the service (Linux).
+- when the machine or the container runs out of memory, this process is ended, and not the service (Linux);
+- where there are fewer processors than processes at work, the service goes first, which everybody waits for (not on
+  Windows).
 
 The time that a task takes by the clock is limited by the service. Signals are left to it as well: it may still need the
 answer of a decoder when a terminal or a system sends all processes the signal to stop.
@@ -52,6 +54,9 @@ AVIF_THREADS: Final = 2
 
 KILLED_FIRST: Final = "1000"
 """See proc(5), `oom_score_adj`."""
+
+NICE: Final = 5
+"""See nice(2). A process of usual priority has three times as much of a processor that both want."""
 
 
 def main() -> None:
@@ -107,6 +112,7 @@ def _isolate() -> tuple[IO[bytes], IO[bytes]]:
             Path("/proc/self/oom_score_adj").write_text(KILLED_FIRST)
         for each in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
             resource.setrlimit(each, (0, 0))
+        os.nice(NICE)
     return tasks, answers
 
 

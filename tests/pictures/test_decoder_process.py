@@ -110,6 +110,14 @@ def test_the_system_ends_it_before_the_service_and_it_writes_no_file() -> None:
         ] * 2
 
 
+@LINUX
+def test_it_leaves_the_processor_to_the_service() -> None:
+    """Ours: where both want it, a call that waits for an answer in a millisecond goes before a picture."""
+    with decoder() as pipes:
+        pipes.ask("examine", PNG)
+        assert os.getpriority(os.PRIO_PROCESS, pipes.process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
+
+
 def test_a_mistake_of_ours_arrives_with_its_traceback() -> None:
     with decoder() as pipes:
         answer, strings = pipes.ask("no such work", PNG)
