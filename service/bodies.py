@@ -3,7 +3,8 @@
 import io
 from typing import Final, Protocol
 
-PIECE: Final = 64 * 1024
+PIECE: Final = 256 * 1024
+"""Bytes taken at one go: as many as the event loop reads from a connection, so that none is cut in two and copied."""
 
 
 class Readable(Protocol):

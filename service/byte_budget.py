@@ -29,9 +29,13 @@ HELD_BACK_BYTES: Final = 8 * 1024
 besides what the system gave at one go."""
 
 MMAP_THRESHOLD: Final = -3
-"""The number of the parameter in malloc.h."""
+TRIM_THRESHOLD: Final = -1
+"""The numbers of the parameters in malloc.h."""
 
 LARGE_BLOCK_BYTES: Final = 512 * 1024
+KEPT_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of free memory that the next piece of a picture finds: to give them back and to ask again takes longer than to
+copy the piece."""
 
 UNKNOWN_BYTES: Final = 8_000_000
 """Bytes that are taken for an answer which does not tell its length: a large picture."""
@@ -170,7 +174,9 @@ def _give_back_large_blocks() -> None:
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # other C libraries of Linux do so by themselves
-            ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+            library = ctypes.CDLL(None)
+            library.mallopt(MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+            library.mallopt(TRIM_THRESHOLD, KEPT_BYTES)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from service.bodies import PIECE
 from service.byte_budget import UNKNOWN_BYTES, room_for
 from service.images import Usage
 from service.pictures.sniffing import convertible, sniff
@@ -351,7 +352,7 @@ async def read_piece(response: aiohttp.ClientResponse, answer: ImageAnswer[Any])
     if not came:
         return await response.content.read(FIRST_PIECE)
     await room_for(max(came + came // SPARE, UNKNOWN_BYTES if length is None else length))
-    return await response.content.readany()
+    return await response.content.read(PIECE)
 
 
 def _explained(answer: ImageAnswer[Step], response: aiohttp.ClientResponse) -> UpstreamError:
