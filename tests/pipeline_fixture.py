@@ -114,9 +114,9 @@ class WatchedDecoders(Decoders):
 
     moments: Moments
 
-    async def examine(self, owner: str, data: bytes) -> Examined:
+    async def examine(self, owner: str, data: bytes, *, is_paid: bool = True) -> Examined:
         self.moments.pass_("examine")
-        return await super().examine(owner, data)
+        return await super().examine(owner, data, is_paid=is_paid)
 
 
 @dataclass

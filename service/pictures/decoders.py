@@ -46,6 +46,7 @@ from service.pictures.messages import (
     write_message,
 )
 from service.pictures.sniffing import convertible, memory_needed, sniff, stored_size
+from service.profiles import THUMBNAIL_BYTES
 
 DECODERS: Final = 3
 """One for a picture that is paid for, and two for those of two callers. Each takes 35 MB between pictures."""
@@ -168,13 +169,13 @@ class Decoders:
         self._free: list[DecoderProcess] = []
         self._is_stopped = False
 
-    async def examine(self, owner: str, data: bytes) -> Examined:
-        """Decode a picture that an image service has drawn, before all others. Raises `BadPictureError`."""
-        return await self._run(Examined, Lane.PAID, owner, data, "examine")
+    async def examine(self, owner: str, data: bytes, *, is_paid: bool = True) -> Examined:
+        """Decode a picture and draw its preview, with a thumbnail for clients that take no more.
 
-    async def preview(self, owner: str, data: bytes) -> bytes:
-        """Draw the preview of a picture that is kept. Raises `BadPictureError`."""
-        return (await self._run(Examined, Lane.OTHER, owner, data, "examine")).preview
+        One that an image service has just drawn, which is paid for, goes before all others. Raises `BadPictureError`.
+        """
+        lane = Lane.PAID if is_paid else Lane.OTHER
+        return await self._run(Examined, lane, owner, data, "examine", thumbnail_bytes=THUMBNAIL_BYTES)
 
     async def take_in(self, owner: str, data: bytes) -> Examined:
         """Examine a picture that a caller gives; it is to be kept without metadata. Raises `BadPictureError`."""

@@ -23,6 +23,7 @@ from service.pictures.messages import (
     ReadMask,
 )
 from service.pictures.sniffing import is_heic, sniff, stored_size
+from service.profiles import THUMBNAIL_BYTES
 from service.routes import PICTURES
 from service.storage.files import Files
 from service.storage.store import Store
@@ -37,32 +38,40 @@ MEMORY_BYTES: Final = 8_000_000
 
 
 class PreviewMemory:
-    """The previews drawn last, by the name of their picture, so that a look at one decodes nothing.
+    """The previews drawn last, by the name of their picture, and their thumbnails: a look at one decodes nothing.
 
     The least recently used is forgotten first.
     """
 
     def __init__(self, max_bytes: int = MEMORY_BYTES) -> None:
-        """Hold previews of `max_bytes` in all."""
+        """Hold previews and thumbnails of `max_bytes` in all."""
         self._max_bytes = max_bytes
         self._size = 0
         self._previews: OrderedDict[str, bytes] = OrderedDict()
+        self._thumbnails: dict[bytes, bytes] = {}
 
-    def remember(self, name: str, preview: bytes) -> None:
+    def remember(self, name: str, preview: bytes, thumbnail: bytes = b"") -> None:
         """Hold one preview; the bytes under a name never change, and so neither does it."""
         if name not in self._previews:
             self._size += len(preview)
         self._previews[name] = preview
         self._previews.move_to_end(name)
+        if thumbnail and preview not in self._thumbnails:
+            self._thumbnails[preview] = thumbnail
+            self._size += len(thumbnail)
         while self._size > self._max_bytes:
             _, oldest = self._previews.popitem(last=False)
-            self._size -= len(oldest)
+            self._size -= len(oldest) + len(self._thumbnails.pop(oldest, b""))
 
     def find(self, name: str) -> bytes | None:
         """Return the preview, or None when it is not held any more."""
         if name in self._previews:
             self._previews.move_to_end(name)
         return self._previews.get(name)
+
+    def thumbnail_of(self, preview: bytes) -> bytes | None:
+        """Return the thumbnail of a preview that is held, or None."""
+        return self._thumbnails.get(preview)
 
 
 Conversion: TypeAlias = tuple[str, str, ReferenceRules]
@@ -145,7 +154,7 @@ class Pictures:
             name = AWAY + hashlib.sha256(f"{len(owner)} {owner}{picture.source}".encode()).hexdigest()
         else:
             name = await self.files.keep(owner, examined.data, examined.media_type)
-        self.memory.remember(name, examined.preview)
+        self.memory.remember(name, examined.preview, examined.thumbnail)
         return KeptPicture(
             name=name,
             media_type=examined.media_type,
@@ -165,14 +174,15 @@ class Pictures:
         preview = self.memory.find(name)
         data = await self.read(name) if preview is None else None
         if data is not None:
+            preview, thumbnail = b"", b""
             try:
-                preview = await self.decoders.preview(owner, data)
+                seen = await self.decoders.examine(owner, data, is_paid=False)
+                preview, thumbnail = seen.preview, seen.thumbnail
             except BadPictureError as error:  # the rest of the job is there to be seen
                 logger.warning("%s cannot be shown: %s", name, error)
                 if error.code == "undecoded":  # another time it may be
                     return None
-                preview = b""
-            self.memory.remember(name, preview)
+            self.memory.remember(name, preview, thumbnail)
         return preview or None
 
     async def copy(self, owner: str, name: str, max_bytes: int) -> JpegCopy | None:
@@ -201,6 +211,8 @@ class Pictures:
         """Return a preview in at most so many bytes; None for 0, which leaves no room for any."""
         if len(preview) <= max_bytes:
             return preview
+        if max_bytes == THUMBNAIL_BYTES and (thumbnail := self.memory.thumbnail_of(preview)):
+            return thumbnail
         return await self.decoders.shrink(owner, preview, max_bytes) if max_bytes else None
 
 

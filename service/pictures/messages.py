@@ -86,7 +86,8 @@ class Examined(Value):
     """A picture that was decoded. Width and height are as a person sees it.
 
     `data` are the bytes to keep; `note` says how they differ from those that came, where a person should know.
-    `preview` is empty for a picture that could not be decoded here.
+    `preview` is empty for a picture that could not be decoded here. `thumbnail` is the preview in fewer bytes; empty
+    where it has few itself.
     """
 
     media_type: str
@@ -94,6 +95,7 @@ class Examined(Value):
     height: int
     note: str = ""
     preview: bytes = field(repr=False)
+    thumbnail: bytes = field(default=b"", repr=False)
     data: bytes = field(repr=False)
 
 

@@ -1,7 +1,8 @@
 """Small copies of pictures: the preview of a result, JPEG copies that fit a limit of bytes, and derivatives for pages.
 
-A preview stands upright, in sRGB, on white, as JPEG, without the metadata of the original. The original stays as it is:
-it is kept in the bytes it came in, but for the types that nothing shows (`sniffing.CONVERTIBLE`).
+A preview stands upright, in sRGB, on white, as JPEG, without the metadata of the original. Its thumbnail is made at
+once, of the same decoded picture. The original stays as it is: it is kept in the bytes it came in, but for the types
+that nothing shows (`sniffing.CONVERTIBLE`).
 
 Everything here blocks, and runs in a decoder process.
 """
@@ -48,31 +49,40 @@ DERIVED_AS: Final[Mapping[str, Mapping[str, Any]]] = {
 """Options by which a page shows no loss. The next `method` takes three times as long, for up to 5 % fewer bytes."""
 
 
-def examine(data: bytes) -> Examined:
-    """Decode a picture of an image service and draw its preview, or raise `BadPictureError`."""
+def examine(data: bytes, thumbnail_bytes: int = PREVIEW_BYTES) -> Examined:
+    """Decode a picture of an image service and draw its preview, or raise `BadPictureError`.
+
+    A preview of more than `thumbnail_bytes` has a thumbnail of at most so many.
+    """
     other = convertible(data)
     kept = png_of(data, other) if other else data
-    return _examined(kept, kept, f"It came as {other}, and was converted to PNG." if other else "")
-
-
-def take_in(data: bytes) -> Examined:
-    """Examine a picture that somebody gives: it is kept without metadata, with its defects mended, and upright."""
-    other = convertible(data)
-    if other in TAKEN_AS_PNG:
-        return _examined(png_of(data, other))
-    return _examined(upright_webp(data) if sniff(data) == "image/webp" else data)
-
-
-def _examined(data: bytes, kept: bytes | None = None, note: str = "") -> Examined:
-    """Return what is to be known of a picture; without `kept` its readable form is the one to keep."""
-    decoded = decode(data, reduction)
+    decoded = decode(kept, reduction)
+    picture = on_white(decoded.picture)
+    preview = _preview(picture)
     return Examined(
         media_type=decoded.media_type,
         width=decoded.width,
         height=decoded.height,
-        note=note,
-        preview=_preview(on_white(decoded.picture)),
-        data=decoded.readable if kept is None else kept,
+        note=f"It came as {other}, and was converted to PNG." if other else "",
+        preview=preview,
+        thumbnail=_fit(picture, thumbnail_bytes, left_out=1)[0] if len(preview) > thumbnail_bytes else b"",
+        data=kept,
+    )
+
+
+def take_in(data: bytes) -> Examined:
+    """Examine a picture that somebody gives: it is kept without metadata, with its defects mended, and upright.
+
+    Nobody is shown its preview, and so it has none.
+    """
+    other = convertible(data)
+    if other in TAKEN_AS_PNG:
+        data = png_of(data, other)
+    elif sniff(data) == "image/webp":
+        data = upright_webp(data)
+    decoded = decode(data, reduction)
+    return Examined(
+        media_type=decoded.media_type, width=decoded.width, height=decoded.height, preview=b"", data=decoded.readable
     )
 
 
@@ -81,24 +91,33 @@ def copy(data: bytes, max_bytes: int) -> JpegCopy:
 
     A picture that is smaller than a side is not encoded for that side again.
     """
-    return _fitting(data, max_bytes)
+    return _copy(data, max_bytes)
 
 
 def shrink(preview: bytes, max_bytes: int) -> JpegCopy:
     """Encode a preview anew that has more than `max_bytes`: of its own size the best quality fits even less."""
-    return _fitting(preview, max_bytes, left_out=1)
+    return _copy(preview, max_bytes, left_out=1)
 
 
-def _fitting(data: bytes, max_bytes: int, left_out: int = 0) -> JpegCopy:
+def _copy(data: bytes, max_bytes: int, left_out: int = 0) -> JpegCopy:
     decoded = decode(data, within(LARGE_PIXELS))
     picture = on_white(decoded.picture)
+    encoded, quality = _fit(picture, max_bytes, left_out)
+    whole = picture.size == (decoded.width, decoded.height) and quality == COPY_QUALITIES[0]
+    return JpegCopy(data=encoded, width=picture.width, height=picture.height, reduced=not whole)
+
+
+def _fit(picture: Image.Image, max_bytes: int, left_out: int = 0) -> tuple[bytes, int]:
+    """Make a picture smaller in its place until it fits, without the first tries; return it as JPEG, and its quality.
+
+    The last try counts, whatever it has.
+    """
     for side, quality in list(product(sizes_of_copies(picture.size), COPY_QUALITIES))[left_out:]:
         picture.thumbnail((side, side), Image.Resampling.HAMMING)
         encoded = _jpeg(picture, quality)
         if len(encoded) <= max_bytes:
             break
-    whole = picture.size == (decoded.width, decoded.height) and quality == COPY_QUALITIES[0]
-    return JpegCopy(data=encoded, width=picture.width, height=picture.height, reduced=not whole)
+    return encoded, quality
 
 
 def sizes_of_copies(size: tuple[int, int]) -> tuple[int, ...]:
@@ -125,8 +144,12 @@ def _twice(width: int) -> Factor:
 
 
 def reduction(size: tuple[int, int]) -> int:
-    """Return the number by which a picture can be divided, cheaply, and still be larger than its preview."""
-    return max(1, int(max(size) / (LARGER * PREVIEW_SIDE)))
+    """Return the number by which a picture can be divided, cheaply, and still be larger than its preview.
+
+    One whose side is a multiple of the preview's is divided down to that: nothing is blurred by it.
+    """
+    times, left = divmod(max(size), PREVIEW_SIDE)
+    return times if times and not left else max(1, int(max(size) / (LARGER * PREVIEW_SIDE)))
 
 
 def _preview(picture: Image.Image) -> bytes:

@@ -51,7 +51,7 @@ async def test_a_process_gives_what_the_function_gives() -> None:
         assert await decoders.examine("anna", PNG) == examine(PNG)
         assert await decoders.take_in("anna", PNG) == take_in(PNG)
         assert await decoders.copy("anna", PNG, 90_000) == copy(PNG, 90_000)
-        assert await decoders.preview("anna", PNG) == examine(PNG).preview
+        assert (await decoders.examine("anna", PNG, is_paid=False)).preview == examine(PNG).preview
         assert (await decoders.convert("anna", PNG, PNG_ALONE)).data == PNG
 
 

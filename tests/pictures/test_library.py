@@ -13,8 +13,9 @@ from service.images import Picture, ReferenceRules
 from service.pictures.decoders import DecodeLimits, Decoders
 from service.pictures.library import HEIC_PROBLEM, ConversionMemory, Pictures, PreviewMemory
 from service.pictures.messages import BadPictureError, ConvertedPicture
+from service.profiles import THUMBNAIL_BYTES
 from tests.emulators.pictures import jpeg, png
-from tests.pictures.samples import corner_marked, encoded, tiff
+from tests.pictures.samples import corner_marked, encoded, noise, tiff
 from tests.reference_fixture import reference_fixture
 from tests.store_fixture import StoreFixture, store_fixture
 
@@ -54,6 +55,24 @@ async def test_a_preview_is_remembered_and_needs_no_file(kept: StoreFixture) -> 
     name = await keep(pictures, png(3))
     kept.files.path(name).unlink()
     assert await pictures.preview("anna", name) is not None
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["drawn just now", "looked at again"])
+async def test_a_preview_shrinks_to_a_thumbnail_without_a_decoder(kept: StoreFixture, is_new: bool) -> None:
+    """Ours: the thumbnail was made when the picture was decoded, and half of all clients take no more than that."""
+    pictures = kept.pictures
+    name = await keep(pictures, encoded(noise("RGB", (768, 768))))
+    if not is_new:
+        pictures = replace(pictures, memory=PreviewMemory())
+    preview = await pictures.preview("anna", name)
+    assert preview is not None
+    assert len(preview) > THUMBNAIL_BYTES
+    kept.decoders.stop()
+    thumbnail = await pictures.shrink("anna", preview, THUMBNAIL_BYTES)
+    assert thumbnail is not None
+    assert 0 < len(thumbnail) <= THUMBNAIL_BYTES
+    with pytest.raises(BadPictureError, match="the server stops"):
+        await pictures.shrink("anna", preview, THUMBNAIL_BYTES + 1)
 
 
 async def test_a_picture_that_is_damaged_on_the_disk_has_no_preview(kept: StoreFixture) -> None:
@@ -184,6 +203,16 @@ def test_a_preview_that_is_remembered_twice_counts_once() -> None:
         memory.remember("a", b"a" * 10)
     memory.remember("b", b"b" * 10)
     assert memory.find("a") == b"a" * 10
+
+
+def test_a_thumbnail_takes_room_in_memory_and_goes_with_its_preview() -> None:
+    memory = PreviewMemory(max_bytes=30)
+    memory.remember("a", b"a" * 10, b"a" * 6)
+    memory.remember("b", b"b" * 10)
+    assert memory.thumbnail_of(b"a" * 10) == b"a" * 6
+    memory.remember("c", b"c" * 5)
+    assert (memory.find("a"), memory.thumbnail_of(b"a" * 10)) == (None, None)
+    assert memory.find("b")
 
 
 async def test_equal_conversions_at_the_same_time_are_one() -> None:

@@ -41,7 +41,7 @@ def test_a_value_arrives_as_it_was(data: bytes) -> None:
 def test_the_bytes_of_the_task_do_not_travel_back() -> None:
     """Ours: a picture has up to a hundred megabytes."""
     _, strings = Examined(media_type="image/png", width=4, height=3, preview=b"small", data=SENT).to_message(SENT)
-    assert strings == [b"small"]
+    assert strings == [b"small", b""], "the preview, and no thumbnail"
 
 
 def test_a_refusal_arrives_as_the_error_that_it_was() -> None:

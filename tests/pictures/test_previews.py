@@ -8,7 +8,16 @@ from PIL import ExifTags, Image, ImageCms, ImageDraw
 from service.images import EXTENSIONS, WorkError
 from service.pictures.colour import SRGB_CURVE, profile_by_numbers
 from service.pictures.messages import PREVIEW_SIDE, Examined
-from service.pictures.previews import PREVIEW_BYTES, copy, derive, examine, shrink, sizes_of_copies, take_in
+from service.pictures.previews import (
+    COPY_SIDES,
+    PREVIEW_BYTES,
+    copy,
+    derive,
+    examine,
+    shrink,
+    sizes_of_copies,
+    take_in,
+)
 from service.storage.files import WIDTHS
 from tests.pictures.samples import RED, WHITE, corner_marked, difference, encoded, likeness, noise
 
@@ -131,6 +140,20 @@ def test_noise_is_made_to_fit(size: tuple[int, int]) -> None:
     examined = examine(encoded(noise("RGB", size), compress_level=0))
     assert len(examined.preview) <= PREVIEW_BYTES
     assert max(opened(examined).size) <= PREVIEW_SIDE
+
+
+@pytest.mark.parametrize("max_bytes", [1_000, 10_000, 30_000, 60_000])
+def test_a_preview_of_more_bytes_has_a_thumbnail_that_fits(max_bytes: int) -> None:
+    """Ours: it is what `shrink` would make of the preview, without decoding that first."""
+    examined = examine(encoded(noise("RGB", (900, 900))), max_bytes)
+    assert len(examined.preview) > max_bytes
+    thumbnail, shrunk = Image.open(io.BytesIO(examined.thumbnail)), shrink(examined.preview, max_bytes)
+    assert (thumbnail.format, thumbnail.size) == ("JPEG", (shrunk.width, shrunk.height))
+    assert len(examined.thumbnail) <= max_bytes or max(thumbnail.size) == COPY_SIDES[-1]
+
+
+def test_a_preview_that_fits_has_no_thumbnail() -> None:
+    assert examine(encoded(corner_marked(900, 900)), 30_000).thumbnail == b""
 
 
 def test_a_small_picture_is_not_made_larger() -> None:
@@ -320,6 +343,7 @@ def scene(side: int) -> Image.Image:
     ("side", "media_type", "wide"),
     [
         pytest.param(1024, "image/png", False, id="PNG"),
+        pytest.param(1536, "image/png", False, id="PNG of twice its side"),
         pytest.param(2048, "image/png", True, id="large PNG in Display P3"),
         pytest.param(1280, "image/webp", False, id="WebP"),
         pytest.param(2048, "image/jpeg", True, id="JPEG in Display P3"),

@@ -131,5 +131,5 @@ async def test_none_is_made_until_nothing_is_drawn_any_more(place: Place) -> Non
     async with place.making(pause_s=3600) as tiles:
         tiles.ended(done(picture))
         assert await place.files.find(picture.name) is not None
-        assert await place.decoders.preview("ann", SQUARE)
+        assert (await place.decoders.examine("ann", SQUARE, is_paid=False)).preview
     assert place.made == []
