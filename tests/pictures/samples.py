@@ -130,6 +130,6 @@ def likeness(one: Image.Image, other: Image.Image) -> float:
         "ab": mean(lambda at: at["a"] * at["b"]),
     }
     alike: Image.Image = ImageMath.lambda_eval(ssim, **means)
-    average = alike.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # ImageStat takes floats for steps of 0 to 255
+    average = alike.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # ImageStat counts floats by bins
     assert isinstance(average, float)
     return average
