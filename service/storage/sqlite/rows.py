@@ -12,9 +12,10 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final
+from operator import itemgetter
+from typing import Final
 
-from service.images import Job, Parent
+from service.images import Job, KeptPicture, Parent
 from service.storage.records.job_rows import read_job, read_picture
 
 SELECT_JOBS: Final = """
@@ -30,6 +31,7 @@ SELECT_JOBS: Final = """
 """
 """A row for each picture, and one for a job without any. `found` is a query of rows; those of others are left out."""
 
+POSITION: Final = 2
 OF_PICTURE: Final = slice(3, 12)
 OF_JOB: Final = 12
 
@@ -51,17 +53,12 @@ def found_jobs(
     """The jobs that a query of rows finds, named `id`, and that belong to the owner, newest first."""
     rows = connection.execute(SELECT_JOBS.format(found=found), (*values, owner)).fetchall()
     of_job = {row[0]: row for row in rows}
-    pictures: dict[int, list[Sequence[Any]]] = defaultdict(list)
-    for row in rows:
-        if row[2] is not None:
-            pictures[row[0]].append(row)
     parents = _parents(connection, [id_ for id_, row in of_job.items() if row[1]])
+    pictures: dict[int, list[KeptPicture]] = defaultdict(list)
+    for row in sorted((row for row in rows if row[POSITION] is not None), key=itemgetter(POSITION)):
+        pictures[row[0]].append(read_picture(row[OF_PICTURE]))
     return [
-        read_job(
-            of_job[id_][OF_JOB:],
-            tuple(read_picture(row[OF_PICTURE]) for row in sorted(pictures[id_], key=lambda row: row[2])),
-            tuple(parents[id_]),
-        )
+        read_job(of_job[id_][OF_JOB:], tuple(pictures[id_]), tuple(parents[id_]))
         for id_ in sorted(of_job, reverse=True)
     ]
 
