@@ -1,7 +1,7 @@
 """The calls that run: owned, cancelled as their era has it, and ended at shutdown."""
 
 import asyncio
-import time
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -11,6 +11,7 @@ from service.protocol.dispatch import EncodedResponse
 from service.protocol.jsonrpc import Request
 from service.protocol.session import Session
 from service.web.running_calls import AT_ONCE, ROUND_S, Pace, RunningCalls
+from tests.command_process import HANGS_S
 
 SESSION = Session(id="s", version="2025-11-25", client=Client(), owner="anna")
 OTHER = Session(id="t", version="2025-11-25", client=Client(), owner="anna")
@@ -179,53 +180,95 @@ async def test_a_call_is_cancelled_where_it_runs_whichever_process_hears_of_it(
     assert len(told) == 2
 
 
-async def begin(pace: Pace, began: list[int], number: int, seconds: float = 0.0) -> None:
-    """A request that takes so long to begin."""
-    if (turn := pace.turn()) is not None:
-        await turn
-    began.append(number)
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        pass
+@dataclass
+class Beginnings:
+    """Requests that begin at a pace, by a clock that goes on by as much as each of them takes."""
+
+    now: float = 0.0
+    began: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(lambda: self.now)
+
+    async def begin(self, number: int, seconds: float) -> None:
+        if (turn := self.pace.turn()) is not None:
+            await turn
+        self.began.append(number)
+        self.now += seconds
+
+    def come(self, *seconds: float) -> list[asyncio.Task[None]]:
+        """Requests that come at once, and take so long to begin."""
+        return [asyncio.create_task(self.begin(number, each)) for number, each in enumerate(seconds)]
+
+    async def all_begin(self, count: int) -> list[int]:
+        """How many begin in each round of the loop, until all have begun."""
+        in_a_round = list[int]()
+        async with asyncio.timeout(HANGS_S):
+            while (before := len(self.began)) < count:
+                await asyncio.sleep(0)
+                in_a_round.append(len(self.began) - before)
+        return in_a_round
+
+
+SHORT = ROUND_S / 1000
 
 
 async def test_a_request_alone_begins_at_once() -> None:
-    pace = Pace()
+    here = Beginnings()
     for _ in range(3):
-        assert pace.turn() is None
+        assert here.pace.turn() is None
+        here.now += ROUND_S * 2
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
 
 async def test_short_requests_all_begin_in_one_round() -> None:
-    pace, began = Pace(), list[int]()
-    tasks = [asyncio.create_task(begin(pace, began, number)) for number in range(20)]
-    await asyncio.sleep(0)
-    assert began == list(range(20))
-    await asyncio.gather(*tasks)
+    here = Beginnings()
+    here.come(*[SHORT] * 500)
+    assert await here.all_begin(500) == [500]
 
 
-async def test_of_many_that_take_long_some_begin_in_each_round_and_in_their_order() -> None:
+async def test_of_many_that_take_long_a_few_begin_in_each_round_and_in_their_order() -> None:
     """Bug: 500 calls at once kept the loop from everything else for half a second."""
-    pace, began = Pace(), list[int]()
-    tasks = [asyncio.create_task(begin(pace, began, number, ROUND_S / 4)) for number in range(80)]
-    in_a_round, before = list[int](), 0
-    while len(began) < 80:
-        await asyncio.sleep(0)
-        in_a_round.append(len(began) - before)
-        before = len(began)
-    assert max(in_a_round[1:]) <= AT_ONCE
-    assert began == list(range(80))
-    await asyncio.gather(*tasks)
+    here = Beginnings()
+    here.come(*[ROUND_S / 4] * 250)
+    assert max(await here.all_begin(250)) <= 5
+    assert here.began == list(range(250))
 
 
-async def test_one_that_goes_away_while_it_waits_holds_up_nobody() -> None:
-    pace, began = Pace(), list[int]()
-    tasks = [asyncio.create_task(begin(pace, began, number, ROUND_S)) for number in range(3 * AT_ONCE)]
+async def test_behind_one_that_takes_long_all_short_ones_begin_together_and_none_waits_after_them() -> None:
+    """Bug: once requests waited, ten began in each round, and all that followed waited as long as they came."""
+    here = Beginnings()
+    here.come(ROUND_S * 2, *[SHORT] * AT_ONCE)
+    assert max((await here.all_begin(1 + AT_ONCE))[1:]) == AT_ONCE
     await asyncio.sleep(0)
-    for task in tasks[2 : 2 * AT_ONCE]:
+    assert here.pace.turn() is None
+
+
+async def test_requests_begin_though_other_work_takes_every_round() -> None:
+    """Ours: the time of a round is that of requests; else work of another kind could keep them waiting for ever."""
+    here = Beginnings()
+    here.come(*[ROUND_S * 2] * 4)
+
+    async def work_elsewhere() -> None:
+        while True:
+            here.now += ROUND_S * 2
+            await asyncio.sleep(0)
+
+    elsewhere = asyncio.create_task(work_elsewhere())
+    await here.all_begin(4)
+    assert here.began == list(range(4))
+    elsewhere.cancel()
+
+
+async def test_those_that_go_away_while_they_wait_hold_up_nobody() -> None:
+    here = Beginnings()
+    last = 2 * AT_ONCE
+    tasks = here.come(ROUND_S * 2, *[SHORT] * last)
+    await asyncio.sleep(0)
+    for task in tasks[1:last]:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert began[-1] == 3 * AT_ONCE - 1
-    assert len(began) <= 2 + AT_ONCE
-    assert pace.turn() is None
+    await here.all_begin(2)
+    assert here.began == [0, last]
+    await asyncio.sleep(0)
+    assert here.pace.turn() is None
