@@ -79,9 +79,11 @@ class WatchedStore(SqliteStore):
         begun = super().begin(owner, request, upstream, fingerprint, join_failed=join_failed, submitted=submitted)
         return await begun
 
-    async def mark_submitted(self, job: Job, pictures: int = 1, *, refused: bool = False) -> Job:
-        self.moments.pass_("refused" if refused else "submitted")
-        return await super().mark_submitted(job, pictures, refused=refused)
+    async def mark_submitted(self, job: Job, pictures: int = 1) -> Job:
+        self.moments.pass_("submitted" if pictures else "refused")
+        marked = await super().mark_submitted(job, pictures)
+        self.moments.pass_("marked")
+        return marked
 
     async def finish(
         self,

@@ -192,7 +192,7 @@ class Asking:
             if upstream.charges and self.replica.shares:
                 await self.replica.check()  # one that was stopped for long, and wakes, finds its job at another
             if upstream.charges and not part.charged:
-                await self._mark_asked(job, part)
+                await self._mark_asked(job, parts, part)
                 _check_others(parts)
             running.asked += 1
             try:
@@ -202,32 +202,38 @@ class Asking:
                 if attempt > min(error.retries, self.retries):
                     raise
                 running.asked -= 1
-                await finish_despite_cancel(self.take_back(job, part))  # a cancellation during the pause costs nothing
+                # A cancellation during the pause costs nothing.
+                await finish_despite_cancel(self.take_back(job, parts, part))
                 pause_s = min(error.retry_after_s * 2 ** (attempt - 1), LONGEST_PAUSE_S)
                 logger.info("%s: %s; attempt %d follows in %.1f s", upstream.name, error.kind, attempt + 1, pause_s)
                 await running.report(f"{error.fact} {ORDINALS[attempt]} try in {pause_s:.0f} s.")
                 await self.pause(pause_s)
 
-    async def take_back(self, job: Job, part: Part) -> None:
+    async def take_back(self, job: Job, parts: Parts, part: Part) -> None:
         """Note that the image service charges nothing for a part until it is asked again."""
-        if part.charged:
-            part.charged = False
-            await self.store.mark_submitted(job, part.count, refused=True)
+        async with parts.marking:
+            if part.charged:
+                await self.store.mark_submitted(job, parts.charged - part.count)
+                part.charged = False
 
-    async def _mark_asked(self, job: Job, part: Part) -> None:
+    async def _mark_asked(self, job: Job, parts: Parts, part: Part) -> None:
         """Note that the image service is being asked; a cancellation that comes meanwhile takes that back."""
-        marking = asyncio.ensure_future(self.store.mark_submitted(job, part.count))
+        marking = asyncio.ensure_future(self._mark(job, parts, part))
         try:
             await asyncio.shield(marking)
-            part.charged = True
         except asyncio.CancelledError:
             with contextlib.suppress(WorkError):  # the disk: then it counts as one that may be charged
-                await finish_despite_cancel(self._undo(job, part, marking))
+                await finish_despite_cancel(self._undo(job, parts, part, marking))
             raise
 
-    async def _undo(self, job: Job, part: Part, marking: asyncio.Future[Job]) -> None:
+    async def _mark(self, job: Job, parts: Parts, part: Part) -> None:
+        async with parts.marking:
+            part.charged = True  # also where the answer of the database is lost
+            await self.store.mark_submitted(job, parts.charged)
+
+    async def _undo(self, job: Job, parts: Parts, part: Part, marking: asyncio.Future[None]) -> None:
         await marking
-        await self.store.mark_submitted(job, part.count, refused=True)
+        await self.take_back(job, parts, part)
 
 
 def _check_others(parts: Parts) -> None:

@@ -46,8 +46,8 @@ MARKED: Final = (
 class Part:
     """One part of a job at work. `request` is None for one that an earlier process asked for.
 
-    `has_turn`: it may be at work now. `charged`: its row counts its pictures as asked for. `left` says why it can only
-    be finished later. `came` counts its pictures that are stored, `links` those that are not here yet.
+    `has_turn`: it may be at work now. `charged`: its row may count its pictures as asked for. `left` says why it can
+    only be finished later. `came` counts its pictures that are stored, `links` those that are not here yet.
     """
 
     number: int = 0
@@ -67,10 +67,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """All parts of a job that are at work. `several`: the job has more than one, here or in an earlier process."""
+    """All parts of a job that are at work. `several`: the job has more than one, here or in an earlier process.
+
+    `marking` is held while the row is told how many pictures are `charged`, so that what is told last is right.
+    """
 
     each: Sequence[Part]
     several: bool = False
+    marking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def charged(self) -> int:
+        """The pictures that are asked for here, and may be charged."""
+        return sum(part.count for part in self.each if part.charged)
 
     def is_last(self, part: Part) -> bool:
         """Tell that all other parts have ended."""

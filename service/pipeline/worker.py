@@ -117,7 +117,7 @@ class Worker:
         """
         try:
             if ready is not None:
-                await self.keeping.write(lambda: self.asking.take_back(job, ready))
+                await self.keeping.write(lambda: self.asking.take_back(job, Parts([ready]), ready))
             ended = await self.keeping.write(lambda: self._end_cancelled(job))
         except WorkError as error:  # the cancellation goes on: the next start finds the row and ends it
             logger.warning("history_id %d of %s could not be ended: %s", job.history_id, job.owner, error)
@@ -149,7 +149,7 @@ class Worker:
 
         async def fail() -> Job:
             if not (error.may_be_charged or links or error.task):  # the day's limits count it no longer
-                await self.store.mark_submitted(job, job.count, refused=True)
+                await self.store.mark_submitted(job, 0)
             if error.task:
                 await self.store.remember_task(job, error.task)
             return await self.store.fail(job, failure, links)
@@ -215,25 +215,25 @@ class Worker:
             if self._is_for_next_start(error, running):
                 part.left = error.fact
                 return
-            await self._fail_part(job, part, running, error)
+            await self._fail_part(job, parts, part, running, error)
         except Exception:  # a mistake of ours in one part may not end the others, which are paid for
             logger.exception("history_id %d of %s: part %d", job.history_id, job.owner, part.number)
             charge = MAY_BE_CHARGED if part.charged else NOT_CHARGED
             mistake = WorkError(f"{BROKEN} {charge}\n{LOOK}", kind="internal", may_be_charged=part.charged)
-            await self._fail_part(job, part, running, mistake)
+            await self._fail_part(job, parts, part, running, mistake)
         part.ended = True
 
-    async def _fail_part(self, job: Job, part: Part, running: RunningJob, error: WorkError) -> None:
+    async def _fail_part(self, job: Job, parts: Parts, part: Part, running: RunningJob, error: WorkError) -> None:
         part.error = error
         part.links = [*error.links]
-        await finish_despite_cancel(self.keeping.write(partial(self._note_failure, job, part, error), running))
+        await finish_despite_cancel(self.keeping.write(partial(self._note_failure, job, parts, part, error), running))
 
-    async def _note_failure(self, job: Job, part: Part, error: WorkError) -> None:
+    async def _note_failure(self, job: Job, parts: Parts, part: Part, error: WorkError) -> None:
         if error.kind in UNFINISHED and not part.links:
             arrived = (await self.keeping.arrivals.read(job)).get(part.number, [])
             part.links = [each.source for each in arrived if each.source]
         if not (error.may_be_charged or part.links or error.task):
-            await self.asking.take_back(job, part)
+            await self.asking.take_back(job, parts, part)
         if error.task:
             await self.store.remember_task(job, error.task, part.number)
         if not part.links:

@@ -142,10 +142,11 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def mark_submitted(self, job: Job, pictures: int = 1, *, refused: bool = False) -> Awaitable[Job]:
-        """Note that the image service is about to be asked for so many pictures of a working job, and may charge them.
+    def mark_submitted(self, job: Job, pictures: int = 1) -> Awaitable[Job]:
+        """Note that the image service may charge so many pictures of a working job in all, for which it is asked.
 
-        `refused`: it declined, and charges nothing until it is asked again. Raises `LimitError` during a pause.
+        They are fewer than before where it declined. Noted twice they are no more, as where an answer was lost. Raises
+        `LimitError` during a pause where they are more than before.
         """
 
     @abstractmethod

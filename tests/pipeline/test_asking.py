@@ -139,6 +139,19 @@ async def test_a_job_that_is_cancelled_as_it_is_about_to_be_asked_for_costs_noth
     assert "Nothing was charged." in job.failure.reason
 
 
+async def test_a_part_whose_mark_was_lost_is_not_asked_for_and_counts_for_nothing(tmp_path: Path) -> None:
+    """Bug: the row had counted it, though the answer of the database did not come: as one that may be charged."""
+
+    def lose() -> None:
+        raise WorkError("The database answers too late.", kind="storage")
+
+    pencil = Pencil(answers=[[Picture(data=png(1))]])
+    async with pipeline_fixture(tmp_path, pencil) as pipeline:
+        pipeline.moments.at["marked"] = lose
+        job = await pipeline.draw(replace(FOX, count=2))
+    assert (job.state, len(pencil.asked), len(job.pictures), job.submitted) == ("done", 1, 1, 1)
+
+
 async def test_one_write_says_that_a_job_has_begun_and_is_asked_for(tmp_path: Path) -> None:
     """Ours: each write waits for the disk, and the person for each."""
     pencil = Pencil(answers=[WorkError("Busy.", retries=1)])

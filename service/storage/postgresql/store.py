@@ -117,8 +117,8 @@ class PostgresStore(Store):
                 return begun
             await self._claim(takes=False, owner=owner, history_id=begun.job.history_id, ends=True)
 
-    def mark_submitted(self, job: Job, pictures: int = 1, *, refused: bool = False) -> Awaitable[Job]:
-        return self._change(job, submitted=-pictures if refused else pictures)
+    def mark_submitted(self, job: Job, pictures: int = 1) -> Awaitable[Job]:
+        return self._change(job, submitted=pictures)
 
     def remember_task(self, job: Job, task: str, part: int = 0) -> Awaitable[Job]:
         return self._change(job, task={str(part): task})

@@ -88,7 +88,7 @@ RESTORE_PICTURE: Final = """
 """
 SELECT_WORKING: Final = "SELECT owner, history_id FROM jobs WHERE state = 'working'"
 SUBMIT_JOB: Final = """
-    UPDATE jobs SET submitted = max(0, min(submitted + ?, counted))
+    UPDATE jobs SET submitted = min(?, counted)
     WHERE history_id = ? AND owner = ? AND state = 'working'
 """
 IS_WORKING: Final = "SELECT 1 FROM jobs WHERE id = ? AND state = 'working'"
@@ -130,14 +130,14 @@ def begin(connection: sqlite3.Connection, new: NewJob) -> tuple[Begun, str | Non
     return Begun(job=_one(connection, new.owner, id_), joined=True), lease if needs_process else None
 
 
-def mark_submitted(connection: sqlite3.Connection, job: Job, pictures: int, refused: bool, now: float) -> Job:
-    """Note that the image service is asked for so many pictures, or that it refused them.
+def mark_submitted(connection: sqlite3.Connection, job: Job, pictures: int, now: float) -> Job:
+    """Note that the image service is asked for so many pictures in all.
 
-    Raises `LimitError` while the owner is paused.
+    Raises `LimitError` where they are more than before, while the owner is paused.
     """
-    if not refused:
+    if pictures > _again(connection, job).submitted:
         check_pauses(connection, job.owner, now)
-    connection.execute(SUBMIT_JOB, (-pictures if refused else pictures, job.history_id, job.owner))
+    connection.execute(SUBMIT_JOB, (pictures, job.history_id, job.owner))
     return _again(connection, job)
 
 

@@ -120,8 +120,8 @@ class SqliteStore(Store):
                 return begun
             await self.database.write(jobs.interrupt, [lease], arrived, self._clock(), begun.job)
 
-    def mark_submitted(self, job: Job, pictures: int = 1, *, refused: bool = False) -> Awaitable[Job]:
-        return self.database.write(jobs.mark_submitted, job, pictures, refused, self._clock())
+    def mark_submitted(self, job: Job, pictures: int = 1) -> Awaitable[Job]:
+        return self.database.write(jobs.mark_submitted, job, pictures, self._clock())
 
     def remember_task(self, job: Job, task: str, part: int = 0) -> Awaitable[Job]:
         return self.database.write(jobs.remember_task, job, task, part)

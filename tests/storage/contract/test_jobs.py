@@ -157,11 +157,18 @@ async def test_a_job_says_whether_its_image_service_was_asked(store: Store) -> N
     assert (job.upstream, job.submitted) == ("kiln", False)
     submitted = await store.mark_submitted(job)
     assert submitted == replace(job, submitted=True) == await store.job("ann", job.history_id)
-    assert await store.mark_submitted(job, refused=True) == job
+    assert await store.mark_submitted(job, 0) == job
     failed = await store.fail(await begin(store), POLICY)
     assert await store.mark_submitted(failed) == failed
     with pytest.raises(LookupError):
         await store.mark_submitted(replace(job, owner="bob"))
+
+
+async def test_pictures_that_are_noted_twice_as_asked_for_count_once(store: Store) -> None:
+    """Bug: where the answer of the database was lost, a picture was counted again, or one that was never asked for."""
+    job = await begin(store, request=replace(REQUEST, count=4))
+    for pictures in (2, 2, 3, 1, 1, 9):
+        assert (await store.mark_submitted(job, pictures)).submitted == min(pictures, 4)
 
 
 async def test_delivery_is_noted_once_and_only_of_done_jobs(store: Store, clock: Clock) -> None:

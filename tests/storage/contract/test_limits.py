@@ -122,7 +122,7 @@ async def fail_before_asking(store: Store, job: Job) -> None:
 
 async def fail_unpaid(store: Store, job: Job) -> None:
     await store.mark_submitted(job)
-    await store.mark_submitted(job, refused=True)
+    await store.mark_submitted(job, 0)
     await store.fail(job, POLICY)
 
 
@@ -132,8 +132,8 @@ async def fail_paid(store: Store, job: Job) -> None:
 
 
 async def draw_at_the_second_try(store: Store, job: Job) -> None:
-    for refused in (False, True, False):
-        await store.mark_submitted(job, refused=refused)
+    for pictures in (1, 0, 1):
+        await store.mark_submitted(job, pictures)
     await store.finish(job, [picture("a.png")])
 
 
@@ -179,7 +179,7 @@ async def test_of_several_pictures_those_that_came_or_may_be_charged_count(engin
     async with desk(engine, allowed(pictures_per_day=(6, 0), spend_per_day=(0.6, 0))) as at:
         job = await at.store.mark_submitted(await at.begin(request=FOUR), 4)
         job = await at.store.add_pictures(job, [picture("a.png")])
-        job = await at.store.mark_submitted(job, 2, refused=True)
+        job = await at.store.mark_submitted(job, 2)
         ended = await at.store.fail(job, POLICY)
         assert (ended.state, ended.shortfall, ended.submitted) == ("done", POLICY, 2)
         await at.begin(request=FOUR)
@@ -309,6 +309,7 @@ async def test_a_job_whose_turn_comes_during_a_pause_is_not_submitted(engine: En
         with pytest.raises(LimitError) as caught:
             await at.store.mark_submitted(waiting)
         assert caught.value.kind == "paused"
+        assert (await at.store.mark_submitted(running)).submitted == 1
         done = await at.store.finish(running, [picture("a.png")])
         assert done.state == "done"
 

@@ -297,7 +297,7 @@ CREATE FUNCTION change_job(change jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     lease_ text := change ->> 'lease';
     now_ double precision := change ->> 'now';
-    added integer := change ->> 'submitted';
+    asked integer := change ->> 'submitted';
     pictures_ jsonb := change -> 'pictures';
     ending jsonb := change -> 'end';
     paused json;
@@ -306,12 +306,6 @@ DECLARE
     are_new boolean := true;
     priced json;
 BEGIN
-    IF added > 0 THEN
-        paused := pauses_of(change ->> 'owner', now_);
-        IF paused IS NOT NULL THEN
-            RETURN json_build_array('paused', paused);
-        END IF;
-    END IF;
     SELECT * INTO job FROM jobs
     WHERE owner = change ->> 'owner' AND history_id = (change ->> 'history_id')::bigint FOR UPDATE;
     IF job.id IS NULL THEN
@@ -321,10 +315,16 @@ BEGIN
     ELSIF job.lease NOT IN (lease_, '') THEN
         RETURN json_build_array('lost', job_value(job.id));
     END IF;
+    IF asked > job.submitted THEN
+        paused := pauses_of(job.owner, now_);
+        IF paused IS NOT NULL THEN
+            RETURN json_build_array('paused', paused);
+        END IF;
+    END IF;
 
-    IF added <> 0 OR change ? 'task' OR change ? 'shortfall' THEN
+    IF asked <> job.submitted OR change ? 'task' OR change ? 'shortfall' THEN
         UPDATE jobs SET
-            submitted = greatest(0, least(submitted + coalesce(added, 0), counted)),
+            submitted = least(coalesce(asked, submitted), counted),
             tasks = tasks || coalesce(change -> 'task', '{}'),
             failure_reason = CASE WHEN failure_kind IS NULL THEN change -> 'shortfall' ->> 1 ELSE failure_reason END,
             failure_kind = coalesce(failure_kind, change -> 'shortfall' ->> 0)
