@@ -36,14 +36,16 @@ RECEIVE: Final = """
 """
 """One round trip, which nearly always finds nothing."""
 
-PURGE: Final = """
-    DELETE FROM tasks WHERE expires_at <= least($1, extract(epoch FROM clock_timestamp())::double precision)
-"""
+LEFT: Final = "FROM tasks WHERE NOT ended AND lease <> $1 AND NOT lives(lease)"
+PURGE_AND_LOOK: Final = f"""
+    WITH purged AS (
+        DELETE FROM tasks WHERE expires_at <= least($2, extract(epoch FROM clock_timestamp())::double precision)
+    )
+    SELECT EXISTS (SELECT {LEFT})
+"""  # noqa: S608 - our own condition
 """Over by both clocks: a replica whose own is hours ahead must not remove the tasks that others work on."""
-LEFT: Final = """
-    SELECT record FROM tasks WHERE NOT ended AND lease <> $1 AND NOT lives(lease)
-    FOR UPDATE SKIP LOCKED
-"""
+
+SELECT_LEFT: Final = f"SELECT record {LEFT} FOR UPDATE SKIP LOCKED"
 
 
 class PostgresTasks(TaskKeeper):
@@ -64,7 +66,10 @@ class PostgresTasks(TaskKeeper):
 
     async def sweep(self) -> None:
         """End the tasks that dead replicas left open, and remove the expired ones; of two replicas one does it."""
-        ended = await self._database.write(_sweep, self._clock())
+        now = self._clock()
+        if not await self._database.call(_value, PURGE_AND_LOOK, RELEASED, now):
+            return
+        ended = await self._database.write(_end_left, now)
         if ended:
             logger.info("tasks of a replica that stopped, which are now failed: %s", ended)
 
@@ -105,9 +110,8 @@ async def _value(connection: Connection, query: str, *values: object) -> Any:
     return await connection.fetchval(query, *values)
 
 
-async def _sweep(connection: Connection, now: float) -> int:
-    await connection.execute(PURGE, now)
-    rows = await connection.fetch(LEFT, RELEASED)
+async def _end_left(connection: Connection, now: float) -> int:
+    rows = await connection.fetch(SELECT_LEFT, RELEASED)
     ends = [ended for row in rows if (ended := interrupted(read(row[0]), now)) is not None]
     for each in ends:
         await _save(connection, RELEASED, each)
