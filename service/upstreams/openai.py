@@ -61,9 +61,9 @@ class ImagesAnswer(ImageAnswer[int]):
         return list(dict.fromkeys(self._pictures))
 
     def _explain_nothing(self) -> UpstreamError:
-        """Return the error: an empty list, or an answer that ended before its picture."""
+        """Return the error: a list without a picture, or an answer that ended before its picture."""
         if self._has_list:
-            return UpstreamError(Kind.NO_IMAGE, self.text or "an empty list")
+            return UpstreamError(Kind.NO_IMAGE, self.text, detail="(Its list of pictures holds none.)")
         if self._completed:
             return UpstreamError(Kind.NO_IMAGE, detail="(It says that the picture is complete, and holds none.)")
         if self._partials or self.is_unreadable or not self.text:

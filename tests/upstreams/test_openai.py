@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from service.images import ImageRequest, Picture, Progress, Reference, Usage, WorkError
+from service.images import SAID, ImageRequest, Picture, Progress, Reference, Usage, WorkError
 from service.pictures.masks import alpha_mask, read_mask
 from service.settings import Endpoint, Timeouts
 from service.upstreams.errors import UpstreamError
@@ -280,6 +280,15 @@ async def test_every_failure_has_its_kind(
     assert (raised.value.kind, raised.value.retries, raised.value.retry_after_s) == (kind, retries, wait_s)
     assert not [word for word in ("<", "b64_json", openai.key) if word in str(raised.value)]
     assert len(openai.requests) == 1
+
+
+@pytest.mark.parametrize("scenario", ["empty-data", "nothing-in-b64"])
+async def test_a_list_without_a_picture_is_no_word_of_the_service(openai: OpenAiImages, scenario: str) -> None:
+    """Bug: it was quoted as having said "an empty list", where its list had an entry, too."""
+    with pytest.raises(WorkError) as raised:
+        await generate(openai, asked(f"a [{scenario}]"))
+    assert "holds none.)" in str(raised.value)
+    assert SAID not in str(raised.value)
 
 
 async def test_a_wrong_key_is_the_operators_to_correct(openai: OpenAiImages) -> None:
