@@ -22,8 +22,8 @@ MOST: Final = 128
 LONGEST: Final = 50_000
 """Characters of the largest result that is kept, as the database tells it."""
 
-SELECT_VERSIONS: Final = "SELECT owner, number FROM versions WHERE owner = ANY ($1)"
-NONE: Final = 0
+SELECT_VERSIONS: Final = "SELECT owner, version FROM versions WHERE owner = ANY ($1)"
+NONE: Final = ""
 """The version of an owner of whom nothing was changed so far."""
 
 
@@ -31,7 +31,7 @@ NONE: Final = 0
 class Found(Generic[R]):
     """A result, the version of its owner at the moment of which it tells, and its size in characters."""
 
-    version: int
+    version: str
     size: int
     result: R
 
@@ -43,7 +43,7 @@ class KeptReads:
         """Keep nothing yet."""
         self._database = database
         self._kept: dict[Hashable, Found[Any]] = {}
-        self._waiting: list[tuple[str, asyncio.Future[int]]] = []
+        self._waiting: list[tuple[str, asyncio.Future[str]]] = []
         """Calls that wait for a look which has not begun, by their owners."""
 
         self._looking: asyncio.Task[None] | None = None
@@ -68,9 +68,9 @@ class KeptReads:
             if len(self._kept) > MOST:
                 del self._kept[next(iter(self._kept))]
 
-    def _version(self, owner: str) -> asyncio.Future[int]:
+    def _version(self, owner: str) -> asyncio.Future[str]:
         """Return the version of an owner, as a look tells it that begins after this."""
-        version: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        version: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append((owner, version))
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
@@ -94,6 +94,6 @@ class KeptReads:
             self._looking = None
 
 
-async def _versions(connection: Connection, owners: Collection[str]) -> dict[str, int]:
+async def _versions(connection: Connection, owners: Collection[str]) -> dict[str, str]:
     """Return the versions of owners that have one."""
     return dict(map(tuple, await connection.fetch(SELECT_VERSIONS, list(owners))))

@@ -51,7 +51,6 @@ SELECT_PICTURE: Final = """
     SELECT history_id, position FROM pictures JOIN jobs ON jobs.id = job_id WHERE name = $2 AND owner = $1
     ORDER BY history_id DESC, position LIMIT 1
 """
-SELECT_MOMENT: Final = "SELECT pg_current_snapshot()::text"
 
 
 async def children(connection: Connection, owner: str, history_id: int) -> list[tuple[int, int]]:
@@ -116,9 +115,3 @@ async def picture_of(connection: Connection, owner: str, name: str) -> Parent | 
     """The newest picture of this name; positions count from 0 in the table, and from 1 for people."""
     row = await connection.fetchrow(SELECT_PICTURE, owner, name)
     return None if row is None else Parent(history_id=row[0], picture=row[1] + 1)
-
-
-async def moment(connection: Connection) -> str:
-    """A text that is another one once any transaction of the server has written."""
-    text: str = await connection.fetchval(SELECT_MOMENT)
-    return text

@@ -58,7 +58,6 @@ class PostgresStore(Store):
         self._unpriced: set[tuple[str, int]] = set()
         self._unheard: set[str] = set()
         """Ids of jobs that may have begun, though their call was told that the database does not answer."""
-        self._moment = ("", 0)
         self._kept = KeptReads(database)
         self._deliveries: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
@@ -200,13 +199,6 @@ class PostgresStore(Store):
 
     def drawn_today(self, owner: str) -> Awaitable[int]:
         return self.database.read(counts_of_days.drawn_today, plain(owner), self._clock())
-
-    async def changes_elsewhere(self) -> int:
-        """Count the moments at which somebody, perhaps this store too, had written since the one before."""
-        moment = await self.database.read(queries.moment)
-        if moment != self._moment[0]:
-            self._moment = moment, self._moment[1] + 1
-        return self._moment[1]
 
     def totals(self, owner: str) -> Awaitable[Totals]:
         return self.database.read(queries.totals, plain(owner))

@@ -189,6 +189,20 @@ async def test_a_change_that_is_taken_back_leaves_the_version(
     assert (await here.page("ann", ALL, 5)).jobs[0].prompt == "a blue fox"
 
 
+async def test_a_number_that_a_transaction_has_once_more_is_another_version(
+    here: PostgresStore, postgres_server: Server, url: str
+) -> None:
+    """Ours: after a failover that lost the last transactions the next ones have their numbers."""
+    await made(here, "a red fox", "a.png")
+    assert (await here.page("ann", ALL, 5)).total == 1
+    async with postgres_server.connected(database_of(url)) as connection:
+        version: str = await connection.fetchval("SELECT version FROM versions")
+        await connection.execute("SET session_replication_role = replica")  # no trigger notes a change
+        await connection.execute("UPDATE jobs SET prompt = 'a blue fox'")
+        await connection.execute("UPDATE versions SET version = $1", f"{version.split(maxsplit=1)[0]} 1.000000")
+    assert (await here.page("ann", ALL, 5)).jobs[0].prompt == "a blue fox"
+
+
 async def test_long_pages_are_read_again(here: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours: the memory is bounded; a thousand people may look at theirs."""
     monkeypatch.setattr(kept_reads, "LONGEST", 1_000)

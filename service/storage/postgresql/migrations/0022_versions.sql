@@ -1,24 +1,26 @@
--- The version of what an owner has: a number that every change of it replaces, whoever makes it.
+-- The version of what an owner has: a text that every change of it replaces, whoever makes it.
 --
--- 1. It is that of the transaction, so that no two changes have one, and it is seen with what was changed.
+-- 1. It is the number of the transaction and its time, so that no two changes have one, and it is seen with what was
+--    changed. Numbers alone come again after a failover that lost the last transactions, or after a restore.
 -- 2. It is written when the transaction ends (DEFERRED): whoever has the row of a version waits for nothing any more, so
 --    that no two transactions wait for each other there.
 
 CREATE TABLE versions (
     owner text COLLATE "C" PRIMARY KEY,
-    number xid8 NOT NULL
+    version text COLLATE "C" NOT NULL
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE versions IS 'The transaction that changed jobs, pictures or files of an owner last; no row for none so far.';
 
-CREATE FUNCTION version_of(owner_ text) RETURNS xid8 LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION version_of(owner_ text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN coalesce((SELECT number FROM versions WHERE owner = owner_), '0');
+    RETURN coalesce((SELECT version FROM versions WHERE owner = owner_), '');
 END $$;
 
 CREATE FUNCTION note_change(owner_ text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO versions AS v (owner, number) VALUES (owner_, pg_current_xact_id())
-    ON CONFLICT (owner) DO UPDATE SET number = excluded.number WHERE v.number <> excluded.number;
+    INSERT INTO versions AS v (owner, version)
+    VALUES (owner_, pg_current_xact_id()::text || ' ' || extract(epoch FROM transaction_timestamp())::text)
+    ON CONFLICT (owner) DO UPDATE SET version = excluded.version WHERE v.version <> excluded.version;
 END $$;
 
 CREATE FUNCTION owned_row_was_changed() RETURNS trigger LANGUAGE plpgsql AS $$
