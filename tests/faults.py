@@ -22,7 +22,7 @@ from tests.emulators.openai_images import OpenAiImages
 from tests.service_process import launched
 from tests.wire import WireClient
 
-SOON_S: Final = 30
+SOON_S: Final = 90
 """The longest that a caller waits for the news of a fault."""
 
 SERVICE: Final = (sys.executable, "-m", "service")
@@ -100,7 +100,7 @@ async def faulty(folder: Path, before: Sequence[str] = OBEYING_MODES, **settings
         own = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": upstream.key, "EASEL_LOG": "warning"}
         given = own | {"EASEL_DISK_FREE_MB": "0"} | settings
         with os.fdopen(write_end, "wb") as log, os.fdopen(read_end, "rb"):
-            async with launched([*before, *SERVICE], data, given, stderr=log, deadline_s=60) as (process, client):
+            async with launched([*before, *SERVICE], data, given, stderr=log, deadline_s=180) as (process, client):
                 yield Faulty(process, client, upstream, data, read_end)
 
 

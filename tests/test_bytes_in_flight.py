@@ -62,7 +62,7 @@ async def test_a_crowd_of_large_pictures_takes_bounded_memory_and_all_arrive(tmp
         settings = {**UNLIMITED, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "k", "EASEL_IN_FLIGHT_MB": "16"}
         patient = {"EASEL_PROFILES": "*:patience=600"}
         command = [sys.executable, "-m", "service"]
-        async with launched(command, tmp_path / "data", settings | patient, deadline_s=60) as (process, client):
+        async with launched(command, tmp_path / "data", settings | patient, deadline_s=180) as (process, client):
             await client.call("generate", {"prompt": "the first", "model": "gpt-image-2"})
             before = peak_mb(process.pid)
             calls = (

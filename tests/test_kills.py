@@ -29,7 +29,7 @@ async def during_a_download(upstream: SlowPictures, _: Path) -> None:
 
 async def before_pictures_are_examined(_: SlowPictures, data: Path) -> None:
     arrived = data / "arrived"
-    await until(lambda: any(path.stat().st_size > WHOLE_BYTES for path in arrived.iterdir()), deadline_s=30)
+    await until(lambda: any(path.stat().st_size > WHOLE_BYTES for path in arrived.iterdir()), deadline_s=90)
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ async def live(folder: Path) -> Life:
                 sys.executable, "-m", "service", env=env, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=output
             )
             try:
-                async with asyncio.timeout(120), wire_client(await printed_url(process), TOKEN) as client:
+                async with asyncio.timeout(300), wire_client(await printed_url(process), TOKEN) as client:
                     answers = await ask_for_all(client)
             finally:
                 process.terminate()

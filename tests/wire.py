@@ -117,7 +117,7 @@ async def messages_of(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str,
                 yield json.loads(line.removeprefix(b"data: "))
 
 
-async def until(true: Callable[[], bool], deadline_s: float = 5) -> None:
+async def until(true: Callable[[], bool], deadline_s: float = 30) -> None:
     """Wait for what nothing announces; fails the test when it does not come."""
     async with asyncio.timeout(deadline_s):
         while not true():  # noqa: ASYNC110 - see above

@@ -14,7 +14,7 @@ from tests.command_process import Process, banner_of, easel, said, value_of
 from tests.wire import wire_client
 
 TOKENS = "alice:a-token-of-alice"
-SOON_S = 15
+SOON_S = 60
 """A service looks every two seconds; the machine of the tests may be busy."""
 
 

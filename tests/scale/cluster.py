@@ -28,7 +28,7 @@ from tests.wire import TWO_TOKENS
 
 COMMAND: Final = [sys.executable, "-m", "service"]
 HOURS: Final = 4 * 3600.0
-STARTED_S: Final = 30.0
+STARTED_S: Final = 90.0
 HOME: Final = re.compile(r"^server \{\n    listen 8080;.*?^\}\n", re.MULTILINE | re.DOTALL)
 """The server without TLS in `deploy/nginx.conf`."""
 

@@ -48,7 +48,7 @@ class Replicas:
         return self.clients[1]
 
     async def until_charged(self, count: int = 1) -> None:
-        await until(lambda: sum(self.upstream.charges.values()) >= count, 20)
+        await until(lambda: sum(self.upstream.charges.values()) >= count)
 
     async def has(self, condition: str) -> bool:
         """True where a job is so."""
@@ -71,7 +71,7 @@ async def some(
         yield Replicas(cluster, clients, upstream, server)
 
 
-async def eventually(true: Callable[[], Awaitable[bool]], deadline_s: float = 10) -> None:
+async def eventually(true: Callable[[], Awaitable[bool]], deadline_s: float = 30) -> None:
     """Wait for what a database or another process has to show."""
     async with asyncio.timeout(deadline_s):
         while not await true():  # noqa: ASYNC110 - see above

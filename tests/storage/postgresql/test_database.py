@@ -23,7 +23,7 @@ END_CONNECTIONS: Final = """
 """
 """Waits until each has ended."""
 
-TOLD_S: Final = 5.0
+TOLD_S: Final = 10.0
 """Within so many seconds a caller is told."""
 
 
