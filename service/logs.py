@@ -65,14 +65,18 @@ class SecretFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record's message, traceback and fields; let every record pass."""
         settle(record)
+        self.clean_settled(record)
+        return True
+
+    def clean_settled(self, record: logging.LogRecord) -> None:
+        """Rewrite a record that is settled already."""
         record.msg = self.clean(record.msg)
         if record.exc_text:
             record.exc_text = self.clean(record.exc_text)
         record.fields = {
             name: self.clean(value)[:LONGEST_FIELD] if isinstance(value, str) else value
-            for name, value in record.__dict__["fields"].items()
+            for name, value in record.__dict__.get("fields", {}).items()
         }
-        return True
 
     def clean(self, text: str) -> str:
         """Return the text without secrets, and without characters that nobody sees or that steer a terminal."""
@@ -147,7 +151,7 @@ class Log(LogWriter):
 
     def __init__(self, secrets: Iterable[str], formatter: logging.Formatter) -> None:
         secret_filter = SecretFilter(secrets)
-        super().__init__(sys.stderr, settle, secret_filter.filter)
+        super().__init__(sys.stderr, settle, secret_filter.clean_settled)
         self.hide: Final = secret_filter.hide
         self.follow: Final = secret_filter.follow
         self.addFilter(is_worth_a_line)

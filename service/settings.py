@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from service.authorization import ISSUER, JWKS_URL, OAuth, OAuthError, read_oauth
@@ -46,8 +46,7 @@ class Timeouts:
 TIMEOUTS: Final = Timeouts()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """Limits of the picture store: files and bytes of all owners and of each, and days of age; 0 is no limit."""
 
     entries: int = 0

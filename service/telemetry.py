@@ -123,7 +123,7 @@ def request_began(traceparent: str) -> None:
 
 def call_began(tool: str, owner: str, request_id: object, meta: object) -> None:
     """Give the lines of this context, and of jobs that it begins, the fields of a call."""
-    of_meta = meta.get(TRACEPARENT) if isinstance(meta, Mapping) else None
+    of_meta = meta.get(TRACEPARENT) if isinstance(meta, dict) else None
     traceparent = of_meta if isinstance(of_meta, str) else OF_REQUEST.get()
     begun: dict[str, Any] = {"request_id": request_id, "owner": owner, "tool": tool}
     if traceparent and _TRACEPARENT.fullmatch(traceparent):

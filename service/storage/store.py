@@ -3,16 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from service.costs import DailyCost, Drawn
 from service.images import Failure, ImageRequest, Job, JobState, KeptPicture, Parent, WorkError
 from service.settings import Limits
 
 
-@dataclass(frozen=True, kw_only=True)
-class Totals:
-    """Counts of one owner: jobs by state, pictures of finished jobs, and the bytes of these."""
+class Totals(NamedTuple):
+    """Counts of one owner: jobs by state, pictures of finished jobs, and the bytes of these.
+
+    Answers are kept by such values, and those of a tuple are hashed in a fraction of the time of a frozen dataclass.
+    """
 
     working: int
     done: int
@@ -33,8 +35,7 @@ class Begun:
     joined: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Search:
+class Search(NamedTuple):
     """Conditions on jobs, which hold together; without any, all jobs match.
 
     `query` is text: every word of it is in the prompt, the last one perhaps as the beginning of a word; signs without a
@@ -84,8 +85,7 @@ LISTED_AT_ONCE: Final = 1_000
 """Names of files in one answer of the database, where all are wanted: they take a millisecond to read."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FilesTotal:
+class FilesTotal(NamedTuple):
     """Count and bytes of stored files, and when the oldest was stored; None without any file."""
 
     entries: int

@@ -101,14 +101,16 @@ class McpEndpoint:
         )
         if isinstance(accepts, Unfit):
             return error_response(accepts.status, accepts.message)
-        share = Share(self.calls, request[IDENTITY].owner)
+        identity = request[IDENTITY]
+        share = Share(self.calls, identity.owner)
         try:
-            return await self._post(request, accepts, share)
+            return await self._post(request, identity, accepts, share)
         finally:
             share.end()
 
-    async def _post(self, request: web.Request, accepts: Accepts, share: Share) -> web.StreamResponse:
-        headers, identity = request.headers, request[IDENTITY]
+    async def _post(
+        self, request: web.Request, identity: Identity, accepts: Accepts, share: Share
+    ) -> web.StreamResponse:
         try:
             # Nearly every body has come with its head.
             body = request.content.read_nowait() if request.content.is_eof() else await self._body_of(request, share)
@@ -120,7 +122,7 @@ class McpEndpoint:
             return error_response(408, f"The body did not arrive within {self.body_deadline_s:g} seconds.")
         if len(body) > MAX_BODY_BYTES:
             return error_response(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
-        admitted, size = admit(headers.items(), body, self.keys, self._arrival_of(request, identity)), len(body)
+        admitted, size = admit(request.headers.items(), body, self.keys, self._arrival_of(request, identity)), len(body)
         del body  # it is not held as long as its calls run
         if identity.scopes is not SCOPES and (missing := self._missing_scopes(identity, admitted)):
             return step_up(self.resource, missing, admitted.id if isinstance(admitted, Call) else None)
