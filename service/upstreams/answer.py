@@ -30,6 +30,7 @@ from service.byte_budget import UNKNOWN_BYTES, room_for
 from service.images import Usage
 from service.pictures.sniffing import convertible, sniff
 from service.upstreams.base64_extractor import Base64Extractor, ExtractedBase64
+from service.upstreams.connector import read_on
 from service.upstreams.error_body import ERRORS, reported_error, sanitize
 from service.upstreams.errors import UpstreamError, upstream_error
 from service.upstreams.image_sources import Raw, Source
@@ -352,6 +353,7 @@ async def read_piece(response: aiohttp.ClientResponse, answer: ImageAnswer[Any])
     if not came:
         return await response.content.read(FIRST_PIECE)
     await room_for(max(came + came // SPARE, UNKNOWN_BYTES if length is None else length))
+    read_on(response)
     return await response.content.read(PIECE)
 
 

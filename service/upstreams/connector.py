@@ -17,16 +17,26 @@ Proxies are a middleware of the session:
    the address that was checked.
 3. By http such a download goes directly. A proxy takes the host from the URL, not from the header (RFC 9112, 3.2.2), so
    the server would be asked for a site that has its address for a name.
+
+An answer is read in small pieces until there is room for a picture (`byte_budget.py`), and in large ones from `read_on`
+on. The loop of Unix and that of Windows take 256 KiB at one go, whatever a reader wants to have: of 500 answers that
+wait for room that was 60 MB (measured).
 """
 
+import asyncio
 import socket
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import ResolveResult
 from yarl import URL
 
+from service.bodies import PIECE
+from service.byte_budget import HELD_BACK_BYTES
 from service.hosts import Proxies
+
+SMALL_PIECE: Final = 2 * HELD_BACK_BYTES
+"""Bytes that the buffer of a connection takes before it is not read on."""
 
 
 def is_local_name(host: str) -> bool:
@@ -66,6 +76,27 @@ class Connector(aiohttp.TCPConnector):
         await self.resolver.close()
 
 
+class HeldBackRequest(aiohttp.ClientRequest):
+    """A request whose answer is read in small pieces at first."""
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        """Send it, by a connection that may have been read on for an earlier answer."""
+        _read_by(conn.transport, SMALL_PIECE)
+        return await super().send(conn)
+
+
+def read_on(response: aiohttp.ClientResponse) -> None:
+    """Read the rest of an answer in large pieces: there is room for it."""
+    if response.connection is not None:
+        _read_by(response.connection.transport, PIECE)
+
+
+def _read_by(transport: asyncio.Transport | None, size: int) -> None:
+    """Have a transport of a selector loop read so many bytes at one go; others stay as they are."""
+    if transport is not None and hasattr(transport, "max_size"):
+        transport.max_size = size
+
+
 async def addresses_of(session: aiohttp.ClientSession, host: str) -> list[str]:
     """Resolve a host name by the resolver of a session. Raise `OSError` for an unknown name."""
     resolver = session.connector.resolver if isinstance(session.connector, Connector) else Resolver()
@@ -91,6 +122,7 @@ def client_session(proxies: Proxies, agent: str) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=Connector(),
         cookie_jar=aiohttp.DummyCookieJar(),
+        request_class=HeldBackRequest,
         headers={"User-Agent": agent},
         middlewares=[proxying(proxies)] if proxies.are_set else [],
     )

@@ -35,7 +35,7 @@ from service.bodies import read_limited
 from service.byte_budget import HELD_BACK_BYTES, UNKNOWN_BYTES, deadline, room_for
 from service.images import WorkError
 from service.pictures.sniffing import sniff
-from service.upstreams.connector import addresses_of, is_local_name
+from service.upstreams.connector import addresses_of, is_local_name, read_on
 
 CONNECT_S: Final = 10.0
 IDLE_S: Final = 30.0
@@ -246,6 +246,7 @@ async def _read(response: aiohttp.ClientResponse, url: URL, max_bytes: int) -> b
     if (response.content_length or 0) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")
     await room_for(UNKNOWN_BYTES if response.content_length is None else response.content_length)
+    read_on(response)
     data = await read_limited(response.content, max_bytes, response.content_length or 0)
     if len(data) > max_bytes:
         raise FetchError(url, f"the picture is larger than {max_bytes / 1_000_000:g} MB")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,11 +11,24 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from service import app
+from service.bodies import read_limited
+from service.byte_budget import HELD_BACK_BYTES
+from service.hosts import Proxies
 from service.settings import Settings
-from service.upstreams.connector import Connector, Resolver, addresses_of, is_local_name
+from service.upstreams.connector import (
+    SMALL_PIECE,
+    Connector,
+    Resolver,
+    addresses_of,
+    client_session,
+    is_local_name,
+    read_on,
+)
 from service.upstreams.fetch import fetch
+from tests.emulators.loopback import serving
 
 
 @contextlib.contextmanager
@@ -128,3 +142,23 @@ async def test_pictures_come_at_once_while_a_name_server_is_silent(
                 download.cancel()
             ended = await asyncio.gather(*downloads, return_exceptions=True)
     assert {type(each) for each in ended} == {asyncio.CancelledError}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its loop reads whole buffers")
+async def test_an_answer_that_waits_for_room_takes_little_memory_and_comes_whole_then() -> None:
+    """Bug: of each of 500 answers that waited, 256 KiB were in memory, whatever buffer they were to have."""
+    body = bytes(1024) * 2048
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    server = web.Application()
+    server.router.add_get("/", answer)
+    async with serving(server) as url, client_session(Proxies(), "test") as session:
+        for _ in range(2):  # the second one by the same connection
+            async with session.get(url, read_bufsize=HELD_BACK_BYTES) as response:
+                while response.content.total_bytes <= SMALL_PIECE:  # noqa: ASYNC110 - aiohttp tells of no bytes
+                    await asyncio.sleep(0)
+                assert response.content.total_bytes <= 2 * SMALL_PIECE
+                read_on(response)
+                assert await read_limited(response.content, len(body)) == body
