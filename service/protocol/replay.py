@@ -167,10 +167,8 @@ class Streams:
     @classmethod
     def within(cls, allowances: Allowances) -> "Streams":
         """Return a store within the limits of the settings."""
-        return cls(
-            max_bytes=allowances.overall(REPLAY_MEGABYTES) * 1_000_000,
-            max_bytes_of=lambda owner: allowances.each(REPLAY_MEGABYTES, owner) * 1_000_000,
-        )
+        bound = allowances.bound(REPLAY_MEGABYTES)
+        return cls(max_bytes=bound.overall * 1_000_000, max_bytes_of=lambda owner: bound.each(owner) * 1_000_000)
 
     @property
     def size(self) -> int:

@@ -1,7 +1,8 @@
 """The pictures that are asked for again and again, held in memory within a bound of bytes.
 
-1. One is read into memory when it is asked for the second time: a look through a whole history leaves the memory as it
-   is. The least recently used goes first, and one that is being sent stays, since its bytes are in memory anyway.
+1. One is read into memory when it is asked for again before so many others were that memory could not hold them: one
+   look through a whole history, or one after the other, leaves the memory as it is. The least recently used goes
+   first, and one that is being sent stays, since its bytes are in memory anyway.
 2. Each answer from memory looks for the file first, by two calls of the system that take microseconds (`Files.stamp`).
    So a picture that was removed is gone at once, whichever process removed it.
 3. Where a storage cannot tell at once whether a file is there, it is asked, and its answer holds for a moment
@@ -32,7 +33,7 @@ AWAY_S: Final = 2.0
 """Seconds for which a storage that said nothing is not asked again."""
 
 MOST_ASKED: Final = 4096
-"""Pictures of which it is remembered that they were asked for once."""
+"""Pictures, however small, of which it is remembered that they were asked for once."""
 
 
 @dataclass
@@ -55,7 +56,8 @@ class HotPictures:
         self._max_bytes = max_bytes
         self._size = 0
         self._held: OrderedDict[tuple[str, bool], _Held] = OrderedDict()
-        self._asked: OrderedDict[tuple[str, bool], None] = OrderedDict()
+        self._asked: OrderedDict[tuple[str, bool], int] = OrderedDict()
+        self._asked_size = 0
 
     def find(self, source: str, *, varies: bool) -> Served | None:
         """Return what is held of a file that is there at this moment; None where that cannot be told at once."""
@@ -139,12 +141,14 @@ class HotPictures:
         """Tell that a picture is to be held: it is asked for again. One that is being read is asked for anew."""
         if size * LARGEST_SHARE > self._max_bytes:
             return False
-        if key in self._asked:
-            del self._asked[key]
+        if (asked := self._asked.pop(key, None)) is not None:
+            self._asked_size -= asked
             return True
-        self._asked[key] = None
-        if len(self._asked) > MOST_ASKED:
-            self._asked.popitem(last=False)
+        self._asked[key] = size
+        self._asked_size += size
+        while self._asked_size > self._max_bytes or len(self._asked) > MOST_ASKED:
+            _, longest_ago = self._asked.popitem(last=False)
+            self._asked_size -= longest_ago
         return False
 
     def _make_room(self) -> None:

@@ -240,13 +240,28 @@ async def test_the_memory_has_its_bound(files: CountedFiles) -> None:
     assert (await warmed(HotPictures(files, 0), files, names[0])).held is None
 
 
-async def warmed(hot: HotPictures, files: DiskFiles, name: str) -> Served:
-    """Ask for a picture twice."""
+async def test_looks_through_more_than_memory_holds_take_no_memory(files: CountedFiles) -> None:
+    """Bug: of a gallery that does not fit, each picture was read whole at every second look, for nothing."""
+    hot = HotPictures(files, 8_000)
+    often, *names = [await files.keep("local", bytes([each]) * 1_000, "image/png") for each in range(10)]
+    await warmed(hot, files, often)
+    for name in names * 3:
+        assert (await asked(hot, files, name)).held is None
+        assert hot.find(often, varies=False) is not None
+    assert (await warmed(hot, files, names[0])).held is not None
+
+
+async def asked(hot: HotPictures, files: DiskFiles, name: str) -> Served:
+    """Ask for a picture that is found in its file."""
     stored = await files.find(name)
     assert stored is not None
-    found = Served(stored=stored, tag=name, shown_as=name, source=name)
-    await hot.warm(found)
-    return await hot.warm(found)
+    return await hot.warm(Served(stored=stored, tag=name, shown_as=name, source=name))
+
+
+async def warmed(hot: HotPictures, files: DiskFiles, name: str) -> Served:
+    """Ask for a picture twice."""
+    await asked(hot, files, name)
+    return await asked(hot, files, name)
 
 
 async def test_the_setting_turns_it_off(serve: Serve) -> None:
