@@ -7,6 +7,8 @@ folder also holds the temporary files of the process: they go when it goes, and 
    between making its folder and taking its lock, or takes the lock of a looking process for that of a living one.
 2. An id is random and claimed once: the process of a dead id is dead for good.
 3. A lock that is free, or a folder that is gone, means a dead process. `claim` removes the folders of dead processes.
+4. `running/<id>/boot` names the run of the system. Of a process of the same run a lock tells for certain, also beyond
+   this folder; one of another machine may live where the locks of a share do not reach.
 
 All of it blocks for a moment: call it at start and at shutdown.
 """
@@ -15,7 +17,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -27,6 +29,10 @@ LEASE_ID: Final = re.compile(r"[0-9a-f]{32}")
 RELEASED: Final = ""
 """The lease of a job, or of a task, that its process follows no longer."""
 
+BOOT: Final = "boot"
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+"""Another one after each start of the kernel, and the same in all containers on it (random(4))."""
+
 GATE_TIMEOUT_S: Final = 10
 """The gate is held for milliseconds. A wait of this length means a stopped process, or a broken file system."""
 
@@ -34,8 +40,11 @@ GATE_TIMEOUT_S: Final = 10
 class Lease:
     """A claim that is held. `id` marks the work of this process, `folder` takes its temporary files."""
 
-    def __init__(self, running: Path, lease_id: str, lock: BaseFileLock) -> None:
+    def __init__(self, running: Path, lease_id: str, lock: BaseFileLock, dead: frozenset[str] = frozenset()) -> None:
         self.id: Final = lease_id
+        self.dead: Final = dead
+        """The ids of processes of this run of the system that are dead, and that nobody had found so before."""
+
         self.folder: Final = running / lease_id
         self._running = running
         self._lock = lock
@@ -51,12 +60,14 @@ class Lease:
             data.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
             running.mkdir(PRIVATE_FOLDER, exist_ok=True)
         with _gate(running, gate_timeout_s):
-            _remove_dead(running)
+            dead = _remove_dead(running)
             lease_id = secrets.token_hex(16)
             (running / lease_id).mkdir(PRIVATE_FOLDER)
+            with suppress(OSError):  # a full disk stops no start
+                (running / lease_id / BOOT).write_text(_boot(), encoding="ascii")
             lock = _lock(running / lease_id / "lock")
             lock.acquire(timeout=0)
-        return cls(running, lease_id, lock)
+        return cls(running, lease_id, lock, dead)
 
     def alive(self, lease_id: str) -> bool:
         """True while the process that claimed this id runs. Once False, always False."""
@@ -84,11 +95,27 @@ def living(data: Path) -> int:
         return sum(_held(each) for each in running.iterdir() if LEASE_ID.fullmatch(each.name))
 
 
-def _remove_dead(running: Path) -> None:
-    """Remove the folders of dead processes. One that cannot be removed must not stop the start."""
+def _remove_dead(running: Path) -> frozenset[str]:
+    """Remove the folders of dead processes; return the ids of those that were of this run of the system.
+
+    One that cannot be removed must not stop the start.
+    """
+    dead = set()
     for folder in sorted(running.iterdir()):
         if LEASE_ID.fullmatch(folder.name) and not folder.is_symlink() and not _held(folder):
+            with suppress(OSError, UnicodeDecodeError):
+                if _boot() and (folder / BOOT).read_text(encoding="ascii") == _boot():
+                    dead.add(folder.name)
             shutil.rmtree(folder, ignore_errors=True)
+    return frozenset(dead)
+
+
+def _boot() -> str:
+    """Return the name of this run of the system; "" where the system has none."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _held(folder: Path) -> bool:

@@ -79,6 +79,21 @@ def test_a_killed_process_is_dead_and_its_folder_goes(tmp_path: Path) -> None:
     lease.release()
 
 
+def test_a_process_that_was_killed_in_this_run_of_the_system_is_dead_for_certain(tmp_path: Path) -> None:
+    """Ours: its work may go on at once. One of another machine may live, where locks of a share do not reach."""
+    with claiming_process(tmp_path) as (here, ours), claiming_process(tmp_path) as (there, theirs):
+        (tmp_path / "running" / theirs / "boot").write_text("that of another machine")
+        for process in (here, there):
+            process.kill()
+            process.wait()
+    lease = Lease.claim(tmp_path)
+    assert lease.dead == {ours}
+    lease.release()
+    again = Lease.claim(tmp_path)
+    assert again.dead == frozenset(), "it is told once"
+    again.release()
+
+
 def test_a_process_that_stopped_cleanly_leaves_no_folder(tmp_path: Path) -> None:
     """Ours: `running` holds those that run."""
     with claiming_process(tmp_path) as (process, left):

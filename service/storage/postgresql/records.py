@@ -64,6 +64,8 @@ async def open_records(  # noqa: PLR0913, PLR0917 - the places and limits of all
     stack.push_async_callback(database.close)
     identity = await database.write(agree, held.id, ways.facts, time.time)
     stack.push_async_callback(_let_go, database, held)
+    for each in lease.dead:  # a replica that was killed, and begins anew, goes on with its work at once
+        await database.call(release_lease, each)
     arrivals = await arrive(identity)
     store = await PostgresStore.open(database, held, time.time, allowances=allowances, arrivals=arrivals, folder=data)
     tasks = await PostgresTasks.open(database, held, time.time)

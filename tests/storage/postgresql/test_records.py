@@ -1,5 +1,7 @@
 """The whole service with its records in PostgreSQL: alone, with a second replica, and while the database is away."""
 
+import contextlib
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from service.app import running
+from service.images import ImageRequest
 from service.settings import Settings
 from service.settings_reader import SettingsError
+from service.stores import open_stores
 from tests.conftest import Serve
 from tests.scale.postgres import Server, database_of
 from tests.stores import make_tables
 from tests.wire import WireClient, wire_client
+
+FOX = ImageRequest(model="m", prompt="a fox")
 
 
 @pytest.fixture
@@ -133,3 +139,23 @@ async def test_a_replica_that_was_taken_for_dead_takes_the_next_call(
         await postgres_server.run("DELETE FROM leases", database_of(url))
         drawn = await client.call("generate", {"prompt": "a fox"})
         assert not drawn.get("isError"), drawn
+
+
+async def test_a_replica_that_was_killed_and_starts_again_takes_its_work_up_at_once(url: str, tmp_path: Path) -> None:
+    """Ours: alone, it was waited for until its lease was dead by the clock, though everybody could know better."""
+    settings = Settings.from_env({"EASEL_DATA_DIR": str(tmp_path), **shared(url)})
+    async with contextlib.AsyncExitStack() as stack:
+        before = await open_stores(settings, stack)
+        task = (await before.store.begin("ann", FOX, "kiln", "")).job
+        await before.store.remember_task(task, "task-7")
+        lost = (await before.store.begin("ann", FOX, "kiln", "")).job
+        shutil.copytree(tmp_path / "running", tmp_path / "as it was")
+        stack.pop_all()  # nothing of it says goodbye
+    shutil.rmtree(tmp_path / "running")
+    (tmp_path / "as it was").rename(tmp_path / "running")  # a lock of this process would count as its own
+    async with contextlib.AsyncExitStack() as stack:
+        after = await open_stores(settings, stack)
+        ended = await after.store.job("ann", lost.history_id)
+        assert ended is not None
+        assert ended.failure is not None
+        assert [job.history_id for job in await after.store.claim()] == [task.history_id]
