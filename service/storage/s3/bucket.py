@@ -221,17 +221,19 @@ class Bucket:
     async def _try(self, request: _Request, url: URL) -> aiohttp.ClientResponse | Exception:
         """Send a request once; return the answer, or the error of a connection that broke."""
         headers = self._signer.sign(request.method, url, request.headers, request.digest)
+        body = io.BytesIO(request.data)  # bytes as such are written in one piece, which holds the event loop
         try:
             return await self._session.request(
                 request.method,
                 url,
                 headers=headers,
-                data=io.BytesIO(request.data),  # bytes as such are written in one piece, which holds the event loop
+                data=body,
                 timeout=TIMEOUT,
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one of the latter
-            return error
+            body.close()  # aiohttp's frames keep it, in cycles: megabytes for each try, until these are collected
+            return error.with_traceback(None)
 
 
 async def _check(what: str, answer: aiohttp.ClientResponse, good: Collection[int] = (200,)) -> None:
