@@ -1,7 +1,8 @@
 """Shows that replicas lose nothing and pay once: `make test-scale`, or `python -m tests.scale --calls 300 --kills 3`.
 
 Real PostgreSQL, SeaweedFS and nginx, three replicas, and callers who ask thousands of times while replicas are killed
-and one is halted. Exit status 1 when a rule is broken; its logs stay then. 0 says that all rules held.
+and one is halted. Then the bucket and the database are away for a minute each, killed and halted, while two draw. Exit
+status 1 when a rule is broken; its logs stay then. 0 says that all rules held.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.scale import postgres, seaweed
+from tests.scale import outage, postgres, seaweed
 from tests.scale.campaign import Plan, run
 
 
@@ -22,6 +23,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=30, help="of a random replica, by kill -9")
     parser.add_argument(
         "--halt", type=float, default=30.0, help="seconds for which one replica is halted; 0: not at all"
+    )
+    parser.add_argument(
+        "--away", type=float, default=60.0, help="seconds for which bucket and database are away; 0: not at all"
     )
     parser.add_argument("--replicas", type=int, default=3)
     parser.add_argument("--at-once", type=int, default=24, help="requests at the same time")
@@ -40,11 +44,16 @@ async def proved(asked: argparse.Namespace, folder: Path) -> bool:
         at_once=asked.at_once,
         seed=asked.seed,
     )
-    with postgres.running() as server, seaweed.running(folder / "s3") as bucket:
+    with postgres.running() as server, seaweed.controlled(folder / "s3") as bucket:
         async with asyncio.timeout(60 * asked.minutes):
-            findings = await run(plan, folder / "proof", server, bucket)
-    print(*findings.lines(), sep="\n")
-    return findings.is_good
+            findings = await run(plan, folder / "proof", server, bucket.url)
+            print(*findings.lines(), sep="\n", flush=True)
+            is_good = findings.is_good
+            for way in outage.WAYS if asked.away else ():
+                found = await outage.run(way, asked.away, folder / "proof" / way.replace(" ", "-"), server, bucket)
+                print(found.line, flush=True)
+                is_good = is_good and not found.faults
+    return is_good
 
 
 def main() -> int:

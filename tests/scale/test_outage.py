@@ -1,9 +1,10 @@
-"""A database that is away while a picture is drawn: nothing is lost, nothing is paid twice, and nobody starts anew."""
+"""A storage that is away while a picture is drawn: nothing is lost, nothing is paid twice, and nobody starts anew."""
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from service.app import Running
 from tests.conftest import Serve
 from tests.emulators import slow_pictures
 from tests.emulators.slow_pictures import SlowPictures
+from tests.scale import outage, seaweed
 from tests.scale.postgres import Server
 from tests.stores import make_tables
 from tests.wire import WireClient, until, wire_client
@@ -77,3 +79,13 @@ async def test_a_picture_that_comes_while_the_database_is_away_is_kept_until_it_
         assert upstream.charges == {FOX["prompt"]: 1}
         async with client.session.get(f"{easel.origin}/readyz") as answer:
             assert answer.status == 200
+
+
+@pytest.mark.parametrize("way", ["bucket halted", "bucket stopped"])
+async def test_pictures_that_come_while_the_bucket_is_away_are_stored_once_it_is_back(
+    tmp_path: Path, postgres_server: Server, way: str
+) -> None:
+    """Ours: `make test-scale` has it away for a minute, and the database too. Two replicas, each a process."""
+    with seaweed.controlled(tmp_path / "s3") as bucket:
+        found = await outage.run(way, 0, tmp_path / "outage", postgres_server, bucket)
+    assert found.faults == []

@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from service.storage.s3.arrivals import FOLDER
+from service.storage.s3.bucket import Bucket
+from tests.command_process import HANGS_S
 from tests.emulators import slow_pictures
 from tests.emulators.slow_pictures import SlowPictures
+from tests.gallery.visitor import Visitor
 from tests.scale import seaweed
 from tests.scale.cluster import Cluster, running
 from tests.scale.postgres import Server
@@ -20,8 +24,6 @@ from tests.wire import ANNA, CAPABILITIES_KEY, WireClient, listening, until, wir
 TASK_CLIENT: Mapping[str, Any] = {CAPABILITIES_KEY: {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
 INLINE = {"model": "gpt-image-1.5"}
 TASK = {"model": "Qwen/Qwen-Image"}
-TAKEN_UP_S = 15.0
-"""After so long another replica follows the work of one that was killed."""
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +63,17 @@ class Replicas:
 
 @contextlib.asynccontextmanager
 async def some(
-    folder: Path, server: Server, bucket: str, count: int = 2, draw_s: float = 1.5
+    folder: Path, server: Server, bucket: str, *, count: int = 2, draw_s: float = 1.5, download_s: float = 0.05
 ) -> AsyncIterator[Replicas]:
     async with contextlib.AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(slow_pictures.running(draw_s, 0.05))
+        upstream = await stack.enter_async_context(slow_pictures.running(draw_s, download_s))
         settings = {**upstream.settings(), "EASEL_MODELSCOPE_POLL_S": "0.2"}
         cluster = await stack.enter_async_context(running(folder, count, server, bucket, settings, proxy=False))
         clients = [await stack.enter_async_context(wire_client(url, ANNA)) for url in cluster.urls]
         yield Replicas(cluster, clients, upstream, server)
 
 
-async def eventually(true: Callable[[], Awaitable[bool]], deadline_s: float = 30) -> None:
+async def eventually(true: Callable[[], Awaitable[bool]], deadline_s: float = HANGS_S) -> None:
     """Wait for what a database or another process has to show."""
     async with asyncio.timeout(deadline_s):
         while not await true():  # noqa: ASYNC110 - see above
@@ -89,26 +91,23 @@ async def test_they_behave_as_one(tmp_path: Path, postgres_server: Server, bucke
         await _a_call_elsewhere_joins_and_hears(both)
         await _a_session_is_one_of_both(both)
         await _a_listener_hears_of_the_other(both)
+        await _an_open_gallery_hears_of_the_other(both)
         await _a_task_is_read_and_cancelled_anywhere(both)
         await _a_job_is_deleted_from_anywhere(both)
         await _a_call_of_a_session_is_cancelled_from_anywhere(both)
 
 
 async def _a_call_elsewhere_joins_and_hears(both: Replicas) -> None:
-    """One charge for both calls; the one that waits elsewhere has the picture a second after the other at most."""
+    """One charge for both calls, and one picture."""
     arguments = {"prompt": "a fox [inline]", **INLINE}
-    ended: dict[str, float] = {}
 
     async def call(client: WireClient) -> list[str]:
-        names = drawn(await client.call("generate", arguments))
-        ended[client.url] = time.monotonic()
-        return names
+        return drawn(await client.call("generate", arguments))
 
     first = asyncio.create_task(call(both.here))
     await both.until_charged()
     second = asyncio.create_task(call(both.there))
     assert await first == await second
-    assert abs(ended[both.here.url] - ended[both.there.url]) < 1.0
     assert both.upstream.charges["a fox [inline]"] == 1
     name = (await first)[0]
     for client in (both.here, both.there):
@@ -136,9 +135,29 @@ async def _a_listener_hears_of_the_other(both: Replicas) -> None:
         assert (await listener.next())["method"] == "notifications/resources/list_changed"
 
 
+async def _an_open_gallery_hears_of_the_other(both: Replicas) -> None:
+    """Of a picture that is drawn elsewhere, and of its removal."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        page = Visitor(origin=both.here.url.removesuffix("/mcp"), http=http)
+        assert await page.sign_in(ANNA) == 303
+        async with page.http.get(f"{page.origin}/gallery/api/events") as stream, asyncio.timeout(HANGS_S):
+
+            async def hear_until(true: Callable[[int, Any], bool], history_id: int) -> None:
+                """Read events until the answer about a job is so after one of them."""
+                async for line in stream.content:
+                    if line.startswith(b"event: ") and true(*await page.get(f"jobs/{history_id}")):
+                        return
+
+            drawing = await both.there.call("generate", {"prompt": "a hung fox [inline]", **INLINE})
+            history_id = drawing["structuredContent"]["history_id"]
+            await hear_until(lambda status, job: status == 200 and job["state"] == "done", history_id)
+            await both.there.call("delete", {"history_id": history_id, "confirm": True})
+            await hear_until(lambda status, _: status == 404, history_id)
+
+
 async def _a_task_is_read_and_cancelled_anywhere(both: Replicas) -> None:
     made = await both.here.call("generate", {"prompt": "a task [inline]", **INLINE}, **TASK_CLIENT)
-    await both.until_charged(3)
+    await both.until_charged(4)
     read = await both.there.modern("tasks/get", {"taskId": made["taskId"]}, **TASK_CLIENT)
     assert read.result["status"] == "working"
     assert (await both.there.modern("tasks/cancel", {"taskId": made["taskId"]}, **TASK_CLIENT)).result is not None
@@ -149,7 +168,7 @@ async def _a_task_is_read_and_cancelled_anywhere(both: Replicas) -> None:
 
 async def _a_job_is_deleted_from_anywhere(both: Replicas) -> None:
     drawing = asyncio.create_task(both.here.call("generate", {"prompt": "gone [inline]", **INLINE}))
-    await both.until_charged(4)
+    await both.until_charged(5)
     [(history_id,)] = await both.rows("SELECT history_id FROM jobs WHERE state = 'working'")
     deleted = await both.there.call("delete", {"history_id": history_id, "confirm": True})
     assert not deleted.get("isError"), deleted
@@ -162,7 +181,7 @@ async def _a_call_of_a_session_is_cancelled_from_anywhere(both: Replicas) -> Non
     both.there.session_id = both.here.session_id
     arguments = {"prompt": "cancelled [inline]", **INLINE}
     call = asyncio.create_task(both.here.legacy("tools/call", {"name": "generate", "arguments": arguments}, "seven"))
-    await both.until_charged(5)
+    await both.until_charged(6)
     cancelled = {"requestId": "seven", "reason": "enough"}
     notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled}
     assert (await both.there.post(notice, {"Mcp-Session-Id": both.there.session_id})).status == 202
@@ -174,8 +193,9 @@ async def _a_call_of_a_session_is_cancelled_from_anywhere(both: Replicas) -> Non
 async def test_one_that_is_killed_and_one_that_is_halted_lose_nothing_and_pay_once(
     tmp_path: Path, postgres_server: Server, bucket: str
 ) -> None:
-    """Ours: a task at its image service is followed by another replica within 15 s; other work says what it may cost.
+    """Ours: a task at its image service is followed by another replica; other work says what it may cost.
 
+    How soon that is, `make test-scale` judges.
     The halted one finds that its lease is gone, stops its jobs, overwrites nothing, and takes new calls.
     """
     async with some(tmp_path / "three", postgres_server, bucket, count=3, draw_s=4) as replicas:
@@ -188,14 +208,12 @@ async def test_one_that_is_killed_and_one_that_is_halted_lose_nothing_and_pay_on
         await eventually(lambda: replicas.has("(SELECT count(*) FROM jobs WHERE tasks <> '{}') = 2"))
         replicas.cluster.replicas[1].halt()
         replicas.cluster.replicas[0].kill()
-        began = time.monotonic()
         third = replicas.clients[2]
         joined = [
             drawn(await third.call("generate", {"prompt": prompt, **TASK}))
             for prompt in ("killed [task]", "halted [task]")
         ]
-        assert time.monotonic() - began < TAKEN_UP_S
-        await eventually(lambda: replicas.has("prompt LIKE 'lost%' AND state = 'failed'"), TAKEN_UP_S)
+        await eventually(lambda: replicas.has("prompt LIKE 'lost%' AND state = 'failed'"))
         [(kind, reason)] = await replicas.rows("SELECT failure_kind, failure_reason FROM jobs WHERE state = 'failed'")
         assert (kind, "charged" in reason) == ("interrupted", True)
         replicas.cluster.replicas[1].go_on()
@@ -210,3 +228,27 @@ async def test_one_that_is_killed_and_one_that_is_halted_lose_nothing_and_pay_on
         log = replicas.cluster.replicas[1].log.read_text()
     assert "was out of reach" in log
     assert "Traceback" not in log, log
+
+
+async def test_what_arrived_at_one_that_is_killed_is_stored_once_by_another(
+    tmp_path: Path, postgres_server: Server, bucket: str
+) -> None:
+    """Ours: the URLs of an answer lie in the bucket before the first download, and nothing is asked for again."""
+    async with some(tmp_path / "arrivals", postgres_server, bucket, download_s=2) as both:
+        asked = {"prompt": "two foxes [links]", **INLINE}
+        lost = asyncio.create_task(both.here.call("generate", asked))
+        async with asyncio.timeout(HANGS_S):
+            await both.upstream.downloading.wait()
+        both.cluster.replicas[0].kill()
+        names = drawn(await both.there.call("generate", asked))
+        assert isinstance((await asyncio.gather(lost, return_exceptions=True))[0], aiohttp.ClientError)
+        assert both.upstream.charges == {asked["prompt"]: 1}
+        assert await both.rows("SELECT state, count(*) FROM jobs GROUP BY state") == [("done", 1)]
+        assert await both.rows("SELECT count(*) FROM files") == [(len(names),)]
+        async with aiohttp.ClientSession() as session:
+            folder = Bucket(session, seaweed.place(bucket, "arrivals/"))
+
+            async def are_gone() -> bool:
+                return [each.name async for each in folder.list(FOLDER)] == []
+
+            await eventually(are_gone)
