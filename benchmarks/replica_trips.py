@@ -42,6 +42,9 @@ NAME: Final = re.compile(rb"/mcp-cache/([\w.-]+)")
 OF_CONNECTING: Final = (CONNECTING, PREPARING, "'jit'", "typeinfo_tree")
 """Parts of the names of messages that a connection needs once: its beginning, and asyncpg's questions for types."""
 
+OFTEN: Final = 0.05
+"""Round trips a second from which a message of rest falls among those of calls, and is not counted as theirs."""
+
 LISTENERS: Final = (1, 100)
 NOTICES: Final = 3000
 
@@ -82,7 +85,7 @@ async def measured(server: Server, bucket: str, folder: Path) -> dict[str, Any]:
             service = await stack.enter_async_context(launched(replica_command, cores, env, CACHE / "replicas.log"))
             replicas.append(Replica(service, records[1], files[1]))
         idle = await _idle(replicas)
-        calls = await _by_call(replicas, set(idle["trips"]))
+        calls = await _by_call(replicas, {name for name, each in idle["trips"].items() if each >= OFTEN})
         own = Served(server.port, server.pid)
         load = await _load(replicas, own)
         notices = {str(count): await _notices(database, own, count) for count in LISTENERS}
