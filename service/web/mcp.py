@@ -204,11 +204,11 @@ class McpEndpoint:
     async def _reply(self, request: web.Request, accepts: Accepts, call: Call, share: Share) -> web.StreamResponse:
         store = None if call.session is None else partial(self._open_stored, call.session, call.version)
         stream = ReplyStream(request, accepts, self.keep_alive, store=store)
-        if call.opens_session:
-            self.keep_alive.forget(stream)  # its head has the id of the session, and a comment would come with another
         try:
             response = respond_from_cache(self.server, call)
             if response is None:
+                if not call.opens_session:  # its head has the id of the session, and a comment would come with another
+                    stream.watch_silence()
                 expires = request[IDENTITY].expires if call.request.method == LISTEN else math.inf
                 run = self._run(call, stream, accepts, share)
                 response = await (run if expires == math.inf else _until(expires, run))
@@ -224,6 +224,7 @@ class McpEndpoint:
     ) -> web.StreamResponse:
         """Answer a batch by the list of its responses, or by a stream of them where a message came before."""
         stream = ReplyStream(request, accepts, self.keep_alive)
+        stream.watch_silence()
         try:
             items = self._within_limit(batch.items)
             bodies = await asyncio.gather(*(self._answer_item(item, stream, accepts, share) for item in items))

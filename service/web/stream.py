@@ -135,14 +135,17 @@ class ReplyStream:
         self._origin = ""
         self._store = store
         self._stored: Stream | None = None
-        if accepts.sse:
-            keep_alive.watch(self)
         self._response = RawResponse(request)
 
     @property
     def opened(self) -> bool:
         """True for a stream, of which the result must be an event."""
         return self._response.begun
+
+    def watch_silence(self) -> None:
+        """Become a stream, by a comment, once nothing was sent for a while; else silence lasts to the first message."""
+        if self._accepts.sse:
+            self._keep_alive.watch(self)
 
     def open(self) -> None:
         """Send the head and a first byte now, unless the client takes no stream."""

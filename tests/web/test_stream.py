@@ -39,6 +39,7 @@ async def answering(
     async def serve(request: web.Request) -> web.StreamResponse:
         accepts = Accepts(request.headers.getall("Accept", []))
         stream = ReplyStream(request, accepts, keep_alive, store=kept, deadline_s=deadline_s)
+        stream.watch_silence()
         try:
             return await handle(stream)
         except asyncio.CancelledError:
