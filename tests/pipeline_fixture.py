@@ -56,7 +56,7 @@ class Moments:
         """Wait until a step begins, from now on, whose name begins so."""
         self._awaited = moment
         self._there.clear()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self._there.wait()
 
 

@@ -59,7 +59,7 @@ async def slow_service(serve: Serve) -> AsyncIterator[tuple[WireClient, Flow2Api
         env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
         async with serve(**env) as easel, wire_client(easel.mcp_url) as client:
             drawing = asyncio.create_task(client.call("generate", {"prompt": "a fox [slow]"}))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await upstream.silent.wait()
             yield client, upstream, drawing
             upstream.go_on.set()

@@ -47,7 +47,7 @@ class Stream:
     events: AsyncIterator[Event]
 
     async def next(self) -> Event:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await anext(self.events)
 
     async def ended(self) -> bool:

@@ -30,7 +30,7 @@ class Lines:
 
     async def next(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             line = await self.process.stdout.readline()
         message: dict[str, Any] = json.loads(line)
         return message
@@ -45,7 +45,7 @@ class Lines:
         """End the input; returns the exit status and what was still said, on both outputs."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, out, err

@@ -579,7 +579,7 @@ def _runs_by_the_clock(frame: FrameType | None) -> bool:
 
 async def differences(client: WireClient, door: Door, foreign: Ids) -> list[str]:
     """The differences between the answers to the id of somebody else and to one that never was."""
-    async with asyncio.timeout(20):  # a stream that was opened has no end
+    async with asyncio.timeout(60):  # a stream that was opened has no end
         with work() as without:
             never = await door.ask(client, NEVER)
         with work() as with_it:

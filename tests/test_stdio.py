@@ -93,7 +93,7 @@ async def test_a_call_is_cancelled_by_notification(tmp_path: Path) -> None:
         env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
         async with easel(tmp_path, **env) as lines:
             lines.send(hello(), generate("call-1", "a fox [detect-disconnect]"))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await upstream.silent.wait()
                 cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "call-1"}}
                 lines.send(cancelled)
@@ -112,7 +112,7 @@ async def test_a_modern_call_is_cancelled_by_a_notification_without_meta(tmp_pat
         async with easel(tmp_path, **env) as lines:
             params = {"name": "generate", "arguments": {"prompt": "a fox [detect-disconnect]"}}
             lines.send(request("tools/call", modern_params(params), 1))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await upstream.silent.wait()
                 lines.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})
                 await upstream.disconnected.wait()
@@ -179,7 +179,7 @@ class Drawing:
             served = asyncio.create_task(stdio.serve(source, grace_s))
             yield write_in, read_out
             os.close(write_in)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await served
         os.close(read_out)
 

@@ -18,7 +18,7 @@ STOP_SIGNALS = [pytest.param(signal.SIGINT, id="SIGINT"), pytest.param(signal.SI
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, bytes]:
     """Wait for the end of a process whose input stays open; returns its status, and what it complained of."""
     assert process.stderr is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         complaint = await process.stderr.read()
         await process.wait()
     return process.returncode, complaint
@@ -44,7 +44,7 @@ async def test_a_stop_signal_waits_for_what_is_being_made(tmp_path: Path) -> Non
         env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key, "EASEL_LOG": "warning"}
         async with easel(tmp_path, **env) as lines:
             lines.send(hello(), generate(1, "a boat [slow]"))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await upstream.silent.wait()
             lines.process.send_signal(signal.SIGTERM)
             upstream.go_on.set()
@@ -59,7 +59,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         env = {"FLOW2API_BASE_URL": upstream.url, "FLOW2API_API_KEY": upstream.key}
         async with easel(tmp_path, **env) as lines:
             lines.send(hello(), generate(1, "a boat [slow]"))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await upstream.silent.wait()
                 while lines.process.returncode is None:  # one of them is the second, however slow it is
                     lines.process.send_signal(signal.SIGTERM)
@@ -80,7 +80,7 @@ async def test_what_goes_on_at_the_image_service_is_taken_up_by_the_next(tmp_pat
         }
         async with easel(tmp_path, **env) as lines:
             lines.send(hello(), generate(1, "a boat [slow]"))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await upstream.polled.wait()
             if how == "signal":
                 lines.process.send_signal(signal.SIGTERM)

@@ -140,7 +140,7 @@ class Listener:
         self._messages = messages
 
     async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await anext(self._messages)
 
 

@@ -87,7 +87,7 @@ async def test_a_copy_of_the_one_file_of_an_idle_service_has_the_history(tmp_pat
         async with wire_client(value_of(banner_of(process), "MCP endpoint")) as client:
             await client.call("generate", {"prompt": "a fox"})
             log = tmp_path / "data" / "easel.db-wal"
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while log.stat().st_size:  # noqa: ASYNC110 - another process empties it
                     await asyncio.sleep(0.1)
             shutil.copy(tmp_path / "data" / "easel.db", other / "data")

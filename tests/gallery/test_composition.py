@@ -29,6 +29,6 @@ async def test_models_are_those_of_the_file_as_it_is_now(serve: Serve, tmp_path:
             _, options = await anna.get("options")
             assert [(each["id"], each["about"]) for each in options["models"]] == [("one", "quick")]
             file.write_text(json.dumps({"models": [{"id": "one"}, {"id": "two"}]}))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while len((await anna.get("options"))[1]["models"]) < 2:  # noqa: ASYNC110 - the file is watched
                     await asyncio.sleep(0.05)

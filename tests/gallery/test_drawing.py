@@ -16,7 +16,7 @@ async def test_an_order_is_answered_before_the_picture_is_there(serve: Serve) ->
         async with serve(**env) as easel, visitor(easel) as anna:
             status, begun = await anna.post("generate", {"prompt": "a fox [slow]"})
             assert status == 200
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await upstream.silent.wait()
             _, job = await anna.get(f"jobs/{begun['history_id']}")
             assert job["state"] == "working"

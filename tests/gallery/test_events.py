@@ -85,7 +85,7 @@ CHANGED = b"event: changed\ndata: {}\n\n"
 async def test_a_page_hears_of_what_another_process_draws(serve: Serve, tmp_path: Path) -> None:
     """Bug: what a chat program's own service drew, on the same folder, was not there until the page was reloaded."""
     async with serve() as easel, visitor(easel) as anna, seeded_history(tmp_path / "data") as elsewhere:
-        async with anna.http.get(f"{easel.origin}/gallery/api/events") as stream, asyncio.timeout(20):
+        async with anna.http.get(f"{easel.origin}/gallery/api/events") as stream, asyncio.timeout(60):
             assert await anna.get("jobs") == (200, {"jobs": [], "next": None, "total": 0, "at_least": False})
             await elsewhere.add("a fox", "0" * 31 + "1.png")
             async for line in stream.content:

@@ -181,7 +181,7 @@ async def test_a_picture_is_drawn_and_takes_its_place_without_a_reload(meet: Mee
         await anna.write("a red fox [slow]")
         await anna.tab.press("Enter", control=True)
         await anna.tab.until("!!document.querySelector('.tile.working .message')")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await world.flow2api.silent.wait()
         assert "a red fox" in await anna.said(".tile.working")
         world.flow2api.go_on.set()
@@ -305,7 +305,7 @@ async def test_several_are_selected_compared_saved_and_deleted(meet: Meet, tmp_p
         await anna.tab.until("document.querySelector('.selection-bar strong')?.innerText === '2 selected'")
         await anna.tab.save_into(tmp_path / "saved")
         await anna.tab.click("zip")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (tmp_path / "saved/easel.zip").exists():  # noqa: ASYNC110 - another session hears of it
                 await asyncio.sleep(0.05)
         await anna.tab.click("compare")

@@ -191,7 +191,7 @@ async def test_an_owner_has_so_many_archives_at_once_and_the_page_asks_before(se
                 assert (status, answer["error"]["kind"]) == (429, "limit")
                 assert "EASEL_ARCHIVES" in answer["error"]["message"]
             unread.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await anna.post("zip/check", asked))[0] != 200:  # noqa: ASYNC110 - its end announces nothing
                 await asyncio.sleep(0.02)
 

@@ -149,7 +149,7 @@ async def test_cancelled_callers_leave_the_decoders_usable() -> None:
         await until_decoders(1)
         for task in leaving:
             task.cancel()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asyncio.gather(*leaving, return_exceptions=True)
         assert all(task.cancelled() for task in leaving)
         assert (await decoders.examine("anna", PNG)).width == 320
@@ -160,7 +160,7 @@ async def test_a_stop_waits_for_no_decoder() -> None:
     async with decoding() as decoders:
         slow = [asyncio.create_task(decoders.convert("anna", SLOW, PNG_ALONE)) for _ in range(3)]
         await until_decoders(1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             decoders.stop()
             results = await asyncio.gather(*slow, return_exceptions=True)
         assert [getattr(each, "code", each) for each in results] == ["undecoded"] * 3

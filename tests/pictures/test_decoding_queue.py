@@ -24,7 +24,7 @@ class Queue:
 
     async def end(self, name: str) -> None:
         self._ends[name].set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self._tasks[name]
         await settled()
 

@@ -59,13 +59,13 @@ class Place:
 
     async def until_kept(self) -> None:
         """Wait until nothing is being made or kept."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.in_use.overall:  # noqa: ASYNC110 - it announces nothing
                 await asyncio.sleep(0.001)
 
     async def until_asked(self, times: int, waiting: int = 0) -> None:
         """Wait until so many reached the decoders, and so many are being made or wait."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.decoders.asked < times or self.in_use.overall < waiting:  # noqa: ASYNC110 - neither announces it
                 await asyncio.sleep(0.001)
 

@@ -54,7 +54,7 @@ class Place:
         making.cancel()
 
     async def until_made(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.made) < count:  # noqa: ASYNC110 - it announces nothing
                 await asyncio.sleep(0.002)
 

@@ -134,7 +134,7 @@ async def test_a_call_hears_the_progress_and_the_end_of_a_job_elsewhere(two: Two
     one = await first
     assert not second.done()
     two.ended()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         other = await second
     assert (other.pictures, other.state, two.brush.asked) == (one.pictures, JobState.DONE, 1)
     assert ("Mixing colours", 50) in heard
@@ -200,7 +200,7 @@ async def test_where_notices_may_be_missing_the_row_is_read_again(two: Two, hint
     two.brush.steps.put_nowait("done")
     await drawing
     two.wire.ends[1].tell(hint)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert (await waiting).state is JobState.DONE
 
 
@@ -216,7 +216,7 @@ async def test_without_any_notice_the_row_is_the_truth(tmp_path: Path) -> None:
         await two.until_heard(JobAwaited)
         brush.steps.put_nowait("done")
         await drawing
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert (await waiting).state is JobState.DONE
 
 

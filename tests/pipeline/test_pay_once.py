@@ -144,7 +144,7 @@ async def test_who_joins_a_job_that_is_just_beginning_waits_beside_it(tmp_path: 
         second = asyncio.create_task(pipeline.generation.generate("anna", FOX, Waiter(report=hear), upstream="pencil"))
         await pipeline.moments.wait("pause")
         may_begin.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await heard.wait()
         first.cancel()
         await asyncio.wait({first})

@@ -412,7 +412,7 @@ async def test_who_goes_away_while_room_is_made_leaves_index_and_disk_agreed(cel
     """Ours: a client that cancels its call must not leave pictures that are there and not there."""
     jobs = [await cellar.draw(f"{number:03}") for number in range(BATCH + 5)]
     clearing = asyncio.create_task(cellar.retention().keep_newest("anna", 0))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await cellar.store.seen.forgetting.wait()
     clearing.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -448,7 +448,7 @@ async def started(cellar: Cellar) -> None:
     watch = Retention(
         cellar.store, cellar.files, NO_LIMITS, lambda _: None, ClockWatch(cellar.clock, cellar.clock), pause
     ).watch()
-    async with background_tasks(watch), asyncio.timeout(20):
+    async with background_tasks(watch), asyncio.timeout(60):
         await reached.wait()
 
 
@@ -510,12 +510,12 @@ async def test_the_leader_makes_room_once_for_all_that_ask() -> None:
     wire.ends[0].tell(JobChanged("anna", 7, ended=True))
     for _ in range(100):
         follower.ask()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await made.get() == "leader"
     await asyncio.sleep(0.03)
     assert (made.empty(), wire.told.count(RoomWanted())) == (True, 1)
     follower.ask()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await made.get() == "leader"
     for each in keeping:
         each.cancel()

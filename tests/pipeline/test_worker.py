@@ -128,7 +128,7 @@ async def test_a_stop_keeps_a_paid_picture_whose_decoder_does_not_answer(tmp_pat
         os.kill(pid, signal.SIGSTOP)
         drawing = asyncio.create_task(pipeline.draw())
         await pipeline.moments.wait("examine")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await pipeline.generation.jobs.close(0.01)
         await asyncio.gather(drawing, return_exceptions=True)
         [kept] = (await pipeline.job()).pictures

@@ -136,7 +136,7 @@ async def test_a_call_that_leaves_while_a_failure_waits_for_room_cuts_nothing_sh
 async def test_a_stop_does_not_wait_for_a_disk_that_stays_full(tmp_path: Path) -> None:
     """Ours: the next start ends the row; its log and the picture's file are there."""
     async with refused_once(tmp_path, Filling([Picture(data=png(1))])) as (pipeline, call):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await pipeline.generation.jobs.close()
             assert (await call).state is JobState.WORKING
         assert len(files_in(tmp_path)) == 1
@@ -191,7 +191,7 @@ async def test_a_call_hears_that_the_disk_refuses_and_a_task_goes_on_waiting(tmp
         patient = Waiter(until=asyncio.get_running_loop().time() + 3600)
         call = asyncio.create_task(generation.generate("anna", FOX, patient, upstream="pencil"))
         with pytest.raises(WorkError, match="Nothing is lost"):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await call
         (tmp_path / "scratch").mkdir()
         assert (await task).job.state is JobState.DONE

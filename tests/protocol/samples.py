@@ -46,7 +46,7 @@ class Outbox(ClientChannel):
         raise AssertionError("no client of these tests comes again")
 
     async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self._messages.get()
 
     def rest(self) -> list[dict[str, Any]]:

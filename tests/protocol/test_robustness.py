@@ -231,7 +231,7 @@ async def answered(given: Server, admitted: Admitted, sent: object) -> None:
             for item, message in zip(items, sent, strict=True):
                 await answered(given, item, message)
         case Call():
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 heard = await respond(given, admitted)
             message = json.loads(heard.body)
             assert message["id"] == readable_id(sent)

@@ -74,7 +74,7 @@ class Process:
 
     async def status(self, task_id: str, *wanted: str) -> str:
         """The status of a task, once it is one of those that are wanted."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 status: str = (await self.send("tasks/get", taskId=task_id))["status"]
                 if status in wanted:

@@ -159,7 +159,7 @@ async def test_a_service_that_said_all_and_stays_is_left() -> None:
         await asyncio.Event().wait()
 
     answer = ChatAnswer()
-    async with answering(stay) as response, asyncio.timeout(20):
+    async with answering(stay) as response, asyncio.timeout(60):
         await listen(response, answer, nobody, 0.01)
     assert answer.pictures() == [Link(URL)]
 

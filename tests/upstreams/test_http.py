@@ -169,7 +169,7 @@ async def test_cancelling_closes_the_request_at_once(service: Service) -> None:
         drawing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await drawing
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await emulator.disconnected.wait()
         assert asked(emulator) == 1
 

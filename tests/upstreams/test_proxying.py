@@ -185,6 +185,6 @@ async def test_an_exception_is_reached_directly() -> None:
     async with proxy() as opened:
         proxies = Proxies(http=opened.url, https=opened.url, exceptions=("example.test",))
         with pytest.raises(UpstreamError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await drawn(proxies, "http://127.0.0.1:9")
     assert not opened.asked

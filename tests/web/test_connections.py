@@ -18,7 +18,7 @@ from service.web.sockets import Listener, listen
 from tests.wire import until
 
 QUICK = Bounds(head_s=0.2, idle_s=5.0, unread_s=0.3, linger_s=0.5, look_s=0.02)
-LONG = b"x" * 16_000_000
+LONG = b"x" * 8_000_000
 """More than the buffers of both ends of a connection hold."""
 
 HEAD = b"Host: 127.0.0.1\r\n"
@@ -38,14 +38,14 @@ class Client:
 
     async def answer(self) -> bytes:
         """The head and the body of one answer."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = await self.reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"(?i)content-length: (\d+)", head)
             return head + await self.reader.readexactly(int(length[1]) if length else 0)
 
     async def ended(self) -> bytes:
         """All that comes until the end of the connection."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionError):
                 return await self.reader.read()
         return b""

@@ -27,7 +27,7 @@ async def get(url: str, token: str = "", **headers: str) -> tuple[int, Any, str]
 
 async def ready_when(easel: Running, enough: Callable[[Any], bool], token: str = "") -> tuple[int, Any]:
     """The answer of `/readyz` as soon as its checks are as they should become."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             status, body, _ = await get(f"{easel.origin}/readyz", token)
             if enough(body["checks"]):

@@ -75,7 +75,7 @@ async def ask(client: Client, target: str, *lines: str, method: str = "GET", ver
     reader, writer = await asyncio.open_connection(client.host, client.port)
     head = [f"{method} /mcp-cache/{target} HTTP/{version}", "Host: localhost", *lines, "Connection: close", "", ""]
     writer.write("\r\n".join(head).encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     writer.close()
     return re.sub(rb"Date: [^\r]+\r\n", b"", answer)

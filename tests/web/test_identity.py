@@ -79,7 +79,7 @@ async def watched(read: Stored) -> AsyncIterator[tuple[StaticTokens, asyncio.Que
     lost: asyncio.Queue[frozenset[str]] = asyncio.Queue()
     watching = asyncio.create_task(tokens.watch(lambda names: lost.put_nowait(frozenset(names)), every_s=0.001))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield tokens, lost
     finally:
         watching.cancel()

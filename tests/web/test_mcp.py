@@ -181,7 +181,7 @@ def draw_silently() -> dict[str, object]:
 
 async def state_of_newest(client: WireClient) -> dict[str, Any]:
     """The newest entry of the history, once it has ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             result = await client.call("history", {"limit": 1})
             entry: dict[str, Any] = result["structuredContent"]["entries"][0]
@@ -227,7 +227,7 @@ async def test_a_legacy_call_is_cancelled_by_notification(serve: Serve) -> None:
         params = {"requestId": "call-1", "reason": "the person changed their mind"}
         notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
         assert (await client.post(notice, {"Mcp-Session-Id": client.session_id})).status == 202
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await upstream.disconnected.wait()
             heard = await call
         entry = await state_of_newest(client)

@@ -34,7 +34,7 @@ async def connected(write: Write) -> AsyncIterator[tuple[asyncio.StreamReader, a
 
 async def exchange(write: Write, version: str = "1.1", *lines: str) -> tuple[str, dict[str, str], bytes, bool]:
     """Status line, headers and body of one answer, and whether the connection stayed for another."""
-    async with connected(write) as (reader, writer), asyncio.timeout(20):
+    async with connected(write) as (reader, writer), asyncio.timeout(60):
         sent = "".join(f"{line}\r\n" for line in (f"GET / HTTP/{version}", "Host: localhost", *lines, "")).encode()
         writer.write(sent)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -108,7 +108,7 @@ async def test_an_event_that_nobody_waits_for_goes_out_though_nothing_follows() 
         assert answer.put(b"one\n\n", optional=True)
         await is_read.wait()
 
-    async with connected(one) as (reader, writer), asyncio.timeout(20):
+    async with connected(one) as (reader, writer), asyncio.timeout(60):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"5\r\none\n\n\r\n")
         is_read.set()
@@ -122,7 +122,7 @@ async def test_events_stay_in_order_and_a_failure_after_them_begins_no_other_ans
         answer.put(b"four\n\n", optional=True)
         raise ValueError
 
-    async with connected(mixed) as (reader, writer), asyncio.timeout(20):
+    async with connected(mixed) as (reader, writer), asyncio.timeout(60):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         head, body = (await reader.read()).split(b"\r\n\r\n", 1)
     assert head.startswith(b"HTTP/1.1 200")
@@ -165,7 +165,7 @@ async def test_a_client_that_does_not_read_is_cut_off(whole: bool) -> None:
         answer.whole(LONG, 200, {})
         over.set_result(await answer.flush(0.05, whole=whole))
 
-    async with connected(large) as (_, writer), asyncio.timeout(20):
+    async with connected(large) as (_, writer), asyncio.timeout(60):
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # of a write transport, which reads as well
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert await over is False
@@ -190,7 +190,7 @@ async def test_a_write_to_a_client_that_is_gone_says_so() -> None:
             )
         )
 
-    async with connected(late) as (_, writer), asyncio.timeout(20):
+    async with connected(late) as (_, writer), asyncio.timeout(60):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await began.wait()
         writer.transport.abort()
@@ -204,7 +204,7 @@ async def test_a_client_that_goes_while_it_is_waited_for_has_not_taken_it() -> N
         answer.whole(LONG, 200, {})
         asyncio.get_running_loop().call_soon(over.set_result, answer.flush(60, whole=True))
 
-    async with connected(large) as (_, writer), asyncio.timeout(20):
+    async with connected(large) as (_, writer), asyncio.timeout(60):
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # see above
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         waiting = asyncio.create_task(await over)
@@ -221,6 +221,6 @@ async def test_a_bug_after_a_stream_began_breaks_it_off() -> None:
         answer.put(b"one\n\n")
         raise ZeroDivisionError
 
-    async with connected(broken) as (reader, writer), asyncio.timeout(20):
+    async with connected(broken) as (reader, writer), asyncio.timeout(60):
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await reader.read()).endswith(b"5\r\none\n\n\r\n")

@@ -85,7 +85,7 @@ async def test_a_silent_stream_shows_that_it_lives() -> None:
     """Ours: a proxy closes what says nothing, and a reader that is gone is only found by writing to it."""
     async with running(beat_s=0.01) as url, wire_client(url) as client:
         await client.open()
-        async with get(client) as stream, asyncio.timeout(20):
+        async with get(client) as stream, asyncio.timeout(60):
             assert [(await stream.answer.content.readline())[:1] for _ in range(6)] == [b"\n", b":"] * 3
 
 
@@ -403,7 +403,7 @@ async def test_a_batch_goes_on_without_its_connection() -> None:
     async with running(fixture=with_tool("steps", run)) as url, wire_client(url) as client:
         await client.open("2025-03-26")
         posting = asyncio.create_task(post_batch(client, [request("tools/call", {"name": "steps"}), request("ping")]))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await began.wait()
             posting.cancel()
             await asyncio.wait({posting})
@@ -447,7 +447,7 @@ async def test_delete_ends_the_calls_that_wait_for_an_answer() -> None:
             await anext(events)
             asked = (await anext(events)).message
             assert await delete(client) == 204
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert (asked["method"], await over) == ("elicitation/create", "ended")
                 assert [event.message async for event in events] == []
 
@@ -566,7 +566,7 @@ async def test_two_processes_on_one_folder_share_their_sessions(tmp_path: Path) 
                 assert (await other.post(request("ping"), {"Mcp-Session-Id": forged})).status == 404
             assert await delete(other) == 204
             assert (await other.legacy("ping")).status == 404
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 heard = await client.legacy("ping")
                 while heard.status != 404:
                     await asyncio.sleep(LOOK_S)

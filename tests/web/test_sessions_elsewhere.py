@@ -40,7 +40,7 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def heard_at(client: WireClient, last: str) -> list[Event]:
-    async with get(client, Last_Event_Id=last) as stream, asyncio.timeout(20):
+    async with get(client, Last_Event_Id=last) as stream, asyncio.timeout(60):
         assert stream.answer.status == 200
         return [event async for event in stream.events]
 

@@ -79,7 +79,7 @@ def idle_connections(url: str, count: int) -> Iterator[None]:
 
 async def healthy(client: WireClient) -> bool:
     """Return whether the service answers a newcomer at once."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async with client.session.get(
             client.url.replace("/mcp", "/healthz"), headers={"Connection": "close"}
         ) as answer:

@@ -78,7 +78,7 @@ async def test_silence_is_broken_by_comments() -> None:
         return await stream.finish(DONE, 404, {})
 
     async with answering(handle, silence_s=0.01) as session, session.get("/") as answer:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await answer.content.readexactly(2 * len(KEEP_ALIVE)) == 2 * KEEP_ALIVE
         heard.set()
         assert (await answer.read()).endswith(frame(DONE))
@@ -164,7 +164,7 @@ async def test_a_client_that_does_not_read_is_cut_off(accept: str) -> None:
             over.set()
 
     async with answering(handle, deadline_s=0.05) as session, deaf(session, accept):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await over.wait()
 
 
@@ -180,7 +180,7 @@ async def test_comments_to_a_client_that_does_not_read_do_not_pile_up() -> None:
         over.set_result((goes_on, stream._response.waiting - before))
         return await stream.end()
 
-    async with answering(handle) as session, deaf(session), asyncio.timeout(20):
+    async with answering(handle) as session, deaf(session), asyncio.timeout(60):
         assert await over == ({True}, 0)
 
 
@@ -195,7 +195,7 @@ async def test_a_client_that_is_gone_is_told_no_comments() -> None:
         over.set_result((stream.beat(), stream.beat(), await stream.send(b"2")))
         return await stream.end()
 
-    async with answering(handle) as session, deaf(session) as writer, asyncio.timeout(20):
+    async with answering(handle) as session, deaf(session) as writer, asyncio.timeout(60):
         await began.wait()
         writer.transport.abort()
         assert await over == (False, False, False)
@@ -214,7 +214,7 @@ async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> No
         return await stream.finish(DONE, 200, {})
 
     async with answering(handle) as session, deaf(session) as writer:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await waits.wait()
             assert not delivered.is_set()
             writer.transport.abort()
@@ -223,7 +223,7 @@ async def test_an_answer_that_still_waits_in_our_memory_is_not_delivered() -> No
 
 async def all_of(kept: Stream) -> list[bytes]:
     """The messages to a client that comes again for everything; fails when the stream does not end."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [event async for event in kept.follow(0)]
 
 
@@ -272,7 +272,7 @@ async def test_hanging_up_on_a_client_that_is_gone_is_no_error() -> None:
     async with answering(handle, keep=kept) as session, deaf(session) as writer:
         await until(lambda: bool(kept.size))
         writer.transport.abort()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await over.wait()
         assert (await all_of(kept))[-1] == frame(DONE, "s-2")
 

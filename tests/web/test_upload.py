@@ -213,7 +213,7 @@ async def raw(at: Open, *lines: str, body: bytes = b"") -> tuple[int, dict[str, 
     head = [*lines, "Host: localhost", "Connection: close", "", ""]
     writer.write("\r\n".join(head).encode() + body)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             status = int((await reader.readline()).split()[1])
             length = 0
             while line := (await reader.readline()).strip().lower():
@@ -290,7 +290,7 @@ async def test_a_sender_who_goes_away_leaves_the_link_open(at: Open) -> None:
     head = f"POST /{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(SMALL)}\r\n\r\n"
     writer.write(head.encode() + SMALL[:9])
     await writer.drain()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not at.fixture.upload_handler.arriving:  # noqa: ASYNC110 - nothing announces that it has begun
             await asyncio.sleep(0.001)
         assert (await at.post(url, SMALL))[1]["error"]["code"] == "busy"

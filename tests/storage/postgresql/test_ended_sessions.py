@@ -55,7 +55,7 @@ async def test_a_clock_that_is_ahead_lets_nothing_be_taken_twice(database: Datab
 async def test_an_end_that_became_visible_late_is_seen(database: Database) -> None:
     """Ours: a transaction may commit after another one that took its time later."""
     ended = await opened(database)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         took, commits = asyncio.Event(), asyncio.Event()
         late = database.write(end_slowly, took, commits)
         await took.wait()

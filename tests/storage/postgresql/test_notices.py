@@ -174,7 +174,7 @@ async def test_a_notice_to_oneself_that_cannot_be_told_is_tried_again_soon(
         return await hears(notices)
 
     monkeypatch.setattr(PostgresNotices, "_hears_itself", hears_at_last)
-    async with asyncio.timeout(20), replicas(url, "one") as (one,):
+    async with asyncio.timeout(60), replicas(url, "one") as (one,):
         await until(lambda: one.notices.is_heard)
 
 

@@ -206,7 +206,7 @@ async def test_a_copy_of_the_one_file_has_the_history_once_nothing_is_written(pa
     try:
         await database.write(lambda one: one.execute("CREATE TABLE numbers (n)"))
         await database.write(insert, 1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             keeping = asyncio.create_task(database.keep_log_empty(look_s=0.01))
             while path.with_name(f"{path.name}-wal").stat().st_size:  # noqa: ASYNC110 - another process would see it so
                 await asyncio.sleep(0.01)

@@ -28,7 +28,7 @@ async def test_owners_of_interest_whose_history_changed_are_told_of(tmp_path: Pa
     heard: asyncio.Queue[Notice] = asyncio.Queue()
     notices = SqliteNotices(here, each_s=0.005)
     notices.hear(heard.put_nowait, lambda: ["anna", "ben"])
-    async with listening(notices), asyncio.timeout(20):
+    async with listening(notices), asyncio.timeout(60):
         first = {await heard.get(), await heard.get()}
         assert first == {HistoryChanged(owner, surely=False) for owner in ("anna", "ben")}, "it came before, perhaps"
         begun = await there.begin("anna", ImageRequest(model="m", prompt="a fox"), "kiln", "")
