@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
 from benchmarks.growth_data import ENDS
-from service.limits import UNLIMITED
+from service.bounds.limits import UNLIMITED
 from service.storage.sqlite.database import Database
 from service.storage.sqlite.kept_reads import KeptReads
 from service.storage.sqlite.store import SqliteStore

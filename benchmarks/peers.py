@@ -10,7 +10,7 @@ from typing import Final
 
 from benchmarks.installing import nginx, npm, python
 from benchmarks.work import DESCRIPTION, FILLING, TOOL
-from service.limits import LIMITS
+from service.bounds.limits import LIMITS
 
 UNLIMITED: Final = {
     **{limit.setting: "0" if limit.overall is None else "0/0" for limit in LIMITS},

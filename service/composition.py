@@ -10,13 +10,13 @@ from functools import cached_property
 
 import aiohttp
 
-from service.byte_budget import ByteBudget
+from service.bounds.byte_budget import ByteBudget
+from service.bounds.limits import DERIVATIVES, InUse
 from service.features.resources import PictureNotifications
 from service.gallery.app_page import read_app
 from service.gallery.events import Events
 from service.image_models.models import Models
 from service.images import Job
-from service.limits import DERIVATIVES, InUse
 from service.pictures.decoders import Decoders
 from service.pictures.derivatives import Derivatives
 from service.pictures.library import Importer, Pictures

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from service.authorization import ISSUER, JWKS_URL, OAuth, OAuthError, read_oauth
+from service.bounds.limits import LIMITS, Allowances, LimitsError, read_exceptions, read_pair
 from service.hosts import Network, Origins, Proxies, is_loopback, read_hosts, read_networks
-from service.limits import LIMITS, Allowances, LimitsError, read_exceptions, read_pair
 from service.routes import PICTURES, RESERVED, UPLOADS
 from service.settings_reader import BY_NAME, SettingsError, SettingsReader, shown
 from service.settings_table import LARGEST_FILE_MB, MOST_RETRIES, USUAL_ROOTS

@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from functools import partial
 from typing import Final
 
-from service.limits import LIMITS
+from service.bounds.limits import LIMITS
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Final, ParamSpec, TypeVar
 import aiohttp
 
 from service import logs
+from service.bounds.limits import UNLIMITED, Allowances
 from service.images import WorkError
-from service.limits import UNLIMITED, Allowances
 from service.settings import Settings
 from service.settings_reader import SettingsError
 from service.storage.data_folder import DataFolderError

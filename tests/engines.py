@@ -13,7 +13,7 @@ from typing import Final
 
 import asyncpg
 
-from service.limits import UNLIMITED, Allowances
+from service.bounds.limits import UNLIMITED, Allowances
 from service.protocol.task_records import TaskKeeper
 from service.storage.disk_sessions import DiskSessions
 from service.storage.ended_sessions import EndedSessions

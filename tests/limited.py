@@ -1,6 +1,6 @@
 """Limits for tests: one that is set, as a setting would have it, and no other."""
 
-from service.limits import NO_LIMIT, UNLIMITED, Allowances, Limit
+from service.bounds.limits import NO_LIMIT, UNLIMITED, Allowances, Limit
 
 
 def limited(limit: Limit, each: float, overall: float = NO_LIMIT) -> Allowances:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from service.limits import LIMITS
+from service.bounds.limits import LIMITS
 from tests.emulators.loopback import serving
 from tests.service_process import launched
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
+from service.bounds.limits import ARCHIVES, InUse
 from service.gallery.access import Access
 from service.gallery.daily import daily_limits
 from service.gallery.drawing import Orders
@@ -14,7 +15,6 @@ from service.gallery.page import GalleryPages
 from service.gallery.routes import Gallery
 from service.gallery.sign_in import SignIn
 from service.image_models.models import Models
-from service.limits import ARCHIVES, InUse
 from service.references.collect import REFERENCE_BYTES
 from service.settings import Settings
 from service.storage.ended_sessions import EndedSessions

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from service.bounds.limits import PICTURES_PER_DAY, SPEND_PER_DAY, Allowances
 from service.costs import DAY_S
-from service.limits import PICTURES_PER_DAY, SPEND_PER_DAY, Allowances
 from service.storage.store import Store
 
 

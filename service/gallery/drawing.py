@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from service.bounds.limits import LIMITS
 from service.images import WorkError
-from service.limits import LIMITS
 from service.protocol.call import Call
 from service.protocol.catalog import Server
 from service.protocol.channel import NullChannel

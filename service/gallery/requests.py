@@ -12,10 +12,10 @@ from urllib.parse import parse_qs
 import orjson
 from aiohttp import hdrs, web
 
+from service.bounds.limits import LimitError
 from service.gallery.drawing import RefusedOrderError
 from service.gallery.queries import QueryError
 from service.images import WorkError
-from service.limits import LimitError
 from service.web.pages import SAFE
 
 MOST_BODY: Final = 256 * 1024

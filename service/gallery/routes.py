@@ -16,7 +16,8 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from service.authorization import DELETE, DRAW, LOOK
-from service.call_rate import CallRate
+from service.bounds.call_rate import CallRate
+from service.bounds.limits import InUse
 from service.gallery.access import Access, is_same_origin
 from service.gallery.archive import archive, as_file
 from service.gallery.drawing import Orders
@@ -38,7 +39,6 @@ from service.gallery.requests import (
 )
 from service.image_models.models import Model, Models
 from service.images import EXTENSIONS, Job, JobState, WorkError
-from service.limits import InUse
 from service.pictures.library import Importer
 from service.pictures.messages import BadPictureError
 from service.pipeline.generation import Generation

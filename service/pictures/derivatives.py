@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 from weakref import WeakValueDictionary
 
+from service.bounds.limits import InUse
 from service.images import WorkError
-from service.limits import InUse
 from service.pictures.decoders import Decoders
 from service.pictures.messages import BadPictureError
 from service.storage.files import Derivative, Files

@@ -25,9 +25,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from service.byte_budget import deadline
+from service.bounds.byte_budget import deadline
+from service.bounds.limits import GENERATIONS_AT_ONCE, UNLIMITED, Allowances
 from service.images import ImageRequest, Job, Picture, Progress, WorkError
-from service.limits import GENERATIONS_AT_ONCE, UNLIMITED, Allowances
 from service.pipeline.requests import Part, Parts
 from service.pipeline.running_jobs import RunningJob, finish_despite_cancel
 from service.redaction import Redactor, visible

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
-from service.byte_budget import let_others_on
+from service.bounds.byte_budget import let_others_on
 from service.costs import Drawn
 from service.images import Failure, Job, KeptPicture, Picture, WorkError
 from service.pictures.library import Pictures

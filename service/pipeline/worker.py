@@ -22,7 +22,7 @@ from functools import partial
 from typing import Final
 
 from service import telemetry
-from service.byte_budget import ByteBudget, Share, deadline
+from service.bounds.byte_budget import ByteBudget, Share, deadline
 from service.images import (
     INTERRUPTED,
     INTERRUPTED_SUBMITTED,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from service.call_rate import CallRate
-from service.limits import Allowances
+from service.bounds.call_rate import CallRate
+from service.bounds.limits import Allowances
 from service.protocol.call import Call
 from service.protocol.channel import TASKS
 from service.protocol.client import APPS, Client, Era

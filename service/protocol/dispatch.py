@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from service.bounds.limits import LimitError
 from service.images import WorkError
-from service.limits import LimitError
 from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.catalog import Server
 from service.protocol.client import Era

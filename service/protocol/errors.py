@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from service.limits import LimitError
+from service.bounds.limits import LimitError
 from service.protocol.client import Era
 
 PARSE_ERROR: Final = -32700

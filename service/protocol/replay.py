@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.limits import REPLAY_MEGABYTES, Allowances
+from service.bounds.limits import REPLAY_MEGABYTES, Allowances
 from service.protocol.call import DeliveryCallbacks
 from service.protocol.origins import MARK
 

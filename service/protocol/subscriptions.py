@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
-from service.limits import SESSIONS, STREAMS, SUBSCRIPTIONS, UNLIMITED, Allowances, InUse
+from service.bounds.limits import SESSIONS, STREAMS, SUBSCRIPTIONS, UNLIMITED, Allowances, InUse
 from service.protocol.errors import INVALID_PARAMS, RpcError
 
 MAX_NAME: Final = 500

@@ -17,9 +17,9 @@ from typing import Any, Final, TypeAlias
 
 import aiohttp
 
+from service.bounds.limits import DOWNLOADS_AT_ONCE, UNLIMITED, Allowances, InUse
 from service.image_models.models import Model, Models
 from service.images import MEDIA_TYPES, Job, JobState, KeptPicture, Parent, Reference, WorkError
-from service.limits import DOWNLOADS_AT_ONCE, UNLIMITED, Allowances, InUse
 from service.pictures.containers import is_animated
 from service.pictures.library import Importer
 from service.pictures.messages import BadPictureError

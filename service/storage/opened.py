@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from service.limits import UNLIMITED, Allowances
+from service.bounds.limits import UNLIMITED, Allowances
 from service.storage.arrivals import DiskArrivals
 from service.storage.data_folder import make_private
 from service.storage.disk import DiskFiles

@@ -25,8 +25,8 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from service.bodies import PIECE
-from service.byte_budget import UNKNOWN_BYTES, room_for
+from service.bounds.bodies import PIECE
+from service.bounds.byte_budget import UNKNOWN_BYTES, room_for
 from service.images import Usage
 from service.pictures.sniffing import convertible, sniff
 from service.upstreams.base64_extractor import Base64Extractor, ExtractedBase64

@@ -31,8 +31,8 @@ import aiohttp
 from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from service.bodies import PIECE
-from service.byte_budget import HELD_BACK_BYTES
+from service.bounds.bodies import PIECE
+from service.bounds.byte_budget import HELD_BACK_BYTES
 from service.hosts import Proxies
 
 SMALL_PIECE: Final = 2 * HELD_BACK_BYTES

@@ -22,7 +22,7 @@ from typing import Final
 
 import aiohttp
 
-from service.bodies import read_limited
+from service.bounds.bodies import read_limited
 from service.images import SAID, WorkError
 from service.redaction import Redactor
 from service.troubles import DESCRIPTORS, MEMORY, trouble_of

@@ -31,8 +31,8 @@ from typing import Final, NamedTuple
 import aiohttp
 from yarl import URL
 
-from service.bodies import read_limited
-from service.byte_budget import HELD_BACK_BYTES, UNKNOWN_BYTES, deadline, room_for
+from service.bounds.bodies import read_limited
+from service.bounds.byte_budget import HELD_BACK_BYTES, UNKNOWN_BYTES, deadline, room_for
 from service.images import WorkError
 from service.pictures.sniffing import sniff
 from service.upstreams.connector import addresses_of, is_local_name, read_on

@@ -22,8 +22,8 @@ import orjson
 import pybase64
 from yarl import URL
 
-from service.bodies import read_limited
-from service.byte_budget import HELD_BACK_BYTES, deadline
+from service.bounds.bodies import read_limited
+from service.bounds.byte_budget import HELD_BACK_BYTES, deadline
 from service.images import EXTENSIONS, ImageRequest, Picture, Progress, Reference, WorkError
 from service.pictures.sniffing import sniff
 from service.settings import TIMEOUTS, Endpoint, Timeouts

@@ -28,7 +28,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from service.bodies import read_limited
+from service.bounds.bodies import read_limited
 from service.images import ImageRequest, Picture, Progress, Reference, WorkError
 from service.settings import TIMEOUTS, Endpoint, Timeouts
 from service.upstreams.base import Offers, RemoteTask

@@ -22,7 +22,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from service.byte_budget import settle
+from service.bounds.byte_budget import settle
 from service.images import Picture, Progress
 from service.pictures.sniffing import HEAD_BYTES, describe, is_text, sniff
 from service.settings import Timeouts

@@ -23,8 +23,8 @@ from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
+from service.bounds.limits import LimitError
 from service.images import WorkError
-from service.limits import LimitError
 from service.pictures.derivatives import Derivatives
 from service.pictures.messages import BadPictureError
 from service.routes import PICTURES

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 
-from service.bodies import read_limited
+from service.bounds.bodies import read_limited
 from service.hosts import is_protected
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from service.authorization import SCOPES
-from service.bodies import read_limited
+from service.bounds.bodies import read_limited
+from service.bounds.limits import BATCH_GENERATIONS, LimitError, refusal
 from service.hosts import is_loopback
-from service.limits import BATCH_GENERATIONS, LimitError, refusal
 from service.protocol.admission import (
     Admitted,
     Arrival,

@@ -21,7 +21,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from service.limits import CALLS_AT_ONCE, REQUEST_MEGABYTES, UNLIMITED, Allowances, InUse
+from service.bounds.limits import CALLS_AT_ONCE, REQUEST_MEGABYTES, UNLIMITED, Allowances, InUse
 from service.protocol.call import Call, read_reason
 from service.protocol.dispatch import EncodedResponse
 from service.protocol.jsonrpc import RequestId

@@ -16,7 +16,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from service.authorization import LOOK
-from service.limits import LimitError
+from service.bounds.limits import LimitError
 from service.protocol.admission import Arrival, Refused, find_session
 from service.protocol.call import Call, DeliveryCallbacks
 from service.protocol.client import ERA_OF, Era

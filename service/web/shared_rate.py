@@ -10,7 +10,7 @@ import contextlib
 import logging
 from typing import Final
 
-from service.call_rate import CallRate
+from service.bounds.call_rate import CallRate
 from service.images import WorkError
 from service.storage.replicas import Replica
 

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from service.bounds.limits import CONNECTIONS, Allowances
 from service.hosts import Network, counted_as, read_address
-from service.limits import CONNECTIONS, Allowances
 from service.settings_reader import SettingsError
 from service.web.connections import Bounds, Connection, Connections, begun_by, raw_refusal
 from service.web.known_routes import KnownRoutes

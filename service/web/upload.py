@@ -24,8 +24,8 @@ from typing import Any, Final, TypeAlias
 
 from aiohttp import hdrs, web
 
+from service.bounds.limits import REQUEST_MEGABYTES, InUse, LimitError
 from service.images import LOCAL_OWNER, WorkError
-from service.limits import REQUEST_MEGABYTES, InUse, LimitError
 from service.pictures.library import ImportedMask, ImportedPicture, Importer
 from service.pictures.messages import BadPictureError
 from service.pipeline.running_jobs import finish_despite_cancel

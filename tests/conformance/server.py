@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from service.limits import UNLIMITED, Allowances
+from service.bounds.limits import UNLIMITED, Allowances
 from service.protocol.admission import Keys
 from service.protocol.call import Call
 from service.protocol.catalog import PromptEntry, ResourceEntry, Server

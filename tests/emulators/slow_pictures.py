@@ -16,7 +16,7 @@ from functools import cache
 
 from aiohttp import web
 
-from service.limits import LIMITS
+from service.bounds.limits import LIMITS
 from tests.emulators import pictures
 from tests.emulators.loopback import serving
 

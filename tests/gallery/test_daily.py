@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from service.bounds.limits import PICTURES_PER_DAY, SPEND_PER_DAY, UNLIMITED, Allowances
 from service.costs import Drawn, Usage
 from service.gallery.daily import daily_limits
 from service.images import ImageRequest
-from service.limits import PICTURES_PER_DAY, SPEND_PER_DAY, UNLIMITED, Allowances
 from tests.conftest import Serve
 from tests.gallery.visitor import visitor
 from tests.stores import Clock, open_sqlite

@@ -5,11 +5,11 @@ from http import HTTPStatus
 
 import pytest
 
+from service.bounds.limits import LimitError
 from service.gallery.drawing import RefusedOrderError
 from service.gallery.queries import QueryError
 from service.gallery.requests import RefusedError, failure_answer
 from service.images import WorkError
-from service.limits import LimitError
 from tests.conftest import Serve
 from tests.gallery.visitor import OURS, visitor
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.limits import DERIVATIVES, Allowances, InUse, LimitError
+from service.bounds.limits import DERIVATIVES, Allowances, InUse, LimitError
 from service.pictures.decoders import Decoders
 from service.pictures.derivatives import Derivatives
 from service.pictures.messages import BadPictureError

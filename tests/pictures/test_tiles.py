@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from service.bounds.limits import DERIVATIVES, InUse
 from service.images import Job, JobState, KeptPicture
-from service.limits import DERIVATIVES, InUse
 from service.pictures.decoders import Decoders
 from service.pictures.derivatives import Derivatives
 from service.pictures.tiles import MOST_WAITING, TILE, WIDE_TILE, Tiles

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from service.bounds.limits import Allowances
 from service.images import Failure, ImageRequest, JobState, Picture, WorkError
-from service.limits import Allowances
 from service.pipeline.asking import LONGEST_PAUSE_S, Turns
 from service.pipeline.running_jobs import JobKey, RunningJob, Work
 from service.storage.replicas import Replica

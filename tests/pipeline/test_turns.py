@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.limits import Allowances
+from service.bounds.limits import Allowances
 from service.pipeline.asking import Turns
 from service.storage.people import Pause
 from service.storage.replicas import Replica

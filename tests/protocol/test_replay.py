@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.limits import REPLAY_MEGABYTES
+from service.bounds.limits import REPLAY_MEGABYTES
 from service.protocol.call import DeliveryCallbacks
 from service.protocol.jsonrpc import notification_message
 from service.protocol.replay import KEEP_ALIVE, Stream, Streams, frame, priming

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.limits import SESSIONS, SUBSCRIPTIONS, LimitError
+from service.bounds.limits import SESSIONS, SUBSCRIPTIONS, LimitError
 from service.protocol.errors import INVALID_PARAMS, RpcError
 from service.protocol.subscriptions import (
     LEGACY_DEFAULT,

@@ -17,9 +17,9 @@ from aiohttp.abc import ResolveResult
 from PIL import Image
 from yarl import URL
 
+from service.bounds.limits import Allowances, LimitError
 from service.image_models.models import Model, Models
 from service.images import Failure, ImageRequest, KeptPicture, Parent, Reference, WorkError
-from service.limits import Allowances, LimitError
 from service.references.arguments import ReferenceArguments
 from service.references.collect import REFERENCE_BYTES, GuardedDownload, References, own_url
 from service.references.uploads import MAX_TOTAL_BYTES, mask_request, upload_request

@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 from service import app
-from service.bodies import read_limited
-from service.byte_budget import HELD_BACK_BYTES
+from service.bounds.bodies import read_limited
+from service.bounds.byte_budget import HELD_BACK_BYTES
 from service.hosts import Proxies
 from service.settings import Settings
 from service.upstreams.connector import (

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from service.bounds.limits import DERIVATIVES, Allowances, InUse
 from service.images import EXTENSIONS
-from service.limits import DERIVATIVES, Allowances, InUse
 from service.pictures.decoders import Decoders
 from service.pictures.derivatives import Derivatives
 from service.storage.disk import DiskFiles

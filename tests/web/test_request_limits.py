@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.limits import CALLS_AT_ONCE, REQUEST_MEGABYTES, STREAMS, SUBSCRIPTIONS, UNLIMITED, Allowances
+from service.bounds.limits import CALLS_AT_ONCE, REQUEST_MEGABYTES, STREAMS, SUBSCRIPTIONS, UNLIMITED, Allowances
 from service.protocol.call import Call
 from service.protocol.client import Era
 from service.protocol.errors import LIMIT_EXCEEDED

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from service.call_rate import CallRate
+from service.bounds.call_rate import CallRate
+from service.bounds.limits import Allowances, LimitError
 from service.images import WorkError
-from service.limits import Allowances, LimitError
 from service.storage.replicas import Replica
 from service.web.shared_rate import keep_in_sum
 from tests.stores import Clock

@@ -15,7 +15,7 @@ import pytest
 from aiohttp.test_utils import BaseTestServer
 from PIL import Image
 
-from service.limits import REQUEST_MEGABYTES, InUse
+from service.bounds.limits import REQUEST_MEGABYTES, InUse
 from service.references.uploads import MAX_PICTURES, MAX_TOTAL_BYTES, mask_request
 from service.storage.upload_records import OPEN_S, UploadRequest
 from tests.emulators.pictures import jpeg, png

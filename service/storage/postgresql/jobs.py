@@ -16,9 +16,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from service.bounds.limits import GENERATIONS_AT_ONCE, GENERATIONS_QUEUED, PICTURES_PER_DAY, ROUNDING, SPEND_PER_DAY
 from service.costs import Drawn
 from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, Job, KeptPicture, Parent
-from service.limits import GENERATIONS_AT_ONCE, GENERATIONS_QUEUED, PICTURES_PER_DAY, ROUNDING, SPEND_PER_DAY
 from service.storage.people import Pause
 from service.storage.postgresql.database import Connection
 from service.storage.postgresql.leases import LeaseLostError

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+from service.bounds.limits import Allowances
 from service.costs import DailyCost
-from service.limits import Allowances
 from service.storage.postgresql.database import Connection, first_row
 from service.storage.postgresql.jobs import read_pauses
 from service.storage.records import new_work

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from service.bounds.limits import Allowances
 from service.images import WorkError
-from service.limits import Allowances
 from service.storage.files import Arrivals
 from service.storage.lease import Lease
 from service.storage.notices import SessionEnded

@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
+from service.bounds.limits import UNLIMITED, Allowances
 from service.costs import DailyCost, Drawn
 from service.images import Failure, ImageRequest, Job, KeptPicture, Parent, WorkError
-from service.limits import UNLIMITED, Allowances
 from service.settings import Limits
 from service.storage.arrivals import arrival_name
 from service.storage.files import Arrivals

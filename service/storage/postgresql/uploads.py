@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from service.limits import UNLIMITED, Allowances
+from service.bounds.limits import UNLIMITED, Allowances
 from service.storage.postgresql.database import Connection, Database, change
 from service.storage.postgresql.limits import check_new_upload
 from service.storage.upload_records import FRESH_S, KEPT_S, OPEN_S, IdOf, Upload, UploadKeeper, UploadRequest

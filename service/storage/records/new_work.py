@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.images import ImageRequest
-from service.limits import (
+from service.bounds.limits import (
     GENERATIONS_AT_ONCE,
     GENERATIONS_QUEUED,
     PICTURES_PER_DAY,
@@ -31,6 +30,7 @@ from service.limits import (
     LimitError,
     Pair,
 )
+from service.images import ImageRequest
 from service.storage.people import EVERYBODY, Pause
 
 DAY_S: Final = 86_400

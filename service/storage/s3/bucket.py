@@ -23,7 +23,7 @@ from xml.sax.saxutils import escape
 import aiohttp
 from yarl import URL
 
-from service.bodies import read_limited
+from service.bounds.bodies import read_limited
 from service.storage.s3.signing import EMPTY, Signer, query_of
 from service.storage_urls import S3
 from service.troubles import Trouble, storage_error

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from service.bounds.limits import Allowances, Pair
 from service.costs import DailyCost, Drawn, Price
 from service.images import ImageRequest
-from service.limits import Allowances, Pair
 from service.storage.people import EVERYBODY, Pause
 from service.storage.records import new_work
 from service.storage.records.job_rows import Priced, settle

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from service.limits import Allowances
+from service.bounds.limits import Allowances
 from service.storage.disk_sessions import DiskSessions
 from service.storage.files import Arrivals
 from service.storage.lease import Lease

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
+from service.bounds.limits import UNLIMITED, Allowances
 from service.costs import DailyCost, Drawn
 from service.images import Failure, ImageRequest, Job, KeptPicture, Parent
-from service.limits import UNLIMITED, Allowances
 from service.settings import Limits
 from service.storage.arrivals import arrival_name
 from service.storage.data_folder import DataFolderError

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from service.limits import UNLIMITED, Allowances
+from service.bounds.limits import UNLIMITED, Allowances
 from service.storage.sqlite.database import Database
 from service.storage.sqlite.limits import check_new_upload
 from service.storage.upload_records import FRESH_S, KEPT_S, OPEN_S, IdOf, Upload, UploadKeeper, UploadRequest

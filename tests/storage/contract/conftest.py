@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import pytest
 
-from service.limits import UNLIMITED, Allowances
+from service.bounds.limits import UNLIMITED, Allowances
 from tests.engines import NOW, Engine, Process
 
 Open: TypeAlias = Callable[..., Awaitable[Process]]

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from service.bounds.limits import UNLIMITED, Allowances, LimitError
 from service.costs import DailyCost, Drawn, Price, Usage
 from service.images import Failure, ImageRequest, Job
-from service.limits import UNLIMITED, Allowances, LimitError
 from service.storage.people import EVERYBODY, Pause
 from service.storage.store import Store
 from service.storage.upload_records import UploadRequest

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from service.bounds.limits import UNLIMITED
 from service.images import INTERRUPTED, ImageRequest, Parent, Reference
-from service.limits import UNLIMITED
 from service.settings import Limits
 from service.storage.sqlite.files import AT_ONCE
 from service.storage.store import Begun, Search, Store, Totals

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
+from service.bounds.limits import UNLIMITED, Allowances, LimitError
 from service.costs import Price
 from service.images import INTERRUPTED, INTERRUPTED_SUBMITTED, ImageRequest, Job, JobState, WorkError
-from service.limits import UNLIMITED, Allowances, LimitError
 from service.storage.postgresql import jobs
 from service.storage.postgresql.database import Connection, Database
 from service.storage.postgresql.leases import Held, LeaseLostError

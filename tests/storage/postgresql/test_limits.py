@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from service.bounds.limits import UNLIMITED, Allowances, LimitError
 from service.costs import DailyCost, Price
 from service.images import ImageRequest
-from service.limits import UNLIMITED, Allowances, LimitError
 from service.storage.postgresql import limits
 from service.storage.postgresql.database import Connection, Database
 from service.storage.postgresql.leases import Held

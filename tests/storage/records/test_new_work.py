@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from service.bounds.limits import UNLIMITED, Allowances, LimitError
 from service.costs import Price
 from service.images import ImageRequest
-from service.limits import UNLIMITED, Allowances, LimitError
 from service.storage.people import EVERYBODY, Pause
 from service.storage.records.new_work import (
     Counts,

@@ -3,7 +3,7 @@
 import contextlib
 from pathlib import Path
 
-from service.limits import UNLIMITED
+from service.bounds.limits import UNLIMITED
 from service.storage.arrivals import DiskArrivals
 from service.storage.files import Arrivals
 from service.storage.lease import Lease

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from service.limits import CALLS_PER_MINUTE, UNLIMITED, Allowances, refusal
+from service.bounds.limits import CALLS_PER_MINUTE, UNLIMITED, Allowances, refusal
 
 PERIOD_S: Final = 60.0
 ROUNDING_S: Final = 1e-3

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.call_rate import MOST_KEPT, CallRate
-from service.limits import Allowances, LimitError
+from service.bounds.call_rate import MOST_KEPT, CallRate
+from service.bounds.limits import Allowances, LimitError
 from tests.stores import Clock
 
 

@@ -1,10 +1,10 @@
-"""Tests of service/bodies.py."""
+"""Tests of service/bounds/bodies.py."""
 
 import asyncio
 
 import pytest
 
-from service.bodies import PIECE, read_limited
+from service.bounds.bodies import PIECE, read_limited
 
 LIMIT = 3 * PIECE
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.byte_budget import ByteBudget, deadline, room_for, settle
+from service.bounds.byte_budget import ByteBudget, deadline, room_for, settle
 
 
 async def turns(times: int = 5) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from service.limits import (
+from service.bounds.limits import (
     CALLS_PER_MINUTE,
     LIMITS,
     PICTURES_PER_DAY,
