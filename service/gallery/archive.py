@@ -43,21 +43,20 @@ async def archive(files: Files, pictures: Iterable[tuple[str, str]]) -> AsyncGen
     One that was removed meanwhile is left out. Names that are the same are told apart.
     """
     sink, used = _Sink(), set[str]()
-    whole = zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED)
-    for name, shown in pictures:
-        stored = await files.find(name)
-        if stored is None or not stored.size:
-            continue
-        opened = await files.open_range(name, range(stored.size))
-        if opened is None:
-            continue
-        entry = zipfile.ZipInfo(_fresh(shown, used), time.localtime()[:6])
-        async with opened:
-            with whole.open(entry, "w", force_zip64=True) as inner:
-                async for piece in opened.chunks():
-                    await asyncio.to_thread(inner.write, piece)  # its checksum takes a millisecond for each megabyte
-                    yield sink.take()
-    whole.close()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as whole:
+        for name, shown in pictures:
+            stored = await files.find(name)
+            if stored is None or not stored.size:
+                continue
+            opened = await files.open_range(name, range(stored.size))
+            if opened is None:
+                continue
+            entry = zipfile.ZipInfo(_fresh(shown, used), time.localtime()[:6])
+            async with opened:
+                with whole.open(entry, "w", force_zip64=True) as inner:
+                    async for piece in opened.chunks():
+                        await asyncio.to_thread(inner.write, piece)  # its checksum takes a millisecond for each megabyte
+                        yield sink.take()
     yield sink.take()
 
 

@@ -1,9 +1,12 @@
 """Several pictures as one ZIP, made while it is sent."""
 
+import gc
 import io
 import tracemalloc
 import zipfile
 from pathlib import Path
+
+import pytest
 
 from service.gallery.archive import archive
 from service.storage.disk import DiskFiles
@@ -46,3 +49,16 @@ async def test_a_large_archive_takes_little_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert sum(sizes) > 48_000_000
     assert most < 6_000_000
+
+
+async def test_an_archive_that_a_client_leaves_is_closed_at_once(tmp_path: Path) -> None:
+    """Bug: it was closed by the collector of garbage, after what it writes into, and each time that was logged."""
+    files = await stored(tmp_path)
+    pieces = archive(files, [(await files.keep("anna", png(1, (8, 8)), "image/png"), "a.png")])
+    await anext(pieces)
+    left = ConnectionResetError("the client is gone")
+    left.__context__ = KeyError(left)  # holds the frames of the archive in a cycle
+    with pytest.raises(ConnectionResetError):
+        await pieces.athrow(left)
+    del pieces, left
+    gc.collect()  # a failure in it would be one of this test
