@@ -55,7 +55,8 @@ async def archive(files: Files, pictures: Iterable[tuple[str, str]]) -> AsyncGen
             async with opened:
                 with whole.open(entry, "w", force_zip64=True) as inner:
                     async for piece in opened.chunks():
-                        await asyncio.to_thread(inner.write, piece)  # its checksum takes a millisecond for each megabyte
+                        # In a thread: the checksum takes a millisecond for each megabyte.
+                        await asyncio.to_thread(inner.write, piece)
                         yield sink.take()
     yield sink.take()
 
