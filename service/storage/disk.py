@@ -117,7 +117,12 @@ class DiskFiles(Files):
         return await asyncio.to_thread(self._read, name)
 
     async def open_range(self, name: str, span: range) -> OpenRange | None:
-        file = await asyncio.to_thread(self._open, name)
+        opening = asyncio.get_running_loop().run_in_executor(None, self._open, name)
+        try:
+            file = await asyncio.shield(opening)
+        except asyncio.CancelledError:  # the thread goes on
+            opening.add_done_callback(_close)
+            raise
         return None if file is None else DiskRange(file, span)
 
     async def remove(self, names: Collection[str]) -> list[str]:
@@ -215,6 +220,12 @@ class DiskFiles(Files):
                 found = _plain_file(path) if NAME.fullmatch(path.name) and path == self.path(path.name) else None
                 if found is not None:
                     yield ListedFile(name=path.name, size=found.st_size, written_at=found.st_mtime)
+
+
+def _close(opening: asyncio.Future[BinaryIO | None]) -> None:
+    """Close a file that nobody waits for any more."""
+    if not opening.cancelled() and opening.exception() is None and (file := opening.result()) is not None:
+        file.close()
 
 
 def _plain_file(path: Path) -> os.stat_result | None:

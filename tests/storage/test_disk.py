@@ -1,6 +1,7 @@
 """Pictures as files, and what a given name can reach."""
 
 import asyncio
+import gc
 import os
 import resource
 import shutil
@@ -105,6 +106,20 @@ async def test_a_cancelled_keep_leaves_a_whole_file_or_none(files: DiskFiles, fo
     await asyncio.get_running_loop().shutdown_default_executor()
     assert [path.stat().st_size for path in every_file(folder)] in ([], [len(data)])
     assert every_file(scratch) == []
+
+
+async def test_a_file_that_opens_for_a_client_that_left_is_closed(files: DiskFiles) -> None:
+    """Bug: the collector of garbage closed it, with a warning."""
+    name = await files.keep("local", PNG, "image/png")
+    for _ in range(20):
+        opening = asyncio.create_task(files.open_range(name, range(4)))
+        await asyncio.sleep(0)  # lets the task start its thread
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    del opening
+    await asyncio.get_running_loop().shutdown_default_executor()
+    gc.collect()  # a warning of it would be a failure of this test
 
 
 NAME = "0123456789abcdef0123456789abcdef.png"
