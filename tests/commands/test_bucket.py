@@ -30,6 +30,6 @@ async def test_a_bucket_is_tried(server: str, tmp_path: Path, secret_key: str, s
         EASEL_S3_KEY_ID=seaweed.KEY_ID,
         EASEL_S3_SECRET_KEY=secret_key,
     )
-    assert found.state("bucket") == state
+    assert found.state("bucket") == state, found.text
     assert words in found.message("bucket")
     assert "another-secret-key" not in found.text
