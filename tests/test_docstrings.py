@@ -9,7 +9,7 @@ import pytest
 
 from tests.paths import ROOT, SERVICE
 
-RIDDLE = re.compile(r"(What|Where|Who|Whom|Whose|Whether|Whatever|Whoever|Wherever)\b")
+RIDDLE = re.compile(r"(What|Where|Why|Who|Whom|Whose|Whether|Whatever|Whoever|Wherever)\b")
 """Beginnings that leave the reader to find out the noun: "What is left then." says nothing of the thing itself."""
 
 MODULES = sorted(

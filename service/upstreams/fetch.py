@@ -52,7 +52,7 @@ ADDRESSES: Final = 4
 
 
 class Trouble(StrEnum):
-    """Why a download failed, as far as another try or another address depends on it."""
+    """The reason for which a download failed, as far as another try or another address depends on it."""
 
     UNUSABLE = "unusable"
     """The URL is none that is fetched."""
